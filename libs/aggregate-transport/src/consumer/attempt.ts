@@ -1,0 +1,189 @@
+import { type Clock, every, type Timer } from '../clock.js';
+import { AggregateTransportError, describeError } from '../errors.js';
+import { CLOSE, NEXT, type Step } from '../executor/keyed-executor.js';
+import type { Log } from '../log.js';
+import { type Codec, decodeBody } from '../message/codec.js';
+import type { Delivery } from '../message/delivery.js';
+import { checkEnvelope } from '../message/envelope.js';
+import { decideOutcome, type Failure, type FailurePolicy } from '../settlement/outcome.js';
+import type { EventHandler, EventHandlers, OnUnhandledType } from './event-handlers.js';
+
+export interface AttemptOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly codec: Codec;
+  readonly handlers: EventHandlers;
+  readonly onUnhandledType: OnUnhandledType;
+  /** For an event that reaches no handler: it cannot be decoded, or its type has none and must not be ignored. */
+  readonly failurePolicy: FailurePolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** False once the partition may belong to somebody else: no attempt starts then. */
+  readonly mayStart: () => boolean;
+  readonly handled: (event: Delivery) => void;
+  readonly halt: (reason: string) => void;
+}
+
+/** Counters of attempts since the start of the process. */
+export interface AttemptCounts {
+  handled: number;
+  retried: number;
+  blocked: number;
+  unhandledType: number;
+}
+
+const LOOK_FOR_TIMEOUTS_EVERY_MS = 100;
+
+/**
+ * Runs the head of a lane: decode, handler, outcome. A failed event keeps its place at the head and runs
+ * again there after its backoff. Handing it back to the server instead (nak) would let the events behind
+ * it overtake, since those are in this process already.
+ */
+export class Attempts {
+  readonly counts: AttemptCounts = { handled: 0, retried: 0, blocked: 0, unhandledType: 0 };
+  readonly #running = new Map<Delivery, EventHandler>();
+  readonly #ignoredTypes = new Set<string>();
+  readonly #watch: Timer;
+
+  constructor(private readonly options: AttemptOptions) {
+    this.#watch = every(options.clock, LOOK_FOR_TIMEOUTS_EVERY_MS, () => this.#abortOverdue());
+  }
+
+  /** The attempts that run now. */
+  running(): IterableIterator<Delivery> {
+    return this.#running.keys();
+  }
+
+  /** One attempt at the head of a lane. Never throws, never rejects. */
+  run(event: Delivery): Step | PromiseLike<Step> {
+    if (!this.options.mayStart()) return CLOSE;
+    event.begin(this.options.clock.now());
+    const handler = this.#handlerOf(event);
+    if (handler === undefined) {
+      this.options.handled(event);
+      return NEXT;
+    }
+    if ('stage' in handler) return this.#failed(event, handler, this.options.failurePolicy);
+    this.#running.set(event, handler);
+    const ended = handler.handle(event);
+    if (typeof ended !== 'object' || !('then' in ended)) return this.#ended(event, handler, ended);
+    return ended.then((failure) => this.#ended(event, handler, failure));
+  }
+
+  /** Tells every running attempt to give up. */
+  abortAll(reason: unknown): void {
+    for (const event of this.#running.keys()) event.abort(reason);
+  }
+
+  close(): void {
+    this.#watch.cancel();
+  }
+
+  /** The handler of an event, undefined if it is to be passed over, or why there can be none. */
+  #handlerOf(event: Delivery): EventHandler | Failure | undefined {
+    try {
+      event.envelope ??= checkEnvelope(decodeBody(this.options.codec, event.origin.body), event.aggregateId);
+    } catch (error) {
+      return { stage: 'decode', error, unrecoverable: true };
+    }
+    const type = event.envelope.event_type;
+    const handler = this.options.handlers.find(type);
+    if (handler !== undefined) return handler;
+    this.counts.unhandledType++;
+    if (this.options.onUnhandledType === 'ignore') {
+      this.#logIgnored(type);
+      return undefined;
+    }
+    const error = new AggregateTransportError(
+      'HANDLER_MISSING',
+      `expected a handler for event type "${type}" on ${this.options.name}, found none; ` +
+        'add one, or set consume.onUnhandledType to "ignore"',
+    );
+    return { stage: 'handler', error, unrecoverable: true };
+  }
+
+  #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step {
+    this.#running.delete(event);
+    return failure === undefined ? this.#done(event) : this.#failed(event, failure, handler.failurePolicy);
+  }
+
+  #done(event: Delivery): Step {
+    this.counts.handled++;
+    if (event.attempt > 1) {
+      this.options.log.info(`${this.#nameOf(event)} handled in attempt ${event.attempt}`);
+    }
+    this.options.handled(event);
+    return NEXT;
+  }
+
+  #failed(event: Delivery, failure: Failure, policy: FailurePolicy): Step {
+    const outcome = decideOutcome(failure, event.attempt, policy, this.options.random());
+    const what = `${this.#nameOf(event)} failed in its ${failure.stage} (attempt ${event.attempt})`;
+    const why = describeError(failure.error);
+    switch (outcome.kind) {
+      case 'retry':
+        this.counts.retried++;
+        this.options.log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);
+        return outcome.delayMs;
+      case 'block':
+        this.counts.blocked++;
+        this.options.log.error(
+          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` +
+            hintFor(failure),
+          failure.error,
+        );
+        return outcome.delayMs;
+      case 'halt':
+        this.options.log.error(`${what}; the partition halts: ${why}`, failure.error);
+        this.options.halt(`${what}: ${why}`);
+        return CLOSE;
+    }
+  }
+
+  #abortOverdue(): void {
+    const now = this.options.clock.now();
+    for (const [event, handler] of this.#running) {
+      const age = now - event.startedAt;
+      if (age < handler.timeoutMs) continue;
+      if (!event.aborted) {
+        event.abort(
+          new AggregateTransportError(
+            'HANDLER_TIMED_OUT',
+            `expected the handler to end within ${handler.timeoutMs} ms; its lane stays closed until it settles`,
+          ),
+        );
+        this.options.log.warn(
+          `${this.#nameOf(event)} runs longer than ${handler.timeoutMs} ms; its signal is aborted`,
+        );
+      } else if (age >= 2 * handler.timeoutMs && !event.reportedStuck) {
+        event.reportedStuck = true;
+        this.options.log.error(
+          `${this.#nameOf(event)} is stuck: its handler has not settled for ${Math.round(age)} ms; ` +
+            'its aggregate waits, others go on',
+        );
+      }
+    }
+  }
+
+  #nameOf(event: Delivery): string {
+    const type = event.envelope?.event_type ?? 'undecodable event';
+    return `${this.options.name}: ${type} of aggregate "${event.aggregateId}" (sequence ${event.sequence})`;
+  }
+
+  #logIgnored(type: string): void {
+    if (this.#ignoredTypes.has(type) || this.#ignoredTypes.size >= MAX_LOGGED_TYPES) return;
+    this.#ignoredTypes.add(type);
+    this.options.log.warn(
+      `${this.options.name}: events of type "${type}" have no handler and are passed over (said once per type)`,
+    );
+  }
+}
+
+const MAX_LOGGED_TYPES = 1_000;
+
+function hintFor(failure: Failure): string {
+  return failure.stage === 'guard'
+    ? "; if the guard is meant for HTTP only, let it pass when context.getType() === 'rpc'"
+    : '';
+}

@@ -1,0 +1,39 @@
+import type { Delivery } from '../message/delivery.js';
+import type { Failure, FailurePolicy } from '../settlement/outcome.js';
+
+/** One handler of a group, as the consumer sees it: what is behind it (Nest, a test) is not its business. */
+export interface EventHandler {
+  readonly failurePolicy: FailurePolicy;
+  /** After this time the attempt's signal aborts, in milliseconds. */
+  readonly timeoutMs: number;
+  /**
+   * Runs the handler once. Settles when the handler has ended for good: undefined if it handled the
+   * event, else what went wrong. Never throws, never rejects.
+   */
+  handle(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined;
+}
+
+/** What to do with an event whose type has no handler. */
+export type OnUnhandledType = 'ignore' | 'block';
+
+/** The handlers of one group and topic: at most one per event type, and one for every other type. */
+export class EventHandlers {
+  readonly #byType = new Map<string, EventHandler>();
+  #other: EventHandler | undefined;
+
+  /** Returns false if the type, or "every other type", is taken. */
+  add(type: string | undefined, handler: EventHandler): boolean {
+    if (type === undefined) {
+      if (this.#other !== undefined) return false;
+      this.#other = handler;
+      return true;
+    }
+    if (this.#byType.has(type)) return false;
+    this.#byType.set(type, handler);
+    return true;
+  }
+
+  find(type: string): EventHandler | undefined {
+    return this.#byType.get(type) ?? this.#other;
+  }
+}

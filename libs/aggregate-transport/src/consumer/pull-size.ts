@@ -1,0 +1,31 @@
+/** What decides how many events to ask for. */
+export interface PullLoad {
+  /** Asked for and neither delivered nor given back. */
+  readonly outstanding: number;
+  /** Delivered and not settled. */
+  readonly held: number;
+  readonly heldBytes: number;
+  /** Mean size of an event's body seen lately. */
+  readonly averageBytes: number;
+}
+
+export interface PullLimits {
+  readonly batch: number;
+  readonly maxHeld: number;
+  readonly maxHeldBytes: number;
+}
+
+/**
+ * How many events the next pull asks for; 0 is none now. Pure.
+ * Asks again once half of a batch is used, so the next request is under way before the last event
+ * arrives, and never for more than the lanes may hold.
+ */
+export function pullSize(load: PullLoad, limits: PullLimits): number {
+  if (load.outstanding > limits.batch / 2) return 0;
+  const roomForBytes = Math.floor((limits.maxHeldBytes - load.heldBytes) / Math.max(1, load.averageBytes));
+  const room = Math.min(limits.maxHeld - load.held, roomForBytes) - load.outstanding;
+  const size = Math.min(limits.batch - load.outstanding, room);
+  // With an empty house one event is always asked for: a single one may be larger than the limit.
+  if (size < 1) return load.held === 0 && load.outstanding === 0 ? 1 : 0;
+  return size;
+}

@@ -1,0 +1,91 @@
+import { type Clock, delay } from '../clock.js';
+import { describeError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { ConsumerPort, ConsumerState } from '../message/ports.js';
+import { takeOver, type TakeoverMemory } from './takeover.js';
+
+export interface TakeoverRunnerOptions {
+  readonly name: string;
+  readonly port: ConsumerPort;
+  readonly memory: TakeoverMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly done: (state: ConsumerState) => void;
+}
+
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 1_000;
+
+/**
+ * Runs one takeover at a time, again and again until one succeeds. A new one replaces the one under way,
+ * whose picture of the server is out of date. While disconnected it waits: the reconnect begins a new one.
+ */
+export class TakeoverRunner {
+  readonly #confirmed = new Set<number>();
+  #current: AbortController | undefined;
+  #count = 0;
+  #lastMs = 0;
+
+  constructor(private readonly options: TakeoverRunnerOptions) {}
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How long the last successful takeover took, in milliseconds. */
+  get lastMs(): number {
+    return this.#lastMs;
+  }
+
+  begin(reason: string, thorough: boolean): void {
+    this.cancel();
+    this.#confirmed.clear();
+    this.#current = new AbortController();
+    void this.#tryUntilDone(reason, thorough, this.#current.signal);
+  }
+
+  cancel(): void {
+    this.#current?.abort();
+    this.#current = undefined;
+  }
+
+  /** The server has confirmed an ack; true if a takeover is under way and took note. */
+  confirmed(sequence: number): boolean {
+    if (this.#current === undefined) return false;
+    this.#confirmed.add(sequence);
+    return true;
+  }
+
+  async #tryUntilDone(reason: string, thorough: boolean, signal: AbortSignal): Promise<void> {
+    const { name, port, memory, clock, log, done } = this.options;
+    const startedAt = clock.now();
+    for (let attempt = 1; port.connected && !signal.aborted; attempt++) {
+      try {
+        const confirmed = this.#confirmed;
+        const state = await takeOver({
+          port,
+          memory,
+          clock,
+          confirmed,
+          thorough: thorough || attempt > 1,
+          signal,
+        });
+        this.#current = undefined;
+        this.#count++;
+        this.#lastMs = clock.now() - startedAt;
+        log.info(
+          `${name}: taken over (${reason}) in ${Math.round(this.#lastMs)} ms, ` +
+            `${state.ackPending} unsettled events come again`,
+        );
+        done(state);
+        return;
+      } catch (error) {
+        if (this.#current?.signal !== signal) return;
+        log.warn(
+          `${name}: takeover (${reason}) failed in attempt ${attempt}, trying again: ${describeError(error)}`,
+        );
+        await delay(clock, Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt, 10)));
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** Every reason this library can give. A code is never reused for another meaning. */
+export type AggregateTransportErrorCode =
+  // wiring, reported at start-up
+  | 'OPTIONS_INVALID'
+  | 'TOPIC_UNDECLARED'
+  | 'GROUP_MISSING'
+  | 'HANDLER_DUPLICATE'
+  | 'HANDLER_MISPLACED'
+  | 'HANDLER_MISSING'
+  // the server, reported at start-up
+  | 'CONNECTION_FAILED'
+  | 'CONNECTION_CLOSED'
+  | 'SERVER_TOO_OLD'
+  | 'JETSTREAM_UNAVAILABLE'
+  | 'JETSTREAM_REQUEST_FAILED'
+  | 'STREAM_MISSING'
+  | 'STREAM_MISMATCH'
+  | 'CONSUMER_MISMATCH'
+  // one event, reported before it is sent
+  | 'AGGREGATE_ID_INVALID'
+  | 'EVENT_INVALID'
+  | 'PAYLOAD_NOT_SERIALIZABLE'
+  | 'EVENT_TOO_LARGE'
+  | 'HEADER_RESERVED'
+  // one event, reported by the publisher
+  | 'ABORTED'
+  | 'PUBLISHER_SATURATED'
+  | 'PUBLISHER_CLOSED'
+  | 'PUBLISH_REJECTED'
+  | 'SEQUENCE_CONFLICT'
+  | 'PREDECESSOR_REJECTED'
+  | 'OUTCOME_UNKNOWN'
+  | 'PREDECESSOR_UNKNOWN'
+  | 'PUBLISH_ALL_FAILED'
+  // one event, reported by the consumer
+  | 'ENVELOPE_INVALID'
+  | 'UNRECOVERABLE'
+  | 'HANDLER_TIMED_OUT'
+  | 'DRAIN_INCOMPLETE'
+  // the rest
+  | 'REQUEST_UNSUPPORTED'
+  | 'NATS_SERVER_UNAVAILABLE';
+
+/**
+ * The base of every error this library throws or rejects with. Decide on `code`, never on the text.
+ * The message says what was expected, what was found and what to do; `cause` is the error behind it.
+ */
+export class AggregateTransportError extends Error {
+  override readonly name: string = 'AggregateTransportError';
+
+  constructor(
+    readonly code: AggregateTransportErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** What a log line or an error text may say of something that was thrown. Never a payload. */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateTransportError) return `${error.code}: ${error.message}`;
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return String(error);
+}

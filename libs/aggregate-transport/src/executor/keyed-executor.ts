@@ -1,0 +1,232 @@
+import type { Clock } from '../clock.js';
+import { DueTimes } from './due-times.js';
+import { Lane, type LaneItem } from './lane.js';
+
+/** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or milliseconds until the head runs again. */
+export type Step = number;
+/** The head is done: take it off and go on with the one behind it. */
+export const NEXT: Step = -1;
+/** The head stays, and its lane is closed until somebody opens it. */
+export const CLOSE: Step = -2;
+
+/** How long the executor starts runs within one turn of the event loop. Longer: sockets and lease renewals wait. */
+const TURN_BUDGET_MS = 5;
+/** How many runs start between two looks at the clock. */
+const STARTS_PER_LOOK = 16;
+
+export interface KeyedExecutorOptions<T> {
+  /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
+  readonly concurrency: number;
+  readonly clock: Clock;
+  /** Runs the head of a lane. Must neither throw nor reject: whatever goes wrong is a step. */
+  readonly run: (item: T) => Step | PromiseLike<Step>;
+}
+
+/**
+ * Runs items one at a time per key, in the order they were pushed, and keys side by side.
+ *
+ * Fair between keys: a lane gets one run per turn through the ready ring, however long its queue.
+ * A lane whose head waits or is closed holds up no other. Runs start in a later turn than their push,
+ * so one read from the socket is taken in whole before the first handler blocks the loop.
+ */
+export class KeyedExecutor<T extends LaneItem<T>> {
+  readonly #lanes = new Map<string, Lane<T>>();
+  readonly #waiting: DueTimes<Lane<T>>;
+  #firstReady: Lane<T> | undefined;
+  #lastReady: Lane<T> | undefined;
+  #running = 0;
+  #queued = 0;
+  #scheduled = false;
+  #turnEndsAt = 0;
+  #looksIn = 0;
+  #stopped = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(private readonly options: KeyedExecutorOptions<T>) {
+    this.#waiting = new DueTimes(options.clock, (lane) => {
+      // A lane that was closed and opened meanwhile may wait for a later time by now.
+      if (lane.mode === 'waiting' && lane.runsAgainAt <= options.clock.now()) this.#makeReady(lane);
+    });
+  }
+
+  /** Items in all lanes, the running heads included. */
+  get size(): number {
+    return this.#queued;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get laneCount(): number {
+    return this.#lanes.size;
+  }
+
+  /** Items of one key, its running head included. */
+  sizeOf(key: string): number {
+    return this.#lanes.get(key)?.size ?? 0;
+  }
+
+  /** The lanes that are not idle, for a look from outside. */
+  lanes(): IterableIterator<Readonly<Lane<T>>> {
+    return this.#lanes.values();
+  }
+
+  /** Puts an item at the end of its key's lane. */
+  push(key: string, item: T): void {
+    const lane = this.#lanes.get(key) ?? this.#newLane(key);
+    lane.append(item);
+    this.#queued++;
+    if (lane.mode === 'idle') this.#makeReady(lane);
+  }
+
+  /** Starts no further head of this key until {@link open}. The running one ends in peace. */
+  close(key: string): void {
+    const lane = this.#lanes.get(key) ?? this.#newLane(key);
+    if (lane.mode === 'running') lane.closing = true;
+    else lane.mode = 'closed';
+  }
+
+  /** Undoes {@link close}, or a step that closed the lane. */
+  open(key: string): void {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return;
+    lane.closing = false;
+    if (lane.mode !== 'closed') return;
+    if (lane.size === 0) this.#forget(lane);
+    else this.#makeReady(lane);
+  }
+
+  /** Starts nothing any more. What runs goes on to its end; what waits is kept, and never runs. */
+  stop(): void {
+    this.#stopped = true;
+    this.#waiting.clear();
+  }
+
+  /**
+   * Drops every item that does not run, and hands it to `dropped`.
+   * A running head stays in its lane, so no successor of its key can start beside it.
+   */
+  discardQueued(dropped: (item: T) => void): void {
+    this.#waiting.clear();
+    for (const lane of this.#lanes.values()) {
+      const running = lane.mode === 'running' ? lane.head : undefined;
+      for (let item = running === undefined ? lane.head : running.next; item !== undefined;) {
+        const next = item.next;
+        dropped(item);
+        item = next;
+      }
+      this.#queued -= lane.size - (running === undefined ? 0 : 1);
+      lane.clear(running);
+      if (running === undefined && lane.mode !== 'closed') this.#forget(lane);
+    }
+  }
+
+  /** Resolves when no head runs. With a stopped executor that is the end of all work. */
+  whenNoneRuns(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #newLane(key: string): Lane<T> {
+    const lane = new Lane<T>(key);
+    lane.onStep = (step) => {
+      this.#ended(lane, step);
+      this.#startReady();
+    };
+    this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  #makeReady(lane: Lane<T>): void {
+    lane.mode = 'ready';
+    if (!lane.inRing) {
+      lane.inRing = true;
+      lane.nextReady = undefined;
+      if (this.#lastReady === undefined) this.#firstReady = lane;
+      else this.#lastReady.nextReady = lane;
+      this.#lastReady = lane;
+    }
+    this.#schedule();
+  }
+
+  #takeReady(): Lane<T> | undefined {
+    for (;;) {
+      const lane = this.#firstReady;
+      if (lane === undefined) return undefined;
+      this.#firstReady = lane.nextReady;
+      if (this.#firstReady === undefined) this.#lastReady = undefined;
+      lane.nextReady = undefined;
+      lane.inRing = false;
+      if (lane.mode === 'ready' && lane.head !== undefined) return lane;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.options.clock.nextTurn(() => {
+      this.#scheduled = false;
+      this.#turnEndsAt = this.options.clock.now() + TURN_BUDGET_MS;
+      this.#looksIn = STARTS_PER_LOOK;
+      this.#startReady();
+    });
+  }
+
+  #startReady(): void {
+    while (!this.#stopped && this.#running < this.options.concurrency) {
+      if (--this.#looksIn <= 0) {
+        this.#looksIn = STARTS_PER_LOOK;
+        if (this.options.clock.now() >= this.#turnEndsAt) {
+          if (this.#firstReady !== undefined) this.#schedule();
+          return;
+        }
+      }
+      const lane = this.#takeReady();
+      if (lane?.head === undefined) return;
+      this.#start(lane, lane.head);
+    }
+  }
+
+  #start(lane: Lane<T>, head: T): void {
+    lane.mode = 'running';
+    this.#running++;
+    const step = this.options.run(head);
+    if (typeof step === 'number') this.#ended(lane, step);
+    else void step.then(lane.onStep);
+  }
+
+  #ended(lane: Lane<T>, step: Step): void {
+    this.#running--;
+    if (step === NEXT) {
+      lane.shift();
+      this.#queued--;
+    }
+    this.#rest(lane, step);
+    if (this.#running === 0 && this.#idleWaiters.length > 0) {
+      for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    }
+  }
+
+  /** Chooses the mode of a lane whose head has just ended. */
+  #rest(lane: Lane<T>, step: Step): void {
+    if (lane.closing || step === CLOSE) {
+      lane.closing = false;
+      lane.mode = 'closed';
+    } else if (lane.size === 0) {
+      this.#forget(lane);
+    } else if (step > 0) {
+      lane.mode = 'waiting';
+      lane.runsAgainAt = this.options.clock.now() + step;
+      this.#waiting.add(step, lane);
+    } else {
+      this.#makeReady(lane);
+    }
+  }
+
+  /** Only an empty lane that nothing runs in and nobody closed may go, and only if it is still the key's lane. */
+  #forget(lane: Lane<T>): void {
+    lane.mode = 'idle';
+    if (lane.size === 0 && this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
+  }
+}

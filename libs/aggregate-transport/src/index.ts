@@ -1,0 +1,41 @@
+// The public door: everything a service may use, by name.
+export { AggregateTransportError, type AggregateTransportErrorCode } from './errors.js';
+export type { Codec } from './message/codec.js';
+export { jsonCodec } from './message/codec.js';
+export type { Envelope } from './message/envelope.js';
+export type { AggregateEvent, PublishReceipt } from './message/event.js';
+export { partitionFilter, partitionOf } from './message/partition.js';
+export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
+export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
+export { SequenceConflictError } from './publisher/refusals.js';
+export { AggregateContext } from './nest/aggregate.context.js';
+export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
+export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
+export { AggregateId } from './nest/aggregate-id.decorator.js';
+export {
+  AggregatePublisher,
+  PublishAllError,
+  type PublishCallOptions,
+  type PublishResult,
+  type UncommittedAggregate,
+} from './nest/aggregate-publisher.js';
+export { AggregateServer } from './nest/aggregate.server.js';
+export { AggregateTransportModule } from './nest/aggregate-transport.module.js';
+export { InjectAggregatePublisher } from './nest/inject-aggregate-publisher.decorator.js';
+export {
+  type AggregateStreamOptions,
+  type AggregateTransportOptions,
+  type AggregateTransportOptionsFactory,
+  type ConsumeOptions,
+  DEFAULTS,
+  type PublishOptions,
+  type ShutdownOptions,
+  type TopicOptions,
+} from './nest/options.js';
+export {
+  AGGREGATE_TRANSPORT,
+  AGGREGATE_TRANSPORT_OPTIONS,
+  getAggregatePublisherToken,
+} from './nest/tokens.js';
+export type { EventOf, PublisherOf } from './nest/typed-topic.js';
+export { UnrecoverableError } from './nest/unrecoverable.error.js';

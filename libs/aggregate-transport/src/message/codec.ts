@@ -1,0 +1,48 @@
+import { AggregateTransportError } from '../errors.js';
+import type { Envelope } from './envelope.js';
+
+/**
+ * Turns envelopes into bytes and back. A topic's publishers and handlers must agree on it.
+ * Both directions are synchronous and must not keep or change what they are given.
+ */
+export interface Codec {
+  /** May throw anything; the event is then refused with PAYLOAD_NOT_SERIALIZABLE. */
+  encode(envelope: Envelope): Uint8Array;
+  /** May throw anything; the event then counts as undecodable. The result is checked field by field. */
+  decode(bytes: Uint8Array): unknown;
+}
+
+/** UTF-8 JSON, field names as in {@link Envelope}. */
+export const jsonCodec: Codec = {
+  encode: (envelope) => Buffer.from(JSON.stringify(envelope), 'utf8'),
+  decode: (bytes) =>
+    JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown,
+};
+
+/** @throws PAYLOAD_NOT_SERIALIZABLE with the codec's own error as `cause` */
+export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
+  try {
+    return codec.encode(envelope);
+  } catch (cause) {
+    throw new AggregateTransportError(
+      'PAYLOAD_NOT_SERIALIZABLE',
+      `expected a payload the codec can write, found one of event type "${envelope.event_type}" that it cannot; ` +
+        'nothing was sent (with JSON: no cycles, no BigInt)',
+      { cause },
+    );
+  }
+}
+
+/** @throws ENVELOPE_INVALID with the codec's own error as `cause` */
+export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
+  try {
+    return codec.decode(bytes);
+  } catch (cause) {
+    throw new AggregateTransportError(
+      'ENVELOPE_INVALID',
+      `expected ${bytes.length} bytes the codec can read, found others; ` +
+        'publisher and handler of a topic must use one codec',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import type { Envelope } from './envelope.js';
+import { aggregateIdOf } from './subject.js';
+
+/** What the stream says of one delivered event; the rest of {@link Delivery} is what becomes of it here. */
+export interface DeliveryOrigin {
+  readonly subject: string;
+  readonly token: string;
+  readonly ackSubject: string;
+  /** The event's place in the topic's stream. */
+  readonly sequence: number;
+  /** The delivery's place among all deliveries of its consumer: the gate checks that none is missing. */
+  readonly consumerSequence: number;
+  /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
+  readonly deliveryCount: number;
+  readonly body: Uint8Array;
+  readonly readHeaders: () => Readonly<Record<string, string>>;
+}
+
+/**
+ * One event on its way through a process: read once from the socket, then handed along, so that an
+ * event costs one object. `next` and `nextAck` are the links of the queue it stands in.
+ */
+export class Delivery {
+  next: Delivery | undefined = undefined;
+  nextAck: Delivery | undefined = undefined;
+  ackSentAt = 0;
+  /** Attempts started in this process: 1 during the first. */
+  attempt = 0;
+  /** When the running attempt started, on the clock. */
+  startedAt = 0;
+  /** Set once the running attempt was reported as stuck. */
+  reportedStuck = false;
+  /** Filled in by the first attempt that decodes the body. */
+  envelope: Envelope | undefined = undefined;
+  #abort: AbortController | undefined = undefined;
+  #aborted: { reason: unknown } | undefined = undefined;
+
+  constructor(readonly origin: DeliveryOrigin) {
+    this.token = origin.token;
+    this.sequence = origin.sequence;
+    this.ackSubject = origin.ackSubject;
+  }
+
+  readonly token: string;
+  readonly sequence: number;
+  readonly ackSubject: string;
+
+  get aggregateId(): string {
+    return aggregateIdOf(this.token);
+  }
+
+  get aborted(): boolean {
+    return this.#aborted !== undefined;
+  }
+
+  /** Made on first use: few handlers look at it, and a controller costs more than the rest of this object. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted !== undefined) this.#abort.abort(this.#aborted.reason);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Marks the start of an attempt. */
+  begin(now: number): void {
+    this.attempt++;
+    this.startedAt = now;
+    this.reportedStuck = false;
+    this.#abort = undefined;
+    this.#aborted = undefined;
+  }
+
+  /** Tells the running attempt to give up. It ends when its handler settles, not before. */
+  abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#abort?.abort(reason);
+  }
+}

@@ -1,0 +1,111 @@
+import { AggregateTransportError } from '../errors.js';
+import { newEventId } from './event-id.js';
+import type { AggregateEvent } from './event.js';
+
+/** The body of a stored event, field for field as it lies in the stream. */
+export interface Envelope {
+  event_id: string;
+  aggregate_id: string;
+  event_type: string;
+  event_version: number;
+  /** ISO 8601. */
+  timestamp: string;
+  aggregate_version?: number;
+  trace_id?: string;
+  correlation_id?: string;
+  tenant_id?: number;
+  payload: unknown;
+}
+
+const EVENT_ID = /^[!-~]{1,128}$/;
+
+function invalid(field: string, expected: string, found: unknown): AggregateTransportError {
+  const shown =
+    typeof found === 'string' ? (found === '' ? 'an empty string' : 'another string') : typeof found;
+  return new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected event.${field} to be ${expected}, found ${shown}; nothing was sent`,
+  );
+}
+
+function requireText(field: string, value: unknown): void {
+  if (typeof value !== 'string' || value.trim() === '')
+    throw invalid(field, 'a text that is not blank', value);
+}
+
+/**
+ * The envelope of an event, with its defaults filled in.
+ * @throws EVENT_INVALID if a field has the wrong form. The aggregate id is checked by its token.
+ */
+export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
+  requireText('type', event.type);
+  if (event.payload === undefined) throw invalid('payload', 'a value (null is one)', event.payload);
+  if (event.eventId !== undefined && !EVENT_ID.test(event.eventId)) {
+    throw invalid(
+      'eventId',
+      '1 to 128 printable ASCII characters without spaces (it travels in a header)',
+      event.eventId,
+    );
+  }
+  const version = event.version ?? 1;
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw invalid('version', 'a whole number from 1', version);
+  const envelope: Envelope = {
+    event_id: event.eventId ?? newEventId(wallMs),
+    aggregate_id: event.aggregateId,
+    event_type: event.type,
+    event_version: version,
+    timestamp: isoOf(event.timestamp, wallMs),
+    payload: event.payload,
+  };
+  if (event.aggregateVersion !== undefined) envelope.aggregate_version = event.aggregateVersion;
+  if (event.traceId !== undefined) envelope.trace_id = event.traceId;
+  if (event.correlationId !== undefined) envelope.correlation_id = event.correlationId;
+  if (event.tenantId !== undefined) envelope.tenant_id = event.tenantId;
+  return envelope;
+}
+
+let isoMs = Number.NaN;
+let iso = '';
+
+/** Many events share one millisecond, and formatting a date costs as much as hashing the id. */
+function isoOf(timestamp: Date | undefined, wallMs: number): string {
+  if (timestamp !== undefined) {
+    if (Number.isNaN(timestamp.getTime())) throw invalid('timestamp', 'a valid date', timestamp);
+    return timestamp.toISOString();
+  }
+  if (wallMs !== isoMs) {
+    isoMs = wallMs;
+    iso = new Date(wallMs).toISOString();
+  }
+  return iso;
+}
+
+/**
+ * Checks that decoded bytes are an envelope of the aggregate whose subject they came under.
+ * @throws ENVELOPE_INVALID, naming the field, never its content
+ */
+export function checkEnvelope(value: unknown, aggregateId: string): Envelope {
+  const fault = faultOf(value, aggregateId);
+  if (fault === undefined) return value as Envelope;
+  throw new AggregateTransportError(
+    'ENVELOPE_INVALID',
+    `expected an event envelope, found ${fault}; ` +
+      'publish through AggregatePublisher, or write the envelope of docs/wire-format.md',
+  );
+}
+
+function faultOf(value: unknown, aggregateId: string): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a body that is no object';
+  const body = value as Partial<Record<keyof Envelope, unknown>>;
+  for (const field of ['event_id', 'aggregate_id', 'event_type'] as const) {
+    if (typeof body[field] !== 'string' || body[field] === '') return `no ${field}`;
+  }
+  if (body.aggregate_id !== aggregateId) return 'an aggregate_id other than its subject names';
+  if (!('payload' in body)) return 'no payload';
+  if (body.event_version !== undefined && typeof body.event_version !== 'number')
+    return 'an event_version that is no number';
+  if (body.timestamp !== undefined && typeof body.timestamp !== 'string')
+    return 'a timestamp that is no text';
+  return undefined;
+}

@@ -1,0 +1,36 @@
+/** An event as a service hands it to the publisher. */
+export interface AggregateEvent<T = unknown, K extends string = string> {
+  /** Whose history this event belongs to: any well-formed text of 1 to 256 UTF-8 bytes. */
+  aggregateId: string;
+  /** What happened; chooses the handler. */
+  type: K;
+  /** Anything the codec can write; with the default codec, JSON. */
+  payload: T;
+  /** Dedup id within its aggregate: the same id is stored once per duplicate window. @default a UUIDv7 */
+  eventId?: string;
+  /** Schema version of the payload. @default 1 */
+  version?: number;
+  /** Rises by one per event of the aggregate where the service keeps such a count; lets readers prove order. */
+  aggregateVersion?: number;
+  /** When it happened. @default now */
+  timestamp?: Date;
+  traceId?: string;
+  correlationId?: string;
+  tenantId?: number;
+  /** Message headers of your own; names beginning with `Nats-` are refused. */
+  headers?: Record<string, string>;
+  /**
+   * Optimistic concurrency: the stream sequence of this aggregate's last event, 0 if it has none yet.
+   * Any other last event refuses this one with SEQUENCE_CONFLICT.
+   */
+  expectedSequence?: number;
+}
+
+/** Proof that the stream has stored an event. */
+export interface PublishReceipt {
+  topic: string;
+  /** The event's sequence in the topic's stream. */
+  sequence: number;
+  /** True if the stream held this event id already when this call sent it first. */
+  duplicate: boolean;
+}

@@ -1,0 +1,53 @@
+import { AggregateTransportError } from '../errors.js';
+
+/** Every header name this library writes or reads. */
+export const HEADER = {
+  messageId: 'Nats-Msg-Id',
+  expectedLastSubjectSequence: 'Nats-Expected-Last-Subject-Sequence',
+} as const;
+
+const NAME = /^[!-9;-~]+$/;
+
+function hasLineBreak(value: string): boolean {
+  return value.includes('\r') || value.includes('\n');
+}
+
+/**
+ * Checks the headers a service adds to its event.
+ * @throws HEADER_RESERVED for a name beginning with `Nats-` (the server acts on those)
+ * @throws EVENT_INVALID for a name or value a header cannot carry
+ */
+export function checkUserHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.toLowerCase().startsWith('nats-')) {
+      throw new AggregateTransportError(
+        'HEADER_RESERVED',
+        `expected header names of your own, found "${name}": names beginning with Nats- belong to the server; nothing was sent`,
+      );
+    }
+    if (!NAME.test(name) || typeof value !== 'string' || hasLineBreak(value)) {
+      throw new AggregateTransportError(
+        'EVENT_INVALID',
+        `expected header "${name.replace(/[^!-~]/g, '?')}" to be printable ASCII with a one-line text as value; nothing was sent`,
+      );
+    }
+  }
+}
+
+/** The dedup id of an event. Dedup is stream-wide, so the token keeps two aggregates' equal event ids apart. */
+export function messageIdOf(token: string, eventId: string): string {
+  return `${token}:${eventId}`;
+}
+
+/** The header block of an event as it goes over the wire: the dedup id, what is expected, and the service's own. */
+export function encodeHeaders(
+  messageId: string,
+  expectedSequence: number | undefined,
+  own: Readonly<Record<string, string>> | undefined,
+): Uint8Array {
+  let block = `NATS/1.0\r\n${HEADER.messageId}: ${messageId}\r\n`;
+  if (expectedSequence !== undefined)
+    block += `${HEADER.expectedLastSubjectSequence}: ${expectedSequence}\r\n`;
+  if (own !== undefined) for (const [name, value] of Object.entries(own)) block += `${name}: ${value}\r\n`;
+  return Buffer.from(`${block}\r\n`, 'utf8');
+}

@@ -1,0 +1,64 @@
+import type { Delivery } from './delivery.js';
+
+/** What the server says of a partition's consumer. */
+export interface ConsumerState {
+  /** Every event up to this stream sequence is settled. */
+  readonly ackFloor: number;
+  /** The highest stream sequence delivered so far. */
+  readonly delivered: number;
+  /** The number of deliveries so far. */
+  readonly deliveredConsumerSequence: number;
+  /** Events delivered and not settled. */
+  readonly ackPending: number;
+  /** Pull requests that wait at the server, whoever sent them. */
+  readonly waitingPulls: number;
+}
+
+/** What a feed hears. Calls come in the order the server sent them. */
+export interface FeedListener {
+  delivered(event: Delivery): void;
+  /** Nothing to deliver; this is how many deliveries there were so far. */
+  idle(deliveredConsumerSequence: number): void;
+  /** A pull ended with this many of its events not delivered. */
+  pullEnded(unused: number): void;
+  /** The feed is worth nothing any more: the consumer is gone, its leader moved, or the server refused the pull. */
+  lost(reason: string): void;
+}
+
+/** One subscription that pulls from a partition's consumer. */
+export interface Feed {
+  pull(request: { events: number; expiresMs: number; idleHeartbeatMs: number }): void;
+  /** After this the listener hears nothing. */
+  close(): void;
+}
+
+/**
+ * A partition's consumer on the server: everything the ordered pull loop asks of it.
+ * Anything sent while disconnected is lost, as with a real socket; the loop never relies on it.
+ */
+export interface ConsumerPort {
+  readonly connected: boolean;
+  /** @throws JETSTREAM_REQUEST_FAILED if the server does not answer, or answers without a leader */
+  state(): Promise<ConsumerState>;
+  open(listener: FeedListener): Feed;
+  /** Sends an ack; {@link ConsumerListener.confirmed} tells when the server has it. */
+  ack(event: { readonly sequence: number; readonly ackSubject: string }): void;
+  /** Sends an ack for a sequence without its delivery at hand. */
+  ackSequence(sequence: number, deliveredConsumerSequence: number): void;
+  /** Asks for a new delivery. The server ignores sequences it does not hold as unsettled. */
+  nak(sequence: number, deliveredConsumerSequence: number): void;
+  /** Resolves when the server has worked through all acks and naks sent before. */
+  barrier(state: ConsumerState): Promise<void>;
+  /** Makes the server deliver all unsettled events anew, however many: slower than a few naks, faster than many. */
+  expireAll(): Promise<void>;
+  /** Lets go of its subscriptions. The connection is not its own and stays open. */
+  close(): void;
+}
+
+/** What a consumer's owner hears besides events. */
+
+export interface ConsumerListener {
+  confirmed(sequence: number): void;
+  disconnected(): void;
+  reconnected(): void;
+}

@@ -1,0 +1,58 @@
+import { AggregateTransportError } from '../errors.js';
+import { type Codec, encodeEnvelope } from './codec.js';
+import { toEnvelope } from './envelope.js';
+import type { AggregateEvent } from './event.js';
+import { checkUserHeaders, encodeHeaders, messageIdOf } from './headers.js';
+import { subjectOf, tokenOf } from './subject.js';
+
+/** One event ready for the wire: encoded, with the subject and the headers it is always sent with. */
+export interface OutgoingEvent {
+  readonly token: string;
+  readonly subject: string;
+  readonly messageId: string;
+  readonly headers: Uint8Array;
+  readonly body: Uint8Array;
+  /** The aggregate's last sequence the caller expects; undefined if any will do. */
+  readonly expectedSequence: number | undefined;
+}
+
+export interface PrepareOptions {
+  readonly topic: string;
+  readonly codec: Codec;
+  /** The largest message the server takes. */
+  readonly maxPayloadBytes: number;
+  /** Now, in milliseconds since 1970. */
+  readonly wallMs: number;
+}
+
+/** What an event must leave free of the largest message, so that a copy with our own notes on it always fits. */
+const RESERVED_BYTES = 8_192;
+
+/**
+ * Checks an event and encodes it.
+ * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
+ */
+export function prepareEvent(event: AggregateEvent, options: PrepareOptions): OutgoingEvent {
+  const token = tokenOf(event.aggregateId);
+  const envelope = toEnvelope(event, options.wallMs);
+  if (event.headers !== undefined) checkUserHeaders(event.headers);
+  const expectedSequence = event.expectedSequence;
+  if (expectedSequence !== undefined && (!Number.isSafeInteger(expectedSequence) || expectedSequence < 0)) {
+    throw new AggregateTransportError(
+      'EVENT_INVALID',
+      'expected event.expectedSequence to be a whole number from 0, found another value; nothing was sent',
+    );
+  }
+  const body = encodeEnvelope(options.codec, envelope);
+  const messageId = messageIdOf(token, envelope.event_id);
+  const headers = encodeHeaders(messageId, expectedSequence, event.headers);
+  const size = body.length + headers.length;
+  if (size > options.maxPayloadBytes - RESERVED_BYTES) {
+    throw new AggregateTransportError(
+      'EVENT_TOO_LARGE',
+      `expected an event of at most ${options.maxPayloadBytes - RESERVED_BYTES} bytes (the server's max_payload less ` +
+        `${RESERVED_BYTES}), found ${size}; nothing was sent: make it smaller or raise max_payload`,
+    );
+  }
+  return { token, subject: subjectOf(options.topic, token), messageId, headers, body, expectedSequence };
+}

@@ -1,0 +1,61 @@
+import { AggregateTransportError } from '../errors.js';
+import { bitsOf, fnv1a32 } from './partition.js';
+
+const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
+const MAX_ID_BYTES = 256;
+const ENCODED_MARK = '~';
+
+/**
+ * The last subject token of an aggregate, and the key of its lane: the id itself where it is one
+ * plain token, else `~` and its base64url, so that dots, spaces, wildcards and any script are safe.
+ * Two ids never share a token: a plain id cannot begin with `~`.
+ *
+ * @throws AGGREGATE_ID_INVALID for an id that is empty, longer than 256 UTF-8 bytes, or holds a
+ *   lone surrogate. The limit guards the connection: a server closes one that sends a 4 kB subject.
+ */
+export function tokenOf(aggregateId: string): string {
+  if (PLAIN_TOKEN.test(aggregateId)) return aggregateId;
+  if (typeof aggregateId !== 'string' || aggregateId.length === 0) {
+    throw new AggregateTransportError(
+      'AGGREGATE_ID_INVALID',
+      `expected an aggregate id of 1 to ${MAX_ID_BYTES} UTF-8 bytes, found ${
+        typeof aggregateId === 'string' ? 'an empty string' : typeof aggregateId
+      }; nothing was sent`,
+    );
+  }
+  const bytes = Buffer.from(aggregateId, 'utf8');
+  if (bytes.length > MAX_ID_BYTES) {
+    throw new AggregateTransportError(
+      'AGGREGATE_ID_INVALID',
+      `expected an aggregate id of 1 to ${MAX_ID_BYTES} UTF-8 bytes, found ${bytes.length} bytes; nothing was sent`,
+    );
+  }
+  // A lone surrogate has no UTF-8 form: it becomes U+FFFD, and two ids would share one lane.
+  if (bytes.toString('utf8') !== aggregateId) {
+    throw new AggregateTransportError(
+      'AGGREGATE_ID_INVALID',
+      'expected an aggregate id of well-formed text, found a lone surrogate; nothing was sent',
+    );
+  }
+  return ENCODED_MARK + bytes.toString('base64url');
+}
+
+/** The aggregate id behind a token; the inverse of {@link tokenOf}. */
+export function aggregateIdOf(token: string): string {
+  return token.startsWith(ENCODED_MARK) ? Buffer.from(token.slice(1), 'base64url').toString('utf8') : token;
+}
+
+/** `<topic>.<b7>.….<b0>.<token>`: the subject all events of one aggregate are stored under. */
+export function subjectOf(topic: string, token: string): string {
+  return `${topic}.${bitsOf(fnv1a32(token))}.${token}`;
+}
+
+/** The token of a subject: whatever its depth, the last part decides the lane. */
+export function tokenOfSubject(subject: string): string {
+  return subject.slice(subject.lastIndexOf('.') + 1);
+}
+
+/** What the topic's stream takes in: our depth and nothing else, so a foreign subject is refused by the server. */
+export function streamSubjectOf(topic: string): string {
+  return `${topic}.*.*.*.*.*.*.*.*.*`;
+}

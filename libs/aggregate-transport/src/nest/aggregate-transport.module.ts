@@ -1,0 +1,88 @@
+import {
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Inject,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { systemClock } from '../clock.js';
+import { type TopicRef, topicNameOf } from '../message/topic.js';
+import { AggregateClient } from './aggregate.client.js';
+import { AggregatePublisher } from './aggregate-publisher.js';
+import { AggregateServer } from './aggregate.server.js';
+import { HandlerScan } from './handler-scan.js';
+import { nestLog } from './nest-log.js';
+import type { AggregateTransportOptions } from './options.js';
+import { resolveOptions } from './resolve-options.js';
+import { AGGREGATE_TRANSPORT_OPTIONS, getAggregatePublisherToken } from './tokens.js';
+import { TopicLinks, undeclaredError } from './topic-links.js';
+
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTransportOptions>({
+  optionsInjectionToken: AGGREGATE_TRANSPORT_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createAggregateTransportOptions')
+  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+  .build();
+
+/**
+ * The transport as a Nest module. `forRoot` or `forRootAsync` once, in the root module; `forFeature` wherever
+ * publishers are injected. Topics are opened when the application initialises, so that wrong options, a
+ * missing server or a stream with other settings end the start-up with a clear error.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    {
+      provide: TopicLinks,
+      inject: [AGGREGATE_TRANSPORT_OPTIONS],
+      useFactory: (options: AggregateTransportOptions) =>
+        new TopicLinks(resolveOptions(options), systemClock, nestLog(new Logger('AggregateTransport'))),
+    },
+    {
+      provide: AggregateClient,
+      inject: [TopicLinks],
+      useFactory: (links: TopicLinks) => new AggregateClient(links),
+    },
+    HandlerScan,
+    AggregateServer,
+  ],
+  exports: [TopicLinks, AggregateClient, AggregateServer],
+})
+export class AggregateTransportModule
+  extends ConfigurableModuleClass
+  implements OnModuleInit, OnApplicationShutdown
+{
+  constructor(@Inject(TopicLinks) private readonly links: TopicLinks) {
+    super();
+  }
+
+  /** Publishers for these topics, injected by `@InjectAggregatePublisher(topic)`. */
+  static forFeature(topics: readonly TopicRef[]): DynamicModule {
+    const providers = topics.map((topic) => ({
+      provide: getAggregatePublisherToken(topic),
+      inject: [TopicLinks],
+      useFactory: (links: TopicLinks) => {
+        const name = topicNameOf(topic);
+        if (!links.options.topics.has(name)) throw undeclaredError(name, links.options);
+        return new AggregatePublisher(name, links);
+      },
+    }));
+    return { module: AggregatePublishersModule, providers, exports: providers.map(({ provide }) => provide) };
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.links.openAll();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.links.close();
+  }
+}
+
+/** The publishers of one `forFeature` call. They hold no state: the root module's topics do. */
+@Module({})
+class AggregatePublishersModule {}

@@ -1,0 +1,106 @@
+import type { MessageHandler } from '@nestjs/microservices';
+import { EventHandlers } from '../consumer/event-handlers.js';
+import { AggregateTransportError } from '../errors.js';
+import type { HandlerScope } from './aggregate.context.js';
+import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
+import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
+import { merge, type ResolvedOptions, type ResolvedTopic } from './resolve-options.js';
+import { undeclaredError } from './topic-links.js';
+
+interface Registration {
+  readonly options: AggregateHandlerOptions;
+  readonly callback: MessageHandler;
+  /** False for a bare `@EventPattern`, whose method carries no trace. */
+  readonly traced: boolean;
+}
+
+/** The handlers of one topic and group. */
+export interface HandlerGroup {
+  readonly topic: ResolvedTopic;
+  readonly group: string;
+  readonly registrations: readonly Registration[];
+}
+
+/**
+ * Collects the handlers Nest finds and sorts them by topic and group. Nest's own registry chains handlers
+ * of one pattern and ends as soon as the fastest does; ours keeps each apart.
+ */
+export class HandlerRegistry {
+  readonly #groups = new Map<
+    string,
+    { topic: ResolvedTopic; group: string; registrations: Registration[] }
+  >();
+
+  constructor(
+    private readonly options: ResolvedOptions,
+    private readonly hooks: () => ProcessingHooks | undefined,
+  ) {}
+
+  /** @throws TOPIC_UNDECLARED, GROUP_MISSING */
+  add(pattern: string, callback: MessageHandler, extras: Partial<HandlerExtras> | undefined): void {
+    const traced = extras?.aggregateHandler !== undefined;
+    const handler: AggregateHandlerOptions = extras?.aggregateHandler ?? {};
+    const topic = this.options.topics.get(pattern);
+    if (topic === undefined) throw undeclaredError(pattern, this.options);
+    const group = handler.group ?? this.options.group;
+    if (group === undefined) {
+      throw new AggregateTransportError(
+        'GROUP_MISSING',
+        `expected a consumer group for the handler of topic "${pattern}", found none; set group in ` +
+          'AggregateTransportModule.forRoot, or in the decorator',
+      );
+    }
+    const key = `${pattern} ${group}`;
+    const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
+    known.registrations.push({ options: handler, callback, traced });
+    this.#groups.set(key, known);
+  }
+
+  groups(): HandlerGroup[] {
+    return [...this.#groups.values()];
+  }
+
+  /**
+   * The handlers of a group for one partition.
+   * @throws HANDLER_DUPLICATE if two handlers claim one type, or two claim every other type
+   */
+  handlersOf(
+    { topic, group, registrations }: HandlerGroup,
+    partition: number,
+    epoch: () => number,
+  ): EventHandlers {
+    const handlers = new EventHandlers();
+    for (const { options, callback, traced } of registrations) {
+      const scope: HandlerScope = {
+        topic: topic.name,
+        group,
+        partition,
+        epoch,
+        firstStage: traced ? 'guard' : 'handler',
+      };
+      const bridge = new HandlerBridge({
+        callback,
+        scope,
+        failurePolicy: {
+          retry: merge(topic.consume.retry, options.retry),
+          onExhausted: options.onExhausted ?? topic.consume.onExhausted,
+        },
+        timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
+        hooks: this.hooks,
+      });
+      for (const type of options.type === undefined ? [undefined] : [options.type].flat()) {
+        if (!handlers.add(type, bridge)) throw duplicateError(topic.name, group, type);
+      }
+    }
+    return handlers;
+  }
+}
+
+function duplicateError(topic: string, group: string, type: string | undefined): AggregateTransportError {
+  const what = type === undefined ? 'every other type' : `type "${type}"`;
+  return new AggregateTransportError(
+    'HANDLER_DUPLICATE',
+    `expected one handler of topic "${topic}" for ${what} in group "${group}", found two; ` +
+      'remove one, or give it a group of its own',
+  );
+}

@@ -1,0 +1,12 @@
+import { type TopicRef, topicNameOf } from '../message/topic.js';
+
+/** Our transport id: `@EventPattern(topic, AGGREGATE_TRANSPORT)` binds a handler to this transport. */
+export const AGGREGATE_TRANSPORT = Symbol.for('aggregate-transport');
+
+/** Injection token of the options as the user gave them. */
+export const AGGREGATE_TRANSPORT_OPTIONS = 'AGGREGATE_TRANSPORT_OPTIONS';
+
+/** Injection token of a topic's publisher; what `@InjectAggregatePublisher(topic)` injects. */
+export function getAggregatePublisherToken(topic: TopicRef): string {
+  return `AggregatePublisher:${topicNameOf(topic)}`;
+}

@@ -1,0 +1,155 @@
+import { type Clock, delay } from '../clock.js';
+import { AggregateTransportError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { AggregateEvent } from '../message/event.js';
+import { prepareEvent } from '../message/prepare.js';
+import { subjectOf } from '../message/subject.js';
+import type { OutgoingEvent } from '../message/prepare.js';
+import { Sequencer } from '../publisher/sequencer.js';
+import { msOf } from '../stream/configuration.js';
+import { Connection } from '../stream/connection.js';
+import { JetStreamApi } from '../stream/jetstream-api.js';
+import { provisionStream } from '../stream/provision.js';
+import { PublishWire } from '../stream/publish-wire.js';
+import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
+
+/** An open topic: its connection, its stream as the server has it, and the one sequencer of this process. */
+export interface TopicLink {
+  readonly topic: ResolvedTopic;
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
+  readonly sequencer: Sequencer;
+  /** Checks and encodes an event; throws whatever is wrong with it. */
+  prepare(event: AggregateEvent): OutgoingEvent;
+  subjectOf(token: string): string;
+}
+
+/**
+ * Opens each declared topic once per process, and closes them all. Shared by every publisher, the client
+ * and the server, so one aggregate has one queue however many places publish to it.
+ */
+export class TopicLinks {
+  readonly #opening = new Map<string, Promise<TopicLink>>();
+  readonly #opened = new Map<string, TopicLink>();
+  readonly #connections = new Map<string, Promise<Connection>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    readonly options: ResolvedOptions,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
+
+  /**
+   * The topic, opened by the first call.
+   * @throws TOPIC_UNDECLARED, PUBLISHER_CLOSED, CONNECTION_FAILED, STREAM_MISMATCH and what else provisioning
+   *   finds; a failed opening is tried anew by the next call
+   */
+  open(name: string): Promise<TopicLink> {
+    if (this.#closing !== undefined) return Promise.reject(closedError(name));
+    const known = this.#opening.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#open(name);
+    this.#opening.set(name, opening);
+    opening.catch(() => this.#opening.delete(name));
+    return opening;
+  }
+
+  /** The topic if it is open. */
+  opened(name: string): TopicLink | undefined {
+    return this.#opened.get(name);
+  }
+
+  async openAll(): Promise<void> {
+    await Promise.all([...this.options.topics.keys()].map((name) => this.open(name)));
+  }
+
+  /** Waits for open publishes, within the drain time, then closes everything. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #open(name: string): Promise<TopicLink> {
+    const topic = this.options.topics.get(name);
+    if (topic === undefined) throw undeclaredError(name, this.options);
+    const connection = await this.#connect(name);
+    const api = new JetStreamApi(connection);
+    const stream = await provisionStream(api, {
+      topic: name,
+      provision: topic.provision,
+      options: topic.stream,
+      explicit: topic.explicitStream,
+    });
+    const sequencer = new Sequencer({
+      topic: name,
+      connect: (listener) => new PublishWire(connection, api, name, listener),
+      maxInFlight: topic.publish.maxInFlight,
+      maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
+      giveUpAfterMs: topic.publish.giveUpAfterMs,
+      duplicateWindowMs: msOf(stream.duplicate_window),
+      clock: this.clock,
+      log: this.log,
+    });
+    const link: TopicLink = {
+      topic,
+      connection,
+      api,
+      sequencer,
+      prepare: (event) =>
+        prepareEvent(event, {
+          topic: name,
+          codec: topic.codec,
+          maxPayloadBytes: connection.maxPayloadBytes,
+          wallMs: this.clock.wallNow(),
+        }),
+      subjectOf: (token) => subjectOf(name, token),
+    };
+    this.#opened.set(name, link);
+    return link;
+  }
+
+  #connect(topic: string): Promise<Connection> {
+    const name =
+      this.options.connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic}`;
+    const known = this.#connections.get(name);
+    if (known !== undefined) return known;
+    const connecting = Connection.open(this.options.connection, name, this.log);
+    this.#connections.set(name, connecting);
+    connecting.catch(() => this.#connections.delete(name));
+    return connecting;
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    const links = [...this.#opened.values()];
+    const flushed = Promise.all(links.map(({ sequencer }) => sequencer.flush())).then(() => true);
+    const late = delay(this.clock, this.options.drainMs).then(() => false);
+    if (!(await Promise.race([flushed, late]))) {
+      const open = links.reduce((sum, { sequencer }) => sum + sequencer.pending, 0);
+      this.log.error(
+        `${open} publish calls had no outcome within ${this.options.drainMs} ms of shutdown; they reject now`,
+      );
+    }
+    for (const { sequencer } of links) sequencer.close();
+    const connections = await Promise.allSettled(this.#connections.values());
+    for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
+    this.#opened.clear();
+  }
+}
+
+function closedError(name: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'PUBLISHER_CLOSED',
+    `expected an open transport for topic "${name}", found one that is shut down; publish before the application closes`,
+  );
+}
+
+/** @internal */
+export function undeclaredError(name: string, options: ResolvedOptions): AggregateTransportError {
+  const declared = [...options.topics.keys()].join(', ') || 'none';
+  return new AggregateTransportError(
+    'TOPIC_UNDECLARED',
+    `expected a topic declared in AggregateTransportModule.forRoot({ topics }) (${declared}), found "${name}"; declare it there`,
+  );
+}

@@ -1,0 +1,55 @@
+/** What the server answered to one event that was sent. */
+export type Answer =
+  | { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean }
+  /** For good: the same event sent again gets the same answer. */
+  | {
+      readonly kind: 'refused';
+      readonly errorCode: number;
+      readonly description: string;
+      readonly wrongSequence: boolean;
+    }
+  /** Not now: no leader, no stream yet, overloaded. */
+  | { readonly kind: 'unavailable'; readonly description: string };
+
+/** JetStream error codes (nats-server errors.json) that pass by themselves. */
+const PASSING = new Set([
+  10008, // JetStream system temporarily unavailable
+  10023, // insufficient resources
+  10158, // duplicate message id is in process (R3, ADR-50)
+]);
+/** Wrong last sequence; 10164 is the per-subject form of later servers. */
+const WRONG_SEQUENCE = new Set([10071, 10164]);
+const UNAVAILABLE_STATUS = 503;
+
+interface PubAck {
+  seq?: number;
+  duplicate?: boolean;
+  error?: { code?: number; err_code?: number; description?: string };
+}
+
+/** Reads the server's answer to a publish. Pure. */
+export function readAnswer(body: string): Answer {
+  let ack: PubAck;
+  try {
+    ack = JSON.parse(body) as PubAck;
+  } catch {
+    return { kind: 'unavailable', description: 'an answer that is no JSON' };
+  }
+  if (ack.error === undefined) {
+    if (typeof ack.seq === 'number') {
+      return { kind: 'stored', sequence: ack.seq, duplicate: ack.duplicate === true };
+    }
+    return { kind: 'unavailable', description: 'an answer without a sequence' };
+  }
+  const errorCode = ack.error.err_code ?? 0;
+  const description = ack.error.description ?? 'no description';
+  if (ack.error.code === UNAVAILABLE_STATUS || PASSING.has(errorCode)) {
+    return { kind: 'unavailable', description };
+  }
+  return { kind: 'refused', errorCode, description, wrongSequence: WRONG_SEQUENCE.has(errorCode) };
+}
+
+export const NO_RESPONDERS: Answer = {
+  kind: 'unavailable',
+  description: 'no stream takes this subject, or it has no leader',
+};

@@ -1,0 +1,65 @@
+import type { PublishReceipt } from '../message/event.js';
+import type { OutgoingEvent } from '../message/prepare.js';
+
+/** One publish call that waits for its outcome. */
+export class Entry {
+  next: Entry | undefined;
+  /** How often it was sent. Above 1 a refusal may speak of a copy of itself. */
+  sends = 0;
+  firstSentAt = 0;
+  resendAt = 0;
+  /** Its caller has its outcome. */
+  settled = false;
+
+  constructor(
+    readonly id: number,
+    readonly event: OutgoingEvent,
+    readonly resolve: (receipt: PublishReceipt) => void,
+    readonly reject: (error: Error) => void,
+  ) {}
+}
+
+/**
+ * The queue of one aggregate at the publisher. Its modes:
+ *
+ * - `open`: the head is sent when the wire has room; the next one only when the head is stored.
+ * - `checking`: the server refused the head after more than one send. The refusal may be about its own
+ *   first copy, so the stream is asked. Nothing else leaves meanwhile.
+ * - `unknown`: the head's caller was told that its outcome is unknown. Nothing is accepted until the
+ *   head's fate is known, or a caller resumes the aggregate, because a later event must not be stored
+ *   in front of it. A line in this mode is never forgotten.
+ */
+export class Line {
+  mode: 'open' | 'checking' | 'unknown' = 'open';
+  head: Entry | undefined;
+  #tail: Entry | undefined;
+  /** True while the ready ring holds this line. */
+  isReady = false;
+
+  constructor(readonly token: string) {}
+
+  append(entry: Entry): void {
+    if (this.#tail === undefined) this.head = entry;
+    else this.#tail.next = entry;
+    this.#tail = entry;
+  }
+
+  /** Takes the head off, and whatever behind it was called off meanwhile. */
+  shift(): void {
+    do {
+      this.head = this.head?.next;
+    } while (this.head?.settled === true);
+    if (this.head === undefined) this.#tail = undefined;
+  }
+
+  /** Takes everything behind the head off. */
+  takeFollowers(): Entry[] {
+    const followers: Entry[] = [];
+    for (let entry = this.head?.next; entry !== undefined; entry = entry.next) {
+      if (!entry.settled) followers.push(entry);
+    }
+    if (this.head !== undefined) this.head.next = undefined;
+    this.#tail = this.head;
+    return followers;
+  }
+}

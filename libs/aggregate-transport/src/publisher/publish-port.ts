@@ -1,0 +1,23 @@
+import type { Answer } from './answer.js';
+import type { OutgoingEvent } from '../message/prepare.js';
+
+/** The way to one topic's stream, as the sequencer sees it. */
+export interface PublishPort {
+  readonly connected: boolean;
+  /** Sends once. The answer, if one comes, names the same id; an answer to any earlier send counts. */
+  send(id: number, event: OutgoingEvent): void;
+  /** The sequence of the aggregate's last stored event, 0 if it has none. */
+  lastSequence(subject: string): Promise<number>;
+  /**
+   * Whether the stream holds this event: looks at the aggregate's first event after `afterSequence`,
+   * or at its last one. Resolves with its sequence, or undefined.
+   * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
+   */
+  findStored(subject: string, messageId: string, afterSequence?: number): Promise<number | undefined>;
+  close(): void;
+}
+
+export interface PublishListener {
+  answered(id: number, answer: Answer): void;
+  reconnected(): void;
+}

@@ -1,0 +1,324 @@
+import { type Clock, every, type Timer } from '../clock.js';
+import { AggregateTransportError, describeError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { PublishReceipt } from '../message/event.js';
+import type { Answer } from './answer.js';
+import { FlushWaiters } from './flush-waiters.js';
+import type { OutgoingEvent } from '../message/prepare.js';
+import { Entry, Line } from './line.js';
+import type { PublishListener, PublishPort } from './publish-port.js';
+import { ReadyLines } from './ready-lines.js';
+import * as refusal from './refusals.js';
+
+export interface SequencerOptions {
+  readonly topic: string;
+  readonly connect: (listener: PublishListener) => PublishPort;
+  /** Events on the wire at once, over all aggregates. */
+  readonly maxInFlight: number;
+  /** Events accepted and without an outcome. */
+  readonly maxPending: number;
+  /** From its first send, how long an event is tried before its caller hears OUTCOME_UNKNOWN. */
+  readonly giveUpAfterMs: number;
+  /** How long the stream knows an event's id. */
+  readonly duplicateWindowMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const SWEEP_MS = 100;
+const RESEND_AFTER_MS = 2_000;
+const RESEND_WHEN_UNAVAILABLE_MS = 100;
+/** Copies stop this long before the stream forgets the id: a copy stored after that would be a second event. */
+const WINDOW_MARGIN_MS = 10_000;
+
+/**
+ * Stores the events of each aggregate in call order: one event per aggregate is on the wire, the next
+ * one leaves when it is stored. Aggregates go side by side.
+ *
+ * An event keeps its dedup id over all sends, so sending again is safe whenever the outcome is open:
+ * after a reconnect (the client drops what was written while disconnected), without an answer, without
+ * a leader. What must never happen is that n+1 leaves while n is open; pipelining n and n+1 loses n in
+ * the middle and stores n+1 on every leader change.
+ */
+export class Sequencer implements PublishListener {
+  readonly #port: PublishPort;
+  readonly #lines = new Map<string, Line>();
+  readonly #wire = new Map<number, { entry: Entry; line: Line }>();
+  readonly #flushes = new FlushWaiters();
+  readonly #sweep: Timer;
+  readonly #ready = new ReadyLines();
+  #lastId = 0;
+  #pending = 0;
+  #published = 0;
+  #failed = 0;
+  #closed = false;
+
+  constructor(private readonly options: SequencerOptions) {
+    this.#port = options.connect(this);
+    this.#sweep = every(options.clock, SWEEP_MS, () => this.#sweepOnce());
+  }
+
+  /** Events accepted whose outcome is open. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Events stored. */
+  get published(): number {
+    return this.#published;
+  }
+
+  /** Events whose caller got an error. */
+  get failed(): number {
+    return this.#failed;
+  }
+
+  /**
+   * Queues an event behind its aggregate's earlier ones. Resolves when it is stored.
+   * @throws PUBLISHER_CLOSED, PUBLISHER_SATURATED, ABORTED: never sent
+   * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: never sent, because an earlier event failed
+   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
+   * @throws OUTCOME_UNKNOWN: may be stored or not
+   */
+  publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
+    return new Promise((resolve, reject) => {
+      const line = this.#lines.get(event.token) ?? this.#newLine(event.token);
+      const obstacle = this.#obstacleFor(line, signal);
+      if (obstacle !== undefined) {
+        this.#failed++;
+        if (line.head === undefined) this.#lines.delete(line.token);
+        reject(obstacle);
+        return;
+      }
+      const entry = new Entry(++this.#lastId, event, resolve, reject);
+      this.#pending++;
+      line.append(entry);
+      if (signal !== undefined) this.#callOffOnAbort(entry, signal);
+      if (line.head === entry) this.#makeReady(line);
+    });
+  }
+
+  /** Resolves when every event accepted so far has its outcome, whatever it is. */
+  flush(): Promise<void> {
+    return this.#flushes.wait(this.#lastId, this.#pending);
+  }
+
+  /** Lets an aggregate with an unknown outcome go on; the caller vouches that the open event is dealt with. */
+  resume(token: string): void {
+    const line = this.#lines.get(token);
+    if (line?.mode === 'unknown') this.#reopen(line);
+  }
+
+  /** The aggregates that accept nothing because an outcome is unknown. */
+  unknownAggregates(): string[] {
+    return [...this.#lines.values()].filter((line) => line.mode === 'unknown').map((line) => line.token);
+  }
+
+  lastSequence(subject: string): Promise<number> {
+    return this.#port.lastSequence(subject);
+  }
+
+  /** Accepts nothing more. What was sent ends as unknown, the rest as never sent; {@link flush} first. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sweep.cancel();
+    this.#port.close();
+    for (const line of this.#lines.values()) {
+      for (let entry = line.head; entry !== undefined; entry = entry.next) {
+        const sent = entry.sends > 0;
+        this.#fail(
+          entry,
+          sent ? refusal.outcomeUnknown(entry, 'the publisher was closed') : refusal.closed(),
+        );
+      }
+    }
+    this.#lines.clear();
+    this.#wire.clear();
+  }
+
+  answered(id: number, answer: Answer): void {
+    const sent = this.#wire.get(id);
+    if (sent === undefined || sent.line.mode === 'checking') return;
+    const { entry, line } = sent;
+    switch (answer.kind) {
+      case 'stored':
+        this.#stored(entry, line, answer.sequence, answer.duplicate && entry.sends === 1);
+        return;
+      case 'unavailable':
+        entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
+        return;
+      case 'refused':
+        if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, line, answer);
+        else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
+    }
+  }
+
+  reconnected(): void {
+    for (const { entry, line } of this.#wire.values()) if (line.mode !== 'checking') this.#send(entry, line);
+    this.#fillWire();
+  }
+
+  #newLine(token: string): Line {
+    const line = new Line(token);
+    this.#lines.set(token, line);
+    return line;
+  }
+
+  #obstacleFor(line: Line, signal: AbortSignal | undefined): Error | undefined {
+    if (this.#closed) return refusal.closed();
+    if (signal?.aborted === true) return refusal.aborted(signal.reason);
+    if (line.mode === 'unknown') return refusal.predecessorUnknown();
+    if (this.#pending >= this.options.maxPending) return refusal.saturated(this.options.maxPending);
+    return undefined;
+  }
+
+  #callOffOnAbort(entry: Entry, signal: AbortSignal): void {
+    const callOff = (): void => {
+      if (entry.sends > 0 || entry.settled) return;
+      const line = this.#lines.get(entry.event.token);
+      this.#fail(entry, refusal.aborted(signal.reason));
+      if (line?.head === entry) this.#goOn(line);
+    };
+    signal.addEventListener('abort', callOff, { once: true });
+  }
+
+  #makeReady(line: Line): void {
+    this.#ready.add(line);
+    this.#fillWire();
+  }
+
+  #fillWire(): void {
+    while (this.#wire.size < this.options.maxInFlight && this.#port.connected) {
+      const line = this.#ready.take();
+      if (line === undefined) return;
+      const { head } = line;
+      if (head !== undefined && head.sends === 0 && !head.settled) this.#send(head, line);
+    }
+  }
+
+  #send(entry: Entry, line: Line): void {
+    const now = this.options.clock.now();
+    if (entry.sends++ === 0) {
+      entry.firstSentAt = now;
+      this.#wire.set(entry.id, { entry, line });
+    }
+    entry.resendAt = now + RESEND_AFTER_MS;
+    this.#port.send(entry.id, entry.event);
+  }
+
+  #stored(entry: Entry, line: Line, sequence: number, duplicate: boolean): void {
+    this.#wire.delete(entry.id);
+    if (!entry.settled) {
+      this.#published++;
+      this.#settle(entry);
+      entry.resolve({ topic: this.options.topic, sequence, duplicate });
+    }
+    this.#goOn(line);
+  }
+
+  /** Takes the head off and lets the next one leave. */
+  #goOn(line: Line): void {
+    line.mode = 'open';
+    line.shift();
+    if (line.head === undefined) this.#lines.delete(line.token);
+    else this.#makeReady(line);
+    this.#fillWire();
+  }
+
+  #rejected(entry: Entry, line: Line, error: AggregateTransportError): void {
+    this.#wire.delete(entry.id);
+    this.#fail(entry, error);
+    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorRejected(error));
+    this.#goOn(line);
+  }
+
+  /**
+   * The server refused an event that was sent more than once, or its sequence. Servers answer a copy of a
+   * stored event differently (2.12.15, 2.14.5 and 2.15.1 say "wrong last sequence" of its own first copy),
+   * so the stream itself is asked before the refusal is believed.
+   */
+  async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
+    line.mode = 'checking';
+    const { subject, messageId, expectedSequence } = entry.event;
+    try {
+      const stored =
+        entry.sends > 1 ? await this.#port.findStored(subject, messageId, expectedSequence) : undefined;
+      if (this.#closed) return;
+      if (stored !== undefined) {
+        this.#stored(entry, line, stored, false);
+      } else if (answer.wrongSequence) {
+        const actual = await this.#port.lastSequence(subject);
+        if (!this.#isClosed()) this.#rejected(entry, line, refusal.conflict(entry, actual));
+      } else {
+        this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
+      }
+    } catch (error) {
+      this.options.log.warn(
+        `topic "${this.options.topic}": a refused event could not be looked up: ${describeError(error)}`,
+      );
+      line.mode = entry.settled ? 'unknown' : 'open';
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
+  #sweepOnce(): void {
+    const now = this.options.clock.now();
+    for (const { entry, line } of this.#wire.values()) {
+      if (line.mode === 'checking') continue;
+      const age = now - entry.firstSentAt;
+      if (!entry.settled && age >= this.options.giveUpAfterMs) this.#giveUp(entry, line);
+      if (age >= this.options.duplicateWindowMs - WINDOW_MARGIN_MS) void this.#findOut(entry, line);
+      else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
+    }
+    this.#fillWire();
+  }
+
+  #giveUp(entry: Entry, line: Line): void {
+    line.mode = 'unknown';
+    this.#fail(entry, refusal.outcomeUnknown(entry, `no answer for ${this.options.giveUpAfterMs} ms`));
+    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorUnknown());
+  }
+
+  /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
+  async #findOut(entry: Entry, line: Line): Promise<void> {
+    if (!this.#port.connected) return;
+    line.mode = 'checking';
+    try {
+      const { subject, messageId, expectedSequence } = entry.event;
+      const stored = await this.#port.findStored(subject, messageId, expectedSequence);
+      if (this.#closed) return;
+      this.options.log.info(
+        `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" is known: ` +
+          (stored === undefined ? 'not stored' : `stored as ${stored}`),
+      );
+      this.#reopen(line);
+    } catch (error) {
+      this.options.log.warn(
+        `topic "${this.options.topic}": an unknown outcome stays unknown: ${describeError(error)}`,
+      );
+      line.mode = 'unknown';
+    }
+  }
+
+  #reopen(line: Line): void {
+    if (line.head !== undefined) this.#wire.delete(line.head.id);
+    this.#goOn(line);
+  }
+
+  #fail(entry: Entry, error: Error): void {
+    if (entry.settled) return;
+    this.#failed++;
+    this.#settle(entry);
+    entry.reject(error);
+  }
+
+  #settle(entry: Entry): void {
+    entry.settled = true;
+    this.#pending--;
+    this.#flushes.settled(entry.id);
+  }
+}

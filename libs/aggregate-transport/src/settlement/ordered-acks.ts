@@ -1,0 +1,213 @@
+import { type Clock, every, type Timer } from '../clock.js';
+
+/** A handled event that waits for the server to confirm its ack. */
+export interface Settleable {
+  readonly token: string;
+  readonly sequence: number;
+  /** Where its ack goes. */
+  readonly ackSubject: string;
+  /** When its ack was last sent, on the clock. Written here only. */
+  ackSentAt: number;
+  /** The event of the same aggregate handled after this one. Written here only. */
+  nextAck: Settleable | undefined;
+}
+
+interface Chain {
+  head: Settleable;
+  tail: Settleable;
+  length: number;
+}
+
+export interface OrderedAcksOptions {
+  readonly clock: Clock;
+  /** Sends one ack that asks for a confirmation; the answer comes back through {@link OrderedAcks.confirmed}. */
+  readonly send: (event: Settleable) => void;
+  /** An aggregate may have this many handled events without a confirmed ack before its lane pauses. */
+  readonly maxUnconfirmedPerAggregate: number;
+  readonly pauseLane: (token: string) => void;
+  readonly resumeLane: (token: string) => void;
+}
+
+/** An ack without a confirmation is sent again after this time. */
+const RESEND_AFTER_MS = 400;
+const SWEEP_MS = 100;
+/** Acks confirmed this recently may be forgotten by a server that is killed: it writes them at most ten times a second. */
+const VOLATILE_MS = 5_000;
+
+/**
+ * Settles handled events: the ack of one leaves only after the ack of its aggregate's previous one is
+ * confirmed, so what the server holds as settled is always a prefix of what was handled. An ack sent
+ * and forgotten breaks that: the ack of n is lost, n+1 is acked, and a takeover replays n after n+1.
+ *
+ * Modes: `open`, acks leave at the end of each turn of the event loop, so that a turn's acks share few
+ * socket writes; `paused`, events queue up. Paused from the start of a takeover to the end of its fence,
+ * because the fence counts what the server holds as unsettled, and an ack would change the count.
+ */
+export class OrderedAcks {
+  readonly #chains = new Map<string, Chain>();
+  readonly #unconfirmed = new Map<number, Settleable>();
+  #leaving: Settleable[] = [];
+  #flushing = false;
+  #paused = true;
+  #sweep: Timer | undefined;
+  #recent: { sequence: number; at: number }[] = [];
+  #emptyWaiters: (() => void)[] = [];
+
+  constructor(private readonly options: OrderedAcksOptions) {}
+
+  /** Handled events whose ack is not confirmed. */
+  get size(): number {
+    let size = 0;
+    for (const chain of this.#chains.values()) size += chain.length;
+    return size;
+  }
+
+  /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
+  add(event: Settleable): void {
+    event.nextAck = undefined;
+    const chain = this.#chains.get(event.token);
+    if (chain === undefined) {
+      this.#chains.set(event.token, { head: event, tail: event, length: 1 });
+      this.#leave(event);
+      return;
+    }
+    chain.tail.nextAck = event;
+    chain.tail = event;
+    chain.length++;
+    if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(event.token);
+  }
+
+  /** True while the ack of this sequence is not confirmed. */
+  isUnconfirmed(event: { token: string; sequence: number }): boolean {
+    let link: Settleable | undefined = this.#chains.get(event.token)?.head;
+    while (link !== undefined && link.sequence !== event.sequence) link = link.nextAck;
+    return link !== undefined;
+  }
+
+  /** The server has confirmed the ack of this sequence. Confirmations of anything else are ignored. */
+  confirmed(sequence: number): void {
+    const event = this.#unconfirmed.get(sequence);
+    if (event === undefined) return;
+    this.#unconfirmed.delete(sequence);
+    this.#recent.push({ sequence, at: this.options.clock.now() });
+    this.#advance(event);
+  }
+
+  /** Sends no ack until {@link resume}. */
+  pause(): void {
+    this.#paused = true;
+    this.#sweep?.cancel();
+    this.#sweep = undefined;
+  }
+
+  /** Sends the heads that waited. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#sweep = every(this.options.clock, SWEEP_MS, () => this.#sweepOnce());
+    this.#leaving = [];
+    for (const chain of this.#chains.values()) this.#leave(chain.head);
+  }
+
+  /**
+   * While paused: everything a takeover has to tell the server again, ascending: what is handled and
+   * unconfirmed, and what was confirmed so recently that a killed server may have forgotten it.
+   */
+  toRepeat(): number[] {
+    const since = this.options.clock.now() - VOLATILE_MS;
+    const sequences = this.#recent.filter((ack) => ack.at >= since).map((ack) => ack.sequence);
+    for (const chain of this.#chains.values()) {
+      for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
+        sequences.push(link.sequence);
+      }
+    }
+    return sequences.sort((a, b) => a - b);
+  }
+
+  /** A takeover has told the server these sequences again, and the server has confirmed them. */
+  repeated(sequences: readonly number[]): void {
+    const settled = new Set(sequences);
+    const at = this.options.clock.now();
+    this.#recent = sequences.map((sequence) => ({ sequence, at }));
+    for (const chain of [...this.#chains.values()]) {
+      for (let link: Settleable | undefined = chain.head; link && settled.has(link.sequence);) {
+        const next: Settleable | undefined = link.nextAck;
+        this.#unconfirmed.delete(link.sequence);
+        this.#advance(link);
+        link = next;
+      }
+    }
+  }
+
+  /** Forgets everything: the server will deliver it again, or the stream it belonged to is gone. */
+  clear(): void {
+    const lanes = [...this.#chains.entries()];
+    this.#chains.clear();
+    this.#unconfirmed.clear();
+    this.#leaving = [];
+    this.#recent = [];
+    for (const [token, chain] of lanes) {
+      if (chain.length >= this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(token);
+    }
+    this.#wakeIfEmpty();
+  }
+
+  /** Resolves when no ack is unconfirmed. */
+  whenEmpty(): Promise<void> {
+    if (this.#chains.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#emptyWaiters.push(resolve));
+  }
+
+  #leave(event: Settleable): void {
+    if (this.#paused) return;
+    this.#leaving.push(event);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.options.clock.nextTurn(() => {
+      this.#flushing = false;
+      const leaving = this.#leaving;
+      this.#leaving = [];
+      if (!this.#paused) for (const event of leaving) this.#send(event);
+    });
+  }
+
+  #send(event: Settleable): void {
+    event.ackSentAt = this.options.clock.now();
+    this.#unconfirmed.set(event.sequence, event);
+    this.options.send(event);
+  }
+
+  /** Takes the confirmed head off its chain and lets the next one leave. */
+  #advance(event: Settleable): void {
+    const chain = this.#chains.get(event.token);
+    if (chain?.head !== event) return;
+    const next = event.nextAck;
+    event.nextAck = undefined;
+    if (chain.length-- === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(event.token);
+    if (next === undefined) {
+      this.#chains.delete(event.token);
+      this.#wakeIfEmpty();
+    } else {
+      chain.head = next;
+      this.#leave(next);
+    }
+  }
+
+  #sweepOnce(): void {
+    const now = this.options.clock.now();
+    // A Map iterates in the order of insertion, and a resent ack is inserted again: oldest first.
+    for (const event of this.#unconfirmed.values()) {
+      if (now - event.ackSentAt < RESEND_AFTER_MS) break;
+      this.#unconfirmed.delete(event.sequence);
+      this.#leave(event);
+    }
+    const keep = this.#recent.findIndex((ack) => ack.at >= now - VOLATILE_MS);
+    if (keep === -1) this.#recent = [];
+    else if (keep > 0) this.#recent.splice(0, keep);
+  }
+
+  #wakeIfEmpty(): void {
+    if (this.#chains.size > 0) return;
+    for (const resolve of this.#emptyWaiters.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,220 @@
+import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
+import { delay, type Clock } from '../clock.js';
+import { AggregateTransportError, describeError } from '../errors.js';
+import { Delivery } from '../message/delivery.js';
+import type { ConsumerListener, ConsumerPort, ConsumerState, Feed, FeedListener } from '../message/ports.js';
+import { tokenOfSubject } from '../message/subject.js';
+import { ackSubjectPrefix, parseAckSubject } from './ack-subject.js';
+import { type ConsumerConfig, pullRequest } from './configuration.js';
+import type { Connection, ConnectionListener } from './connection.js';
+import type { JetStreamApi } from './jetstream-api.js';
+import { writeConsumer } from './provision.js';
+
+export interface ConsumerWireOptions {
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
+  readonly stream: string;
+  readonly consumer: string;
+  readonly clock: Clock;
+}
+
+interface ConsumerInfo {
+  config: ConsumerConfig;
+  delivered: { consumer_seq: number; stream_seq: number };
+  ack_floor: { consumer_seq: number; stream_seq: number };
+  num_ack_pending: number;
+  num_waiting: number;
+  cluster?: { leader?: string };
+}
+
+const STATE_TIMEOUT_MS = 500;
+const BARRIER_TIMEOUT_MS = 2_000;
+const EXPIRY_MS = 200;
+const ACK = '+ACK';
+const NAK = '-NAK';
+const WORKING = '+WPI';
+
+/**
+ * A partition's consumer over a NATS connection: raw pull requests and acks, one inbox for the events
+ * and one for the confirmations. No request object, timer or promise per event.
+ */
+export class ConsumerWire implements ConsumerPort, ConnectionListener {
+  readonly #ackPrefix: string;
+  readonly #confirmInbox = `${createInbox()}.`;
+  readonly #confirmations: Subscription;
+
+  constructor(
+    private readonly options: ConsumerWireOptions,
+    private readonly listener: ConsumerListener,
+  ) {
+    const { connection, stream, consumer } = options;
+    this.#ackPrefix = ackSubjectPrefix(stream, consumer);
+    this.#confirmations = connection.nats.subscribe(`${this.#confirmInbox}*`, {
+      callback: (error, message) => {
+        // A confirmation is empty and bare; with headers it is "no responders": the consumer is gone.
+        if (error === null && message.headers === undefined) {
+          listener.confirmed(Number(message.subject.slice(this.#confirmInbox.length)));
+        }
+      },
+    });
+    connection.listen(this);
+  }
+
+  get connected(): boolean {
+    return this.options.connection.connected;
+  }
+
+  disconnected(): void {
+    this.listener.disconnected();
+  }
+
+  reconnected(): void {
+    this.listener.reconnected();
+  }
+
+  async state(): Promise<ConsumerState> {
+    const info = await this.#info();
+    return {
+      ackFloor: info.ack_floor.stream_seq,
+      delivered: info.delivered.stream_seq,
+      deliveredConsumerSequence: info.delivered.consumer_seq,
+      ackPending: info.num_ack_pending,
+      waitingPulls: info.num_waiting,
+    };
+  }
+
+  open(listener: FeedListener): Feed {
+    const { connection, api, stream, consumer } = this.options;
+    const inbox = createInbox();
+    const subject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
+    const subscription = connection.nats.subscribe(inbox, {
+      callback: (error, message) => {
+        // A throw in here would silently end the subscription.
+        try {
+          if (error !== null) listener.lost(describeError(error));
+          else if (message.subject === inbox) hearStatus(message, listener);
+          else listener.delivered(this.#deliveryOf(message));
+        } catch (failure) {
+          listener.lost(`its reader failed: ${describeError(failure)}`);
+        }
+      },
+    });
+    return {
+      pull: ({ events, expiresMs, idleHeartbeatMs }) =>
+        connection.nats.publish(subject, pullRequest(events, expiresMs, idleHeartbeatMs), { reply: inbox }),
+      close: () => subscription.unsubscribe(),
+    };
+  }
+
+  ack(event: { readonly sequence: number; readonly ackSubject: string }): void {
+    this.#publish(event.ackSubject, ACK, this.#confirmInbox + String(event.sequence));
+  }
+
+  ackSequence(sequence: number, deliveredConsumerSequence: number): void {
+    this.#publish(
+      this.#forged(sequence, deliveredConsumerSequence),
+      ACK,
+      this.#confirmInbox + String(sequence),
+    );
+  }
+
+  nak(sequence: number, deliveredConsumerSequence: number): void {
+    this.#publish(this.#forged(sequence, deliveredConsumerSequence), NAK);
+  }
+
+  async barrier(state: ConsumerState): Promise<void> {
+    // Acks, naks and this "working" go through one queue of the consumer, in order.
+    const subject = this.#forged(state.delivered, state.deliveredConsumerSequence);
+    try {
+      await this.options.connection.nats.request(subject, WORKING, { timeout: BARRIER_TIMEOUT_MS });
+    } catch (cause) {
+      throw new AggregateTransportError(
+        'JETSTREAM_REQUEST_FAILED',
+        `expected consumer "${this.options.consumer}" to answer within ${BARRIER_TIMEOUT_MS} ms, found no answer`,
+        { cause },
+      );
+    }
+  }
+
+  async expireAll(): Promise<void> {
+    const { api, stream, clock } = this.options;
+    const { config } = await this.#info();
+    await writeConsumer(api, stream, { ...config, ack_wait: 1 }, 'update');
+    await delay(clock, EXPIRY_MS);
+    await writeConsumer(api, stream, config, 'update');
+  }
+
+  close(): void {
+    this.options.connection.forget(this);
+    if (!this.options.connection.nats.isClosed()) this.#confirmations.unsubscribe();
+  }
+
+  async #info(): Promise<ConsumerInfo> {
+    const { api, stream, consumer } = this.options;
+    const info = await api.request<ConsumerInfo>(
+      `CONSUMER.INFO.${stream}.${consumer}`,
+      undefined,
+      STATE_TIMEOUT_MS,
+    );
+    // In a cluster a member without a leader answers with zeros; believing them would replay everything.
+    if (info.cluster !== undefined && (info.cluster.leader ?? '') === '') {
+      throw new AggregateTransportError(
+        'JETSTREAM_REQUEST_FAILED',
+        `expected consumer "${consumer}" to have a leader, found none yet`,
+      );
+    }
+    return info;
+  }
+
+  /** An ack subject for a sequence whose own is not at hand; the server looks at the stream sequence only. */
+  #forged(sequence: number, deliveredConsumerSequence: number): string {
+    return `${this.#ackPrefix}1.${sequence}.${deliveredConsumerSequence}.1.0`;
+  }
+
+  #publish(subject: string, body: string, reply?: string): void {
+    const { nats } = this.options.connection;
+    if (!nats.isClosed()) nats.publish(subject, body, reply === undefined ? undefined : { reply });
+  }
+
+  #deliveryOf(message: Msg): Delivery {
+    const subject = message.subject;
+    const ackSubject = message.reply ?? '';
+    const counts = parseAckSubject(ackSubject, this.#ackPrefix);
+    return new Delivery({
+      subject,
+      token: tokenOfSubject(subject),
+      ackSubject,
+      sequence: counts.streamSequence,
+      consumerSequence: counts.consumerSequence,
+      deliveryCount: counts.deliveryCount,
+      body: message.data,
+      readHeaders: () => recordOf(message.headers),
+    });
+  }
+}
+
+function recordOf(headers: MsgHdrs | undefined): Record<string, string> {
+  const record: Record<string, string> = {};
+  for (const [name] of headers ?? []) record[name] = headers?.get(name) ?? '';
+  return record;
+}
+
+/** Reads a message of the server about the pull itself (ADR-13). */
+function hearStatus(message: Msg, listener: FeedListener): void {
+  const { headers } = message;
+  const pending = headers?.get('Nats-Pending-Messages') ?? '';
+  switch (headers?.code) {
+    case 100:
+      listener.idle(Number(headers.get('Nats-Last-Consumer')));
+      return;
+    case 404:
+    case 408:
+      listener.pullEnded(Number(pending));
+      return;
+    case undefined:
+    default:
+      listener.lost(
+        `the server ended the pull: ${headers?.code ?? 0} ${headers?.description ?? 'without a reason'}`,
+      );
+  }
+}

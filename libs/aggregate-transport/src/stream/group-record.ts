@@ -1,0 +1,70 @@
+import type { KV } from 'nats';
+import { isPartitionCount } from '../message/partition.js';
+import { AggregateTransportError } from '../errors.js';
+import type { Connection } from './connection.js';
+
+/** The bucket that keeps what groups must agree on. */
+const BUCKET = 'aggregate-transport';
+
+export interface GroupRecord {
+  /** How many partitions the group has. It belongs to the group, never to a replica's options. */
+  readonly partitions: number;
+  /** True if this call made the record: the group starts for the first time. */
+  readonly isNew: boolean;
+}
+
+/** Opens the bucket, and makes it if it is missing and `create` is set. */
+export async function openGroupBucket(
+  connection: Connection,
+  replicas: number,
+  create: boolean,
+): Promise<KV> {
+  try {
+    return await connection.nats
+      .jetstream()
+      .views.kv(BUCKET, create ? { storage: 'file' as never, replicas, history: 1 } : { bindOnly: true });
+  } catch (cause) {
+    throw new AggregateTransportError(
+      'JETSTREAM_REQUEST_FAILED',
+      `expected to open the key-value bucket "${BUCKET}", found an error; ` +
+        'the user needs the permission to use it (stream KV_aggregate-transport)',
+      { cause },
+    );
+  }
+}
+
+/**
+ * The group's record: made at its first start from `partitions`, followed ever after. Replicas that
+ * start at once agree, because only one creation can succeed.
+ */
+export async function groupRecordOf(
+  bucket: KV,
+  topic: string,
+  group: string,
+  partitions: number,
+): Promise<GroupRecord> {
+  const key = `group.${topic}.${group}`;
+  const existing = await bucket.get(key);
+  if (existing?.operation === 'PUT') return { partitions: readRecord(existing.string(), key), isNew: false };
+  try {
+    await bucket.create(key, JSON.stringify({ partitions }));
+    return { partitions, isNew: true };
+  } catch (cause) {
+    const winner = await bucket.get(key);
+    if (winner?.operation === 'PUT') return { partitions: readRecord(winner.string(), key), isNew: false };
+    throw new AggregateTransportError(
+      'JETSTREAM_REQUEST_FAILED',
+      `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible`,
+      { cause },
+    );
+  }
+}
+
+function readRecord(json: string, key: string): number {
+  const { partitions } = JSON.parse(json) as { partitions?: number };
+  if (partitions !== undefined && isPartitionCount(partitions)) return partitions;
+  throw new AggregateTransportError(
+    'CONSUMER_MISMATCH',
+    `expected record "${key}" of bucket "${BUCKET}" to hold a power of two up to 256, found ${partitions ?? 'nothing'}`,
+  );
+}
