@@ -1,0 +1,25 @@
+import { Module } from '@nestjs/common';
+import { AggregateTransportModule } from 'nestjs-aggregate-transport';
+import { BillingController } from './billing.controller.js';
+import { HistoryController } from './history.controller.js';
+import { Invoices } from './invoices.js';
+import { InvoicesController } from './invoices.controller.js';
+import { PaymentGateway } from './payment-gateway.js';
+import { Witness } from './witness.js';
+import { WitnessController } from './witness.controller.js';
+import { WitnessInterceptor } from './witness.interceptor.js';
+
+// #region module
+@Module({
+  imports: [
+    AggregateTransportModule.forRoot({
+      servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
+      group: 'billing',
+      topics: { orders: {}, journal: {} },
+    }),
+  ],
+  controllers: [BillingController, HistoryController, InvoicesController, WitnessController],
+  providers: [Invoices, PaymentGateway, Witness, WitnessInterceptor],
+})
+export class AppModule {}
+// #endregion

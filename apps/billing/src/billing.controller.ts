@@ -1,0 +1,55 @@
+import { Controller, UseInterceptors } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import { AggregateContext, AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
+import {
+  type ItemAdded,
+  type OrderPaid,
+  type OrderPlaced,
+  orders,
+  type OrderShipped,
+} from '../../orders/src/orders.topic.js';
+import { Invoices } from './invoices.js';
+import { PaymentGateway } from './payment-gateway.js';
+import { WitnessInterceptor } from './witness.interceptor.js';
+
+// #region handle
+@Controller()
+@UseInterceptors(WitnessInterceptor)
+export class BillingController {
+  constructor(
+    private readonly invoices: Invoices,
+    private readonly gateway: PaymentGateway,
+  ) {}
+
+  @AggregateHandler(orders, { type: 'OrderPlaced' })
+  async placed(@Payload() order: OrderPlaced, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+    if (this.invoices.has(id, ctx.sequence)) return; // a repeat after a crash: the row has it already
+    await this.gateway.call(ctx.attempt); // whatever fails here is tried again, before anything newer of this order
+    this.invoices.open(id, order.customer, ctx.sequence);
+  }
+  // #endregion
+
+  @AggregateHandler(orders, { type: 'ItemAdded' })
+  async itemAdded(@Payload() item: ItemAdded, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+    if (this.invoices.has(id, ctx.sequence)) return;
+    await this.gateway.call(ctx.attempt);
+    this.invoices.change(id, ctx.sequence, ({ cents, items }) => ({
+      cents: cents + item.cents,
+      items: items + 1,
+    }));
+  }
+
+  @AggregateHandler(orders, { type: 'OrderPaid' })
+  async paid(@Payload() payment: OrderPaid, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+    if (this.invoices.has(id, ctx.sequence)) return;
+    await this.gateway.call(ctx.attempt);
+    this.invoices.change(id, ctx.sequence, () => ({ status: 'paid', paidCents: payment.cents }));
+  }
+
+  @AggregateHandler(orders, { type: 'OrderShipped' })
+  async shipped(@Payload() shipment: OrderShipped, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+    if (this.invoices.has(id, ctx.sequence)) return;
+    await this.gateway.call(ctx.attempt);
+    this.invoices.change(id, ctx.sequence, () => ({ status: 'shipped', carrier: shipment.carrier }));
+  }
+}

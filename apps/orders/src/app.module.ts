@@ -1,0 +1,19 @@
+import { Module } from '@nestjs/common';
+import { AggregateTransportModule } from 'nestjs-aggregate-transport';
+import { JournalController } from './journal.controller.js';
+import { OrderService } from './order.service.js';
+import { OrdersController } from './orders.controller.js';
+import { orders } from './orders.topic.js';
+
+@Module({
+  imports: [
+    AggregateTransportModule.forRoot({
+      servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
+      topics: { orders: {}, journal: {} },
+    }),
+    AggregateTransportModule.forFeature([orders, 'journal']),
+  ],
+  controllers: [OrdersController, JournalController],
+  providers: [OrderService],
+})
+export class AppModule {}
