@@ -1,0 +1,82 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+/** Runs a built command of apps/demo as its npm script does. */
+function run(
+  command: 'demo' | 'replay',
+  args: readonly string[],
+): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [`dist/apps/demo/src/${command}.js`, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const keep = (chunk: Buffer): void => {
+      output += chunk.toString();
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.once('exit', (code) => resolve({ code, output }));
+  });
+}
+
+test('the demo ends with a verdict, and with 0 because every promise held', async () => {
+  const { code, output } = await run('demo', ['--events', '900', '--orders', '60']);
+  expect(output).toMatch(/order violations +0 +holds/);
+  expect(output).toMatch(/events handled +900 +holds/);
+  expect(output).toContain('every promise held');
+  expect(code).toBe(0);
+}, 60_000);
+
+describe('replay of a CSV event log', () => {
+  const columns = ['--aggregate', 'permit', '--type', 'activity'];
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'replay-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  function fileOf(text: string): string {
+    const file = join(folder, 'log.csv');
+    writeFileSync(file, text);
+    return file;
+  }
+
+  test('rebuilds every history exactly as the file has it', async () => {
+    const { code, output } = await run('replay', ['test/data/permits.csv', ...columns, '--order', 'time']);
+    expect(output).toMatch(/histories identical to the file +60 of 60 +holds/);
+    expect(code).toBe(0);
+  }, 60_000);
+
+  test.each([
+    ['a missing file', () => 'no-such.csv', /expected a CSV file at no-such\.csv/],
+    [
+      'a missing column',
+      () => fileOf('case,activity\n1,a\n'),
+      /expected a column "permit" .*found case, activity/,
+    ],
+    [
+      'an empty id',
+      () => fileOf('permit,activity\np1,a\n,b\n'),
+      /column "permit", line 3, found none; 0 rows/,
+    ],
+    [
+      'a malformed row',
+      () => fileOf('permit,activity\np1,a\np2\n'),
+      /malformed row .*line 3.*0 rows were published/,
+    ],
+  ])('%s is named, nothing is published', async (_what, file, message) => {
+    const { code, output } = await run('replay', [file(), ...columns]);
+    expect(output).toMatch(message);
+    expect(code).toBe(2);
+  });
+
+  test('missing arguments are answered with the usage', async () => {
+    const { code, output } = await run('replay', ['test/data/permits.csv']);
+    expect(output).toContain('usage: npm run replay -- FILE.csv --aggregate COLUMN');
+    expect(code).toBe(2);
+  });
+});
