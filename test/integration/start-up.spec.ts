@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Controller, Injectable, type Type } from '@nestjs/common';
+import { EventPattern, MessagePattern } from '@nestjs/microservices';
+import { connect } from 'nats';
+import {
+  AGGREGATE_TRANSPORT,
+  AggregateHandler,
+  type AggregatePublisher,
+  type AggregateTransportOptions,
+  getAggregatePublisherToken,
+} from 'nestjs-aggregate-transport';
+import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { startApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
+
+let server: NatsServer;
+beforeAll(async () => {
+  server = await startNatsServer();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+function start(
+  options: Partial<AggregateTransportOptions>,
+  controllers?: Type[],
+  providers: Type[] = [],
+): ReturnType<typeof startApp> {
+  return startApp({
+    options: { servers: server.url, group: 'start', topics: { start: {} }, ...options },
+    ...(controllers === undefined ? {} : { controllers }),
+    providers,
+  });
+}
+
+@Controller()
+class Handler {
+  @AggregateHandler('start', { type: 'A' })
+  handle() {}
+}
+
+describe('a mistake in the wiring ends the start-up, named', () => {
+  @Controller()
+  class SameType {
+    @AggregateHandler('start', { type: 'A' })
+    again() {}
+  }
+  @Controller()
+  class OtherTopic {
+    @AggregateHandler('nowhere')
+    handle() {}
+  }
+  @Injectable()
+  class NoController {
+    @AggregateHandler('start', { type: 'B' })
+    handle() {}
+  }
+  @Controller()
+  class Request {
+    @MessagePattern('start', AGGREGATE_TRANSPORT)
+    handle() {}
+  }
+  @Controller()
+  class Empty {}
+
+  test.each<[string, Promise<unknown> | (() => Promise<unknown>), string, RegExp]>([
+    [
+      'two handlers for one type',
+      () => start({}, [Handler, SameType]),
+      'HANDLER_DUPLICATE',
+      /type "A" in group "start"/,
+    ],
+    ['an undeclared topic', () => start({}, [OtherTopic]), 'TOPIC_UNDECLARED', /\(start\), found "nowhere"/],
+    [
+      'a handler that is no controller',
+      () => start({}, [Handler], [NoController]),
+      'HANDLER_MISPLACED',
+      /NoController\.handle/,
+    ],
+    [
+      'a request handler',
+      () => start({}, [Request, Handler]),
+      'REQUEST_UNSUPPORTED',
+      /@MessagePattern\("start"\)/,
+    ],
+    [
+      'a strategy without handlers',
+      () => start({}, [Empty]),
+      'HANDLER_MISSING',
+      /at least one @AggregateHandler/,
+    ],
+    [
+      'handlers without a group',
+      () => startApp({ options: { servers: server.url, topics: { start: {} } }, controllers: [Handler] }),
+      'GROUP_MISSING',
+      /set group/,
+    ],
+    [
+      'an unknown option',
+      () => start({ consume: { bacth: 5 } as never }),
+      'OPTIONS_INVALID',
+      /found "consume\.bacth"/,
+    ],
+    [
+      'parking, which does not exist yet',
+      () => start({ consume: { onExhausted: 'park' as never } }),
+      'OPTIONS_INVALID',
+      /"block" or "halt"/,
+    ],
+  ])('%s', async (_what, begin, code, text) => {
+    const starting = typeof begin === 'function' ? begin() : begin;
+    await expect(starting).rejects.toMatchObject({ code });
+    await expect(starting).rejects.toThrow(text);
+  });
+
+  test('two pattern decorators on one method', () => {
+    expect(() => {
+      class Twice {
+        @AggregateHandler('start', { type: 'A' })
+        @EventPattern<string>('other')
+        handle() {}
+      }
+      return Twice;
+    }).toThrow(/one pattern decorator on Twice\.handle/);
+  });
+});
+
+describe('a server that cannot keep the promises ends the start-up, named', () => {
+  test('nobody listens', async () => {
+    const starting = start({ servers: 'nats://127.0.0.1:1' });
+    await expect(starting).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+    await expect(starting).rejects.toThrow(/nats:\/\/127\.0\.0\.1:1.*CONNECTION_REFUSED/);
+  });
+
+  test('a stream that somebody else made', async () => {
+    const nats = await connect({ servers: server.url });
+    const manager = await nats.jetstreamManager();
+    await manager.streams.add({ name: 'foreign', subjects: ['foreign.*'] });
+    await nats.close();
+    const starting = start({ topics: { foreign: {} } });
+    await expect(starting).rejects.toMatchObject({ code: 'STREAM_MISMATCH' });
+    await expect(starting).rejects.toThrow(/aggregate-transport\.layout.*found none/);
+  });
+
+  test('a stream with another limit than the option says; without the option it is followed', async () => {
+    await (await start({ topics: { limits: { stream: { maxMessages: 1_000 } } } })).close();
+    await expect(start({ topics: { limits: { stream: { maxMessages: 2_000 } } } })).rejects.toThrow(
+      /stream "limits" to have max_msgs 2000, found 1000/,
+    );
+    await (await start({ topics: { limits: {} } })).close();
+  });
+
+  test('a consumer whose fixed settings differ', async () => {
+    await (await start({}, [Handler])).close();
+    await expect(start({ consume: { maxWaiting: 7 } }, [Handler])).rejects.toMatchObject({
+      code: 'CONSUMER_MISMATCH',
+    });
+    await (await start({ consume: { ackWaitMs: 30_000, maxAckPending: 500 } }, [Handler])).close();
+  });
+
+  test('a missing stream where nothing may be made', async () => {
+    await expect(start({ topics: { absent: { stream: { provision: 'verify' } } } })).rejects.toMatchObject({
+      code: 'STREAM_MISSING',
+    });
+  });
+});
+
+test('@EventPattern with our transport handles every type; without a transport it is not ours', async () => {
+  const seen: string[] = [];
+  @Controller()
+  class Patterns {
+    @EventPattern<string>('patterns', AGGREGATE_TRANSPORT)
+    ours(payload: string) {
+      seen.push(payload);
+    }
+    @EventPattern<string>('somewhere.else')
+    foreign() {
+      seen.push('foreign');
+    }
+  }
+  const app = await startApp({
+    options: { servers: server.url, group: 'start', topics: { patterns: {} } },
+    publishers: ['patterns'],
+    controllers: [Patterns],
+  });
+  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('patterns'));
+  await publisher.publish({ aggregateId: 'a', type: 'Any', payload: 'one' });
+  await publisher.publish({ aggregateId: 'a', type: 'Other', payload: 'two' });
+  await eventually('both handled', () => seen.length === 2);
+  await app.close();
+  expect(seen).toEqual(['one', 'two']);
+});
