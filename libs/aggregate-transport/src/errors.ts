@@ -36,6 +36,7 @@ export type AggregateTransportErrorCode =
   | 'ENVELOPE_INVALID'
   | 'UNRECOVERABLE'
   | 'HANDLER_TIMED_OUT'
+  | 'LEASE_LOST'
   | 'DRAIN_INCOMPLETE'
   // the rest
   | 'REQUEST_UNSUPPORTED'

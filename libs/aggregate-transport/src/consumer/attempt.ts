@@ -21,6 +21,8 @@ export interface AttemptOptions {
   readonly log: Log;
   /** False once the partition may belong to somebody else: no attempt starts then. */
   readonly mayStart: () => boolean;
+  /** False if the event was taken in under a lease that has ended: how it ends counts for nothing. */
+  readonly isCurrent: (event: Delivery) => boolean;
   readonly handled: (event: Delivery) => void;
   readonly halt: (reason: string) => void;
 }
@@ -105,6 +107,7 @@ export class Attempts {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step {
     this.#running.delete(event);
+    if (!this.options.isCurrent(event)) return NEXT;
     return failure === undefined ? this.#done(event) : this.#failed(event, failure, handler.failurePolicy);
   }
 
@@ -135,7 +138,7 @@ export class Attempts {
         );
         return outcome.delayMs;
       case 'halt':
-        this.options.log.error(`${what}; the partition halts: ${why}`, failure.error);
+        this.options.log.error(`${what}: ${why}`, failure.error);
         this.options.halt(`${what}: ${why}`);
         return CLOSE;
     }

@@ -30,6 +30,13 @@ export class Ledger {
     return this.#highest;
   }
 
+  /** The lowest sequence in a lane; infinity if there is none. */
+  lowestInFlight(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const sequence of this.#inFlight.keys()) if (sequence < lowest) lowest = sequence;
+    return lowest;
+  }
+
   know(sequence: number): Knowledge {
     if (this.#inFlight.has(sequence)) return 'in flight';
     return sequence <= this.#floor || this.#done.has(sequence) ? 'done' : 'new';

@@ -10,10 +10,3 @@ export interface Ownership {
   /** Milliseconds until the right ends unless it is renewed. */
   remainingMs(): number;
 }
-
-/** Ownership without a lease: right as long as the service runs one process per group. */
-export const soleOwnership: Ownership = {
-  epoch: 0,
-  isValid: () => true,
-  remainingMs: () => Number.POSITIVE_INFINITY,
-};

@@ -12,6 +12,7 @@ import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
 import { Ledger } from './ledger.js';
 import type { Ownership } from './ownership.js';
 import { PullLoop } from './pull-loop.js';
+import { type Inheritance, StreamMemory } from './stream-memory.js';
 import { TakeoverRunner } from './takeover-runner.js';
 
 export interface PartitionConsumerOptions {
@@ -19,6 +20,8 @@ export interface PartitionConsumerOptions {
   readonly name: string;
   readonly connect: (listener: ConsumerListener) => ConsumerPort;
   readonly ownership: Ownership;
+  /** A takeover keeps failing, since so many milliseconds. */
+  readonly takeoverFailed: (sinceMs: number) => void;
   readonly handlers: EventHandlers;
   readonly codec: Codec;
   readonly onUnhandledType: OnUnhandledType;
@@ -41,10 +44,11 @@ const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
 /**
  * Handles the events of one partition in order. Its modes:
  *
- * - `idle`: nothing is pulled. Left by {@link start}.
+ * - `idle`: somebody else owns the partition, or nobody. Nothing is pulled or started; a handler that
+ *   still runs keeps its lane, and how it ends counts for nothing. Left by {@link own}.
  * - `taking over`: brings the server to a known state; lanes go on with what they hold, acks wait.
- *   Entered at the start and whenever deliveries may have been lost: a reconnect, a gap, a silent feed.
- *   Left when a takeover succeeds.
+ *   Entered with the lease and whenever deliveries may have been lost: a reconnect, a gap, a silent feed.
+ *   Left when a takeover succeeds, or by {@link disown}.
  * - `running`: the pull loop reads, behind its fence first; acks leave once the fence is open.
  * - `halted`: a handler's policy stopped the partition. Nothing is pulled or started any more.
  * - `closed`: the end.
@@ -53,13 +57,14 @@ const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
  * and acks go on, because acks may leave only behind a takeover.
  */
 export class PartitionConsumer implements ConsumerListener {
-  readonly #ledger = new Ledger();
+  #ledger = new Ledger();
   readonly #executor: KeyedExecutor<Delivery>;
   readonly #attempts: Attempts;
   readonly #acks: OrderedAcks;
   readonly #loop: PullLoop;
   readonly #port: ConsumerPort;
   readonly #takeovers: TakeoverRunner;
+  readonly #memory: StreamMemory;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
   #haltReason: string | undefined;
@@ -67,6 +72,7 @@ export class PartitionConsumer implements ConsumerListener {
   constructor(private readonly options: PartitionConsumerOptions) {
     const { clock, name, log, ownership } = options;
     this.#port = options.connect(this);
+    this.#memory = new StreamMemory(name, this.#port, log);
     this.#executor = new KeyedExecutor<Delivery>({
       concurrency: options.concurrency,
       clock,
@@ -75,12 +81,14 @@ export class PartitionConsumer implements ConsumerListener {
     this.#attempts = new Attempts({
       ...options,
       mayStart: () => ownership.isValid(),
+      isCurrent: (event) => this.#isCurrent(event),
       handled: (event) => this.#handled(event),
       halt: (reason) => this.#halt(reason),
     });
     this.#acks = new OrderedAcks({
       clock,
-      send: (event) => this.#port.ack(event),
+      // The acks of a process that has lost its lease would only confuse the books of its successor.
+      send: (event) => ownership.isValid() && this.#port.ack(event),
       maxUnconfirmedPerAggregate: MAX_UNCONFIRMED_PER_AGGREGATE,
       pauseLane: (token) => this.#executor.close(token),
       resumeLane: (token) => this.#executor.open(token),
@@ -95,7 +103,9 @@ export class PartitionConsumer implements ConsumerListener {
       },
       clock,
       log,
+      prepare: () => this.#inspect(),
       done: (state) => this.#takenOver(state),
+      failed: options.takeoverFailed,
     });
     this.#loop = new PullLoop({
       port: this.#port,
@@ -139,9 +149,42 @@ export class PartitionConsumer implements ConsumerListener {
     return this.#executor.laneCount;
   }
 
-  /** Begins to take the partition over. Returns at once; events flow when the server has answered. */
-  start(): void {
-    this.#takeOver('start');
+  /** Every event up to this sequence is settled. */
+  get floor(): number {
+    if (this.#mode !== 'running' || !this.#fenceOpened) return this.#memory.floor;
+    const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
+    return Number.isFinite(lowest) ? lowest - 1 : Math.max(this.#ledger.highest, this.#memory.floor);
+  }
+
+  /** When the stream was made, as far as it is known here. */
+  get streamCreated(): string {
+    return this.#memory.streamCreated;
+  }
+
+  /** The lease is ours: begins to take the partition over. Returns at once. */
+  own(inheritance: Inheritance): void {
+    if (this.#mode === 'closed' || this.#mode === 'halted') return;
+    this.#memory.inherit(inheritance);
+    this.#takeOver('lease');
+  }
+
+  /**
+   * The lease is lost: nothing starts any more, and everything that does not run is forgotten; the next
+   * owner gets it from the server. A running handler is told through its signal and keeps its lane.
+   */
+  disown(reason: string): void {
+    if (this.#mode === 'closed' || this.#mode === 'halted') return;
+    this.#memory.settledThrough(this.floor);
+    this.#mode = 'idle';
+    this.#takeovers.cancel();
+    this.#loop.close();
+    this.#attempts.abortAll(
+      new AggregateTransportError(
+        'LEASE_LOST',
+        `expected the partition to stay ours, found that its lease was lost: ${reason}`,
+      ),
+    );
+    this.#forget();
   }
 
   /**
@@ -150,7 +193,7 @@ export class PartitionConsumer implements ConsumerListener {
    * delivered again to whoever takes over. Safe to call twice.
    */
   async drain(withinMs: number): Promise<boolean> {
-    if (this.#mode === 'idle' || this.#mode === 'closed') return true;
+    if (this.#mode === 'closed') return true;
     this.#executor.stop();
     this.#loop.drain();
     const settled = this.#executor
@@ -158,7 +201,10 @@ export class PartitionConsumer implements ConsumerListener {
       .then(() => this.#acks.whenEmpty())
       .then(() => true);
     const late = delay(this.options.clock, withinMs).then(() => false);
-    return Promise.race([settled, late]);
+    const drained = await Promise.race([settled, late]);
+    // An open pull would keep the successor waiting.
+    this.#loop.close();
+    return drained;
   }
 
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */
@@ -192,6 +238,31 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect');
   }
 
+  #isCurrent(event: Delivery): boolean {
+    const { ownership } = this.options;
+    return event.epoch === ownership.epoch && ownership.isValid() && this.#mode !== 'closed';
+  }
+
+  #forget(): void {
+    this.#acks.pause();
+    this.#acks.clear();
+    this.#executor.discardQueued(() => undefined);
+    this.#ledger = new Ledger();
+    this.#fenceOpened = true;
+  }
+
+  /** Before a takeover: is it still the stream, and the consumer, that are remembered? */
+  async #inspect(): Promise<void> {
+    const judgement = await this.#memory.inspect(this.#ledger.highest);
+    if (judgement === 'remade') this.#forget();
+    if (judgement !== 'regressed') return;
+    this.#halt(
+      'the stream ends before a sequence that was handled: it was restored to an earlier state, and what was handled ' +
+        'can no longer be told from what was not',
+    );
+    throw new AggregateTransportError('STREAM_MISMATCH', this.#haltReason ?? '');
+  }
+
   #takeOver(reason: string): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#mode = 'taking over';
@@ -204,6 +275,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'running';
     this.#fenceOpened = false;
     this.#ledger.settledThrough(state.ackFloor);
+    this.#memory.settledThrough(state.ackFloor);
     this.#loop.begin(state);
   }
 
@@ -233,13 +305,14 @@ export class PartitionConsumer implements ConsumerListener {
         if (!this.#acks.isUnconfirmed(event)) this.#port.ack(event);
         return;
       case 'new':
+        event.epoch = this.options.ownership.epoch;
         this.#ledger.takeIn(event);
         this.#executor.push(event.token, event);
     }
   }
 
   #handled(event: Delivery): void {
-    if (this.#mode === 'closed') return;
+    if (!this.#isCurrent(event)) return;
     this.#ledger.handled(event);
     this.#acks.add(event);
     this.#loop.replenish();
@@ -249,6 +322,7 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#mode = 'halted';
     this.#haltReason = reason;
+    this.options.log.error(`${this.options.name} halts: ${reason}`);
     this.#takeovers.cancel();
     this.#executor.stop();
     this.#loop.close();

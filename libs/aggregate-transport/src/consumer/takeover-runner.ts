@@ -10,7 +10,11 @@ export interface TakeoverRunnerOptions {
   readonly memory: TakeoverMemory;
   readonly clock: Clock;
   readonly log: Log;
+  /** Runs before each attempt; what it throws fails the attempt. */
+  readonly prepare: () => Promise<void>;
   readonly done: (state: ConsumerState) => void;
+  /** An attempt has failed, this long after the first one began. */
+  readonly failed: (sinceMs: number) => void;
 }
 
 const FIRST_PAUSE_MS = 50;
@@ -57,10 +61,11 @@ export class TakeoverRunner {
   }
 
   async #tryUntilDone(reason: string, thorough: boolean, signal: AbortSignal): Promise<void> {
-    const { name, port, memory, clock, log, done } = this.options;
+    const { name, port, memory, clock, log, prepare, done, failed } = this.options;
     const startedAt = clock.now();
     for (let attempt = 1; port.connected && !signal.aborted; attempt++) {
       try {
+        await prepare();
         const confirmed = this.#confirmed;
         const state = await takeOver({
           port,
@@ -84,6 +89,7 @@ export class TakeoverRunner {
         log.warn(
           `${name}: takeover (${reason}) failed in attempt ${attempt}, trying again: ${describeError(error)}`,
         );
+        failed(clock.now() - startedAt);
         await delay(clock, Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt, 10)));
       }
     }

@@ -104,12 +104,12 @@ export class KeyedExecutor<T extends LaneItem<T>> {
   }
 
   /**
-   * Drops every item that does not run, and hands it to `dropped`.
+   * Drops every item that does not run, and hands it to `dropped`; closed lanes are opened.
    * A running head stays in its lane, so no successor of its key can start beside it.
    */
   discardQueued(dropped: (item: T) => void): void {
     this.#waiting.clear();
-    for (const lane of this.#lanes.values()) {
+    for (const lane of [...this.#lanes.values()]) {
       const running = lane.mode === 'running' ? lane.head : undefined;
       for (let item = running === undefined ? lane.head : running.next; item !== undefined;) {
         const next = item.next;
@@ -118,7 +118,8 @@ export class KeyedExecutor<T extends LaneItem<T>> {
       }
       this.#queued -= lane.size - (running === undefined ? 0 : 1);
       lane.clear(running);
-      if (running === undefined && lane.mode !== 'closed') this.#forget(lane);
+      lane.closing = false;
+      if (running === undefined) this.#forget(lane);
     }
   }
 

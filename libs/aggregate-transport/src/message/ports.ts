@@ -14,6 +14,14 @@ export interface ConsumerState {
   readonly waitingPulls: number;
 }
 
+/** What the server says of the topic's stream. */
+export interface StreamState {
+  /** When it was made: another time is another stream, whatever its name. */
+  readonly created: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
 /** What a feed hears. Calls come in the order the server sent them. */
 export interface FeedListener {
   delivered(event: Delivery): void;
@@ -38,8 +46,17 @@ export interface Feed {
  */
 export interface ConsumerPort {
   readonly connected: boolean;
-  /** @throws JETSTREAM_REQUEST_FAILED if the server does not answer, or answers without a leader */
+  /**
+   * Undefined if the consumer does not exist.
+   * @throws JETSTREAM_REQUEST_FAILED if the server does not answer, or answers without a leader
+   */
+  find(): Promise<ConsumerState | undefined>;
+  /** As {@link find}, but a consumer that does not exist is an error too. */
   state(): Promise<ConsumerState>;
+  /** @throws JETSTREAM_REQUEST_FAILED if there is no stream, or the server does not answer */
+  stream(): Promise<StreamState>;
+  /** Makes the consumer anew, to begin with this sequence. */
+  create(fromSequence: number): Promise<void>;
   open(listener: FeedListener): Feed;
   /** Sends an ack; {@link ConsumerListener.confirmed} tells when the server has it. */
   ack(event: { readonly sequence: number; readonly ackSubject: string }): void;

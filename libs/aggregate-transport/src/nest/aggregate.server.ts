@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
-import type { PartitionConsumer } from '../consumer/partition-consumer.js';
+import type { Partition } from '../consumer/partition.js';
 import { AggregateTransportError } from '../errors.js';
 import { openGroupBucket } from '../stream/group-record.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
@@ -30,7 +30,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
   readonly #problems: unknown[] = [];
   readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
-  #consumers: PartitionConsumer[] = [];
+  #partitions: Partition[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
 
@@ -46,9 +46,9 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
     (this as { propagatesEventHandlerErrors?: boolean }).propagatesEventHandlerErrors = true;
   }
 
-  /** The partitions this process consumes. */
-  get consumers(): readonly PartitionConsumer[] {
-    return this.#consumers;
+  /** The partitions of this process's groups, whether it owns them or waits for them. */
+  get partitions(): readonly Partition[] {
+    return this.#partitions;
   }
 
   /** True from the moment all consumers are started. */
@@ -151,18 +151,18 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
       const link = await this.#links.open(group.topic.name);
       const create = group.topic.provision === 'ensure';
       const bucket = await openGroupBucket(link.connection, group.topic.stream.replicas, create);
-      this.#consumers.push(
+      this.#partitions.push(
         ...(await openGroup({
           link,
           group: group.group,
           bucket,
-          handlersOf: (partition) => this.#registry.handlersOf(group, partition, () => 0),
+          handlersOf: (partition, epoch) => this.#registry.handlersOf(group, partition, epoch),
           log,
         })),
       );
     }
     if (this.#closing !== undefined) return;
-    for (const consumer of this.#consumers) consumer.start();
+    for (const partition of this.#partitions) partition.start();
     this.#listening = true;
   }
 
@@ -182,13 +182,12 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
   async #drain(): Promise<void> {
     this.#listening = false;
     const { drainMs } = this.#links.options;
-    const drained = await Promise.all(this.#consumers.map((consumer) => consumer.drain(drainMs)));
+    const drained = await Promise.all(this.#partitions.map((partition) => partition.close(drainMs)));
     if (drained.includes(false)) {
       nestLog(new Logger('AggregateServer')).error(
         `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,
       );
     }
-    for (const consumer of this.#consumers) consumer.close();
   }
 }
 

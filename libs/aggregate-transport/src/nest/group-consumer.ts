@@ -1,12 +1,12 @@
 import type { KV } from 'nats';
 import { systemClock } from '../clock.js';
 import type { EventHandlers } from '../consumer/event-handlers.js';
-import { soleOwnership } from '../consumer/ownership.js';
-import { PartitionConsumer } from '../consumer/partition-consumer.js';
+import { Partition } from '../consumer/partition.js';
 import type { Log } from '../log.js';
-import { consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
+import { consumerConfigOf, consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
 import { ConsumerWire } from '../stream/consumer-wire.js';
 import { groupRecordOf } from '../stream/group-record.js';
+import { LeaseStore } from '../stream/lease-store.js';
 import { provisionConsumer } from '../stream/provision.js';
 import type { TopicLink } from './topic-links.js';
 
@@ -15,7 +15,7 @@ export interface GroupConsumerOptions {
   readonly group: string;
   readonly bucket: KV;
   /** The handlers, made when the number of partitions is known: each partition has its own scope. */
-  readonly handlersOf: (partition: number) => EventHandlers;
+  readonly handlersOf: (partition: number, epoch: () => number) => EventHandlers;
   readonly log: Log;
 }
 
@@ -23,7 +23,7 @@ export interface GroupConsumerOptions {
  * Finds or makes a group's partitions on a topic, and a consumer for each.
  * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
-export async function openGroup(options: GroupConsumerOptions): Promise<PartitionConsumer[]> {
+export async function openGroup(options: GroupConsumerOptions): Promise<Partition[]> {
   const { link, group, bucket, log } = options;
   const { name: topic, consume } = link.topic;
   const record = await groupRecordOf(bucket, topic, group, consume.partitions);
@@ -33,25 +33,29 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
         `consume.partitions ${consume.partitions} is not followed`,
     );
   }
-  const consumers: PartitionConsumer[] = [];
+  const partitions: Partition[] = [];
   for (let partition = 0; partition < record.partitions; partition++) {
     const address = { topic, group, partition, partitions: record.partitions };
-    await provisionConsumer(link.api, {
-      address,
-      options: consume,
-      startAt: consume.startAt,
-      log,
-    });
-    consumers.push(consumerOf(options, address));
+    const leaseStore = new LeaseStore(link.connection, link.api, address);
+    const lease = await leaseStore.read();
+    // A consumer that vanished is made anew behind what its last owner knew to be settled.
+    const startAt = lease === undefined ? consume.startAt : { sequence: lease.record.floor + 1 };
+    await provisionConsumer(link.api, { address, options: consume, startAt, log });
+    partitions.push(partitionOf(options, address, leaseStore));
   }
-  return consumers;
+  return partitions;
 }
 
-function consumerOf(options: GroupConsumerOptions, address: PartitionAddress): PartitionConsumer {
+function partitionOf(
+  options: GroupConsumerOptions,
+  address: PartitionAddress,
+  leasePort: LeaseStore,
+): Partition {
   const { link, log } = options;
   const { topic, group, partition, partitions } = address;
   const { consume, codec } = link.topic;
-  return new PartitionConsumer({
+  const opened: Partition = new Partition({
+    partition,
     name: `topic "${topic}", group "${group}", partition ${partition}`,
     connect: (listener) =>
       new ConsumerWire(
@@ -60,12 +64,14 @@ function consumerOf(options: GroupConsumerOptions, address: PartitionAddress): P
           api: link.api,
           stream: topic,
           consumer: consumerNameOf(address),
+          configFrom: (startAt) => consumerConfigOf(address, consume, startAt),
           clock: systemClock,
         },
         listener,
       ),
-    ownership: soleOwnership,
-    handlers: options.handlersOf(partition),
+    leasePort,
+    leaseTtlMs: consume.leaseTtlMs,
+    handlers: options.handlersOf(partition, () => opened.lease.epoch),
     codec,
     onUnhandledType: consume.onUnhandledType,
     failurePolicy: consume,
@@ -78,4 +84,5 @@ function consumerOf(options: GroupConsumerOptions, address: PartitionAddress): P
     random: Math.random,
     log,
   });
+  return opened;
 }

@@ -82,6 +82,7 @@ const TOPIC_RULES: Rules = {
     maxWaiting: whole(1, 100_000),
     maxBufferedBytes: whole(65_536),
     concurrency: whole(1, 100_000),
+    leaseTtlMs: whole(1_000, 60_000),
     timeoutMs: whole(1),
     retry: RETRY_RULES,
     onExhausted,

@@ -60,6 +60,12 @@ export interface ConsumeOptions {
   maxBufferedBytes?: number;
   /** Handlers at once per topic and group, from 1; per aggregate it is always one. Shared among partitions. @default 256 */
   concurrency?: number;
+  /**
+   * How long a lease stands without a renewal, in milliseconds, 1 000 to 60 000: after a crash or a freeze the
+   * next process takes over about this much later. Below 1 000 a busy machine looks dead.
+   * @default 3_000
+   */
+  leaseTtlMs?: number;
   /** A handler's time in milliseconds, from 1; then its signal aborts. Its lane waits until it settles. @default 60_000 */
   timeoutMs?: number;
   /** Attempts in place, and the waits between them. */
@@ -127,6 +133,7 @@ export const DEFAULTS = {
     maxWaiting: 1_000,
     maxBufferedBytes: 67_108_864,
     concurrency: 256,
+    leaseTtlMs: 3_000,
     timeoutMs: 60_000,
     retry: { attempts: 10, firstDelayMs: 100, factor: 2, maxDelayMs: 30_000, jitter: 0.2 },
     onExhausted: 'block',

@@ -62,6 +62,14 @@ export class OrderedAcks {
     return size;
   }
 
+  /** The lowest sequence whose ack is not confirmed; infinity if there is none. */
+  lowest(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    // Within an aggregate sequences rise, so the heads suffice.
+    for (const { head } of this.#chains.values()) if (head.sequence < lowest) lowest = head.sequence;
+    return lowest;
+  }
+
   /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
   add(event: Settleable): void {
     event.nextAck = undefined;

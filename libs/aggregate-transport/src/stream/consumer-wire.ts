@@ -2,12 +2,19 @@ import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import { delay, type Clock } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import { Delivery } from '../message/delivery.js';
-import type { ConsumerListener, ConsumerPort, ConsumerState, Feed, FeedListener } from '../message/ports.js';
+import type {
+  ConsumerListener,
+  ConsumerPort,
+  ConsumerState,
+  Feed,
+  FeedListener,
+  StreamState,
+} from '../message/ports.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { ackSubjectPrefix, parseAckSubject } from './ack-subject.js';
-import { type ConsumerConfig, pullRequest } from './configuration.js';
+import { type ConsumerConfig, pullRequest, type StartAt } from './configuration.js';
 import type { Connection, ConnectionListener } from './connection.js';
-import type { JetStreamApi } from './jetstream-api.js';
+import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
 import { writeConsumer } from './provision.js';
 
 export interface ConsumerWireOptions {
@@ -15,7 +22,14 @@ export interface ConsumerWireOptions {
   readonly api: JetStreamApi;
   readonly stream: string;
   readonly consumer: string;
+  /** The consumer's configuration, should it have to be made anew. */
+  readonly configFrom: (startAt: StartAt) => ConsumerConfig;
   readonly clock: Clock;
+}
+
+interface StreamInfo {
+  created: string;
+  state: { first_seq: number; last_seq: number };
 }
 
 interface ConsumerInfo {
@@ -70,6 +84,27 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
 
   reconnected(): void {
     this.listener.reconnected();
+  }
+
+  async find(): Promise<ConsumerState | undefined> {
+    try {
+      return await this.state();
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.errorCode === API_ERROR.consumerNotFound)
+        return undefined;
+      throw error;
+    }
+  }
+
+  async stream(): Promise<StreamState> {
+    const { api, stream } = this.options;
+    const info = await api.request<StreamInfo>(`STREAM.INFO.${stream}`, undefined, STATE_TIMEOUT_MS);
+    return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
+  }
+
+  async create(fromSequence: number): Promise<void> {
+    const { api, stream, configFrom } = this.options;
+    await writeConsumer(api, stream, configFrom({ sequence: Math.max(1, fromSequence) }), 'create');
   }
 
   async state(): Promise<ConsumerState> {

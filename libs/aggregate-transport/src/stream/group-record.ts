@@ -4,7 +4,7 @@ import { AggregateTransportError } from '../errors.js';
 import type { Connection } from './connection.js';
 
 /** The bucket that keeps what groups must agree on. */
-const BUCKET = 'aggregate-transport';
+export const BUCKET = 'aggregate-transport';
 
 export interface GroupRecord {
   /** How many partitions the group has. It belongs to the group, never to a replica's options. */

@@ -1,0 +1,224 @@
+import { type Clock, type Timer } from '../clock.js';
+import { describeError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { LeasePort, LeaseRecord, StoredLease } from '../message/lease-port.js';
+import type { Ownership } from './ownership.js';
+
+export interface LeaseOptions {
+  /** For log texts. */
+  readonly name: string;
+  /** Names this process; no other may use the same name. */
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly port: LeasePort;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What the next renewal writes down. */
+  readonly facts: () => { floor: number; streamCreated: string };
+  readonly acquired: (previous: LeaseRecord | undefined) => void;
+  readonly lost: (reason: string) => void;
+}
+
+/** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
+export const LEASE_MARGIN_MS = 200;
+const RENEWALS_PER_TTL = 5;
+const MAX_LOOK_EVERY_MS = 500;
+
+/** A revision somebody else holds, and since when this process has seen it unchanged, on its own clock. */
+interface Sighting {
+  readonly revision: number;
+  readonly since: number;
+}
+
+/**
+ * The lease of one partition: whoever holds it runs the partition's handlers. No server clock takes part,
+ * so no clock of another host can end or prolong it. Its modes:
+ *
+ * - `idle`: takes no part. Left by {@link start}.
+ * - `seeking`: looks at the record. Takes it over by compare-and-set when there is none, when it was
+ *   released, or when its revision has not moved for the ttl written in it plus a margin.
+ * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal (a frozen process
+ *   finds that out before it starts anything, because {@link isValid} reads the clocks), when somebody else
+ *   has written, or by {@link giveUp}; then it seeks again.
+ * - `closed`: by {@link release} or {@link abandon}.
+ */
+export class Lease implements Ownership {
+  #mode: 'idle' | 'seeking' | 'held' | 'closed' = 'idle';
+  #epoch = 0;
+  #revision = 0;
+  #deadline = 0;
+  #wallDeadline = 0;
+  #sighting: Sighting | undefined;
+  #timer: Timer | undefined;
+  #busy = false;
+
+  constructor(private readonly options: LeaseOptions) {
+    options.port.onHint((record) => {
+      // A release is worth a look at once; renewals of others are not.
+      if (record.released === true && this.#mode === 'seeking') this.#next(0);
+    });
+  }
+
+  get mode(): 'idle' | 'seeking' | 'held' | 'closed' {
+    return this.#mode;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /**
+   * Both clocks must agree that time is left: the monotonic one may stand still while a machine sleeps, the
+   * wall clock may be set back.
+   */
+  isValid(): boolean {
+    return this.remainingMs() > 0;
+  }
+
+  remainingMs(): number {
+    if (this.#mode !== 'held') return 0;
+    const { clock } = this.options;
+    return Math.min(this.#deadline - clock.now(), this.#wallDeadline - clock.wallNow());
+  }
+
+  start(): void {
+    if (this.#mode !== 'idle') return;
+    this.#mode = 'seeking';
+    this.#next(0);
+  }
+
+  /** The holder cannot do its work: lets the lease run out, and seeks again after a full ttl. */
+  giveUp(reason: string): void {
+    if (this.#mode !== 'held') return;
+    this.#lose(reason);
+    this.#next(this.options.ttlMs + 2 * LEASE_MARGIN_MS);
+  }
+
+  /** Lets go so that a successor takes over at once. Call only when no handler runs and all acks are confirmed. */
+  async release(): Promise<void> {
+    const held = this.#mode === 'held' && this.isValid();
+    this.#close();
+    if (!held) return;
+    try {
+      await this.options.port.write({ ...this.#record(this.#epoch), released: true }, this.#revision);
+    } catch (error) {
+      this.options.log.warn(
+        `${this.options.name}: the lease was not released, it runs out: ${describeError(error)}`,
+      );
+    }
+  }
+
+  /** Takes no part any more and lets the lease run out. */
+  abandon(): void {
+    this.#close();
+  }
+
+  #close(): void {
+    this.#mode = 'closed';
+    this.#timer?.cancel();
+    this.options.port.close();
+  }
+
+  #next(delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.options.clock.after(delayMs, () => void this.#step());
+  }
+
+  async #step(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      if (this.#mode === 'held') await this.#renew();
+      else if (this.#mode === 'seeking') await this.#seek();
+    } catch (error) {
+      if (this.#mode !== 'closed') {
+        this.options.log.warn(
+          `${this.options.name}: the lease could not be ${this.#mode === 'held' ? 'renewed' : 'read'}, trying on: ${describeError(error)}`,
+        );
+      }
+    } finally {
+      this.#busy = false;
+    }
+    if (this.#mode === 'held' && !this.isValid()) this.#lose('it was not renewed in time');
+    if (this.#mode === 'held' || this.#mode === 'seeking') this.#next(this.#pauseMs());
+  }
+
+  #pauseMs(): number {
+    const { ttlMs } = this.options;
+    return this.#mode === 'held'
+      ? ttlMs / RENEWALS_PER_TTL
+      : Math.min(MAX_LOOK_EVERY_MS, ttlMs / RENEWALS_PER_TTL);
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.isValid()) return;
+    if ((await this.#write(this.#record(this.#epoch), this.#revision)) !== undefined) return;
+    // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
+    const found = await this.options.port.read();
+    if (!this.#isHeld()) return;
+    const { owner, epoch } = found?.record ?? { owner: '', epoch: 0 };
+    if (found !== undefined && owner === this.options.owner && epoch === this.#epoch)
+      this.#revision = found.revision;
+    else this.#lose(`it is held by ${owner === '' ? 'nobody' : owner} in epoch ${epoch}`);
+  }
+
+  async #seek(): Promise<void> {
+    const { port, clock } = this.options;
+    const found = await port.read();
+    if (this.#mode !== 'seeking' || !this.#mayTake(found, clock.now())) return;
+    const record = this.#record((found?.record.epoch ?? 0) + 1);
+    // The record keeps what the last owner knew until the first takeover says more.
+    const inherited = { floor: found?.record.floor ?? 0, streamCreated: found?.record.streamCreated ?? '' };
+    const revision = await this.#write({ ...record, ...inherited }, found?.revision ?? 0);
+    if (revision === undefined || this.#isClosed()) return;
+    this.#mode = 'held';
+    this.#epoch = record.epoch;
+    this.#sighting = undefined;
+    this.options.acquired(found?.record);
+  }
+
+  /** Pure but for the sighting it remembers. */
+  #mayTake(found: StoredLease | undefined, now: number): boolean {
+    if (found === undefined || found.record.released === true) return true;
+    // Our own, from before we lost it or from a write whose answer was lost: nobody else came in between.
+    if (found.record.owner === this.options.owner) return true;
+    if (this.#sighting?.revision !== found.revision) {
+      this.#sighting = { revision: found.revision, since: now };
+      return false;
+    }
+    return now - this.#sighting.since >= found.record.ttlMs + LEASE_MARGIN_MS;
+  }
+
+  /** The deadline counts from before the request: the server may have written it at once. */
+  async #write(record: LeaseRecord, expected: number): Promise<number | undefined> {
+    const { port, clock, ttlMs } = this.options;
+    const [now, wallNow] = [clock.now(), clock.wallNow()];
+    const revision = await port.write(record, expected);
+    if (revision !== undefined) {
+      this.#revision = revision;
+      this.#deadline = now + ttlMs - LEASE_MARGIN_MS;
+      this.#wallDeadline = wallNow + ttlMs - LEASE_MARGIN_MS;
+    }
+    return revision;
+  }
+
+  #record(epoch: number): LeaseRecord {
+    const { owner, ttlMs, facts } = this.options;
+    return { owner, ttlMs, epoch, ...facts() };
+  }
+
+  #lose(reason: string): void {
+    this.#mode = 'seeking';
+    this.#sighting = undefined;
+    this.options.log.warn(`${this.options.name}: the lease is lost: ${reason}`);
+    this.options.lost(reason);
+  }
+
+  #isHeld(): boolean {
+    return this.#mode === 'held';
+  }
+
+  #isClosed(): boolean {
+    return this.#mode === 'closed';
+  }
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import type { LeasePort } from '../message/lease-port.js';
+import { Lease } from './lease.js';
+import { PartitionConsumer, type PartitionConsumerOptions } from './partition-consumer.js';
+
+export interface PartitionOptions extends Omit<PartitionConsumerOptions, 'ownership' | 'takeoverFailed'> {
+  readonly partition: number;
+  readonly leasePort: LeasePort;
+  readonly leaseTtlMs: number;
+}
+
+/**
+ * One partition of a group as this process sees it: the lease that says whether it may run handlers, and
+ * the consumer that runs them while it may.
+ */
+export class Partition {
+  readonly partition: number;
+  readonly #lease: Lease;
+  readonly #consumer: PartitionConsumer;
+
+  constructor(options: PartitionOptions) {
+    const { name, clock, log, leasePort, leaseTtlMs } = options;
+    this.partition = options.partition;
+    this.#lease = new Lease({
+      name,
+      owner: randomUUID(),
+      ttlMs: leaseTtlMs,
+      port: leasePort,
+      clock,
+      log,
+      facts: () => ({ floor: this.#consumer.floor, streamCreated: this.#consumer.streamCreated }),
+      acquired: (previous) => {
+        log.info(`${name}: lease held, epoch ${this.#lease.epoch}`);
+        this.#consumer.own({ floor: previous?.floor ?? 0, streamCreated: previous?.streamCreated ?? '' });
+      },
+      lost: (reason) => this.#consumer.disown(reason),
+    });
+    this.#consumer = new PartitionConsumer({
+      ...options,
+      ownership: this.#lease,
+      takeoverFailed: (sinceMs) => {
+        // Somebody with a better connection may do better.
+        if (sinceMs > leaseTtlMs) this.#lease.giveUp('its takeover keeps failing');
+      },
+    });
+  }
+
+  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid'> {
+    return this.#lease;
+  }
+
+  get consumer(): Omit<PartitionConsumer, 'own' | 'disown' | 'close' | 'drain'> {
+    return this.#consumer;
+  }
+
+  /** Begins to seek the lease. */
+  start(): void {
+    this.#lease.start();
+  }
+
+  /**
+   * Takes in nothing new, lets running handlers end within `withinMs`, confirms their acks, and lets the lease
+   * go, so that a successor takes over at once. If handlers or acks do not end in time the lease is left to
+   * run out: a successor must not start while they run. Resolves with true if all ended in time.
+   */
+  async close(withinMs: number): Promise<boolean> {
+    const drained = await this.#consumer.drain(withinMs);
+    if (drained) await this.#lease.release();
+    else this.#lease.abandon();
+    this.#consumer.close();
+    return drained;
+  }
+}
