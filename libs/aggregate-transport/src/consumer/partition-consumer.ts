@@ -178,12 +178,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'idle';
     this.#takeovers.cancel();
     this.#loop.close();
-    this.#attempts.abortAll(
-      new AggregateTransportError(
-        'LEASE_LOST',
-        `expected the partition to stay ours, found that its lease was lost: ${reason}`,
-      ),
-    );
+    this.#attempts.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
     this.#forget();
   }
 
@@ -215,9 +210,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#executor.stop();
     this.#acks.pause();
     this.#loop.dispose();
-    this.#attempts.abortAll(
-      new AggregateTransportError('CONNECTION_CLOSED', 'expected the consumer to stay open, found it closed'),
-    );
+    this.#attempts.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
     this.#attempts.close();
     this.#port.close();
   }
