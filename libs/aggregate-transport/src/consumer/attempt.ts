@@ -6,6 +6,7 @@ import { type Codec, decodeBody } from '../message/codec.js';
 import type { Delivery } from '../message/delivery.js';
 import { checkEnvelope } from '../message/envelope.js';
 import { decideOutcome, type Failure, type FailurePolicy } from '../settlement/outcome.js';
+import type { Suspects } from './suspects.js';
 import type { EventHandler, EventHandlers, OnUnhandledType } from './event-handlers.js';
 
 export interface AttemptOptions {
@@ -23,7 +24,10 @@ export interface AttemptOptions {
   readonly mayStart: () => boolean;
   /** False if the event was taken in under a lease that has ended: how it ends counts for nothing. */
   readonly isCurrent: (event: Delivery) => boolean;
+  readonly suspects: Suspects;
   readonly handled: (event: Delivery) => void;
+  /** An attempt has ended, however it did. */
+  readonly attempted: (event: Delivery) => void;
   readonly halt: (reason: string) => void;
 }
 
@@ -33,8 +37,11 @@ export interface AttemptCounts {
   retried: number;
   blocked: number;
   unhandledType: number;
+  /** Events that are not started any more because each start ended their process. */
+  crashed: number;
 }
 
+const NOTE_AGAIN_MS = 200;
 const LOOK_FOR_TIMEOUTS_EVERY_MS = 100;
 
 /**
@@ -43,7 +50,7 @@ const LOOK_FOR_TIMEOUTS_EVERY_MS = 100;
  * it overtake, since those are in this process already.
  */
 export class Attempts {
-  readonly counts: AttemptCounts = { handled: 0, retried: 0, blocked: 0, unhandledType: 0 };
+  readonly counts: AttemptCounts = { handled: 0, retried: 0, blocked: 0, unhandledType: 0, crashed: 0 };
   readonly #running = new Map<Delivery, EventHandler>();
   readonly #ignoredTypes = new Set<string>();
   readonly #watch: Timer;
@@ -60,6 +67,29 @@ export class Attempts {
   /** One attempt at the head of a lane. Never throws, never rejects. */
   run(event: Delivery): Step | PromiseLike<Step> {
     if (!this.options.mayStart()) return CLOSE;
+    return this.options.suspects.isSuspect(event.sequence) ? this.#runSuspect(event) : this.#attempt(event);
+  }
+
+  /** As {@link run}, for an event that may have killed the partition's last owner. */
+  async #runSuspect(event: Delivery): Promise<Step> {
+    const { suspects, mayStart, log, attempted } = this.options;
+    if (suspects.isExhausted(event.sequence)) {
+      this.counts.crashed++;
+      log.error(
+        `${this.#nameOf(event)} was started ${suspects.startsOf(event.sequence)} times and each time its process ended; ` +
+          'it is not started again, and its aggregate is blocked',
+      );
+      return CLOSE;
+    }
+    if (!(await suspects.noteStart(event.sequence))) return NOTE_AGAIN_MS;
+    if (!mayStart()) return CLOSE;
+    const step = await this.#attempt(event);
+    suspects.ended(event.sequence);
+    attempted(event);
+    return step;
+  }
+
+  #attempt(event: Delivery): Step | PromiseLike<Step> {
     event.begin(this.options.clock.now());
     const handler = this.#handlerOf(event);
     if (handler === undefined) {
@@ -170,7 +200,7 @@ export class Attempts {
   }
 
   #nameOf(event: Delivery): string {
-    const type = event.envelope?.event_type ?? 'undecodable event';
+    const type = event.envelope?.event_type ?? 'event';
     return `${this.options.name}: ${type} of aggregate "${event.aggregateId}" (sequence ${event.sequence})`;
   }
 

@@ -1,8 +1,24 @@
 import { type Clock, type Timer } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
-import type { LeasePort, LeaseRecord, StoredLease } from '../message/lease-port.js';
+import type { KeyPort, StoredValue } from '../message/key-port.js';
 import type { Ownership } from './ownership.js';
+
+/** What the lease key of a partition holds. */
+export interface LeaseRecord {
+  /** The process that holds or held it. */
+  readonly owner: string;
+  /** For how long the record stands unless it is renewed, in milliseconds. */
+  readonly ttlMs: number;
+  /** Grows by one with every change of owner: the fencing token of handlers. */
+  readonly epoch: number;
+  /** The owner let go in peace; anyone may take over at once. */
+  readonly released?: boolean;
+  /** Every event of the partition up to this stream sequence is settled. */
+  readonly floor: number;
+  /** When the stream was made, as the server tells it: another time is another stream. */
+  readonly streamCreated: string;
+}
 
 export interface LeaseOptions {
   /** For log texts. */
@@ -10,7 +26,7 @@ export interface LeaseOptions {
   /** Names this process; no other may use the same name. */
   readonly owner: string;
   readonly ttlMs: number;
-  readonly port: LeasePort;
+  readonly port: KeyPort<LeaseRecord>;
   readonly clock: Clock;
   readonly log: Log;
   /** What the next renewal writes down. */
@@ -156,7 +172,7 @@ export class Lease implements Ownership {
     // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
     const found = await this.options.port.read();
     if (!this.#isHeld()) return;
-    const { owner, epoch } = found?.record ?? { owner: '', epoch: 0 };
+    const { owner, epoch } = found?.value ?? { owner: '', epoch: 0 };
     if (found !== undefined && owner === this.options.owner && epoch === this.#epoch)
       this.#revision = found.revision;
     else this.#lose(`it is held by ${owner === '' ? 'nobody' : owner} in epoch ${epoch}`);
@@ -166,27 +182,27 @@ export class Lease implements Ownership {
     const { port, clock } = this.options;
     const found = await port.read();
     if (this.#mode !== 'seeking' || !this.#mayTake(found, clock.now())) return;
-    const record = this.#record((found?.record.epoch ?? 0) + 1);
+    const record = this.#record((found?.value.epoch ?? 0) + 1);
     // The record keeps what the last owner knew until the first takeover says more.
-    const inherited = { floor: found?.record.floor ?? 0, streamCreated: found?.record.streamCreated ?? '' };
+    const inherited = { floor: found?.value.floor ?? 0, streamCreated: found?.value.streamCreated ?? '' };
     const revision = await this.#write({ ...record, ...inherited }, found?.revision ?? 0);
     if (revision === undefined || this.#isClosed()) return;
     this.#mode = 'held';
     this.#epoch = record.epoch;
     this.#sighting = undefined;
-    this.options.acquired(found?.record);
+    this.options.acquired(found?.value);
   }
 
   /** Pure but for the sighting it remembers. */
-  #mayTake(found: StoredLease | undefined, now: number): boolean {
-    if (found === undefined || found.record.released === true) return true;
+  #mayTake(found: StoredValue<LeaseRecord> | undefined, now: number): boolean {
+    if (found === undefined || found.value.released === true) return true;
     // Our own, from before we lost it or from a write whose answer was lost: nobody else came in between.
-    if (found.record.owner === this.options.owner) return true;
+    if (found.value.owner === this.options.owner) return true;
     if (this.#sighting?.revision !== found.revision) {
       this.#sighting = { revision: found.revision, since: now };
       return false;
     }
-    return now - this.#sighting.since >= found.record.ttlMs + LEASE_MARGIN_MS;
+    return now - this.#sighting.since >= found.value.ttlMs + LEASE_MARGIN_MS;
   }
 
   /** The deadline counts from before the request: the server may have written it at once. */

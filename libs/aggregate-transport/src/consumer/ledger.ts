@@ -30,6 +30,15 @@ export class Ledger {
     return this.#highest;
   }
 
+  /** Forgets everything: another lease, or another stream. */
+  clear(): void {
+    this.#inFlight.clear();
+    this.#done.clear();
+    this.#heldBytes = 0;
+    this.#floor = 0;
+    this.#highest = 0;
+  }
+
   /** The lowest sequence in a lane; infinity if there is none. */
   lowestInFlight(): number {
     let lowest = Number.POSITIVE_INFINITY;

@@ -4,15 +4,18 @@ import { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Codec } from '../message/codec.js';
 import type { Delivery } from '../message/delivery.js';
+import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort, ConsumerState } from '../message/ports.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
 import type { FailurePolicy } from '../settlement/outcome.js';
 import { type AttemptCounts, Attempts } from './attempt.js';
 import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
+import { Intake } from './intake.js';
 import { Ledger } from './ledger.js';
 import type { Ownership } from './ownership.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
+import { type SuspectRecord, Suspects } from './suspects.js';
 import { TakeoverRunner } from './takeover-runner.js';
 
 export interface PartitionConsumerOptions {
@@ -20,6 +23,8 @@ export interface PartitionConsumerOptions {
   readonly name: string;
   readonly connect: (listener: ConsumerListener) => ConsumerPort;
   readonly ownership: Ownership;
+  /** Where the starts of suspects are written down. */
+  readonly suspectPort: KeyPort<SuspectRecord>;
   /** A takeover keeps failing, since so many milliseconds. */
   readonly takeoverFailed: (sinceMs: number) => void;
   readonly handlers: EventHandlers;
@@ -57,7 +62,7 @@ const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
  * and acks go on, because acks may leave only behind a takeover.
  */
 export class PartitionConsumer implements ConsumerListener {
-  #ledger = new Ledger();
+  readonly #ledger = new Ledger();
   readonly #executor: KeyedExecutor<Delivery>;
   readonly #attempts: Attempts;
   readonly #acks: OrderedAcks;
@@ -65,6 +70,8 @@ export class PartitionConsumer implements ConsumerListener {
   readonly #port: ConsumerPort;
   readonly #takeovers: TakeoverRunner;
   readonly #memory: StreamMemory;
+  readonly #suspects: Suspects;
+  readonly #intake: Intake;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
   #haltReason: string | undefined;
@@ -78,10 +85,19 @@ export class PartitionConsumer implements ConsumerListener {
       clock,
       run: (event) => this.#attempts.run(event),
     });
+    this.#suspects = new Suspects({
+      name,
+      port: options.suspectPort,
+      maxStarts: options.failurePolicy.retry.attempts,
+      clock,
+      log,
+    });
     this.#attempts = new Attempts({
       ...options,
       mayStart: () => ownership.isValid(),
       isCurrent: (event) => this.#isCurrent(event),
+      suspects: this.#suspects,
+      attempted: (event) => this.#intake.attempted(event.sequence),
       handled: (event) => this.#handled(event),
       halt: (reason) => this.#halt(reason),
     });
@@ -107,6 +123,15 @@ export class PartitionConsumer implements ConsumerListener {
       done: (state) => this.#takenOver(state),
       failed: options.takeoverFailed,
     });
+    this.#intake = new Intake({
+      ledger: this.#ledger,
+      executor: this.#executor,
+      acks: this.#acks,
+      suspects: this.#suspects,
+      epoch: () => ownership.epoch,
+      ackAgain: (event) => this.#port.ack(event),
+      disordered: (reason) => this.#takeOver(reason),
+    });
     this.#loop = new PullLoop({
       port: this.#port,
       clock,
@@ -117,7 +142,7 @@ export class PartitionConsumer implements ConsumerListener {
       remainingMs: () => ownership.remainingMs(),
       held: () => ({ events: this.#ledger.inFlight, bytes: this.#ledger.heldBytes }),
       released: (events) => this.#released(events),
-      delivered: (event) => this.#deliver(event),
+      delivered: (event) => this.#intake.delivered(event),
       broken: (reason) => this.#takeOver(reason),
     });
   }
@@ -165,6 +190,7 @@ export class PartitionConsumer implements ConsumerListener {
   own(inheritance: Inheritance): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#memory.inherit(inheritance);
+    this.#suspects.inherit(inheritance.crashed);
     this.#takeOver('lease');
   }
 
@@ -194,6 +220,7 @@ export class PartitionConsumer implements ConsumerListener {
     const settled = this.#executor
       .whenNoneRuns()
       .then(() => this.#acks.whenEmpty())
+      .then(() => this.#suspects.settle())
       .then(() => true);
     const late = delay(this.options.clock, withinMs).then(() => false);
     const drained = await Promise.race([settled, late]);
@@ -212,6 +239,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#loop.dispose();
     this.#attempts.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
     this.#attempts.close();
+    this.#suspects.close();
     this.#port.close();
   }
 
@@ -231,16 +259,18 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect');
   }
 
-  #isCurrent(event: Delivery): boolean {
-    const { ownership } = this.options;
-    return event.epoch === ownership.epoch && ownership.isValid() && this.#mode !== 'closed';
+  #isCurrent({ epoch }: Delivery): boolean {
+    return (
+      epoch === this.options.ownership.epoch && this.options.ownership.isValid() && this.#mode !== 'closed'
+    );
   }
 
   #forget(): void {
     this.#acks.pause();
     this.#acks.clear();
+    this.#intake.forget();
     this.#executor.discardQueued(() => undefined);
-    this.#ledger = new Ledger();
+    this.#ledger.clear();
     this.#fenceOpened = true;
   }
 
@@ -248,7 +278,7 @@ export class PartitionConsumer implements ConsumerListener {
   async #inspect(): Promise<void> {
     const judgement = await this.#memory.inspect(this.#ledger.highest);
     if (judgement === 'remade') this.#forget();
-    if (judgement !== 'regressed') return;
+    if (judgement !== 'regressed') return this.#suspects.load();
     this.#halt(
       'the stream ends before a sequence that was handled: it was restored to an earlier state, and what was handled ' +
         'can no longer be told from what was not',
@@ -268,40 +298,15 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'running';
     this.#fenceOpened = false;
     this.#ledger.settledThrough(state.ackFloor);
+    this.#suspects.takenOver(state.delivered);
     this.#memory.settledThrough(state.ackFloor);
     this.#loop.begin(state);
   }
 
   #released(events: readonly Delivery[]): void {
     this.#fenceOpened = true;
-    for (const event of events) this.#takeIn(event);
+    this.#intake.released(events);
     this.#acks.resume();
-  }
-
-  #deliver(event: Delivery): void {
-    const unknownOldEvent =
-      event.sequence <= this.#ledger.highest && this.#ledger.know(event.sequence) === 'new';
-    if (unknownOldEvent) {
-      this.#loop.close();
-      this.#takeOver(`event ${event.sequence} came again unasked, behind ${this.#ledger.highest}`);
-    } else {
-      this.#takeIn(event);
-    }
-  }
-
-  #takeIn(event: Delivery): void {
-    switch (this.#ledger.know(event.sequence)) {
-      case 'in flight':
-        return;
-      case 'done':
-        // If its ack is still to leave, the chain sends it in its turn; else the server has lost it.
-        if (!this.#acks.isUnconfirmed(event)) this.#port.ack(event);
-        return;
-      case 'new':
-        event.epoch = this.options.ownership.epoch;
-        this.#ledger.takeIn(event);
-        this.#executor.push(event.token, event);
-    }
   }
 
   #handled(event: Delivery): void {

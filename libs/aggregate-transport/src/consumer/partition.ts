@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { LeasePort } from '../message/lease-port.js';
-import { Lease } from './lease.js';
+import type { KeyPort } from '../message/key-port.js';
+import { Lease, type LeaseRecord } from './lease.js';
 import { PartitionConsumer, type PartitionConsumerOptions } from './partition-consumer.js';
 
 export interface PartitionOptions extends Omit<PartitionConsumerOptions, 'ownership' | 'takeoverFailed'> {
   readonly partition: number;
-  readonly leasePort: LeasePort;
+  readonly leasePort: KeyPort<LeaseRecord>;
   readonly leaseTtlMs: number;
 }
 
@@ -21,9 +21,10 @@ export class Partition {
   constructor(options: PartitionOptions) {
     const { name, clock, log, leasePort, leaseTtlMs } = options;
     this.partition = options.partition;
+    const owner = randomUUID();
     this.#lease = new Lease({
       name,
-      owner: randomUUID(),
+      owner,
       ttlMs: leaseTtlMs,
       port: leasePort,
       clock,
@@ -31,7 +32,12 @@ export class Partition {
       facts: () => ({ floor: this.#consumer.floor, streamCreated: this.#consumer.streamCreated }),
       acquired: (previous) => {
         log.info(`${name}: lease held, epoch ${this.#lease.epoch}`);
-        this.#consumer.own({ floor: previous?.floor ?? 0, streamCreated: previous?.streamCreated ?? '' });
+        this.#consumer.own({
+          floor: previous?.floor ?? 0,
+          streamCreated: previous?.streamCreated ?? '',
+          // A lease that this very process lost and took again says nothing against any event: it is alive.
+          crashed: previous !== undefined && previous.released !== true && previous.owner !== owner,
+        });
       },
       lost: (reason) => this.#consumer.disown(reason),
     });

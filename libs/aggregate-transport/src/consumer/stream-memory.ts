@@ -7,6 +7,8 @@ export interface Inheritance {
   readonly floor: number;
   /** When the stream was made; empty if nobody knows. */
   readonly streamCreated: string;
+  /** It did not let the partition go in peace. */
+  readonly crashed: boolean;
 }
 
 export type StreamJudgement =
@@ -27,7 +29,7 @@ export function judgeStream(streamCreated: string, highest: number, stream: Stre
  * What a partition remembers of its stream from one takeover to the next. It lives in the lease too, so
  * that it survives its owner.
  */
-export class StreamMemory implements Inheritance {
+export class StreamMemory {
   floor = 0;
   streamCreated = '';
 

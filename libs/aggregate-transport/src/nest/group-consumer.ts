@@ -1,12 +1,13 @@
 import type { KV } from 'nats';
 import { systemClock } from '../clock.js';
 import type { EventHandlers } from '../consumer/event-handlers.js';
+import type { LeaseRecord } from '../consumer/lease.js';
 import { Partition } from '../consumer/partition.js';
 import type { Log } from '../log.js';
 import { consumerConfigOf, consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
 import { ConsumerWire } from '../stream/consumer-wire.js';
 import { groupRecordOf } from '../stream/group-record.js';
-import { LeaseStore } from '../stream/lease-store.js';
+import { KeyStore, partitionKey } from '../stream/key-store.js';
 import { provisionConsumer } from '../stream/provision.js';
 import type { TopicLink } from './topic-links.js';
 
@@ -36,10 +37,10 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
   const partitions: Partition[] = [];
   for (let partition = 0; partition < record.partitions; partition++) {
     const address = { topic, group, partition, partitions: record.partitions };
-    const leaseStore = new LeaseStore(link.connection, link.api, address);
+    const leaseStore = new KeyStore<LeaseRecord>(link.connection, link.api, partitionKey('lease', address));
     const lease = await leaseStore.read();
     // A consumer that vanished is made anew behind what its last owner knew to be settled.
-    const startAt = lease === undefined ? consume.startAt : { sequence: lease.record.floor + 1 };
+    const startAt = lease === undefined ? consume.startAt : { sequence: lease.value.floor + 1 };
     await provisionConsumer(link.api, { address, options: consume, startAt, log });
     partitions.push(partitionOf(options, address, leaseStore));
   }
@@ -49,7 +50,7 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
 function partitionOf(
   options: GroupConsumerOptions,
   address: PartitionAddress,
-  leasePort: LeaseStore,
+  leasePort: KeyStore<LeaseRecord>,
 ): Partition {
   const { link, log } = options;
   const { topic, group, partition, partitions } = address;
@@ -70,6 +71,7 @@ function partitionOf(
         listener,
       ),
     leasePort,
+    suspectPort: new KeyStore(link.connection, link.api, partitionKey('suspects', address)),
     leaseTtlMs: consume.leaseTtlMs,
     handlers: options.handlersOf(partition, () => opened.lease.epoch),
     codec,

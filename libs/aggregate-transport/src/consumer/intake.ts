@@ -1,0 +1,106 @@
+import type { KeyedExecutor } from '../executor/keyed-executor.js';
+import type { Delivery } from '../message/delivery.js';
+import type { OrderedAcks } from '../settlement/ordered-acks.js';
+import type { Ledger } from './ledger.js';
+import type { Suspects } from './suspects.js';
+
+export interface IntakeOptions {
+  readonly ledger: Ledger;
+  readonly executor: KeyedExecutor<Delivery>;
+  readonly acks: OrderedAcks;
+  readonly suspects: Suspects;
+  readonly epoch: () => number;
+  /** Sends the ack of an event whose own is lost. */
+  readonly ackAgain: (event: Delivery) => void;
+  /** An old event came that nobody asked for and that is not known here. */
+  readonly disordered: (reason: string) => void;
+}
+
+/**
+ * Where events come in: decides for each whether it goes to its lane, is ignored because it is there already,
+ * or is acked again because it is done. Its modes:
+ *
+ * - `open`: events go on as they come.
+ * - `alone`: events that were started by owners that died run one after the other, with nothing beside them;
+ *   everything else is held. Entered when the fence lets such events through, left when each has had an attempt.
+ */
+export class Intake {
+  #held: Delivery[] | undefined;
+  /** Called when an attempt at the event that runs alone has ended. */
+  #aloneEnded: { sequence: number; resolve: () => void } | undefined;
+
+  constructor(private readonly options: IntakeOptions) {}
+
+  /** Everything the fence held, in stream order. */
+  released(events: readonly Delivery[]): void {
+    this.forget();
+    const { suspects } = this.options;
+    const alone = events.filter(
+      (event) =>
+        suspects.startsOf(event.sequence) > 0 &&
+        suspects.isSuspect(event.sequence) &&
+        !suspects.isExhausted(event.sequence),
+    );
+    if (alone.length === 0) for (const event of events) this.#takeIn(event);
+    else void this.#runAlone(alone, [...events]);
+  }
+
+  /** The next event behind the fence. */
+  delivered(event: Delivery): void {
+    if (this.#held !== undefined) {
+      this.#held.push(event);
+      return;
+    }
+    const { ledger } = this.options;
+    if (event.sequence <= ledger.highest && ledger.know(event.sequence) === 'new') {
+      this.options.disordered(`event ${event.sequence} came again unasked, behind ${ledger.highest}`);
+      return;
+    }
+    this.#takeIn(event);
+  }
+
+  /** An attempt at this event has ended, however. */
+  attempted(sequence: number): void {
+    if (this.#aloneEnded?.sequence === sequence) this.#aloneEnded.resolve();
+  }
+
+  /** Drops what is held: it will be delivered again, here or elsewhere. */
+  forget(): void {
+    this.#held = undefined;
+    this.#aloneEnded = undefined;
+  }
+
+  async #runAlone(alone: readonly Delivery[], held: Delivery[]): Promise<void> {
+    this.#held = held;
+    for (const suspect of alone) {
+      const ended = new Promise<void>((resolve) => {
+        this.#aloneEnded = { sequence: suspect.sequence, resolve };
+      });
+      // Its aggregate's earlier events first: they are handled, or as suspect as itself.
+      for (const event of held) {
+        if (event.token === suspect.token && event.sequence <= suspect.sequence) this.#takeIn(event);
+      }
+      await ended;
+      if (this.#held !== held) return;
+    }
+    this.#held = undefined;
+    this.#aloneEnded = undefined;
+    for (const event of held) this.#takeIn(event);
+  }
+
+  #takeIn(event: Delivery): void {
+    const { ledger, acks, executor, epoch, ackAgain } = this.options;
+    switch (ledger.know(event.sequence)) {
+      case 'in flight':
+        return;
+      case 'done':
+        // If its ack is still to leave, the chain sends it in its turn; else the server has lost it.
+        if (!acks.isUnconfirmed(event)) ackAgain(event);
+        return;
+      case 'new':
+        event.epoch = epoch();
+        ledger.takeIn(event);
+        executor.push(event.token, event);
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AggregatePublisher, getAggregatePublisherToken } from 'nestjs-aggregate-transport';
+import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { startApp } from '../support/app.js';
+
+let server: NatsServer;
+beforeAll(async () => {
+  server = await startNatsServer();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+/** A worker process; resolves with what it printed, and how it ended. */
+async function runWorker(untilHandled: number): Promise<{ lines: string[]; code: number | null }> {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['dist/test/support/poison-worker.js', server.url, String(untilHandled)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return { lines: output.split('\n').filter((line) => line !== ''), code };
+}
+
+test('an event whose handler ends the process is given up after the configured starts; its neighbours are not', async () => {
+  const app = await startApp({
+    options: { servers: server.url, topics: { poison: {} } },
+    publishers: ['poison'],
+  });
+  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('poison'));
+  const aggregates = ['before', 'poisoned', 'after'];
+  for (let n = 1; n <= 4; n++) {
+    for (const aggregateId of aggregates) {
+      const exits = aggregateId === 'poisoned' && n === 2;
+      await publisher.publish({ aggregateId, type: exits ? 'Poison' : 'Fine', payload: { n } });
+    }
+  }
+  await app.close();
+
+  // Eight events of the neighbours and one of the poisoned aggregate can be handled; the worker then ends by itself.
+  const handled = new Set<string>();
+  let deaths = 0;
+  for (let run = 0; run < 8; run++) {
+    const { lines, code } = await runWorker(9 - handled.size);
+    for (const line of lines.filter((text) => text.startsWith('handled '))) {
+      handled.add(line);
+    }
+    if (code === 0) break;
+    deaths++;
+  }
+  expect(handled.size).toBe(9);
+  expect([...handled].filter((line) => line.includes('poisoned'))).toEqual(['handled poisoned 1']);
+  // The first death is not counted, since nobody was under suspicion; then attempts: 3 starts alone.
+  expect(deaths).toBe(4);
+}, 90_000);

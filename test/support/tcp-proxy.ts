@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** Client to server, server to client, or both ways. */
+export type Direction = 'c2s' | 's2c' | 'both';
+
+type Way = 'c2s' | 's2c';
+
+/** One connection through the proxy: two sockets and what is held back between them. */
+interface Link {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  /** What a black hole holds, per way: chunks, then `undefined` for the end of the stream. */
+  readonly held: Record<Way, (Buffer | undefined)[]>;
+}
+
+/**
+ * A TCP proxy on a free port of 127.0.0.1 that breaks connections as a network does.
+ *
+ * A black hole holds bytes instead of dropping them, because TCP does the same: the sender transmits them
+ * again, and after {@link heal} the receiver gets all of them late, the end of the stream included. So a
+ * server behind a black hole keeps a connection its client has given up long ago, and hears that client's
+ * old pulls and acks when the hole closes.
+ */
+export class TcpProxy implements AsyncDisposable {
+  readonly #links = new Set<Link>();
+  readonly #holes: Record<Way, boolean> = { c2s: false, s2c: false };
+  #refusing = false;
+
+  private constructor(
+    private readonly server: Server,
+    private readonly targetPort: number,
+  ) {
+    server.on('connection', (client) => this.#accept(client));
+  }
+
+  static async listen(targetPort: number): Promise<TcpProxy> {
+    const server = createServer({ allowHalfOpen: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new TcpProxy(server, targetPort);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#links.size;
+  }
+
+  /** Breaks every connection at once, both ends; what was on its way is lost. */
+  cut(): void {
+    for (const link of this.#links) destroy(link);
+  }
+
+  /** From now on nothing arrives in this direction, on old connections and new ones. */
+  blackhole(direction: Direction): void {
+    if (direction !== 's2c') this.#holes.c2s = true;
+    if (direction !== 'c2s') this.#holes.s2c = true;
+  }
+
+  /** Closes all black holes; what they held arrives now. */
+  heal(): void {
+    this.#holes.c2s = this.#holes.s2c = false;
+    for (const link of this.#links) {
+      for (const way of ['c2s', 's2c'] as const) {
+        for (const chunk of link.held[way].splice(0)) pass(link, way, chunk);
+      }
+    }
+  }
+
+  /** Breaks every connection and accepts none until the time is over. */
+  async refuse(ms: number): Promise<void> {
+    this.#refusing = true;
+    this.cut();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    this.#refusing = false;
+  }
+
+  async close(): Promise<void> {
+    this.#refusing = true;
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #accept(client: Socket): void {
+    if (this.#refusing) {
+      client.destroy();
+      return;
+    }
+    const upstream = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true });
+    const link: Link = { client, upstream, held: { c2s: [], s2c: [] } };
+    this.#links.add(link);
+    client.setNoDelay(true);
+    upstream.setNoDelay(true);
+    this.#pipe(link, 'c2s', client);
+    this.#pipe(link, 's2c', upstream);
+  }
+
+  #pipe(link: Link, way: Way, from: Socket): void {
+    const take = (chunk: Buffer | undefined): void => {
+      if (this.#holes[way]) link.held[way].push(chunk);
+      else pass(link, way, chunk);
+    };
+    from.on('data', (chunk: Buffer) => take(chunk));
+    from.on('end', () => take(undefined));
+    from.on('error', () => undefined);
+    from.on('close', (hadError) => {
+      // A reset travels like any other packet: through a black hole it does not.
+      if (hadError) take(undefined);
+      if (link.client.destroyed && link.upstream.destroyed) this.#links.delete(link);
+    });
+  }
+}
+
+function pass(link: Link, way: Way, chunk: Buffer | undefined): void {
+  const to = way === 'c2s' ? link.upstream : link.client;
+  if (to.destroyed || to.writableEnded) return;
+  if (chunk === undefined) to.end();
+  else to.write(chunk);
+}
+
+function destroy(link: Link): void {
+  link.client.destroy();
+  link.upstream.destroy();
+}
