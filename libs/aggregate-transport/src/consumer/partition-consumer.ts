@@ -164,14 +164,9 @@ export class PartitionConsumer implements ConsumerListener {
     return this.#takeovers.count;
   }
 
-  /** Events in lanes. */
-  get inFlight(): number {
-    return this.#ledger.inFlight;
-  }
-
-  /** Aggregates with events in lanes. */
-  get laneCount(): number {
-    return this.#executor.laneCount;
+  /** Events in lanes, and the lanes that hold them: one per aggregate. */
+  get load(): { readonly events: number; readonly lanes: number } {
+    return { events: this.#ledger.inFlight, lanes: this.#executor.laneCount };
   }
 
   /** Every event up to this sequence is settled. */
