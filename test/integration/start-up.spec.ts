@@ -117,7 +117,7 @@ describe('a mistake in the wiring ends the start-up, named', () => {
     expect(() => {
       class Twice {
         @AggregateHandler('start', { type: 'A' })
-        @EventPattern('other')
+        @EventPattern<unknown>('other')
         handle() {}
       }
       return Twice;
@@ -169,11 +169,11 @@ test('@EventPattern with our transport handles every type; without a transport i
   const seen: string[] = [];
   @Controller()
   class Patterns {
-    @EventPattern('patterns', AGGREGATE_TRANSPORT)
+    @EventPattern<unknown>('patterns', AGGREGATE_TRANSPORT)
     ours(payload: string) {
       seen.push(payload);
     }
-    @EventPattern('somewhere.else')
+    @EventPattern<unknown>('somewhere.else')
     foreign() {
       seen.push('foreign');
     }
