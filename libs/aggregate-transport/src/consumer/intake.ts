@@ -1,4 +1,5 @@
 import type { KeyedExecutor } from '../executor/keyed-executor.js';
+import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
 import type { OrderedAcks } from '../settlement/ordered-acks.js';
 import type { Ledger } from './ledger.js';
@@ -10,11 +11,19 @@ export interface IntakeOptions {
   readonly acks: OrderedAcks;
   readonly suspects: Suspects;
   readonly epoch: () => number;
+  /** Events delivered and not settled, over all aggregates. */
+  readonly maxAckPending: number;
+  /** For log texts. */
+  readonly name: string;
+  readonly log: Log;
   /** Sends the ack of an event whose own is lost. */
   readonly ackAgain: (event: Delivery) => void;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
+
+/** The part of all unsettled events that one aggregate may hold before it is reported. */
+const MAX_SHARE = 0.25;
 
 /**
  * Where events come in: decides for each whether it goes to its lane, is ignored because it is there already,
@@ -88,6 +97,17 @@ export class Intake {
     for (const event of held) this.#takeIn(event);
   }
 
+  /** The server delivers in stream order, so an aggregate's share of the intake cannot be refused; it can be named. */
+  #watchShare({ token, aggregateId }: Delivery): void {
+    const { executor, maxAckPending, log, name } = this.options;
+    const maxShare = Math.max(1, Math.floor(maxAckPending * MAX_SHARE));
+    if (executor.sizeOf(token) !== maxShare) return;
+    log.error(
+      `${name}: aggregate "${aggregateId}" holds ${maxShare} unsettled events, a quarter of consume.maxAckPending; ` +
+        'if it does not go on, the whole partition waits for it once it holds all',
+    );
+  }
+
   #takeIn(event: Delivery): void {
     const { ledger, acks, executor, epoch, ackAgain } = this.options;
     switch (ledger.know(event.sequence)) {
@@ -101,6 +121,7 @@ export class Intake {
         event.epoch = epoch();
         ledger.takeIn(event);
         executor.push(event.token, event);
+        this.#watchShare(event);
     }
   }
 }

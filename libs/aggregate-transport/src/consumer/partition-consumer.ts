@@ -124,6 +124,7 @@ export class PartitionConsumer implements ConsumerListener {
       failed: options.takeoverFailed,
     });
     this.#intake = new Intake({
+      ...options,
       ledger: this.#ledger,
       executor: this.#executor,
       acks: this.#acks,

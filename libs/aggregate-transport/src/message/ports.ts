@@ -47,7 +47,7 @@ export interface Feed {
 export interface ConsumerPort {
   readonly connected: boolean;
   /**
-   * Undefined if the consumer does not exist.
+   * The consumer, with whatever may change on it set to this process's options; undefined if there is none.
    * @throws JETSTREAM_REQUEST_FAILED if the server does not answer, or answers without a leader
    */
   find(): Promise<ConsumerState | undefined>;

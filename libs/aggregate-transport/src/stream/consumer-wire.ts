@@ -88,7 +88,9 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
 
   async find(): Promise<ConsumerState | undefined> {
     try {
-      return await this.state();
+      const info = await this.#info();
+      await this.#adjust(info.config);
+      return stateOf(info);
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errorCode === API_ERROR.consumerNotFound)
         return undefined;
@@ -108,14 +110,7 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   async state(): Promise<ConsumerState> {
-    const info = await this.#info();
-    return {
-      ackFloor: info.ack_floor.stream_seq,
-      delivered: info.delivered.stream_seq,
-      deliveredConsumerSequence: info.delivered.consumer_seq,
-      ackPending: info.num_ack_pending,
-      waitingPulls: info.num_waiting,
-    };
+    return stateOf(await this.#info());
   }
 
   open(listener: FeedListener): Feed {
@@ -176,7 +171,7 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     const { config } = await this.#info();
     await writeConsumer(api, stream, { ...config, ack_wait: 1 }, 'update');
     await delay(clock, EXPIRY_MS);
-    await writeConsumer(api, stream, config, 'update');
+    await this.#adjust({ ...config, ack_wait: 1 });
   }
 
   close(): void {
@@ -199,6 +194,17 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
       );
     }
     return info;
+  }
+
+  /**
+   * Sets what may change on a consumer to this owner's options: a rolling deploy may bring others, and a
+   * process that died in {@link expireAll} leaves an ack wait of nothing.
+   */
+  async #adjust(found: ConsumerConfig): Promise<void> {
+    const { api, stream, configFrom } = this.options;
+    const { ack_wait, max_ack_pending } = configFrom('all');
+    if (found.ack_wait === ack_wait && found.max_ack_pending === max_ack_pending) return;
+    await writeConsumer(api, stream, { ...found, ack_wait, max_ack_pending }, 'update');
   }
 
   /** An ack subject for a sequence whose own is not at hand; the server looks at the stream sequence only. */
@@ -226,6 +232,16 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
       readHeaders: () => recordOf(message.headers),
     });
   }
+}
+
+function stateOf(info: ConsumerInfo): ConsumerState {
+  return {
+    ackFloor: info.ack_floor.stream_seq,
+    delivered: info.delivered.stream_seq,
+    deliveredConsumerSequence: info.delivered.consumer_seq,
+    ackPending: info.num_ack_pending,
+    waitingPulls: info.num_waiting,
+  };
 }
 
 function recordOf(headers: MsgHdrs | undefined): Record<string, string> {

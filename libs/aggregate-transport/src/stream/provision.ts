@@ -125,8 +125,9 @@ export interface ConsumerRequest {
   readonly log: Log;
 }
 
-/** What the server lets us change on a consumer that exists. */
+/** What the server lets the partition's owner change. */
 const UPDATABLE = ['ack_wait', 'max_ack_pending'] as const;
+/** What nobody may change. */
 const FIXED = ['filter_subject', 'ack_policy', 'max_deliver', 'max_waiting', 'replay_policy'] as const;
 
 /**
@@ -147,12 +148,8 @@ export async function provisionConsumer(api: JetStreamApi, request: ConsumerRequ
     checkConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
     return;
   }
+  // The rest may change; whoever owns the partition sets it at its takeover.
   checkConsumer(found.config, wanted, FIXED);
-  if (UPDATABLE.some((field) => found.config[field] !== wanted[field])) {
-    const merged = { ...found.config, ack_wait: wanted.ack_wait, max_ack_pending: wanted.max_ack_pending };
-    checkConsumer(await writeConsumer(api, address.topic, merged, 'update'), wanted, UPDATABLE);
-    log.info(`topic "${address.topic}": consumer "${wanted.name}" is set to this process's options`);
-  }
 }
 
 /** Creates or updates a consumer and resolves with what the server made of it. */
