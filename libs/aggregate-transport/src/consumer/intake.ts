@@ -40,6 +40,11 @@ export class Intake {
 
   constructor(private readonly options: IntakeOptions) {}
 
+  /** True while events are held that the ledger does not know yet. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** Everything the fence held, in stream order. */
   released(events: readonly Delivery[]): void {
     this.forget();

@@ -170,16 +170,14 @@ export class PartitionConsumer implements ConsumerListener {
     return { events: this.#ledger.inFlight, lanes: this.#executor.laneCount };
   }
 
-  /** Every event up to this sequence is settled. */
-  get floor(): number {
-    if (this.#mode !== 'running' || !this.#fenceOpened) return this.#memory.floor;
-    const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
-    return Number.isFinite(lowest) ? lowest - 1 : Math.max(this.#ledger.highest, this.#memory.floor);
-  }
-
-  /** When the stream was made, as far as it is known here. */
-  get streamCreated(): string {
-    return this.#memory.streamCreated;
+  /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
+  facts(): { floor: number; streamCreated: string } {
+    if (this.#mode === 'running' && this.#fenceOpened && !this.#intake.isHolding) {
+      const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
+      this.#memory.settledThrough(Number.isFinite(lowest) ? lowest - 1 : this.#ledger.highest);
+      this.#ledger.settledThrough(this.#memory.floor);
+    }
+    return { floor: this.#memory.floor, streamCreated: this.#memory.streamCreated };
   }
 
   /** The lease is ours: begins to take the partition over. Returns at once. */
@@ -196,7 +194,7 @@ export class PartitionConsumer implements ConsumerListener {
    */
   disown(reason: string): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#memory.settledThrough(this.floor);
+    this.facts();
     this.#mode = 'idle';
     this.#takeovers.cancel();
     this.#loop.close();

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { newEventId } from '../message/event-id.js';
 import type { KeyPort } from '../message/key-port.js';
 import { Lease, type LeaseRecord } from './lease.js';
 import { PartitionConsumer, type PartitionConsumerOptions } from './partition-consumer.js';
@@ -21,7 +21,7 @@ export class Partition {
   constructor(options: PartitionOptions) {
     const { name, clock, log, leasePort, leaseTtlMs } = options;
     this.partition = options.partition;
-    const owner = randomUUID();
+    const owner = newEventId(clock.wallNow());
     this.#lease = new Lease({
       name,
       owner,
@@ -29,7 +29,7 @@ export class Partition {
       port: leasePort,
       clock,
       log,
-      facts: () => ({ floor: this.#consumer.floor, streamCreated: this.#consumer.streamCreated }),
+      facts: () => this.#consumer.facts(),
       acquired: (previous) => {
         log.info(`${name}: lease held, epoch ${this.#lease.epoch}`);
         this.#consumer.own({

@@ -75,6 +75,7 @@ export class TakeoverRunner {
           thorough: thorough || attempt > 1,
           signal,
         });
+        if (this.#current?.signal !== signal) return;
         this.#current = undefined;
         this.#count++;
         this.#lastMs = clock.now() - startedAt;

@@ -14,10 +14,20 @@ export interface Codec {
 
 /** UTF-8 JSON, field names as in {@link Envelope}. */
 export const jsonCodec: Codec = {
-  encode: (envelope) => Buffer.from(JSON.stringify(envelope), 'utf8'),
+  encode: (envelope) => {
+    if (vanishes(envelope.payload)) throw new TypeError('JSON leaves the payload out');
+    return Buffer.from(JSON.stringify(envelope), 'utf8');
+  },
   decode: (bytes) =>
     JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown,
 };
+
+/** JSON leaves functions, symbols and what a toJSON returns as undefined out without a word. */
+function vanishes(payload: unknown): boolean {
+  if (typeof payload !== 'object' || payload === null)
+    return typeof payload === 'function' || typeof payload === 'symbol';
+  return 'toJSON' in payload && (JSON.stringify(payload) as string | undefined) === undefined;
+}
 
 /** @throws PAYLOAD_NOT_SERIALIZABLE with the codec's own error as `cause` */
 export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {

@@ -40,7 +40,7 @@ function requireText(field: string, value: unknown): void {
 export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
   requireText('type', event.type);
   if (event.payload === undefined) throw invalid('payload', 'a value (null is one)', event.payload);
-  if (event.eventId !== undefined && !EVENT_ID.test(event.eventId)) {
+  if (event.eventId !== undefined && (typeof event.eventId !== 'string' || !EVENT_ID.test(event.eventId))) {
     throw invalid(
       'eventId',
       '1 to 128 printable ASCII characters without spaces (it travels in a header)',
@@ -71,7 +71,8 @@ let iso = '';
 /** Many events share one millisecond, and formatting a date costs as much as hashing the id. */
 function isoOf(timestamp: Date | undefined, wallMs: number): string {
   if (timestamp !== undefined) {
-    if (Number.isNaN(timestamp.getTime())) throw invalid('timestamp', 'a valid date', timestamp);
+    if (!(timestamp instanceof Date) || Number.isNaN(timestamp.getTime()))
+      throw invalid('timestamp', 'a valid date', timestamp);
     return timestamp.toISOString();
   }
   if (wallMs !== isoMs) {

@@ -14,7 +14,7 @@ const ENCODED_MARK = '~';
  *   lone surrogate. The limit guards the connection: a server closes one that sends a 4 kB subject.
  */
 export function tokenOf(aggregateId: string): string {
-  if (PLAIN_TOKEN.test(aggregateId)) return aggregateId;
+  if (typeof aggregateId === 'string' && PLAIN_TOKEN.test(aggregateId)) return aggregateId;
   if (typeof aggregateId !== 'string' || aggregateId.length === 0) {
     throw new AggregateTransportError(
       'AGGREGATE_ID_INVALID',

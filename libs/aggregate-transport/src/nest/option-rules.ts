@@ -47,10 +47,10 @@ function onExhausted(value: unknown): string | undefined {
 
 export const RETRY_RULES: Rules = {
   attempts: whole(1, 1_000_000),
-  firstDelayMs: whole(1),
+  firstDelayMs: whole(1, 2_147_483_647),
   factor: (value) =>
     typeof value === 'number' && value >= 1 && value <= 100 ? undefined : 'a number from 1 to 100',
-  maxDelayMs: whole(1),
+  maxDelayMs: whole(1, 2_147_483_647),
   jitter: share,
 };
 
@@ -92,7 +92,7 @@ const TOPIC_RULES: Rules = {
 
 /** The client checks its own; ours is only that it is an object. */
 function anyObject(value: unknown): string | undefined {
-  return typeof value === 'object' && value !== null ? undefined : 'an object';
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object';
 }
 
 function servers(value: unknown): string | undefined {
@@ -109,7 +109,7 @@ const ROOT_RULES: Rules = {
   connectionMode: oneOf('perTopic', 'shared'),
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   topics: anyObject,
-  shutdown: { drainMs: whole(0) },
+  shutdown: { drainMs: whole(0, 2_147_483_647) },
 };
 
 export const HANDLER_RULES: Rules = {

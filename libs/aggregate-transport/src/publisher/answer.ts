@@ -31,7 +31,7 @@ interface PubAck {
 export function readAnswer(body: string): Answer {
   let ack: PubAck;
   try {
-    ack = JSON.parse(body) as PubAck;
+    ack = (JSON.parse(body) ?? {}) as PubAck;
   } catch {
     return { kind: 'unavailable', description: 'an answer that is no JSON' };
   }

@@ -10,6 +10,8 @@ export class Entry {
   resendAt = 0;
   /** Its caller has its outcome. */
   settled = false;
+  /** Lets go of the caller's signal. */
+  letGo: (() => void) | undefined = undefined;
 
   constructor(
     readonly id: number,
@@ -25,18 +27,24 @@ export class Entry {
  * - `open`: the head is sent when the wire has room; the next one only when the head is stored.
  * - `checking`: the server refused the head after more than one send. The refusal may be about its own
  *   first copy, so the stream is asked. Nothing else leaves meanwhile.
- * - `unknown`: the head's caller was told that its outcome is unknown. Nothing is accepted until the
- *   head's fate is known, or a caller resumes the aggregate, because a later event must not be stored
- *   in front of it. A line in this mode is never forgotten.
+ *
+ * In either mode it is unknown while its head's caller was told that the outcome is unknown. Nothing is
+ * accepted then until the head's fate is known, or a caller resumes the aggregate, because a later event
+ * must not be stored in front of it. Such a line is never forgotten.
  */
 export class Line {
-  mode: 'open' | 'checking' | 'unknown' = 'open';
+  mode: 'open' | 'checking' = 'open';
   head: Entry | undefined;
   #tail: Entry | undefined;
   /** True while the ready ring holds this line. */
   isReady = false;
 
   constructor(readonly token: string) {}
+
+  /** A settled head that is still here is one whose outcome is unknown: what was called off is taken off. */
+  get isUnknown(): boolean {
+    return this.head?.settled === true;
+  }
 
   append(entry: Entry): void {
     if (this.#tail === undefined) this.head = entry;

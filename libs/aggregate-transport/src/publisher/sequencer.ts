@@ -3,6 +3,7 @@ import { AggregateTransportError, describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { PublishReceipt } from '../message/event.js';
 import type { Answer } from './answer.js';
+import { type Fate, fateOf } from './fate.js';
 import { FlushWaiters } from './flush-waiters.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import { Entry, Line } from './line.js';
@@ -106,12 +107,12 @@ export class Sequencer implements PublishListener {
   /** Lets an aggregate with an unknown outcome go on; the caller vouches that the open event is dealt with. */
   resume(token: string): void {
     const line = this.#lines.get(token);
-    if (line?.mode === 'unknown') this.#reopen(line);
+    if (line?.isUnknown === true) this.#reopen(line);
   }
 
   /** The aggregates that accept nothing because an outcome is unknown. */
   unknownAggregates(): string[] {
-    return [...this.#lines.values()].filter((line) => line.mode === 'unknown').map((line) => line.token);
+    return [...this.#lines.values()].filter((line) => line.isUnknown).map((line) => line.token);
   }
 
   lastSequence(subject: string): Promise<number> {
@@ -155,7 +156,10 @@ export class Sequencer implements PublishListener {
   }
 
   reconnected(): void {
-    for (const { entry, line } of this.#wire.values()) if (line.mode !== 'checking') this.#send(entry, line);
+    const now = this.options.clock.now();
+    for (const { entry, line } of this.#wire.values()) {
+      if (line.mode !== 'checking' && !this.#mayBeForgotten(entry, now)) this.#send(entry, line);
+    }
     this.#fillWire();
   }
 
@@ -168,7 +172,7 @@ export class Sequencer implements PublishListener {
   #obstacleFor(line: Line, signal: AbortSignal | undefined): Error | undefined {
     if (this.#closed) return refusal.closed();
     if (signal?.aborted === true) return refusal.aborted(signal.reason);
-    if (line.mode === 'unknown') return refusal.predecessorUnknown();
+    if (line.isUnknown) return refusal.predecessorUnknown();
     if (this.#pending >= this.options.maxPending) return refusal.saturated(this.options.maxPending);
     return undefined;
   }
@@ -181,6 +185,7 @@ export class Sequencer implements PublishListener {
       if (line?.head === entry) this.#goOn(line);
     };
     signal.addEventListener('abort', callOff, { once: true });
+    entry.letGo = () => signal.removeEventListener('abort', callOff);
   }
 
   #makeReady(line: Line): void {
@@ -233,36 +238,28 @@ export class Sequencer implements PublishListener {
     this.#goOn(line);
   }
 
-  /**
-   * The server refused an event that was sent more than once, or its sequence. Servers answer a copy of a
-   * stored event differently (2.12.15, 2.14.5 and 2.15.1 say "wrong last sequence" of its own first copy),
-   * so the stream itself is asked before the refusal is believed.
-   */
+  /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
   async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
-    line.mode = 'checking';
-    const { subject, messageId, expectedSequence } = entry.event;
-    try {
-      const stored =
-        entry.sends > 1 ? await this.#port.findStored(subject, messageId, expectedSequence) : undefined;
-      if (this.#closed) return;
-      if (stored !== undefined) {
-        this.#stored(entry, line, stored, false);
-      } else if (answer.wrongSequence) {
-        const actual = await this.#port.lastSequence(subject);
-        if (!this.#isClosed()) this.#rejected(entry, line, refusal.conflict(entry, actual));
-      } else {
-        this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
-      }
-    } catch (error) {
-      this.options.log.warn(
-        `topic "${this.options.topic}": a refused event could not be looked up: ${describeError(error)}`,
-      );
-      line.mode = entry.settled ? 'unknown' : 'open';
-    }
+    const fate = await this.#ask(entry, line, answer);
+    if (fate === undefined) return;
+    if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, false);
+    else if (fate.kind === 'conflict') this.#rejected(entry, line, refusal.conflict(entry, fate.actual));
+    else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
   }
 
-  #isClosed(): boolean {
-    return this.#closed;
+  /** Asks what became of the head; undefined if that stays open, or the head is no longer the head. */
+  async #ask(entry: Entry, line: Line, refused?: { wrongSequence: boolean }): Promise<Fate | undefined> {
+    line.mode = 'checking';
+    try {
+      const fate = await fateOf(this.#port, entry, refused);
+      return this.#closed || line.head !== entry ? undefined : fate;
+    } catch (error) {
+      this.options.log.warn(
+        `topic "${this.options.topic}": an event's outcome could not be looked up: ${describeError(error)}`,
+      );
+      if (line.head === entry) line.mode = 'open';
+      return undefined;
+    }
   }
 
   #sweepOnce(): void {
@@ -270,15 +267,23 @@ export class Sequencer implements PublishListener {
     for (const { entry, line } of this.#wire.values()) {
       if (line.mode === 'checking') continue;
       const age = now - entry.firstSentAt;
-      if (!entry.settled && age >= this.options.giveUpAfterMs) this.#giveUp(entry, line);
-      if (age >= this.options.duplicateWindowMs - WINDOW_MARGIN_MS) void this.#findOut(entry, line);
+      const patience = Math.min(
+        this.options.giveUpAfterMs,
+        this.options.duplicateWindowMs - WINDOW_MARGIN_MS,
+      );
+      if (!entry.settled && age >= patience) this.#giveUp(entry, line);
+      if (this.#mayBeForgotten(entry, now)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
     this.#fillWire();
   }
 
+  /** The stream may have forgotten the id by the time another copy arrives: none may be sent. */
+  #mayBeForgotten(entry: Entry, now: number): boolean {
+    return now - entry.firstSentAt >= this.options.duplicateWindowMs - WINDOW_MARGIN_MS;
+  }
+
   #giveUp(entry: Entry, line: Line): void {
-    line.mode = 'unknown';
     this.#fail(entry, refusal.outcomeUnknown(entry, `no answer for ${this.options.giveUpAfterMs} ms`));
     for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorUnknown());
   }
@@ -286,22 +291,12 @@ export class Sequencer implements PublishListener {
   /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
   async #findOut(entry: Entry, line: Line): Promise<void> {
     if (!this.#port.connected) return;
-    line.mode = 'checking';
-    try {
-      const { subject, messageId, expectedSequence } = entry.event;
-      const stored = await this.#port.findStored(subject, messageId, expectedSequence);
-      if (this.#closed) return;
-      this.options.log.info(
-        `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" is known: ` +
-          (stored === undefined ? 'not stored' : `stored as ${stored}`),
-      );
-      this.#reopen(line);
-    } catch (error) {
-      this.options.log.warn(
-        `topic "${this.options.topic}": an unknown outcome stays unknown: ${describeError(error)}`,
-      );
-      line.mode = 'unknown';
-    }
+    const fate = await this.#ask(entry, line);
+    if (fate === undefined) return;
+    this.options.log.info(
+      `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" is known: ${fate.kind}`,
+    );
+    this.#reopen(line);
   }
 
   #reopen(line: Line): void {
@@ -318,6 +313,7 @@ export class Sequencer implements PublishListener {
 
   #settle(entry: Entry): void {
     entry.settled = true;
+    entry.letGo?.();
     this.#pending--;
     this.#flushes.settled(entry.id);
   }

@@ -1,0 +1,31 @@
+import type { Entry } from './line.js';
+import type { PublishPort } from './publish-port.js';
+
+/** What became of an event, as the stream itself tells. */
+export type Fate =
+  | { readonly kind: 'stored'; readonly sequence: number }
+  /** Not stored; this is the aggregate's last sequence instead of the expected one. */
+  | { readonly kind: 'conflict'; readonly actual: number }
+  | { readonly kind: 'not stored' };
+
+/**
+ * Asks the stream what became of an event whose answer is missing or cannot be believed: servers answer a copy
+ * of a stored event differently (2.12.15, 2.14.5 and 2.15.1 say "wrong last sequence" of its own first copy).
+ * A refused event that was sent only once cannot be its own copy.
+ *
+ * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
+ */
+export async function fateOf(
+  port: PublishPort,
+  entry: Entry,
+  refused?: { wrongSequence: boolean },
+): Promise<Fate> {
+  const { subject, messageId, expectedSequence } = entry.event;
+  if (refused === undefined || entry.sends > 1) {
+    const sequence = await port.findStored(subject, messageId, expectedSequence);
+    if (sequence !== undefined) return { kind: 'stored', sequence };
+  }
+  return refused?.wrongSequence === true
+    ? { kind: 'conflict', actual: await port.lastSequence(subject) }
+    : { kind: 'not stored' };
+}

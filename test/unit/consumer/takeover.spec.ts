@@ -1,0 +1,341 @@
+import { describe, expect, test } from '@jest/globals';
+import { takeOver, type TakeoverMemory } from '#library/consumer/takeover.js';
+import { TakeoverRunner } from '#library/consumer/takeover-runner.js';
+import type { ConsumerState } from '#library/message/ports.js';
+import { ManualClock } from '#library/testing/manual-clock.js';
+import { FakeConsumerPort, recordedLog, stateOf } from './fake-consumer-port.js';
+
+/** A process's memory: which acks it must repeat, what it has handled. */
+function memoryOf(toRepeat: number[], handled: number[] = []): TakeoverMemory & { repeatedWith: number[][] } {
+  const repeatedWith: number[][] = [];
+  return {
+    repeatedWith,
+    toRepeat: () => toRepeat,
+    repeated: (sequences) => void repeatedWith.push([...sequences]),
+    unhandled: (first, last, callback) => {
+      for (let sequence = first; sequence <= last; sequence++)
+        if (!handled.includes(sequence)) callback(sequence);
+    },
+  };
+}
+
+interface Given {
+  readonly memory?: TakeoverMemory;
+  readonly thorough?: boolean;
+  readonly confirms?: boolean;
+}
+
+function begin({ memory = memoryOf([]), thorough = false, confirms = true }: Given = {}) {
+  const port = new FakeConsumerPort();
+  const clock = new ManualClock();
+  const confirmed = new Set<number>();
+  const abort = new AbortController();
+  if (confirms) port.onAckSequence = (sequence) => void setImmediate(() => confirmed.add(sequence));
+  const run = () => {
+    const outcome: { state?: ConsumerState; error?: unknown } = {};
+    takeOver({ port, memory, clock, confirmed, thorough, signal: abort.signal }).then(
+      (state) => (outcome.state = state),
+      (error: unknown) => (outcome.error = error),
+    );
+    return outcome;
+  };
+  return { port, clock, confirmed, abort, run };
+}
+
+const unsettled = stateOf({ ackFloor: 10, delivered: 15, deliveredConsumerSequence: 40, ackPending: 4 });
+
+describe('one takeover', () => {
+  test('repeats acks ascending, asks for the unhandled ascending, waits until the server has worked through each, and looks again', async () => {
+    const memory = memoryOf([12, 14], [12, 14]);
+    const { port, clock, run } = begin({ memory });
+    port.states = [unsettled];
+    const outcome = run();
+    await clock.settle(20);
+    expect(outcome.state).toEqual(unsettled);
+    expect(port.calls).toEqual([
+      'state',
+      'ack 12',
+      'ack 14',
+      'barrier',
+      'nak 11',
+      'nak 13',
+      'nak 15',
+      'barrier',
+      'state',
+    ]);
+    expect(memory.repeatedWith).toEqual([[12, 14]]);
+  });
+
+  test("acks at or below the server's floor are not sent again, and count as repeated", async () => {
+    const memory = memoryOf([9, 10, 12], [9, 10, 12]);
+    const { port, clock, run } = begin({ memory });
+    port.states = [unsettled];
+    run();
+    await clock.settle(20);
+    expect(port.calls.filter((call) => call.startsWith('ack'))).toEqual(['ack 12']);
+    expect(memory.repeatedWith).toEqual([[9, 10, 12]]);
+  });
+
+  test('asks for handled sequences too when it is thorough', async () => {
+    const { port, clock, run } = begin({ memory: memoryOf([], [12, 14]), thorough: true });
+    port.states = [unsettled];
+    run();
+    await clock.settle(20);
+    expect(port.calls.filter((call) => call.startsWith('nak'))).toEqual(
+      [11, 12, 13, 14, 15].map((sequence) => `nak ${sequence}`),
+    );
+  });
+
+  test('with nothing unsettled it asks for nothing', async () => {
+    const { port, clock, run } = begin();
+    port.states = [stateOf({ ackFloor: 10, delivered: 10, deliveredConsumerSequence: 10 })];
+    const outcome = run();
+    await clock.settle(10);
+    expect(outcome.state).toBeDefined();
+    expect(port.calls).toEqual(['state', 'state']);
+  });
+
+  test('waits until no pull is open before it sends anything', async () => {
+    const { port, clock, run } = begin();
+    port.states = [{ ...unsettled, waitingPulls: 2 }];
+    const outcome = run();
+    await clock.advance(500);
+    expect(new Set(port.calls)).toEqual(new Set(['state']));
+    expect(port.calls.length).toBeGreaterThan(5);
+    port.states = [unsettled];
+    await clock.advance(100);
+    expect(outcome.state).toEqual(unsettled);
+  });
+
+  test('gives up after 15 s of foreign pulls, and says what to do', async () => {
+    const { port, clock, run } = begin();
+    port.states = [{ ...unsettled, waitingPulls: 2 }];
+    const outcome = run();
+    await clock.advance(15_100);
+    expect(outcome.error).toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+    expect(String(outcome.error)).toContain('another process pulls from it');
+  });
+
+  test.each([
+    ['something was delivered meanwhile', { deliveredConsumerSequence: 41, delivered: 16, ackPending: 5 }],
+    ['somebody pulls', { waitingPulls: 1 }],
+  ])('starts over when %s', async (_name, change) => {
+    const { port, clock, run } = begin();
+    const moved = { ...unsettled, ...change };
+    const calm = { ...moved, waitingPulls: 0 };
+    port.states = [unsettled, moved, calm];
+    const outcome = run();
+    await clock.settle(40);
+    expect(outcome.state).toEqual(calm);
+    expect(port.calls.filter((call) => call === 'nak 15')).toHaveLength(2);
+    expect(port.calls.filter((call) => call === 'state').length).toBeGreaterThanOrEqual(4);
+  });
+
+  test('asks for nothing new before the repeated acks are confirmed, and sends those again after 400 ms', async () => {
+    const { port, clock, confirmed, run } = begin({ memory: memoryOf([12]), confirms: false });
+    port.states = [unsettled];
+    const outcome = run();
+    await clock.advance(300);
+    await clock.settle(20);
+    expect(port.calls.filter((call) => call === 'ack 12')).toHaveLength(1);
+    await clock.advance(200);
+    await clock.settle(20);
+    expect(port.calls.filter((call) => call === 'ack 12')).toHaveLength(2);
+    expect(port.calls.filter((call) => call.startsWith('nak'))).toEqual([]);
+    confirmed.add(12);
+    await clock.settle(20);
+    expect(outcome.state).toEqual(unsettled);
+  });
+
+  test('fails if the repeated acks are not confirmed within 2 s', async () => {
+    const memory = memoryOf([12]);
+    const { port, clock, run } = begin({ memory, confirms: false });
+    port.states = [unsettled];
+    const outcome = run();
+    for (let step = 0; step < 25; step++) await clock.advance(100);
+    await clock.settle(20);
+    expect(outcome.error).toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+    expect(memory.repeatedWith).toEqual([]);
+    expect(port.calls.filter((call) => call.startsWith('nak'))).toEqual([]);
+  });
+
+  test.each([
+    [20_000, 'nak'],
+    [20_001, 'expire all'],
+  ])('a range of %i sequences is asked for by: %s', async (range, way) => {
+    const { port, clock, run } = begin();
+    port.states = [
+      stateOf({ ackFloor: 5, delivered: 5 + range, deliveredConsumerSequence: 9, ackPending: 3 }),
+    ];
+    const outcome = run();
+    await clock.settle(20);
+    expect(outcome.state).toBeDefined();
+    expect(port.calls.filter((call) => call.startsWith(way))).toHaveLength(way === 'nak' ? range : 1);
+    expect(port.calls.filter((call) => call.startsWith(way === 'nak' ? 'expire' : 'nak'))).toEqual([]);
+  });
+
+  test('ends between two steps when it is called off, and tells nobody it succeeded', async () => {
+    for (let turns = 0; turns < 5; turns++) {
+      const memory = memoryOf([12]);
+      const { port, clock, abort, run } = begin({ memory });
+      port.states = [unsettled];
+      const outcome = run();
+      await clock.settle(turns);
+      if (outcome.state !== undefined) break;
+      abort.abort(new Error('called off'));
+      const asked = port.calls.length;
+      await clock.settle(20);
+      expect(outcome.error).toEqual(new Error('called off'));
+      expect(port.calls.length).toBeLessThanOrEqual(asked);
+    }
+  });
+});
+
+describe('the runner', () => {
+  function runner(memory: TakeoverMemory = memoryOf([]), prepare = (): Promise<void> => Promise.resolve()) {
+    const port = new FakeConsumerPort();
+    const clock = new ManualClock();
+    const log = recordedLog();
+    const done: ConsumerState[] = [];
+    const failed: number[] = [];
+    const takeovers = new TakeoverRunner({
+      name: 'orders/billing/0',
+      port,
+      memory,
+      clock,
+      log,
+      prepare,
+      done: (state) => done.push(state),
+      failed: (sinceMs) => failed.push(sinceMs),
+    });
+    return { port, clock, log, done, failed, takeovers };
+  }
+
+  test('ends with the state, counts and times it', async () => {
+    const { port, clock, done, takeovers, log } = runner();
+    port.states = [{ ...unsettled, waitingPulls: 1 }, unsettled];
+    takeovers.begin('start', false);
+    await clock.advance(100);
+    expect(done).toEqual([unsettled]);
+    expect([takeovers.count, takeovers.lastMs]).toEqual([1, 20]);
+    expect(log.lines).toHaveLength(1);
+  });
+
+  test('a failure is tried again after growing pauses, and then asks for everything', async () => {
+    const { port, clock, done, failed, takeovers, log } = runner(memoryOf([], [11, 12, 13, 14, 15]));
+    let failures = 3;
+    port.stateResult = () => {
+      if (failures-- > 0) throw new Error('no answer');
+      return unsettled;
+    };
+    takeovers.begin('start', false);
+    await clock.settle(10);
+    expect(port.calls).toHaveLength(1);
+    await clock.advance(99);
+    expect(port.calls).toHaveLength(1);
+    await clock.advance(1);
+    expect(port.calls).toHaveLength(2);
+    await clock.advance(200);
+    expect(port.calls).toHaveLength(3);
+    await clock.advance(400);
+    await clock.settle(20);
+    expect(done).toEqual([unsettled]);
+    expect(port.calls.filter((call) => call.startsWith('nak'))).toHaveLength(5);
+    expect(log.lines.filter((line) => line.startsWith('warn'))).toHaveLength(3);
+    expect(failed).toEqual([0, 100, 300]);
+  });
+
+  test('what prepares an attempt comes before it, and what it throws fails it', async () => {
+    let prepared = 0;
+    const { port, clock, done, failed, takeovers } = runner(memoryOf([]), () => {
+      port.calls.push('prepare');
+      return ++prepared === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve();
+    });
+    port.states = [unsettled];
+    takeovers.begin('start', false);
+    await clock.settle(10);
+    expect([port.calls, failed, done]).toEqual([['prepare'], [0], []]);
+    await clock.advance(100);
+    await clock.settle(20);
+    expect(port.calls.slice(0, 3)).toEqual(['prepare', 'prepare', 'state']);
+    expect(done).toEqual([unsettled]);
+  });
+
+  test('a new one replaces the one under way, which then does and says nothing more', async () => {
+    const { port, clock, done, takeovers, log } = runner();
+    port.states = [{ ...unsettled, waitingPulls: 1 }];
+    takeovers.begin('first', false);
+    await clock.advance(100);
+    takeovers.begin('second', false);
+    port.states = [unsettled];
+    await clock.advance(2_000);
+    expect(done).toEqual([unsettled]);
+    expect(takeovers.count).toBe(1);
+    expect(log.lines).toHaveLength(1);
+    expect(log.lines[0]).toContain('(second)');
+  });
+
+  test('cancelled at any moment, it is never done', async () => {
+    for (let microtasks = 0; microtasks < 12; microtasks++) {
+      const { port, clock, done, takeovers } = runner();
+      let states = 0;
+      port.stateResult = () => {
+        if (++states === 2) {
+          // The connection goes away in the very turn in which the last answer is read.
+          let left = microtasks;
+          const later = (): void => {
+            if (left-- > 0) queueMicrotask(later);
+            else if (done.length === 0) {
+              takeovers.cancel();
+              done.push(stateOf({ delivered: -1 }));
+            }
+          };
+          queueMicrotask(later);
+        }
+        return unsettled;
+      };
+      takeovers.begin('start', false);
+      await clock.settle(20);
+      expect({ microtasks, done: done.length }).toEqual({ microtasks, done: 1 });
+    }
+  });
+
+  test('while disconnected it tries nothing; the reconnect begins anew', async () => {
+    const { port, clock, done, takeovers } = runner();
+    port.connected = false;
+    takeovers.begin('cut', false);
+    await clock.advance(5_000);
+    expect([port.calls, done]).toEqual([[], []]);
+    port.connected = true;
+    port.states = [unsettled];
+    takeovers.begin('reconnect', false);
+    await clock.settle(20);
+    expect(done).toEqual([unsettled]);
+  });
+
+  test('takes note of confirmations while it runs, and of none otherwise', async () => {
+    const { port, clock, done, takeovers } = runner(memoryOf([12]));
+    expect(takeovers.confirmed(12)).toBe(false);
+    port.states = [unsettled];
+    takeovers.begin('start', false);
+    await clock.settle(6);
+    expect(done).toEqual([]);
+    expect(takeovers.confirmed(12)).toBe(true);
+    await clock.settle(20);
+    expect(done).toEqual([unsettled]);
+    expect(takeovers.confirmed(12)).toBe(false);
+  });
+
+  test('confirmations of an earlier takeover do not count for a later one', async () => {
+    const { port, clock, done, takeovers } = runner(memoryOf([12]));
+    port.states = [unsettled];
+    takeovers.begin('first', false);
+    takeovers.confirmed(12);
+    takeovers.begin('second', false);
+    await clock.settle(20);
+    expect(done).toEqual([]);
+    takeovers.confirmed(12);
+    await clock.settle(20);
+    expect(done).toEqual([unsettled]);
+  });
+});

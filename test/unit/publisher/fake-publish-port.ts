@@ -1,0 +1,151 @@
+import type { AggregateTransportError } from '#library/errors.js';
+import type { PublishReceipt } from '#library/message/event.js';
+import type { OutgoingEvent } from '#library/message/prepare.js';
+import type { Answer } from '#library/publisher/answer.js';
+import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
+import { Sequencer, type SequencerOptions } from '#library/publisher/sequencer.js';
+import { ManualClock } from '#library/testing/manual-clock.js';
+
+/** A wire that does nothing by itself: the test answers. */
+export class FakePublishPort implements PublishPort {
+  connected = true;
+  closed = false;
+  readonly sent: { id: number; event: OutgoingEvent; at: number }[] = [];
+  readonly lookups: { messageId: string; afterSequence: number | undefined }[] = [];
+  findStoredResult: () => Promise<number | undefined> = () => Promise.resolve(undefined);
+  lastSequenceResult: () => Promise<number> = () => Promise.resolve(0);
+
+  constructor(
+    readonly listener: PublishListener,
+    private readonly clock: ManualClock,
+  ) {}
+
+  send(id: number, event: OutgoingEvent): void {
+    this.sent.push({ id, event, at: this.clock.now() });
+  }
+
+  lastSequence(): Promise<number> {
+    return this.lastSequenceResult();
+  }
+
+  findStored(_subject: string, messageId: string, afterSequence?: number): Promise<number | undefined> {
+    this.lookups.push({ messageId, afterSequence });
+    return this.findStoredResult();
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** What was sent, as message ids, in order. */
+  get sentIds(): string[] {
+    return this.sent.map(({ event }) => event.messageId);
+  }
+
+  /** Answers the latest send of an event. */
+  answer(messageId: string, answer: Answer): void {
+    const send = this.sent.findLast(({ event }) => event.messageId === messageId);
+    if (send === undefined) throw new Error(`${messageId} was never sent`);
+    this.listener.answered(send.id, answer);
+  }
+
+  disconnect(): void {
+    this.connected = false;
+  }
+
+  reconnect(): void {
+    this.connected = true;
+    this.listener.reconnected();
+  }
+}
+
+/** One publish call and what became of it. */
+export interface Call {
+  readonly event: OutgoingEvent;
+  receipt: PublishReceipt | undefined;
+  error: AggregateTransportError | undefined;
+  /** `open`, `stored` or the error's code. */
+  readonly outcome: string;
+}
+
+export function eventOf(token: string, n: number | string, expectedSequence?: number): OutgoingEvent {
+  return {
+    token,
+    subject: `orders.${token}`,
+    messageId: `${token}:${n}`,
+    headers: new Uint8Array(),
+    body: new Uint8Array(),
+    expectedSequence,
+  };
+}
+
+export function callOn(sequencer: Sequencer, event: OutgoingEvent, signal?: AbortSignal): Call {
+  const call: Call = {
+    event,
+    receipt: undefined,
+    error: undefined,
+    get outcome(): string {
+      return this.receipt !== undefined ? 'stored' : (this.error?.code ?? 'open');
+    },
+  };
+  sequencer.publish(event, signal).then(
+    (receipt) => (call.receipt = receipt),
+    (error: unknown) => (call.error = error as AggregateTransportError),
+  );
+  return call;
+}
+
+export const stored = (sequence: number, duplicate = false): Answer => ({
+  kind: 'stored',
+  sequence,
+  duplicate,
+});
+export const unavailable: Answer = { kind: 'unavailable', description: 'no leader' };
+export const refused: Answer = {
+  kind: 'refused',
+  errorCode: 10077,
+  description: 'maximum messages exceeded',
+  wrongSequence: false,
+};
+export const wrongSequence: Answer = {
+  kind: 'refused',
+  errorCode: 10071,
+  description: 'wrong last sequence: 7',
+  wrongSequence: true,
+};
+
+export interface Bench {
+  readonly clock: ManualClock;
+  readonly port: FakePublishPort;
+  readonly sequencer: Sequencer;
+  readonly warnings: string[];
+  readonly publish: (token: string, n: number, options?: { expected?: number; signal?: AbortSignal }) => Call;
+}
+
+export function bench(options: Partial<SequencerOptions> = {}): Bench {
+  const clock = new ManualClock();
+  const warnings: string[] = [];
+  let port: FakePublishPort | undefined;
+  const sequencer = new Sequencer({
+    topic: 'orders',
+    connect: (listener) => (port = new FakePublishPort(listener, clock)),
+    maxInFlight: 100,
+    maxPending: 1_000,
+    giveUpAfterMs: 60_000,
+    duplicateWindowMs: 120_000,
+    clock,
+    log: {
+      info: () => undefined,
+      warn: (text) => void warnings.push(text),
+      error: (text) => void warnings.push(text),
+    },
+    ...options,
+  });
+  return {
+    clock,
+    port: port!,
+    sequencer,
+    warnings,
+    publish: (token, n, { expected, signal } = {}) => callOn(sequencer, eventOf(token, n, expected), signal),
+  };
+}

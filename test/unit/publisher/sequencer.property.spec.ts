@@ -1,0 +1,247 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { OutgoingEvent } from '#library/message/prepare.js';
+import type { Answer } from '#library/publisher/answer.js';
+import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
+import { Sequencer } from '#library/publisher/sequencer.js';
+import { silentLog } from '#library/log.js';
+import { ManualClock } from '#library/testing/manual-clock.js';
+import {
+  type Call,
+  callOn,
+  eventOf,
+  refused,
+  stored,
+  unavailable,
+  wrongSequence,
+} from './fake-publish-port.js';
+
+const WINDOW_MS = 20_000;
+const GIVE_UP_MS = 4_000;
+/** A request or an answer is on its way for this long at most; the library's margin is 10 s. */
+const LONGEST_WAY_MS = 3_000;
+
+/** A small, seeded source of chance (mulberry32), so that a failure can be run again. */
+function chance(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+interface Stored {
+  readonly event: OutgoingEvent;
+  readonly sequence: number;
+  readonly at: number;
+}
+
+/** A stream behind a bad network: it loses, delays and refuses, and forgets ids after its duplicate window. */
+class BadStream implements PublishPort {
+  connected = true;
+  healthy = false;
+  readonly stored: Stored[] = [];
+  readonly faults: string[] = [];
+  #session = 0;
+
+  constructor(
+    private readonly listener: PublishListener,
+    private readonly clock: ManualClock,
+    private readonly random: () => number,
+  ) {}
+
+  send(id: number, event: OutgoingEvent): void {
+    if (!this.connected) this.faults.push(`${event.messageId} was sent while disconnected`);
+    const session = this.#session;
+    this.#onItsWay(() => {
+      // What was written before a cut may still arrive, or not.
+      if (session !== this.#session && this.random() < 0.5) return;
+      const answer = !this.healthy && this.random() < 0.1 ? unavailable : this.#take(event);
+      this.#onItsWay(() => {
+        if (session === this.#session) this.listener.answered(id, answer);
+      });
+    });
+  }
+
+  lastSequence(subject: string): Promise<number> {
+    return this.#ask(() => this.#last(subject)?.sequence ?? 0);
+  }
+
+  findStored(subject: string, messageId: string, afterSequence?: number): Promise<number | undefined> {
+    return this.#ask(() => {
+      const found =
+        afterSequence === undefined
+          ? this.#last(subject)
+          : this.stored.find(({ event, sequence }) => event.subject === subject && sequence > afterSequence);
+      return found?.event.messageId === messageId ? found.sequence : undefined;
+    });
+  }
+
+  close(): void {
+    this.connected = false;
+  }
+
+  cut(): void {
+    this.connected = false;
+    this.#session++;
+  }
+
+  heal(): void {
+    if (this.connected) return;
+    this.connected = true;
+    this.listener.reconnected();
+  }
+
+  #onItsWay(arrived: () => void): void {
+    if (!this.healthy && this.random() < 0.2) return;
+    const way = this.healthy || this.random() < 0.5 ? 5 : this.random() * LONGEST_WAY_MS;
+    this.clock.after(way, arrived);
+  }
+
+  async #ask<T>(look: () => T): Promise<T> {
+    await new Promise<void>((resolve) => void this.clock.after(5, resolve));
+    if (!this.connected || (!this.healthy && this.random() < 0.3)) throw new Error('no answer');
+    return look();
+  }
+
+  #take(event: OutgoingEvent): Answer {
+    if (event.messageId.endsWith('poison')) return refused;
+    const known = this.stored.find(
+      (entry) => entry.event.messageId === event.messageId && this.clock.now() - entry.at < WINDOW_MS,
+    );
+    const { expectedSequence } = event;
+    const wrong =
+      expectedSequence !== undefined && (this.#last(event.subject)?.sequence ?? 0) !== expectedSequence;
+    // Servers differ in what they look at first.
+    if (wrong && (known === undefined || this.random() < 0.5)) return wrongSequence;
+    if (known !== undefined) return stored(known.sequence, true);
+    const sequence = this.stored.length + 1;
+    this.stored.push({ event, sequence, at: this.clock.now() });
+    return stored(sequence);
+  }
+
+  #last(subject: string): Stored | undefined {
+    return this.stored.findLast(({ event }) => event.subject === subject);
+  }
+}
+
+type Command =
+  | { readonly kind: 'publish'; readonly token: string; readonly flavour: number; readonly count: number }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'cut' }
+  | { readonly kind: 'heal' };
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('publish' as const),
+      token: fc.constantFrom('a', 'b', 'c'),
+      flavour: fc.nat(9),
+      count: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3_000 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 5_000, max: 30_000 }) }),
+  },
+  { weight: 1, arbitrary: fc.constant<Command>({ kind: 'cut' }) },
+  { weight: 2, arbitrary: fc.constant<Command>({ kind: 'heal' }) },
+);
+
+interface Journal {
+  readonly call: Call;
+  /** The number of calls that had failed for good when this one was made. */
+  readonly failedBefore: ReadonlySet<Call>;
+}
+
+test('whatever the network does: per aggregate stored in call order, once, without a hole, and every call gets its outcome', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(command, { minLength: 1, maxLength: 25 }),
+      fc.integer(),
+      async (commands, seed) => {
+        const clock = new ManualClock();
+        let stream: BadStream | undefined;
+        const sequencer = new Sequencer({
+          topic: 'orders',
+          connect: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+          maxInFlight: 2,
+          maxPending: 100,
+          giveUpAfterMs: GIVE_UP_MS,
+          duplicateWindowMs: WINDOW_MS,
+          clock,
+          log: silentLog,
+        });
+        const port = stream!;
+        const journals: Journal[] = [];
+        const publish = (token: string, flavour: number): void => {
+          const n = journals.length + 1;
+          const name = flavour === 0 ? `${n}-poison` : `${n}`;
+          const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
+          const expected = flavour === 1 ? last : flavour === 2 ? last + 1 : undefined;
+          const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
+          journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
+        };
+        for (const step of commands) {
+          if (step.kind === 'publish') for (let n = 0; n < step.count; n++) publish(step.token, step.flavour);
+          else if (step.kind === 'wait') await clock.advance(step.ms);
+          else if (step.kind === 'cut') port.cut();
+          else port.heal();
+        }
+        port.healthy = true;
+        port.heal();
+        await clock.advance(WINDOW_MS + GIVE_UP_MS);
+        await clock.advance(WINDOW_MS);
+
+        const calls = journals.map(({ call }) => call);
+        expect(calls.filter(({ outcome }) => outcome === 'open').map(({ event }) => event.messageId)).toEqual(
+          [],
+        );
+        expect([sequencer.pending, sequencer.published + sequencer.failed]).toEqual([0, calls.length]);
+        expect(sequencer.published).toBe(calls.filter(({ receipt }) => receipt).length);
+        expect(sequencer.unknownAggregates()).toEqual([]);
+        expect(port.faults).toEqual([]);
+        const storedIds = port.stored.map(({ event }) => event.messageId);
+        expect(new Set(storedIds).size).toBe(storedIds.length);
+        for (const token of ['a', 'b', 'c']) {
+          const inCallOrder = calls
+            .filter(({ event }) => event.token === token)
+            .map(({ event }) => event.messageId);
+          const isStored = new Set(storedIds);
+          expect(
+            port.stored.filter(({ event }) => event.token === token).map(({ event }) => event.messageId),
+          ).toEqual(inCallOrder.filter((id) => isStored.has(id)));
+        }
+        for (const [index, { call, failedBefore }] of journals.entries()) {
+          const at = storedIds.indexOf(call.event.messageId);
+          if (call.receipt) expect(call.receipt.sequence).toBe(at + 1);
+          if (at === -1) continue;
+          expect(['stored', 'OUTCOME_UNKNOWN']).toContain(call.outcome);
+          // No hole: what was called before and is not stored had failed before this call was made.
+          for (const { call: earlier } of journals.slice(0, index)) {
+            if (earlier.event.token !== call.event.token || storedIds.includes(earlier.event.messageId))
+              continue;
+            expect({
+              hole: earlier.event.messageId,
+              before: call.event.messageId,
+              known: failedBefore.has(earlier),
+            }).toEqual({
+              hole: earlier.event.messageId,
+              before: call.event.messageId,
+              known: true,
+            });
+          }
+        }
+        sequencer.close();
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
