@@ -65,6 +65,7 @@ function bench({ handle, handlerPolicy = policy, ...options }: BenchOptions = {}
     attempted: (event) => attempted.push(event.sequence),
     handled: (event) => handled.push(event.sequence),
     halt: (reason) => halted.push(reason),
+    handBack: () => undefined,
     ...options,
   });
   return { clock, log, handled, halted, attempts, attempted, suspects, keys };

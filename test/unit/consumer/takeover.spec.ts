@@ -12,7 +12,7 @@ function memoryOf(toRepeat: number[], handled: number[] = []): TakeoverMemory & 
     repeatedWith,
     toRepeat: () => toRepeat,
     repeated: (sequences) => void repeatedWith.push([...sequences]),
-    unhandled: (first, last, callback) => {
+    unsettled: (first, last, callback) => {
       for (let sequence = first; sequence <= last; sequence++)
         if (!handled.includes(sequence)) callback(sequence);
     },

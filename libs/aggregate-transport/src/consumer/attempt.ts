@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import { CLOSE, NEXT, type Step } from '../executor/keyed-executor.js';
@@ -26,9 +27,11 @@ export interface AttemptOptions {
   readonly isCurrent: (event: Delivery) => boolean;
   readonly suspects: Suspects;
   readonly handled: (event: Delivery) => void;
-  /** An attempt has ended, however it did. */
-  readonly attempted: (event: Delivery) => void;
+  /** An attempt has ended, however it did; `goesOn` if its lane goes on with the next event. */
+  readonly attempted: (event: Delivery, goesOn: boolean) => void;
   readonly halt: (reason: string) => void;
+  /** Gives the event back to the server; nothing but a sabotaged build does that. */
+  readonly handBack: (event: Delivery) => void;
 }
 
 /** Counters of attempts since the start of the process. */
@@ -72,20 +75,22 @@ export class Attempts {
 
   /** As {@link run}, for an event that may have killed the partition's last owner. */
   async #runSuspect(event: Delivery): Promise<Step> {
-    const { suspects, mayStart, log, attempted } = this.options;
+    const { suspects, isCurrent, log, attempted } = this.options;
     if (suspects.isExhausted(event.sequence)) {
       this.counts.crashed++;
       log.error(
         `${this.#nameOf(event)} was started ${suspects.startsOf(event.sequence)} times and each time its process ended; ` +
           'it is not started again, and its aggregate is blocked',
       );
+      attempted(event, false);
       return CLOSE;
     }
-    if (!(await suspects.noteStart(event.sequence))) return NOTE_AGAIN_MS;
-    if (!mayStart()) return CLOSE;
+    const noted = await suspects.noteStart(event.sequence);
+    // The lease may have gone meanwhile; then the event is in a lane that knows nothing of it any more.
+    if (!isCurrent(event)) return NEXT;
+    if (!noted) return NOTE_AGAIN_MS;
     const step = await this.#attempt(event);
     suspects.ended(event.sequence);
-    attempted(event);
     return step;
   }
 
@@ -96,7 +101,10 @@ export class Attempts {
       this.options.handled(event);
       return NEXT;
     }
-    if ('stage' in handler) return this.#failed(event, handler, this.options.failurePolicy);
+    if ('stage' in handler) {
+      this.options.attempted(event, false);
+      return this.#failed(event, handler, this.options.failurePolicy);
+    }
     this.#running.set(event, handler);
     const ended = handler.handle(event);
     if (typeof ended !== 'object' || !('then' in ended)) return this.#ended(event, handler, ended);
@@ -138,7 +146,10 @@ export class Attempts {
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step {
     this.#running.delete(event);
     if (!this.options.isCurrent(event)) return NEXT;
-    return failure === undefined ? this.#done(event) : this.#failed(event, failure, handler.failurePolicy);
+    const step =
+      failure === undefined ? this.#done(event) : this.#failed(event, failure, handler.failurePolicy);
+    this.options.attempted(event, step === NEXT);
+    return step;
   }
 
   #done(event: Delivery): Step {
@@ -157,6 +168,10 @@ export class Attempts {
     switch (outcome.kind) {
       case 'retry':
         this.counts.retried++;
+        if (isSabotaged('retry-by-nak')) {
+          this.options.handBack(event);
+          return NEXT;
+        }
         this.options.log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);
         return outcome.delayMs;
       case 'block':

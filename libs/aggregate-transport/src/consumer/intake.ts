@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
@@ -10,14 +11,11 @@ export interface IntakeOptions {
   readonly executor: KeyedExecutor<Delivery>;
   readonly acks: OrderedAcks;
   readonly suspects: Suspects;
-  readonly epoch: () => number;
   /** Events delivered and not settled, over all aggregates. */
   readonly maxAckPending: number;
   /** For log texts. */
   readonly name: string;
   readonly log: Log;
-  /** Sends the ack of an event whose own is lost. */
-  readonly ackAgain: (event: Delivery) => void;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
@@ -35,14 +33,19 @@ const MAX_SHARE = 0.25;
  */
 export class Intake {
   #held: Delivery[] | undefined;
-  /** Called when an attempt at the event that runs alone has ended. */
-  #aloneEnded: { sequence: number; resolve: () => void } | undefined;
+  /** The event that runs alone, and what to do when it has had its attempt, or cannot have one. */
+  #alone: { readonly event: Delivery; readonly ended: () => void } | undefined;
 
   constructor(private readonly options: IntakeOptions) {}
 
   /** True while events are held that the ledger does not know yet. */
   get isHolding(): boolean {
     return this.#held !== undefined;
+  }
+
+  /** Events held, and not in the ledger: they count against the same limits. */
+  get held(): number {
+    return this.#held?.length ?? 0;
   }
 
   /** Everything the fence held, in stream order. */
@@ -66,29 +69,34 @@ export class Intake {
       return;
     }
     const { ledger } = this.options;
-    if (event.sequence <= ledger.highest && ledger.know(event.sequence) === 'new') {
+    const isOld = event.sequence <= ledger.highest && !isSabotaged('retry-by-nak');
+    if (isOld && ledger.know(event.sequence) === 'new') {
       this.options.disordered(`event ${event.sequence} came again unasked, behind ${ledger.highest}`);
       return;
     }
     this.#takeIn(event);
   }
 
-  /** An attempt at this event has ended, however. */
-  attempted(sequence: number): void {
-    if (this.#aloneEnded?.sequence === sequence) this.#aloneEnded.resolve();
+  /**
+   * An attempt at this event has ended. `goesOn` says that its lane goes on with the next event; if it does
+   * not, nothing behind it will run soon, and nothing else may wait for that.
+   */
+  attempted({ token, sequence }: Delivery, goesOn: boolean): void {
+    if (this.#alone?.event.token !== token) return;
+    if (this.#alone.event.sequence === sequence || !goesOn) this.#alone.ended();
   }
 
   /** Drops what is held: it will be delivered again, here or elsewhere. */
   forget(): void {
     this.#held = undefined;
-    this.#aloneEnded = undefined;
+    this.#alone = undefined;
   }
 
   async #runAlone(alone: readonly Delivery[], held: Delivery[]): Promise<void> {
     this.#held = held;
     for (const suspect of alone) {
       const ended = new Promise<void>((resolve) => {
-        this.#aloneEnded = { sequence: suspect.sequence, resolve };
+        this.#alone = { event: suspect, ended: resolve };
       });
       // Its aggregate's earlier events first: they are handled, or as suspect as itself.
       for (const event of held) {
@@ -98,7 +106,7 @@ export class Intake {
       if (this.#held !== held) return;
     }
     this.#held = undefined;
-    this.#aloneEnded = undefined;
+    this.#alone = undefined;
     for (const event of held) this.#takeIn(event);
   }
 
@@ -114,16 +122,15 @@ export class Intake {
   }
 
   #takeIn(event: Delivery): void {
-    const { ledger, acks, executor, epoch, ackAgain } = this.options;
+    const { ledger, acks, executor } = this.options;
+    acks.reached(event.sequence);
     switch (ledger.know(event.sequence)) {
       case 'in flight':
         return;
       case 'done':
-        // If its ack is still to leave, the chain sends it in its turn; else the server has lost it.
-        if (!acks.isUnconfirmed(event)) ackAgain(event);
+        acks.redelivered(event);
         return;
       case 'new':
-        event.epoch = epoch();
         ledger.takeIn(event);
         executor.push(event.token, event);
         this.#watchShare(event);

@@ -51,6 +51,11 @@ export class Ledger {
     return sequence <= this.#floor || this.#done.has(sequence) ? 'done' : 'new';
   }
 
+  /** True if this very delivery is in a lane. */
+  holds(event: Delivery): boolean {
+    return this.#inFlight.get(event.sequence) === event;
+  }
+
   takeIn(event: Delivery): void {
     this.#inFlight.set(event.sequence, event);
     this.#heldBytes += event.origin.body.length;

@@ -1,45 +1,17 @@
-import { type Clock, delay } from '../clock.js';
+import { delay } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
 import { KeyedExecutor } from '../executor/keyed-executor.js';
-import type { Log } from '../log.js';
-import type { Codec } from '../message/codec.js';
 import type { Delivery } from '../message/delivery.js';
-import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort, ConsumerState } from '../message/ports.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
-import type { FailurePolicy } from '../settlement/outcome.js';
 import { type AttemptCounts, Attempts } from './attempt.js';
-import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
 import { Intake } from './intake.js';
 import { Ledger } from './ledger.js';
-import type { Ownership } from './ownership.js';
+import type { PartitionConsumerOptions } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
-import { type SuspectRecord, Suspects } from './suspects.js';
+import { Suspects } from './suspects.js';
 import { TakeoverRunner } from './takeover-runner.js';
-
-export interface PartitionConsumerOptions {
-  /** For log texts: topic, group and partition. */
-  readonly name: string;
-  readonly connect: (listener: ConsumerListener) => ConsumerPort;
-  readonly ownership: Ownership;
-  /** Where the starts of suspects are written down. */
-  readonly suspectPort: KeyPort<SuspectRecord>;
-  /** A takeover keeps failing, since so many milliseconds. */
-  readonly takeoverFailed: (sinceMs: number) => void;
-  readonly handlers: EventHandlers;
-  readonly codec: Codec;
-  readonly onUnhandledType: OnUnhandledType;
-  readonly failurePolicy: FailurePolicy;
-  readonly concurrency: number;
-  readonly batch: number;
-  readonly maxAckPending: number;
-  readonly maxBufferedBytes: number;
-  readonly pullExpiresMs: number;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
-}
 
 export type PartitionMode = 'idle' | 'taking over' | 'running' | 'halted' | 'closed';
 
@@ -97,9 +69,10 @@ export class PartitionConsumer implements ConsumerListener {
       mayStart: () => ownership.isValid(),
       isCurrent: (event) => this.#isCurrent(event),
       suspects: this.#suspects,
-      attempted: (event) => this.#intake.attempted(event.sequence),
+      attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
       handled: (event) => this.#handled(event),
       halt: (reason) => this.#halt(reason),
+      handBack: (event) => this.#handBack(event),
     });
     this.#acks = new OrderedAcks({
       clock,
@@ -115,7 +88,11 @@ export class PartitionConsumer implements ConsumerListener {
       memory: {
         toRepeat: () => this.#acks.toRepeat(),
         repeated: (sequences) => this.#acks.repeated(sequences),
-        unhandled: (first, last, callback) => this.#ledger.unhandled(first, last, callback),
+        unsettled: (first, last, callback) => {
+          this.#ledger.unhandled(first, last, callback);
+          // Handled since toRepeat: not acked yet, so the server holds them and the fence counts them.
+          this.#acks.unconfirmed(first, last, callback);
+        },
       },
       clock,
       log,
@@ -129,8 +106,6 @@ export class PartitionConsumer implements ConsumerListener {
       executor: this.#executor,
       acks: this.#acks,
       suspects: this.#suspects,
-      epoch: () => ownership.epoch,
-      ackAgain: (event) => this.#port.ack(event),
       disordered: (reason) => this.#takeOver(reason),
     });
     this.#loop = new PullLoop({
@@ -141,7 +116,7 @@ export class PartitionConsumer implements ConsumerListener {
       maxHeldBytes: options.maxBufferedBytes,
       pullExpiresMs: options.pullExpiresMs,
       remainingMs: () => ownership.remainingMs(),
-      held: () => ({ events: this.#ledger.inFlight, bytes: this.#ledger.heldBytes }),
+      held: () => ({ events: this.#ledger.inFlight + this.#intake.held, bytes: this.#ledger.heldBytes }),
       released: (events) => this.#released(events),
       delivered: (event) => this.#intake.delivered(event),
       broken: (reason) => this.#takeOver(reason),
@@ -242,10 +217,12 @@ export class PartitionConsumer implements ConsumerListener {
   }
 
   disconnected(): void {
-    if (this.#mode !== 'taking over' && this.#mode !== 'running') return;
+    if (this.#mode === 'idle' || this.#mode === 'closed') return;
+    // Halted too: acks may leave only behind a takeover, and a halted partition makes none any more.
+    this.#acks.pause();
+    if (this.#mode === 'halted') return;
     this.#mode = 'taking over';
     this.#takeovers.cancel();
-    this.#acks.pause();
     this.#loop.close();
   }
 
@@ -253,10 +230,9 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect');
   }
 
-  #isCurrent({ epoch }: Delivery): boolean {
-    return (
-      epoch === this.options.ownership.epoch && this.options.ownership.isValid() && this.#mode !== 'closed'
-    );
+  #isCurrent(event: Delivery): boolean {
+    // The ledger forgets with every lease, and with every stream of the same name.
+    return this.#ledger.holds(event) && this.options.ownership.isValid() && this.#mode !== 'closed';
   }
 
   #forget(): void {
@@ -294,6 +270,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#ledger.settledThrough(state.ackFloor);
     this.#suspects.takenOver(state.delivered);
     this.#memory.settledThrough(state.ackFloor);
+    this.#acks.reached(state.delivered);
     this.#loop.begin(state);
   }
 
@@ -308,6 +285,11 @@ export class PartitionConsumer implements ConsumerListener {
     this.#ledger.handled(event);
     this.#acks.add(event);
     this.#loop.replenish();
+  }
+
+  #handBack(event: Delivery): void {
+    this.#ledger.dropped(event);
+    this.#port.nak(event.sequence, event.origin.consumerSequence);
   }
 
   #halt(reason: string): void {

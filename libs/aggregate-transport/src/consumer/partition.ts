@@ -1,7 +1,9 @@
+import { isSabotaged } from '#sabotage';
 import { newEventId } from '../message/event-id.js';
 import type { KeyPort } from '../message/key-port.js';
 import { Lease, type LeaseRecord } from './lease.js';
-import { PartitionConsumer, type PartitionConsumerOptions } from './partition-consumer.js';
+import { PartitionConsumer } from './partition-consumer.js';
+import type { PartitionConsumerOptions } from './partition-options.js';
 
 export interface PartitionOptions extends Omit<PartitionConsumerOptions, 'ownership' | 'takeoverFailed'> {
   readonly partition: number;
@@ -70,6 +72,7 @@ export class Partition {
    * run out: a successor must not start while they run. Resolves with true if all ended in time.
    */
   async close(withinMs: number): Promise<boolean> {
+    if (isSabotaged('release-early')) await this.#lease.release();
     const drained = await this.#consumer.drain(withinMs);
     if (drained) await this.#lease.release();
     else this.#lease.abandon();

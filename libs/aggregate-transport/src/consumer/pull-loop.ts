@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ConsumerPort, ConsumerState, Feed, FeedListener } from '../message/ports.js';
@@ -52,7 +53,8 @@ export class PullLoop implements FeedListener {
   #draining = false;
 
   constructor(private readonly options: PullLoopOptions) {
-    this.#watch = every(options.clock, WATCH_EVERY_MS, () => this.#look());
+    // After the loop was blocked a timer fires before the socket is read; only then is silence silence.
+    this.#watch = every(options.clock, WATCH_EVERY_MS, () => options.clock.nextTurn(() => this.#look()));
   }
 
   get mode(): 'closed' | 'fenced' | 'flowing' {
@@ -64,7 +66,7 @@ export class PullLoop implements FeedListener {
   begin(state: ConsumerState): void {
     this.close();
     this.#gate.expectAfter(state.deliveredConsumerSequence);
-    this.#fence = new Fence(state.ackPending, state.delivered);
+    this.#fence = new Fence(isSabotaged('no-fence') ? 0 : state.ackPending, state.delivered);
     this.#outstanding = 0;
     this.#heardAt = this.#progressAt = this.options.clock.now();
     this.#feed = this.options.port.open(this);
@@ -106,7 +108,7 @@ export class PullLoop implements FeedListener {
 
   delivered(event: Delivery): void {
     this.#heardAt = this.options.clock.now();
-    if (!this.#gate.admits(event.origin.consumerSequence)) {
+    if (!this.#gate.admits(event.origin.consumerSequence) && !isSabotaged('no-gate')) {
       this.#break(
         `expected delivery ${this.#gate.expected}, found ${event.origin.consumerSequence}: deliveries were lost or went elsewhere`,
       );
@@ -126,7 +128,7 @@ export class PullLoop implements FeedListener {
 
   idle(deliveredConsumerSequence: number): void {
     this.#heardAt = this.options.clock.now();
-    if (this.#gate.agreesWith(deliveredConsumerSequence)) return;
+    if (this.#gate.agreesWith(deliveredConsumerSequence) || isSabotaged('no-gate')) return;
     this.#break(
       `expected ${this.#gate.expected - 1} deliveries so far, found that the server counts ${deliveredConsumerSequence}`,
     );
@@ -151,7 +153,8 @@ export class PullLoop implements FeedListener {
 
   #pull(events: number): void {
     if (this.#feed === undefined || events < 1) return;
-    const expiresMs = Math.min(this.options.pullExpiresMs, this.options.remainingMs());
+    const { pullExpiresMs, remainingMs } = this.options;
+    const expiresMs = isSabotaged('pull-outlives-lease') ? 30_000 : Math.min(pullExpiresMs, remainingMs());
     if (expiresMs < MIN_EXPIRES_MS) return;
     this.#outstanding += events;
     this.#heardAt = this.options.clock.now();

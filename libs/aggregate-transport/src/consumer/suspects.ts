@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
@@ -69,7 +70,11 @@ export class Suspects {
 
   /** True if the start of this event must be written down first. */
   isSuspect(sequence: number): boolean {
-    return (sequence <= this.#through || this.#starts.has(sequence)) && !this.#cleared.has(sequence);
+    return (
+      !isSabotaged('no-suspects') &&
+      (sequence <= this.#through || this.#starts.has(sequence)) &&
+      !this.#cleared.has(sequence)
+    );
   }
 
   /** Starts by earlier owners that had no end; such an event runs alone. */

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import { DueTimes } from './due-times.js';
 import { Lane, type LaneItem } from './lane.js';
@@ -110,7 +111,7 @@ export class KeyedExecutor<T extends LaneItem<T>> {
   discardQueued(dropped: (item: T) => void): void {
     this.#waiting.clear();
     for (const lane of [...this.#lanes.values()]) {
-      const running = lane.mode === 'running' ? lane.head : undefined;
+      const running = lane.mode === 'running' && !isSabotaged('lanes-forgotten') ? lane.head : undefined;
       for (let item = running === undefined ? lane.head : running.next; item !== undefined;) {
         const next = item.next;
         dropped(item);

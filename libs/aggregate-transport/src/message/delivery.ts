@@ -24,8 +24,6 @@ export class Delivery {
   next: Delivery | undefined = undefined;
   nextAck: Delivery | undefined = undefined;
   ackSentAt = 0;
-  /** The epoch of the lease it was taken in under; how it ends counts only within that epoch. */
-  epoch = 0;
   /** Attempts started in this process: 1 during the first. */
   attempt = 0;
   /** When the running attempt started, on the clock. */

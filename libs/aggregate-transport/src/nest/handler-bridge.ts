@@ -42,7 +42,7 @@ export class HandlerBridge implements EventHandler {
     }
     const context = new AggregateContext(event, envelope, scope);
     const wrap = hooks();
-    const run = (): Promise<unknown> => outcomeOf(callback(envelope.payload, context));
+    const run = async (): Promise<unknown> => outcomeOf(await callback(envelope.payload, context));
     const ended = wrap === undefined ? run() : wrap(context, run);
     return ended.then(
       () => undefined,
@@ -51,8 +51,7 @@ export class HandlerBridge implements EventHandler {
   }
 }
 
-async function outcomeOf(result: unknown): Promise<unknown> {
-  const value = await result;
+function outcomeOf(value: unknown): unknown {
   return isObservable(value) ? whenComplete(value) : value;
 }
 

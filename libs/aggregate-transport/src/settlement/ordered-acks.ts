@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
 
 /** A handled event that waits for the server to confirm its ack. */
@@ -49,6 +50,7 @@ export class OrderedAcks {
   #leaving: Settleable[] = [];
   #flushing = false;
   #paused = true;
+  #reach = 0;
   #sweep: Timer | undefined;
   #recent: { sequence: number; at: number }[] = [];
   #emptyWaiters: (() => void)[] = [];
@@ -74,6 +76,10 @@ export class OrderedAcks {
   add(event: Settleable): void {
     event.nextAck = undefined;
     const chain = this.#chains.get(event.token);
+    if (isSabotaged('acks-unordered')) {
+      this.options.send(event);
+      return;
+    }
     if (chain === undefined) {
       this.#chains.set(event.token, { head: event, tail: event, length: 1 });
       this.#leave(event);
@@ -85,11 +91,29 @@ export class OrderedAcks {
     if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(event.token);
   }
 
-  /** True while the ack of this sequence is not confirmed. */
-  isUnconfirmed(event: { token: string; sequence: number }): boolean {
-    let link: Settleable | undefined = this.#chains.get(event.token)?.head;
+  /** The server has delivered everything up to here; acks beyond it drops without an answer. */
+  reached(sequence: number): void {
+    if (sequence > this.#reach) this.#reach = sequence;
+  }
+
+  /** The server delivered a handled event again: it leaves in its chain's turn, or, if it was confirmed, at once. */
+  redelivered(event: Settleable): void {
+    const head = this.#chains.get(event.token)?.head;
+    let link = head;
     while (link !== undefined && link.sequence !== event.sequence) link = link.nextAck;
-    return link !== undefined;
+    if (link === undefined) {
+      this.#recent.push({ sequence: event.sequence, at: this.options.clock.now() });
+      this.options.send(event);
+    } else if (link === head && !this.#unconfirmed.has(link.sequence)) this.#leave(link);
+  }
+
+  /** Calls back with the sequences of `first..last` whose acks are not confirmed. */
+  unconfirmed(first: number, last: number, callback: (sequence: number) => void): void {
+    for (const chain of this.#chains.values()) {
+      for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
+        if (link.sequence >= first && link.sequence <= last) callback(link.sequence);
+      }
+    }
   }
 
   /** The server has confirmed the ack of this sequence. Confirmations of anything else are ignored. */
@@ -104,6 +128,7 @@ export class OrderedAcks {
   /** Sends no ack until {@link resume}. */
   pause(): void {
     this.#paused = true;
+    this.#reach = 0;
     this.#sweep?.cancel();
     this.#sweep = undefined;
   }
@@ -122,7 +147,7 @@ export class OrderedAcks {
    * unconfirmed, and what was confirmed so recently that a killed server may have forgotten it.
    */
   toRepeat(): number[] {
-    const since = this.options.clock.now() - VOLATILE_MS;
+    const since = this.#volatileSince();
     const sequences = this.#recent.filter((ack) => ack.at >= since).map((ack) => ack.sequence);
     for (const chain of this.#chains.values()) {
       for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
@@ -136,7 +161,8 @@ export class OrderedAcks {
   repeated(sequences: readonly number[]): void {
     const settled = new Set(sequences);
     const at = this.options.clock.now();
-    this.#recent = sequences.map((sequence) => ({ sequence, at }));
+    this.#recent = this.#recent.filter((ack) => !settled.has(ack.sequence));
+    for (const sequence of sequences) this.#recent.push({ sequence, at });
     for (const chain of [...this.#chains.values()]) {
       for (let link: Settleable | undefined = chain.head; link && settled.has(link.sequence);) {
         const next: Settleable | undefined = link.nextAck;
@@ -167,7 +193,7 @@ export class OrderedAcks {
   }
 
   #leave(event: Settleable): void {
-    if (this.#paused) return;
+    if (this.#paused || event.sequence > this.#reach) return;
     this.#leaving.push(event);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -209,9 +235,14 @@ export class OrderedAcks {
       this.#unconfirmed.delete(event.sequence);
       this.#leave(event);
     }
-    const keep = this.#recent.findIndex((ack) => ack.at >= now - VOLATILE_MS);
-    if (keep === -1) this.#recent = [];
-    else if (keep > 0) this.#recent.splice(0, keep);
+    const since = this.#volatileSince();
+    const keep = this.#recent.findIndex((ack) => ack.at >= since);
+    if (keep > 0) this.#recent.splice(0, keep);
+  }
+
+  /** Counted back from the server's last sign of life, not from now: a server that is away writes nothing. */
+  #volatileSince(): number {
+    return (this.#recent.at(-1)?.at ?? 0) - VOLATILE_MS;
   }
 
   #wakeIfEmpty(): void {

@@ -5,7 +5,7 @@ import { HEADER } from '../message/headers.js';
 import type { KeyPort, StoredValue } from '../message/key-port.js';
 import { readAnswer } from '../publisher/answer.js';
 import type { PartitionAddress } from './configuration.js';
-import type { Connection } from './connection.js';
+import type { Connection, ConnectionListener } from './connection.js';
 import { BUCKET } from './group-record.js';
 import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
 
@@ -75,14 +75,22 @@ export class KeyStore<T> implements KeyPort<T> {
     body: string,
     headers: ReturnType<typeof createHeaders>,
   ): Promise<ReturnType<typeof readAnswer>> {
+    const { connection } = this;
+    if (!connection.connected) throw this.#writeError('no connection');
+    const listener: ConnectionListener = {};
+    // A lease has no time to wait for an answer that cannot come any more.
+    const gone = new Promise<never>((_, reject) => {
+      listener.disconnected = () => reject(new Error('the connection went away'));
+    });
+    connection.listen(listener);
     try {
-      const message = await this.connection.nats.request(this.#subject, body, {
-        headers,
-        timeout: TIMEOUT_MS,
-      });
+      const answer = connection.nats.request(this.#subject, body, { headers, timeout: TIMEOUT_MS });
+      const message = await Promise.race([answer, gone]);
       return readAnswer(message.string());
     } catch (cause) {
       throw this.#writeError(`no answer within ${TIMEOUT_MS} ms`, cause);
+    } finally {
+      connection.forget(listener);
     }
   }
 

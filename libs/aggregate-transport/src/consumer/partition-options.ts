@@ -1,0 +1,33 @@
+import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
+import type { Codec } from '../message/codec.js';
+import type { KeyPort } from '../message/key-port.js';
+import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
+import type { FailurePolicy } from '../settlement/outcome.js';
+import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
+import type { Ownership } from './ownership.js';
+import type { SuspectRecord } from './suspects.js';
+
+/** What one partition of a group is made of: its ways to the server, its handlers, its limits. */
+export interface PartitionConsumerOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly connect: (listener: ConsumerListener) => ConsumerPort;
+  readonly ownership: Ownership;
+  /** Where the starts of suspects are written down. */
+  readonly suspectPort: KeyPort<SuspectRecord>;
+  /** A takeover keeps failing, since so many milliseconds. */
+  readonly takeoverFailed: (sinceMs: number) => void;
+  readonly handlers: EventHandlers;
+  readonly codec: Codec;
+  readonly onUnhandledType: OnUnhandledType;
+  readonly failurePolicy: FailurePolicy;
+  readonly concurrency: number;
+  readonly batch: number;
+  readonly maxAckPending: number;
+  readonly maxBufferedBytes: number;
+  readonly pullExpiresMs: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}

@@ -1,0 +1,28 @@
+/**
+ * The rules that order depends on and that a fault test can switch off, to see that a checker turns red
+ * without them. Named after what goes wrong.
+ */
+export type SabotagedRule =
+  /** Rule 1: a pull may stay open longer than the lease lasts. */
+  | 'pull-outlives-lease'
+  /** Rule 2: a failed event goes back to the server instead of waiting in its place. */
+  | 'retry-by-nak'
+  /** Rule 3: a takeover asks for nothing again. */
+  | 'no-takeover'
+  /** Rule 4: events go on as they come, unsettled ones not first. */
+  | 'no-fence'
+  /** Rule 5: missing deliveries are not noticed. */
+  | 'no-gate'
+  /** Rule 6: acks leave at once, and nobody waits for their confirmation. */
+  | 'acks-unordered'
+  /** Rule 7: handlers start although the lease has ended. */
+  | 'no-deadline'
+  /** Rule 7: with its lease a process forgets which handlers still run. */
+  | 'lanes-forgotten'
+  /** Rule 8: the lease is let go while handlers run. */
+  | 'release-early'
+  /** Rule 9: nobody writes down which event kills its process. */
+  | 'no-suspects';
+
+/** No rule is, in the library as it is published; see `imports` in package.json. */
+export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;
