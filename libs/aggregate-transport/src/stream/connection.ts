@@ -18,6 +18,8 @@ export const CONNECTION_DEFAULTS = {
   maxReconnectAttempts: -1,
   reconnectTimeWait: 100,
   reconnectJitter: 100,
+  // A connection that breaks within its handshake keeps the client waiting for all of this time (20 s by itself).
+  timeout: 3_000,
   pingInterval: 2_000,
   maxPingOut: 2,
   noAsyncTraces: true,
