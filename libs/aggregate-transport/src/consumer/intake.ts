@@ -95,6 +95,8 @@ export class Intake {
   async #runAlone(alone: readonly Delivery[], held: Delivery[]): Promise<void> {
     this.#held = held;
     for (const suspect of alone) {
+      // It may have run beside one before it, as an earlier event of the same aggregate.
+      if (!this.options.suspects.isSuspect(suspect.sequence)) continue;
       const ended = new Promise<void>((resolve) => {
         this.#alone = { event: suspect, ended: resolve };
       });

@@ -1,3 +1,6 @@
+/** What a handler may know of the lease it runs under. */
+export type LeaseView = Pick<Ownership, 'epoch' | 'isValid'>;
+
 /**
  * The right to run the handlers of one partition. The pull loop asks it before every start and never
  * pulls for longer than it lasts.

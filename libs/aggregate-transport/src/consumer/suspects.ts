@@ -32,11 +32,15 @@ export class Suspects {
   #loaded = false;
   #through = 0;
   #revision = 0;
+  /** Starts by earlier owners that had no end. */
   #starts = new Map<number, number>();
+  /** Events started by this process under suspicion, and not ended yet. */
+  readonly #own = new Set<number>();
   readonly #cleared = new Set<number>();
   /** A write that will take in whatever is noted before it begins. */
   #nextWrite: Promise<boolean> | undefined;
   #lastWrite: Promise<unknown> = Promise.resolve();
+  #failing = false;
 
   constructor(private readonly options: SuspectsOptions) {}
 
@@ -46,6 +50,7 @@ export class Suspects {
     this.#loaded = false;
     this.#through = 0;
     this.#cleared.clear();
+    this.#own.clear();
   }
 
   /**
@@ -89,18 +94,16 @@ export class Suspects {
 
   /** Writes down that the event starts. Resolves with false if that failed: then it must not start. */
   noteStart(sequence: number): Promise<boolean> {
-    this.#starts.set(sequence, this.startsOf(sequence) + 1);
-    return this.#write().then((written) => {
-      if (!written) this.#starts.set(sequence, this.startsOf(sequence) - 1);
-      return written;
-    });
+    this.#own.add(sequence);
+    return this.#write();
   }
 
   /** An attempt at the event has ended in this process, so it is no suspect any more. */
   ended(sequence: number): void {
     if (!this.isSuspect(sequence)) return;
     this.#cleared.add(sequence);
-    if (this.#starts.delete(sequence)) void this.#write();
+    this.#starts.delete(sequence);
+    if (this.#own.delete(sequence)) void this.#write();
   }
 
   /** Resolves when what has ended is struck out. */
@@ -128,20 +131,23 @@ export class Suspects {
 
   async #writeOnce(): Promise<boolean> {
     const { port, log, name } = this.options;
-    const record = Object.fromEntries(this.#starts);
+    const record: Record<string, number> = Object.fromEntries(this.#starts);
+    for (const sequence of this.#own) record[sequence] = this.startsOf(sequence) + 1;
     try {
       const revision = await port.write(record, this.#revision);
       if (revision !== undefined) {
         this.#revision = revision;
+        this.#failing = false;
         return true;
       }
       // A write whose answer was lost moved the revision, or another owner has: the lease tells which.
       this.#revision = (await port.read())?.revision ?? 0;
       return false;
     } catch (error) {
-      log.warn(
-        `${name}: the start of a suspect could not be written down, so it waits: ${describeError(error)}`,
-      );
+      if (!this.#failing) {
+        log.warn(`${name}: starts of suspects cannot be written down, so they wait: ${describeError(error)}`);
+      }
+      this.#failing = true;
       return false;
     }
   }

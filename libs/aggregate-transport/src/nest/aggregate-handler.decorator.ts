@@ -127,6 +127,12 @@ function traceAttempts(
 function runTraced(context: AggregateContext, run: () => unknown): unknown {
   const { trace } = context;
   trace.stage = 'handler';
+  if (!context.mayStart()) {
+    throw new AggregateTransportError(
+      'LEASE_LOST',
+      'the lease ended before the handler could start; it was not started',
+    );
+  }
   const note = (error: unknown): never => {
     trace.thrown = { error };
     throw error;

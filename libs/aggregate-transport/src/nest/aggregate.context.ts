@@ -1,4 +1,5 @@
 import { BaseRpcContext } from '@nestjs/microservices';
+import type { LeaseView } from '../consumer/ownership.js';
 import type { Delivery } from '../message/delivery.js';
 import type { Envelope } from '../message/envelope.js';
 import type { FailureStage } from '../settlement/outcome.js';
@@ -8,8 +9,7 @@ export interface HandlerScope {
   readonly topic: string;
   readonly group: string;
   readonly partition: number;
-  /** The epoch of the partition's owner. */
-  readonly epoch: () => number;
+  readonly ownership: LeaseView;
   /** Where a failure is reported from before anything of ours has run: the decorator moves it on. */
   readonly firstStage: FailureStage;
 }
@@ -26,6 +26,12 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   readonly #event: Delivery;
   readonly #envelope: Envelope;
   readonly #scope: HandlerScope;
+  /**
+   * Grows with every change of the partition's owner; a store that remembers it can refuse a late writer.
+   * It stays what it was when the attempt began: a handler that slept through the loss of its lease must not
+   * wake up with the token of the next one.
+   */
+  readonly fencingToken: number;
   /** @internal */
   readonly trace: AttemptTrace;
 
@@ -35,7 +41,18 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     this.#event = event;
     this.#envelope = envelope;
     this.#scope = scope;
+    this.fencingToken = scope.ownership.epoch;
     this.trace = { stage: scope.firstStage, thrown: undefined };
+  }
+
+  /**
+   * False if the lease has ended since this attempt began: Nest's guards and pipes take their time, and the
+   * event loop may have been blocked meanwhile.
+   * @internal
+   */
+  mayStart(): boolean {
+    const { ownership } = this.#scope;
+    return ownership.isValid() && ownership.epoch === this.fencingToken;
   }
 
   get topic(): string {
@@ -109,11 +126,6 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
   get deliveryCount(): number {
     return this.#event.origin.deliveryCount;
-  }
-
-  /** Grows with every change of the partition's owner; a store that remembers it can refuse a late writer. */
-  get fencingToken(): number {
-    return this.#scope.epoch();
   }
 
   /** Aborted when the handler's time is over, or when the process stops without waiting for it. */

@@ -156,7 +156,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
           link,
           group: group.group,
           bucket,
-          handlersOf: (partition, epoch) => this.#registry.handlersOf(group, partition, epoch),
+          handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
           log,
         })),
       );

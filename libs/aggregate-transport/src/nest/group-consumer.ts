@@ -2,6 +2,7 @@ import type { KV } from 'nats';
 import { systemClock } from '../clock.js';
 import type { EventHandlers } from '../consumer/event-handlers.js';
 import type { LeaseRecord } from '../consumer/lease.js';
+import type { LeaseView } from '../consumer/ownership.js';
 import { Partition } from '../consumer/partition.js';
 import type { Log } from '../log.js';
 import { consumerConfigOf, consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
@@ -16,7 +17,7 @@ export interface GroupConsumerOptions {
   readonly group: string;
   readonly bucket: KV;
   /** The handlers, made when the number of partitions is known: each partition has its own scope. */
-  readonly handlersOf: (partition: number, epoch: () => number) => EventHandlers;
+  readonly handlersOf: (partition: number, ownership: LeaseView) => EventHandlers;
   readonly log: Log;
 }
 
@@ -73,7 +74,12 @@ function partitionOf(
     leasePort,
     suspectPort: new KeyStore(link.connection, link.api, partitionKey('suspects', address)),
     leaseTtlMs: consume.leaseTtlMs,
-    handlers: options.handlersOf(partition, () => opened.lease.epoch),
+    handlers: options.handlersOf(partition, {
+      get epoch() {
+        return opened.lease.epoch;
+      },
+      isValid: () => opened.lease.isValid(),
+    }),
     codec,
     onUnhandledType: consume.onUnhandledType,
     failurePolicy: consume,

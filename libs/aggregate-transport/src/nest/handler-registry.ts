@@ -1,6 +1,7 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { EventHandlers } from '../consumer/event-handlers.js';
 import { AggregateTransportError } from '../errors.js';
+import type { LeaseView } from '../consumer/ownership.js';
 import type { HandlerScope } from './aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
 import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
@@ -67,7 +68,7 @@ export class HandlerRegistry {
   handlersOf(
     { topic, group, registrations }: HandlerGroup,
     partition: number,
-    epoch: () => number,
+    ownership: LeaseView,
   ): EventHandlers {
     const handlers = new EventHandlers();
     for (const { options, callback, traced } of registrations) {
@@ -75,7 +76,7 @@ export class HandlerRegistry {
         topic: topic.name,
         group,
         partition,
-        epoch,
+        ownership,
         firstStage: traced ? 'guard' : 'handler',
       };
       const bridge = new HandlerBridge({
