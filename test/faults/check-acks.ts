@@ -1,0 +1,88 @@
+import type { Finding } from './finding.js';
+import type { Attempt, History, Ms } from './history.js';
+
+/** Clocks of two processes and the way through the server. */
+const SLACK_MS = 50;
+/** A takeover that fails and starts over, or dies with its process, does not say when it began. */
+const UNKNOWN_START_MS = 3_000;
+
+/**
+ * The server hands its confirmation to the worker and to the tap by different ways; the tap's copy was seen up to
+ * 170 ms behind the ack that the worker's copy had released.
+ */
+const TAP_LATENESS_MS = 300;
+
+type Span = readonly [from: Ms, to: Ms];
+
+/**
+ * C5: an ack leaves behind its handler's end, and behind its predecessor's confirmation. Only a takeover, which sends
+ * again what may be lost, does so in one go.
+ */
+export function checkAcks(history: History): Finding[] {
+  const findings: Finding[] = [];
+  const nameOf = new Map(history.stored.map((event) => [event.seq, event]));
+  const seqOf = new Map(history.stored.map(({ key, n, seq }) => [`${key} ${n}`, seq]));
+  const doneAt = firstEnds(history.attempts);
+  const sentAt = firsts(history.acksSent);
+  const confirmedAt = firsts(history.acksConfirmed);
+  const takeovers = takeoverSpans(history);
+  for (const [seq, at] of sentAt) {
+    const event = nameOf.get(seq);
+    if (event === undefined) continue;
+    const { key, n } = event;
+    const ended = doneAt.get(seq);
+    if (ended === undefined || ended > at) {
+      findings.push({
+        checker: 'C5',
+        text: `${key}: the ack of ${n} left at ${at}, before its handler ended`,
+      });
+    }
+    const before = seqOf.get(`${key} ${n - 1}`);
+    if (before === undefined || isUnseen(history, at, [doneAt.get(before), sentAt.get(before)])) continue;
+    const confirmed = confirmedAt.get(before);
+    const inTakeover = takeovers.some(([from, to]) => from <= at && at <= to);
+    if ((confirmed === undefined || confirmed > at + TAP_LATENESS_MS) && !inTakeover) {
+      findings.push({
+        checker: 'C5',
+        text: `${key}: the ack of ${n} left at ${at}, before that of ${n - 1} was confirmed`,
+      });
+    }
+  }
+  return findings;
+}
+
+/** While the tap was away its predecessor's ack may have passed. */
+function isUnseen({ tapGaps }: History, at: Ms, [ended, sent]: readonly (Ms | undefined)[]): boolean {
+  return tapGaps.some((gap) => gap <= at && gap >= Math.min(ended ?? at, sent ?? at));
+}
+
+/** When takeovers went on, by what the log says of their ends and of what begins them. */
+function takeoverSpans({ logs, exits }: History): Span[] {
+  const spans = logs.flatMap(({ worker, at, text }, index): Span[] => {
+    const ms = /: taken over \(.*\) in (\d+) ms/.exec(text)?.[1];
+    if (ms !== undefined) return [[at - Number(ms) - SLACK_MS, at + SLACK_MS]];
+    if (/takeover .* failed/.test(text)) return [[at - UNKNOWN_START_MS, at + UNKNOWN_START_MS]];
+    if (!/is back, on|lease held/.test(text)) return [];
+    const end = logs.find(
+      (line, other) =>
+        other > index && line.worker === worker && /taken over|is gone|lease is lost/.test(line.text),
+    );
+    const exit = exits.find((one) => one.worker === worker);
+    return [[at, (end?.at ?? exit?.at ?? at + UNKNOWN_START_MS) + SLACK_MS]];
+  });
+  return [...spans, ...exits.map(({ at }): Span => [at - UNKNOWN_START_MS, at])];
+}
+
+function firstEnds(attempts: readonly Attempt[]): Map<number, Ms> {
+  const ends = new Map<number, Ms>();
+  for (const { seq, ok, end } of attempts) {
+    if (ok === true) ends.set(seq, Math.min(end, ends.get(seq) ?? end));
+  }
+  return ends;
+}
+
+function firsts(acks: readonly { seq: number; at: Ms }[]): Map<number, Ms> {
+  const found = new Map<number, Ms>();
+  for (const { seq, at } of acks) if (!found.has(seq)) found.set(seq, at);
+  return found;
+}

@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { Child } from './child.js';
+import type { Journal, ParentLine } from './journal.js';
+import { SABOTAGE_CONDITION } from './sabotage.js';
+import { type ConsumerSetup, SABOTAGE_VARIABLE, type WorkerMessage, type WorkerSetup } from './scenario.js';
+
+export interface FleetOptions {
+  readonly size: number;
+  readonly natsPort: number;
+  readonly folder: string;
+  readonly effectSocket: string;
+  readonly onceFolder: string;
+  readonly consumers: ConsumerSetup;
+  readonly journal: Journal<ParentLine>;
+  readonly sabotage: string | undefined;
+}
+
+const RESPAWN_AFTER_MS = 200;
+
+/** A place for one replica: its proxy stays, its process comes and goes. */
+export class Slot {
+  #child: Child | undefined;
+  #count = 0;
+  #expected = true;
+  #ready = Promise.resolve();
+  #closed = false;
+  /** A fault is under way here; a second one would make the first one's end meaningless. */
+  busy = false;
+
+  constructor(
+    readonly index: number,
+    readonly proxy: TcpProxy,
+    private readonly options: FleetOptions,
+    private readonly held: (partition: number, epoch: number) => void,
+  ) {}
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#child?.running === true;
+  }
+
+  /** Starts a process here; resolves when its handlers are registered, or when it ended before that. */
+  async spawn(): Promise<void> {
+    if (this.running || this.#closed) return this.#ready;
+    const { folder, effectSocket, onceFolder, consumers, journal, sabotage } = this.options;
+    const worker = `worker-${this.index}-${++this.#count}`;
+    const setup: WorkerSetup = {
+      ...consumers,
+      url: this.proxy.url,
+      journal: join(folder, `${worker}.jsonl`),
+      effectSocket,
+      onceFolder,
+    };
+    const env = { FAULT_WORKER: JSON.stringify(setup), [SABOTAGE_VARIABLE]: sabotage ?? '' };
+    const child = new Child('worker.js', {
+      env,
+      errors: join(folder, `${worker}.err`),
+      execArgv: sabotage === undefined ? [] : [SABOTAGE_CONDITION],
+    });
+    this.#child = child;
+    this.#expected = false;
+    journal.write({ what: 'spawn', slot: this.index, worker, pid: child.pid });
+    this.#ready = new Promise((resolve) => {
+      child.onMessage((message) => {
+        const told = message as WorkerMessage;
+        if ('ready' in told) resolve();
+        else this.held(told.held.partition, told.held.epoch);
+      });
+      void child.exited.then((how) => {
+        journal.write({ what: 'exit', slot: this.index, worker, how, expected: this.#expected });
+        resolve();
+        // A replica that ends by itself is started again, as an orchestrator does it; the oracle judges why it ended.
+        if (!this.#expected) setTimeout(() => void this.spawn(), RESPAWN_AFTER_MS);
+      });
+    });
+    return this.#ready;
+  }
+
+  async kill(): Promise<void> {
+    this.#expected = true;
+    this.#child?.signal('SIGKILL');
+    await this.#child?.exited;
+  }
+
+  /** Ends the process as a deployment does. */
+  async stop(): Promise<void> {
+    this.#expected = true;
+    await this.#child?.end();
+  }
+
+  freeze(): void {
+    this.#child?.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.signal('SIGCONT');
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.proxy.heal();
+    await this.stop();
+    await this.proxy.close();
+  }
+}
+
+/** All replicas of the judged service, each behind a proxy of its own. */
+export class Fleet {
+  readonly slots: Slot[] = [];
+  readonly #owners = new Map<number, { slot: number; epoch: number }>();
+
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const fleet = new Fleet();
+    for (let index = 0; index < options.size; index++) {
+      const proxy = await TcpProxy.listen(options.natsPort);
+      const held = (partition: number, epoch: number): void => fleet.#held(index, partition, epoch);
+      fleet.slots.push(new Slot(index, proxy, options, held));
+    }
+    await Promise.all(fleet.slots.map((slot) => slot.spawn()));
+    return fleet;
+  }
+
+  /** The slot whose process last said that it holds the partition's lease. */
+  ownerOf(partition: number): Slot | undefined {
+    const owner = this.#owners.get(partition);
+    return owner === undefined ? undefined : this.slots[owner.slot];
+  }
+
+  epochOf(partition: number): number {
+    return this.#owners.get(partition)?.epoch ?? 0;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.slots.map((slot) => slot.close()));
+  }
+
+  #held(slot: number, partition: number, epoch: number): void {
+    if (epoch > this.epochOf(partition)) this.#owners.set(partition, { slot, epoch });
+  }
+}

@@ -1,0 +1,80 @@
+import { between, randomFor, shuffled } from './random.js';
+
+/** Every kind of fault the nemesis knows; `quiet` is the absence of one. */
+export const FAULT_KINDS = [
+  'kill',
+  'freeze',
+  'roll',
+  'roll-hanging',
+  'block',
+  'hang',
+  'hang-lapse',
+  'cut',
+  'cut-publisher',
+  'blackhole-c2s',
+  'blackhole-s2c',
+  'blackhole-both',
+  'server-kill',
+  'consumer-delete',
+  'foreign-pull',
+  'quiet',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface PlannedFault {
+  readonly kind: FaultKind;
+  /** Whether it hits the partition's owner or somebody else. */
+  readonly role: 'owner' | 'other';
+  readonly partition: number;
+  /** How long it lasts; for a kill, until the process is started again. */
+  readonly ms: number;
+  /** How long the next one waits. */
+  readonly pauseMs: number;
+  /** The next one does not wait for this one's end. */
+  readonly overlaps: boolean;
+}
+
+/** How long a fault of each kind lasts, in milliseconds. The lease of a run stands for 1 500. */
+const DURATIONS: Record<FaultKind, readonly [number, number]> = {
+  kill: [0, 2_500],
+  freeze: [1_700, 6_000],
+  roll: [0, 300],
+  'roll-hanging': [0, 300],
+  block: [1_900, 3_000],
+  hang: [1_500, 4_000],
+  // Ends when the lease is over and nobody else may take it yet: the same process gets it again.
+  'hang-lapse': [1_450, 1_600],
+  cut: [0, 0],
+  'cut-publisher': [0, 0],
+  'blackhole-c2s': [1_000, 4_000],
+  'blackhole-s2c': [1_000, 4_000],
+  'blackhole-both': [1_000, 4_000],
+  'server-kill': [0, 1_200],
+  'consumer-delete': [0, 0],
+  'foreign-pull': [300, 300],
+  quiet: [700, 1_500],
+};
+const PAUSE_MS = [150, 900] as const;
+const OWNER_SHARE = 0.75;
+const OVERLAP_SHARE = 0.35;
+const PURPOSE_DECK = 2;
+const PURPOSE_FAULT = 3;
+
+/**
+ * What the nemesis does at a tick: a pure function, so that a seed repeats its plan whatever the timing.
+ * Kinds come from a shuffled deck, so that a run that is long enough has each of them.
+ */
+export function planFault(seed: number, tick: number, partitions: number): PlannedFault {
+  const round = Math.floor(tick / FAULT_KINDS.length);
+  const deck = shuffled(FAULT_KINDS, randomFor(seed, PURPOSE_DECK, round));
+  const kind = deck[tick % FAULT_KINDS.length]!;
+  const random = randomFor(seed, PURPOSE_FAULT, tick);
+  return {
+    kind,
+    role: random() < OWNER_SHARE ? 'owner' : 'other',
+    partition: Math.floor(random() * partitions),
+    ms: between(random, ...DURATIONS[kind]),
+    pauseMs: between(random, ...PAUSE_MS),
+    overlaps: random() < OVERLAP_SHARE,
+  };
+}

@@ -1,0 +1,168 @@
+import { setTimeout as scheduled } from 'node:timers/promises';
+import type { NatsServer } from 'nestjs-aggregate-transport/testing';
+import type { Fleet, Slot } from './fleet.js';
+import type { Journal, ParentLine } from './journal.js';
+import type { Load } from './load.js';
+import { type FaultKind, type PlannedFault, planFault } from './nemesis-plan.js';
+import type { Tap } from './tap.js';
+
+export interface NemesisOptions {
+  readonly seed: number;
+  readonly partitions: number;
+  readonly server: NatsServer;
+  readonly fleet: Fleet;
+  readonly load: Load;
+  readonly tap: Tap;
+  readonly journal: Journal<ParentLine>;
+}
+
+const HANG_IN_ROLL_MS = 1_600;
+/** Longer than the lease, its loss and the next takeover. */
+const HANG_IN_LAPSE_MS = 4_000;
+
+/** Does what the plan says, counts it and writes it down. */
+export class Nemesis {
+  readonly counts = new Map<FaultKind, number>();
+  readonly #underWay = new Set<Promise<void>>();
+  #serverBusy = false;
+  #now: FaultKind = 'quiet';
+
+  constructor(private readonly options: NemesisOptions) {}
+
+  get total(): number {
+    let total = 0;
+    for (const [kind, count] of this.counts) if (kind !== 'quiet') total += count;
+    return total;
+  }
+
+  /** The kind of the last fault. */
+  get now(): FaultKind {
+    return this.#now;
+  }
+
+  /** Faults for so long; resolves when the last one has ended. */
+  async run(ms: number): Promise<void> {
+    const { seed, partitions } = this.options;
+    const until = performance.now() + ms;
+    for (let tick = 0; performance.now() < until; tick++) {
+      const fault = planFault(seed, tick, partitions);
+      this.#now = fault.kind;
+      const done = this.#do(fault);
+      this.#underWay.add(done);
+      void done.finally(() => this.#underWay.delete(done));
+      if (!fault.overlaps) await done;
+      await scheduled(fault.pauseMs);
+    }
+    await Promise.all(this.#underWay);
+  }
+
+  async #do(fault: PlannedFault): Promise<void> {
+    const { load, tap, journal } = this.options;
+    const { kind, ms, partition } = fault;
+    switch (kind) {
+      case 'kill':
+      case 'roll':
+      case 'roll-hanging':
+      case 'freeze':
+      case 'cut':
+      case 'hang-lapse':
+      case 'blackhole-c2s':
+      case 'blackhole-s2c':
+      case 'blackhole-both':
+        return this.#hit(fault, (slot) => this.#break(slot, fault));
+      case 'block':
+      case 'hang':
+        // The fault begins when a handler meets the event; the worker writes that down.
+        this.#count(kind);
+        load.request(kind === 'block' ? { blockMs: ms } : { hangMs: ms });
+        return;
+      case 'cut-publisher':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        load.proxy.cut();
+        return;
+      case 'server-kill':
+        return this.#killServer(ms);
+      case 'consumer-delete':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        tap.deleteConsumer(partition);
+        return;
+      case 'foreign-pull':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        tap.pullAsStranger(partition);
+        return;
+      case 'quiet':
+        this.#count(kind);
+        await scheduled(ms);
+    }
+  }
+
+  async #hit(fault: PlannedFault, action: (slot: Slot) => Promise<void>): Promise<void> {
+    const { journal } = this.options;
+    const slot = this.#target(fault);
+    if (slot === undefined) return;
+    slot.busy = true;
+    const { kind } = fault;
+    this.#count(kind);
+    const note = `${fault.role} of ${fault.partition}, ${fault.ms} ms`;
+    journal.write({ what: 'fault', kind, on: true, slot: slot.index, note });
+    await action(slot);
+    journal.write({ what: 'fault', kind, on: false, slot: slot.index });
+    slot.busy = false;
+  }
+
+  async #break(slot: Slot, { kind, ms }: PlannedFault): Promise<void> {
+    if (kind === 'cut') {
+      slot.proxy.cut();
+    } else if (kind === 'kill' || kind.startsWith('roll')) {
+      if (kind === 'roll-hanging') {
+        // Shorter than a drain, so that the process must wait for its handler before it lets go.
+        this.options.load.request({ hangMs: HANG_IN_ROLL_MS });
+        await scheduled(HANG_IN_ROLL_MS / 4);
+      }
+      await (kind === 'kill' ? slot.kill() : slot.stop());
+      await scheduled(ms);
+      await slot.spawn();
+    } else if (kind === 'freeze') {
+      slot.freeze();
+      await scheduled(ms);
+      slot.thaw();
+    } else {
+      if (kind === 'hang-lapse') {
+        this.options.load.request({ hangMs: HANG_IN_LAPSE_MS });
+        await scheduled(HANG_IN_LAPSE_MS / 8);
+      }
+      slot.proxy.blackhole(kind === 'blackhole-c2s' ? 'c2s' : kind === 'blackhole-s2c' ? 's2c' : 'both');
+      await scheduled(ms);
+      slot.proxy.heal();
+    }
+  }
+
+  async #killServer(downMs: number): Promise<void> {
+    if (this.#serverBusy) return;
+    this.#serverBusy = true;
+    const { server, journal } = this.options;
+    this.#count('server-kill');
+    journal.write({ what: 'fault', kind: 'server-kill', on: true, note: `${downMs} ms` });
+    await server.kill();
+    await scheduled(downMs);
+    await server.start();
+    journal.write({ what: 'fault', kind: 'server-kill', on: false });
+    this.#serverBusy = false;
+  }
+
+  /** The planned role if that slot is free, else any free one. */
+  #target({ role, partition }: PlannedFault): Slot | undefined {
+    const { fleet } = this.options;
+    const owner = fleet.ownerOf(partition);
+    const free = fleet.slots.filter((slot) => !slot.busy && slot.running);
+    const wanted = free.filter((slot) => (slot === owner) === (role === 'owner'));
+    return wanted[0] ?? free[0];
+  }
+
+  #count(kind: FaultKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+}

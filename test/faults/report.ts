@@ -1,0 +1,90 @@
+import { CHECKERS, type CheckerName } from './finding.js';
+import { FAULT_KINDS } from './nemesis-plan.js';
+import type { Profile } from './profile.js';
+import type { RunResult } from './run-once.js';
+
+const SHOWN_FINDINGS = 5;
+
+/** The value below which a share of the numbers lies; undefined without any. */
+export function quantile(numbers: readonly number[], share: number): number | undefined {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+export function countOf(runs: readonly RunResult[], ...checkers: readonly CheckerName[]): number {
+  return sum(runs.map(({ findings }) => findings.filter(({ checker }) => checkers.includes(checker)).length));
+}
+
+/** Prints one run's line, and what is wrong with it. */
+export function printRun(run: RunResult): void {
+  const { evidence, findings } = run;
+  const figures =
+    `${run.events} events, ${run.starts} starts, ${run.faultCount} faults, ${evidence.takeovers} takeovers, ` +
+    `${evidence.replays} replays, ${evidence.staleOverlaps} stale overlaps, ${evidence.refusedWrites} writes refused`;
+  console.log(
+    `seed ${run.seed} on ${run.serverVersion}: ${figures}: ${findings.length === 0 ? 'green' : 'RED'}`,
+  );
+  for (const { checker, text } of findings.slice(0, SHOWN_FINDINGS)) console.log(`  ${checker} ${text}`);
+  if (findings.length > SHOWN_FINDINGS) console.log(`  and ${findings.length - SHOWN_FINDINGS} more`);
+  if (run.folder !== undefined) console.log(`  journals and findings.json: ${run.folder}`);
+}
+
+/** What all runs together lack to be a proof; undefined if nothing. */
+export function whyVoid(runs: readonly RunResult[], { least }: Profile): string | undefined {
+  const found = {
+    faults: sum(runs.map(({ faultCount }) => faultCount)),
+    takeovers: sum(runs.map(({ evidence }) => evidence.takeovers)),
+    replays: sum(runs.map(({ evidence }) => evidence.replays)),
+  };
+  for (const what of ['faults', 'takeovers', 'replays'] as const) {
+    const expected = least[what] * runs.length;
+    if (found[what] < expected) return `expected at least ${expected} ${what}, found ${found[what]}`;
+  }
+  return undefined;
+}
+
+/** Prints the table of all runs. */
+export function printTable(runs: readonly RunResult[]): void {
+  const rows: [string, string][] = Object.entries(CHECKERS).map(([name, promise]) => {
+    const count = countOf(runs, name as CheckerName);
+    return [`${name} ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
+  });
+  for (const kind of FAULT_KINDS) {
+    rows.push([`fault ${kind}`, String(sum(runs.map(({ faults }) => faults.get(kind) ?? 0)))]);
+  }
+  const width = Math.max(...rows.map(([what]) => what.length));
+  console.log('');
+  for (const [what, value] of rows) console.log(`${what.padEnd(width)}   ${value}`);
+  console.log('');
+}
+
+/** The line that machines read. */
+export function summaryOf(runs: readonly RunResult[], sabotageCaught: string): string {
+  const evidence = runs.map((run) => run.evidence);
+  return JSON.stringify({
+    runs: runs.length,
+    events: sum(runs.map(({ events }) => events)),
+    orderViolations: countOf(runs, 'C1', 'C4', 'C5', 'C6', 'C8'),
+    lost: countOf(runs, 'C3'),
+    overlaps: countOf(runs, 'C2'),
+    unsettled: countOf(runs, 'C9', 'C10', 'C11', 'C12'),
+    faults: sum(runs.map(({ faultCount }) => faultCount)),
+    takeovers: sum(evidence.map(({ takeovers }) => takeovers)),
+    replays: sum(evidence.map(({ replays }) => replays)),
+    staleOverlaps: sum(evidence.map(({ staleOverlaps }) => staleOverlaps)),
+    refusedWrites: sum(evidence.map(({ refusedWrites }) => refusedWrites)),
+    takeoverP99Ms: quantile(
+      evidence.flatMap(({ takeoverMs }) => takeoverMs),
+      0.99,
+    ),
+    failoverMs: quantile(
+      evidence.flatMap(({ failoverMs }) => failoverMs),
+      0.5,
+    ),
+    sabotageCaught,
+  });
+}

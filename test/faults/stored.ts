@@ -1,0 +1,31 @@
+import { connect } from 'nats';
+import type { EventPlan } from './scenario.js';
+import { TOPIC } from './scenario.js';
+
+/** An event as the stream has it. */
+export interface StoredEvent {
+  readonly key: string;
+  readonly n: number;
+  readonly seq: number;
+}
+
+/** Reads the whole stream through a plain ordered consumer, past the library. */
+export async function readStored(url: string): Promise<StoredEvent[]> {
+  const nats = await connect({ servers: url });
+  try {
+    const manager = await nats.jetstreamManager();
+    const { state } = await manager.streams.info(TOPIC);
+    const stored: StoredEvent[] = [];
+    if (state.messages === 0) return stored;
+    const consumer = await nats.jetstream().consumers.get(TOPIC);
+    const messages = await consumer.consume();
+    for await (const message of messages) {
+      const { aggregate_id: key, payload } = message.json<{ aggregate_id: string; payload: EventPlan }>();
+      stored.push({ key, n: payload.n, seq: message.seq });
+      if (message.seq >= state.last_seq) break;
+    }
+    return stored;
+  } finally {
+    await nats.close();
+  }
+}

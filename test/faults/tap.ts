@@ -1,0 +1,127 @@
+import { connect, Events, type Msg, type NatsConnection } from 'nats';
+import type { Journal, ParentLine } from './journal.js';
+import { type ConsumerSetup, GROUP, TOPIC } from './scenario.js';
+
+const NANOS_PER_MS = 1_000_000;
+const RECONNECT_AFTER_MS = 20;
+const STRANGER = '_STRANGER.inbox';
+const FOREIGN_PULL = { batch: 20, expires: 300_000_000 };
+
+interface ConsumerCounts {
+  readonly num_pending: number;
+  readonly num_ack_pending: number;
+}
+
+/**
+ * A direct connection to the server, past all proxies: it sees every ack and confirmation, and plays the admin.
+ *
+ * It listens to inboxes of three tokens only, which are those of answers. An ear on the inboxes of pulls, which
+ * have two, would keep the pulls of dead processes alive.
+ */
+export class Tap {
+  /** Reply subjects of acks whose confirmation is still to be seen, with their sequence. */
+  readonly #unconfirmed = new Map<string, number>();
+
+  private constructor(
+    readonly nats: NatsConnection,
+    private readonly partitions: number,
+    private readonly leaseTtlMs: number,
+    private readonly journal: Journal<ParentLine>,
+  ) {
+    nats.subscribe(`$JS.ACK.${TOPIC}.>`, {
+      callback: (_error, message) => {
+        if (message.string() === '+ACK' && message.reply !== undefined) this.#sent(message.reply);
+      },
+    });
+    nats.subscribe('_INBOX.*.*', {
+      callback: (_error, message) => {
+        // With headers it is "no responders": nothing was confirmed.
+        if (message.data.length === 0 && message.headers === undefined) this.#confirmed(message.subject);
+      },
+    });
+    nats.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${TOPIC}.*`, {
+      callback: (_error, message) => this.#pulled(message),
+    });
+    // A pull whose reply nobody listens to is dropped by the server at once.
+    nats.subscribe(STRANGER, { callback: () => undefined });
+    void this.#follow();
+  }
+
+  static async open(url: string, consumers: ConsumerSetup, journal: Journal<ParentLine>): Promise<Tap> {
+    const nats = await connect({
+      servers: url,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_AFTER_MS,
+      reconnectJitter: 0,
+    });
+    return new Tap(nats, consumers.partitions, consumers.leaseTtlMs, journal);
+  }
+
+  consumerOf(partition: number): string {
+    return `${GROUP}-${this.partitions}-${partition}`;
+  }
+
+  /** The consumer's counts, or undefined while there is no answer. */
+  async counts(partition: number): Promise<ConsumerCounts | undefined> {
+    try {
+      const answer = await this.nats.request(
+        `$JS.API.CONSUMER.INFO.${TOPIC}.${this.consumerOf(partition)}`,
+        '',
+        {
+          timeout: 500,
+        },
+      );
+      const info = answer.json<Partial<ConsumerCounts>>();
+      const { num_pending, num_ack_pending } = info;
+      return num_pending === undefined || num_ack_pending === undefined
+        ? undefined
+        : { num_pending, num_ack_pending };
+    } catch {
+      return undefined;
+    }
+  }
+
+  deleteConsumer(partition: number): void {
+    this.nats.publish(`$JS.API.CONSUMER.DELETE.${TOPIC}.${this.consumerOf(partition)}`);
+  }
+
+  /** Pulls as a stranger and drops what it gets. */
+  pullAsStranger(partition: number): void {
+    this.nats.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${TOPIC}.${this.consumerOf(partition)}`,
+      JSON.stringify(FOREIGN_PULL),
+      { reply: STRANGER },
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.nats.close();
+  }
+
+  #pulled(message: Msg): void {
+    const expiresMs = (message.json<{ expires?: number }>().expires ?? 0) / NANOS_PER_MS;
+    const consumer = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+    const isOurs = consumer.startsWith(`${GROUP}-`);
+    if (isOurs && expiresMs > this.leaseTtlMs) this.journal.write({ what: 'pull.long', consumer, expiresMs });
+  }
+
+  #sent(reply: string): void {
+    const seq = Number(reply.slice(reply.lastIndexOf('.') + 1));
+    this.#unconfirmed.set(reply, seq);
+    this.journal.write({ what: 'ack.sent', seq });
+  }
+
+  #confirmed(subject: string): void {
+    const seq = this.#unconfirmed.get(subject);
+    if (seq === undefined) return;
+    this.#unconfirmed.delete(subject);
+    this.journal.write({ what: 'ack.ok', seq });
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { type } of this.nats.status()) {
+      // Acks of this time were seen by nobody here.
+      if (type === Events.Reconnect || type === Events.Disconnect) this.journal.write({ what: 'tap.gap' });
+    }
+  }
+}
