@@ -118,6 +118,13 @@ export class Lease implements Ownership {
     this.#next(this.#pauseMs());
   }
 
+  /** Ends this epoch and seeks the next one at once: what comes again must come under a new token. */
+  startOver(reason: string): void {
+    if (this.#mode !== 'held') return;
+    this.#lose(reason);
+    this.#next(0);
+  }
+
   /** Lets go so that a successor takes over at once. Call only when no handler runs and all acks are confirmed. */
   async release(): Promise<void> {
     // A renewal under way moves the revision that the release must name.

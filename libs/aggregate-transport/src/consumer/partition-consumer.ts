@@ -248,6 +248,12 @@ export class PartitionConsumer implements ConsumerListener {
   async #inspect(): Promise<void> {
     const judgement = await this.#memory.inspect(this.#ledger.highest);
     if (judgement === 'remade') this.#forget();
+    // Events come again from the floor on. Skipping those known here would let old ones follow newer ones
+    // without the rest, so all of them come, under a new epoch.
+    if (judgement === 'consumer remade') {
+      this.options.startOver('its consumer was made anew');
+      return;
+    }
     if (judgement !== 'regressed') return this.#suspects.load();
     this.#halt(
       'the stream ends before a sequence that was handled: it was restored to an earlier state, and what was handled ' +

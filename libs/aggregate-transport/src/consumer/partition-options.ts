@@ -16,6 +16,8 @@ export interface PartitionConsumerOptions {
   readonly ownership: Ownership;
   /** Where the starts of suspects are written down. */
   readonly suspectPort: KeyPort<SuspectRecord>;
+  /** What is known of the partition no longer holds: its events come again under a new epoch. */
+  readonly startOver: (reason: string) => void;
   /** A takeover keeps failing, since so many milliseconds. */
   readonly takeoverFailed: (sinceMs: number) => void;
   readonly handlers: EventHandlers;

@@ -5,7 +5,10 @@ import { Lease, type LeaseRecord } from './lease.js';
 import { PartitionConsumer } from './partition-consumer.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 
-export interface PartitionOptions extends Omit<PartitionConsumerOptions, 'ownership' | 'takeoverFailed'> {
+export interface PartitionOptions extends Omit<
+  PartitionConsumerOptions,
+  'ownership' | 'takeoverFailed' | 'startOver'
+> {
   readonly partition: number;
   readonly leasePort: KeyPort<LeaseRecord>;
   readonly leaseTtlMs: number;
@@ -46,6 +49,7 @@ export class Partition {
     this.#consumer = new PartitionConsumer({
       ...options,
       ownership: this.#lease,
+      startOver: (reason) => this.#lease.startOver(reason),
       takeoverFailed: (sinceMs) => {
         // Somebody with a better connection may do better.
         if (sinceMs > leaseTtlMs) this.#lease.giveUp('its takeover keeps failing');

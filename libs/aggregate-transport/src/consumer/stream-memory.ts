@@ -14,6 +14,8 @@ export interface Inheritance {
 export type StreamJudgement =
   /** What is remembered still holds. */
   | 'same'
+  /** The consumer was gone and is new: what was settled above the floor is no longer known to the server. */
+  | 'consumer remade'
   /** The stream was deleted and made anew: its sequences mean other events. */
   | 'remade'
   /** The stream was restored to an earlier state: sequences that were handled will be given to other events. */
@@ -70,6 +72,7 @@ export class StreamMemory {
         `${this.name}: the consumer is gone and is made anew behind sequence ${this.floor}, the last one known to be settled`,
       );
       await this.port.create(this.floor + 1);
+      return judgement === 'same' ? 'consumer remade' : judgement;
     } else if (consumer.delivered > 0 && consumer.delivered + 1 < stream.firstSequence) {
       this.log.error(
         `${this.name}: the stream has dropped events up to sequence ${stream.firstSequence - 1}; those behind ` +
