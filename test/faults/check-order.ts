@@ -119,8 +119,9 @@ class Settlements {
   }
 
   #isForgotten(confirmedAt: Ms, now: Ms): boolean {
+    // Up to its death, which comes after the call that kills it, a server confirms what it will not remember.
     const byKill = this.#kills.some(
-      ({ from }) => from >= confirmedAt && from <= confirmedAt + FORGOTTEN_BY_KILL_MS,
+      ({ from, to }) => confirmedAt >= from - FORGOTTEN_BY_KILL_MS && confirmedAt <= to,
     );
     return byKill || this.#deletions.some(({ from }) => from >= confirmedAt && from <= now);
   }

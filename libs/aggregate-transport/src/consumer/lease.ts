@@ -40,7 +40,9 @@ export interface LeaseOptions {
 export const LEASE_MARGIN_MS = 200;
 const RENEWALS_PER_TTL = 5;
 const RENEW_AGAIN_MS = 50;
+const LOOKS_PER_TTL = 10;
 const MAX_LOOK_EVERY_MS = 500;
+const MIN_LOOK_EVERY_MS = 10;
 
 /** A revision somebody else holds, and since when this process has seen it unchanged, on its own clock. */
 interface Sighting {
@@ -67,6 +69,8 @@ export class Lease implements Ownership {
   #deadline = 0;
   #wallDeadline = 0;
   #sighting: Sighting | undefined;
+  /** When the sighted lease runs out unless it is renewed. */
+  #runsOutAt = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
@@ -185,11 +189,12 @@ export class Lease implements Ownership {
   }
 
   #pauseMs(): number {
-    const { ttlMs } = this.options;
+    const { ttlMs, clock } = this.options;
     if (this.#failing && this.#mode === 'held') return RENEW_AGAIN_MS;
     if (this.#mode === 'held') return ttlMs / RENEWALS_PER_TTL;
-    const waitMs = this.#notBefore - this.options.clock.now();
-    return Math.max(waitMs, Math.min(MAX_LOOK_EVERY_MS, ttlMs / RENEWALS_PER_TTL));
+    const now = clock.now();
+    const lookMs = Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL, this.#runsOutAt - now + 1);
+    return Math.max(this.#notBefore - now, lookMs, MIN_LOOK_EVERY_MS);
   }
 
   async #renew(): Promise<void> {
@@ -217,6 +222,7 @@ export class Lease implements Ownership {
     this.#mode = 'held';
     this.#epoch = record.epoch;
     this.#sighting = undefined;
+    this.#runsOutAt = Number.POSITIVE_INFINITY;
     this.options.acquired(found?.value);
   }
 
@@ -227,9 +233,9 @@ export class Lease implements Ownership {
     if (found.value.owner === this.options.owner) return true;
     if (this.#sighting?.revision !== found.revision) {
       this.#sighting = { revision: found.revision, since: now };
-      return false;
     }
-    return now - this.#sighting.since >= found.value.ttlMs + LEASE_MARGIN_MS;
+    this.#runsOutAt = this.#sighting.since + found.value.ttlMs + LEASE_MARGIN_MS;
+    return now >= this.#runsOutAt;
   }
 
   /** The deadline counts from before the request: the server may have written it at once. */
@@ -257,6 +263,7 @@ export class Lease implements Ownership {
   #lose(reason: string): void {
     this.#mode = 'seeking';
     this.#sighting = undefined;
+    this.#runsOutAt = Number.POSITIVE_INFINITY;
     this.options.log.warn(`${this.options.name}: the lease is lost: ${reason}`);
     this.options.lost(reason);
   }
