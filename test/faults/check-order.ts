@@ -123,6 +123,9 @@ class Settlements {
     const byKill = this.#kills.some(
       ({ from, to }) => confirmedAt >= from - FORGOTTEN_BY_KILL_MS && confirmedAt <= to,
     );
-    return byKill || this.#deletions.some(({ from }) => from >= confirmedAt && from <= now);
+    // The order to delete takes its time to reach the server, too.
+    return (
+      byKill || this.#deletions.some(({ from }) => from + FORGOTTEN_BY_KILL_MS >= confirmedAt && from <= now)
+    );
   }
 }
