@@ -1,0 +1,172 @@
+import { describe, expect, test } from '@jest/globals';
+import { Lease, LEASE_MARGIN_MS, type LeaseRecord } from '#library/consumer/lease.js';
+import { silentLog } from '#library/log.js';
+import { ManualClock } from '#library/testing/manual-clock.js';
+import { FakeKeyPort } from './fake-key-port.js';
+
+const TTL_MS = 3_000;
+
+/** Several processes, one key, one clock. */
+function bench() {
+  const clock = new ManualClock(10_000);
+  const key = new FakeKeyPort<LeaseRecord>();
+  const process = (owner: string) => {
+    const heard: string[] = [];
+    const lease: Lease = new Lease({
+      name: owner,
+      owner,
+      ttlMs: TTL_MS,
+      // Each process has a port of its own to the one key; closing one closes no other.
+      port: {
+        read: () => key.read(),
+        write: (value, revision) => key.write(value, revision),
+        onHint: (callback) => key.onHint(callback),
+        close: () => undefined,
+      },
+      clock,
+      log: silentLog,
+      facts: () => ({ floor: 7, streamCreated: 'then' }),
+      acquired: (previous) => heard.push(`acquired ${lease.epoch} after ${previous?.owner ?? 'nobody'}`),
+      lost: (reason) => heard.push(`lost: ${reason}`),
+    });
+    return { lease, heard };
+  };
+  return { clock, key, process };
+}
+
+describe('one owner at a time', () => {
+  test('the first to write holds it; the other waits as long as it is renewed', async () => {
+    const { clock, key, process } = bench();
+    const a = process('a');
+    const b = process('b');
+    a.lease.start();
+    b.lease.start();
+    await clock.advance(10 * TTL_MS);
+    expect([a.lease.mode, b.lease.mode].sort()).toEqual(['held', 'seeking']);
+    expect(key.value?.epoch).toBe(1);
+    // Five renewals per ttl, and not many more.
+    expect(key.writes.length).toBeGreaterThanOrEqual(45);
+    expect(key.writes.length).toBeLessThanOrEqual(60);
+  });
+
+  test('when the owner is gone another takes over once the revision stood still for ttl and margin, not before', async () => {
+    const { clock, key, process } = bench();
+    const a = process('a');
+    a.lease.start();
+    await clock.advance(100);
+    const b = process('b');
+    b.lease.start();
+    await clock.advance(TTL_MS / 2);
+    const gone = key.failure;
+    // The owner dies: nothing of it is heard again.
+    a.lease.abandon();
+    const renewedAt = clock.now();
+    key.failure = gone;
+    await clock.advance(TTL_MS + LEASE_MARGIN_MS - TTL_MS / 5 - 100);
+    expect(b.lease.mode).toBe('seeking');
+    await clock.advance(TTL_MS / 5 + 400);
+    expect(b.heard).toEqual(['acquired 2 after a']);
+    expect(clock.now() - renewedAt).toBeLessThanOrEqual(TTL_MS + 500);
+  });
+
+  test('a released lease is taken at once, under the next epoch', async () => {
+    const { clock, process } = bench();
+    const a = process('a');
+    a.lease.start();
+    await clock.advance(100);
+    const b = process('b');
+    b.lease.start();
+    await clock.advance(100);
+    await a.lease.release();
+    await clock.advance(20);
+    expect(b.heard).toEqual(['acquired 2 after a']);
+    expect(a.lease.mode).toBe('closed');
+  });
+});
+
+describe('the deadline', () => {
+  test('without renewals the owner counts its time short by the margin, and hears that it is over', async () => {
+    const { clock, key, process } = bench();
+    const { lease, heard } = process('a');
+    lease.start();
+    await clock.advance(10);
+    key.failure = new Error('away');
+    await clock.advance(TTL_MS - LEASE_MARGIN_MS - 100);
+    expect(lease.isValid()).toBe(true);
+    await clock.advance(200);
+    expect(lease.isValid()).toBe(false);
+    expect(heard).toEqual(['acquired 1 after nobody', 'lost: it was not renewed in time']);
+  });
+
+  test('its own lease, from before it lost it, is taken again at once under the next epoch', async () => {
+    const { clock, key, process } = bench();
+    const { lease, heard } = process('a');
+    lease.start();
+    await clock.advance(10);
+    key.failure = new Error('away');
+    await clock.advance(2 * TTL_MS);
+    key.failure = undefined;
+    await clock.advance(TTL_MS / 5);
+    expect(heard.at(-1)).toBe('acquired 2 after a');
+  });
+
+  test('an answer that comes after the deadline does not bring it back', async () => {
+    const { clock, key, process } = bench();
+    const { lease, heard } = process('a');
+    lease.start();
+    await clock.advance(10);
+    const write = key.write.bind(key);
+    let answer = (): void => undefined;
+    key.write = async (value, revision) => {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return write(value, revision);
+    };
+    await clock.advance(TTL_MS);
+    expect(lease.isValid()).toBe(false);
+    key.write = write;
+    answer();
+    await clock.settle();
+    expect(lease.isValid()).toBe(false);
+    expect(heard).toContain('lost: it was not renewed in time');
+  });
+
+  test('a wall clock that ran on while the process slept ends it too', async () => {
+    const { clock, process } = bench();
+    const { lease } = process('a');
+    lease.start();
+    await clock.advance(10);
+    const wallNow = clock.wallNow.bind(clock);
+    clock.wallNow = () => wallNow() + TTL_MS;
+    expect(lease.isValid()).toBe(false);
+  });
+});
+
+test('somebody else has written: the owner hears it with its next renewal', async () => {
+  const { clock, key, process } = bench();
+  const { lease, heard } = process('a');
+  lease.start();
+  await clock.advance(10);
+  await key.write({ owner: 'b', ttlMs: TTL_MS, epoch: 2, floor: 0, streamCreated: '' }, key.revision);
+  await clock.advance(TTL_MS / 5 + 10);
+  expect(heard).toEqual(['acquired 1 after nobody', 'lost: it is held by b in epoch 2']);
+});
+
+test('a renewal whose answer was lost is recognised as its own', async () => {
+  const { clock, key, process } = bench();
+  const { lease, heard } = process('a');
+  lease.start();
+  await clock.advance(10);
+  await key.write({ ...key.value!, floor: 8 }, key.revision);
+  await clock.advance(TTL_MS);
+  expect(lease.isValid()).toBe(true);
+  expect(heard).toEqual(['acquired 1 after nobody']);
+});
+
+test('the record says what is settled, so that a successor knows where to begin', async () => {
+  const { clock, key, process } = bench();
+  process('a').lease.start();
+  await clock.advance(TTL_MS);
+  expect(key.value).toEqual({ owner: 'a', ttlMs: TTL_MS, epoch: 1, floor: 7, streamCreated: 'then' });
+});
