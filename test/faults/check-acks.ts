@@ -8,9 +8,9 @@ const UNKNOWN_START_MS = 3_000;
 
 /**
  * The server hands its confirmation to the worker and to the tap by different ways; the tap's copy was seen up to
- * 170 ms behind the ack that the worker's copy had released.
+ * 350 ms behind the ack that the worker's copy had released, on a machine with three times the load it can bear.
  */
-const TAP_LATENESS_MS = 300;
+const TAP_LATENESS_MS = 1_000;
 
 type Span = readonly [from: Ms, to: Ms];
 

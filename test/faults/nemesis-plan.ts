@@ -11,6 +11,7 @@ export const FAULT_KINDS = [
   'hang-lapse',
   'cut',
   'cut-publisher',
+  'lag',
   'blackhole-c2s',
   'blackhole-s2c',
   'blackhole-both',
@@ -46,6 +47,8 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'hang-lapse': [1_450, 1_600],
   cut: [0, 0],
   'cut-publisher': [0, 0],
+  // Shorter than anything that notices it: what was sent arrives late and all at once.
+  lag: [200, 600],
   'blackhole-c2s': [1_000, 4_000],
   'blackhole-s2c': [1_000, 4_000],
   'blackhole-both': [1_000, 4_000],
@@ -64,10 +67,14 @@ const PURPOSE_FAULT = 3;
  * What the nemesis does at a tick: a pure function, so that a seed repeats its plan whatever the timing.
  * Kinds come from a shuffled deck, so that a run that is long enough has each of them.
  */
-export function planFault(seed: number, tick: number, partitions: number): PlannedFault {
-  const round = Math.floor(tick / FAULT_KINDS.length);
-  const deck = shuffled(FAULT_KINDS, randomFor(seed, PURPOSE_DECK, round));
-  const kind = deck[tick % FAULT_KINDS.length]!;
+export function planFault(
+  seed: number,
+  tick: number,
+  { partitions, kinds }: { readonly partitions: number; readonly kinds: readonly FaultKind[] },
+): PlannedFault {
+  const round = Math.floor(tick / kinds.length);
+  const deck = shuffled(kinds, randomFor(seed, PURPOSE_DECK, round));
+  const kind = deck[tick % kinds.length]!;
   const random = randomFor(seed, PURPOSE_FAULT, tick);
   return {
     kind,

@@ -9,6 +9,8 @@ import type { Tap } from './tap.js';
 export interface NemesisOptions {
   readonly seed: number;
   readonly partitions: number;
+  /** What the deck holds. */
+  readonly kinds: readonly FaultKind[];
   readonly server: NatsServer;
   readonly fleet: Fleet;
   readonly load: Load;
@@ -42,10 +44,10 @@ export class Nemesis {
 
   /** Faults for so long; resolves when the last one has ended. */
   async run(ms: number): Promise<void> {
-    const { seed, partitions } = this.options;
+    const { seed } = this.options;
     const until = performance.now() + ms;
     for (let tick = 0; performance.now() < until; tick++) {
-      const fault = planFault(seed, tick, partitions);
+      const fault = planFault(seed, tick, this.options);
       this.#now = fault.kind;
       const done = this.#do(fault);
       this.#underWay.add(done);
@@ -66,6 +68,7 @@ export class Nemesis {
       case 'freeze':
       case 'cut':
       case 'hang-lapse':
+      case 'lag':
       case 'blackhole-c2s':
       case 'blackhole-s2c':
       case 'blackhole-both':
@@ -134,7 +137,9 @@ export class Nemesis {
         this.options.load.request({ hangMs: HANG_IN_LAPSE_MS });
         await scheduled(HANG_IN_LAPSE_MS / 8);
       }
-      slot.proxy.blackhole(kind === 'blackhole-c2s' ? 'c2s' : kind === 'blackhole-s2c' ? 's2c' : 'both');
+      slot.proxy.blackhole(
+        kind === 'blackhole-c2s' || kind === 'lag' ? 'c2s' : kind === 'blackhole-s2c' ? 's2c' : 'both',
+      );
       await scheduled(ms);
       slot.proxy.heal();
     }

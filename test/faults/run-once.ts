@@ -4,12 +4,13 @@ import { setTimeout as scheduled } from 'node:timers/promises';
 import type { Finding } from './finding.js';
 import { type History, readHistory } from './history.js';
 import { Nemesis } from './nemesis.js';
-import type { FaultKind } from './nemesis-plan.js';
+import { FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
 import { judge, type Verdict } from './oracle.js';
 import type { Profile } from './profile.js';
 import type { SabotagedRule } from '#library/no-sabotage.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';
+import { SABOTAGES } from './sabotage.js';
 import { readStored } from './stored.js';
 import { World } from './world.js';
 
@@ -18,7 +19,7 @@ export interface RunOptions {
   readonly serverVersion: string;
   readonly processes: number;
   readonly profile: Profile;
-  readonly sabotage: string | undefined;
+  readonly sabotage: SabotagedRule | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -44,7 +45,9 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const { keys, eventsPerSecond } = profile;
   const fenced = seed % 4 !== 0;
   // The shortest legal wait: the server delivers events again that wait in their lanes, in whatever order.
-  const consumers = seed % 3 === 0 ? { ackWaitMs: SHORTEST_ACK_WAIT_MS } : {};
+  const exposure = sabotage === undefined ? undefined : SABOTAGES[sabotage];
+  const shortAckWait = exposure?.shortAckWait ?? seed % 3 === 0;
+  const consumers = shortAckWait ? { ackWaitMs: SHORTEST_ACK_WAIT_MS } : {};
   const world = await World.open({
     ...{ seed, serverVersion, processes, fenced, keys, eventsPerSecond, sabotage, consumers },
   });
@@ -53,6 +56,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const nemesis = new Nemesis({
     seed,
     partitions: parts.consumers.partitions,
+    kinds: exposure?.faults ?? FAULT_KINDS,
     server,
     fleet,
     load,
@@ -101,6 +105,6 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 }
 
 /** Both leave the stream unfit for anything else, so a run has one of them. */
-function epilogue(seed: number, sabotage: string | undefined): (world: World) => Promise<Finding[]> {
+function epilogue(seed: number, sabotage: SabotagedRule | undefined): (world: World) => Promise<Finding[]> {
   return seed % 2 === 0 || sabotage === POISONED ? checkPoison : checkRegression;
 }

@@ -91,7 +91,7 @@ async function sabotageAll(given: Arguments, rules: readonly SabotagedRule[]): P
   const all: RunResult[] = [];
   let caught = 0;
   for (const rule of rules) {
-    const expected = SABOTAGES[rule];
+    const expected = SABOTAGES[rule].checkers;
     const runs = await runSeeds(given, rule, expected);
     const red = new Set(runs.flatMap(({ findings }) => findings.map(({ checker }) => checker)));
     const isCaught = expected.some((checker) => red.has(checker));
