@@ -48,37 +48,6 @@ export function checkAcks(history: History): Finding[] {
       });
     }
   }
-  return [...findings, ...acksIntoTheVoid(history)];
-}
-
-/**
- * A worker that cannot hear the server gets no confirmation, so of each key at most one ack may leave it until it
- * hears again. The tap sees the acks, whoever hears the answers, so here no clock is compared with another.
- */
-function acksIntoTheVoid({ troubles, attempts, acksSent, stored }: History): Finding[] {
-  const keyOf = new Map(stored.map(({ key, seq }) => [seq, key]));
-  const findings: Finding[] = [];
-  for (const { kind, worker, from, to } of troubles) {
-    if (kind !== 'blackhole-s2c') continue;
-    const handled = new Set(
-      attempts
-        .filter((one) => one.worker === worker && one.ok === true && one.end <= to)
-        .map(({ seq }) => seq),
-    );
-    const sent = new Map<string, Set<number>>();
-    for (const { seq, at } of acksSent) {
-      const key = keyOf.get(seq);
-      if (key === undefined || at < from + SLACK_MS || at > to || !handled.has(seq)) continue;
-      sent.set(key, (sent.get(key) ?? new Set()).add(seq));
-    }
-    for (const [key, acks] of sent) {
-      if (acks.size < 2) continue;
-      findings.push({
-        checker: 'C5',
-        text: `${key}: ${acks.size} acks left ${worker ?? 'a worker'} from ${from} to ${to}, which could hear no confirmation`,
-      });
-    }
-  }
   return findings;
 }
 
