@@ -54,3 +54,32 @@ test('events the stream dropped before they were delivered are reported', async 
   expect(await memory.inspect(20)).toBe('same');
   expect(JSON.stringify(log)).toContain('has dropped events up to sequence 39');
 });
+
+test('a stream that went back is noticed though the lease, restored with it, remembers less', async () => {
+  let last = 50;
+  const port = Object.assign(new FakeConsumerPort(), {
+    stream: () => Promise.resolve({ ...stream, lastSequence: last }),
+    find: () => Promise.resolve(stateOf({ delivered: 50 })),
+  });
+  const { memory } = bench(port);
+  memory.saw(48);
+  expect(await memory.inspect(0)).toBe('same');
+  last = 30;
+  memory.inherit({ floor: 20, streamCreated: 'then', crashed: false });
+  expect(await memory.inspect(0)).toBe('regressed');
+});
+
+test('what was seen of a stream says nothing of the one that was made in its place', async () => {
+  const port = Object.assign(new FakeConsumerPort(), {
+    stream: () => Promise.resolve({ created: 'later', firstSequence: 1, lastSequence: 3 }),
+    find: () => Promise.resolve(stateOf({ delivered: 2 })),
+  });
+  const { memory } = bench(port);
+  memory.saw(48);
+  expect(await memory.inspect(48)).toBe('remade');
+  expect(await memory.inspect(2)).toBe('same');
+  const other = bench(port).memory;
+  other.saw(48);
+  other.inherit({ floor: 2, streamCreated: 'later', crashed: false });
+  expect(await other.inspect(0)).toBe('same');
+});

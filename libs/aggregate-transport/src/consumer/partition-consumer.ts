@@ -174,6 +174,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#takeovers.cancel();
     this.#loop.close();
     this.#attempts.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
+    this.#memory.saw(this.#ledger.highest);
     this.#forget();
   }
 

@@ -34,6 +34,8 @@ export function judgeStream(streamCreated: string, highest: number, stream: Stre
 export class StreamMemory {
   floor = 0;
   streamCreated = '';
+  /** The highest sequence this process has seen; survives its leases, which a restored server takes back too. */
+  #highest = 0;
 
   constructor(
     private readonly name: string,
@@ -42,12 +44,19 @@ export class StreamMemory {
   ) {}
 
   inherit({ floor, streamCreated }: Inheritance): void {
+    // What was seen of another stream says nothing of this one.
+    if (streamCreated !== this.streamCreated && this.streamCreated !== '') this.#highest = 0;
     this.floor = floor;
     this.streamCreated = streamCreated;
   }
 
   settledThrough(floor: number): void {
     this.floor = Math.max(this.floor, floor);
+    this.saw(floor);
+  }
+
+  saw(sequence: number): void {
+    this.#highest = Math.max(this.#highest, sequence);
   }
 
   /**
@@ -57,13 +66,15 @@ export class StreamMemory {
    */
   async inspect(highestHere: number): Promise<StreamJudgement> {
     const stream = await this.port.stream();
-    const judgement = judgeStream(this.streamCreated, Math.max(highestHere, this.floor), stream);
+    this.saw(Math.max(highestHere, this.floor));
+    const judgement = judgeStream(this.streamCreated, this.#highest, stream);
     if (judgement === 'regressed') return judgement;
     if (judgement === 'remade') {
       this.log.error(
         `${this.name}: the stream was deleted and made anew at ${stream.created}; it is handled from its first event`,
       );
       this.floor = 0;
+      this.#highest = 0;
     }
     this.streamCreated = stream.created;
     const consumer = await this.port.find();
