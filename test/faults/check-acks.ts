@@ -2,7 +2,7 @@ import type { Finding } from './finding.js';
 import type { Attempt, History, Ms } from './history.js';
 
 /** Clocks of two processes and the way through the server. */
-const SLACK_MS = 50;
+export const SLACK_MS = 50;
 /** A takeover that fails and starts over, or dies with its process, does not say when it began. */
 const UNKNOWN_START_MS = 3_000;
 
@@ -12,7 +12,7 @@ const UNKNOWN_START_MS = 3_000;
  */
 const TAP_LATENESS_MS = 1_000;
 
-type Span = readonly [from: Ms, to: Ms];
+export type Span = readonly [from: Ms, to: Ms];
 
 /**
  * C5: an ack leaves behind its handler's end, and behind its predecessor's confirmation. Only a takeover, which sends
@@ -57,7 +57,7 @@ function isUnseen({ tapGaps }: History, at: Ms, [ended, sent]: readonly (Ms | un
 }
 
 /** When takeovers went on, by what the log says of their ends and of what begins them. */
-function takeoverSpans({ logs, exits }: History): Span[] {
+export function takeoverSpans({ logs, exits }: Pick<History, 'logs' | 'exits'>): Span[] {
   const spans = logs.flatMap(({ worker, at, text }, index): Span[] => {
     const ms = /: taken over \(.*\) in (\d+) ms/.exec(text)?.[1];
     if (ms !== undefined) return [[at - Number(ms) - SLACK_MS, at + SLACK_MS]];
@@ -81,7 +81,7 @@ function firstEnds(attempts: readonly Attempt[]): Map<number, Ms> {
   return ends;
 }
 
-function firsts(acks: readonly { seq: number; at: Ms }[]): Map<number, Ms> {
+export function firsts(acks: readonly { seq: number; at: Ms }[]): Map<number, Ms> {
   const found = new Map<number, Ms>();
   for (const { seq, at } of acks) if (!found.has(seq)) found.set(seq, at);
   return found;

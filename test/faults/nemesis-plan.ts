@@ -12,6 +12,7 @@ export const FAULT_KINDS = [
   'cut',
   'cut-publisher',
   'lag',
+  'deaf',
   'blackhole-c2s',
   'blackhole-s2c',
   'blackhole-both',
@@ -49,6 +50,8 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'cut-publisher': [0, 0],
   // Shorter than anything that notices it: what was sent arrives late and all at once.
   lag: [200, 600],
+  // The process has much to do when it goes deaf, and keeps its lease for most of the time.
+  deaf: [800, 1_100],
   'blackhole-c2s': [1_000, 4_000],
   'blackhole-s2c': [1_000, 4_000],
   'blackhole-both': [1_000, 4_000],

@@ -18,6 +18,7 @@ export interface NemesisOptions {
   readonly journal: Journal<ParentLine>;
 }
 
+const BLOCK_BEFORE_DEAF_MS = 800;
 const HANG_IN_ROLL_MS = 1_600;
 /** Longer than the lease, its loss and the next takeover. */
 const HANG_IN_LAPSE_MS = 4_000;
@@ -69,6 +70,7 @@ export class Nemesis {
       case 'cut':
       case 'hang-lapse':
       case 'lag':
+      case 'deaf':
       case 'blackhole-c2s':
       case 'blackhole-s2c':
       case 'blackhole-both':
@@ -132,6 +134,8 @@ export class Nemesis {
       slot.freeze();
       await scheduled(ms);
       slot.thaw();
+    } else if (kind === 'deaf') {
+      await this.#deafen(slot, ms);
     } else {
       if (kind === 'hang-lapse') {
         this.options.load.request({ hangMs: HANG_IN_LAPSE_MS });
@@ -143,6 +147,18 @@ export class Nemesis {
       await scheduled(ms);
       slot.proxy.heal();
     }
+  }
+
+  /** While the event loop is blocked events pile up; the process handles them when it cannot hear any more. */
+  async #deafen(slot: Slot, ms: number): Promise<void> {
+    const { load, journal } = this.options;
+    load.request({ blockMs: BLOCK_BEFORE_DEAF_MS });
+    await scheduled(BLOCK_BEFORE_DEAF_MS / 2);
+    journal.write({ what: 'fault', kind: 'blackhole-s2c', on: true, slot: slot.index });
+    slot.proxy.blackhole('s2c');
+    await scheduled(ms);
+    slot.proxy.heal();
+    journal.write({ what: 'fault', kind: 'blackhole-s2c', on: false, slot: slot.index });
   }
 
   async #killServer(downMs: number): Promise<void> {

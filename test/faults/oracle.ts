@@ -1,4 +1,5 @@
 import { checkAcks } from './check-acks.js';
+import { checkDeafWorkers } from './check-deaf-worker.js';
 import { checkCompleteness, checkPublishOrder } from './check-completeness.js';
 import { checkExclusion } from './check-exclusion.js';
 import { checkBounds, checkIsolation, checkQuiescence, checkTakeovers } from './check-health.js';
@@ -23,6 +24,7 @@ export function judge(history: History): Verdict {
       ...checkCompleteness(history),
       ...checkPublishOrder(history),
       ...checkAcks(history),
+      ...checkDeafWorkers(history),
       ...checkIsolation(history),
       ...checkQuiescence(history),
       ...checkBounds(history),

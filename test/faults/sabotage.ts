@@ -18,7 +18,7 @@ export const SABOTAGES: Readonly<Record<SabotagedRule, Sabotage>> = {
   'no-takeover': { checkers: ['C1'], faults: ['kill', 'cut'] },
   'no-fence': { checkers: ['C1', 'C9'], faults: ['freeze', 'kill', 'blackhole-both'], shortAckWait: true },
   'no-gate': { checkers: ['C1', 'C3'], faults: ['foreign-pull', 'quiet'] },
-  'acks-unordered': { checkers: ['C5'], faults: ['blackhole-s2c', 'block'] },
+  'acks-unordered': { checkers: ['C5'], faults: ['deaf', 'quiet'] },
   'no-deadline': { checkers: ['C2'], faults: ['block', 'freeze'] },
   'lanes-forgotten': { checkers: ['C2'], faults: ['hang-lapse'] },
   'release-early': { checkers: ['C2'], faults: ['roll-hanging'] },
