@@ -34,10 +34,8 @@ export type AggregateTransportErrorCode =
   | 'PUBLISH_ALL_FAILED'
   // one event, reported by the consumer
   | 'ENVELOPE_INVALID'
-  | 'UNRECOVERABLE'
   | 'HANDLER_TIMED_OUT'
   | 'LEASE_LOST'
-  | 'DRAIN_INCOMPLETE'
   // the rest
   | 'REQUEST_UNSUPPORTED'
   | 'NATS_SERVER_UNAVAILABLE';

@@ -36,7 +36,12 @@ export class Intake {
   /** The event that runs alone, and what to do when it has had its attempt, or cannot have one. */
   #alone: { readonly event: Delivery; readonly ended: () => void } | undefined;
 
-  constructor(private readonly options: IntakeOptions) {}
+  /** An aggregate that comes to hold this many events is reported. */
+  readonly #reportedShare: number;
+
+  constructor(private readonly options: IntakeOptions) {
+    this.#reportedShare = Math.max(1, Math.floor(options.maxAckPending * MAX_SHARE));
+  }
 
   /** True while events are held that the ledger does not know yet. */
   get isHolding(): boolean {
@@ -113,12 +118,10 @@ export class Intake {
   }
 
   /** The server delivers in stream order, so an aggregate's share of the intake cannot be refused; it can be named. */
-  #watchShare({ token, aggregateId }: Delivery): void {
-    const { executor, maxAckPending, log, name } = this.options;
-    const maxShare = Math.max(1, Math.floor(maxAckPending * MAX_SHARE));
-    if (executor.sizeOf(token) !== maxShare) return;
+  #reportShare({ aggregateId }: Delivery): void {
+    const { log, name } = this.options;
     log.error(
-      `${name}: aggregate "${aggregateId}" holds ${maxShare} unsettled events, a quarter of consume.maxAckPending; ` +
+      `${name}: aggregate "${aggregateId}" holds ${this.#reportedShare} unsettled events, a quarter of consume.maxAckPending; ` +
         'if it does not go on, the whole partition waits for it once it holds all',
     );
   }
@@ -134,8 +137,7 @@ export class Intake {
         return;
       case 'new':
         ledger.takeIn(event);
-        executor.push(event.token, event);
-        this.#watchShare(event);
+        if (executor.push(event.token, event) === this.#reportedShare) this.#reportShare(event);
     }
   }
 }

@@ -147,11 +147,7 @@ export class PartitionConsumer implements ConsumerListener {
 
   /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
   facts(): { floor: number; streamCreated: string } {
-    if (this.#mode === 'running' && this.#fenceOpened && !this.#intake.isHolding) {
-      const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
-      this.#memory.settledThrough(Number.isFinite(lowest) ? lowest - 1 : this.#ledger.highest);
-      this.#ledger.settledThrough(this.#memory.floor);
-    }
+    this.#noteSettled();
     return { floor: this.#memory.floor, streamCreated: this.#memory.streamCreated };
   }
 
@@ -169,7 +165,7 @@ export class PartitionConsumer implements ConsumerListener {
    */
   disown(reason: string): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.facts();
+    this.#noteSettled();
     this.#mode = 'idle';
     this.#takeovers.cancel();
     this.#loop.close();
@@ -234,6 +230,14 @@ export class PartitionConsumer implements ConsumerListener {
   #isCurrent(event: Delivery): boolean {
     // The ledger forgets with every lease, and with every stream of the same name.
     return this.#ledger.holds(event) && this.options.ownership.isValid() && this.#mode !== 'closed';
+  }
+
+  /** Moves the floor up to the first event that is not settled, where all events below are known. */
+  #noteSettled(): void {
+    if (this.#mode !== 'running' || !this.#fenceOpened || this.#intake.isHolding) return;
+    const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
+    this.#memory.settledThrough(Number.isFinite(lowest) ? lowest - 1 : this.#ledger.highest);
+    this.#ledger.settledThrough(this.#memory.floor);
   }
 
   #forget(): void {

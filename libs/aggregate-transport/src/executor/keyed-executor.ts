@@ -73,12 +73,13 @@ export class KeyedExecutor<T extends LaneItem<T>> {
     return this.#lanes.values();
   }
 
-  /** Puts an item at the end of its key's lane. */
-  push(key: string, item: T): void {
+  /** Puts an item at the end of its key's lane. Returns how many the lane holds now. */
+  push(key: string, item: T): number {
     const lane = this.#lanes.get(key) ?? this.#newLane(key);
     lane.append(item);
     this.#queued++;
     if (lane.mode === 'idle') this.#makeReady(lane);
+    return lane.size;
   }
 
   /** Starts no further head of this key until {@link open}. The running one ends in peace. */

@@ -47,6 +47,9 @@ export class Sequencer implements PublishListener {
   readonly #wire = new Map<number, { entry: Entry; line: Line }>();
   readonly #flushes = new FlushWaiters();
   readonly #sweep: Timer;
+  /** After this time since the first send no copy may leave: the stream may have forgotten the id. */
+  readonly #copiesUntilMs: number;
+  readonly #patienceMs: number;
   readonly #ready = new ReadyLines();
   #lastId = 0;
   #pending = 0;
@@ -55,6 +58,8 @@ export class Sequencer implements PublishListener {
   #closed = false;
 
   constructor(private readonly options: SequencerOptions) {
+    this.#copiesUntilMs = options.duplicateWindowMs - WINDOW_MARGIN_MS;
+    this.#patienceMs = Math.min(options.giveUpAfterMs, this.#copiesUntilMs);
     this.#port = options.connect(this);
     this.#sweep = every(options.clock, SWEEP_MS, () => this.#sweepOnce());
   }
@@ -267,11 +272,7 @@ export class Sequencer implements PublishListener {
     for (const { entry, line } of this.#wire.values()) {
       if (line.mode === 'checking') continue;
       const age = now - entry.firstSentAt;
-      const patience = Math.min(
-        this.options.giveUpAfterMs,
-        this.options.duplicateWindowMs - WINDOW_MARGIN_MS,
-      );
-      if (!entry.settled && age >= patience) this.#giveUp(entry, line);
+      if (!entry.settled && age >= this.#patienceMs) this.#giveUp(entry, line);
       if (this.#mayBeForgotten(entry, now)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
@@ -280,7 +281,7 @@ export class Sequencer implements PublishListener {
 
   /** The stream may have forgotten the id by the time another copy arrives: none may be sent. */
   #mayBeForgotten(entry: Entry, now: number): boolean {
-    return now - entry.firstSentAt >= this.options.duplicateWindowMs - WINDOW_MARGIN_MS;
+    return now - entry.firstSentAt >= this.#copiesUntilMs;
   }
 
   #giveUp(entry: Entry, line: Line): void {

@@ -14,8 +14,8 @@ import { tokenOfSubject } from '../message/subject.js';
 import { ackSubjectPrefix, parseAckSubject } from './ack-subject.js';
 import { type ConsumerConfig, pullRequest, type StartAt } from './configuration.js';
 import type { Connection, ConnectionListener } from './connection.js';
-import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
-import { writeConsumer } from './provision.js';
+import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
+import { adjustConsumer, writeConsumer } from './provision.js';
 
 export interface ConsumerWireOptions {
   readonly connection: Connection;
@@ -87,15 +87,13 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   async find(): Promise<ConsumerState | undefined> {
-    try {
-      const info = await this.#info();
-      await this.#adjust(info.config);
-      return stateOf(info);
-    } catch (error) {
-      if (error instanceof JetStreamApiError && error.errorCode === API_ERROR.consumerNotFound)
-        return undefined;
-      throw error;
-    }
+    const { api, stream, configFrom } = this.options;
+    const call = this.#infoCall();
+    const info = await api.find<ConsumerInfo>(call, undefined, API_ERROR.consumerNotFound, STATE_TIMEOUT_MS);
+    if (info === undefined) return undefined;
+    requireLeader(info, this.options.consumer);
+    await adjustConsumer(api, stream, info.config, configFrom('all'));
+    return stateOf(info);
   }
 
   async stream(): Promise<StreamState> {
@@ -167,11 +165,12 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   async expireAll(): Promise<void> {
-    const { api, stream, clock } = this.options;
+    const { api, stream, clock, configFrom } = this.options;
     const { config } = await this.#info();
-    await writeConsumer(api, stream, { ...config, ack_wait: 1 }, 'update');
+    const expiring = await writeConsumer(api, stream, { ...config, ack_wait: 1 }, 'update');
     await delay(clock, EXPIRY_MS);
-    await this.#adjust({ ...config, ack_wait: 1 });
+    // A process that dies before this leaves an ack wait of nothing; the next takeover mends it.
+    await adjustConsumer(api, stream, expiring, configFrom('all'));
   }
 
   close(): void {
@@ -179,32 +178,14 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     if (!this.options.connection.nats.isClosed()) this.#confirmations.unsubscribe();
   }
 
-  async #info(): Promise<ConsumerInfo> {
-    const { api, stream, consumer } = this.options;
-    const info = await api.request<ConsumerInfo>(
-      `CONSUMER.INFO.${stream}.${consumer}`,
-      undefined,
-      STATE_TIMEOUT_MS,
-    );
-    // In a cluster a member without a leader answers with zeros; believing them would replay everything.
-    if (info.cluster !== undefined && (info.cluster.leader ?? '') === '') {
-      throw new AggregateTransportError(
-        'JETSTREAM_REQUEST_FAILED',
-        `expected consumer "${consumer}" to have a leader, found none yet`,
-      );
-    }
-    return info;
+  #infoCall(): string {
+    return `CONSUMER.INFO.${this.options.stream}.${this.options.consumer}`;
   }
 
-  /**
-   * Sets what may change on a consumer to this owner's options: a rolling deploy may bring others, and a
-   * process that died in {@link expireAll} leaves an ack wait of nothing.
-   */
-  async #adjust(found: ConsumerConfig): Promise<void> {
-    const { api, stream, configFrom } = this.options;
-    const { ack_wait, max_ack_pending } = configFrom('all');
-    if (found.ack_wait === ack_wait && found.max_ack_pending === max_ack_pending) return;
-    await writeConsumer(api, stream, { ...found, ack_wait, max_ack_pending }, 'update');
+  async #info(): Promise<ConsumerInfo> {
+    const info = await this.options.api.request<ConsumerInfo>(this.#infoCall(), undefined, STATE_TIMEOUT_MS);
+    requireLeader(info, this.options.consumer);
+    return info;
   }
 
   /** An ack subject for a sequence whose own is not at hand; the server looks at the stream sequence only. */
@@ -232,6 +213,15 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
       readHeaders: () => recordOf(message.headers),
     });
   }
+}
+
+/** In a cluster a member without a leader answers with zeros; believing them would replay everything. */
+function requireLeader({ cluster }: ConsumerInfo, consumer: string): void {
+  if (cluster === undefined || (cluster.leader ?? '') !== '') return;
+  throw new AggregateTransportError(
+    'JETSTREAM_REQUEST_FAILED',
+    `expected consumer "${consumer}" to have a leader, found none yet`,
+  );
 }
 
 function stateOf(info: ConsumerInfo): ConsumerState {

@@ -71,9 +71,14 @@ export class JetStreamApi {
   }
 
   /** As {@link request}, but an error with this code is an ordinary answer: undefined. */
-  async find<T>(call: string, body: unknown, missing: number): Promise<T | undefined> {
+  async find<T>(
+    call: string,
+    body: unknown,
+    missing: number,
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<T | undefined> {
     try {
-      return await this.request<T>(call, body);
+      return await this.request<T>(call, body, timeoutMs);
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errorCode === missing) return undefined;
       throw error;

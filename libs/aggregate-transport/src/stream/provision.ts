@@ -152,6 +152,21 @@ export async function provisionConsumer(api: JetStreamApi, request: ConsumerRequ
   checkConsumer(found.config, wanted, FIXED);
 }
 
+/**
+ * Sets what may change on a consumer to the options of its owner: a rolling deploy may bring others.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function adjustConsumer(
+  api: JetStreamApi,
+  topic: string,
+  found: ConsumerConfig,
+  wanted: ConsumerConfig,
+): Promise<void> {
+  if (UPDATABLE.every((field) => found[field] === wanted[field])) return;
+  const changed = Object.fromEntries(UPDATABLE.map((field) => [field, wanted[field]]));
+  await writeConsumer(api, topic, { ...found, ...changed }, 'update');
+}
+
 /** Creates or updates a consumer and resolves with what the server made of it. */
 export async function writeConsumer(
   api: JetStreamApi,
