@@ -1,38 +1,18 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Controller, type INestApplication } from '@nestjs/common';
+import { expect, test } from '@jest/globals';
+import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import {
-  AggregateContext,
-  AggregateHandler,
-  AggregateId,
-  type AggregatePublisher,
-  AggregateServer,
-  getAggregatePublisherToken,
-} from 'nestjs-aggregate-transport';
-import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { startApp } from '../support/app.js';
+import { AggregateContext, AggregateHandler, AggregateId, AggregateServer } from 'nestjs-aggregate-transport';
+import { OrderOracle } from 'nestjs-aggregate-transport/testing';
+import { publisherOf, startApp, takeoversOf } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-let server: NatsServer;
-beforeAll(async () => {
-  // A server of our own: these tests kill it.
-  server = await startNatsServer({ config: '' });
-});
-afterAll(async () => {
-  await server.stop();
-});
-
-function publisherOf(app: INestApplication, topic: string): AggregatePublisher {
-  return app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
-}
-
-function takeoversOf(app: INestApplication): number {
-  return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
-}
+// These tests kill the server, so it is one of our own.
+const server = serverForAll({ config: '' });
 
 test('an event that waits through twenty takeovers without starting is handled in its first attempt', async () => {
-  const proxy = await TcpProxy.listen(server.port);
+  const proxy = await TcpProxy.listen(server().port);
   const starts: { n: number; attempt: number; deliveryCount: number }[] = [];
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => {
@@ -49,7 +29,7 @@ test('an event that waits through twenty takeovers without starting is handled i
   }
 
   const publishing = await startApp({
-    options: { servers: server.url, topics: { waiting: {} } },
+    options: { servers: server().url, topics: { waiting: {} } },
     publishers: ['waiting'],
   });
   const app = await startApp({
@@ -97,7 +77,7 @@ test('a server away for longer than the lease: the same process goes on, no aggr
 
   const app = await startApp({
     options: {
-      servers: server.url,
+      servers: server().url,
       group: 'away',
       topics: { away: { consume: { leaseTtlMs: 1_000 } } },
     },
@@ -110,12 +90,12 @@ test('a server away for longer than the lease: the same process goes on, no aggr
   const ids = ['slow-1', 'slow-2', 'quick-1', 'quick-2'];
   await Promise.all(ids.flatMap((id) => Array.from({ length: 10 }, () => publish(id))));
   await eventually('quick ones are handled', () => oracle.verdict().handled >= 28);
-  await server.kill();
+  await server().kill();
   await eventually(
     'the lease is gone',
     () => app.get(AggregateServer).partitions[0]?.lease.isValid() === false,
   );
-  await server.start();
+  await server().start();
   await eventually('the next epoch', () => epochs() >= 2);
   await Promise.all(ids.flatMap((id) => Array.from({ length: 10 }, () => publish(id))));
   await eventually('all is handled', () => oracle.isComplete);

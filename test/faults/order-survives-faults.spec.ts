@@ -7,14 +7,12 @@ import {
   AggregateHandler,
   AggregateId,
   type AggregatePublisher,
-  AggregateServer,
   type AggregateTransportOptions,
   type ConsumeOptions,
-  getAggregatePublisherToken,
 } from 'nestjs-aggregate-transport';
 import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { eventually } from '../support/eventually.js';
-import { startApp } from '../support/app.js';
+import { publisherOf, startApp, takeoversOf } from '../support/app.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 // One consumer at a time, and it remembers what it has handled. So, besides order and completeness, the verdict
@@ -118,7 +116,7 @@ class Scene {
   async stopConsumer(): Promise<void> {
     const consumer = this.#consumer;
     if (consumer === undefined) return;
-    this.#takeovers += takeoversOf(consumer);
+    this.#takeovers += takeoversOf(consumer.app);
     this.#consumer = undefined;
     await consumer.app.close();
     await consumer.proxy.close();
@@ -130,7 +128,7 @@ class Scene {
    */
   async crashConsumer(how: 'reset' | 'silent'): Promise<void> {
     const consumer = this.#consumer!;
-    this.#takeovers += takeoversOf(consumer);
+    this.#takeovers += takeoversOf(consumer.app);
     this.#consumer = undefined;
     this.#crashed.push(consumer);
     consumer.crashed = true;
@@ -154,12 +152,12 @@ class Scene {
 
   /** Takeovers so far: a run with too few of them has proved nothing. */
   get takeovers(): number {
-    return this.#takeovers + (this.#consumer === undefined ? 0 : takeoversOf(this.#consumer));
+    return this.#takeovers + (this.#consumer === undefined ? 0 : takeoversOf(this.#consumer.app));
   }
 
   /** Publishes steadily until {@link settle}: each aggregate stays a few events ahead of its handler. */
   publish(): void {
-    const publisher = this.publisherApp.get<AggregatePublisher>(getAggregatePublisherToken(TOPIC));
+    const publisher = publisherOf(this.publisherApp, TOPIC);
     for (let index = 0; index < this.load.aggregates; index++) {
       this.#writers.push(this.#write(publisher, `aggregate-${index}`));
     }
@@ -236,10 +234,6 @@ class Scene {
 /** Asked anew after every wait. */
 function hasCrashed({ crashed }: Pick<Consumer, 'crashed'>): boolean {
   return crashed;
-}
-
-function takeoversOf({ app }: Consumer): number {
-  return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
 }
 
 interface Proof {

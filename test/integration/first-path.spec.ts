@@ -1,24 +1,13 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import {
-  AggregateContext,
-  AggregateHandler,
-  AggregateId,
-  type AggregatePublisher,
-  getAggregatePublisherToken,
-} from 'nestjs-aggregate-transport';
-import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { startApp } from '../support/app.js';
+import { AggregateContext, AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
+import { OrderOracle } from 'nestjs-aggregate-transport/testing';
+import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
 
-let server: NatsServer;
-beforeAll(async () => {
-  server = await startNatsServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = serverForAll();
 
 test('1 000 events of one aggregate are handled in order, one at a time', async () => {
   const oracle = new OrderOracle();
@@ -34,12 +23,12 @@ test('1 000 events of one aggregate are handled in order, one at a time', async 
   }
 
   const app = await startApp({
-    options: { servers: server.url, group: 'test', topics: { first: {} } },
+    options: { servers: server().url, group: 'test', topics: { first: {} } },
     publishers: ['first'],
     controllers: [Handler],
     verbose: true,
   });
-  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('first'));
+  const publisher = publisherOf(app, 'first');
   await Promise.all(
     Array.from({ length: 1_000 }, () =>
       publisher.publish({ aggregateId: 'one', type: 'Counted', payload: { n: oracle.published('one') } }),

@@ -1,24 +1,13 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import {
-  AggregateContext,
-  AggregateHandler,
-  AggregateId,
-  type AggregatePublisher,
-  getAggregatePublisherToken,
-} from 'nestjs-aggregate-transport';
-import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { startApp } from '../support/app.js';
+import { AggregateContext, AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
+import { OrderOracle } from 'nestjs-aggregate-transport/testing';
+import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
 
-let server: NatsServer;
-beforeAll(async () => {
-  server = await startNatsServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = serverForAll();
 
 const EVENTS = 100_000;
 const AGGREGATES = 1_000;
@@ -48,11 +37,11 @@ test('100 000 events of 1 000 aggregates: in order, none lost, aggregates side b
   }
 
   const app = await startApp({
-    options: { servers: server.url, group: 'load', topics: { load: { publish: { maxPending: EVENTS } } } },
+    options: { servers: server().url, group: 'load', topics: { load: { publish: { maxPending: EVENTS } } } },
     publishers: ['load'],
     controllers: [Handler],
   });
-  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('load'));
+  const publisher = publisherOf(app, 'load');
   const startedAt = performance.now();
   await Promise.all(
     Array.from({ length: EVENTS }, (_, index) => {

@@ -1,23 +1,16 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AggregatePublisher, getAggregatePublisherToken } from 'nestjs-aggregate-transport';
-import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { startApp } from '../support/app.js';
+import { publisherOf, startApp } from '../support/app.js';
+import { serverForAll } from '../support/server.js';
 
-let server: NatsServer;
-beforeAll(async () => {
-  server = await startNatsServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = serverForAll();
 
 /** A worker process; resolves with what it printed, and how it ended. */
 async function runWorker(untilHandled: number): Promise<{ lines: string[]; code: number | null }> {
   const child: ChildProcess = spawn(
     process.execPath,
-    ['dist/test/support/poison-worker.js', server.url, String(untilHandled)],
+    ['dist/test/support/poison-worker.js', server().url, String(untilHandled)],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   let output = '';
@@ -30,10 +23,10 @@ async function runWorker(untilHandled: number): Promise<{ lines: string[]; code:
 
 test('an event whose handler ends the process is given up after the configured starts; its neighbours are not', async () => {
   const app = await startApp({
-    options: { servers: server.url, topics: { poison: {} } },
+    options: { servers: server().url, topics: { poison: {} } },
     publishers: ['poison'],
   });
-  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('poison'));
+  const publisher = publisherOf(app, 'poison');
   const aggregates = ['before', 'poisoned', 'after'];
   for (let n = 1; n <= 4; n++) {
     for (const aggregateId of aggregates) {

@@ -1,25 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { Controller, Injectable, type Type } from '@nestjs/common';
 import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import { connect } from 'nats';
 import {
   AGGREGATE_TRANSPORT,
   AggregateHandler,
-  type AggregatePublisher,
   type AggregateTransportOptions,
-  getAggregatePublisherToken,
 } from 'nestjs-aggregate-transport';
-import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { startApp } from '../support/app.js';
+import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
 
-let server: NatsServer;
-beforeAll(async () => {
-  server = await startNatsServer();
-});
-afterAll(async () => {
-  await server.stop();
-});
+const server = serverForAll();
 
 function start(
   options: Partial<AggregateTransportOptions>,
@@ -27,7 +19,7 @@ function start(
   providers: Type[] = [],
 ): ReturnType<typeof startApp> {
   return startApp({
-    options: { servers: server.url, group: 'start', topics: { start: {} }, ...options },
+    options: { servers: server().url, group: 'start', topics: { start: {} }, ...options },
     ...(controllers === undefined ? {} : { controllers }),
     providers,
   });
@@ -91,7 +83,7 @@ describe('a mistake in the wiring ends the start-up, named', () => {
     ],
     [
       'handlers without a group',
-      () => startApp({ options: { servers: server.url, topics: { start: {} } }, controllers: [Handler] }),
+      () => startApp({ options: { servers: server().url, topics: { start: {} } }, controllers: [Handler] }),
       'GROUP_MISSING',
       /set group/,
     ],
@@ -133,7 +125,7 @@ describe('a server that cannot keep the promises ends the start-up, named', () =
   });
 
   test('a stream that somebody else made', async () => {
-    const nats = await connect({ servers: server.url });
+    const nats = await connect({ servers: server().url });
     const manager = await nats.jetstreamManager();
     await manager.streams.add({ name: 'foreign', subjects: ['foreign.*'] });
     await nats.close();
@@ -179,11 +171,11 @@ test('@EventPattern with our transport handles every type; without a transport i
     }
   }
   const app = await startApp({
-    options: { servers: server.url, group: 'start', topics: { patterns: {} } },
+    options: { servers: server().url, group: 'start', topics: { patterns: {} } },
     publishers: ['patterns'],
     controllers: [Patterns],
   });
-  const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken('patterns'));
+  const publisher = publisherOf(app, 'patterns');
   await publisher.publish({ aggregateId: 'a', type: 'Any', payload: 'one' });
   await publisher.publish({ aggregateId: 'a', type: 'Other', payload: 'two' });
   await eventually('both handled', () => seen.length === 2);

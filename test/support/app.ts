@@ -2,9 +2,11 @@ import type { INestApplication, Type } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
+  type AggregatePublisher,
   AggregateServer,
   AggregateTransportModule,
   type AggregateTransportOptions,
+  getAggregatePublisherToken,
   type TopicRef,
 } from 'nestjs-aggregate-transport';
 
@@ -44,4 +46,13 @@ export async function startApp(test: TestAppOptions): Promise<INestApplication> 
     throw error;
   }
   return app;
+}
+
+export function publisherOf(app: INestApplication, topic: string): AggregatePublisher {
+  return app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
+}
+
+/** Takeovers of all partitions since the application started. */
+export function takeoversOf(app: INestApplication): number {
+  return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
 }
