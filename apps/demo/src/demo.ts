@@ -6,7 +6,8 @@ import { getJson, postJson } from './http.js';
 import { type ExpectedInvoice, type OrderEvent, orderStories } from './order-stories.js';
 import { Progress } from './progress.js';
 import { type Services, startServices } from './services.js';
-import { printVerdict, quantile } from './verdict.js';
+import { printVerdict } from './verdict.js';
+import { orderLines, speedLines } from './witness-lines.js';
 
 const { values } = parseArgs({
   options: {
@@ -61,14 +62,12 @@ async function run(services: Services): Promise<boolean> {
   const wrong = wrongInvoices(invoices, (await getJson(`${services.billingUrl}/invoices`)) as Invoice[]);
   return printVerdict('Verdict', [
     { what: 'events published', value: published, holds: published === events.length },
-    { what: 'events handled', value: witness.handled, holds: witness.handled === events.length },
-    { what: 'attempts repeated after a failure', value: witness.retried },
-    { what: 'order violations', value: witness.orderViolations, holds: witness.orderViolations === 0 },
-    { what: 'handlers of one order at once', value: witness.overlaps, holds: witness.overlaps === 0 },
+    ...orderLines(witness, events.length, 'order'),
     { what: 'wrong invoices', value: wrong, holds: wrong === 0 },
-    { what: 'events per second (published at a steady rate)', value: Math.round(events.length / seconds) },
-    { what: 'publish to handled, p50', value: `${quantile(witness.latencies, 0.5)} ms` },
-    { what: 'publish to handled, p99 (retries included)', value: `${quantile(witness.latencies, 0.99)} ms` },
+    ...speedLines(witness, {
+      what: 'events per second (published at a steady rate)',
+      value: Math.round(events.length / seconds),
+    }),
   ]);
 }
 

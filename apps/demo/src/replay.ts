@@ -6,7 +6,8 @@ import { whenHandled } from './handled.js';
 import { getJson, postJson } from './http.js';
 import { Progress } from './progress.js';
 import { startServices } from './services.js';
-import { printVerdict, quantile } from './verdict.js';
+import { printVerdict } from './verdict.js';
+import { orderLines, speedLines } from './witness-lines.js';
 
 const USAGE = 'npm run replay -- FILE.csv --aggregate COLUMN --type COLUMN [--order COLUMN]';
 const BATCH = 500;
@@ -92,21 +93,13 @@ async function run(file: string, events: readonly LoggedEvent[]): Promise<boolea
     const witness = (await getJson(`${services.billingUrl}/witness`)) as WitnessReport;
     return printVerdict('Verdict', [
       { what: 'rows published', value: published, holds: published === events.length },
-      { what: 'events handled', value: witness.handled, holds: witness.handled === events.length },
-      { what: 'attempts repeated after a failure', value: witness.retried },
-      { what: 'order violations', value: witness.orderViolations, holds: witness.orderViolations === 0 },
-      { what: 'handlers of one aggregate at once', value: witness.overlaps, holds: witness.overlaps === 0 },
+      ...orderLines(witness, events.length, 'aggregate'),
       {
         what: 'histories identical to the file',
         value: `${histories.size - differences.length} of ${histories.size}`,
         holds: differences.length === 0,
       },
-      { what: 'events per second', value: Math.round(events.length / seconds) },
-      { what: 'publish to handled, p50', value: `${quantile(witness.latencies, 0.5)} ms` },
-      {
-        what: 'publish to handled, p99 (retries included)',
-        value: `${quantile(witness.latencies, 0.99)} ms`,
-      },
+      ...speedLines(witness, { what: 'events per second', value: Math.round(events.length / seconds) }),
     ]);
   } finally {
     await services.stop();
