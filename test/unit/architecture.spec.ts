@@ -21,16 +21,20 @@ const ROOMS: Readonly<Record<string, Room>> = {
   message: { knows: ['errors.ts'], packages: [/^node:crypto$/] },
   executor: { knows: ['clock.ts', 'errors.ts'], packages: [] },
   settlement: { knows: ['clock.ts', 'errors.ts', 'message'], packages: [] },
+  parking: { knows: ['clock.ts', 'errors.ts', 'log.ts', 'message'], packages: [] },
   publisher: { knows: ['clock.ts', 'errors.ts', 'log.ts', 'message'], packages: [] },
   stream: {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'publisher', 'settlement'],
+    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'publisher', 'settlement'],
     packages: [/^nats$/],
   },
-  consumer: { knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'settlement'], packages: [] },
+  consumer: {
+    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'parking', 'settlement'],
+    packages: [],
+  },
   nest: {
     knows: [
       ...['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'settlement', 'publisher', 'stream'],
-      'consumer',
+      ...['consumer', 'parking'],
     ],
     packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/],
   },

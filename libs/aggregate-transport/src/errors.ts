@@ -36,6 +36,10 @@ export type AggregateTransportErrorCode =
   | 'ENVELOPE_INVALID'
   | 'HANDLER_TIMED_OUT'
   | 'LEASE_LOST'
+  | 'PARK_REFUSED'
+  // a parked aggregate, reported to whoever asks for something
+  | 'NOT_PARKED'
+  | 'COMMAND_UNANSWERED'
   // the rest
   | 'REQUEST_UNSUPPORTED'
   | 'NATS_SERVER_UNAVAILABLE';

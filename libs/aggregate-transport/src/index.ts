@@ -4,10 +4,13 @@ export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';
 export type { Envelope } from './message/envelope.js';
 export type { AggregateEvent, PublishReceipt } from './message/event.js';
+export type { ParkReason } from './message/park-reason.js';
 export { partitionFilter, partitionOf } from './message/partition.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
 export { SequenceConflictError } from './publisher/refusals.js';
+export type { Disposition, FailedAttempt } from './settlement/outcome.js';
+export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './nest/aggregate-hooks.js';
 export { AggregateContext } from './nest/aggregate.context.js';
 export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
 export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
@@ -32,6 +35,16 @@ export {
   type ShutdownOptions,
   type TopicOptions,
 } from './nest/options.js';
+export {
+  type ParkedAddress,
+  type ParkedAggregate,
+  ParkedAggregates,
+  type ParkedFilter,
+  type ParkedLetter,
+  type ParkedPage,
+  type RetryAllResult,
+} from './nest/parked-aggregates.js';
+export type { CommandResult } from './parking/parked-commands.js';
 export {
   AGGREGATE_TRANSPORT,
   AGGREGATE_TRANSPORT_OPTIONS,

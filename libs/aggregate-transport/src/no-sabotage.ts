@@ -26,3 +26,6 @@ export type SabotagedRule =
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;
+
+/** A step after which a fault test may kill or freeze the process. */
+export const reached: (step: string) => void = () => undefined;

@@ -14,7 +14,7 @@ export interface EventHandler {
 }
 
 /** What to do with an event whose type has no handler. */
-export type OnUnhandledType = 'ignore' | 'block';
+export type OnUnhandledType = 'ignore' | 'park' | 'block';
 
 /** The handlers of one group and topic: at most one per event type, and one for every other type. */
 export class EventHandlers {

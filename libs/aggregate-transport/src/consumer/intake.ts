@@ -1,26 +1,24 @@
 import { isSabotaged } from '#sabotage';
 import type { KeyedExecutor } from '../executor/keyed-executor.js';
-import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
 import type { OrderedAcks } from '../settlement/ordered-acks.js';
 import type { Ledger } from './ledger.js';
+import type { LaneEntry, ParkedLanes } from './parked-lanes.js';
 import type { Suspects } from './suspects.js';
 
 export interface IntakeOptions {
   readonly ledger: Ledger;
-  readonly executor: KeyedExecutor<Delivery>;
+  readonly executor: KeyedExecutor<LaneEntry>;
+  readonly parkedLanes: Pick<ParkedLanes, 'isParked' | 'takes' | 'overShare'>;
   readonly acks: OrderedAcks;
   readonly suspects: Suspects;
   /** Events delivered and not settled, over all aggregates. */
   readonly maxAckPending: number;
-  /** For log texts. */
-  readonly name: string;
-  readonly log: Log;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
 
-/** The part of all unsettled events that one aggregate may hold before it is reported. */
+/** The part of all unsettled events that one aggregate may hold while its head does not move. */
 const MAX_SHARE = 0.25;
 
 /**
@@ -36,11 +34,10 @@ export class Intake {
   /** The event that runs alone, and what to do when it has had its attempt, or cannot have one. */
   #alone: { readonly event: Delivery; readonly ended: () => void } | undefined;
 
-  /** An aggregate that comes to hold this many events is reported. */
-  readonly #reportedShare: number;
+  readonly #share: number;
 
   constructor(private readonly options: IntakeOptions) {
-    this.#reportedShare = Math.max(1, Math.floor(options.maxAckPending * MAX_SHARE));
+    this.#share = Math.max(1, Math.floor(options.maxAckPending * MAX_SHARE));
   }
 
   /** True while events are held that the ledger does not know yet. */
@@ -56,11 +53,12 @@ export class Intake {
   /** Everything the fence held, in stream order. */
   released(events: readonly Delivery[]): void {
     this.forget();
-    const { suspects } = this.options;
+    const { suspects, parkedLanes } = this.options;
     const alone = events.filter(
       (event) =>
         suspects.startsOf(event.sequence) > 0 &&
         suspects.isSuspect(event.sequence) &&
+        !parkedLanes.isParked(event.token) &&
         !suspects.isExhausted(event.sequence),
     );
     if (alone.length === 0) for (const event of events) this.#takeIn(event);
@@ -102,6 +100,8 @@ export class Intake {
     for (const suspect of alone) {
       // It may have run beside one before it, as an earlier event of the same aggregate.
       if (!this.options.suspects.isSuspect(suspect.sequence)) continue;
+      // One before it may have parked their aggregate.
+      if (this.options.parkedLanes.isParked(suspect.token)) continue;
       const ended = new Promise<void>((resolve) => {
         this.#alone = { event: suspect, ended: resolve };
       });
@@ -117,17 +117,8 @@ export class Intake {
     for (const event of held) this.#takeIn(event);
   }
 
-  /** The server delivers in stream order, so an aggregate's share of the intake cannot be refused; it can be named. */
-  #reportShare({ aggregateId }: Delivery): void {
-    const { log, name } = this.options;
-    log.error(
-      `${name}: aggregate "${aggregateId}" holds ${this.#reportedShare} unsettled events, a quarter of consume.maxAckPending; ` +
-        'if it does not go on, the whole partition waits for it once it holds all',
-    );
-  }
-
   #takeIn(event: Delivery): void {
-    const { ledger, acks, executor } = this.options;
+    const { ledger, acks, executor, parkedLanes } = this.options;
     acks.reached(event.sequence);
     switch (ledger.know(event.sequence)) {
       case 'in flight':
@@ -137,7 +128,9 @@ export class Intake {
         return;
       case 'new':
         ledger.takeIn(event);
-        if (executor.push(event.token, event) === this.#reportedShare) this.#reportShare(event);
+        if (parkedLanes.takes(event)) return;
+        // The server delivers in stream order, so an aggregate's share of the intake cannot be refused.
+        if (executor.push(event.token, event) === this.#share) parkedLanes.overShare(event.token);
     }
   }
 }

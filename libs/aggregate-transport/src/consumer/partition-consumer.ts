@@ -1,16 +1,14 @@
 import { delay } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
-import { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ConsumerListener, ConsumerPort, ConsumerState } from '../message/ports.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
-import { type AttemptCounts, Attempts } from './attempt.js';
 import { Intake } from './intake.js';
+import { Lanes } from './lanes.js';
 import { Ledger } from './ledger.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
-import { Suspects } from './suspects.js';
 import { TakeoverRunner } from './takeover-runner.js';
 
 export type PartitionMode = 'idle' | 'taking over' | 'running' | 'halted' | 'closed';
@@ -35,14 +33,12 @@ const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
  */
 export class PartitionConsumer implements ConsumerListener {
   readonly #ledger = new Ledger();
-  readonly #executor: KeyedExecutor<Delivery>;
-  readonly #attempts: Attempts;
+  readonly #lanes: Lanes;
   readonly #acks: OrderedAcks;
   readonly #loop: PullLoop;
   readonly #port: ConsumerPort;
   readonly #takeovers: TakeoverRunner;
   readonly #memory: StreamMemory;
-  readonly #suspects: Suspects;
   readonly #intake: Intake;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
@@ -52,25 +48,13 @@ export class PartitionConsumer implements ConsumerListener {
     const { clock, name, log, ownership } = options;
     this.#port = options.connect(this);
     this.#memory = new StreamMemory(name, this.#port, log);
-    this.#executor = new KeyedExecutor<Delivery>({
-      concurrency: options.concurrency,
-      clock,
-      run: (event) => this.#attempts.run(event),
-    });
-    this.#suspects = new Suspects({
-      name,
-      port: options.suspectPort,
-      maxStarts: options.failurePolicy.retry.attempts,
-      clock,
-      log,
-    });
-    this.#attempts = new Attempts({
+    this.#lanes = new Lanes({
       ...options,
-      mayStart: () => ownership.isValid(),
       isCurrent: (event) => this.#isCurrent(event),
-      suspects: this.#suspects,
-      attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
       handled: (event) => this.#handled(event),
+      attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
+      isSettling: (token) => this.#acks.has(token),
+      streamCreated: () => this.#memory.streamCreated,
       halt: (reason) => this.#halt(reason),
       handBack: (event) => this.#handBack(event),
     });
@@ -79,8 +63,8 @@ export class PartitionConsumer implements ConsumerListener {
       // The acks of a process that has lost its lease would only confuse the books of its successor.
       send: (event) => ownership.isValid() && this.#port.ack(event),
       maxUnconfirmedPerAggregate: MAX_UNCONFIRMED_PER_AGGREGATE,
-      pauseLane: (token) => this.#executor.close(token),
-      resumeLane: (token) => this.#executor.open(token),
+      pauseLane: (token) => this.#lanes.executor.close(token),
+      resumeLane: (token) => this.#lanes.executor.open(token),
     });
     this.#takeovers = new TakeoverRunner({
       name,
@@ -97,15 +81,17 @@ export class PartitionConsumer implements ConsumerListener {
       clock,
       log,
       prepare: () => this.#inspect(),
+      complete: () => this.#lanes.loadParked(),
       done: (state) => this.#takenOver(state),
       failed: options.takeoverFailed,
     });
     this.#intake = new Intake({
       ...options,
       ledger: this.#ledger,
-      executor: this.#executor,
+      executor: this.#lanes.executor,
       acks: this.#acks,
-      suspects: this.#suspects,
+      suspects: this.#lanes.suspects,
+      parkedLanes: this.#lanes.parked,
       disordered: (reason) => this.#takeOver(reason),
     });
     this.#loop = new PullLoop({
@@ -132,8 +118,8 @@ export class PartitionConsumer implements ConsumerListener {
     return this.#haltReason;
   }
 
-  get counts(): Readonly<AttemptCounts> {
-    return this.#attempts.counts;
+  get counts(): Lanes['counts'] {
+    return this.#lanes.counts;
   }
 
   get takeoverCount(): number {
@@ -142,7 +128,7 @@ export class PartitionConsumer implements ConsumerListener {
 
   /** Events in lanes, and the lanes that hold them: one per aggregate. */
   get load(): { readonly events: number; readonly lanes: number } {
-    return { events: this.#ledger.inFlight, lanes: this.#executor.laneCount };
+    return { events: this.#ledger.inFlight, lanes: this.#lanes.executor.laneCount };
   }
 
   /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
@@ -155,7 +141,7 @@ export class PartitionConsumer implements ConsumerListener {
   own(inheritance: Inheritance): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#memory.inherit(inheritance);
-    this.#suspects.inherit(inheritance.crashed);
+    this.#lanes.inherit(inheritance.crashed);
     this.#takeOver('lease');
   }
 
@@ -169,7 +155,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'idle';
     this.#takeovers.cancel();
     this.#loop.close();
-    this.#attempts.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
+    this.#lanes.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
     this.#memory.saw(this.#ledger.highest);
     this.#forget();
   }
@@ -181,12 +167,12 @@ export class PartitionConsumer implements ConsumerListener {
    */
   async drain(withinMs: number): Promise<boolean> {
     if (this.#mode === 'closed') return true;
-    this.#executor.stop();
+    this.#lanes.stop();
     this.#loop.drain();
-    const settled = this.#executor
+    const settled = this.#lanes
       .whenNoneRuns()
       .then(() => this.#acks.whenEmpty())
-      .then(() => this.#suspects.settle())
+      .then(() => this.#lanes.suspects.settle())
       .then(() => true);
     const late = delay(this.options.clock, withinMs).then(() => false);
     const drained = await Promise.race([settled, late]);
@@ -200,12 +186,10 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'closed') return;
     this.#mode = 'closed';
     this.#takeovers.cancel();
-    this.#executor.stop();
     this.#acks.pause();
     this.#loop.dispose();
-    this.#attempts.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
-    this.#attempts.close();
-    this.#suspects.close();
+    this.#lanes.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
+    this.#lanes.close();
     this.#port.close();
   }
 
@@ -244,7 +228,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#acks.pause();
     this.#acks.clear();
     this.#intake.forget();
-    this.#executor.discardQueued(() => undefined);
+    this.#lanes.forget();
     this.#ledger.clear();
     this.#fenceOpened = true;
   }
@@ -259,7 +243,7 @@ export class PartitionConsumer implements ConsumerListener {
       this.options.startOver('its consumer was made anew');
       return;
     }
-    if (judgement !== 'regressed') return this.#suspects.load();
+    if (judgement !== 'regressed') return this.#lanes.suspects.load();
     this.#halt(
       'the stream ends before a sequence that was handled: it was restored to an earlier state, and what was handled ' +
         'can no longer be told from what was not',
@@ -279,7 +263,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'running';
     this.#fenceOpened = false;
     this.#ledger.settledThrough(state.ackFloor);
-    this.#suspects.takenOver(state.delivered);
+    this.#lanes.suspects.takenOver(state.delivered);
     this.#memory.settledThrough(state.ackFloor);
     this.#acks.reached(state.delivered);
     this.#loop.begin(state);
@@ -287,6 +271,7 @@ export class PartitionConsumer implements ConsumerListener {
 
   #released(events: readonly Delivery[]): void {
     this.#fenceOpened = true;
+    this.#lanes.fenceOpened();
     this.#intake.released(events);
     this.#acks.resume();
   }
@@ -309,7 +294,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#haltReason = reason;
     this.options.log.error(`${this.options.name} halts: ${reason}`);
     this.#takeovers.cancel();
-    this.#executor.stop();
+    this.#lanes.stop();
     this.#loop.close();
   }
 }

@@ -3,19 +3,36 @@ import type { Log } from '../log.js';
 import type { Codec } from '../message/codec.js';
 import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
+import type { Delivery } from '../message/delivery.js';
+import type { ParkNote } from '../message/park-reason.js';
+import type { ParkedPort } from '../parking/parked-port.js';
 import type { FailurePolicy } from '../settlement/outcome.js';
+import type { Breaker } from './breaker.js';
 import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
 import type { Ownership } from './ownership.js';
 import type { SuspectRecord } from './suspects.js';
+
+/** Who wants to know what happens to aggregates. Nothing it does may throw. */
+export interface PartitionObserver {
+  parked(event: Delivery, note: ParkNote): void;
+  unparked(aggregateId: string): void;
+  stuck(event: Delivery, ageMs: number): void;
+}
 
 /** What one partition of a group is made of: its ways to the server, its handlers, its limits. */
 export interface PartitionConsumerOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
+  readonly topic: string;
   readonly connect: (listener: ConsumerListener) => ConsumerPort;
   readonly ownership: Ownership;
   /** Where the starts of suspects are written down. */
   readonly suspectPort: KeyPort<SuspectRecord>;
+  /** Where its parked aggregates are kept. */
+  readonly parkedPort: ParkedPort;
+  /** Shared by all partitions of the group in this process. */
+  readonly breaker: Breaker;
+  readonly observer: PartitionObserver;
   /** What is known of the partition no longer holds: its events come again under a new epoch. */
   readonly startOver: (reason: string) => void;
   /** A takeover keeps failing, since so many milliseconds. */

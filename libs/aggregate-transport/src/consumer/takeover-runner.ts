@@ -12,6 +12,8 @@ export interface TakeoverRunnerOptions {
   readonly log: Log;
   /** Runs before each attempt; what it throws fails the attempt. */
   readonly prepare: () => Promise<void>;
+  /** Runs after the last look at the server; what it throws fails the attempt. */
+  readonly complete: () => Promise<void>;
   readonly done: (state: ConsumerState) => void;
   /** An attempt has failed, this long after the first one began. */
   readonly failed: (sinceMs: number) => void;
@@ -61,7 +63,7 @@ export class TakeoverRunner {
   }
 
   async #tryUntilDone(reason: string, thorough: boolean, signal: AbortSignal): Promise<void> {
-    const { name, port, memory, clock, log, prepare, done, failed } = this.options;
+    const { name, port, memory, clock, log, prepare, complete, done, failed } = this.options;
     const startedAt = clock.now();
     for (let attempt = 1; port.connected && !signal.aborted; attempt++) {
       try {
@@ -75,6 +77,7 @@ export class TakeoverRunner {
           thorough: thorough || attempt > 1,
           signal,
         });
+        await complete();
         if (this.#current?.signal !== signal) return;
         this.#current = undefined;
         this.#count++;

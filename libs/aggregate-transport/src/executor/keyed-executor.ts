@@ -30,7 +30,7 @@ export interface KeyedExecutorOptions<T> {
  * A lane whose head waits or is closed holds up no other. Runs start in a later turn than their push,
  * so one read from the socket is taken in whole before the first handler blocks the loop.
  */
-export class KeyedExecutor<T extends LaneItem<T>> {
+export class KeyedExecutor<T extends LaneItem> {
   readonly #lanes = new Map<string, Lane<T>>();
   readonly #waiting: DueTimes<Lane<T>>;
   #firstReady: Lane<T> | undefined;
@@ -42,6 +42,8 @@ export class KeyedExecutor<T extends LaneItem<T>> {
   #looksIn = 0;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
+  /** While paused: the one key whose heads may start. */
+  #only: string | undefined;
 
   constructor(private readonly options: KeyedExecutorOptions<T>) {
     this.#waiting = new DueTimes(options.clock, (lane) => {
@@ -66,6 +68,11 @@ export class KeyedExecutor<T extends LaneItem<T>> {
   /** Items of one key, its running head included. */
   sizeOf(key: string): number {
     return this.#lanes.get(key)?.size ?? 0;
+  }
+
+  /** The lane of one key, if it is not idle. */
+  laneOf(key: string): Readonly<Pick<Lane<T>, 'mode' | 'head' | 'size'>> | undefined {
+    return this.#lanes.get(key);
   }
 
   /** The lanes that are not idle, for a look from outside. */
@@ -99,6 +106,23 @@ export class KeyedExecutor<T extends LaneItem<T>> {
     else this.#makeReady(lane);
   }
 
+  /** Takes everything behind a lane's head out of it, in order. The head stays, whether it runs or not. */
+  takeTail(key: string): T[] {
+    const tail = this.#lanes.get(key)?.cutTail() ?? [];
+    this.#queued -= tail.length;
+    return tail;
+  }
+
+  /** Starts nothing but heads of this key until {@link resume}. What runs goes on to its end. */
+  pauseAllBut(key: string): void {
+    this.#only = key;
+  }
+
+  resume(): void {
+    this.#only = undefined;
+    if (this.#firstReady !== undefined) this.#schedule();
+  }
+
   /** Starts nothing any more. What runs goes on to its end; what waits is kept, and never runs. */
   stop(): void {
     this.#stopped = true;
@@ -113,8 +137,9 @@ export class KeyedExecutor<T extends LaneItem<T>> {
     this.#waiting.clear();
     for (const lane of [...this.#lanes.values()]) {
       const running = lane.mode === 'running' && !isSabotaged('lanes-forgotten') ? lane.head : undefined;
-      for (let item = running === undefined ? lane.head : running.next; item !== undefined;) {
-        const next = item.next;
+      let item = running === undefined ? lane.head : (running.next as T | undefined);
+      while (item !== undefined) {
+        const next = item.next as T | undefined;
         dropped(item);
         item = next;
       }
@@ -154,6 +179,7 @@ export class KeyedExecutor<T extends LaneItem<T>> {
   }
 
   #takeReady(): Lane<T> | undefined {
+    if (this.#only !== undefined) return this.#takeOnly(this.#only);
     for (;;) {
       const lane = this.#firstReady;
       if (lane === undefined) return undefined;
@@ -163,6 +189,12 @@ export class KeyedExecutor<T extends LaneItem<T>> {
       lane.inRing = false;
       if (lane.mode === 'ready' && lane.head !== undefined) return lane;
     }
+  }
+
+  /** The lane keeps its place in the ring, where it counts for nothing until it is ready again. */
+  #takeOnly(key: string): Lane<T> | undefined {
+    const lane = this.#lanes.get(key);
+    return lane?.mode === 'ready' && lane.head !== undefined ? lane : undefined;
   }
 
   #schedule(): void {

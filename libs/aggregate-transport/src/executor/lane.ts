@@ -1,6 +1,6 @@
 /** What a lane holds: an item that carries the link to the one behind it, so a queue allocates nothing. */
-export interface LaneItem<T> {
-  next: T | undefined;
+export interface LaneItem {
+  next: LaneItem | undefined;
 }
 
 /**
@@ -15,7 +15,7 @@ export interface LaneItem<T> {
  */
 export type LaneMode = 'idle' | 'ready' | 'running' | 'waiting' | 'closed';
 
-export class Lane<T extends LaneItem<T>> {
+export class Lane<T extends LaneItem> {
   mode: LaneMode = 'idle';
   head: T | undefined;
   size = 0;
@@ -45,10 +45,18 @@ export class Lane<T extends LaneItem<T>> {
   shift(): void {
     const head = this.head;
     if (head === undefined) return;
-    this.head = head.next;
+    this.head = head.next as T | undefined;
     head.next = undefined;
     if (this.head === undefined) this.#tail = undefined;
     this.size--;
+  }
+
+  /** Takes off everything behind the head. */
+  cutTail(): T[] {
+    const tail: T[] = [];
+    for (let item = this.head?.next; item !== undefined; item = item.next) tail.push(item as T);
+    if (this.head !== undefined) this.clear(this.head);
+    return tail;
   }
 
   /** Drops everything but the given head, or everything. */

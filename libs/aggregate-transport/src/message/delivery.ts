@@ -16,12 +16,17 @@ export interface DeliveryOrigin {
   readonly readHeaders: () => Readonly<Record<string, string>>;
 }
 
+/** Whatever stands in one queue with deliveries. */
+export interface Link {
+  next: Link | undefined;
+}
+
 /**
  * One event on its way through a process: read once from the socket, then handed along, so that an
  * event costs one object. `next` and `nextAck` are the links of the queue it stands in.
  */
 export class Delivery {
-  next: Delivery | undefined = undefined;
+  next: Link | undefined = undefined;
   nextAck: Delivery | undefined = undefined;
   ackSentAt = 0;
   /** Attempts started in this process: 1 during the first. */

@@ -23,14 +23,19 @@ export function isPartitionCount(count: number): boolean {
   return Number.isInteger(count) && count >= 1 && count <= 256 && (count & (count - 1)) === 0;
 }
 
+/** The leading subject bits of one partition among `count`, as `0.1`; `''` if there is but one. */
+export function partitionBits(partition: number, count: number): string {
+  const depth = Math.log2(count);
+  return depth === 0 ? '' : partition.toString(2).padStart(depth, '0').split('').join('.');
+}
+
 /**
  * The subject filter of one partition among `count`: the leading bits, then everything.
  * It depends on the group alone, so publishers and other groups never notice another count.
  */
 export function partitionFilter(topic: string, partition: number, count: number): string {
-  const depth = Math.log2(count);
-  const bits = depth === 0 ? [] : partition.toString(2).padStart(depth, '0').split('');
-  return [topic, ...bits, '>'].join('.');
+  const bits = partitionBits(partition, count);
+  return bits === '' ? `${topic}.>` : `${topic}.${bits}.>`;
 }
 
 /** The partition, among `count`, that holds an aggregate's token. */

@@ -3,7 +3,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import { AggregateTransportError } from '../errors.js';
 import { checkName, type EventsOf, type Topic, topicNameOf } from '../message/topic.js';
-import type { OnExhausted, RetryPolicy } from '../settlement/outcome.js';
+import type { FailurePolicy, OnExhausted, RetryPolicy } from '../settlement/outcome.js';
 import type { AggregateContext } from './aggregate.context.js';
 import { checkOptions, HANDLER_RULES } from './option-rules.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
@@ -16,6 +16,8 @@ export interface AggregateHandlerOptions<K extends string = string> {
   group?: string;
   retry?: Partial<RetryPolicy>;
   onExhausted?: OnExhausted;
+  /** Decides by the error; see `consume.classify`. */
+  classify?: FailurePolicy['classify'];
   /** In milliseconds. */
   timeoutMs?: number;
 }

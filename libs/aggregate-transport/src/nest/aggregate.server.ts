@@ -157,6 +157,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
           group: group.group,
           bucket,
           handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
+          hooks: this.#links.options.hooks,
           log,
         })),
       );

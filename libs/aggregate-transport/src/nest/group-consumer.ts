@@ -1,5 +1,6 @@
 import type { KV } from 'nats';
 import { systemClock } from '../clock.js';
+import { Breaker } from '../consumer/breaker.js';
 import type { EventHandlers } from '../consumer/event-handlers.js';
 import type { LeaseRecord } from '../consumer/lease.js';
 import type { LeaseView } from '../consumer/ownership.js';
@@ -8,8 +9,12 @@ import type { Log } from '../log.js';
 import { consumerConfigOf, consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
 import { ConsumerWire } from '../stream/consumer-wire.js';
 import { groupRecordOf } from '../stream/group-record.js';
+import { partitionBits } from '../message/partition.js';
 import { KeyStore, partitionKey } from '../stream/key-store.js';
+import { provisionParkedStreams } from '../stream/parked-streams.js';
+import { ParkedWire } from '../stream/parked-wire.js';
 import { provisionConsumer } from '../stream/provision.js';
+import { type AggregateHooks, observerOf } from './aggregate-hooks.js';
 import type { TopicLink } from './topic-links.js';
 
 export interface GroupConsumerOptions {
@@ -18,6 +23,7 @@ export interface GroupConsumerOptions {
   readonly bucket: KV;
   /** The handlers, made when the number of partitions is known: each partition has its own scope. */
   readonly handlersOf: (partition: number, ownership: LeaseView) => EventHandlers;
+  readonly hooks: AggregateHooks;
   readonly log: Log;
 }
 
@@ -35,6 +41,9 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
         `consume.partitions ${consume.partitions} is not followed`,
     );
   }
+  const { provision, parked, stream } = link.topic;
+  await provisionParkedStreams(link.api, { topic, provision, options: parked, stream });
+  const breaker = new Breaker(consume.breaker);
   const partitions: Partition[] = [];
   for (let partition = 0; partition < record.partitions; partition++) {
     const address = { topic, group, partition, partitions: record.partitions };
@@ -43,7 +52,7 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
     // A consumer that vanished is made anew behind what its last owner knew to be settled.
     const startAt = lease === undefined ? consume.startAt : { sequence: lease.value.floor + 1 };
     await provisionConsumer(link.api, { address, options: consume, startAt, log });
-    partitions.push(partitionOf(options, address, leaseStore));
+    partitions.push(partitionOf(options, address, leaseStore, breaker));
   }
   return partitions;
 }
@@ -52,12 +61,14 @@ function partitionOf(
   options: GroupConsumerOptions,
   address: PartitionAddress,
   leasePort: KeyStore<LeaseRecord>,
+  breaker: Breaker,
 ): Partition {
-  const { link, log } = options;
+  const { link, log, hooks } = options;
   const { topic, group, partition, partitions } = address;
   const { consume, codec } = link.topic;
   const opened: Partition = new Partition({
     partition,
+    topic,
     name: `topic "${topic}", group "${group}", partition ${partition}`,
     connect: (listener) =>
       new ConsumerWire(
@@ -73,6 +84,15 @@ function partitionOf(
       ),
     leasePort,
     suspectPort: new KeyStore(link.connection, link.api, partitionKey('suspects', address)),
+    parkedPort: new ParkedWire({
+      connection: link.connection,
+      api: link.api,
+      topic,
+      group,
+      bits: partitionBits(partition, partitions),
+    }),
+    breaker,
+    observer: observerOf(hooks, { topic, group, partition }, log),
     leaseTtlMs: consume.leaseTtlMs,
     handlers: options.handlersOf(partition, {
       get epoch() {

@@ -85,6 +85,7 @@ export class HandlerRegistry {
         failurePolicy: {
           retry: merge(topic.consume.retry, options.retry),
           onExhausted: options.onExhausted ?? topic.consume.onExhausted,
+          classify: options.classify ?? topic.consume.classify,
         },
         timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
         hooks: this.hooks,

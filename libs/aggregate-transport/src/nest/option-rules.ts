@@ -38,11 +38,10 @@ function codec(value: unknown): string | undefined {
     : 'an object with encode and decode';
 }
 
-function onExhausted(value: unknown): string | undefined {
-  if (value === 'park' || value === 'skip') {
-    return `"block" or "halt" ("${value}" needs the parked store, which this version does not have)`;
-  }
-  return oneOf('block', 'halt')(value);
+const onExhausted = oneOf('park', 'skip', 'block', 'halt');
+
+function callback(value: unknown): string | undefined {
+  return typeof value === 'function' ? undefined : 'a function';
 }
 
 export const RETRY_RULES: Rules = {
@@ -86,8 +85,16 @@ const TOPIC_RULES: Rules = {
     timeoutMs: whole(1),
     retry: RETRY_RULES,
     onExhausted,
-    onUnhandledType: oneOf('ignore', 'block'),
+    classify: callback,
+    breaker: {
+      parked: whole(1, 1_000_000),
+      withinMs: whole(1_000, 3_600_000),
+      failedShare: share,
+      probeEveryMs: whole(100, 3_600_000),
+    },
+    onUnhandledType: oneOf('ignore', 'park', 'block'),
   },
+  parked: { maxBytes: whole(1_048_576), maxLetters: whole(1) },
 };
 
 /** The client checks its own; ours is only that it is an object. */
@@ -110,6 +117,7 @@ const ROOT_RULES: Rules = {
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   topics: anyObject,
   shutdown: { drainMs: whole(0, 2_147_483_647) },
+  hooks: { onParked: callback, onUnparked: callback, onStuck: callback },
 };
 
 export const HANDLER_RULES: Rules = {
@@ -117,6 +125,7 @@ export const HANDLER_RULES: Rules = {
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   retry: RETRY_RULES,
   onExhausted,
+  classify: callback,
   timeoutMs: whole(1),
 };
 

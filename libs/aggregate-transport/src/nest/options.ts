@@ -1,9 +1,12 @@
 import type { ConnectionOptions } from 'nats';
+import type { BreakerOptions } from '../consumer/breaker.js';
 import type { OnUnhandledType } from '../consumer/event-handlers.js';
 import type { Codec } from '../message/codec.js';
-import type { OnExhausted, RetryPolicy } from '../settlement/outcome.js';
+import type { FailurePolicy, OnExhausted, RetryPolicy } from '../settlement/outcome.js';
 import type { StartAt, StreamOptions } from '../stream/configuration.js';
+import type { ParkedOptions } from '../stream/parked-streams.js';
 import type { Provision } from '../stream/provision.js';
+import type { AggregateHooks } from './aggregate-hooks.js';
 
 /** How a topic's stream is made and checked. An existing stream is never changed. */
 export interface AggregateStreamOptions extends Partial<StreamOptions> {
@@ -70,8 +73,19 @@ export interface ConsumeOptions {
   timeoutMs?: number;
   /** Attempts in place, and the waits between them. */
   retry?: Partial<RetryPolicy>;
-  /** What follows when attempts are used up. @default 'block' */
+  /**
+   * What follows when attempts are used up: `park` the aggregate, `skip` the event (a hole in the order), `block` the
+   * aggregate and try for ever, `halt` the partition.
+   * @default 'park'
+   */
   onExhausted?: OnExhausted;
+  /**
+   * Decides by the error: `retry` (while attempts are left), `park`, `skip`, `block` or `halt` at once; undefined leaves it
+   * to the other options. Must be pure. A guard's refusal is never asked for: it blocks its aggregate.
+   */
+  classify?: FailurePolicy['classify'];
+  /** When parking stops because nearly everything fails. */
+  breaker?: Partial<BreakerOptions>;
   /** What happens to an event whose type has no handler. @default 'ignore' */
   onUnhandledType?: OnUnhandledType;
 }
@@ -86,6 +100,11 @@ export interface TopicOptions {
   stream?: AggregateStreamOptions;
   publish?: PublishOptions;
   consume?: ConsumeOptions;
+  /**
+   * Room for parked events, per topic: `maxBytes` from 1 MiB, `maxLetters` from 1. Full, it never drops: the aggregates
+   * that need it wait, and in the end their partition does. Taken when the stream is made.
+   */
+  parked?: Partial<ParkedOptions>;
   codec?: Codec;
 }
 
@@ -101,6 +120,8 @@ export interface AggregateTransportOptions extends TopicOptions {
   /** Every topic this process publishes to or handles. */
   topics: Record<string, TopicOptions>;
   shutdown?: ShutdownOptions;
+  /** Called when an aggregate is parked, is live again, or is stuck. */
+  hooks?: AggregateHooks;
 }
 
 /** Writes or makes the options for `forRootAsync({ useClass | useExisting })`. */
@@ -136,8 +157,11 @@ export const DEFAULTS = {
     leaseTtlMs: 3_000,
     timeoutMs: 60_000,
     retry: { attempts: 10, firstDelayMs: 100, factor: 2, maxDelayMs: 30_000, jitter: 0.2 },
-    onExhausted: 'block',
+    onExhausted: 'park',
+    classify: undefined,
+    breaker: { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 },
     onUnhandledType: 'ignore',
   },
+  parked: { maxBytes: 1_073_741_824, maxLetters: 1_000_000 },
   shutdown: { drainMs: 10_000 },
 } as const satisfies Omit<AggregateTransportOptions, 'topics'>;

@@ -2,9 +2,12 @@ import type { ConnectionOptions } from 'nats';
 import { AggregateTransportError } from '../errors.js';
 import { type Codec, jsonCodec } from '../message/codec.js';
 import { checkName } from '../message/topic.js';
-import type { RetryPolicy } from '../settlement/outcome.js';
+import type { BreakerOptions } from '../consumer/breaker.js';
+import type { FailurePolicy } from '../settlement/outcome.js';
 import type { StreamOptions } from '../stream/configuration.js';
+import type { ParkedOptions } from '../stream/parked-streams.js';
 import type { Provision } from '../stream/provision.js';
+import type { AggregateHooks } from './aggregate-hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
 import {
   type AggregateStreamOptions,
@@ -23,7 +26,9 @@ export interface ResolvedTopic {
   /** The stream options somebody wrote down. */
   readonly explicitStream: ReadonlySet<keyof StreamOptions>;
   readonly publish: Required<PublishOptions>;
-  readonly consume: Required<Omit<ConsumeOptions, 'retry'>> & { readonly retry: RetryPolicy };
+  readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify'>> &
+    FailurePolicy & { readonly breaker: BreakerOptions };
+  readonly parked: ParkedOptions;
   readonly codec: Codec;
 }
 
@@ -33,6 +38,7 @@ export interface ResolvedOptions {
   readonly group: string | undefined;
   readonly topics: ReadonlyMap<string, ResolvedTopic>;
   readonly drainMs: number;
+  readonly hooks: AggregateHooks;
 }
 
 /** Copies of an event stop well before the stream forgets its id: the last one may still be under way. */
@@ -63,6 +69,7 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     group: given.group,
     topics,
     drainMs: given.shutdown?.drainMs ?? DEFAULTS.shutdown.drainMs,
+    hooks: given.hooks ?? {},
   });
 }
 
@@ -72,6 +79,8 @@ function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): Reso
   const consume = {
     ...merge(DEFAULTS.consume, root.consume, own.consume),
     retry: merge(DEFAULTS.consume.retry, root.consume?.retry, own.consume?.retry),
+    breaker: merge(DEFAULTS.consume.breaker, root.consume?.breaker, own.consume?.breaker),
+    classify: own.consume?.classify ?? root.consume?.classify,
   };
   if (publish.giveUpAfterMs > stream.duplicateWindowMs - COPIES_STOP_BEFORE_WINDOW_MS) {
     throw new AggregateTransportError(
@@ -88,6 +97,7 @@ function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): Reso
     explicitStream: explicitFields(root.stream, own.stream),
     publish,
     consume,
+    parked: merge(DEFAULTS.parked, root.parked, own.parked),
     codec: own.codec ?? root.codec ?? jsonCodec,
   };
 }

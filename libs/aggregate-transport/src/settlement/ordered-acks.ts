@@ -72,6 +72,11 @@ export class OrderedAcks {
     return lowest;
   }
 
+  /** True while an ack of this aggregate is not confirmed. */
+  has(token: string): boolean {
+    return this.#chains.has(token);
+  }
+
   /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
   add(event: Settleable): void {
     event.nextAck = undefined;

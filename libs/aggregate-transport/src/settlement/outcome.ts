@@ -1,7 +1,8 @@
+import type { ParkNote, ParkReason } from '../message/park-reason.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
-/** Where an attempt failed. */
-export type FailureStage = 'decode' | 'guard' | 'pipe' | 'handler';
+/** Where an attempt failed; `route` is an event that no handler is for, `crash` one whose every start ended its process. */
+export type FailureStage = 'decode' | 'route' | 'guard' | 'pipe' | 'handler' | 'crash';
 
 /** A failed attempt. `error` is what was thrown, untouched. */
 export interface Failure {
@@ -9,6 +10,8 @@ export interface Failure {
   readonly error: unknown;
   /** The handler said that no retry can help. */
   readonly unrecoverable: boolean;
+  /** What a validation pipe found wrong, as a text; it goes into the letter, never into a log. */
+  readonly details?: string;
 }
 
 export interface RetryPolicy extends Backoff {
@@ -16,8 +19,22 @@ export interface RetryPolicy extends Backoff {
   readonly attempts: number;
 }
 
-/** What happens to an event whose attempts are used up. */
-export type OnExhausted = 'block' | 'halt';
+/**
+ * What happens to an event whose attempts are used up: `park` it and what follows of its aggregate, `skip` it alone
+ * (a hole in the order), `block` its aggregate and try for ever, `halt` the partition.
+ */
+export type OnExhausted = 'park' | 'skip' | 'block' | 'halt';
+
+/** What an error calls for: one of the policies at once, or `retry` while attempts are left. */
+export type Disposition = 'retry' | OnExhausted;
+
+/** What {@link FailurePolicy.classify} decides on. */
+export interface FailedAttempt {
+  readonly error: unknown;
+  readonly stage: FailureStage;
+  readonly attempt: number;
+  readonly type: string | undefined;
+}
 
 /** What follows a failed attempt; the closed set. */
 export type Outcome =
@@ -25,12 +42,18 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly delayMs: number }
   /** As `retry`, for ever, at the longest wait: attempts are used up or cannot help. */
   | { readonly kind: 'block'; readonly delayMs: number }
+  /** The event becomes a letter, and so does what follows of its aggregate. */
+  | { readonly kind: 'park'; readonly reason: ParkReason }
+  /** The event becomes a letter, and its aggregate goes on without it. */
+  | { readonly kind: 'skip'; readonly reason: ParkReason }
   /** The partition stops. */
   | { readonly kind: 'halt' };
 
 export interface FailurePolicy {
   readonly retry: RetryPolicy;
   readonly onExhausted: OnExhausted;
+  /** Decides by the error; undefined leaves it to the rest of the policy. Pure; what it throws counts as undefined. */
+  readonly classify?: ((failed: FailedAttempt) => Disposition | undefined) | undefined;
 }
 
 /**
@@ -42,15 +65,54 @@ export interface FailurePolicy {
  */
 export function decideOutcome(
   failure: Failure,
-  attempt: number,
+  { attempt, type }: { readonly attempt: number; readonly type?: string | undefined },
   policy: FailurePolicy,
   random: number,
 ): Outcome {
   const longest: Outcome = { kind: 'block', delayMs: policy.retry.maxDelayMs };
   if (failure.stage === 'guard') return longest;
+  const chosen = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
   const hopeless = failure.stage !== 'handler' || failure.unrecoverable;
-  if (!hopeless && attempt < policy.retry.attempts) {
+  const mayRetry = chosen === 'retry' || (chosen === undefined && !hopeless);
+  if (mayRetry && attempt < policy.retry.attempts) {
     return { kind: 'retry', delayMs: backoffMs(attempt, policy.retry, random) };
   }
-  return policy.onExhausted === 'halt' ? { kind: 'halt' } : longest;
+  const disposition = chosen === undefined || chosen === 'retry' ? policy.onExhausted : chosen;
+  switch (disposition) {
+    case 'halt':
+      return { kind: 'halt' };
+    case 'block':
+      return longest;
+    case 'park':
+    case 'skip':
+      return { kind: disposition, reason: reasonOf(failure) };
+  }
+}
+
+const REASONS: Readonly<Record<Exclude<FailureStage, 'guard' | 'handler'>, ParkReason>> = {
+  decode: 'UNDECODABLE',
+  route: 'UNHANDLED_TYPE',
+  pipe: 'REJECTED',
+  crash: 'CRASHED',
+};
+
+/** Why an event with this failure is parked. */
+export function reasonOf({ stage, unrecoverable }: Failure): ParkReason {
+  if (stage !== 'guard' && stage !== 'handler') return REASONS[stage];
+  return unrecoverable ? 'UNRECOVERABLE' : 'EXHAUSTED';
+}
+
+function classified(policy: FailurePolicy, failed: FailedAttempt): Disposition | undefined {
+  try {
+    return policy.classify?.(failed);
+  } catch {
+    // A broken classifier must not decide; the plain policy does.
+    return undefined;
+  }
+}
+
+/** What a letter says of a failure. */
+export function noteOf(failure: Failure, reason: ParkReason, attempts: number, described: string): ParkNote {
+  const error = failure.details === undefined ? described : `${described}: ${failure.details}`;
+  return { reason, error, attempts };
 }

@@ -39,3 +39,11 @@ function startOfCounts(subject: string): number {
   for (let token = 0; token < V2_TOKENS_BEFORE_COUNTS; token++) at = subject.indexOf('.', at) + 1;
   return at;
 }
+
+const NANOS_PER_MS = 1_000_000;
+
+/** When the event of an ack subject was stored, in milliseconds since 1970: its last token but one, in nanoseconds. */
+export function storedAtOf(ackSubject: string): number {
+  const nanos = Number(ackSubject.split('.').at(-2));
+  return Number.isFinite(nanos) ? Math.round(nanos / NANOS_PER_MS) : 0;
+}

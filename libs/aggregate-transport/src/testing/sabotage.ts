@@ -6,3 +6,13 @@ const rules = new Set((process.env['AGGREGATE_TRANSPORT_SABOTAGE'] ?? '').split(
 export function isSabotaged(rule: SabotagedRule): boolean {
   return rules.has(rule);
 }
+
+/** `kill:<step>` or `freeze:<step>`, and optionally `#<n>`: the n-th time the process comes there. */
+const [, fault, fatalStep, nth] =
+  /^(kill|freeze):(.*?)(?:#(\d+))?$/.exec(process.env['AGGREGATE_TRANSPORT_STOP_AT'] ?? '') ?? [];
+let passes = 0;
+
+export function reached(step: string): void {
+  if (step !== fatalStep || ++passes !== Number(nth ?? '1')) return;
+  process.kill(process.pid, fault === 'freeze' ? 'SIGSTOP' : 'SIGKILL');
+}

@@ -1,0 +1,154 @@
+import { KeyedExecutor } from '../executor/keyed-executor.js';
+import type { Delivery } from '../message/delivery.js';
+import { aggregateIdOf } from '../message/subject.js';
+import { Parking } from '../parking/parking.js';
+import { type AttemptCounts, Attempts } from './attempt.js';
+import { HandlerRuns } from './handler-runs.js';
+import { type LaneEntry, ParkedLanes } from './parked-lanes.js';
+import type { PartitionConsumerOptions } from './partition-options.js';
+import { ReplayItem, Replays } from './replay.js';
+import { Suspects } from './suspects.js';
+
+export interface LanesOptions extends PartitionConsumerOptions {
+  /** False if the event was taken in under a lease that has ended: how it ends counts for nothing. */
+  readonly isCurrent: (event: Delivery) => boolean;
+  /** The event is handled, or a letter: it may be acked. */
+  readonly handled: (event: Delivery) => void;
+  readonly attempted: (event: Delivery, goesOn: boolean) => void;
+  /** True while acks of the aggregate are not confirmed. */
+  readonly isSettling: (token: string) => boolean;
+  readonly streamCreated: () => string;
+  readonly halt: (reason: string) => void;
+  readonly handBack: (event: Delivery) => void;
+}
+
+/**
+ * Where the events of a partition are handled: a lane per aggregate, the handlers, and the detour of aggregates
+ * that are parked.
+ */
+export class Lanes {
+  readonly executor: KeyedExecutor<LaneEntry>;
+  readonly suspects: Suspects;
+  readonly parked: ParkedLanes;
+  readonly #parking: Parking;
+  readonly #runs: HandlerRuns;
+  readonly #attempts: Attempts;
+  readonly #replays: Replays;
+  #crashed = false;
+
+  constructor(options: LanesOptions) {
+    const { clock, name, log, ownership, breaker, observer, isCurrent } = options;
+    const mayStart = (): boolean => ownership.isValid();
+    const maxCrashes = options.failurePolicy.retry.attempts;
+    this.executor = new KeyedExecutor<LaneEntry>({
+      concurrency: options.concurrency,
+      clock,
+      run: (entry) => (entry instanceof ReplayItem ? this.#replays.run(entry) : this.#attempts.run(entry)),
+    });
+    this.suspects = new Suspects({ name, port: options.suspectPort, maxStarts: maxCrashes, clock, log });
+    this.#runs = new HandlerRuns({ ...options, stuck: (event, ageMs) => observer.stuck(event, ageMs) });
+    this.#parking = new Parking({
+      name,
+      port: options.parkedPort,
+      clock,
+      log,
+      epoch: () => ownership.epoch,
+      streamCreated: options.streamCreated,
+      mayWrite: mayStart,
+      maxCrashes,
+      commanded: ({ token }) => this.parked.replay(token),
+      unparked: ({ token }) => observer.unparked(aggregateIdOf(token)),
+    });
+    this.parked = new ParkedLanes({
+      name,
+      parking: this.#parking,
+      lanes: this.executor,
+      breaker,
+      clock,
+      log,
+      mayStart,
+      isCurrent,
+      handled: (event) => {
+        this.suspects.ended(event.sequence);
+        options.handled(event);
+      },
+      headHandled: (token, sequence) => this.#replays.headHandled(token, sequence),
+      parked: (event, note) => observer.parked(event, note),
+    });
+    this.#replays = new Replays({
+      ...options,
+      parking: this.#parking,
+      runs: this.#runs,
+      mayStart,
+      isFiling: (token) => this.parked.isFiling(token),
+      ended: (token) => this.parked.replayEnded(token),
+    });
+    this.#attempts = new Attempts({
+      ...options,
+      mayStart,
+      runs: this.#runs,
+      suspects: this.suspects,
+      parkedLanes: this.parked,
+    });
+  }
+
+  get counts(): Readonly<AttemptCounts> & {
+    readonly unhandledType: number;
+    readonly filed: number;
+    readonly replayed: number;
+  } {
+    const { unhandledTypes: unhandledType } = this.#runs;
+    return {
+      ...this.#attempts.counts,
+      unhandledType,
+      filed: this.parked.filed,
+      replayed: this.#replays.handled,
+    };
+  }
+
+  /** A new lease; `crashed` if its last owner did not let it go in peace. */
+  inherit(crashed: boolean): void {
+    this.#crashed = crashed;
+    this.suspects.inherit(crashed);
+  }
+
+  /** Reads the markers of parked aggregates; see {@link Parking.load}. */
+  loadParked(): Promise<void> {
+    return this.#parking.load(this.#crashed);
+  }
+
+  /** The fence is open: what was begun with letters goes on. */
+  fenceOpened(): void {
+    this.#parking.fenceOpened();
+    for (const { token } of this.#parking.toReplay()) this.parked.replay(token);
+  }
+
+  abortAll(reason: unknown): void {
+    this.#runs.abortAll(reason);
+  }
+
+  /** Drops everything that does not run. */
+  forget(): void {
+    this.parked.forget();
+    this.#replays.forget();
+    this.executor.discardQueued(() => undefined);
+  }
+
+  stop(): void {
+    this.executor.stop();
+    this.parked.stop();
+  }
+
+  /** Resolves when no handler runs and nothing is on its way into a letter. */
+  async whenNoneRuns(): Promise<void> {
+    await this.executor.whenNoneRuns();
+    await this.parked.whenNoneRuns();
+  }
+
+  close(): void {
+    this.stop();
+    this.#runs.close();
+    this.suspects.close();
+    this.parked.close();
+  }
+}

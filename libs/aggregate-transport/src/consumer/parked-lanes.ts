@@ -1,0 +1,307 @@
+import { type Clock, delay, every, type Timer } from '../clock.js';
+import { AggregateTransportError, describeError } from '../errors.js';
+import { CLOSE, KeyedExecutor, NEXT, type Step } from '../executor/keyed-executor.js';
+import type { Log } from '../log.js';
+import type { Delivery } from '../message/delivery.js';
+import type { ParkNote } from '../message/park-reason.js';
+import type { Parking } from '../parking/parking.js';
+import type { Breaker, BreakerListener } from './breaker.js';
+import { ReplayItem } from './replay.js';
+
+export type LaneEntry = Delivery | ReplayItem;
+
+export interface ParkedLanesOptions {
+  readonly name: string;
+  readonly parking: Parking;
+  /** The lanes whose heads reach handlers. */
+  readonly lanes: KeyedExecutor<LaneEntry>;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mayStart: () => boolean;
+  readonly isCurrent: (event: Delivery) => boolean;
+  /** The event is a letter now, or handled: it may be acked. */
+  readonly handled: (event: Delivery) => void;
+  /** Its head was handled in the lane and is its first letter, too. */
+  readonly headHandled: (token: string, sequence: number) => void;
+  readonly parked: (event: Delivery, note: ParkNote) => void;
+}
+
+/** A lane on its way to letters. */
+interface Diversion {
+  readonly head: Delivery;
+  /** The head was handled, or parked. */
+  settled: boolean;
+  /** Marker and first letter are confirmed. */
+  done: boolean;
+  /** The write under way. */
+  attempt: Promise<void>;
+}
+
+/** Letters written at once, over all aggregates. */
+const FILING_AT_ONCE = 64;
+const TRY_AGAIN_MS = 500;
+const LOOK_AT_SHARES_EVERY_MS = 200;
+/** A lane over its share is diverted only if its head has not moved for this long: a hot one that moves needs no detour. */
+const STUCK_AFTER_MS = 1_000;
+const WAIT_FOR_PROBE_MS = 1_000;
+
+/**
+ * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while
+ * everything else goes on. An aggregate is on the detour from the moment it is decided, before its marker is
+ * written: the lane of letters stays closed until marker and first letter are confirmed.
+ */
+export class ParkedLanes implements BreakerListener {
+  /** Events that became letters. */
+  filed = 0;
+  readonly #filing: KeyedExecutor<Delivery>;
+  /** What is still to be done for a head that shall be parked or skipped, because the server did not answer. */
+  readonly #unfinished = new Map<Delivery, () => Promise<void>>();
+  /** Diversions under way, by aggregate. */
+  readonly #diverting = new Map<string, Diversion>();
+  /** Lanes over their share: their head when it was first seen there, and since when. */
+  readonly #overShare = new Map<string, { head: unknown; since: number }>();
+  readonly #replaying = new Set<string>();
+  readonly #watch: Timer;
+  #refused = false;
+
+  constructor(private readonly options: ParkedLanesOptions) {
+    const { clock, breaker } = options;
+    this.#filing = new KeyedExecutor<Delivery>({
+      concurrency: FILING_AT_ONCE,
+      clock,
+      run: (event) => this.#file(event),
+    });
+    this.#watch = every(clock, LOOK_AT_SHARES_EVERY_MS, () => this.#look());
+    breaker.listen(this);
+  }
+
+  isParked(token: string): boolean {
+    return this.options.parking.isParked(token);
+  }
+
+  /** Takes the event in if its aggregate is parked. */
+  takes(event: Delivery): boolean {
+    if (!this.options.parking.isParked(event.token)) return false;
+    this.#filing.push(event.token, event);
+    return true;
+  }
+
+  isFiling(token: string): boolean {
+    return this.#filing.sizeOf(token) > 0;
+  }
+
+  /** What is left to do for this head before it may be acked, if anything. */
+  unfinished(event: Delivery): Promise<Step> | undefined {
+    const rest = this.#unfinished.size === 0 ? undefined : this.#unfinished.get(event);
+    return rest === undefined ? undefined : this.#finish(event, rest);
+  }
+
+  /**
+   * Parks the head of a lane, and with it what follows. While most aggregates fail the breaker forbids it, and the
+   * head waits in its place.
+   */
+  park(event: Delivery, note: ParkNote): Step | Promise<Step> {
+    const { breaker, clock, parking, log, name } = this.options;
+    if (!breaker.permits(event.token, clock.now())) {
+      if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
+      log.error(
+        `${name}: most attempts fail and ${breaker.options.parked} aggregates were parked within ${breaker.options.withinMs} ms; ` +
+          `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
+      );
+      return breaker.options.probeEveryMs;
+    }
+    const wasDiverted = parking.isParked(event.token);
+    if (!wasDiverted) this.#detour(event.token);
+    return this.#finish(event, async () => {
+      await this.#diverting.get(event.token)?.attempt;
+      await parking.park(event, note);
+      this.#diverting.delete(event.token);
+      this.#filing.open(event.token);
+      this.options.parked(event, note);
+    });
+  }
+
+  /** The event becomes a letter of its own, and its aggregate goes on. */
+  skip(event: Delivery, note: ParkNote): Promise<Step> {
+    return this.#finish(event, () => this.options.parking.skip(event, note));
+  }
+
+  /** True if this handled head is on the detour too, as its aggregate's first letter. */
+  isHeadOfDetour(event: Delivery): boolean {
+    return this.#diverting.size > 0 && this.#diverting.get(event.token)?.head === event;
+  }
+
+  /** The head of a diverted lane is handled: its letter goes, then it may be acked. */
+  settleHead(event: Delivery): Promise<Step> {
+    const { parking, headHandled } = this.options;
+    const diversion = this.#diverting.get(event.token);
+    if (diversion !== undefined) diversion.settled = true;
+    headHandled(event.token, event.sequence);
+    return this.#finish(event, async () => {
+      await diversion?.attempt;
+      const parked = parking.find(event.token);
+      if (parked === undefined || parked.revision === 0) return;
+      const letter = await parking.head(parked);
+      if (letter?.note.sequence === event.sequence) await parking.remove(letter);
+      if (diversion?.done === true) this.#diverting.delete(event.token);
+    });
+  }
+
+  /** The lane of this aggregate holds its share of the intake. */
+  overShare(token: string): void {
+    const head = this.options.lanes.laneOf(token)?.head;
+    if (!this.#overShare.has(token)) this.#overShare.set(token, { head, since: this.options.clock.now() });
+  }
+
+  /** Works off the letters of an aggregate, in its lane, behind what runs there. */
+  replay(token: string): void {
+    if (this.#replaying.has(token)) return;
+    this.#replaying.add(token);
+    this.options.lanes.push(token, new ReplayItem(token));
+  }
+
+  replayEnded(token: string): void {
+    this.#replaying.delete(token);
+  }
+
+  opened(token: string): void {
+    this.options.lanes.pauseAllBut(token);
+  }
+
+  closed(): void {
+    this.options.lanes.resume();
+  }
+
+  /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
+  forget(): void {
+    const { breaker, lanes, parking } = this.options;
+    if (breaker.prober !== undefined && lanes.laneOf(breaker.prober) !== undefined)
+      breaker.left(breaker.prober);
+    this.#filing.discardQueued(() => undefined);
+    this.#unfinished.clear();
+    this.#diverting.clear();
+    this.#overShare.clear();
+    this.#replaying.clear();
+    parking.forget();
+  }
+
+  stop(): void {
+    this.#filing.stop();
+  }
+
+  whenNoneRuns(): Promise<void> {
+    return this.#filing.whenNoneRuns();
+  }
+
+  close(): void {
+    this.#watch.cancel();
+    this.#filing.stop();
+    this.options.breaker.forget(this);
+    this.options.parking.close();
+  }
+
+  /** From now on events of the aggregate go into the lane of letters, which stays closed until its marker stands. */
+  #detour(token: string): void {
+    this.options.parking.begin(token);
+    this.#filing.close(token);
+    for (const entry of this.options.lanes.takeTail(token)) {
+      if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
+      else this.#filing.push(token, entry);
+    }
+  }
+
+  async #finish(event: Delivery, rest: () => Promise<void>): Promise<Step> {
+    const { isCurrent, handled } = this.options;
+    this.#unfinished.set(event, rest);
+    try {
+      await rest();
+    } catch (error) {
+      this.#report(error);
+      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+    }
+    this.#unfinished.delete(event);
+    this.#refused = false;
+    if (isCurrent(event)) handled(event);
+    return NEXT;
+  }
+
+  #file(event: Delivery): Step | Promise<Step> {
+    const { parking, mayStart, handled } = this.options;
+    if (!mayStart()) return CLOSE;
+    if (event.sequence > (parking.find(event.token)?.lastSequence ?? 0)) return this.#store(event);
+    handled(event);
+    return NEXT;
+  }
+
+  async #store(event: Delivery): Promise<Step> {
+    const { parking, isCurrent, handled } = this.options;
+    try {
+      await parking.file(event);
+    } catch (error) {
+      this.#report(error);
+      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+    }
+    this.#refused = false;
+    if (!isCurrent(event)) return NEXT;
+    this.filed++;
+    handled(event);
+    return NEXT;
+  }
+
+  #report(error: unknown): void {
+    const code = error instanceof AggregateTransportError ? error.code : undefined;
+    if (code === 'LEASE_LOST' || this.#refused) return;
+    this.#refused = true;
+    const { log, name } = this.options;
+    log.error(`${name}: a parked event could not be stored, its aggregate waits: ${describeError(error)}`);
+  }
+
+  #look(): void {
+    const { lanes, clock } = this.options;
+    for (const [token, seen] of this.#overShare) {
+      const lane = lanes.laneOf(token);
+      if (lane === undefined || lane.size < 2 || this.isParked(token)) this.#overShare.delete(token);
+      else if (lane.head !== seen.head) Object.assign(seen, { head: lane.head, since: clock.now() });
+      else if (clock.now() - seen.since >= STUCK_AFTER_MS) this.#divert(token, lane.head, lane.mode);
+    }
+  }
+
+  #divert(token: string, head: LaneEntry | undefined, mode: string): void {
+    if (!(head instanceof Object) || head instanceof ReplayItem) return;
+    if (mode !== 'running' && mode !== 'waiting') return;
+    this.#overShare.delete(token);
+    const { log, name } = this.options;
+    log.error(
+      `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
+        'does not settle; what follows becomes letters, which are handled as soon as it has settled',
+    );
+    this.#detour(token);
+    this.replay(token);
+    const diversion: Diversion = { head, settled: false, done: false, attempt: Promise.resolve() };
+    this.#diverting.set(token, diversion);
+    void this.#divertUntilDone(token, diversion);
+  }
+
+  async #divertUntilDone(token: string, diversion: Diversion): Promise<void> {
+    const { parking, clock } = this.options;
+    const note: ParkNote = {
+      reason: 'DIVERTED',
+      error: 'its head does not settle',
+      attempts: diversion.head.attempt,
+    };
+    while (this.#diverting.get(token) === diversion) {
+      diversion.attempt = parking
+        .divert(diversion.head, note, () => !diversion.settled)
+        .then(() => void (diversion.done = true))
+        .catch((error: unknown) => this.#report(error));
+      await diversion.attempt;
+      if (diversion.done) {
+        if (diversion.settled) this.#diverting.delete(token);
+        this.#filing.open(token);
+        return;
+      }
+      await delay(clock, TRY_AGAIN_MS);
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import type { PartitionObserver } from '../consumer/partition-options.js';
+import { describeError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { ParkReason } from '../message/park-reason.js';
+
+export interface AggregateNotice {
+  readonly topic: string;
+  readonly group: string;
+  readonly partition: number;
+  readonly aggregateId: string;
+}
+
+export interface ParkedNotice extends AggregateNotice {
+  readonly reason: ParkReason;
+  readonly error: string;
+  readonly attempts: number;
+  /** Of the event that failed, in the topic's stream. */
+  readonly sequence: number;
+}
+
+export interface StuckNotice extends AggregateNotice {
+  readonly sequence: number;
+  readonly type: string | undefined;
+  /** How long its handler has been running, in milliseconds. */
+  readonly ageMs: number;
+}
+
+/** What a service wants to hear of, to raise an alert. What a hook throws or rejects with is logged, and changes nothing. */
+export interface AggregateHooks {
+  /** The event's letter is stored and its aggregate parked. */
+  onParked?: (notice: ParkedNotice) => unknown;
+  /** All letters are handled or dropped; the aggregate is live again. */
+  onUnparked?: (notice: AggregateNotice) => unknown;
+  /** A handler has not settled for twice its `timeoutMs`; said once per attempt. */
+  onStuck?: (notice: StuckNotice) => unknown;
+}
+
+/** The hooks of one partition. */
+export function observerOf(
+  hooks: AggregateHooks,
+  where: Omit<AggregateNotice, 'aggregateId'>,
+  log: Log,
+): PartitionObserver {
+  const call = <T>(
+    name: keyof AggregateHooks,
+    hook: ((notice: T) => unknown) | undefined,
+    notice: T,
+  ): void => {
+    if (hook === undefined) return;
+    Promise.resolve()
+      .then(() => hook(notice))
+      .catch((error: unknown) => log.error(`hooks.${name} failed: ${describeError(error)}`, error));
+  };
+  return {
+    parked: ({ aggregateId, sequence }, { reason, error, attempts }) =>
+      call('onParked', hooks.onParked, { ...where, aggregateId, sequence, reason, error, attempts }),
+    unparked: (aggregateId) => call('onUnparked', hooks.onUnparked, { ...where, aggregateId }),
+    stuck: ({ aggregateId, sequence, envelope }, ageMs) =>
+      call('onStuck', hooks.onStuck, { ...where, aggregateId, sequence, type: envelope?.event_type, ageMs }),
+  };
+}

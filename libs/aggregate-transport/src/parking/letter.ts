@@ -1,0 +1,62 @@
+import type { ParkNote } from '../message/park-reason.js';
+
+/** The header that makes an event a letter. */
+export const LETTER_HEADER = 'Aggregate-Transport-Letter';
+
+/** What a letter says besides the event itself. */
+export interface LetterNote extends Partial<ParkNote> {
+  /** The revision its marker was made at; letters of another marker are never replayed. 0: a skipped event. */
+  readonly marker: number;
+  /** The event's sequence in the topic's stream. */
+  readonly sequence: number;
+  /** When that stream was made: the sequences of another one mean other events. */
+  readonly stream: string;
+  /** When the event was stored there, milliseconds since 1970. */
+  readonly storedAt: number;
+}
+
+/** An event in the parked stream. */
+export interface Letter {
+  readonly token: string;
+  /** Its sequence in the parked stream. */
+  readonly position: number;
+  readonly note: LetterNote;
+  /** The event's own headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** Notes must fit into what every event leaves free of the largest message (8 KiB, with the other headers). */
+const MAX_ERROR_CHARACTERS = 4_000;
+const NOT_PRINTABLE_ASCII = /[^ -~]/g;
+
+/** A note as one header line: ASCII, without line breaks. */
+export function encodeNote(note: LetterNote): string {
+  const error = note.error === undefined ? {} : { error: shorten(note.error) };
+  return JSON.stringify({ ...note, ...error }).replace(NOT_PRINTABLE_ASCII, escape);
+}
+
+/** Undefined if the text is no note: somebody else wrote into the parked stream. */
+export function decodeNote(text: string): LetterNote | undefined {
+  try {
+    const note = JSON.parse(text) as Partial<LetterNote> | null;
+    if (typeof note?.marker !== 'number' || typeof note.sequence !== 'number') return undefined;
+    return note as LetterNote;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Cut so that it fits even if every character has to be escaped. */
+export function shorten(error: string): string {
+  let size = 0;
+  for (let at = 0; at < error.length; at++) {
+    size += /[ -~]/.test(error.charAt(at)) ? 1 : 6;
+    if (size > MAX_ERROR_CHARACTERS) return `${error.slice(0, at)}…`;
+  }
+  return error;
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,64 @@
+import type { ParkReason } from '../message/park-reason.js';
+
+/**
+ * Where a parked aggregate stands:
+ *
+ * - `parking`: its marker is written, its first letter may not be. Without a letter it waits for the
+ *   redelivery of the event that failed. Left when that letter is confirmed.
+ * - `parked`: its events become letters. Left by a command.
+ * - `diverted`: as `parked`, because its head blocks the intake; the owner replays the letters by itself.
+ * - `retrying`: the owner replays the letters. Left for `parked` by the first failure, or for good when no
+ *   letter is left: then the marker is removed.
+ */
+export type ParkedState = 'parking' | 'parked' | 'diverted' | 'retrying';
+
+export type CommandKind = 'retry' | 'skipHead' | 'discard';
+
+/** What somebody asks the owner to do with a parked aggregate. */
+export interface Command {
+  readonly id: string;
+  readonly kind: CommandKind;
+  /** Of the letter to skip, so that a command which is carried out twice skips one. */
+  readonly position?: number;
+}
+
+/** What became of a command; of one that unparked the aggregate nothing is left to read. */
+export interface CommandAnswer {
+  readonly id: string;
+  readonly error?: string;
+}
+
+/**
+ * The record that an aggregate is parked. It stands before the first letter and falls after the last, so an
+ * aggregate without a marker has no letter that counts.
+ */
+export interface Marker {
+  /** The epoch of the owner that wrote it last; one of an older epoch that appears later is void. */
+  readonly epoch: number;
+  readonly state: ParkedState;
+  /** The revision the marker was made at; letters name it. 0 in its first version, which is that revision. */
+  readonly made: number;
+  readonly reason: ParkReason;
+  readonly error: string;
+  readonly attempts: number;
+  /** The sequence, in the topic's stream, of the event that failed. */
+  readonly sequence: number;
+  /** When the aggregate was parked, milliseconds since 1970. */
+  readonly since: number;
+  /** Owners that died while they replayed its letters. */
+  readonly crashes: number;
+  readonly command?: Command;
+  readonly answer?: CommandAnswer;
+}
+
+/** A marker and where it stands. */
+export interface StoredMarker {
+  readonly token: string;
+  readonly marker: Marker;
+  readonly revision: number;
+}
+
+/** The revision that names the marker in its letters. */
+export function identityOf({ marker, revision }: Pick<StoredMarker, 'marker' | 'revision'>): number {
+  return marker.made === 0 ? revision : marker.made;
+}

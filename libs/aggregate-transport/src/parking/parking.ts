@@ -1,0 +1,292 @@
+import { reached } from '#sabotage';
+import { describeError } from '../errors.js';
+import type { Clock } from '../clock.js';
+import type { ParkNote } from '../message/park-reason.js';
+import { aggregateIdOf } from '../message/subject.js';
+import { adopt } from './adoption.js';
+import type { Letter } from './letter.js';
+import type { CommandKind, Marker } from './marker.js';
+import type { Parked } from './parked.js';
+import type { LetterEvent } from './parked-port.js';
+import { lostError, ParkedWrites, type ParkedWritesOptions, refusedError } from './parked-writes.js';
+
+export interface ParkingOptions extends ParkedWritesOptions {
+  readonly clock: Clock;
+  /** Owners that may die while they replay an aggregate's letters; then it stays parked. */
+  readonly maxCrashes: number;
+  readonly commanded: (parked: Parked) => void;
+  readonly unparked: (parked: Parked) => void;
+}
+
+/**
+ * What the owner of a partition knows of its parked aggregates, and the writes that make it so. Markers are
+ * read after the takeover's last look at the server and before the fence opens; from then on this memory is
+ * the truth, and what others write is commands.
+ *
+ * How an aggregate is parked, and why each step may be the last one of its process:
+ * 1. The marker is made by compare-and-set. Whoever dies here leaves an unsettled event: it comes again, and
+ *    the successor, who finds the marker, makes the letter.
+ * 2. The event is stored as a letter, behind the last letter that is known: of two owners only one succeeds,
+ *    and a letter of the same marker says the same, whoever wrote it.
+ * 3. The event is acked. Whoever dies before that finds the last letter's sequence, and only acks.
+ *
+ * An owner that slept through the end of its lease makes no letter, for it looks at its lease before each.
+ * If it fell asleep right after that look, its marker is an older epoch's: known to the successor, who adopts it,
+ * or later than that, and void.
+ */
+export class Parking {
+  readonly #parked = new Map<string, Parked>();
+  readonly #writes: ParkedWrites;
+  #isTruth = false;
+
+  constructor(private readonly options: ParkingOptions) {
+    this.#writes = new ParkedWrites(options);
+    options.port.onMarker((token, marker) => this.#heard(token, marker));
+  }
+
+  /** True if events of this aggregate become letters. */
+  isParked(token: string): boolean {
+    return this.#parked.size > 0 && this.#parked.get(token)?.leaving === false;
+  }
+
+  find(token: string): Parked | undefined {
+    return this.#parked.get(token);
+  }
+
+  /** Aggregates whose letters the owner replays by itself, or has been told to. */
+  toReplay(): Parked[] {
+    return [...this.#parked.values()].filter(
+      ({ marker }) =>
+        marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
+    );
+  }
+
+  /** Another lease: what was known may be out of date. */
+  forget(): void {
+    this.#parked.clear();
+    this.#isTruth = false;
+  }
+
+  /** The fence is open: a marker of an older epoch that appears now came too late. */
+  fenceOpened(): void {
+    this.#isTruth = true;
+  }
+
+  /**
+   * Reads what earlier owners left; behind an open fence only what others have asked for meanwhile.
+   * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
+   */
+  async load(crashed: boolean): Promise<void> {
+    const markers = await this.options.port.markers();
+    if (this.#isTruth) {
+      for (const { token, marker } of markers) this.#heard(token, marker);
+      return;
+    }
+    this.#parked.clear();
+    const { epoch, streamCreated } = this.options;
+    for (let from = 0; from < markers.length; from += ADOPTED_AT_ONCE) {
+      const adopting = markers.slice(from, from + ADOPTED_AT_ONCE).map(async (found) => {
+        this.#writes.check();
+        const adopted = await adopt(found, {
+          ...this.options,
+          epoch: epoch(),
+          streamCreated: streamCreated(),
+          crashed,
+        });
+        if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
+        else this.#parked.set(adopted.token, adopted);
+      });
+      await Promise.all(adopting);
+    }
+  }
+
+  /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
+  begin(token: string): void {
+    if (this.#parked.get(token)?.leaving === false) return;
+    this.#parked.set(token, {
+      token,
+      marker: emptyMarker(this.options.epoch(), this.options.clock.wallNow()),
+      revision: 0,
+      identity: 0,
+      lastSequence: 0,
+      tail: 0,
+      strangersThrough: 0,
+      leaving: false,
+    });
+  }
+
+  /** Takes {@link begin} back, if nothing was written. */
+  withdraw(token: string): boolean {
+    return this.#parked.get(token)?.revision === 0 && this.#parked.delete(token);
+  }
+
+  /**
+   * Parks the aggregate with this event as its first letter, or keeps a diverted one parked. When it resolves
+   * the event may be acked. Safe to call again after it rejected.
+   * @throws PARK_REFUSED, JETSTREAM_REQUEST_FAILED, LEASE_LOST
+   */
+  async park(event: LetterEvent, note: ParkNote): Promise<void> {
+    const parked = this.#require(event.token);
+    const marker = { ...note, sequence: event.sequence };
+    if (parked.revision === 0) await this.#writes.make(parked, { ...marker, state: 'parking' });
+    reached('park: marker written');
+    if (parked.lastSequence < event.sequence) await this.#writes.append(parked, event, note);
+    reached('park: letter stored');
+    await this.#writes.update(parked, { ...marker, state: 'parked', crashes: 0 });
+    reached('park: marker says parked');
+  }
+
+  /**
+   * As {@link park}, but its owner replays the letters as soon as its head has settled. The head becomes the first
+   * letter while it is `open`: should it be parked in the end, it stands where it belongs.
+   */
+  async divert(head: LetterEvent, note: ParkNote, open: () => boolean): Promise<void> {
+    const parked = this.#require(head.token);
+    if (parked.revision === 0)
+      await this.#writes.make(parked, { ...note, sequence: head.sequence, state: 'diverted' });
+    reached('divert: marker written');
+    if (open() && parked.lastSequence < head.sequence) await this.#writes.append(parked, head, note);
+    reached('divert: head stored');
+  }
+
+  /** Stores a later event of a parked aggregate behind its letters; one that is there already is not stored again. */
+  async file(event: LetterEvent): Promise<void> {
+    const parked = this.#require(event.token);
+    if (event.sequence > parked.lastSequence) await this.#writes.append(parked, event);
+  }
+
+  /** Stores an event that its aggregate goes on without. */
+  async skip(event: LetterEvent, note: ParkNote): Promise<void> {
+    this.#writes.check();
+    const result = await this.options.port.appendSkipped(event, {
+      ...note,
+      stream: this.options.streamCreated(),
+    });
+    if (result.kind === 'refused') throw refusedError(this.options.name, result.reason);
+  }
+
+  /** The first letter to replay; undefined if none is left. */
+  async head(parked: Parked): Promise<Letter | undefined> {
+    for (;;) {
+      const letter = await this.options.port.next(parked.token, parked.strangersThrough);
+      if (letter === undefined || letter.note.marker === parked.identity) return letter;
+      parked.strangersThrough = letter.position;
+      this.options.log.error(
+        `${this.options.name}: letter ${letter.position} of aggregate "${aggregateIdOf(parked.token)}" belongs to no marker ` +
+          'that counts (an owner wrote it after its lease had ended, or somebody else did); it is not replayed',
+      );
+    }
+  }
+
+  /** The letter is handled, or dropped by command. */
+  async remove(letter: Pick<Letter, 'position'>): Promise<void> {
+    this.#writes.check();
+    await this.options.port.removeLetter(letter.position);
+    reached('retry: letter removed');
+  }
+
+  /** A command is begun: what it does goes on under the next owner too, until it is answered. */
+  async begun(parked: Parked, kind: CommandKind): Promise<void> {
+    if (kind !== 'retry' || parked.marker.state === 'retrying') return;
+    await this.#writes.update(parked, { state: 'retrying' });
+    reached('retry: begun');
+  }
+
+  /** The aggregate stays parked; `error` tells why its letters cannot be handled yet. */
+  async stay(parked: Parked, note: (ParkNote & { sequence: number }) | undefined): Promise<void> {
+    const id = parked.marker.command?.id;
+    const answer =
+      id === undefined ? {} : { answer: { id, ...(note === undefined ? {} : { error: note.error }) } };
+    await this.#writes.update(parked, {
+      ...note,
+      ...answer,
+      state: 'parked',
+      command: undefined,
+      crashes: 0,
+    });
+    reached('retry: stopped');
+  }
+
+  /** No letter is left, and none comes: from this moment events go to the lane again, behind whoever calls. */
+  leave(parked: Parked): void {
+    parked.leaving = true;
+  }
+
+  /** Removes the marker of an aggregate that {@link leave leaves}. Safe to call again after it rejected. */
+  async unpark(parked: Parked): Promise<void> {
+    const { port, name } = this.options;
+    for (let revision = parked.revision; ;) {
+      this.#writes.check();
+      reached('unpark: no letter left');
+      if (revision === 0 || (await port.removeMarker(revision))) break;
+      const found = await port.readMarker(parked.token);
+      if (found === undefined) break;
+      if (found.marker.epoch > this.options.epoch()) throw lostError(name);
+      revision = found.revision;
+    }
+    reached('unpark: marker removed');
+    if (this.#parked.get(parked.token) === parked) this.#parked.delete(parked.token);
+    this.#logUnparked(parked.token, 'all its letters are handled or dropped');
+    this.options.unparked(parked);
+  }
+
+  close(): void {
+    this.options.port.close();
+  }
+
+  #heard(token: string, marker: Marker): void {
+    const { epoch, log, name } = this.options;
+    if (!this.#isTruth || marker.epoch > epoch()) return;
+    const parked = this.#parked.get(token);
+    if (parked !== undefined) {
+      if (marker.command === undefined || marker.command.id === parked.marker.command?.id) return;
+      parked.marker = { ...parked.marker, command: marker.command };
+      this.options.commanded(parked);
+    } else if (marker.epoch < epoch() && this.options.mayWrite()) {
+      this.#removeVoid(token).catch((error: unknown) =>
+        log.warn(
+          `${name}: a void marker could not be removed; the next takeover finds it: ${describeError(error)}`,
+        ),
+      );
+    }
+  }
+
+  /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
+  async #removeVoid(token: string): Promise<void> {
+    const { port, epoch, log, name } = this.options;
+    const found = await port.readMarker(token);
+    if (found === undefined || found.marker.epoch >= epoch() || this.#parked.has(token)) return;
+    if (await port.removeMarker(found.revision)) {
+      log.error(
+        `${name}: aggregate "${aggregateIdOf(token)}" was parked by an owner whose lease had ended (epoch ` +
+          `${found.marker.epoch}); that counts for nothing and is removed`,
+      );
+    }
+  }
+
+  #require(token: string): Parked {
+    const parked = this.#parked.get(token);
+    if (parked === undefined) throw lostError(this.options.name);
+    return parked;
+  }
+
+  #logUnparked(token: string, why: string): void {
+    this.options.log.info(`${this.options.name}: aggregate "${aggregateIdOf(token)}" is live again: ${why}`);
+  }
+}
+
+const ADOPTED_AT_ONCE = 64;
+
+function emptyMarker(epoch: number, since: number): Marker {
+  return {
+    epoch,
+    state: 'parking',
+    made: 0,
+    reason: 'EXHAUSTED',
+    error: '',
+    attempts: 0,
+    sequence: 0,
+    since,
+    crashes: 0,
+  };
+}

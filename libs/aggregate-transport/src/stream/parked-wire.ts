@@ -1,0 +1,235 @@
+import { headers as createHeaders, type MsgHdrs, type Subscription } from 'nats';
+import { HEADER } from '../message/headers.js';
+import { bitsOf, fnv1a32 } from '../message/partition.js';
+import { tokenOfSubject } from '../message/subject.js';
+import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../parking/letter.js';
+import type { Marker, StoredMarker } from '../parking/marker.js';
+import type { Appended, LetterEvent, ParkedArchive } from '../parking/parked-port.js';
+import { storedAtOf } from './ack-subject.js';
+import { publishConfirmed, writeKey } from './confirmed-publish.js';
+import type { Connection } from './connection.js';
+import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
+import { MARKER_BUCKET, parkedStreamOf } from './parked-streams.js';
+import { readLetter, type StoredMessage } from './stored-letter.js';
+
+export interface ParkedWireOptions {
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
+  readonly topic: string;
+  readonly group: string;
+  /** The leading bits of the partition's subjects, `''` for all: `0.1`. */
+  readonly bits: string;
+}
+
+const READ_AT_ONCE = 64;
+const READ_TIMEOUT_MS = 1_000;
+const ENCODED_MARK = '~';
+/** A key-value key may hold `=` but no `~`. */
+const KEY_MARK = '=';
+
+/** The parked events of a topic and group over a NATS connection: a key per marker, a subject per aggregate's letters. */
+export class ParkedWire implements ParkedArchive {
+  readonly #markers: string;
+  readonly #letters: string;
+  readonly #stream: string;
+  #hints: Subscription | undefined;
+
+  constructor(private readonly options: ParkedWireOptions) {
+    const { topic, group } = options;
+    this.#stream = parkedStreamOf(topic);
+    this.#markers = `$KV.${MARKER_BUCKET}.${topic}.${group}.`;
+    this.#letters = `${this.#stream}.${group}.`;
+  }
+
+  async markers(): Promise<StoredMarker[]> {
+    const tokens = await this.#markedTokens();
+    const found: StoredMarker[] = [];
+    for (let from = 0; from < tokens.length; from += READ_AT_ONCE) {
+      const reads = tokens.slice(from, from + READ_AT_ONCE).map((token) => this.readMarker(token));
+      for (const marker of await Promise.all(reads)) if (marker !== undefined) found.push(marker);
+    }
+    return found;
+  }
+
+  async readMarker(token: string): Promise<StoredMarker | undefined> {
+    const found = await this.#get(`KV_${MARKER_BUCKET}`, { last_by_subj: this.#keyOf(token) });
+    if (found?.data === undefined) return undefined;
+    const marker = JSON.parse(Buffer.from(found.data, 'base64').toString('utf8')) as Marker;
+    return { token, marker, revision: found.seq };
+  }
+
+  writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
+    return writeKey(this.options.connection, this.#keyOf(token), marker, revision);
+  }
+
+  removeMarker(revision: number): Promise<boolean> {
+    // A key keeps one value, so that a revision which can be removed is the current one.
+    return this.#remove(`KV_${MARKER_BUCKET}`, revision);
+  }
+
+  onMarker(callback: (token: string, marker: Marker) => void): void {
+    this.#hints = this.options.connection.nats.subscribe(`${this.#markers}${this.#filter()}`, {
+      callback: (error, message) => {
+        if (error !== null) return;
+        try {
+          callback(tokenOfKey(message.subject), message.json());
+        } catch {
+          // A hint that cannot be read is no hint; the next look finds what there is.
+        }
+      },
+    });
+  }
+
+  append(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+    after: number,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, note);
+    headers.set(HEADER.expectedLastSubjectSequence, String(after));
+    return this.#store(this.#subjectOf(event.token), event, headers);
+  }
+
+  appendSkipped(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, { ...note, marker: 0 });
+    headers.set(HEADER.messageId, `skipped:${this.options.group}:${event.sequence}`);
+    return this.#store(`${this.#letters}skipped.${event.token}`, event, headers);
+  }
+
+  async next(token: string, after: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: this.#subjectOf(token) });
+  }
+
+  async last(token: string): Promise<Letter | undefined> {
+    return this.#letter({ last_by_subj: this.#subjectOf(token) });
+  }
+
+  /** The first skipped event behind this position. */
+  async nextSkipped(after: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
+  }
+
+  async removeLetter(position: number): Promise<void> {
+    await this.#remove(this.#stream, position);
+  }
+
+  async letterCounts(): Promise<Map<string, number>> {
+    const subjects = await this.#subjects(this.#stream, `${this.#letters}*.*.*.*.*.*.*.*.*`);
+    return new Map([...subjects].map(([subject, count]) => [tokenOfSubject(subject), count]));
+  }
+
+  close(): void {
+    if (!this.options.connection.nats.isClosed()) this.#hints?.unsubscribe();
+  }
+
+  #filter(): string {
+    return this.options.bits === '' ? '>' : `${this.options.bits}.>`;
+  }
+
+  #keyOf(token: string): string {
+    const key = token.startsWith(ENCODED_MARK) ? KEY_MARK + token.slice(1) : token;
+    return `${this.#markers}${bitsOf(fnv1a32(token))}.${key}`;
+  }
+
+  #subjectOf(token: string): string {
+    return `${this.#letters}${bitsOf(fnv1a32(token))}.${token}`;
+  }
+
+  async #markedTokens(): Promise<string[]> {
+    const subjects = await this.#subjects(`KV_${MARKER_BUCKET}`, `${this.#markers}${this.#filter()}`);
+    return [...subjects.keys()].map(tokenOfKey);
+  }
+
+  async #subjects(stream: string, filter: string): Promise<Map<string, number>> {
+    const subjects = new Map<string, number>();
+    for (;;) {
+      const info = await this.options.api.request<{
+        total?: number;
+        state: { subjects?: Record<string, number> };
+      }>(`STREAM.INFO.${stream}`, { subjects_filter: filter, offset: subjects.size });
+      const page = Object.entries(info.state.subjects ?? {});
+      for (const [subject, count] of page) subjects.set(subject, count);
+      if (page.length === 0 || subjects.size >= (info.total ?? 0)) return subjects;
+    }
+  }
+
+  async #letter(which: object): Promise<Letter | undefined> {
+    const found = await this.#get(this.#stream, which);
+    return found === undefined ? undefined : readLetter(found);
+  }
+
+  async #get(stream: string, which: object): Promise<StoredMessage | undefined> {
+    const { api } = this.options;
+    const call = `STREAM.MSG.GET.${stream}`;
+    const found = await api.find<{ message: StoredMessage }>(
+      call,
+      which,
+      API_ERROR.messageNotFound,
+      READ_TIMEOUT_MS,
+    );
+    return found?.message;
+  }
+
+  async #store(subject: string, event: LetterEvent, headers: MsgHdrs): Promise<Appended> {
+    const { connection } = this.options;
+    const { body } = event.origin;
+    const size = body.length + (headers as MsgHdrs & { encode(): Uint8Array }).encode().length;
+    // A message over the limit would end the connection.
+    if (size > connection.maxPayloadBytes) {
+      return {
+        kind: 'refused',
+        reason: `the letter has about ${size} bytes, the server takes ${connection.maxPayloadBytes}`,
+      };
+    }
+    const answer = await publishConfirmed(connection, subject, body, headers);
+    if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence };
+    if (answer.kind === 'refused' && answer.wrongSequence) return { kind: 'moved' };
+    return { kind: 'refused', reason: answer.description };
+  }
+
+  async #remove(stream: string, sequence: number): Promise<boolean> {
+    try {
+      await this.options.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
+      return true;
+    } catch (error) {
+      // Servers answer differently for a message that is gone; so look.
+      if (!(error instanceof JetStreamApiError)) throw error;
+      if ((await this.#get(stream, { seq: sequence })) !== undefined) throw error;
+      return false;
+    }
+  }
+}
+
+/** The topics and groups that have parked aggregates. */
+export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: string; group: string }[]> {
+  const info = await api.find<{ state: { subjects?: Record<string, number> } }>(
+    `STREAM.INFO.KV_${MARKER_BUCKET}`,
+    { subjects_filter: '>' },
+    API_ERROR.streamNotFound,
+  );
+  const pairs = Object.keys(info?.state.subjects ?? {}).map((subject) =>
+    subject.slice(`$KV.${MARKER_BUCKET}.`.length).split('.', 2).join('.'),
+  );
+  return [...new Set(pairs)].map((pair) => {
+    const [topic = '', group = ''] = pair.split('.');
+    return { topic, group };
+  });
+}
+
+function tokenOfKey(subject: string): string {
+  const key = subject.slice(subject.lastIndexOf('.') + 1);
+  return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
+}
+
+function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>): MsgHdrs {
+  const headers = createHeaders();
+  for (const [name, value] of Object.entries(event.origin.readHeaders())) {
+    if (!name.startsWith('Nats-')) headers.set(name, value);
+  }
+  const whole = { ...note, sequence: event.sequence, storedAt: storedAtOf(event.ackSubject) };
+  headers.set(LETTER_HEADER, encodeNote(whole));
+  return headers;
+}
