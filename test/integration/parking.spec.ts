@@ -29,7 +29,7 @@ interface World {
 async function worldOf(
   topic: string,
   consume: NonNullable<AggregateTransportOptions['consume']> = {},
-  fail: (n: number) => unknown = () => new UnrecoverableError(new Error('no stock')),
+  fail: (n: number) => Error | undefined = () => new UnrecoverableError(new Error('no stock')),
 ): Promise<World> {
   const handled: string[] = [];
   const failed: string[] = [];

@@ -94,10 +94,10 @@ describe('a mistake in the wiring ends the start-up, named', () => {
       /found "consume\.bacth"/,
     ],
     [
-      'parking, which does not exist yet',
-      () => start({ consume: { onExhausted: 'park' as never } }),
+      'a policy that does not exist',
+      () => start({ consume: { onExhausted: 'drop' as never } }),
       'OPTIONS_INVALID',
-      /"block" or "halt"/,
+      /"park" or "skip" or "block" or "halt"/,
     ],
   ])('%s', async (_what, begin, code, text) => {
     const starting = typeof begin === 'function' ? begin() : begin;

@@ -38,6 +38,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     ],
     packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/],
   },
+  cli: {
+    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'stream'],
+    packages: [/^node:/, /^nats$/],
+  },
   testing: { knows: ['clock.ts', 'errors.ts', 'no-sabotage.ts', 'message'], packages: [/^node:/, /^nats$/] },
   'index.ts': anything,
   'testing.ts': anything,

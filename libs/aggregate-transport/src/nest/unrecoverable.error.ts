@@ -10,6 +10,7 @@ const MARK = Symbol.for('aggregate-transport.unrecoverable');
  */
 export class UnrecoverableError extends RpcException {
   readonly [MARK] = true;
+  override readonly name = 'UnrecoverableError';
 
   constructor(override readonly cause: unknown) {
     super(describeError(cause));

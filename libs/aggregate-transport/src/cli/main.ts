@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+import { createInterface } from 'node:readline/promises';
+import { parseArgs } from 'node:util';
+import { credsAuthenticator } from 'nats';
+import { readFile } from 'node:fs/promises';
+import { describeError } from '../errors.js';
+import { silentLog } from '../log.js';
+import { Connection } from '../stream/connection.js';
+import { type ParkedArguments, ParkedVerbs, type Terminal, UsageError } from './parked.js';
+
+const USAGE = `Usage: aggregate-transport parked <verb> [options]
+
+  parked list                                      what is parked, and why
+  parked show    --topic T --group G AGGREGATE     its letters
+  parked retry   --topic T --group G AGGREGATE     handle its letters again, in order
+  parked retry   --all [--topic T] [--group G] [--reason R] [--rate N]   (N begun per second, 20)
+  parked skip    --topic T --group G AGGREGATE     drop its first letter
+  parked discard --topic T --group G AGGREGATE     drop all its letters
+
+  --server URL    default: NATS_URL, else nats://127.0.0.1:4222
+  --creds FILE    credentials of the NATS user
+  --wait MS       how long to wait for the owner's answer, default 30000
+  --json          one JSON value per line instead of tables
+  --yes           do not ask before something is dropped
+
+Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
+
+const terminal: Terminal = {
+  print: (text) => void process.stdout.write(`${text}\n`),
+  async ask(question) {
+    if (!process.stdin.isTTY) return undefined;
+    const prompt = createInterface({ input: process.stdin, output: process.stderr });
+    const typed = await prompt.question(question);
+    prompt.close();
+    return typed;
+  },
+};
+
+async function run(): Promise<number> {
+  const { values, positionals } = parse();
+  const [area, verb, aggregateId] = positionals;
+  if (values.help === true || area === undefined) {
+    terminal.print(USAGE);
+    return 0;
+  }
+  if (area !== 'parked' || verb === undefined || !isVerb(verb))
+    throw new UsageError(`unknown command\n\n${USAGE}`);
+  const args: ParkedArguments = {
+    topic: values.topic,
+    group: values.group,
+    aggregateId,
+    reason: values.reason,
+    all: values.all === true,
+    json: values.json === true,
+    yes: values.yes === true,
+    waitMs: numberOf('wait', values.wait, 30_000),
+    ratePerSecond: numberOf('rate', values.rate, 20),
+  };
+  const servers = values.server ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
+  const credentials =
+    values.creds === undefined ? {} : { authenticator: credsAuthenticator(await readFile(values.creds)) };
+  const connection = await Connection.open({ servers, ...credentials }, 'aggregate-transport-cli', silentLog);
+  try {
+    return await new ParkedVerbs(connection, terminal)[verb](args);
+  } finally {
+    await connection.close();
+  }
+}
+
+const VERBS = ['list', 'show', 'retry', 'skip', 'discard'] as const;
+
+function isVerb(verb: string): verb is (typeof VERBS)[number] {
+  return (VERBS as readonly string[]).includes(verb);
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        topic: { type: 'string' },
+        group: { type: 'string' },
+        reason: { type: 'string' },
+        server: { type: 'string' },
+        creds: { type: 'string' },
+        wait: { type: 'string' },
+        rate: { type: 'string' },
+        all: { type: 'boolean' },
+        json: { type: 'boolean' },
+        yes: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function numberOf(name: string, text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new UsageError(`expected --${name} to be a number above 0, found "${text ?? ''}"`);
+}
+
+run().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof UsageError ? error.message : describeError(error)}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  },
+);

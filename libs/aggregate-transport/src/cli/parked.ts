@@ -1,0 +1,239 @@
+import { delay, systemClock } from '../clock.js';
+import { describeError } from '../errors.js';
+import type { Envelope } from '../message/envelope.js';
+import { newEventId } from '../message/event-id.js';
+import { aggregateIdOf } from '../message/subject.js';
+import type { Letter } from '../parking/letter.js';
+import type { CommandKind, StoredMarker } from '../parking/marker.js';
+import { type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
+import type { Connection } from '../stream/connection.js';
+import { JetStreamApi } from '../stream/jetstream-api.js';
+import { groupsWithParked, ParkedWire } from '../stream/parked-wire.js';
+import { ageOf, tableOf } from './table.js';
+
+/** What the command line says, beside the verb. */
+export interface ParkedArguments {
+  readonly topic: string | undefined;
+  readonly group: string | undefined;
+  readonly aggregateId: string | undefined;
+  readonly reason: string | undefined;
+  readonly all: boolean;
+  readonly json: boolean;
+  readonly yes: boolean;
+  readonly waitMs: number;
+  readonly ratePerSecond: number;
+}
+
+export interface Terminal {
+  print(text: string): void;
+  /** Asks, and resolves with what was typed; undefined if nobody is there to answer. */
+  ask(question: string): Promise<string | undefined>;
+}
+
+/** Ends the command with exit code 2: it was not understood, or not confirmed. */
+export class UsageError extends Error {}
+
+type Found = StoredMarker & { topic: string; group: string; letters: number };
+
+const SECOND_MS = 1_000;
+
+/** The verbs of `aggregate-transport parked`. Resolves with the exit code: 0 done, 1 not done. */
+export class ParkedVerbs {
+  constructor(
+    private readonly connection: Connection,
+    private readonly terminal: Terminal,
+  ) {}
+
+  async list(args: ParkedArguments): Promise<number> {
+    const found = await this.#find(args);
+    if (args.json) {
+      this.#json(found.map((parked) => describe(parked)));
+      return 0;
+    }
+    if (found.length === 0) {
+      this.terminal.print('no aggregate is parked');
+      return 0;
+    }
+    const now = systemClock.wallNow();
+    const rows = found.map(({ topic, group, token, letters, marker }) => [
+      topic,
+      group,
+      aggregateIdOf(token),
+      marker.state,
+      marker.reason,
+      String(letters),
+      ageOf(marker.since, now),
+      marker.error,
+    ]);
+    this.terminal.print(
+      tableOf(['TOPIC', 'GROUP', 'AGGREGATE', 'STATE', 'REASON', 'LETTERS', 'SINCE', 'ERROR'], rows),
+    );
+    return 0;
+  }
+
+  async show(args: ParkedArguments): Promise<number> {
+    const { topic, group, aggregateId } = addressOf(args);
+    const letters: Letter[] = [];
+    for await (const letter of this.#commands(topic, group).letters(aggregateId)) letters.push(letter);
+    if (args.json) this.#json(letters.map((letter) => describeLetter(letter)));
+    else if (letters.length === 0) this.terminal.print(`aggregate "${aggregateId}" has no letter`);
+    else {
+      const rows = letters.map(({ note, body }) => [
+        String(note.sequence),
+        new Date(note.storedAt).toISOString(),
+        note.reason ?? '',
+        note.error ?? '',
+        sayEvent(body),
+      ]);
+      this.terminal.print(tableOf(['SEQUENCE', 'STORED', 'REASON', 'ERROR', 'EVENT'], rows, 100));
+    }
+    return letters.length === 0 ? 1 : 0;
+  }
+
+  async retry(args: ParkedArguments): Promise<number> {
+    if (!args.all) return this.#command(args, 'retry');
+    let failed = 0;
+    const running = new Set<Promise<void>>();
+    for (const { topic, group, token } of await this.#find(args)) {
+      const aggregateId = aggregateIdOf(token);
+      const one = this.#carryOut({ ...args, topic, group, aggregateId }, 'retry').then((done) => {
+        if (!done) failed++;
+        running.delete(one);
+      });
+      running.add(one);
+      await delay(systemClock, SECOND_MS / args.ratePerSecond);
+    }
+    await Promise.all(running);
+    return failed === 0 ? 0 : 1;
+  }
+
+  async skip(args: ParkedArguments): Promise<number> {
+    await this.#confirm(args, 'drop the first letter of', 'A hole in its order stays.');
+    return this.#command(args, 'skipHead');
+  }
+
+  async discard(args: ParkedArguments): Promise<number> {
+    await this.#confirm(args, 'drop all letters of', 'They are lost to this group.');
+    return this.#command(args, 'discard');
+  }
+
+  async #command(args: ParkedArguments, kind: CommandKind): Promise<number> {
+    return (await this.#carryOut(args, kind)) ? 0 : 1;
+  }
+
+  async #carryOut(args: ParkedArguments, kind: CommandKind): Promise<boolean> {
+    const { topic, group, aggregateId } = addressOf(args);
+    let result: CommandResult | { outcome: 'error'; error: string };
+    try {
+      result = await this.#commands(topic, group).command(aggregateId, kind, args.waitMs);
+    } catch (error) {
+      result = { outcome: 'error', error: describeError(error) };
+    }
+    if (args.json) this.#json({ topic, group, aggregateId, ...result });
+    else this.terminal.print(`${topic} ${group} ${aggregateId}: ${sayResult(result)}`);
+    return result.outcome === 'unparked' || (result.outcome === 'parked' && kind === 'skipHead');
+  }
+
+  async #confirm(args: ParkedArguments, what: string, consequence: string): Promise<void> {
+    const { aggregateId } = addressOf(args);
+    if (args.yes) return;
+    const typed = await this.terminal.ask(
+      `About to ${what} aggregate "${aggregateId}". ${consequence} Type its id to go on: `,
+    );
+    if (typed !== aggregateId)
+      throw new UsageError('not confirmed; nothing was done (--yes goes on without asking)');
+  }
+
+  async #find({ topic, group, reason }: ParkedArguments): Promise<Found[]> {
+    const pairs = await groupsWithParked(new JetStreamApi(this.connection));
+    const found: Found[] = [];
+    for (const pair of pairs) {
+      if ((topic ?? pair.topic) !== pair.topic || (group ?? pair.group) !== pair.group) continue;
+      for (const parked of await this.#commands(pair.topic, pair.group).list())
+        found.push({ ...parked, ...pair });
+    }
+    return found.filter(({ marker }) => (reason ?? marker.reason) === marker.reason);
+  }
+
+  #commands(topic: string, group: string): ParkedCommands {
+    const api = new JetStreamApi(this.connection);
+    return new ParkedCommands({
+      name: `topic "${topic}", group "${group}"`,
+      port: new ParkedWire({ connection: this.connection, api, topic, group, bits: '' }),
+      clock: systemClock,
+      newId: () => newEventId(systemClock.wallNow()),
+    });
+  }
+
+  #json(value: unknown): void {
+    this.terminal.print(JSON.stringify(value));
+  }
+}
+
+function addressOf({ topic, group, aggregateId }: ParkedArguments): {
+  topic: string;
+  group: string;
+  aggregateId: string;
+} {
+  if (topic !== undefined && group !== undefined && aggregateId !== undefined)
+    return { topic, group, aggregateId };
+  throw new UsageError('expected --topic, --group and an aggregate id');
+}
+
+function describe({ topic, group, token, letters, marker }: Found): object {
+  const { state, reason, error, attempts, sequence, since } = marker;
+  const aggregateId = aggregateIdOf(token);
+  return {
+    topic,
+    group,
+    aggregateId,
+    state,
+    reason,
+    error,
+    attempts,
+    sequence,
+    since: new Date(since),
+    letters,
+  };
+}
+
+function describeLetter({ token, note, headers, body }: Letter): object {
+  const { sequence, storedAt, reason, error, attempts } = note;
+  const text = Buffer.from(body).toString('utf8');
+  return {
+    aggregateId: aggregateIdOf(token),
+    sequence,
+    storedAt: new Date(storedAt),
+    reason,
+    error,
+    attempts,
+    headers,
+    body: text,
+  };
+}
+
+/** Type and payload; the bytes as text if they are no envelope. */
+function sayEvent(body: Uint8Array): string {
+  const text = Buffer.from(body).toString('utf8');
+  try {
+    const { event_type: type, payload } = JSON.parse(text) as Partial<Envelope>;
+    return type === undefined ? text : `${type} ${JSON.stringify(payload)}`;
+  } catch {
+    return text;
+  }
+}
+
+function sayResult(result: CommandResult | { outcome: 'error'; error: string }): string {
+  switch (result.outcome) {
+    case 'unparked':
+      return 'live again';
+    case 'parked':
+      return 'done; letters are left, it stays parked';
+    case 'running':
+      return 'its owner is still at it';
+    case 'failed':
+      return `failed again, it stays parked: ${result.error}`;
+    case 'error':
+      return result.error;
+  }
+}
