@@ -6,6 +6,9 @@ import type { Connection } from './connection.js';
 import { BUCKET } from './group-record.js';
 import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
 
+/** Reads and writes alike: a lease that waits longer for one answer has no time for a second try. */
+const TIMEOUT_MS = 500;
+
 /** The key of what one partition keeps: its lease, or its suspects. */
 export function partitionKey(what: 'lease' | 'suspects', address: PartitionAddress): string {
   const { topic, group, partition, partitions } = address;
@@ -29,11 +32,13 @@ export class KeyStore<T> implements KeyPort<T> {
     this.#subject = `$KV.${BUCKET}.${key}`;
   }
 
-  async read(): Promise<StoredValue<T> | undefined> {
+  /** A start-up may wait longer than a lease. */
+  async read(timeoutMs = TIMEOUT_MS): Promise<StoredValue<T> | undefined> {
     const found = await this.api.find<{ message: { seq: number; data?: string } }>(
       `STREAM.MSG.GET.KV_${BUCKET}`,
       { last_by_subj: this.#subject },
       API_ERROR.messageNotFound,
+      timeoutMs,
     );
     if (found?.message.data === undefined) return undefined;
     const json = Buffer.from(found.message.data, 'base64').toString('utf8');
