@@ -91,13 +91,13 @@ export class Nemesis {
       case 'consumer-delete':
         this.#count(kind);
         journal.write({ what: 'fault', kind, on: true });
-        tap.deleteConsumer(partition);
-        return;
+        // With the server away there is nothing to break.
+        return tap.deleteConsumer(partition).catch(() => undefined);
       case 'foreign-pull':
         this.#count(kind);
         journal.write({ what: 'fault', kind, on: true });
-        tap.pullAsStranger(partition);
-        return;
+        // With the server away there is nothing to break.
+        return tap.pullAsStranger(partition).catch(() => undefined);
       case 'quiet':
         this.#count(kind);
         await scheduled(ms);

@@ -4,6 +4,7 @@ import { type ConsumerSetup, GROUP, TOPIC } from './scenario.js';
 
 const NANOS_PER_MS = 1_000_000;
 const RECONNECT_AFTER_MS = 20;
+const ANSWER_WITHIN_MS = 500;
 const STRANGER = '_STRANGER.inbox';
 const FOREIGN_PULL = { batch: 20, expires: 300_000_000 };
 
@@ -57,21 +58,11 @@ export class Tap {
     return new Tap(nats, consumers.partitions, consumers.leaseTtlMs, journal);
   }
 
-  consumerOf(partition: number): string {
-    return `${GROUP}-${this.partitions}-${partition}`;
-  }
-
   /** The consumer's counts, or undefined while there is no answer. */
   async counts(partition: number): Promise<ConsumerCounts | undefined> {
     try {
-      const answer = await this.nats.request(
-        `$JS.API.CONSUMER.INFO.${TOPIC}.${this.consumerOf(partition)}`,
-        '',
-        {
-          timeout: 500,
-        },
-      );
-      const info = answer.json<Partial<ConsumerCounts>>();
+      const name = await this.#consumerOf(partition);
+      const info = await this.#ask<Partial<ConsumerCounts>>(`CONSUMER.INFO.${TOPIC}.${name}`);
       const { num_pending, num_ack_pending } = info;
       return num_pending === undefined || num_ack_pending === undefined
         ? undefined
@@ -81,21 +72,38 @@ export class Tap {
     }
   }
 
-  deleteConsumer(partition: number): void {
-    this.nats.publish(`$JS.API.CONSUMER.DELETE.${TOPIC}.${this.consumerOf(partition)}`);
+  async deleteConsumer(partition: number): Promise<void> {
+    const name = await this.#consumerOf(partition);
+    this.nats.publish(`$JS.API.CONSUMER.DELETE.${TOPIC}.${name}`);
   }
 
   /** Pulls as a stranger and drops what it gets. */
-  pullAsStranger(partition: number): void {
-    this.nats.publish(
-      `$JS.API.CONSUMER.MSG.NEXT.${TOPIC}.${this.consumerOf(partition)}`,
-      JSON.stringify(FOREIGN_PULL),
-      { reply: STRANGER },
-    );
+  async pullAsStranger(partition: number): Promise<void> {
+    const name = await this.#consumerOf(partition);
+    this.nats.publish(`$JS.API.CONSUMER.MSG.NEXT.${TOPIC}.${name}`, JSON.stringify(FOREIGN_PULL), {
+      reply: STRANGER,
+    });
   }
 
   async close(): Promise<void> {
     await this.nats.close();
+  }
+
+  /** The partition's lease names its consumer: one that was deleted is followed by one of another name. */
+  async #consumerOf(partition: number): Promise<string> {
+    const key = `$KV.aggregate-transport.lease.${TOPIC}.${GROUP}.${this.partitions}.${partition}`;
+    const found = await this.#ask<{ message?: { data: string } }>(
+      'STREAM.MSG.GET.KV_aggregate-transport',
+      JSON.stringify({ last_by_subj: key }),
+    );
+    const json = Buffer.from(found.message?.data ?? '', 'base64').toString('utf8') || '{}';
+    const { generation = 0 } = JSON.parse(json) as { generation?: number };
+    return `${GROUP}-${this.partitions}-${partition}${generation === 0 ? '' : `-g${generation}`}`;
+  }
+
+  async #ask<T>(call: string, body = ''): Promise<T> {
+    const answer = await this.nats.request(`$JS.API.${call}`, body, { timeout: ANSWER_WITHIN_MS });
+    return answer.json<T>();
   }
 
   #pulled(message: Msg): void {

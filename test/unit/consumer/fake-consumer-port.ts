@@ -38,6 +38,7 @@ export class FakeConsumerPort implements ConsumerPort {
   stateResult: (() => ConsumerState) | undefined;
   onAckSequence: (sequence: number) => void = () => undefined;
   onBarrier: () => void = () => undefined;
+  generation = 0;
   listener: FeedListener | undefined;
 
   state(): Promise<ConsumerState> {
@@ -59,6 +60,15 @@ export class FakeConsumerPort implements ConsumerPort {
 
   create(fromSequence: number): Promise<void> {
     this.calls.push(`create from ${fromSequence}`);
+    return later(() => undefined);
+  }
+
+  use(generation: number): void {
+    this.generation = generation;
+  }
+
+  remove(generation: number): Promise<void> {
+    this.calls.push(`remove ${generation}`);
     return later(() => undefined);
   }
 

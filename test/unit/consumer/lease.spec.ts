@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Lease, LEASE_MARGIN_MS, type LeaseRecord } from '#library/consumer/lease.js';
+import { chooseConsumer, Lease, LEASE_MARGIN_MS, type LeaseRecord } from '#library/consumer/lease.js';
 import { silentLog } from '#library/log.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 import { FakeKeyPort } from './fake-key-port.js';
@@ -148,7 +148,7 @@ test('somebody else has written: the owner hears it with its next renewal', asyn
   const { lease, heard } = process('a');
   lease.start();
   await clock.advance(10);
-  await key.write({ owner: 'b', ttlMs: TTL_MS, epoch: 2, floor: 0, streamCreated: '' }, key.revision);
+  await key.write({ ...key.value!, owner: 'b', epoch: 2 }, key.revision);
   await clock.advance(TTL_MS / 5 + 10);
   expect(heard).toEqual(['acquired 1 after nobody', 'lost: it is held by b in epoch 2']);
 });
@@ -168,5 +168,43 @@ test('the record says what is settled, so that a successor knows where to begin'
   const { clock, key, process } = bench();
   process('a').lease.start();
   await clock.advance(TTL_MS);
-  expect(key.value).toEqual({ owner: 'a', ttlMs: TTL_MS, epoch: 1, floor: 7, streamCreated: 'then' });
+  const consumer = { generation: 0, retired: [] };
+  expect(key.value).toEqual({
+    ...{ owner: 'a', ttlMs: TTL_MS, epoch: 1, floor: 7, streamCreated: 'then', ...consumer },
+  });
+});
+
+describe('the name of the consumer', () => {
+  test('an owner that finds its consumer gone names another in the record, under the next epoch', async () => {
+    const { clock, key, process } = bench();
+    const { lease, heard } = process('a');
+    lease.start();
+    await clock.advance(10);
+    lease.startOver('its consumer is gone');
+    await clock.advance(TTL_MS);
+    expect(heard).toEqual(['acquired 1 after nobody', 'lost: its consumer is gone', 'acquired 2 after a']);
+    expect(key.value).toMatchObject({ epoch: 2, generation: 2, retired: [0] });
+    lease.startOver('its consumer is gone');
+    await clock.advance(TTL_MS);
+    expect(key.value).toMatchObject({ epoch: 3, generation: 3, retired: [0, 2] });
+  });
+
+  test('if somebody else has named another meanwhile, that one is used', async () => {
+    const { clock, key, process } = bench();
+    const { lease } = process('a');
+    lease.start();
+    await clock.advance(10);
+    await key.write({ ...key.value!, owner: 'b', epoch: 7, generation: 7, released: true }, key.revision);
+    lease.startOver('its consumer is gone');
+    await clock.advance(TTL_MS);
+    expect(key.value).toMatchObject({ owner: 'a', epoch: 8, generation: 7, retired: [] });
+  });
+
+  test('only the last few retired ones are remembered', () => {
+    expect(chooseConsumer({ generation: 6, retired: [0, 2, 4, 5] }, 7, 6)).toEqual({
+      generation: 7,
+      retired: [2, 4, 5, 6],
+    });
+    expect(chooseConsumer(undefined, 1, undefined)).toEqual({ generation: 0, retired: [] });
+  });
 });

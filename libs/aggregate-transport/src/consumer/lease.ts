@@ -19,6 +19,26 @@ export interface LeaseRecord {
   readonly floor: number;
   /** When the stream was made, as the server tells it: another time is another stream. */
   readonly streamCreated: string;
+  /** Which consumer is the partition's: 0 is the first one, any other the epoch that made it in place of one that was gone. */
+  readonly generation: number;
+  /** Generations before it, the last few: whatever is left or made late of them is removed. */
+  readonly retired: readonly number[];
+}
+
+/** The part of a lease that says which consumer is the partition's. */
+export type ConsumerChoice = Pick<LeaseRecord, 'generation' | 'retired'>;
+
+const MAX_RETIRED = 4;
+
+/** Which consumer the owner of a new epoch uses; `gone` is the generation it knows to have vanished. Pure. */
+export function chooseConsumer(
+  found: Partial<ConsumerChoice> | undefined,
+  epoch: number,
+  gone: number | undefined,
+): ConsumerChoice {
+  const { generation = 0, retired = [] } = found ?? {};
+  if (generation !== gone) return { generation, retired };
+  return { generation: epoch, retired: [...retired, generation].slice(-MAX_RETIRED) };
 }
 
 export interface LeaseOptions {
@@ -31,7 +51,7 @@ export interface LeaseOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** What the next renewal writes down. */
-  readonly facts: () => { floor: number; streamCreated: string };
+  readonly facts: () => Pick<LeaseRecord, 'floor' | 'streamCreated'>;
   readonly acquired: (previous: LeaseRecord | undefined) => void;
   readonly lost: (reason: string) => void;
 }
@@ -68,6 +88,9 @@ export class Lease implements Ownership {
   #revision = 0;
   #deadline = 0;
   #wallDeadline = 0;
+  #consumer: ConsumerChoice = { generation: 0, retired: [] };
+  /** The generation that the last epoch found to have vanished. */
+  #gone: number | undefined;
   #sighting: Sighting | undefined;
   /** When the sighted lease runs out unless it is renewed. */
   #runsOutAt = Number.POSITIVE_INFINITY;
@@ -92,6 +115,11 @@ export class Lease implements Ownership {
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** The partition's consumer, as the record names it. */
+  get consumer(): ConsumerChoice {
+    return this.#consumer;
   }
 
   /**
@@ -122,9 +150,13 @@ export class Lease implements Ownership {
     this.#next(this.#pauseMs());
   }
 
-  /** Ends this epoch and seeks the next one at once: what comes again must come under a new token. */
+  /**
+   * The partition's consumer is gone. Ends this epoch and seeks the next one at once, which names another consumer
+   * before it makes it: what comes again must come under a new token, from a consumer that nobody has sent anything to.
+   */
   startOver(reason: string): void {
     if (this.#mode !== 'held') return;
+    this.#gone = this.#consumer.generation;
     this.#lose(reason);
     this.#next(0);
   }
@@ -215,11 +247,14 @@ export class Lease implements Ownership {
     const found = await port.read();
     if (this.#mode !== 'seeking' || !this.#mayTake(found, clock.now())) return;
     const record = this.#record((found?.value.epoch ?? 0) + 1);
+    const consumer = chooseConsumer(found?.value, record.epoch, this.#gone);
     // The record keeps what the last owner knew until the first takeover says more.
     const inherited = { floor: found?.value.floor ?? 0, streamCreated: found?.value.streamCreated ?? '' };
-    const revision = await this.#write({ ...record, ...inherited }, found?.revision ?? 0);
+    const revision = await this.#write({ ...record, ...inherited, ...consumer }, found?.revision ?? 0);
     if (revision === undefined || this.#isClosed()) return;
     this.#mode = 'held';
+    this.#consumer = consumer;
+    this.#gone = undefined;
     this.#epoch = record.epoch;
     this.#sighting = undefined;
     this.#runsOutAt = Number.POSITIVE_INFINITY;
@@ -257,7 +292,7 @@ export class Lease implements Ownership {
 
   #record(epoch: number): LeaseRecord {
     const { owner, ttlMs, facts } = this.options;
-    return { owner, ttlMs, epoch, ...facts() };
+    return { owner, ttlMs, epoch, ...facts(), ...this.#consumer };
   }
 
   #lose(reason: string): void {

@@ -238,9 +238,9 @@ export class PartitionConsumer implements ConsumerListener {
     const judgement = await this.#memory.inspect(this.#ledger.highest);
     if (judgement === 'remade') this.#forget();
     // Events come again from the floor on. Skipping those known here would let old ones follow newer ones
-    // without the rest, so all of them come, under a new epoch.
-    if (judgement === 'consumer remade') {
-      this.options.startOver('its consumer was made anew');
+    // without the rest, so all of them come, under a new epoch and from a consumer of a new name.
+    if (judgement === 'consumer gone') {
+      this.options.startOver('its consumer is gone');
       return;
     }
     if (judgement !== 'regressed') return this.#lanes.suspects.load();

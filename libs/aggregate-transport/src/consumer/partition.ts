@@ -40,6 +40,8 @@ export class Partition {
         this.#consumer.own({
           floor: previous?.floor ?? 0,
           streamCreated: previous?.streamCreated ?? '',
+          ...this.#lease.consumer,
+          mayCreate: this.#lease.consumer.generation === this.#lease.epoch,
           // A lease that this very process lost and took again says nothing against any event: it is alive.
           crashed: previous !== undefined && previous.released !== true && previous.owner !== owner,
         });

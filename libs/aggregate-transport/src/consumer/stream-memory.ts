@@ -1,3 +1,4 @@
+import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ConsumerPort, StreamState } from '../message/ports.js';
 
@@ -9,13 +10,19 @@ export interface Inheritance {
   readonly streamCreated: string;
   /** It did not let the partition go in peace. */
   readonly crashed: boolean;
+  /** Which consumer is the partition's; see {@link LeaseRecord.generation}. */
+  readonly generation: number;
+  /** Consumers it had before. */
+  readonly retired: readonly number[];
+  /** This very epoch has named the consumer, so nobody can have sent anything to one of that name. */
+  readonly mayCreate: boolean;
 }
 
 export type StreamJudgement =
   /** What is remembered still holds. */
   | 'same'
-  /** The consumer was gone and is new: what was settled above the floor is no longer known to the server. */
-  | 'consumer remade'
+  /** There is no consumer: what was settled above the floor is no longer known to the server. */
+  | 'consumer gone'
   /** The stream was deleted and made anew: its sequences mean other events. */
   | 'remade'
   /** The stream was restored to an earlier state: sequences that were handled will be given to other events. */
@@ -34,6 +41,10 @@ export function judgeStream(streamCreated: string, highest: number, stream: Stre
 export class StreamMemory {
   floor = 0;
   streamCreated = '';
+  #generation = 0;
+  #mayCreate = false;
+  /** Still to be removed. */
+  #retired: readonly number[] = [];
   /** The highest sequence this process has seen; survives its leases, which a restored server takes back too. */
   #highest = 0;
 
@@ -43,11 +54,16 @@ export class StreamMemory {
     private readonly log: Log,
   ) {}
 
-  inherit({ floor, streamCreated }: Inheritance): void {
+  inherit({ floor, streamCreated, generation, retired, mayCreate }: Inheritance): void {
+    const isKnown = streamCreated === this.streamCreated;
     // What was seen of another stream says nothing of this one.
-    if (streamCreated !== this.streamCreated && this.streamCreated !== '') this.#highest = 0;
-    this.floor = floor;
+    if (!isKnown && this.streamCreated !== '') this.#highest = 0;
+    this.floor = isKnown ? Math.max(floor, this.floor) : floor;
     this.streamCreated = streamCreated;
+    this.#generation = generation;
+    this.#mayCreate = mayCreate;
+    this.#retired = retired;
+    this.port.use(generation);
   }
 
   settledThrough(floor: number): void {
@@ -60,8 +76,8 @@ export class StreamMemory {
   }
 
   /**
-   * Looks whether the stream and the consumer are still those that are remembered, and makes a consumer that
-   * vanished anew behind the floor: at the start it would repeat everything.
+   * Looks whether the stream and the consumer are still those that are remembered. Makes the consumer if this epoch
+   * has named it, behind the floor: at the start it would repeat everything.
    * @throws JETSTREAM_REQUEST_FAILED
    */
   async inspect(highestHere: number): Promise<StreamJudgement> {
@@ -70,26 +86,47 @@ export class StreamMemory {
     const judgement = judgeStream(this.streamCreated, this.#highest, stream);
     if (judgement === 'regressed') return judgement;
     if (judgement === 'remade') {
-      this.log.error(
-        `${this.name}: the stream was deleted and made anew at ${stream.created}; it is handled from its first event`,
-      );
       this.floor = 0;
       this.#highest = 0;
     }
     this.streamCreated = stream.created;
     const consumer = await this.port.find();
-    if (consumer === undefined) {
-      this.log.error(
-        `${this.name}: the consumer is gone and is made anew behind sequence ${this.floor}, the last one known to be settled`,
-      );
+    const isStranger = judgement === 'remade' && this.#generation === 0;
+    if (consumer === undefined || isStranger) {
+      if (!this.#mayCreate) return 'consumer gone';
+      // Once and never again: a request whose answer was lost may make it at any time.
+      this.#mayCreate = false;
+      if (judgement === 'remade') {
+        this.log.error(
+          `${this.name}: the stream was deleted and made anew at ${stream.created}; it is handled from its first event`,
+        );
+      } else {
+        this.log.error(
+          `${this.name}: the consumer is gone; another is made behind sequence ${this.floor}, the last one known to be settled`,
+        );
+      }
       await this.port.create(this.floor + 1);
-      return judgement === 'same' ? 'consumer remade' : judgement;
     } else if (consumer.delivered > 0 && consumer.delivered + 1 < stream.firstSequence) {
       this.log.error(
         `${this.name}: the stream has dropped events up to sequence ${stream.firstSequence - 1}; those behind ` +
           `${consumer.delivered} were never delivered (retention limits, or a purge)`,
       );
     }
+    this.#mayCreate = false;
+    this.#removeRetired();
     return judgement;
+  }
+
+  /** Leftovers keep nothing but a place on the server, so nobody waits for their end, and a later owner tries again. */
+  #removeRetired(): void {
+    const retired = this.#retired;
+    this.#retired = [];
+    for (const generation of retired) {
+      this.port.remove(generation).catch((error: unknown) => {
+        this.log.warn(
+          `${this.name}: a consumer that is not used any more could not be removed: ${describeError(error)}`,
+        );
+      });
+    }
   }
 }

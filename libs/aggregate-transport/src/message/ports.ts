@@ -47,6 +47,11 @@ export interface Feed {
 export interface ConsumerPort {
   readonly connected: boolean;
   /**
+   * Which of the consumers made one after the other in each other's place is meant from now on. The first one is 0,
+   * and meant until then.
+   */
+  use(generation: number): void;
+  /**
    * The consumer, with whatever may change on it set to this process's options; undefined if there is none.
    * @throws JETSTREAM_REQUEST_FAILED if the server does not answer, or answers without a leader
    */
@@ -55,8 +60,10 @@ export interface ConsumerPort {
   state(): Promise<ConsumerState>;
   /** @throws JETSTREAM_REQUEST_FAILED if there is no stream, or the server does not answer */
   stream(): Promise<StreamState>;
-  /** Makes the consumer anew, to begin with this sequence. */
+  /** Makes the consumer, to begin with this sequence. */
   create(fromSequence: number): Promise<void>;
+  /** Removes a consumer of another generation, if there is one. */
+  remove(generation: number): Promise<void>;
   open(listener: FeedListener): Feed;
   /** Sends an ack; {@link ConsumerListener.confirmed} tells when the server has it. */
   ack(event: { readonly sequence: number; readonly ackSubject: string }): void;
@@ -73,7 +80,6 @@ export interface ConsumerPort {
 }
 
 /** What a consumer's owner hears besides events. */
-
 export interface ConsumerListener {
   confirmed(sequence: number): void;
   disconnected(): void;

@@ -6,14 +6,14 @@ import type { LeaseRecord } from '../consumer/lease.js';
 import type { LeaseView } from '../consumer/ownership.js';
 import { Partition } from '../consumer/partition.js';
 import type { Log } from '../log.js';
-import { consumerConfigOf, consumerNameOf, type PartitionAddress } from '../stream/configuration.js';
+import { consumerConfigOf, type PartitionAddress } from '../stream/configuration.js';
 import { ConsumerWire } from '../stream/consumer-wire.js';
 import { groupRecordOf } from '../stream/group-record.js';
 import { partitionBits } from '../message/partition.js';
 import { KeyStore, partitionKey } from '../stream/key-store.js';
 import { provisionParkedStreams } from '../stream/parked-streams.js';
 import { ParkedWire } from '../stream/parked-wire.js';
-import { provisionConsumer } from '../stream/provision.js';
+import { checkConsumer, provisionConsumer } from '../stream/provision.js';
 import { type AggregateHooks, observerOf } from './aggregate-hooks.js';
 import type { TopicLink } from './topic-links.js';
 
@@ -26,6 +26,8 @@ export interface GroupConsumerOptions {
   readonly hooks: AggregateHooks;
   readonly log: Log;
 }
+
+const START_UP_TIMEOUT_MS = 2_000;
 
 /**
  * Finds or makes a group's partitions on a topic, and a consumer for each.
@@ -48,10 +50,10 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
   for (let partition = 0; partition < record.partitions; partition++) {
     const address = { topic, group, partition, partitions: record.partitions };
     const leaseStore = new KeyStore<LeaseRecord>(link.connection, link.api, partitionKey('lease', address));
-    const lease = await leaseStore.read();
-    // A consumer that vanished is made anew behind what its last owner knew to be settled.
-    const startAt = lease === undefined ? consume.startAt : { sequence: lease.value.floor + 1 };
-    await provisionConsumer(link.api, { address, options: consume, startAt, log });
+    const lease = await leaseStore.read(START_UP_TIMEOUT_MS);
+    // Behind the group's first start only the partition's owner makes consumers, each under a name of its own.
+    if (lease === undefined) await provisionConsumer(link.api, { address, options: consume, log });
+    else await checkConsumer(link.api, { address, options: consume, generation: lease.value.generation });
     partitions.push(partitionOf(options, address, leaseStore, breaker));
   }
   return partitions;
@@ -76,8 +78,7 @@ function partitionOf(
           connection: link.connection,
           api: link.api,
           stream: topic,
-          consumer: consumerNameOf(address),
-          configFrom: (startAt) => consumerConfigOf(address, consume, startAt),
+          configFrom: (generation, startAt) => consumerConfigOf(address, consume, startAt, generation),
           clock: systemClock,
         },
         listener,

@@ -93,17 +93,26 @@ export interface PartitionAddress {
   readonly partitions: number;
 }
 
-/** `<group>-<N>-<partition>`: the number of partitions is part of the name, so two layouts never share a consumer. */
-export function consumerNameOf({ group, partitions, partition }: PartitionAddress): string {
-  return `${group}-${partitions}-${partition}`;
+/**
+ * `<group>-<N>-<partition>`: the number of partitions is part of the name, so two layouts never share a consumer.
+ * One made in place of another that vanished has `-g<generation>` behind that, so that what was sent to the old one
+ * never reaches the new one.
+ */
+export function consumerNameOf(
+  { group, partitions, partition }: PartitionAddress,
+  generation: number,
+): string {
+  const first = `${group}-${partitions}-${partition}`;
+  return generation === 0 ? first : `${first}-g${generation}`;
 }
 
 export function consumerConfigOf(
   address: PartitionAddress,
   options: ConsumerOptions,
   startAt: StartAt,
+  generation = 0,
 ): ConsumerConfig {
-  const name = consumerNameOf(address);
+  const name = consumerNameOf(address, generation);
   return {
     durable_name: name,
     name,

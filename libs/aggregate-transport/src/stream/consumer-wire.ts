@@ -21,9 +21,8 @@ export interface ConsumerWireOptions {
   readonly connection: Connection;
   readonly api: JetStreamApi;
   readonly stream: string;
-  readonly consumer: string;
-  /** The consumer's configuration, should it have to be made anew. */
-  readonly configFrom: (startAt: StartAt) => ConsumerConfig;
+  /** The consumer's configuration by its generation, should it have to be made. */
+  readonly configFrom: (generation: number, startAt: StartAt) => ConsumerConfig;
   readonly clock: Clock;
 }
 
@@ -53,7 +52,9 @@ const WORKING = '+WPI';
  * and one for the confirmations. No request object, timer or promise per event.
  */
 export class ConsumerWire implements ConsumerPort, ConnectionListener {
-  readonly #ackPrefix: string;
+  #generation = 0;
+  #consumer = '';
+  #ackPrefix = '';
   readonly #confirmInbox = `${createInbox()}.`;
   readonly #confirmations: Subscription;
 
@@ -61,8 +62,8 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     private readonly options: ConsumerWireOptions,
     private readonly listener: ConsumerListener,
   ) {
-    const { connection, stream, consumer } = options;
-    this.#ackPrefix = ackSubjectPrefix(stream, consumer);
+    const { connection } = options;
+    this.use(0);
     this.#confirmations = connection.nats.subscribe(`${this.#confirmInbox}*`, {
       callback: (error, message) => {
         // A confirmation is empty and bare; with headers it is "no responders": the consumer is gone.
@@ -86,13 +87,19 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     this.listener.reconnected();
   }
 
+  use(generation: number): void {
+    this.#generation = generation;
+    this.#consumer = this.#configFrom('all').name;
+    this.#ackPrefix = ackSubjectPrefix(this.options.stream, this.#consumer);
+  }
+
   async find(): Promise<ConsumerState | undefined> {
-    const { api, stream, configFrom } = this.options;
+    const { api, stream } = this.options;
     const call = this.#infoCall();
     const info = await api.find<ConsumerInfo>(call, undefined, API_ERROR.consumerNotFound, STATE_TIMEOUT_MS);
     if (info === undefined) return undefined;
-    requireLeader(info, this.options.consumer);
-    await adjustConsumer(api, stream, info.config, configFrom('all'));
+    requireLeader(info, this.#consumer);
+    await adjustConsumer(api, stream, info.config, this.#configFrom('all'));
     return stateOf(info);
   }
 
@@ -103,8 +110,14 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   async create(fromSequence: number): Promise<void> {
+    const { api, stream } = this.options;
+    await writeConsumer(api, stream, this.#configFrom({ sequence: Math.max(1, fromSequence) }), 'create');
+  }
+
+  async remove(generation: number): Promise<void> {
     const { api, stream, configFrom } = this.options;
-    await writeConsumer(api, stream, configFrom({ sequence: Math.max(1, fromSequence) }), 'create');
+    const call = `CONSUMER.DELETE.${stream}.${configFrom(generation, 'all').name}`;
+    await api.find(call, undefined, API_ERROR.consumerNotFound);
   }
 
   async state(): Promise<ConsumerState> {
@@ -112,9 +125,9 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   open(listener: FeedListener): Feed {
-    const { connection, api, stream, consumer } = this.options;
+    const { connection, api, stream } = this.options;
     const inbox = createInbox();
-    const subject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
+    const subject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`);
     const subscription = connection.nats.subscribe(inbox, {
       callback: (error, message) => {
         // A throw in here would silently end the subscription.
@@ -158,19 +171,19 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     } catch (cause) {
       throw new AggregateTransportError(
         'JETSTREAM_REQUEST_FAILED',
-        `expected consumer "${this.options.consumer}" to answer within ${BARRIER_TIMEOUT_MS} ms, found no answer`,
+        `expected consumer "${this.#consumer}" to answer within ${BARRIER_TIMEOUT_MS} ms, found no answer`,
         { cause },
       );
     }
   }
 
   async expireAll(): Promise<void> {
-    const { api, stream, clock, configFrom } = this.options;
+    const { api, stream, clock } = this.options;
     const { config } = await this.#info();
     const expiring = await writeConsumer(api, stream, { ...config, ack_wait: 1 }, 'update');
     await delay(clock, EXPIRY_MS);
     // A process that dies before this leaves an ack wait of nothing; the next takeover mends it.
-    await adjustConsumer(api, stream, expiring, configFrom('all'));
+    await adjustConsumer(api, stream, expiring, this.#configFrom('all'));
   }
 
   close(): void {
@@ -179,12 +192,16 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   #infoCall(): string {
-    return `CONSUMER.INFO.${this.options.stream}.${this.options.consumer}`;
+    return `CONSUMER.INFO.${this.options.stream}.${this.#consumer}`;
+  }
+
+  #configFrom(startAt: StartAt): ConsumerConfig {
+    return this.options.configFrom(this.#generation, startAt);
   }
 
   async #info(): Promise<ConsumerInfo> {
     const info = await this.options.api.request<ConsumerInfo>(this.#infoCall(), undefined, STATE_TIMEOUT_MS);
-    requireLeader(info, this.options.consumer);
+    requireLeader(info, this.#consumer);
     return info;
   }
 

@@ -120,9 +120,7 @@ function mismatch(stream: string, expected: string, found: string, remedy: strin
 
 export interface ConsumerRequest {
   readonly address: PartitionAddress;
-  readonly options: ConsumerOptions;
-  readonly startAt: StartAt;
-  readonly log: Log;
+  readonly options: ConsumerOptions & { readonly startAt: StartAt };
 }
 
 /** What the server lets the partition's owner change. */
@@ -131,30 +129,44 @@ const UPDATABLE = ['ack_wait', 'max_ack_pending'] as const;
 const FIXED = ['filter_subject', 'ack_policy', 'max_deliver', 'max_waiting', 'replay_policy'] as const;
 
 /**
- * Makes sure the partition's consumer exists with the options of this process, and compares what the
+ * Makes sure the partition's first consumer exists with the options of this process, and compares what the
  * server really has: an old server drops fields it does not know without a word.
  * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
-export async function provisionConsumer(api: JetStreamApi, request: ConsumerRequest): Promise<void> {
-  const { address, options, startAt, log } = request;
-  const wanted = consumerConfigOf(address, options, startAt);
-  const call = `CONSUMER.INFO.${address.topic}.${wanted.name}`;
-  const found = await api.find<ConsumerInfo>(call, undefined, API_ERROR.consumerNotFound);
-  if (found === undefined) {
-    log.info(
-      `topic "${address.topic}": consumer "${wanted.name}" is made, starting at ${describeStart(startAt)}`,
-    );
-    const made = await writeConsumer(api, address.topic, wanted, 'create');
-    checkConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
-    return;
-  }
-  // The rest may change; whoever owns the partition sets it at its takeover.
-  checkConsumer(found.config, wanted, FIXED);
+export async function provisionConsumer(
+  api: JetStreamApi,
+  { address, options, log }: ConsumerRequest & { readonly log: Log },
+): Promise<void> {
+  const wanted = consumerConfigOf(address, options, options.startAt);
+  if (await checkConsumer(api, { address, options, generation: 0 })) return;
+  log.info(
+    `topic "${address.topic}": consumer "${wanted.name}" is made, starting at ${describeStart(options.startAt)}`,
+  );
+  const made = await writeConsumer(api, address.topic, wanted, 'create');
+  requireConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
 }
 
 /**
- * Sets what may change on a consumer to the options of its owner: a rolling deploy may bring others.
- * @throws JETSTREAM_REQUEST_FAILED
+ * Compares a partition's consumer with the options of this process, as far as nobody may change them; whoever owns
+ * the partition sets the rest at its takeover. Resolves with false if there is none.
+ * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
+ */
+export async function checkConsumer(
+  api: JetStreamApi,
+  { address, options, generation }: ConsumerRequest & { readonly generation: number },
+): Promise<boolean> {
+  const wanted = consumerConfigOf(address, options, options.startAt, generation);
+  const call = `CONSUMER.INFO.${address.topic}.${wanted.name}`;
+  const found = await api.find<ConsumerInfo>(call, undefined, API_ERROR.consumerNotFound);
+  if (found === undefined) return false;
+  requireConsumer(found.config, wanted, FIXED);
+  return true;
+}
+
+/**
+ * Sets what may change on a consumer to the options of its owner: a rolling deploy may bring others. What the
+ * server made of it is read back, and what nobody may change is compared: an admin can change it nevertheless.
+ * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function adjustConsumer(
   api: JetStreamApi,
@@ -162,9 +174,11 @@ export async function adjustConsumer(
   found: ConsumerConfig,
   wanted: ConsumerConfig,
 ): Promise<void> {
+  requireConsumer(found, wanted, FIXED);
   if (UPDATABLE.every((field) => found[field] === wanted[field])) return;
   const changed = Object.fromEntries(UPDATABLE.map((field) => [field, wanted[field]]));
-  await writeConsumer(api, topic, { ...found, ...changed }, 'update');
+  const made = await writeConsumer(api, topic, { ...found, ...changed }, 'update');
+  requireConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
 }
 
 /** Creates or updates a consumer and resolves with what the server made of it. */
@@ -179,7 +193,7 @@ export async function writeConsumer(
   return info.config;
 }
 
-function checkConsumer(
+function requireConsumer(
   found: ConsumerConfig,
   wanted: ConsumerConfig,
   fields: readonly (keyof ConsumerConfig)[],
@@ -191,7 +205,8 @@ function checkConsumer(
   throw new AggregateTransportError(
     'CONSUMER_MISMATCH',
     `expected consumer "${wanted.name}" to have ${field} ${JSON.stringify(wanted[field] ?? [])}, ` +
-      `found ${JSON.stringify(found[field])}; change the option, or delete the consumer (its group then starts over)`,
+      `found ${JSON.stringify(found[field])}; change the option, or the consumer, or delete it: ` +
+      'another is made behind the last event known to be settled',
   );
 }
 
