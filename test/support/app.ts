@@ -1,4 +1,4 @@
-import type { INestApplication, Type } from '@nestjs/common';
+import type { INestApplication, LoggerService, Provider, Type } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -14,7 +14,12 @@ export interface TestAppOptions {
   readonly options: AggregateTransportOptions;
   readonly publishers?: readonly TopicRef[];
   readonly controllers?: Type[];
-  readonly providers?: Type[];
+  readonly providers?: Provider[];
+  /** Where Nest's log goes, and with it ours. */
+  readonly logger?: LoggerService;
+  /** Global pipes, guards and the like: Nest reads them when the microservice is connected. */
+  readonly configure?: (app: INestApplication) => void;
+  readonly inheritAppConfig?: boolean;
   /** Show Nest's log. */
   readonly verbose?: boolean;
 }
@@ -32,12 +37,14 @@ export async function startApp(test: TestAppOptions): Promise<INestApplication> 
   class TestModule {}
 
   const app = await NestFactory.create(TestModule, {
-    logger: test.verbose === true ? ['error', 'warn', 'log'] : false,
+    logger: test.logger ?? (test.verbose === true ? ['error', 'warn', 'log'] : false),
     abortOnError: false,
   });
   try {
+    test.configure?.(app);
     if (test.controllers !== undefined) {
-      app.connectMicroservice({ strategy: app.get(AggregateServer) }, { inheritAppConfig: true });
+      const inheritAppConfig = test.inheritAppConfig ?? true;
+      app.connectMicroservice({ strategy: app.get(AggregateServer) }, { inheritAppConfig });
     }
     await app.init();
     if (test.controllers !== undefined) await app.startAllMicroservices();

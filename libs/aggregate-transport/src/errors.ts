@@ -34,6 +34,7 @@ export type AggregateTransportErrorCode =
   | 'PUBLISH_ALL_FAILED'
   // one event, reported by the consumer
   | 'ENVELOPE_INVALID'
+  | 'PAYLOAD_INVALID'
   | 'HANDLER_TIMED_OUT'
   | 'LEASE_LOST'
   | 'PARK_REFUSED'
@@ -60,9 +61,26 @@ export class AggregateTransportError extends Error {
   }
 }
 
-/** What a log line or an error text may say of something that was thrown. Never a payload. */
+/**
+ * What a log line or an error text may say of something that was thrown. Never a payload. Of what was thrown in
+ * Nest, the answer of an HttpException and the `{ status, message }` that stands for an error are read, too.
+ */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateTransportError) return `${error.code}: ${error.message}`;
-  if (error instanceof Error) return `${error.name}: ${error.message}`;
-  return String(error);
+  if (error instanceof Error) return `${error.name}: ${answerOf(error) ?? error.message}`;
+  if (typeof error !== 'object' || error === null) return String(error);
+  const { message } = error as { message?: unknown };
+  return typeof message === 'string' ? message : `an object of class ${classOf(error)}`;
+}
+
+function answerOf(error: Error & { getResponse?: () => unknown }): string | undefined {
+  if (typeof error.getResponse !== 'function') return undefined;
+  const { message } = (error.getResponse() ?? {}) as { message?: unknown };
+  return Array.isArray(message) ? message.join('; ') : undefined;
+}
+
+function classOf(value: object): string {
+  return (
+    (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name ?? 'none'
+  );
 }

@@ -13,6 +13,7 @@ export type { Disposition, FailedAttempt } from './settlement/outcome.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './nest/aggregate-hooks.js';
 export { AggregateContext } from './nest/aggregate.context.js';
 export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
+export { aggregateExceptionFactory } from './nest/aggregate-exception-factory.js';
 export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
 export { AggregateId } from './nest/aggregate-id.decorator.js';
 export {

@@ -45,4 +45,13 @@ test('an error is described by code or name, whatever was thrown', () => {
   expect(describeError(new AggregateTransportError('ABORTED', 'x'))).toBe('ABORTED: x');
   expect(describeError(new TypeError('y'))).toBe('TypeError: y');
   expect(['text', undefined, null, 5].map(describeError)).toEqual(['text', 'undefined', 'null', '5']);
+  // What stands for an error in Nest, what an HttpException answers, and what says nothing.
+  expect(describeError({ status: 'error', message: 'Forbidden resource' })).toBe('Forbidden resource');
+  const http = Object.assign(new Error('Bad Request'), { getResponse: () => ({ message: ['a', 'b'] }) });
+  expect(describeError(http)).toBe('Error: a; b');
+  expect([{ code: 7, payload: 'secret' }, new Map(), Object.create(null)].map(describeError)).toEqual([
+    'an object of class Object',
+    'an object of class Map',
+    'an object of class none',
+  ]);
 });

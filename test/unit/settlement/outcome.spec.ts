@@ -38,6 +38,10 @@ const table: Row[] = [
   ['handler', 3, 'block', false, block],
   ['handler', 3, 'halt', false, halt],
   ['handler', 4, 'block', false, block],
+  // So is what an interceptor does around it: it says as little about the event.
+  ['interceptor', 1, 'block', false, { kind: 'retry', delayMs: 100 }],
+  ['interceptor', 3, 'halt', false, halt],
+  ['interceptor', 1, 'halt', true, halt],
   ['handler', 1, 'block', true, block],
   ['handler', 1, 'halt', true, halt],
 ];

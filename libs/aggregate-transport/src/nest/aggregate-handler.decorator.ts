@@ -1,10 +1,10 @@
 import 'reflect-metadata';
-import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { EventPattern, Payload } from '@nestjs/microservices';
+import { EventPattern } from '@nestjs/microservices';
 import { AggregateTransportError } from '../errors.js';
 import { checkName, type EventsOf, type Topic, topicNameOf } from '../message/topic.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../settlement/outcome.js';
-import type { AggregateContext } from './aggregate.context.js';
+import { traceAttempts } from './attempt-trace.js';
+import { ErrorWitness } from './error-witness.js';
 import { checkOptions, HANDLER_RULES } from './option-rules.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
 
@@ -25,6 +25,8 @@ export interface AggregateHandlerOptions<K extends string = string> {
 /** What the decorator leaves for the server, as the `extras` of the Nest handler. */
 export interface HandlerExtras {
   readonly aggregateHandler: AggregateHandlerOptions & { readonly topic: string };
+  /** @internal */
+  readonly witness: ErrorWitness;
 }
 
 type PayloadOf<M, K> = K extends keyof M ? M[K] : M[keyof M];
@@ -36,8 +38,6 @@ type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>
   descriptor: TypedPropertyDescriptor<F>,
 ) => void;
 
-/** Nest's metadata of decorated parameters: `"<kind>:<index>"` to `{ index, … }` on the class, per method. */
-const PARAMETERS = '__routeArguments__';
 /** What `EventPattern` and `MessagePattern` leave on a method. */
 const PATTERN = 'microservices:pattern';
 
@@ -64,7 +64,10 @@ export function AggregateHandler(
   checkName('topic', name);
   checkOptions(`@AggregateHandler("${name}")`, options, HANDLER_RULES);
   if (options.group !== undefined) checkName('group', options.group);
-  const extras: HandlerExtras = { aggregateHandler: { ...options, topic: name } };
+  const extras: HandlerExtras = {
+    aggregateHandler: { ...options, topic: name },
+    witness: new ErrorWitness(),
+  };
   return (target, method, descriptor) => {
     refuseSecondPattern(descriptor.value, `${target.constructor.name}.${String(method)}`);
     traceAttempts(target, method, descriptor as TypedPropertyDescriptor<unknown>);
@@ -81,68 +84,4 @@ function refuseSecondPattern(method: unknown, where: string): void {
     `expected one pattern decorator on ${where}, found two: the second would silently replace the first; ` +
       'use one method for each, or a list of types',
   );
-}
-
-const CONTEXT = Symbol('aggregate-context');
-
-/** The hidden parameter. That Nest resolves it tells that all guards have let the event pass. */
-const HiddenContext = createParamDecorator((_data: unknown, host: ExecutionContext) => {
-  const context = host.switchToRpc().getContext<AggregateContext>();
-  context.trace.stage = 'pipe';
-  return { [CONTEXT]: context };
-});
-
-/**
- * Wraps the method so that the transport learns how far an attempt came and what the method really threw:
- * Nest replaces the error by "Internal server error". A hidden last parameter costs a fraction of a
- * microsecond per event, an interceptor 3 to 7.
- */
-function traceAttempts(
-  target: object,
-  method: string | symbol,
-  descriptor: TypedPropertyDescriptor<unknown>,
-): void {
-  const original = descriptor.value as (...args: unknown[]) => unknown;
-  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
-    string,
-    { index: number }
-  >;
-  const indices = Object.values(declared).map(({ index }) => index);
-  // Nest gives an undecorated method the payload; with any decorated parameter it gives only those.
-  if (indices.length === 0) Payload()(target, method, 0);
-  const hidden = Math.max(original.length - 1, 0, ...indices) + 1;
-  HiddenContext()(target, method, hidden);
-  const traced = function (this: unknown, ...args: unknown[]): unknown {
-    const context = (args[hidden] as { [CONTEXT]?: AggregateContext } | undefined)?.[CONTEXT];
-    if (context === undefined) return original.apply(this, args);
-    args.length = hidden;
-    return runTraced(context, () => original.apply(this, args));
-  };
-  // Nest reads a method's metadata by its name and its parameter types by its property.
-  Object.defineProperty(traced, 'name', { value: original.name });
-  for (const key of Reflect.getMetadataKeys(original) as unknown[]) {
-    Reflect.defineMetadata(key, Reflect.getMetadata(key, original), traced);
-  }
-  descriptor.value = traced;
-}
-
-function runTraced(context: AggregateContext, run: () => unknown): unknown {
-  const { trace } = context;
-  trace.stage = 'handler';
-  if (!context.mayStart()) {
-    throw new AggregateTransportError(
-      'LEASE_LOST',
-      'the lease ended before the handler could start; it was not started',
-    );
-  }
-  const note = (error: unknown): never => {
-    trace.thrown = { error };
-    throw error;
-  };
-  try {
-    const result = run();
-    return result instanceof Promise ? result.catch(note) : result;
-  } catch (error) {
-    return note(error);
-  }
 }

@@ -40,6 +40,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
   ) {
     super();
     this.#links = links;
+    this.scan?.watch();
     this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
     // Nest 11, so it is set rather than overridden.

@@ -4,6 +4,7 @@ import { AggregateTransportError } from '../errors.js';
 import type { LeaseView } from '../consumer/ownership.js';
 import type { HandlerScope } from './aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
+import type { ErrorWitness } from './error-witness.js';
 import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from './resolve-options.js';
 import { undeclaredError } from './topic-links.js';
@@ -11,8 +12,8 @@ import { undeclaredError } from './topic-links.js';
 interface Registration {
   readonly options: AggregateHandlerOptions;
   readonly callback: MessageHandler;
-  /** False for a bare `@EventPattern`, whose method carries no trace. */
-  readonly traced: boolean;
+  /** Undefined for a bare `@EventPattern`, whose method carries no trace. */
+  readonly witness: ErrorWitness | undefined;
 }
 
 /** The handlers of one topic and group. */
@@ -39,7 +40,6 @@ export class HandlerRegistry {
 
   /** @throws TOPIC_UNDECLARED, GROUP_MISSING */
   add(pattern: string, callback: MessageHandler, extras: Partial<HandlerExtras> | undefined): void {
-    const traced = extras?.aggregateHandler !== undefined;
     const handler: AggregateHandlerOptions = extras?.aggregateHandler ?? {};
     const topic = this.options.topics.get(pattern);
     if (topic === undefined) throw undeclaredError(pattern, this.options);
@@ -53,7 +53,7 @@ export class HandlerRegistry {
     }
     const key = `${pattern} ${group}`;
     const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
-    known.registrations.push({ options: handler, callback, traced });
+    known.registrations.push({ options: handler, callback, witness: extras?.witness });
     this.#groups.set(key, known);
   }
 
@@ -71,16 +71,17 @@ export class HandlerRegistry {
     ownership: LeaseView,
   ): EventHandlers {
     const handlers = new EventHandlers();
-    for (const { options, callback, traced } of registrations) {
+    for (const { options, callback, witness } of registrations) {
       const scope: HandlerScope = {
         topic: topic.name,
         group,
         partition,
         ownership,
-        firstStage: traced ? 'guard' : 'handler',
+        firstStage: witness === undefined ? 'handler' : 'guard',
       };
       const bridge = new HandlerBridge({
         callback,
+        witness,
         scope,
         failurePolicy: {
           retry: merge(topic.consume.retry, options.retry),

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { AggregateTransportError } from '../errors.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
+import { watchPipeline } from './attempt-trace.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
 
 /** What Nest's pattern decorators leave on a method. */
@@ -14,6 +15,7 @@ interface Method {
   readonly patterns: readonly string[];
   readonly transport: unknown;
   readonly marked: boolean;
+  readonly watch: () => void;
 }
 
 /** Looks at the application's classes for what Nest does not tell a transport about its handlers. */
@@ -25,6 +27,11 @@ export class HandlerScan {
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
   ) {}
+
+  /** Before Nest builds the handlers' pipelines: puts our ears behind the guards and filters of each. */
+  watch(): void {
+    for (const { watch } of this.#methodsOf(this.discovery.getControllers())) watch();
+  }
 
   /** True if a handler without our decorator names our transport for this pattern. */
   isOurs(pattern: string): boolean {
@@ -63,6 +70,9 @@ export class HandlerScan {
             patterns: patterns.map(String),
             transport: Reflect.getMetadata(TRANSPORT, method) as unknown,
             marked: extras?.aggregateHandler !== undefined,
+            watch: () => {
+              if (extras?.witness !== undefined) watchPipeline(prototype, name, method, extras.witness);
+            },
           },
         ];
       });

@@ -1,8 +1,11 @@
 import type { ParkNote, ParkReason } from '../message/park-reason.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
-/** Where an attempt failed; `route` is an event that no handler is for, `crash` one whose every start ended its process. */
-export type FailureStage = 'decode' | 'route' | 'guard' | 'pipe' | 'handler' | 'crash';
+/**
+ * Where an attempt failed. `interceptor` is everything around the handler that is none of the others, `route` an event
+ * that no handler is for, `crash` one whose every start ended its process.
+ */
+export type FailureStage = 'decode' | 'route' | 'guard' | 'interceptor' | 'pipe' | 'handler' | 'crash';
 
 /** A failed attempt. `error` is what was thrown, untouched. */
 export interface Failure {
@@ -72,7 +75,7 @@ export function decideOutcome(
   const longest: Outcome = { kind: 'block', delayMs: policy.retry.maxDelayMs };
   if (failure.stage === 'guard') return longest;
   const chosen = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
-  const hopeless = failure.stage !== 'handler' || failure.unrecoverable;
+  const hopeless = HOPELESS[failure.stage] !== undefined || failure.unrecoverable;
   const mayRetry = chosen === 'retry' || (chosen === undefined && !hopeless);
   if (mayRetry && attempt < policy.retry.attempts) {
     return { kind: 'retry', delayMs: backoffMs(attempt, policy.retry, random) };
@@ -89,7 +92,8 @@ export function decideOutcome(
   }
 }
 
-const REASONS: Readonly<Record<Exclude<FailureStage, 'guard' | 'handler'>, ParkReason>> = {
+/** Stages that fail the same way every time. */
+const HOPELESS: Readonly<Partial<Record<FailureStage, ParkReason>>> = {
   decode: 'UNDECODABLE',
   route: 'UNHANDLED_TYPE',
   pipe: 'REJECTED',
@@ -98,8 +102,7 @@ const REASONS: Readonly<Record<Exclude<FailureStage, 'guard' | 'handler'>, ParkR
 
 /** Why an event with this failure is parked. */
 export function reasonOf({ stage, unrecoverable }: Failure): ParkReason {
-  if (stage !== 'guard' && stage !== 'handler') return REASONS[stage];
-  return unrecoverable ? 'UNRECOVERABLE' : 'EXHAUSTED';
+  return HOPELESS[stage] ?? (unrecoverable ? 'UNRECOVERABLE' : 'EXHAUSTED');
 }
 
 function classified(policy: FailurePolicy, failed: FailedAttempt): Disposition | undefined {
