@@ -53,3 +53,12 @@ export const NO_RESPONDERS: Answer = {
   kind: 'unavailable',
   description: 'no stream takes this subject, or it has no leader',
 };
+
+export function noPermission(subject: string): Answer {
+  return {
+    kind: 'refused',
+    errorCode: 0,
+    description: `the user lacks the permission to publish to "${subject}"`,
+    wrongSequence: false,
+  };
+}

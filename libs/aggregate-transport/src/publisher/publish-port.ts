@@ -20,4 +20,6 @@ export interface PublishPort {
 export interface PublishListener {
   answered(id: number, answer: Answer): void;
   reconnected(): void;
+  /** Nothing that is sent to this subject is taken in: the user may not publish there. */
+  denied(subject: string): void;
 }

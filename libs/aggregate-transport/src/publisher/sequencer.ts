@@ -2,10 +2,11 @@ import { type Clock, every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { PublishReceipt } from '../message/event.js';
-import type { Answer } from './answer.js';
+import { type Answer, noPermission } from './answer.js';
 import { type Fate, fateOf } from './fate.js';
 import { FlushWaiters } from './flush-waiters.js';
 import type { OutgoingEvent } from '../message/prepare.js';
+import { tokenOfSubject } from '../message/subject.js';
 import { Entry, Line } from './line.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 import { ReadyLines } from './ready-lines.js';
@@ -158,6 +159,11 @@ export class Sequencer implements PublishListener {
         if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, line, answer);
         else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
     }
+  }
+
+  denied(subject: string): void {
+    const head = this.#lines.get(tokenOfSubject(subject))?.head;
+    if (head !== undefined && head.sends > 0) this.answered(head.id, noPermission(subject));
   }
 
   reconnected(): void {

@@ -8,6 +8,8 @@ export interface ConnectionListener {
   disconnected?(): void;
   /** A new socket is up and the subscriptions are back. */
   reconnected?(): void;
+  /** The server dropped what was sent to this subject: the user may not publish there. */
+  publishDenied?(subject: string): void;
 }
 
 /**
@@ -33,6 +35,7 @@ const OLDEST_SERVER = [2, 10] as const;
  */
 export class Connection {
   readonly #listeners = new Set<ConnectionListener>();
+  readonly #denials = new Set<string>();
   #connected = true;
 
   private constructor(
@@ -95,6 +98,18 @@ export class Connection {
     if (!this.nats.isClosed()) await this.nats.close();
   }
 
+  #denied(denial: Denial): void {
+    const text = describeDenial(denial);
+    if (!this.#denials.has(text) && this.#denials.size < MAX_LOGGED_DENIALS) {
+      this.#denials.add(text);
+      this.log.error(
+        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_LOGGED_DENIALS} at most)`,
+      );
+    }
+    if (denial.operation !== 'publish') return;
+    for (const listener of this.#listeners) listener.publishDenied?.(denial.subject);
+  }
+
   async #follow(): Promise<void> {
     for await (const status of this.nats.status()) {
       const data = JSON.stringify(status.data);
@@ -110,13 +125,28 @@ export class Connection {
           for (const listener of this.#listeners) listener.reconnected?.();
           break;
         case 'error':
-          this.log.error(`connection "${this.name}" reports ${data}`);
+          if (status.permissionContext === undefined) {
+            this.log.error(`connection "${this.name}" reports ${data}`);
+          } else this.#denied(status.permissionContext);
           break;
         default:
       }
     }
   }
 }
+
+/** A permission the server refused, as the client tells it. */
+export interface Denial {
+  readonly operation: string;
+  readonly subject: string;
+}
+
+export function describeDenial({ operation, subject }: Denial): string {
+  return `that the user lacks the permission to ${operation === 'publish' ? 'publish' : 'subscribe'} to "${subject}"`;
+}
+
+/** Said of so many subjects; an aggregate each could fill the log. */
+const MAX_LOGGED_DENIALS = 10;
 
 function checkServer(nats: NatsConnection): void {
   const version = nats.info?.version ?? '0.0.0';

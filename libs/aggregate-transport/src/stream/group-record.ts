@@ -2,6 +2,7 @@ import type { KV } from 'nats';
 import { isPartitionCount } from '../message/partition.js';
 import { AggregateTransportError } from '../errors.js';
 import type { Connection } from './connection.js';
+import { explain } from './jetstream-api.js';
 
 /** The bucket that keeps what groups must agree on. */
 export const BUCKET = 'aggregate-transport';
@@ -26,7 +27,7 @@ export async function openGroupBucket(
   } catch (cause) {
     throw new AggregateTransportError(
       'JETSTREAM_REQUEST_FAILED',
-      `expected to open the key-value bucket "${BUCKET}", found an error; ` +
+      `expected to open the key-value bucket "${BUCKET}", found ${explain(cause)}; ` +
         'the user needs the permission to use it (stream KV_aggregate-transport)',
       { cause },
     );
@@ -54,7 +55,7 @@ export async function groupRecordOf(
     if (winner?.operation === 'PUT') return { partitions: readRecord(winner.string(), key), isNew: false };
     throw new AggregateTransportError(
       'JETSTREAM_REQUEST_FAILED',
-      `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible`,
+      `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible: ${explain(cause)}`,
       { cause },
     );
   }

@@ -1,6 +1,6 @@
 import { NatsError } from 'nats';
 import { AggregateTransportError, describeError } from '../errors.js';
-import type { Connection } from './connection.js';
+import { type Connection, describeDenial } from './connection.js';
 
 /** The error codes of nats-server (errors.json) that we act on. */
 export const API_ERROR = {
@@ -10,6 +10,7 @@ export const API_ERROR = {
   streamNameInUse: 10058,
   consumerNameInUse: 10013,
   consumerExists: 10148,
+  jetStreamNotEnabledForAccount: 10039,
 } as const;
 
 /** The JetStream API answered with an error. */
@@ -47,6 +48,7 @@ export class JetStreamApi {
 
   /**
    * @throws JetStreamApiError if the server refuses
+   * @throws JETSTREAM_UNAVAILABLE if the account has none
    * @throws JETSTREAM_REQUEST_FAILED if it does not answer within `timeoutMs`
    */
   async request<T>(call: string, body?: unknown, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {
@@ -65,6 +67,12 @@ export class JetStreamApi {
     }
     if (answer.error !== undefined) {
       const { err_code: errorCode = 0, description = 'no description' } = answer.error;
+      if (errorCode === API_ERROR.jetStreamNotEnabledForAccount) {
+        throw new AggregateTransportError(
+          'JETSTREAM_UNAVAILABLE',
+          `expected JetStream in the user's account, found "${description}"; enable it for the account`,
+        );
+      }
       throw new JetStreamApiError(subject, errorCode, description);
     }
     return answer;
@@ -86,13 +94,16 @@ export class JetStreamApi {
   }
 }
 
-function explain(cause: unknown): string {
+/** Why a request to the server failed, in words. */
+export function explain(cause: unknown): string {
   if (!(cause instanceof NatsError)) return describeError(cause);
   switch (cause.code) {
     case '503':
       return 'nobody who answers: JetStream is off for this account, or has no leader';
     case 'PERMISSIONS_VIOLATION':
-      return 'that the user lacks the permission to publish there';
+      return cause.permissionContext === undefined
+        ? 'that the user lacks a permission'
+        : describeDenial(cause.permissionContext);
     default:
       return `${cause.code}: ${cause.message}`;
   }

@@ -45,6 +45,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
     this.listener.reconnected();
   }
 
+  publishDenied(subject: string): void {
+    this.listener.denied(subject);
+  }
+
   send(id: number, event: OutgoingEvent): void {
     this.connection.nats.publish(event.subject, event.body, {
       reply: this.#inbox + id.toString(ID_RADIX),

@@ -1,0 +1,102 @@
+import { expect, test } from '@jest/globals';
+import { Controller } from '@nestjs/common';
+import { AggregateHandler, AggregateId, subjectOf, tokenOf } from 'nestjs-aggregate-transport';
+import { connect, type NatsConnection } from 'nats';
+import { publisherOf, startApp } from '../../support/app.js';
+import { CapturedLog } from '../../support/captured-log.js';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { EXHAUSTED } from '../nest-features/exhausted.js';
+
+const server = serverForAll();
+
+const good = {
+  event_id: 'e',
+  event_type: 'Counted',
+  event_version: 1,
+  timestamp: '2026-11-24T00:00:00Z',
+  payload: 1,
+};
+const GARBAGE: [id: string, body: string | Uint8Array, text: RegExp][] = [
+  ['no-json', 'hello', /5 bytes the codec can read/],
+  ['half-json', '{"event_id":"1"', /15 bytes the codec can read/],
+  ['nothing', '', /0 bytes the codec can read/],
+  ['no-text', new Uint8Array([0xff, 0xfe, 0x00]), /3 bytes the codec can read/],
+  ['null', 'null', /a body that is no object/],
+  ['list', '[1,2]', /a body that is no object/],
+  ['no-fields', '{}', /no event_id/],
+  ['no-type', JSON.stringify({ ...good, event_type: undefined, aggregate_id: 'no-type' }), /no event_type/],
+  ['no-payload', JSON.stringify({ ...good, payload: undefined, aggregate_id: 'no-payload' }), /no payload/],
+  ['another', JSON.stringify({ ...good, aggregate_id: 'somebody-else' }), /other than its subject names/],
+  [
+    'odd-version',
+    JSON.stringify({ ...good, event_version: 'one', aggregate_id: 'odd-version' }),
+    /event_version/,
+  ],
+];
+
+function publish(nats: NatsConnection, subject: string, body: string | Uint8Array): Promise<unknown> {
+  return nats.request(subject, body, { timeout: 2_000 });
+}
+
+test('garbage from a plain client is reported, holds its own aggregate and nothing else, and survives a restart', async () => {
+  const handled: string[] = [];
+
+  @Controller()
+  class Handler {
+    @AggregateHandler('garbage')
+    handle(@AggregateId() id: string) {
+      handled.push(id);
+    }
+  }
+  const start = (log: CapturedLog) =>
+    startApp({
+      options: {
+        servers: server().url,
+        group: 'garbage',
+        topics: { garbage: { consume: { retry: { maxDelayMs: 500 } } } },
+      },
+      publishers: ['garbage'],
+      controllers: [Handler],
+      logger: log,
+    });
+  const log = new CapturedLog();
+  const app = await start(log);
+  const nats = await connect({ servers: server().url });
+  for (const [id, body] of GARBAGE) await publish(nats, subjectOf('garbage', tokenOf(id)), body);
+  const publisher = publisherOf(app, 'garbage');
+  // Behind garbage, beside it, and where garbage is not.
+  await publisher.publish({ aggregateId: 'no-json', type: 'Counted', payload: 1 });
+  await publisher.publish({ aggregateId: 'sound', type: 'Counted', payload: 1 });
+  await eventually('the sound aggregate is handled', () => handled.length > 0);
+  for (const [id, , text] of GARBAGE) {
+    const line = await log.says(new RegExp(`aggregate "${id}" .*failed in its decode`));
+    expect(line).toContain(EXHAUSTED);
+    expect(line).toMatch(text);
+  }
+  await app.close();
+
+  const again = new CapturedLog();
+  const restarted = await start(again);
+  await again.says(/aggregate "no-json" .*failed in its decode/);
+  await publisherOf(restarted, 'garbage').publish({ aggregateId: 'sound', type: 'Counted', payload: 2 });
+  await eventually('the sound aggregate goes on', () => handled.length > 1);
+  await restarted.close();
+  await nats.close();
+  expect(handled).toEqual(['sound', 'sound']);
+  expect(log.lines.join('\n')).not.toContain('somebody-else');
+});
+
+test.each(['depth.1.2', 'depth.0.0.0.0.0.0.0.0.a.b', 'depth', 'depth.0.0.0.0.0.0.0.a'])(
+  'the server refuses subject "%s": the stream takes our depth and nothing else',
+  async (subject) => {
+    const app = await startApp({
+      options: { servers: server().url, topics: { depth: {} } },
+      publishers: ['depth'],
+    });
+    const nats = await connect({ servers: server().url });
+    await expect(publish(nats, subject, '{}')).rejects.toMatchObject({ code: '503' });
+    await nats.close();
+    await app.close();
+  },
+);

@@ -1,0 +1,179 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Controller, type INestApplication } from '@nestjs/common';
+import { connect } from 'nats';
+import { AggregateHandler, type AggregateTransportOptions } from 'nestjs-aggregate-transport';
+import { publisherOf, startApp } from '../../support/app.js';
+import { CapturedLog } from '../../support/captured-log.js';
+import { fakeNats } from '../../support/fake-nats.js';
+import { serverForAll } from '../../support/server.js';
+
+const server = serverForAll({
+  config: `
+    accounts {
+      MAIN: {
+        jetstream: enabled
+        users: [
+          { user: admin, password: admin-secret }
+          { user: mute, password: pw, permissions: { publish: { deny: "topic.>" } } }
+          { user: deaf, password: pw, permissions: { subscribe: { deny: "_INBOX.>" } } }
+          { user: blind, password: pw, permissions: { publish: { deny: "$JS.API.STREAM.INFO.*" } } }
+          { user: guest, password: pw, permissions: { publish: { deny: "$JS.API.STREAM.CREATE.*" } } }
+          { user: keyless, password: pw, permissions: { publish: { deny: "$KV.>" } } }
+          { user: ackless, password: pw, permissions: { publish: { deny: "$JS.ACK.>" } } }
+        ]
+      }
+      PLAIN: { users: [ { user: plain, password: pw } ] }
+    }`,
+});
+
+let startedAt = 0;
+beforeEach(() => void (startedAt = performance.now()));
+/** Whatever is wrong is said soon; nothing hangs. */
+afterEach(() => expect(performance.now() - startedAt).toBeLessThan(8_000));
+
+@Controller()
+class Handler {
+  @AggregateHandler('topic')
+  handle() {}
+}
+
+type Start = Partial<AggregateTransportOptions> & { handles?: boolean };
+
+function start(
+  { handles = false, ...options }: Start,
+  logger = new CapturedLog(),
+): Promise<INestApplication> {
+  return startApp({
+    options: { servers: server().url, topics: { topic: {} }, shutdown: { drainMs: 500 }, ...options },
+    publishers: Object.keys(options.topics ?? { topic: {} }),
+    ...(handles ? { controllers: [Handler] } : {}),
+    logger,
+  });
+}
+const as = (user: string, pass = 'pw') => ({ connection: { user, pass } });
+const asAdmin = as('admin', 'admin-secret');
+const event = { aggregateId: 'a', type: 'T', payload: 1 };
+
+async function makeTopic(): Promise<void> {
+  await (await start(asAdmin)).close();
+}
+
+describe('a start-up that cannot succeed says why', () => {
+  test.each<[what: string, options: Start, code: string, text: RegExp]>([
+    [
+      'wrong credentials',
+      as('admin', 'guessed-secret'),
+      'CONNECTION_FAILED',
+      /AUTHORIZATION_VIOLATION.*credentials/,
+    ],
+    ['no credentials', {}, 'CONNECTION_FAILED', /AUTHORIZATION_VIOLATION.*credentials/],
+    ['an account without JetStream', as('plain'), 'JETSTREAM_UNAVAILABLE', /enable it for the account/],
+    [
+      'no permission to look at the stream',
+      as('blind'),
+      'JETSTREAM_REQUEST_FAILED',
+      /permission to publish to "\$JS\.API\.STREAM\.INFO\.topic"/,
+    ],
+    [
+      'no permission to make a stream',
+      { ...as('guest'), topics: { fresh: {} } },
+      'JETSTREAM_REQUEST_FAILED',
+      /permission to publish to "\$JS\.API\.STREAM\.CREATE\.fresh"/,
+    ],
+    [
+      'no permission to hear answers',
+      as('deaf'),
+      'JETSTREAM_REQUEST_FAILED',
+      /permission to subscribe to "_INBOX\./,
+    ],
+    [
+      'no permission to write keys',
+      { ...as('keyless'), group: 'keyless', handles: true },
+      'JETSTREAM_REQUEST_FAILED',
+      /permission to publish to "\$KV\.aggregate-transport\.group\.topic\.keyless"/,
+    ],
+    ['a port that nobody has', { servers: 'nats://127.0.0.1:1' }, 'CONNECTION_FAILED', /CONNECTION_REFUSED/],
+    [
+      'a host that nobody knows',
+      { servers: 'nats://no-such-host.invalid:4222' },
+      'CONNECTION_FAILED',
+      /no-such-host\.invalid/,
+    ],
+    ['an address that is none', { servers: 'nats://a b:x' }, 'CONNECTION_FAILED', /check the address/],
+  ])('%s', async (_what, options, code, text) => {
+    await makeTopic();
+    const log = new CapturedLog();
+    const starting = start(options, log);
+    await expect(starting).rejects.toMatchObject({ code });
+    await expect(starting).rejects.toThrow(text);
+    const error = (await starting.catch((found: unknown) => found)) as Error;
+    expect(`${error.message} ${log.lines.join(' ')}`).not.toMatch(/secret/);
+  });
+
+  test.each<[what: string, greeting: object | string | undefined, code: string, text: RegExp]>([
+    [
+      'a server of 2.9',
+      { version: '2.9.25', jetstream: true },
+      'SERVER_TOO_OLD',
+      /2\.10 or newer, found 2\.9\.25/,
+    ],
+    [
+      'a server without JetStream',
+      { version: '2.12.0' },
+      'JETSTREAM_UNAVAILABLE',
+      /found 2\.12\.0 without it/,
+    ],
+    ['something that says nothing', undefined, 'CONNECTION_FAILED', /TIMEOUT/],
+    [
+      'something that is no NATS',
+      'SSH-2.0-OpenSSH_9.2\r\n',
+      'CONNECTION_FAILED',
+      /unexpected response from server/,
+    ],
+  ])('%s', async (_what, greeting, code, text) => {
+    const fake = await fakeNats(greeting);
+    try {
+      const starting = start({ servers: fake.url });
+      await expect(starting).rejects.toMatchObject({ code });
+      await expect(starting).rejects.toThrow(text);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  test("a stream of somebody else's that takes in our subjects", async () => {
+    const nats = await connect({ servers: server().url, ...asAdmin.connection });
+    await (await nats.jetstreamManager()).streams.add({ name: 'everything', subjects: ['taken.>'] });
+    await nats.close();
+    const starting = start({ ...asAdmin, topics: { taken: {} } });
+    await expect(starting).rejects.toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+    await expect(starting).rejects.toThrow(/STREAM\.CREATE\.taken, found error 10065: subjects overlap/);
+  });
+});
+
+describe('a permission that is missing later is named, once for each subject', () => {
+  test('to publish: the event is refused, and nothing behind it is sent', async () => {
+    await makeTopic();
+    const log = new CapturedLog();
+    const app = await start(as('mute'), log);
+    const publisher = publisherOf(app, 'topic');
+    const outcomes = await Promise.allSettled([publisher.publish(event), publisher.publish(event)]);
+    expect(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason as unknown)).toMatchObject([
+      { code: 'PUBLISH_REJECTED' },
+      { code: 'PREDECESSOR_REJECTED' },
+    ]);
+    await expect(publisher.publish(event)).rejects.toThrow(/permission to publish to "topic\.[01.]+\.a"/);
+    await app.close();
+    expect(log.matching(/error connection .*permission to publish to "topic\./)).toHaveLength(1);
+  });
+
+  test('to ack: events are handled and come again until it is granted; the log is not flooded', async () => {
+    await makeTopic();
+    const log = new CapturedLog();
+    const app = await start({ ...as('ackless'), group: 'ackless', handles: true }, log);
+    await publisherOf(app, 'topic').publish(event);
+    await log.says(/permission to publish to "\$JS\.ACK\.topic\.ackless-1-0\./);
+    await app.close();
+    expect(log.matching(/lacks the permission/).length).toBeLessThanOrEqual(10);
+  });
+});
