@@ -2,4 +2,4 @@
  * What the log says when attempts are used up or cannot help, with the default of `consume.onExhausted`. The one
  * place to change when the default changes.
  */
-export const EXHAUSTED = 'its aggregate is blocked and tried again every';
+export const EXHAUSTED = 'its aggregate is parked';
