@@ -119,9 +119,9 @@ export class TypedHandlers {
     return payload;
   }
 
-  // @ts-expect-error a choice this version does not have
-  @AggregateHandler(orders, { type: 'OrderPlaced', onExhausted: 'park' })
-  parked(@Payload() payload: OrderPlaced): unknown {
+  // @ts-expect-error a choice there is not
+  @AggregateHandler(orders, { type: 'OrderPlaced', onExhausted: 'forget' })
+  forgotten(@Payload() payload: OrderPlaced): unknown {
     return payload;
   }
 }

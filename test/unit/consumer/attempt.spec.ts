@@ -1,13 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
 import { type AttemptOptions, Attempts } from '#library/consumer/attempt.js';
+import { Breaker } from '#library/consumer/breaker.js';
 import { EventHandlers } from '#library/consumer/event-handlers.js';
+import { HandlerRuns } from '#library/consumer/handler-runs.js';
+import { type LaneEntry, ParkedLanes } from '#library/consumer/parked-lanes.js';
 import { type SuspectRecord, Suspects } from '#library/consumer/suspects.js';
-import { CLOSE, NEXT } from '#library/executor/keyed-executor.js';
+import { CLOSE, KeyedExecutor, NEXT } from '#library/executor/keyed-executor.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
+import type { ParkNote } from '#library/message/park-reason.js';
 import { tokenOf } from '#library/message/subject.js';
+import { Parking } from '#library/parking/parking.js';
 import type { Failure, FailurePolicy } from '#library/settlement/outcome.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
+import { FakeParkedPort } from '../parking/fake-parked-port.js';
 import { deliveryOf, recordedLog } from './fake-consumer-port.js';
 import { FakeKeyPort } from './fake-key-port.js';
 
@@ -36,59 +42,121 @@ function eventOf(type = 'Placed', sequence = 7, aggregateId = 'order 1'): Delive
 interface BenchOptions extends Partial<AttemptOptions> {
   readonly handle?: (event: Delivery) => PromiseLike<Failure | undefined> | Failure | undefined;
   readonly handlerPolicy?: FailurePolicy;
+  /** Aggregates that may be parked before the breaker opens. */
+  readonly maxParked?: number;
 }
 
-function bench({ handle, handlerPolicy = policy, ...options }: BenchOptions = {}) {
+function bench({ handle, handlerPolicy = policy, maxParked = 20, ...options }: BenchOptions = {}) {
   const clock = new ManualClock(1_000);
   const log = recordedLog();
   const handled: number[] = [];
   const halted: string[] = [];
   const attempted: number[] = [];
+  const stuck: number[] = [];
+  const notices: [sequence: number, note: ParkNote][] = [];
   const keys = new FakeKeyPort<SuspectRecord>();
-  const suspects = new Suspects({ name: 'orders/billing/0', port: keys, maxStarts: 3, clock, log });
+  const port = new FakeParkedPort();
+  const name = 'orders/billing/0';
+  const { mayStart = () => true, isCurrent = () => true, onUnhandledType = 'ignore' } = options;
+  const suspects = new Suspects({ name, port: keys, maxStarts: 3, clock, log });
   const handlers = new EventHandlers();
   if (handle !== undefined) {
     handlers.add('Placed', { failurePolicy: handlerPolicy, timeoutMs: 1_000, handle });
   }
-  const attempts = new Attempts({
-    name: 'orders/billing/0',
+  const runs = new HandlerRuns({
+    name,
     codec: jsonCodec,
     handlers,
-    onUnhandledType: 'ignore',
+    onUnhandledType,
+    clock,
+    log,
+    stuck: (event) => stuck.push(event.sequence),
+  });
+  const breaker = new Breaker({ parked: maxParked, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 700 });
+  const parking = new Parking({
+    name,
+    port,
+    clock,
+    log,
+    epoch: () => 1,
+    streamCreated: () => 'then',
+    mayWrite: mayStart,
+    maxCrashes: 3,
+    commanded: () => undefined,
+    unparked: () => undefined,
+  });
+  const settled = (event: Delivery): void => void handled.push(event.sequence);
+  const parkedLanes = new ParkedLanes({
+    name,
+    parking,
+    lanes: new KeyedExecutor<LaneEntry>({ concurrency: 1, clock, run: () => NEXT }),
+    breaker,
+    clock,
+    log,
+    mayStart,
+    isCurrent,
+    handled: settled,
+    headHandled: () => undefined,
+    parked: (event, note) => notices.push([event.sequence, note]),
+  });
+  const attempts = new Attempts({
+    name,
+    runs,
+    parkedLanes,
+    breaker,
+    onUnhandledType,
     failurePolicy: policy,
     clock,
     random: () => 0,
     log,
-    mayStart: () => true,
-    isCurrent: () => true,
+    mayStart,
+    isCurrent,
     suspects,
     attempted: (event) => attempted.push(event.sequence),
-    handled: (event) => handled.push(event.sequence),
+    handled: settled,
     halt: (reason) => halted.push(reason),
     handBack: () => undefined,
     ...options,
   });
-  return { clock, log, handled, halted, attempts, attempted, suspects, keys };
+  return {
+    clock,
+    log,
+    handled,
+    halted,
+    attempts,
+    attempted,
+    suspects,
+    keys,
+    runs,
+    breaker,
+    port,
+    server: port.server,
+    parkedLanes,
+    stuck,
+    notices,
+  };
 }
 
 describe('a handled event', () => {
   test('is done and lets the next one run, whether its handler ends at once or later', async () => {
     for (const handle of [() => undefined, () => Promise.resolve(undefined)]) {
-      const { attempts, handled } = bench({ handle });
+      const { attempts, handled, runs } = bench({ handle });
       expect(await attempts.run(eventOf())).toBe(NEXT);
       expect(handled).toEqual([7]);
-      expect(attempts.counts).toMatchObject({ handled: 1, retried: 0, blocked: 0, unhandledType: 0 });
-      expect([...attempts.running()]).toEqual([]);
+      expect(attempts.counts).toMatchObject({ handled: 1, retried: 0, blocked: 0 });
+      expect([...runs.running()]).toEqual([]);
     }
   });
 
   test('is settled only when its handler has ended', async () => {
     let end: (failure: undefined) => void = () => undefined;
-    const { attempts, handled, clock } = bench({ handle: () => new Promise((resolve) => (end = resolve)) });
+    const { attempts, handled, clock, runs } = bench({
+      handle: () => new Promise((resolve) => (end = resolve)),
+    });
     const event = eventOf();
     const step = attempts.run(event);
     await clock.settle();
-    expect([handled, [...attempts.running()]]).toEqual([[], [event]]);
+    expect([handled, [...runs.running()]]).toEqual([[], [event]]);
     end(undefined);
     expect(await step).toBe(NEXT);
     expect(handled).toEqual([7]);
@@ -175,6 +243,95 @@ describe('a failed event', () => {
   });
 });
 
+describe('an event that is parked', () => {
+  const parks: FailurePolicy = { ...policy, onExhausted: 'park' };
+
+  test('becomes a letter that says why, then it is settled, and it is told', async () => {
+    const { attempts, handled, server, notices, log } = bench({
+      handle: () => failure(),
+      handlerPolicy: parks,
+    });
+    const event = eventOf();
+    expect([attempts.run(event), attempts.run(event)]).toEqual([100, 200]);
+    const step = attempts.run(event);
+    expect(handled).toEqual([]);
+    expect(await step).toBe(NEXT);
+    expect(handled).toEqual([7]);
+    const note = { reason: 'EXHAUSTED', error: 'Error: no stock', attempts: 3 };
+    expect(server.letters(event.token)).toMatchObject([{ note: { ...note, sequence: 7 } }]);
+    expect(server.marker(event.token)?.marker).toMatchObject({
+      state: 'parked',
+      epoch: 1,
+      sequence: 7,
+      ...note,
+    });
+    expect(notices).toEqual([[7, note]]);
+    expect(attempts.counts).toMatchObject({ retried: 2, parked: 1, blocked: 0, handled: 0 });
+    expect(log.lines.at(-1)).toContain('its aggregate is parked (EXHAUSTED)');
+  });
+
+  test.each([
+    ['UNRECOVERABLE', failure('handler', true)],
+    ['REJECTED', failure('pipe')],
+  ])('at once, as %s, where no retry can help', async (reason, failed) => {
+    const { attempts, server } = bench({ handle: () => failed, handlerPolicy: parks });
+    const event = eventOf();
+    expect(await attempts.run(event)).toBe(NEXT);
+    expect(server.letters(event.token)).toMatchObject([{ note: { reason, attempts: 1 } }]);
+  });
+
+  test('is not settled while its letter is not confirmed; the lane tries that again, and starts no handler', async () => {
+    let calls = 0;
+    const { attempts, handled, server, port, log } = bench({
+      handle: () => {
+        calls++;
+        return failure('pipe');
+      },
+      handlerPolicy: parks,
+    });
+    const event = eventOf();
+    server.maxLetters = 0;
+    expect(await attempts.run(event)).toBe(500);
+    port.fateOf = () => 'lost';
+    expect(await attempts.run(event)).toBe(500);
+    expect([handled, calls, log.lines.filter((line) => line.includes('could not be stored')).length]).toEqual(
+      [[], 1, 1],
+    );
+    server.maxLetters = 1;
+    port.fateOf = () => 'answered';
+    expect(await attempts.run(event)).toBe(NEXT);
+    expect([handled, calls, server.letters(event.token).length]).toEqual([[7], 1, 1]);
+  });
+
+  test('waits in its place while the breaker is open', async () => {
+    const { attempts, handled, server, breaker } = bench({
+      handle: () => failure('pipe'),
+      handlerPolicy: parks,
+      maxParked: 1,
+    });
+    expect(await attempts.run(eventOf('Placed', 1, 'a'))).toBe(NEXT);
+    const [prober, other] = [eventOf('Placed', 2, 'b'), eventOf('Placed', 3, 'c')];
+    expect(attempts.run(prober)).toBe(700);
+    expect(attempts.run(other)).toBe(1_000);
+    expect([handled, breaker.prober, server.markers().length]).toEqual([[1], 'b', 1]);
+  });
+});
+
+describe('a skipped event', () => {
+  test('becomes a letter of no marker, and its aggregate goes on', async () => {
+    const { attempts, handled, server } = bench({
+      handle: () => failure('pipe'),
+      handlerPolicy: { ...policy, onExhausted: 'skip' },
+    });
+    const event = eventOf();
+    expect(await attempts.run(event)).toBe(NEXT);
+    expect(handled).toEqual([7]);
+    expect(server.skipped()).toMatchObject([{ note: { marker: 0, sequence: 7, reason: 'REJECTED' } }]);
+    expect([server.letters(event.token), server.markers()]).toEqual([[], []]);
+    expect(attempts.counts).toMatchObject({ skipped: 1, parked: 0 });
+  });
+});
+
 describe('an event that reaches no handler', () => {
   const undecodable: [string, Uint8Array][] = [
     ['no JSON', Buffer.from('{')],
@@ -208,7 +365,7 @@ describe('an event that reaches no handler', () => {
   });
 
   test('because its type has none, is passed over, counted, and said once per type', () => {
-    const { attempts, handled, log } = bench();
+    const { attempts, handled, log, runs } = bench();
     expect([1, 2, 3].map((sequence) => attempts.run(eventOf('Shipped', sequence)))).toEqual([
       NEXT,
       NEXT,
@@ -216,7 +373,8 @@ describe('an event that reaches no handler', () => {
     ]);
     void attempts.run(eventOf('Paid', 4));
     expect(handled).toEqual([1, 2, 3, 4]);
-    expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, unhandledType: 4 });
+    expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, parked: 0 });
+    expect(runs.unhandledTypes).toBe(4);
     expect(log.lines).toHaveLength(2);
   });
 
@@ -225,6 +383,30 @@ describe('an event that reaches no handler', () => {
     expect(attempts.run(eventOf('Shipped'))).toBe(5_000);
     expect(handled).toEqual([]);
     expect(log.lines[0]).toContain('HANDLER_MISSING');
+  });
+
+  test.each([
+    ['UNHANDLED_TYPE', 'because its type has none', eventOf('Shipped')],
+    ['UNDECODABLE', 'because it cannot be read', deliveryOf({ sequence: 7, token: tokenOf('order 1') })],
+  ])('is parked as %s, %s', async (reason, _why, event) => {
+    const { attempts, server, handled } = bench({
+      onUnhandledType: 'park',
+      failurePolicy: { ...policy, onExhausted: 'park' },
+    });
+    expect(await attempts.run(event)).toBe(NEXT);
+    expect(server.letters(event.token)).toMatchObject([{ note: { reason, attempts: 1 } }]);
+    expect(handled).toEqual([7]);
+  });
+
+  test('because its type has none, is parked or blocked as onUnhandledType says, whatever the group does with failures', async () => {
+    const halts = { ...policy, onExhausted: 'halt' as const, classify: () => 'skip' as const };
+    const parking = bench({ onUnhandledType: 'park', failurePolicy: halts });
+    const event = eventOf('Shipped');
+    expect(await parking.attempts.run(event)).toBe(NEXT);
+    expect(parking.server.letters(event.token)).toHaveLength(1);
+    const blocking = bench({ onUnhandledType: 'block', failurePolicy: halts });
+    expect(blocking.attempts.run(eventOf('Shipped'))).toBe(5_000);
+    expect([...parking.halted, ...blocking.halted]).toEqual([]);
   });
 
   test('types without a handler cost bounded memory and log lines', () => {
@@ -259,7 +441,7 @@ describe('a lease that ended while the handler ran', () => {
     async (_name, ended) => {
       let current = true;
       let end: (failure: Failure | undefined) => void = () => undefined;
-      const { attempts, handled, halted, log } = bench({
+      const { attempts, handled, halted, log, runs } = bench({
         isCurrent: () => current,
         handle: () => new Promise((resolve) => (end = resolve)),
       });
@@ -268,8 +450,8 @@ describe('a lease that ended while the handler ran', () => {
       end(ended);
       expect(await step).toBe(NEXT);
       expect([handled, halted, log.lines]).toEqual([[], [], []]);
-      expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, unhandledType: 0 });
-      expect([...attempts.running()]).toEqual([]);
+      expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, parked: 0 });
+      expect([...runs.running()]).toEqual([]);
     },
   );
 });
@@ -300,12 +482,13 @@ describe('a handler that takes too long', () => {
   });
 
   test('for twice its time is reported as stuck, once', async () => {
-    const { attempts, clock, log } = bench({ handle: () => new Promise(() => undefined) });
+    const { attempts, clock, log, stuck } = bench({ handle: () => new Promise(() => undefined) });
     void attempts.run(eventOf());
     await clock.advance(1_900);
-    expect(log.lines.filter((line) => line.includes('is stuck'))).toEqual([]);
+    expect([log.lines.filter((line) => line.includes('is stuck')), stuck]).toEqual([[], []]);
     await clock.advance(10_000);
     expect(log.lines.filter((line) => line.includes('is stuck'))).toHaveLength(1);
+    expect(stuck).toEqual([7]);
   });
 
   test('has its whole time again in the next attempt, with a fresh signal', async () => {
@@ -326,15 +509,16 @@ describe('a handler that takes too long', () => {
   });
 
   test('abortAll tells every running attempt, those that ask for their signal afterwards too', async () => {
-    const { attempts, clock } = bench({ handle: () => new Promise(() => undefined) });
+    const { attempts, clock, runs, parkedLanes } = bench({ handle: () => new Promise(() => undefined) });
     const [one, two] = [eventOf('Placed', 1), eventOf('Placed', 2)];
     void attempts.run(one);
     void attempts.run(two);
     const early = one.signal;
-    attempts.abortAll('lease lost');
-    attempts.abortAll('again');
+    runs.abortAll('lease lost');
+    runs.abortAll('again');
     expect([early.reason, two.signal.reason]).toEqual(['lease lost', 'lease lost']);
-    attempts.close();
+    runs.close();
+    parkedLanes.close();
     expect(clock.pendingTimers).toBe(0);
     await clock.settle();
   });

@@ -192,7 +192,11 @@ describe('one takeover', () => {
 });
 
 describe('the runner', () => {
-  function runner(memory: TakeoverMemory = memoryOf([]), prepare = (): Promise<void> => Promise.resolve()) {
+  function runner(
+    memory: TakeoverMemory = memoryOf([]),
+    prepare = (): Promise<void> => Promise.resolve(),
+    complete = (): Promise<void> => Promise.resolve(),
+  ) {
     const port = new FakeConsumerPort();
     const clock = new ManualClock();
     const log = recordedLog();
@@ -205,6 +209,7 @@ describe('the runner', () => {
       clock,
       log,
       prepare,
+      complete,
       done: (state) => done.push(state),
       failed: (sinceMs) => failed.push(sinceMs),
     });
@@ -259,6 +264,38 @@ describe('the runner', () => {
     await clock.settle(20);
     expect(port.calls.slice(0, 3)).toEqual(['prepare', 'prepare', 'state']);
     expect(done).toEqual([unsettled]);
+  });
+
+  test('what completes an attempt comes after its last look at the server, and what it throws fails it', async () => {
+    let completed = 0;
+    const { port, clock, done, failed, takeovers } = runner(memoryOf([]), undefined, () => {
+      port.calls.push('complete');
+      return ++completed === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve();
+    });
+    port.states = [unsettled];
+    takeovers.begin('start', false);
+    await clock.settle(20);
+    expect([port.calls.at(-1), failed, done]).toEqual(['complete', [0], []]);
+    await clock.advance(100);
+    await clock.settle(20);
+    expect([port.calls.at(-1), completed, done]).toEqual(['complete', 2, [unsettled]]);
+  });
+
+  test('one that is replaced while it completes is never done', async () => {
+    let end: () => void = () => undefined;
+    const waits = new Promise<void>((resolve) => (end = resolve));
+    let completed = 0;
+    const { port, clock, done, takeovers } = runner(memoryOf([]), undefined, () =>
+      ++completed === 1 ? waits : Promise.resolve(),
+    );
+    port.states = [unsettled];
+    takeovers.begin('first', false);
+    await clock.settle(20);
+    takeovers.begin('second', false);
+    await clock.settle(20);
+    end();
+    await clock.settle(20);
+    expect([completed, done.length, takeovers.count]).toEqual([2, 1, 1]);
   });
 
   test('a new one replaces the one under way, which then does and says nothing more', async () => {

@@ -41,6 +41,7 @@ describe('defaults', () => {
       explicitStream: new Set(),
       publish: DEFAULTS.publish,
       consume: DEFAULTS.consume,
+      parked: DEFAULTS.parked,
       codec: jsonCodec,
     });
   });
@@ -157,6 +158,9 @@ describe('an unknown option is refused, never ignored', () => {
     ['publish', { publish: { maxinflight: 3 } }],
     ['consume', { consume: { retries: 3 } }],
     ['consume.retry', { consume: { retry: { attempt: 3 } } }],
+    ['consume.breaker', { consume: { breaker: { limit: 3 } } }],
+    ['parked', { parked: { maxMessages: 3 } }],
+    ['hooks', { hooks: { onPark: () => undefined } }],
     ['shutdown', { shutdown: { drain: 3 } }],
   ])('in %p of the root: %p', (path, options) => {
     const error = errorOf(() => resolveOptions(given({ ...options, topics: {} })));
@@ -168,6 +172,7 @@ describe('an unknown option is refused, never ignored', () => {
     ['topics.orders', { group: 'x' }],
     ['topics.orders', { servers: 'x' }],
     ['topics.orders', { shutdown: {} }],
+    ['topics.orders', { hooks: {} }],
     ['topics.orders.stream', { stream: { name: 'x' } }],
     ['topics.orders.publish', { publish: { x: 1 } }],
     ['topics.orders.consume', { consume: { x: undefined } }],
@@ -202,6 +207,11 @@ describe('ranges', () => {
     ['consume.retry.attempts', 1, 1_000_000],
     ['consume.retry.firstDelayMs', 1, undefined],
     ['consume.retry.maxDelayMs', 1, undefined],
+    ['consume.breaker.parked', 1, 1_000_000],
+    ['consume.breaker.withinMs', 1_000, 3_600_000],
+    ['consume.breaker.probeEveryMs', 100, 3_600_000],
+    ['parked.maxBytes', 1_048_576, undefined],
+    ['parked.maxLetters', 1, undefined],
   ];
   // A window has to be longer than the give-up time; these keep the other end out of the way.
   const around = (path: string): object =>
@@ -240,15 +250,17 @@ describe('ranges', () => {
       'consume.partitions',
       'consume.retry.factor',
       'consume.retry.jitter',
+      'consume.breaker.failedShare',
       'shutdown.drainMs',
     ];
     expect(new Set(numbers(DEFAULTS, ''))).toEqual(new Set([...ranges.map(([path]) => path), ...elsewhere]));
   });
 
-  test('a factor is from 1 to 100, a jitter from 0 to 1, fractions allowed', () => {
+  test('a factor is from 1 to 100, a jitter and a share from 0 to 1, fractions allowed', () => {
     for (const [path, valid, invalid] of [
       ['consume.retry.factor', [1, 1.5, 100], [0.9, 101, Number.NaN, '2']],
       ['consume.retry.jitter', [0, 0.3, 1], [-0.1, 1.1, Number.NaN, '0.2']],
+      ['consume.breaker.failedShare', [0, 0.3, 1], [-0.1, 1.1, Number.NaN, '0.2']],
     ] as const) {
       for (const value of valid) expect(at(topicOf({}, nested(path, value)), path)).toBe(value);
       for (const value of invalid)
@@ -290,8 +302,8 @@ describe('choices', () => {
     ['stream.provision', ['ensure', 'verify', 'off']],
     ['stream.storage', ['file', 'memory']],
     ['stream.discard', ['old', 'new']],
-    ['consume.onExhausted', ['block', 'halt']],
-    ['consume.onUnhandledType', ['ignore', 'block']],
+    ['consume.onExhausted', ['park', 'skip', 'block', 'halt']],
+    ['consume.onUnhandledType', ['ignore', 'park', 'block']],
   ])('%s is one of %p', (path, choices) => {
     const resolvedPath = path === 'stream.provision' ? 'provision' : path;
     for (const choice of choices) expect(at(topicOf({}, nested(path, choice)), resolvedPath)).toBe(choice);
@@ -300,19 +312,21 @@ describe('choices', () => {
     }
   });
 
-  test.each([['park'], ['skip']])(
-    'onExhausted "%s" is refused with the reason, not quietly weakened',
-    (choice) => {
-      for (const run of [
-        () => topicOf({}, { consume: { onExhausted: choice } }),
-        () => topicOf({ consume: { onExhausted: choice } }),
-      ]) {
-        const error = errorOf(run);
-        expect(error.code).toBe('OPTIONS_INVALID');
-        expect(error.message).toContain('parked store');
-      }
-    },
-  );
+  test.each([
+    ['consume.classify', topicOf],
+    ['hooks.onParked', undefined],
+    ['hooks.onUnparked', undefined],
+    ['hooks.onStuck', undefined],
+  ])('%s is a function', (path, resolve) => {
+    const use = (value: unknown): unknown =>
+      resolve === undefined
+        ? resolveOptions(given({ ...nested(path, value), topics: {} }))
+        : resolve(nested(path, value));
+    const call = (): undefined => undefined;
+    const resolved = use(call);
+    expect(at(resolved, path)).toBe(call);
+    for (const value of ['park', null, {}, 5]) expect(codeOf(() => use(value))).toBe('OPTIONS_INVALID');
+  });
 
   test('startAt is all, new, a sequence from 1 or a date', () => {
     for (const startAt of ['all', 'new', { sequence: 1 }, { time: new Date(0) }]) {

@@ -1,0 +1,245 @@
+import { AggregateTransportError } from '#library/errors.js';
+import type { Letter, LetterNote } from '#library/parking/letter.js';
+import type { Marker, StoredMarker } from '#library/parking/marker.js';
+import type { Appended, LetterEvent, ParkedArchive } from '#library/parking/parked-port.js';
+
+/** What becomes of one request. */
+export type Fate =
+  | 'answered'
+  /** It is carried out, and its answer is lost. */
+  | 'answer lost'
+  /** It never arrives. */
+  | 'lost'
+  /** The caller gives up; it arrives when {@link ParkedServer.deliverLate} is called. */
+  | 'late'
+  /** The caller's process ends before it is sent. */
+  | 'stopped before'
+  /** It is carried out, and the caller's process ends. */
+  | 'stopped after'
+  /** The caller's process ends; it arrives when {@link ParkedServer.deliverLate} is called. */
+  | 'stopped, late';
+
+export type Write = 'writeMarker' | 'removeMarker' | 'append' | 'appendSkipped' | 'removeLetter';
+
+interface Listener {
+  readonly port: FakeParkedPort;
+  readonly callback: (token: string, marker: Marker) => void;
+}
+
+/**
+ * The markers and letters of one group as a server keeps them: one message per marker, compared by its sequence, and
+ * a subject per aggregate for letters, compared by the last message that is still on it. Shared by the ports of many
+ * owners, of which all but the last have lost their lease.
+ */
+export class ParkedServer {
+  readonly #markers = new Map<string, { json: string; revision: number }>();
+  #revision = 0;
+  readonly #letters: Letter[] = [];
+  #position = 0;
+  readonly #skipped: Letter[] = [];
+  /** Letters it has room for. */
+  maxLetters = Number.POSITIVE_INFINITY;
+  /** Requests whose callers have given up. */
+  readonly late: (() => void)[] = [];
+  readonly listeners = new Set<Listener>();
+
+  /** Everything that was under way for too long arrives now, in the order it was sent. */
+  deliverLate(): void {
+    for (const arrive of this.late.splice(0)) arrive();
+  }
+
+  marker(token: string): StoredMarker | undefined {
+    const found = this.#markers.get(token);
+    return found && { token, marker: JSON.parse(found.json) as Marker, revision: found.revision };
+  }
+
+  markers(): StoredMarker[] {
+    return [...this.#markers.keys()].map((token) => this.marker(token)!);
+  }
+
+  letters(token: string): Letter[] {
+    return this.#letters.filter((letter) => letter.token === token);
+  }
+
+  skipped(): readonly Letter[] {
+    return this.#skipped;
+  }
+
+  /** Subscribers hear what is published whether the stream takes it or not. */
+  writeMarker(token: string, marker: Marker, revision: number): number | undefined {
+    const json = JSON.stringify(marker);
+    for (const { port, callback } of this.listeners) {
+      setImmediate(() => {
+        if (!port.isDead && !port.isDeaf) callback(token, JSON.parse(json) as Marker);
+      });
+    }
+    if ((this.#markers.get(token)?.revision ?? 0) !== revision) return undefined;
+    this.#markers.set(token, { json, revision: ++this.#revision });
+    return this.#revision;
+  }
+
+  removeMarker(revision: number): boolean {
+    for (const [token, found] of this.#markers) {
+      if (found.revision === revision) return this.#markers.delete(token);
+    }
+    return false;
+  }
+
+  append(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>, after: number): Appended {
+    if ((this.letters(event.token).at(-1)?.position ?? 0) !== after) return { kind: 'moved' };
+    if (this.#letters.length >= this.maxLetters)
+      return { kind: 'refused', reason: 'maximum messages exceeded' };
+    this.#letters.push(letterOf(event, note, ++this.#position));
+    return { kind: 'stored', position: this.#position };
+  }
+
+  appendSkipped(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>): Appended {
+    if (this.#letters.length >= this.maxLetters)
+      return { kind: 'refused', reason: 'maximum messages exceeded' };
+    const known = this.#skipped.find((letter) => letter.note.sequence === event.sequence);
+    if (known !== undefined) return { kind: 'stored', position: known.position };
+    this.#skipped.push(letterOf(event, { ...note, marker: 0 }, ++this.#position));
+    return { kind: 'stored', position: this.#position };
+  }
+
+  removeLetter(position: number): void {
+    const index = this.#letters.findIndex((letter) => letter.position === position);
+    if (index >= 0) this.#letters.splice(index, 1);
+  }
+}
+
+/** One process's way to a {@link ParkedServer}. Everything takes a turn of the event loop there and one back. */
+export class FakeParkedPort implements ParkedArchive {
+  /** The process has ended: nothing leaves any more, and no answer comes. */
+  isDead = false;
+  /** It misses every hint. */
+  isDeaf = false;
+  /** What becomes of the next write; reads are always answered. */
+  fateOf: (write: Write) => Fate = () => 'answered';
+  /** Holds a write back for as long as the promise takes. */
+  beforeWrite: (write: Write) => Promise<void> | undefined = () => undefined;
+  readonly calls: string[] = [];
+
+  constructor(readonly server = new ParkedServer()) {}
+
+  markers(): Promise<StoredMarker[]> {
+    return this.#read('markers', () => this.server.markers());
+  }
+
+  readMarker(token: string): Promise<StoredMarker | undefined> {
+    return this.#read('readMarker', () => this.server.marker(token));
+  }
+
+  writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
+    // What is sent is what it is now.
+    const sent = structuredClone(marker);
+    return this.#write('writeMarker', () => this.server.writeMarker(token, sent, revision));
+  }
+
+  removeMarker(revision: number): Promise<boolean> {
+    return this.#write('removeMarker', () => this.server.removeMarker(revision));
+  }
+
+  onMarker(callback: (token: string, marker: Marker) => void): void {
+    this.server.listeners.add({ port: this, callback });
+  }
+
+  append(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+    after: number,
+  ): Promise<Appended> {
+    const sent = { ...note };
+    return this.#write('append', () => this.server.append(event, sent, after));
+  }
+
+  appendSkipped(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
+  ): Promise<Appended> {
+    return this.#write('appendSkipped', () => this.server.appendSkipped(event, note));
+  }
+
+  next(token: string, after: number): Promise<Letter | undefined> {
+    return this.#read('next', () => this.server.letters(token).find(({ position }) => position > after));
+  }
+
+  last(token: string): Promise<Letter | undefined> {
+    return this.#read('last', () => this.server.letters(token).at(-1));
+  }
+
+  removeLetter(position: number): Promise<void> {
+    return this.#write('removeLetter', () => this.server.removeLetter(position));
+  }
+
+  letterCounts(): Promise<Map<string, number>> {
+    return this.#read('letterCounts', () => {
+      const tokens = this.server.markers().map(({ token }) => token);
+      return new Map(tokens.map((token) => [token, this.server.letters(token).length]));
+    });
+  }
+
+  nextSkipped(after: number): Promise<Letter | undefined> {
+    return this.#read('nextSkipped', () => this.server.skipped().find(({ position }) => position > after));
+  }
+
+  close(): void {
+    this.calls.push('close');
+    for (const listener of this.server.listeners)
+      if (listener.port === this) this.server.listeners.delete(listener);
+  }
+
+  async #read<T>(call: string, answer: () => T): Promise<T> {
+    this.calls.push(call);
+    if (this.isDead) return never();
+    await turn();
+    const value = answer();
+    return this.#answer(value);
+  }
+
+  async #write<T>(call: Write, carryOut: () => T): Promise<T> {
+    this.calls.push(call);
+    if (this.isDead) return never();
+    const fate = this.fateOf(call);
+    if (fate === 'late' || fate === 'stopped, late') this.server.late.push(carryOut);
+    if (fate.startsWith('stopped')) this.isDead = true;
+    if (fate === 'stopped before' || fate === 'stopped, late') return never();
+    if (fate === 'late' || fate === 'lost') throw unknownError(call);
+    await this.beforeWrite(call);
+    await turn();
+    const value = carryOut();
+    if (fate === 'answer lost') throw unknownError(call);
+    return this.#answer(value);
+  }
+
+  async #answer<T>(value: T): Promise<T> {
+    await turn();
+    return this.isDead ? never() : value;
+  }
+}
+
+function letterOf(
+  event: LetterEvent,
+  note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+  position: number,
+): Letter {
+  return {
+    token: event.token,
+    position,
+    note: { ...note, sequence: event.sequence, storedAt: 0 },
+    headers: event.origin.readHeaders(),
+    body: event.origin.body,
+  };
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function never<T>(): Promise<T> {
+  return new Promise(() => undefined);
+}
+
+function unknownError(call: string): AggregateTransportError {
+  return new AggregateTransportError('JETSTREAM_REQUEST_FAILED', `expected an answer to ${call}, found none`);
+}
