@@ -1,4 +1,5 @@
 import { isSabotaged } from '#sabotage';
+import { type Clock, delay } from '../clock.js';
 import type { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Delivery } from '../message/delivery.js';
 import type { OrderedAcks } from '../settlement/ordered-acks.js';
@@ -14,12 +15,15 @@ export interface IntakeOptions {
   readonly suspects: Suspects;
   /** Events delivered and not settled, over all aggregates. */
   readonly maxAckPending: number;
+  readonly clock: Clock;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
 
 /** The part of all unsettled events that one aggregate may hold while its head does not move. */
 const MAX_SHARE = 0.25;
+/** What has not killed its process after running alone for so long goes on beside others: it may just hang. */
+export const ALONE_MS = 2_000;
 
 /**
  * Where events come in: decides for each whether it goes to its lane, is ignored because it is there already,
@@ -27,12 +31,15 @@ const MAX_SHARE = 0.25;
  *
  * - `open`: events go on as they come.
  * - `alone`: events that were started by owners that died run one after the other, with nothing beside them;
- *   everything else is held. Entered when the fence lets such events through, left when each has had an attempt.
+ *   everything else is held. Entered when the fence lets such events through, left when each has had an attempt, or
+ *   the time for one.
  */
 export class Intake {
   #held: Delivery[] | undefined;
   /** The event that runs alone, and what to do when it has had its attempt, or cannot have one. */
   #alone: { readonly event: Delivery; readonly ended: () => void } | undefined;
+  /** Those that hung alone, and shall hold up nothing a second time. */
+  readonly #hung = new Set<number>();
 
   readonly #share: number;
 
@@ -59,7 +66,9 @@ export class Intake {
         suspects.startsOf(event.sequence) > 0 &&
         suspects.isSuspect(event.sequence) &&
         !parkedLanes.isParked(event.token) &&
-        !suspects.isExhausted(event.sequence),
+        !suspects.isExhausted(event.sequence) &&
+        !this.#hung.has(event.sequence) &&
+        !this.#runsSinceBefore(event),
     );
     if (alone.length === 0) for (const event of events) this.#takeIn(event);
     else void this.#runAlone(alone, [...events]);
@@ -95,6 +104,15 @@ export class Intake {
     this.#alone = undefined;
   }
 
+  /**
+   * A handler of an earlier epoch still runs in its lane: nothing can start there until it ends, and this process
+   * has survived it so far.
+   */
+  #runsSinceBefore({ token, sequence }: Delivery): boolean {
+    const { executor, ledger } = this.options;
+    return executor.sizeOf(token) > 0 && ledger.know(sequence) === 'new';
+  }
+
   async #runAlone(alone: readonly Delivery[], held: Delivery[]): Promise<void> {
     this.#held = held;
     for (const suspect of alone) {
@@ -109,8 +127,10 @@ export class Intake {
       for (const event of held) {
         if (event.token === suspect.token && event.sequence <= suspect.sequence) this.#takeIn(event);
       }
-      await ended;
+      const late = delay(this.options.clock, ALONE_MS).then(() => true);
+      const hangs = await Promise.race([ended, late]);
       if (this.#held !== held) return;
+      if (hangs === true) this.#hung.add(suspect.sequence);
     }
     this.#held = undefined;
     this.#alone = undefined;
