@@ -13,6 +13,7 @@ import { partitionBits } from '../message/partition.js';
 import { KeyStore, partitionKey } from '../stream/key-store.js';
 import { provisionParkedStreams } from '../stream/parked-streams.js';
 import { ParkedWire } from '../stream/parked-wire.js';
+import { untilAnswered } from '../stream/patience.js';
 import { checkConsumer, provisionConsumer } from '../stream/provision.js';
 import { type AggregateHooks, observerOf } from './aggregate-hooks.js';
 import type { TopicLink } from './topic-links.js';
@@ -36,7 +37,9 @@ const START_UP_TIMEOUT_MS = 2_000;
 export async function openGroup(options: GroupConsumerOptions): Promise<Partition[]> {
   const { link, group, bucket, log } = options;
   const { name: topic, consume } = link.topic;
-  const record = await groupRecordOf(bucket, topic, group, consume.partitions);
+  const record = await untilAnswered(systemClock, () =>
+    groupRecordOf(bucket, topic, group, consume.partitions),
+  );
   if (record.partitions !== consume.partitions) {
     log.warn(
       `topic "${topic}": group "${group}" has ${record.partitions} partitions since its first start; ` +
@@ -44,16 +47,20 @@ export async function openGroup(options: GroupConsumerOptions): Promise<Partitio
     );
   }
   const { provision, parked, stream } = link.topic;
-  await provisionParkedStreams(link.api, { topic, provision, options: parked, stream });
+  await untilAnswered(systemClock, () =>
+    provisionParkedStreams(link.api, { topic, provision, options: parked, stream }),
+  );
   const breaker = new Breaker(consume.breaker);
   const partitions: Partition[] = [];
   for (let partition = 0; partition < record.partitions; partition++) {
     const address = { topic, group, partition, partitions: record.partitions };
     const leaseStore = new KeyStore<LeaseRecord>(link.connection, link.api, partitionKey('lease', address));
-    const lease = await leaseStore.read(START_UP_TIMEOUT_MS);
+    const lease = await untilAnswered(systemClock, () => leaseStore.read(START_UP_TIMEOUT_MS));
     // Behind the group's first start only the partition's owner makes consumers, each under a name of its own.
-    if (lease === undefined) await provisionConsumer(link.api, { address, options: consume, log });
-    else await checkConsumer(link.api, { address, options: consume, generation: lease.value.generation });
+    await untilAnswered(systemClock, async () => {
+      if (lease === undefined) await provisionConsumer(link.api, { address, options: consume, log });
+      else await checkConsumer(link.api, { address, options: consume, generation: lease.value.generation });
+    });
     partitions.push(partitionOf(options, address, leaseStore, breaker));
   }
   return partitions;

@@ -45,20 +45,31 @@ export async function groupRecordOf(
   partitions: number,
 ): Promise<GroupRecord> {
   const key = `group.${topic}.${group}`;
-  const existing = await bucket.get(key);
-  if (existing?.operation === 'PUT') return { partitions: readRecord(existing.string(), key), isNew: false };
   try {
-    await bucket.create(key, JSON.stringify({ partitions }));
-    return { partitions, isNew: true };
-  } catch (cause) {
+    const existing = await bucket.get(key);
+    if (existing?.operation === 'PUT')
+      return { partitions: readRecord(existing.string(), key), isNew: false };
+    let refusal: unknown;
+    const made = await bucket.create(key, JSON.stringify({ partitions })).catch((cause: unknown) => {
+      refusal = cause;
+      return undefined;
+    });
+    if (made !== undefined) return { partitions, isNew: true };
     const winner = await bucket.get(key);
     if (winner?.operation === 'PUT') return { partitions: readRecord(winner.string(), key), isNew: false };
-    throw new AggregateTransportError(
-      'JETSTREAM_REQUEST_FAILED',
-      `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible: ${explain(cause)}`,
-      { cause },
-    );
+    throw recordError(key, refusal);
+  } catch (cause) {
+    if (cause instanceof AggregateTransportError) throw cause;
+    throw recordError(key, cause);
   }
+}
+
+function recordError(key: string, cause: unknown): AggregateTransportError {
+  return new AggregateTransportError(
+    'JETSTREAM_REQUEST_FAILED',
+    `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible: ${explain(cause)}`,
+    { cause },
+  );
 }
 
 function readRecord(json: string, key: string): number {
