@@ -1,5 +1,5 @@
 import type { Finding } from './finding.js';
-import type { Attempt, History, Ms } from './history.js';
+import type { History, LogLine, Ms } from './history.js';
 
 /** Clocks of two processes and the way through the server. */
 export const SLACK_MS = 50;
@@ -22,7 +22,7 @@ export function checkAcks(history: History): Finding[] {
   const findings: Finding[] = [];
   const nameOf = new Map(history.stored.map((event) => [event.seq, event]));
   const seqOf = new Map(history.stored.map(({ key, n, seq }) => [`${key} ${n}`, seq]));
-  const doneAt = firstEnds(history.attempts);
+  const doneAt = firstEnds(history);
   const sentAt = firsts(history.acksSent);
   const confirmedAt = firsts(history.acksConfirmed);
   const takeovers = takeoverSpans(history);
@@ -73,12 +73,24 @@ export function takeoverSpans({ logs, exits }: Pick<History, 'logs' | 'exits'>):
   return [...spans, ...exits.map(({ at }): Span => [at - UNKNOWN_START_MS, at])];
 }
 
-function firstEnds(attempts: readonly Attempt[]): Map<number, Ms> {
+/** When each event was handled; an end under a lease that was over, with another epoch begun, counts for nothing. */
+function firstEnds({ attempts, logs }: Pick<History, 'attempts' | 'logs'>): Map<number, Ms> {
   const ends = new Map<number, Ms>();
-  for (const { seq, ok, end } of attempts) {
-    if (ok === true) ends.set(seq, Math.min(end, ends.get(seq) ?? end));
+  const epochs = epochsOf(logs);
+  for (const { seq, ok, end, partition, epoch } of attempts) {
+    const next = epochs.find((one) => one.partition === partition && one.epoch > epoch);
+    if (ok === true && (next === undefined || end < next.from))
+      ends.set(seq, Math.min(end, ends.get(seq) ?? end));
   }
   return ends;
+}
+
+/** When each epoch of each partition began, in that order. */
+function epochsOf(logs: readonly LogLine[]): { partition: number; epoch: number; from: Ms }[] {
+  return logs.flatMap(({ text, at }) => {
+    const held = /partition (\d+): lease held, epoch (\d+)/.exec(text);
+    return held === null ? [] : [{ partition: Number(held[1]), epoch: Number(held[2]), from: at }];
+  });
 }
 
 export function firsts(acks: readonly { seq: number; at: Ms }[]): Map<number, Ms> {

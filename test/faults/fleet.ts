@@ -7,7 +7,8 @@ import { type ConsumerSetup, SABOTAGE_VARIABLE, type WorkerMessage, type WorkerS
 
 export interface FleetOptions {
   readonly size: number;
-  readonly natsPort: number;
+  /** Replica i talks to the server behind port i, and begins again at the first one when they run out. */
+  readonly natsPorts: readonly number[];
   readonly folder: string;
   readonly effectSocket: string;
   readonly onceFolder: string;
@@ -116,7 +117,7 @@ export class Fleet {
   static async start(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet();
     for (let index = 0; index < options.size; index++) {
-      const proxy = await TcpProxy.listen(options.natsPort);
+      const proxy = await TcpProxy.listen(options.natsPorts[index % options.natsPorts.length] ?? 0);
       const held = (partition: number, epoch: number): void => fleet.#held(index, partition, epoch);
       fleet.slots.push(new Slot(index, proxy, options, held));
     }

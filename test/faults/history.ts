@@ -174,6 +174,9 @@ function troublesOf(parent: readonly (ParentLine & { at: number })[]): Trouble[]
   return troubles;
 }
 
+/** Faults that have no end to wait for. */
+const MOMENTARY = /^(consumer-delete|foreign-pull|cut-publisher|stepdown-.*)$/;
+
 function note(
   troubles: Trouble[],
   kind: string,
@@ -181,7 +184,7 @@ function note(
   ...[on, at]: readonly [boolean, Ms]
 ): void {
   if (on) {
-    const lasting = kind !== 'consumer-delete' && kind !== 'foreign-pull' && kind !== 'cut-publisher';
+    const lasting = !MOMENTARY.test(kind);
     troubles.push({ kind, worker, from: at, to: lasting ? Number.POSITIVE_INFINITY : at });
     return;
   }

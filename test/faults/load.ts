@@ -12,6 +12,7 @@ import { type EventPlan, TOPIC } from './scenario.js';
 
 export interface LoadOptions {
   readonly natsPort: number;
+  readonly replicas: number;
   readonly seed: number;
   readonly keys: number;
   readonly eventsPerSecond: number;
@@ -47,7 +48,11 @@ export class Load {
   static async open(options: LoadOptions): Promise<Load> {
     const proxy = await TcpProxy.listen(options.natsPort);
     const app = await startApp({
-      options: { servers: proxy.url, topics: { [TOPIC]: {} } },
+      options: {
+        servers: proxy.url,
+        connection: { ignoreClusterUpdates: true },
+        topics: { [TOPIC]: { stream: { replicas: options.replicas } } },
+      },
       publishers: [TOPIC],
     });
     return new Load(app, proxy, options);

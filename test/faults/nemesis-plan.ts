@@ -11,17 +11,23 @@ export const FAULT_KINDS = [
   'hang-lapse',
   'cut',
   'cut-publisher',
+  'deaf-publisher',
   'lag',
   'deaf',
   'blackhole-c2s',
   'blackhole-s2c',
   'blackhole-both',
   'server-kill',
+  'double-kill',
   'consumer-delete',
   'foreign-pull',
   'quiet',
 ] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+/** What only a cluster has. */
+const STEP_DOWNS = ['stepdown-stream', 'stepdown-consumer', 'stepdown-kv'] as const;
+/** In a cluster a server kill takes one node of three. */
+export const CLUSTER_FAULT_KINDS = [...FAULT_KINDS, ...STEP_DOWNS, ...STEP_DOWNS] as const;
+export type FaultKind = (typeof CLUSTER_FAULT_KINDS)[number];
 
 export interface PlannedFault {
   readonly kind: FaultKind;
@@ -48,6 +54,8 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'hang-lapse': [1_450, 1_600],
   cut: [0, 0],
   'cut-publisher': [0, 0],
+  // Longer than a publisher waits before it sends an event again.
+  'deaf-publisher': [600, 1_500],
   // Shorter than anything that notices it: what was sent arrives late and all at once.
   lag: [200, 600],
   // The process has much to do when it goes deaf, and keeps its lease for most of the time.
@@ -56,9 +64,13 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'blackhole-s2c': [1_000, 4_000],
   'blackhole-both': [1_000, 4_000],
   'server-kill': [0, 1_200],
+  'double-kill': [0, 1_200],
   'consumer-delete': [0, 0],
   'foreign-pull': [300, 300],
   quiet: [700, 1_500],
+  'stepdown-stream': [0, 0],
+  'stepdown-consumer': [0, 0],
+  'stepdown-kv': [0, 0],
 };
 const PAUSE_MS = [150, 900] as const;
 const OWNER_SHARE = 0.75;

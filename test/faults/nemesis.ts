@@ -11,7 +11,7 @@ export interface NemesisOptions {
   readonly partitions: number;
   /** What the deck holds. */
   readonly kinds: readonly FaultKind[];
-  readonly server: NatsServer;
+  readonly servers: readonly NatsServer[];
   readonly fleet: Fleet;
   readonly load: Load;
   readonly tap: Tap;
@@ -19,6 +19,12 @@ export interface NemesisOptions {
 }
 
 const BLOCK_BEFORE_DEAF_MS = 800;
+const STEPS_DOWN = {
+  'stepdown-stream': 'stream',
+  'stepdown-consumer': 'consumer',
+  'stepdown-kv': 'kv',
+} as const;
+const KILL_BEHIND_SERVER_MS = 400;
 const HANG_IN_ROLL_MS = 1_600;
 /** Longer than the lease, its loss and the next takeover. */
 const HANG_IN_LAPSE_MS = 4_000;
@@ -86,8 +92,30 @@ export class Nemesis {
         journal.write({ what: 'fault', kind, on: true });
         load.proxy.cut();
         return;
+      case 'deaf-publisher':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        load.proxy.blackhole('s2c');
+        await scheduled(ms);
+        load.proxy.heal();
+        journal.write({ what: 'fault', kind, on: false });
+        return;
       case 'server-kill':
         return this.#killServer(ms);
+      case 'stepdown-stream':
+      case 'stepdown-consumer':
+      case 'stepdown-kv':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        return tap.stepDown(STEPS_DOWN[kind], partition).catch(() => undefined);
+      case 'double-kill':
+        this.#count(kind);
+        await this.#killServer(0);
+        // The owner is back on the server, and at its first takeover or just behind it.
+        await scheduled(KILL_BEHIND_SERVER_MS);
+        return this.#hit({ ...fault, kind: 'kill', role: 'owner' }, (slot) =>
+          this.#break(slot, { ...fault, kind: 'kill' }),
+        );
       case 'consumer-delete':
         this.#count(kind);
         journal.write({ what: 'fault', kind, on: true });
@@ -164,7 +192,8 @@ export class Nemesis {
   async #killServer(downMs: number): Promise<void> {
     if (this.#serverBusy) return;
     this.#serverBusy = true;
-    const { server, journal } = this.options;
+    const { servers, journal } = this.options;
+    const server = servers[this.total % servers.length]!;
     this.#count('server-kill');
     journal.write({ what: 'fault', kind: 'server-kill', on: true, note: `${downMs} ms` });
     await server.kill();

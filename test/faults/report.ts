@@ -1,5 +1,5 @@
 import { CHECKERS, type CheckerName } from './finding.js';
-import { FAULT_KINDS } from './nemesis-plan.js';
+import { CLUSTER_FAULT_KINDS } from './nemesis-plan.js';
 import type { Profile } from './profile.js';
 import type { RunResult } from './run-once.js';
 
@@ -53,8 +53,9 @@ export function printTable(runs: readonly RunResult[]): void {
     const count = countOf(runs, name as CheckerName);
     return [`${name} ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
   });
-  for (const kind of FAULT_KINDS) {
-    rows.push([`fault ${kind}`, String(sum(runs.map(({ faults }) => faults.get(kind) ?? 0)))]);
+  for (const kind of new Set(CLUSTER_FAULT_KINDS)) {
+    const count = sum(runs.map(({ faults }) => faults.get(kind) ?? 0));
+    if (count > 0) rows.push([`fault ${kind}`, String(count)]);
   }
   const width = Math.max(...rows.map(([what]) => what.length));
   console.log('');

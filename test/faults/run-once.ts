@@ -4,7 +4,7 @@ import { setTimeout as scheduled } from 'node:timers/promises';
 import type { Finding } from './finding.js';
 import { type History, readHistory } from './history.js';
 import { Nemesis } from './nemesis.js';
-import { FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
+import { CLUSTER_FAULT_KINDS, FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
 import { judge, type Verdict } from './oracle.js';
 import type { Profile } from './profile.js';
 import type { SabotagedRule } from '#library/no-sabotage.js';
@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly processes: number;
   readonly profile: Profile;
   readonly sabotage: SabotagedRule | undefined;
+  /** On three servers. */
+  readonly cluster: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -35,29 +37,29 @@ export interface RunResult extends Verdict {
 }
 
 const SHORTEST_ACK_WAIT_MS = 1_000;
+/** Both leave the stream unfit for anything else, so a run has one of them. */
+const EPILOGUES = [checkPoison, checkRegression] as const;
 const OUTCOMES_WITHIN_MS = 70_000;
-/** The rule that only an event that kills its process can show to be broken. */
-const POISONED: SabotagedRule = 'no-suspects';
 
 /** One run: load and faults, then healing and quiet, then the verdict. Journals of a green run are removed. */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
-  const { seed, serverVersion, processes, profile, sabotage, say } = options;
+  const { seed, serverVersion, processes, profile, sabotage, cluster, say } = options;
   const { keys, eventsPerSecond } = profile;
   const fenced = seed % 4 !== 0;
   // The shortest legal wait: the server delivers events again that wait in their lanes, in whatever order.
   const exposure = sabotage === undefined ? undefined : SABOTAGES[sabotage];
-  const shortAckWait = exposure?.shortAckWait ?? seed % 3 === 0;
-  const consumers = shortAckWait ? { ackWaitMs: SHORTEST_ACK_WAIT_MS } : {};
+  const shortAckWait = exposure?.shortAckWait ?? (exposure === undefined && seed % 3 === 0);
+  const consumers = { ...(shortAckWait ? { ackWaitMs: SHORTEST_ACK_WAIT_MS } : {}), ...exposure?.consumers };
   const world = await World.open({
-    ...{ seed, serverVersion, processes, fenced, keys, eventsPerSecond, sabotage, consumers },
+    ...{ seed, serverVersion, processes, fenced, keys, eventsPerSecond, sabotage, consumers, cluster },
   });
   const { parts } = world;
-  const { server, fleet, load, tap, journal, folder } = parts;
+  const { server, servers, fleet, load, tap, journal, folder } = parts;
   const nemesis = new Nemesis({
     seed,
     partitions: parts.consumers.partitions,
-    kinds: exposure?.faults ?? FAULT_KINDS,
-    server,
+    kinds: exposure?.faults ?? (cluster ? CLUSTER_FAULT_KINDS : FAULT_KINDS),
+    servers,
     fleet,
     load,
     tap,
@@ -81,8 +83,11 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     const stored = await readStored(server.url);
     // What follows breaks what the other checkers look at, so the story they judge ends here.
     history = readHistory(folder, { stored, consumers: parts.consumers, quiet });
-    if ((profile.epilogue || sabotage === POISONED) && quiet)
-      findings.push(...(await epilogue(seed, sabotage)(world)));
+    const epilogue =
+      exposure === undefined
+        ? profile.epilogue && (cluster ? checkPoison : EPILOGUES[seed % 2])
+        : exposure.epilogue;
+    if (epilogue && quiet) findings.push(...(await epilogue(world)));
   } finally {
     clearInterval(progress);
     await world.close();
@@ -102,9 +107,4 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     faultCount: nemesis.total,
     folder: green ? undefined : folder,
   };
-}
-
-/** Both leave the stream unfit for anything else, so a run has one of them. */
-function epilogue(seed: number, sabotage: SabotagedRule | undefined): (world: World) => Promise<Finding[]> {
-  return seed % 2 === 0 || sabotage === POISONED ? checkPoison : checkRegression;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { LONG_PROFILES, runLong } from './long-profiles.js';
 import { PROFILES, type ProfileName } from './profile.js';
 import type { SabotagedRule } from '#library/no-sabotage.js';
 import type { CheckerName } from './finding.js';
@@ -6,30 +7,39 @@ import { countOf, printRun, printTable, summaryOf, whyVoid } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
 
-// npm run test:faults -- [--profile short|full] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
-//   [--processes 1|3] [--sabotage RULE|all]
+// npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
+//   [--processes 1|3] [--sabotage RULE|all] [--cluster]
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
-  'usage: npm run test:faults -- [--profile short|full] [--seeds N] [--seed S] [--minutes M] ' +
-  '[--server 2.10|2.15] [--processes 1|3] [--sabotage RULE|all]';
+  'usage: npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] ' +
+  '[--server 2.10|2.15] [--processes 1|3] [--sabotage RULE|all] [--cluster]';
 const EVERY_RULE = 'all';
+/** A sabotage that none of so many runs shows is not caught. */
+const SABOTAGED_SEEDS = 4;
+const MS_PER_MINUTE = 60_000;
+const LONG_MS = 10 * MS_PER_MINUTE;
 
 class UsageError extends Error {}
 
 function readArguments() {
   const { values } = parseArgs({
     options: {
-      profile: { type: 'string', default: 'full' },
+      /** A sabotage shows in a short run, or not at all. */
+      profile: { type: 'string' },
       seeds: { type: 'string' },
       seed: { type: 'string' },
       minutes: { type: 'string' },
       server: { type: 'string', default: '2.15' },
       processes: { type: 'string', default: '3' },
       sabotage: { type: 'string' },
+      cluster: { type: 'boolean', default: false },
     },
   });
-  if (!Object.hasOwn(PROFILES, values.profile)) throw new UsageError(`no profile ${values.profile}`);
+  const profileName = values.profile ?? (values.sabotage === undefined ? 'full' : 'short');
+  const long = LONG_PROFILES.find((name) => name === profileName);
+  if (long === undefined && !Object.hasOwn(PROFILES, profileName))
+    throw new UsageError(`no profile ${profileName}`);
   const known = Object.keys(SABOTAGES) as SabotagedRule[];
   const named = values.sabotage === EVERY_RULE ? known : values.sabotage?.split(',');
   const rules = named?.map((name) => {
@@ -37,14 +47,21 @@ function readArguments() {
     if (rule !== undefined) return rule;
     throw new UsageError(`no rule ${name} to sabotage; there are ${known.join(', ')}`);
   });
-  const profile = PROFILES[values.profile as ProfileName];
+  const profile = PROFILES[long === undefined ? (profileName as ProfileName) : 'full'];
   return {
     profile,
+    long,
     rules,
     firstSeed: values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed),
-    seeds: values.seeds === undefined ? profile.seeds : Number(values.seeds),
-    untilMs: values.minutes === undefined ? undefined : Number(values.minutes) * 60_000,
+    seeds:
+      values.seeds === undefined
+        ? rules === undefined
+          ? profile.seeds
+          : SABOTAGED_SEEDS
+        : Number(values.seeds),
+    minutesMs: values.minutes === undefined ? undefined : Number(values.minutes) * MS_PER_MINUTE,
     serverVersion: values.server,
+    cluster: values.cluster,
     processes: Number(values.processes),
   };
 }
@@ -61,13 +78,13 @@ async function runSeeds(
   sabotage?: SabotagedRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
-  const { profile, firstSeed, seeds, untilMs, serverVersion, processes } = given;
+  const { profile, firstSeed, seeds, minutesMs: untilMs, serverVersion, processes, cluster } = given;
   const runs: RunResult[] = [];
   const goesOn = (): boolean =>
     untilMs === undefined ? runs.length < seeds : runs.length === 0 || performance.now() < untilMs;
   while (goesOn()) {
     const run = await runOnce({
-      ...{ seed: firstSeed + runs.length, serverVersion, processes, profile, sabotage, say },
+      ...{ seed: firstSeed + runs.length, serverVersion, processes, profile, sabotage, cluster, say },
     });
     printRun(run);
     runs.push(run);
@@ -106,13 +123,17 @@ async function sabotageAll(given: Arguments, rules: readonly SabotagedRule[]): P
   return caught === rules.length;
 }
 
+function run(given: Arguments): Promise<boolean> {
+  const { long, rules, minutesMs: forMs = LONG_MS } = given;
+  if (long !== undefined) return runLong(long, { ...given, forMs, say });
+  return rules === undefined ? prove(given) : sabotageAll(given, rules);
+}
+
 // Child processes, frozen ones too, are killed by an orderly exit of this one.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 try {
-  const given = readArguments();
-  const good = given.rules === undefined ? await prove(given) : await sabotageAll(given, given.rules);
-  process.exitCode = good ? 0 : 1;
+  process.exitCode = (await run(readArguments())) ? 0 : 1;
 } catch (error) {
   const known =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');

@@ -26,6 +26,10 @@ export interface ConsumerSetup {
   readonly ackWaitMs: number;
   /** Of an event, before it counts as exhausted. Above what any plan lets fail. */
   readonly attempts: number;
+  /** A handler takes up to so long. */
+  readonly maxHandlerMs: number;
+  /** Of the stream and everything beside it; more than one needs a cluster. */
+  readonly replicas: number;
 }
 
 export const CONSUMERS: ConsumerSetup = {
@@ -36,6 +40,8 @@ export const CONSUMERS: ConsumerSetup = {
   drainMs: 3_000,
   ackWaitMs: 600_000,
   attempts: 4,
+  maxHandlerMs: 5,
+  replicas: 1,
 };
 
 /** What a worker process gets in the environment variable `FAULT_WORKER`, as JSON. */

@@ -5,6 +5,7 @@ import { type ConsumerSetup, GROUP, TOPIC } from './scenario.js';
 const NANOS_PER_MS = 1_000_000;
 const RECONNECT_AFTER_MS = 20;
 const ANSWER_WITHIN_MS = 500;
+const MAX_EARLY = 10_000;
 const STRANGER = '_STRANGER.inbox';
 const FOREIGN_PULL = { batch: 20, expires: 300_000_000 };
 
@@ -22,6 +23,8 @@ interface ConsumerCounts {
 export class Tap {
   /** Reply subjects of acks whose confirmation is still to be seen, with their sequence. */
   readonly #unconfirmed = new Map<string, number>();
+  /** Confirmations whose acks have not come by yet: in a cluster the two take different ways. */
+  readonly #early = new Set<string>();
 
   private constructor(
     readonly nats: NatsConnection,
@@ -48,9 +51,9 @@ export class Tap {
     void this.#follow();
   }
 
-  static async open(url: string, consumers: ConsumerSetup, journal: Journal<ParentLine>): Promise<Tap> {
+  static async open(servers: string[], consumers: ConsumerSetup, journal: Journal<ParentLine>): Promise<Tap> {
     const nats = await connect({
-      servers: url,
+      servers,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_AFTER_MS,
       reconnectJitter: 0,
@@ -85,6 +88,17 @@ export class Tap {
     });
   }
 
+  /** The stream's, its consumer's or the leases' leader steps down. */
+  async stepDown(what: 'stream' | 'consumer' | 'kv', partition: number): Promise<void> {
+    const name = await this.#consumerOf(partition);
+    const call = {
+      stream: `STREAM.LEADER.STEPDOWN.${TOPIC}`,
+      consumer: `CONSUMER.LEADER.STEPDOWN.${TOPIC}.${name}`,
+      kv: 'STREAM.LEADER.STEPDOWN.KV_aggregate-transport',
+    }[what];
+    this.nats.publish(`$JS.API.${call}`);
+  }
+
   async close(): Promise<void> {
     await this.nats.close();
   }
@@ -117,11 +131,17 @@ export class Tap {
     const seq = Number(reply.slice(reply.lastIndexOf('.') + 1));
     this.#unconfirmed.set(reply, seq);
     this.journal.write({ what: 'ack.sent', seq });
+    if (this.#early.delete(reply)) this.#confirmed(reply);
   }
 
   #confirmed(subject: string): void {
     const seq = this.#unconfirmed.get(subject);
-    if (seq === undefined) return;
+    if (seq === undefined) {
+      this.#early.add(subject);
+      const [oldest = ''] = this.#early;
+      if (this.#early.size > MAX_EARLY) this.#early.delete(oldest);
+      return;
+    }
     this.#unconfirmed.delete(subject);
     this.journal.write({ what: 'ack.ok', seq });
   }

@@ -23,7 +23,6 @@ const setup = JSON.parse(process.env['FAULT_WORKER'] ?? '{}') as WorkerSetup;
 const name = basename(setup.journal, '.jsonl');
 const journal = new Journal<WorkerLine>(setup.journal);
 const effects = new EffectClient(setup.effectSocket, name);
-const MAX_HANDLER_MS = 5;
 const SHARE_WITHOUT_WAIT = 0.2;
 
 class PlannedFailure extends Error {
@@ -92,7 +91,7 @@ class JudgedController {
       await delay(hangMs);
       journal.write({ what: 'hang', on: false, key, n });
     }
-    if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * MAX_HANDLER_MS);
+    if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * setup.maxHandlerMs);
   }
 }
 
@@ -101,9 +100,13 @@ class JudgedController {
     AggregateTransportModule.forRoot({
       servers: setup.url,
       // A replica that is started while the server is away waits for it.
-      connection: { waitOnFirstConnect: true },
+      // It knows one server of a cluster, through its proxy: a way around would spare it the faults.
+      connection: {
+        waitOnFirstConnect: true,
+        ignoreClusterUpdates: true,
+      },
       group: GROUP,
-      topics: { [TOPIC]: {} },
+      topics: { [TOPIC]: { stream: { replicas: setup.replicas } } },
       consume: {
         partitions: setup.partitions,
         leaseTtlMs: setup.leaseTtlMs,

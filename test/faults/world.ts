@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
-import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { Child } from './child.js';
 import { Fleet } from './fleet.js';
 import { Journal, type ParentLine } from './journal.js';
 import { Load } from './load.js';
-import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup } from './scenario.js';
+import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup, SABOTAGE_VARIABLE } from './scenario.js';
 import { Tap } from './tap.js';
 
 export interface WorldOptions {
@@ -19,7 +19,11 @@ export interface WorldOptions {
   readonly eventsPerSecond: number;
   readonly sabotage?: string | undefined;
   readonly consumers?: Partial<ConsumerSetup>;
+  /** Three servers in place of one, and three copies of everything. */
+  readonly cluster?: boolean;
 }
+
+const CLUSTER_SIZE = 3;
 
 const SAMPLE_EVERY_MS = 250;
 const LOOK_EVERY_MS = 50;
@@ -28,6 +32,8 @@ interface WorldParts {
   readonly folder: string;
   readonly consumers: ConsumerSetup;
   readonly server: NatsServer;
+  /** All of the cluster; just the one without. */
+  readonly servers: readonly NatsServer[];
   readonly effects: Child;
   readonly journal: Journal<ParentLine>;
   readonly fleet: Fleet;
@@ -46,27 +52,38 @@ export class World {
   static async open(options: WorldOptions): Promise<World> {
     const { seed, processes, fenced, keys, eventsPerSecond, sabotage } = options;
     const folder = mkdtempSync(join(tmpdir(), `faults-${seed}-`));
-    const consumers = { ...CONSUMERS, ...options.consumers };
+    const isCluster = options.cluster === true;
+    const consumers = { ...CONSUMERS, replicas: isCluster ? CLUSTER_SIZE : 1, ...options.consumers };
+    // The publisher runs in this process.
+    process.env[SABOTAGE_VARIABLE] = sabotage ?? '';
     const onceFolder = join(folder, 'once');
     mkdirSync(onceFolder);
     const effectSocket = join(folder, 'effects.sock');
     // Naming a configuration asks for a server of our own, even where NATS_URL names another.
-    const server = await startNatsServer({ version: options.serverVersion, config: '' });
+    const servers = isCluster
+      ? (await startNatsCluster(CLUSTER_SIZE)).servers
+      : [await startNatsServer({ version: options.serverVersion, config: '' })];
+    const server = servers[0]!;
     const journal = new Journal<ParentLine>(join(folder, 'parent.jsonl'));
     const effects = await startEffects(folder, { socket: effectSocket, fenced });
     const load = await Load.open({
-      natsPort: server.port,
+      natsPort: servers.at(-1)!.port,
+      replicas: consumers.replicas,
       seed,
       keys,
       eventsPerSecond,
       failureShare: 0.01,
       journal,
     });
-    const natsPort = server.port;
-    const shared = { natsPort, folder, effectSocket, onceFolder, consumers, journal, sabotage };
+    const natsPorts = servers.map(({ port }) => port);
+    const shared = { natsPorts, folder, effectSocket, onceFolder, consumers, journal, sabotage };
     const fleet = await Fleet.start({ ...shared, size: processes });
-    const tap = await Tap.open(server.url, consumers, journal);
-    return new World({ folder, consumers, server, effects, journal, fleet, load, tap });
+    const tap = await Tap.open(
+      servers.map(({ url }) => url),
+      consumers,
+      journal,
+    );
+    return new World({ folder, consumers, server, servers, effects, journal, fleet, load, tap });
   }
 
   /** Waits until every event is handled and settled, or until the time is over; true if it is. */
@@ -83,13 +100,13 @@ export class World {
   }
 
   async close(): Promise<void> {
-    const { fleet, load, tap, effects, server, journal } = this.parts;
+    const { fleet, load, tap, effects, servers, journal } = this.parts;
     clearInterval(this.#sampler);
     await fleet.close();
     await load.close();
     await tap.close();
     await effects.end();
-    await server.stop();
+    await Promise.all(servers.map((server) => server.stop()));
     journal.close();
   }
 

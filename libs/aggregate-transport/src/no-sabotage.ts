@@ -9,6 +9,10 @@ export type SabotagedRule =
   | 'retry-by-nak'
   /** Rule 3: a takeover asks for nothing again. */
   | 'no-takeover'
+  /** Rule 3: acks go on while the server may have forgotten earlier ones, and those are not sent again. */
+  | 'acks-not-repeated'
+  /** Rule 3: a new owner begins with a new consumer, behind what its lease knows to be settled. */
+  | 'takeover-by-new-consumer'
   /** Rule 4: events go on as they come, unsettled ones not first. */
   | 'no-fence'
   /** Rule 5: missing deliveries are not noticed. */
@@ -19,10 +23,20 @@ export type SabotagedRule =
   | 'no-deadline'
   /** Rule 7: with its lease a process forgets which handlers still run. */
   | 'lanes-forgotten'
+  /** Rule 7: how a handler ends counts, though its lease has ended before. */
+  | 'late-outcome-counts'
   /** Rule 8: the lease is let go while handlers run. */
   | 'release-early'
   /** Rule 9: nobody writes down which event kills its process. */
-  | 'no-suspects';
+  | 'no-suspects'
+  /** Rule 9: an event that was delivered too often is given up. */
+  | 'delivery-count-decides'
+  /** A new owner goes on with the fencing token of the last one. */
+  | 'token-stands-still'
+  /** A stream that ends before what was handled is taken for the same. */
+  | 'regression-unnoticed'
+  /** Copies of an event that is sent again do not carry one id. */
+  | 'copies-without-id';
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

@@ -69,6 +69,7 @@ export class Attempts {
   run(event: Delivery): Step | PromiseLike<Step> {
     const { mayStart, suspects, parkedLanes } = this.options;
     if (!mayStart()) return CLOSE;
+    if (isSabotaged('delivery-count-decides') && event.origin.deliveryCount > TOO_OFTEN) return CLOSE;
     const unfinished = parkedLanes.unfinished(event);
     if (unfinished !== undefined) return unfinished;
     return suspects.isSuspect(event.sequence) ? this.#runSuspect(event) : this.#attempt(event);
@@ -188,6 +189,9 @@ export class Attempts {
     }
   }
 }
+
+/** For sabotage only. */
+const TOO_OFTEN = 2;
 
 function hintFor(failure: Failure): string {
   return failure.stage === 'guard'

@@ -246,7 +246,8 @@ export class Lease implements Ownership {
     const { port, clock } = this.options;
     const found = await port.read();
     if (this.#mode !== 'seeking' || !this.#mayTake(found, clock.now())) return;
-    const record = this.#record((found?.value.epoch ?? 0) + 1);
+    const step = found !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
+    const record = this.#record((found?.value.epoch ?? 0) + step);
     const consumer = chooseConsumer(found?.value, record.epoch, this.#gone);
     // The record keeps what the last owner knew until the first takeover says more.
     const inherited = { floor: found?.value.floor ?? 0, streamCreated: found?.value.streamCreated ?? '' };

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ConsumerPort, StreamState } from '../message/ports.js';
@@ -31,7 +32,7 @@ export type StreamJudgement =
 /** Whether what is remembered of a stream still holds; `highest` is the highest sequence known to exist. Pure. */
 export function judgeStream(streamCreated: string, highest: number, stream: StreamState): StreamJudgement {
   if (streamCreated !== '' && streamCreated !== stream.created) return 'remade';
-  return stream.lastSequence < highest ? 'regressed' : 'same';
+  return stream.lastSequence < highest && !isSabotaged('regression-unnoticed') ? 'regressed' : 'same';
 }
 
 /**
@@ -92,7 +93,7 @@ export class StreamMemory {
     this.streamCreated = stream.created;
     const consumer = await this.port.find();
     const isStranger = judgement === 'remade' && this.#generation === 0;
-    if (consumer === undefined || isStranger) {
+    if (consumer === undefined || isStranger || isSabotaged('takeover-by-new-consumer')) {
       if (!this.#mayCreate) return 'consumer gone';
       // Once and never again: a request whose answer was lost may make it at any time.
       this.#mayCreate = false;

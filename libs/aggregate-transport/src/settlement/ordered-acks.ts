@@ -132,6 +132,7 @@ export class OrderedAcks {
 
   /** Sends no ack until {@link resume}. */
   pause(): void {
+    if (isSabotaged('acks-not-repeated')) return;
     this.#paused = true;
     this.#reach = 0;
     this.#sweep?.cancel();
@@ -152,6 +153,7 @@ export class OrderedAcks {
    * unconfirmed, and what was confirmed so recently that a killed server may have forgotten it.
    */
   toRepeat(): number[] {
+    if (isSabotaged('acks-not-repeated')) return [];
     const since = this.#volatileSince();
     const sequences = this.#recent.filter((ack) => ack.at >= since).map((ack) => ack.sequence);
     for (const chain of this.#chains.values()) {

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { createInbox, type MsgHdrs, type Subscription } from 'nats';
 import { HEADER } from '../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../publisher/answer.js';
@@ -52,7 +53,9 @@ export class PublishWire implements PublishPort, ConnectionListener {
   send(id: number, event: OutgoingEvent): void {
     this.connection.nats.publish(event.subject, event.body, {
       reply: this.#inbox + id.toString(ID_RADIX),
-      headers: new EncodedHeaders(event.headers) as unknown as MsgHdrs,
+      headers: new EncodedHeaders(
+        isSabotaged('copies-without-id') ? withoutId(event.headers) : event.headers,
+      ) as unknown as MsgHdrs,
     });
   }
 
@@ -79,6 +82,16 @@ export class PublishWire implements PublishPort, ConnectionListener {
   #find(which: object): Promise<StoredMessage | undefined> {
     return this.api.find<StoredMessage>(`STREAM.MSG.GET.${this.stream}`, which, API_ERROR.messageNotFound);
   }
+}
+
+/** For sabotage only. */
+function withoutId(headers: Uint8Array): Uint8Array {
+  return Buffer.from(
+    Buffer.from(headers)
+      .toString('utf8')
+      .replace(/Nats-Msg-Id: .*\r\n/, ''),
+    'utf8',
+  );
 }
 
 /** Headers whose bytes are ready: of the client's header object, publishing uses `encode` and nothing else. */

@@ -1,10 +1,9 @@
 import type { SabotagedRule } from '../no-sabotage.js';
 
 /** Takes the place of `no-sabotage.ts` under `node --conditions=aggregate-transport-sabotage`. Not published. */
-const rules = new Set((process.env['AGGREGATE_TRANSPORT_SABOTAGE'] ?? '').split(','));
-
 export function isSabotaged(rule: SabotagedRule): boolean {
-  return rules.has(rule);
+  // Read each time: the process that runs all sabotages has its publisher sabotaged by turns.
+  return process.env['AGGREGATE_TRANSPORT_SABOTAGE'] === rule;
 }
 
 /** `kill:<step>` or `freeze:<step>`, and optionally `#<n>`: the n-th time the process comes there. */
