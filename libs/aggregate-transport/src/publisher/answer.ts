@@ -36,6 +36,9 @@ export function readAnswer(body: string): Answer {
     return { kind: 'unavailable', description: 'an answer that is no JSON' };
   }
   if (ack.error === undefined) {
+    // nats-server 2.10 with replicas answers a copy whose first one is still under way with "duplicate" and no
+    // sequence, and that one may yet be dropped: by a step-down, by a full stream. Later servers say 10158.
+    if (ack.seq === 0) return { kind: 'unavailable', description: 'an earlier copy is not stored yet' };
     if (typeof ack.seq === 'number') {
       return { kind: 'stored', sequence: ack.seq, duplicate: ack.duplicate === true };
     }
