@@ -14,6 +14,7 @@ export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from 
 export { AggregateContext } from './nest/aggregate.context.js';
 export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
 export { aggregateExceptionFactory } from './nest/aggregate-exception-factory.js';
+export type { AggregateClientEvents, AggregateClientStatus } from './nest/client-status.js';
 export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
 export { AggregateId } from './nest/aggregate-id.decorator.js';
 export {

@@ -6,10 +6,14 @@ import { AggregateTransportError, describeError } from '../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../message/event.js';
 import { type Topic, topicNameOf } from '../message/topic.js';
 import { AggregatePublisher } from './aggregate-publisher.js';
+import { type AggregateClientEvents, ClientStatus } from './client-status.js';
 import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from './options.js';
 import { resolveOptions } from './resolve-options.js';
 import { TopicLinks } from './topic-links.js';
+
+/** As Nest's base class wants it: a type, not an interface. */
+type EventsOfClient = { [E in keyof AggregateClientEvents]: AggregateClientEvents[E] };
 
 /** What `AggregateClient.emit` takes: an event, in a class of its own so that nothing else passes for one. */
 export class AggregateRecord<T = unknown> {
@@ -21,10 +25,11 @@ export class AggregateRecord<T = unknown> {
  * made by `ClientsModule.register({ customClass: AggregateClient, options })`, it has its own, so order
  * between the two is not kept.
  */
-export class AggregateClient extends ClientProxy {
+export class AggregateClient extends ClientProxy<EventsOfClient> {
   readonly #links: TopicLinks;
   readonly #publishers = new Map<string, AggregatePublisher>();
   readonly #logger = new Logger('AggregateClient');
+  readonly #status = new ClientStatus((status) => this._status$.next(status));
 
   constructor(source: TopicLinks | AggregateTransportOptions) {
     super();
@@ -32,6 +37,7 @@ export class AggregateClient extends ClientProxy {
       source instanceof TopicLinks
         ? source
         : new TopicLinks(resolveOptions(source), systemClock, nestLog(this.#logger));
+    this.#links.watch((link) => this.#status.watch(link));
   }
 
   /** Opens all topics. Safe to call often. */
@@ -40,8 +46,14 @@ export class AggregateClient extends ClientProxy {
   }
 
   /** Waits for open publishes, then closes the connections. */
-  close(): Promise<void> {
-    return this.#links.close();
+  async close(): Promise<void> {
+    await this.#links.close();
+    this._status$.next('disconnected');
+  }
+
+  /** Calls back with the topic whose connection is gone (`disconnect`) or back (`reconnect`). */
+  override on<E extends keyof AggregateClientEvents>(event: E, callback: AggregateClientEvents[E]): void {
+    this.#status.on(event, callback);
   }
 
   /**

@@ -32,6 +32,7 @@ export class TopicLinks {
   readonly #opening = new Map<string, Promise<TopicLink>>();
   readonly #opened = new Map<string, TopicLink>();
   readonly #connections = new Map<string, Promise<Connection>>();
+  readonly #watchers: ((link: TopicLink) => void)[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -58,6 +59,12 @@ export class TopicLinks {
   /** The topic if it is open. */
   opened(name: string): TopicLink | undefined {
     return this.#opened.get(name);
+  }
+
+  /** Calls back for every topic that is open, and for each that is opened later. */
+  watch(opened: (link: TopicLink) => void): void {
+    this.#watchers.push(opened);
+    for (const link of this.#opened.values()) opened(link);
   }
 
   async openAll(): Promise<void> {
@@ -106,6 +113,7 @@ export class TopicLinks {
       subjectOf: (token) => subjectOf(name, token),
     };
     this.#opened.set(name, link);
+    for (const opened of this.#watchers) opened(link);
     return link;
   }
 
