@@ -7,7 +7,7 @@ import { Nemesis } from './nemesis.js';
 import { CLUSTER_FAULT_KINDS, FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
 import { judge, type Verdict } from './oracle.js';
 import type { Profile } from './profile.js';
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/no-sabotage.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';
 import { SABOTAGES } from './sabotage.js';
@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly serverVersion: string;
   readonly processes: number;
   readonly profile: Profile;
-  readonly sabotage: SabotagedRule | undefined;
+  readonly sabotage: ConsumerRule | undefined;
   /** On three servers. */
   readonly cluster: boolean;
   readonly say: (text: string) => void;

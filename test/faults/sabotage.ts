@@ -1,4 +1,4 @@
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/no-sabotage.js';
 import type { CheckerName, Finding } from './finding.js';
 import type { FaultKind } from './nemesis-plan.js';
 import { checkPoison } from './poison.js';
@@ -22,7 +22,7 @@ export interface Sabotage {
 const SLOW = { maxHandlerMs: 30 };
 
 /** The rules that a test build can switch off. A checker that was never seen red is no checker. */
-export const SABOTAGES: Readonly<Record<SabotagedRule, Sabotage>> = {
+export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
   'pull-outlives-lease': { checkers: ['C10'], faults: ['freeze', 'quiet'] },
   'retry-by-nak': { checkers: ['C6'], faults: ['roll', 'quiet'] },
   'no-takeover': { checkers: ['C1'], faults: ['kill', 'cut'] },

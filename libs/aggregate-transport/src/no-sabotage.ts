@@ -2,7 +2,7 @@
  * The rules that order depends on and that a fault test can switch off, to see that a checker turns red
  * without them. Named after what goes wrong.
  */
-export type SabotagedRule =
+export type ConsumerRule =
   /** Rule 1: a pull may stay open longer than the lease lasts. */
   | 'pull-outlives-lease'
   /** Rule 2: a failed event goes back to the server instead of waiting in its place. */
@@ -37,6 +37,19 @@ export type SabotagedRule =
   | 'regression-unnoticed'
   /** Copies of an event that is sent again do not carry one id. */
   | 'copies-without-id';
+
+/** The publisher's rules, design §4. */
+export type PublisherRule =
+  /** More than one event of an aggregate is on the wire. */
+  | 'publisher-pipelines'
+  /** A copy leaves without the id by which the stream knows it. */
+  | 'publisher-drops-dedup-id'
+  /** Events behind a refused one are sent as if nothing had happened. */
+  | 'publisher-skips-after-refusal'
+  /** An aggregate goes on although an outcome is unknown. */
+  | 'publisher-forgets-unknown';
+
+export type SabotagedRule = ConsumerRule | PublisherRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

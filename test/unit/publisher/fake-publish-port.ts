@@ -3,7 +3,8 @@ import type { PublishReceipt } from '#library/message/event.js';
 import type { OutgoingEvent } from '#library/message/prepare.js';
 import type { Answer } from '#library/publisher/answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
-import { Sequencer, type SequencerOptions } from '#library/publisher/sequencer.js';
+import { Sequencer } from '#library/publisher/sequencer.js';
+import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 
 /** A wire that does nothing by itself: the test answers. */

@@ -250,7 +250,16 @@ describe('expectedSequence', () => {
     expect(call.error).toBeInstanceOf(SequenceConflictError);
     expect(call.error).toMatchObject({ expectedSequence: 3, actualSequence: 7 });
     expect(next.outcome).toBe('PREDECESSOR_REJECTED');
-    expect(port.lookups).toEqual([]);
+    expect(port.lookups).toEqual([{ messageId: 'a:1', afterSequence: 3 }]);
+  });
+
+  test('an event that an earlier call stored, perhaps of a process that was killed, is no conflict with itself', async () => {
+    const { clock, port, publish } = bench();
+    port.findStoredResult = () => Promise.resolve(4);
+    const call = publish('a', 1, { expected: 3 });
+    port.answer('a:1', wrongSequence);
+    await clock.settle();
+    expect(call.receipt).toMatchObject({ sequence: 4, duplicate: true });
   });
 
   test("a conflict with one's own first copy is none", async () => {
@@ -312,6 +321,26 @@ describe('an outcome that stays unknown', () => {
     await clock.advance(5_000);
     expect(next.outcome).toBe('stored');
     expect(port.sent.length).toBe(copies + 1);
+  });
+
+  test('holds no place on the wire: other aggregates go on however many are unknown', async () => {
+    const { clock, port, publish } = bench({ maxInFlight: 2 });
+    const calls = [publish('a', 1), publish('b', 1), publish('c', 1), publish('d', 1)];
+    await clock.advance(60_000);
+    expect(calls.map(({ outcome }) => outcome)).toEqual([
+      'OUTCOME_UNKNOWN',
+      'OUTCOME_UNKNOWN',
+      'open',
+      'open',
+    ]);
+    port.answer('c:1', stored(1));
+    port.answer('d:1', stored(2));
+    // Their late answers give no place back that they did not hold.
+    port.answer('a:1', stored(3));
+    port.answer('b:1', stored(4));
+    await clock.settle();
+    for (const token of ['e', 'f', 'g']) publish(token, 1);
+    expect(port.sentIds.filter((id) => /[efg]/.test(id))).toEqual(['e:1', 'f:1']);
   });
 
   test('opens at once when a late answer tells', async () => {
@@ -404,6 +433,31 @@ describe('an outcome that stays unknown', () => {
       expect(sequencer.pending).toBe(0);
       if (found === undefined) expect(port.sentIds).not.toContain('a:2');
     }
+  });
+
+  test('is told with the time that was really waited: giveUpAfterMs, or what a shorter window leaves', async () => {
+    for (const { window, text } of [
+      { window: 120_000, text: 'no answer for 60000 ms (publish.giveUpAfterMs)' },
+      {
+        window: 30_000,
+        text: "no answer for 20000 ms, all that the stream's duplicate window of 30000 ms leaves",
+      },
+    ]) {
+      const { clock, publish } = bench({ giveUpAfterMs: 60_000, duplicateWindowMs: window });
+      const call = publish('a', 1);
+      await clock.advance(60_000);
+      expect(call.error?.message).toContain(text);
+    }
+  });
+
+  test('a window of few seconds leaves half of it for copies: no event is given up before it could be answered', async () => {
+    const { clock, port, publish } = bench({ duplicateWindowMs: 6_000 });
+    const call = publish('a', 1);
+    await clock.advance(2_900);
+    expect(call.outcome).toBe('open');
+    expect(port.sentIds).toEqual(['a:1', 'a:1']);
+    await clock.advance(100);
+    expect(call.outcome).toBe('OUTCOME_UNKNOWN');
   });
 });
 

@@ -3,6 +3,8 @@ import { AggregateTransportError } from '../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../message/event.js';
 import type { EventMap } from '../message/topic.js';
 import { tokenOf } from '../message/subject.js';
+import { saturated } from '../publisher/refusals.js';
+import { DEFAULTS } from './options.js';
 import type { TopicLink, TopicLinks } from './topic-links.js';
 
 /** How one publish call ended; see {@link AggregatePublisher.results$}. */
@@ -145,6 +147,8 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 
   async #publishWhenOpen(event: AggregateEvent, options: PublishCallOptions): Promise<PublishReceipt> {
+    const { maxPending, maxBlocked } = this.links.options.topics.get(this.topic)?.publish ?? DEFAULTS.publish;
+    if (this.#early >= maxPending + maxBlocked) throw saturated(maxPending + maxBlocked);
     this.#early++;
     let link: TopicLink;
     try {

@@ -11,7 +11,8 @@ export type Fate =
 /**
  * Asks the stream what became of an event whose answer is missing or cannot be believed: servers answer a copy
  * of a stored event differently (2.12.15, 2.14.5 and 2.15.1 say "wrong last sequence" of its own first copy).
- * A refused event that was sent only once cannot be its own copy.
+ * A wrong sequence is looked up even if this call sent the event once: an earlier call, perhaps of a process that
+ * was killed, may have stored it. Any other refusal of an event that was sent once is believed.
  *
  * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
  */
@@ -21,7 +22,7 @@ export async function fateOf(
   refused?: { wrongSequence: boolean },
 ): Promise<Fate> {
   const { subject, messageId, expectedSequence } = entry.event;
-  if (refused === undefined || entry.sends > 1) {
+  if (refused === undefined || entry.sends > 1 || refused.wrongSequence) {
     const sequence = await port.findStored(subject, messageId, expectedSequence);
     if (sequence !== undefined) return { kind: 'stored', sequence };
   }

@@ -38,6 +38,8 @@ export class Line {
   #tail: Entry | undefined;
   /** True while the ready ring holds this line. */
   isReady = false;
+  /** Its head's caller was told that the outcome is unknown. */
+  hasGivenUp = false;
 
   constructor(readonly token: string) {}
 

@@ -1,6 +1,6 @@
-import { type Clock, every, type Timer } from '../clock.js';
+import { isSabotaged } from '#sabotage';
+import { every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
-import type { Log } from '../log.js';
 import type { PublishReceipt } from '../message/event.js';
 import { type Answer, noPermission } from './answer.js';
 import { type Fate, fateOf } from './fate.js';
@@ -8,30 +8,16 @@ import { FlushWaiters } from './flush-waiters.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { Entry, Line } from './line.js';
+import { type Patience, patienceOf } from './patience.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 import { ReadyLines } from './ready-lines.js';
 import * as refusal from './refusals.js';
-
-export interface SequencerOptions {
-  readonly topic: string;
-  readonly connect: (listener: PublishListener) => PublishPort;
-  /** Events on the wire at once, over all aggregates. */
-  readonly maxInFlight: number;
-  /** Events accepted and without an outcome. */
-  readonly maxPending: number;
-  /** From its first send, how long an event is tried before its caller hears OUTCOME_UNKNOWN. */
-  readonly giveUpAfterMs: number;
-  /** How long the stream knows an event's id. */
-  readonly duplicateWindowMs: number;
-  readonly clock: Clock;
-  readonly log: Log;
-}
+import type { SequencerOptions } from './sequencer-options.js';
+import { copyOf } from './copy-of.js';
 
 const SWEEP_MS = 100;
 const RESEND_AFTER_MS = 2_000;
 const RESEND_WHEN_UNAVAILABLE_MS = 100;
-/** Copies stop this long before the stream forgets the id: a copy stored after that would be a second event. */
-const WINDOW_MARGIN_MS = 10_000;
 
 /**
  * Stores the events of each aggregate in call order: one event per aggregate is on the wire, the next
@@ -48,10 +34,10 @@ export class Sequencer implements PublishListener {
   readonly #wire = new Map<number, { entry: Entry; line: Line }>();
   readonly #flushes = new FlushWaiters();
   readonly #sweep: Timer;
-  /** After this time since the first send no copy may leave: the stream may have forgotten the id. */
-  readonly #copiesUntilMs: number;
-  readonly #patienceMs: number;
+  readonly #patience: Patience;
   readonly #ready = new ReadyLines();
+  /** Lines on the wire whose outcome is unknown. They hold no place there: others must not wait for them. */
+  #unknown = 0;
   #lastId = 0;
   #pending = 0;
   #published = 0;
@@ -59,8 +45,7 @@ export class Sequencer implements PublishListener {
   #closed = false;
 
   constructor(private readonly options: SequencerOptions) {
-    this.#copiesUntilMs = options.duplicateWindowMs - WINDOW_MARGIN_MS;
-    this.#patienceMs = Math.min(options.giveUpAfterMs, this.#copiesUntilMs);
+    this.#patience = patienceOf(options.giveUpAfterMs, options.duplicateWindowMs);
     this.#port = options.connect(this);
     this.#sweep = every(options.clock, SWEEP_MS, () => this.#sweepOnce());
   }
@@ -89,7 +74,8 @@ export class Sequencer implements PublishListener {
    */
   publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
     return new Promise((resolve, reject) => {
-      const line = this.#lines.get(event.token) ?? this.#newLine(event.token);
+      const known = isSabotaged('publisher-pipelines') ? undefined : this.#lines.get(event.token);
+      const line = known ?? this.#newLine(event.token);
       const obstacle = this.#obstacleFor(line, signal);
       if (obstacle !== undefined) {
         this.#failed++;
@@ -205,7 +191,7 @@ export class Sequencer implements PublishListener {
   }
 
   #fillWire(): void {
-    while (this.#wire.size < this.options.maxInFlight && this.#port.connected) {
+    while (this.#wire.size - this.#unknown < this.options.maxInFlight && this.#port.connected) {
       const line = this.#ready.take();
       if (line === undefined) return;
       const { head } = line;
@@ -220,7 +206,7 @@ export class Sequencer implements PublishListener {
       this.#wire.set(entry.id, { entry, line });
     }
     entry.resendAt = now + RESEND_AFTER_MS;
-    this.#port.send(entry.id, entry.event);
+    this.#port.send(entry.id, entry.sends > 1 ? copyOf(entry.event) : entry.event);
   }
 
   #stored(entry: Entry, line: Line, sequence: number, duplicate: boolean): void {
@@ -235,6 +221,8 @@ export class Sequencer implements PublishListener {
 
   /** Takes the head off and lets the next one leave. */
   #goOn(line: Line): void {
+    if (line.hasGivenUp) this.#unknown--;
+    line.hasGivenUp = false;
     line.mode = 'open';
     line.shift();
     if (line.head === undefined) this.#lines.delete(line.token);
@@ -245,7 +233,8 @@ export class Sequencer implements PublishListener {
   #rejected(entry: Entry, line: Line, error: AggregateTransportError): void {
     this.#wire.delete(entry.id);
     this.#fail(entry, error);
-    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorRejected(error));
+    const followers = isSabotaged('publisher-skips-after-refusal') ? [] : line.takeFollowers();
+    for (const follower of followers) this.#fail(follower, refusal.predecessorRejected(error));
     this.#goOn(line);
   }
 
@@ -253,7 +242,7 @@ export class Sequencer implements PublishListener {
   async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
     const fate = await this.#ask(entry, line, answer);
     if (fate === undefined) return;
-    if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, false);
+    if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, entry.sends === 1);
     else if (fate.kind === 'conflict') this.#rejected(entry, line, refusal.conflict(entry, fate.actual));
     else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
   }
@@ -278,7 +267,7 @@ export class Sequencer implements PublishListener {
     for (const { entry, line } of this.#wire.values()) {
       if (line.mode === 'checking') continue;
       const age = now - entry.firstSentAt;
-      if (!entry.settled && age >= this.#patienceMs) this.#giveUp(entry, line);
+      if (!entry.settled && age >= this.#patience.giveUpAfterMs) this.#giveUp(entry, line);
       if (this.#mayBeForgotten(entry, now)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
@@ -287,11 +276,17 @@ export class Sequencer implements PublishListener {
 
   /** The stream may have forgotten the id by the time another copy arrives: none may be sent. */
   #mayBeForgotten(entry: Entry, now: number): boolean {
-    return now - entry.firstSentAt >= this.#copiesUntilMs;
+    return now - entry.firstSentAt >= this.#patience.copiesUntilMs;
   }
 
   #giveUp(entry: Entry, line: Line): void {
-    this.#fail(entry, refusal.outcomeUnknown(entry, `no answer for ${this.options.giveUpAfterMs} ms`));
+    this.#fail(entry, refusal.outcomeUnknown(entry, this.#patience.reason));
+    line.hasGivenUp = true;
+    this.#unknown++;
+    if (isSabotaged('publisher-forgets-unknown')) {
+      this.#reopen(line);
+      return;
+    }
     for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorUnknown());
   }
 
