@@ -49,6 +49,11 @@ export class Child {
     this.#process.on('message', callback);
   }
 
+  send(message: object): void {
+    // One that was killed a moment ago does not hear it.
+    if (this.#process.connected) this.#process.send(message, () => undefined);
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.running) this.#process.kill(signal);
   }

@@ -1,14 +1,20 @@
 import { parseArgs } from 'node:util';
 import { LONG_PROFILES, runLong } from './long-profiles.js';
 import { PROFILES, type ProfileName } from './profile.js';
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/no-sabotage.js';
 import type { CheckerName } from './finding.js';
+import {
+  runPublisherPart,
+  USAGE as PUBLISHER_USAGE,
+  UsageError as PublisherUsageError,
+} from './publisher/run.js';
 import { countOf, printRun, printTable, summaryOf, whyVoid } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
+// or, for the publisher's promises, --part publisher; see publisher/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -25,6 +31,7 @@ class UsageError extends Error {}
 function readArguments() {
   const { values } = parseArgs({
     options: {
+      part: { type: 'string', default: 'consumer' },
       /** A sabotage shows in a short run, or not at all. */
       profile: { type: 'string' },
       seeds: { type: 'string' },
@@ -40,7 +47,7 @@ function readArguments() {
   const long = LONG_PROFILES.find((name) => name === profileName);
   if (long === undefined && !Object.hasOwn(PROFILES, profileName))
     throw new UsageError(`no profile ${profileName}`);
-  const known = Object.keys(SABOTAGES) as SabotagedRule[];
+  const known = Object.keys(SABOTAGES) as ConsumerRule[];
   const named = values.sabotage === EVERY_RULE ? known : values.sabotage?.split(',');
   const rules = named?.map((name) => {
     const rule = known.find((one) => one === name);
@@ -75,7 +82,7 @@ function say(text: string): void {
 /** Runs seed after seed, by number or by time, or until one of the given checkers has turned red. */
 async function runSeeds(
   given: Arguments,
-  sabotage?: SabotagedRule,
+  sabotage?: ConsumerRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
   const { profile, firstSeed, seeds, minutesMs: untilMs, serverVersion, processes, cluster } = given;
@@ -104,7 +111,7 @@ async function prove(given: Arguments): Promise<boolean> {
 }
 
 /** Every sabotage must turn one of its checkers red, in one of its seeds. */
-async function sabotageAll(given: Arguments, rules: readonly SabotagedRule[]): Promise<boolean> {
+async function sabotageAll(given: Arguments, rules: readonly ConsumerRule[]): Promise<boolean> {
   const all: RunResult[] = [];
   let caught = 0;
   for (const rule of rules) {
@@ -132,12 +139,19 @@ function run(given: Arguments): Promise<boolean> {
 // Child processes, frozen ones too, are killed by an orderly exit of this one.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
+/** The part that is proved, `consumer` unless said otherwise; its other arguments are its own. */
+const { values } = parseArgs({ strict: false, options: { part: { type: 'string', default: 'consumer' } } });
+const isPublisher = values.part === 'publisher';
+
 try {
-  process.exitCode = (await run(readArguments())) ? 0 : 1;
+  const good = await (isPublisher ? runPublisherPart(process.argv.slice(2)) : run(readArguments()));
+  process.exitCode = good ? 0 : 1;
 } catch (error) {
   const known =
-    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+    error instanceof UsageError ||
+    error instanceof PublisherUsageError ||
+    (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (known !== true) throw error;
-  console.error(`${(error as Error).message}\n${USAGE}`);
+  console.error(`${(error as Error).message}\n${isPublisher ? PUBLISHER_USAGE : USAGE}`);
   process.exitCode = 2;
 }

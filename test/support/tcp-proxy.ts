@@ -6,8 +6,21 @@ export type Direction = 'c2s' | 's2c' | 'both';
 
 type Way = 'c2s' | 's2c';
 
+/** Reads along what passes through a proxy. */
+export interface WireObserver {
+  /** A connection was accepted. Numbers are not used again within a process. */
+  opened(link: number): void;
+  /** The client has sent this, whatever becomes of it. */
+  fromClient(link: number, chunk: Buffer): void;
+  /** The client is handed this now. */
+  toClient(link: number, chunk: Buffer): void;
+}
+
+let linkCount = 0;
+
 /** One connection through the proxy: two sockets and what is held back between them. */
 interface Link {
+  readonly number: number;
   readonly client: Socket;
   readonly upstream: Socket;
   /** What a black hole holds, per way: chunks, then `undefined` for the end of the stream. */
@@ -26,19 +39,21 @@ export class TcpProxy implements AsyncDisposable {
   readonly #links = new Set<Link>();
   readonly #holes: Record<Way, boolean> = { c2s: false, s2c: false };
   #refusing = false;
+  #accepted = 0;
 
   private constructor(
     private readonly server: Server,
     private readonly targetPort: number,
+    private readonly observer: WireObserver | undefined,
   ) {
     server.on('connection', (client) => this.#accept(client));
   }
 
-  static async listen(targetPort: number): Promise<TcpProxy> {
+  static async listen(targetPort: number, observer?: WireObserver): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new TcpProxy(server, targetPort);
+    return new TcpProxy(server, targetPort, observer);
   }
 
   get port(): number {
@@ -47,6 +62,11 @@ export class TcpProxy implements AsyncDisposable {
 
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Connections accepted so far. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /** Open connections. */
@@ -70,7 +90,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#holes.c2s = this.#holes.s2c = false;
     for (const link of this.#links) {
       for (const way of ['c2s', 's2c'] as const) {
-        for (const chunk of link.held[way].splice(0)) pass(link, way, chunk);
+        for (const chunk of link.held[way].splice(0)) this.#pass(link, way, chunk);
       }
     }
   }
@@ -99,8 +119,10 @@ export class TcpProxy implements AsyncDisposable {
       return;
     }
     const upstream = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true });
-    const link: Link = { client, upstream, held: { c2s: [], s2c: [] } };
+    const link: Link = { number: ++linkCount, client, upstream, held: { c2s: [], s2c: [] } };
     this.#links.add(link);
+    this.#accepted++;
+    this.observer?.opened(link.number);
     client.setNoDelay(true);
     upstream.setNoDelay(true);
     this.#pipe(link, 'c2s', client);
@@ -109,8 +131,9 @@ export class TcpProxy implements AsyncDisposable {
 
   #pipe(link: Link, way: Way, from: Socket): void {
     const take = (chunk: Buffer | undefined): void => {
+      if (way === 'c2s' && chunk !== undefined) this.observer?.fromClient(link.number, chunk);
       if (this.#holes[way]) link.held[way].push(chunk);
-      else pass(link, way, chunk);
+      else this.#pass(link, way, chunk);
     };
     from.on('data', (chunk: Buffer) => take(chunk));
     from.on('end', () => take(undefined));
@@ -121,13 +144,17 @@ export class TcpProxy implements AsyncDisposable {
       if (link.client.destroyed && link.upstream.destroyed) this.#links.delete(link);
     });
   }
-}
 
-function pass(link: Link, way: Way, chunk: Buffer | undefined): void {
-  const to = way === 'c2s' ? link.upstream : link.client;
-  if (to.destroyed || to.writableEnded) return;
-  if (chunk === undefined) to.end();
-  else to.write(chunk);
+  #pass(link: Link, way: Way, chunk: Buffer | undefined): void {
+    const to = way === 'c2s' ? link.upstream : link.client;
+    if (to.destroyed || to.writableEnded) return;
+    if (chunk === undefined) {
+      to.end();
+      return;
+    }
+    if (way === 's2c') this.observer?.toClient(link.number, chunk);
+    to.write(chunk);
+  }
 }
 
 function destroy(link: Link): void {

@@ -24,10 +24,11 @@ const ASK_EVERY_MS = 50;
  * our own, also when `NATS_URL` is set.
  *
  * @param size The number of servers, at least 2. Default: 3.
+ * @param version A minor version such as `2.10`, or a full one. Default: any that is at hand.
  * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if a server does not come up, or if there is no
  *   JetStream meta leader within 30 s. No server is left behind then.
  */
-export async function startNatsCluster(size = 3): Promise<NatsCluster> {
+export async function startNatsCluster(size = 3, version?: string): Promise<NatsCluster> {
   if (!Number.isInteger(size) || size < 2) {
     const message = `expected a cluster of at least 2 servers, found ${size}. For one, use startNatsServer().`;
     throw new AggregateTransportError('NATS_SERVER_UNAVAILABLE', message);
@@ -40,6 +41,7 @@ export async function startNatsCluster(size = 3): Promise<NatsCluster> {
     ports.slice(0, size).map((port, index) => {
       const listen = `127.0.0.1:${routePorts[index] ?? 0}`;
       return startNatsServer({
+        ...(version === undefined ? {} : { version }),
         port,
         config: `cluster { name: ${name}, listen: "${listen}", routes: [${routes}] }\n`,
       });

@@ -1,0 +1,154 @@
+import { parseArgs } from 'node:util';
+import type { PublisherRule } from '#library/no-sabotage.js';
+import type { CheckerName } from './finding.js';
+import { FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
+import { LONG_RUNS } from './long-runs.js';
+import { type Profile, PROFILES, type ProfileName } from './profile.js';
+import { printRun, printTable, summaryOf } from './report.js';
+import { runOnce, type RunResult } from './run-once.js';
+import { SABOTAGES } from './sabotage.js';
+
+export const USAGE =
+  'usage: npm run test:faults -- --part publisher [--profile short|full|step-downs|frozen-server|memory|rivals] [--seeds N] ' +
+  '[--seed S] [--minutes M] [--server 2.10|2.15] [--replicas 1|3] [--faults KIND,KIND] [--sabotage RULE|all]';
+
+/** Every so many seeds run on a cluster of three, unless `--replicas` says otherwise. */
+const CLUSTER_EVERY = 4;
+/** So many full runs must have had every kind of fault. */
+const ALL_KINDS_WITHIN = 6;
+
+export class UsageError extends Error {}
+
+interface Given {
+  readonly profile: ProfileName;
+  readonly rules: readonly PublisherRule[] | undefined;
+  readonly firstSeed: number;
+  readonly seeds: number;
+  readonly untilMs: number | undefined;
+  readonly serverVersion: string;
+  readonly replicas: 1 | 3 | undefined;
+  /** The only kinds of fault; undefined for all that the server knows. */
+  readonly kinds: readonly FaultKind[] | undefined;
+}
+
+function rulesOf(named: string | undefined): readonly PublisherRule[] | undefined {
+  const known = Object.keys(SABOTAGES) as PublisherRule[];
+  if (named === undefined || named === 'all') return named === undefined ? undefined : known;
+  return named.split(',').map((name) => {
+    const rule = known.find((one) => one === name);
+    if (rule !== undefined) return rule;
+    throw new UsageError(`no rule ${name} to sabotage; there are ${known.join(', ')}`);
+  });
+}
+
+function kindsOf(named: string | undefined): readonly FaultKind[] | undefined {
+  return named?.split(',').map((name) => {
+    const kind = FAULT_KINDS.find((one) => one === name);
+    if (kind !== undefined) return kind;
+    throw new UsageError(`no fault ${name}; there are ${FAULT_KINDS.join(', ')}`);
+  });
+}
+
+/** What all runs together lack to be a proof; undefined if nothing. */
+function whyVoid(runs: readonly RunResult[], { kinds, seeds, profile }: Given): string | undefined {
+  const lack = runs.find((run) => run.lack !== undefined)?.lack;
+  if (
+    lack !== undefined ||
+    kinds !== undefined ||
+    PROFILES[profile] !== PROFILES.full ||
+    seeds < ALL_KINDS_WITHIN
+  )
+    return lack;
+  const missing = FAULT_KINDS.filter((kind) => !runs.some(({ faults }) => faults.has(kind)));
+  return missing.length === 0 ? undefined : `no fault of kind ${missing.join(', ')}`;
+}
+
+/** Runs what the arguments say; whether every promise held, and enough happened. */
+export async function runPublisherPart(args: readonly string[]): Promise<boolean> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      part: { type: 'string' },
+      profile: { type: 'string', default: 'full' },
+      seeds: { type: 'string' },
+      seed: { type: 'string' },
+      minutes: { type: 'string' },
+      server: { type: 'string', default: '2.15' },
+      replicas: { type: 'string' },
+      faults: { type: 'string' },
+      sabotage: { type: 'string' },
+    },
+  });
+  const { profile, server: serverVersion } = values;
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+  const longRun = LONG_RUNS[profile];
+  if (longRun !== undefined) return longRun({ serverVersion, minutes });
+  if (!Object.hasOwn(PROFILES, profile)) throw new UsageError(`no profile ${profile}`);
+  const given: Given = {
+    profile: profile as ProfileName,
+    rules: rulesOf(values.sabotage),
+    firstSeed: values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed),
+    seeds: values.seeds === undefined ? PROFILES[profile as ProfileName].seeds : Number(values.seeds),
+    untilMs: minutes === undefined ? undefined : minutes * 60_000,
+    serverVersion,
+    kinds: kindsOf(values.faults),
+    replicas: values.replicas === undefined ? undefined : values.replicas === '3' ? 3 : 1,
+  };
+  return given.rules === undefined ? prove(given) : sabotageAll(given, given.rules);
+}
+
+/** Runs seed after seed, by number or by time, or until one of the given checkers has turned red. */
+async function runSeeds(
+  given: Given,
+  sabotage?: PublisherRule,
+  until: readonly CheckerName[] = [],
+): Promise<RunResult[]> {
+  const { profile, firstSeed, seeds, untilMs, serverVersion } = given;
+  const runs: RunResult[] = [];
+  const goesOn = (): boolean =>
+    untilMs === undefined ? runs.length < seeds : runs.length === 0 || performance.now() < untilMs;
+  while (goesOn()) {
+    const seed = firstSeed + runs.length;
+    const { kinds, replicas: always }: Profile = PROFILES[profile];
+    const replicas =
+      always ?? given.replicas ?? (seed % CLUSTER_EVERY === 0 && sabotage === undefined ? 3 : 1);
+    const run = await runOnce({
+      ...{ seed, serverVersion, replicas, sabotage, kinds: given.kinds ?? kinds },
+      profile: PROFILES[profile],
+      say: (text) => console.log(text),
+    });
+    printRun(run);
+    runs.push(run);
+    if (run.findings.some(({ checker }) => until.includes(checker))) break;
+  }
+  return runs;
+}
+
+async function prove(given: Given): Promise<boolean> {
+  const runs = await runSeeds(given);
+  printTable(runs);
+  const lack = whyVoid(runs, given);
+  if (lack !== undefined) console.log(`VOID: ${lack}; it proves nothing\n`);
+  console.log(summaryOf(runs, '0/0'));
+  return lack === undefined && runs.every(({ findings }) => findings.length === 0);
+}
+
+/** Every sabotage must turn one of its checkers red, in one of its seeds. */
+async function sabotageAll(given: Given, rules: readonly PublisherRule[]): Promise<boolean> {
+  const all: RunResult[] = [];
+  let caught = 0;
+  for (const rule of rules) {
+    const expected = SABOTAGES[rule].checkers;
+    const runs = await runSeeds(given, rule, expected);
+    const red = new Set(runs.flatMap(({ findings }) => findings.map(({ checker }) => checker)));
+    const isCaught = expected.some((checker) => red.has(checker));
+    if (isCaught) caught++;
+    const found = red.size === 0 ? 'none' : [...red].join(', ');
+    console.log(
+      `sabotage ${rule}: ${isCaught ? 'caught' : 'NOT CAUGHT'}; red: ${found}, of ${expected.join(', ')}`,
+    );
+    all.push(...runs);
+  }
+  console.log(summaryOf(all, `${caught}/${rules.length}`));
+  return caught === rules.length;
+}

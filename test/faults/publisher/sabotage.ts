@@ -1,0 +1,24 @@
+import type { PublisherRule } from '#library/no-sabotage.js';
+import type { CheckerName } from './finding.js';
+import type { FaultKind } from './nemesis-plan.js';
+import { IMPATIENT, type PublisherSetup } from './scenario.js';
+
+export interface Sabotage {
+  /** At least one of these must turn red. */
+  readonly checkers: readonly CheckerName[];
+  /** What brings it to light. */
+  readonly faults: readonly FaultKind[];
+  readonly setup?: Partial<PublisherSetup>;
+}
+
+/** The publisher's rules that a test build can switch off. */
+export const SABOTAGES: Readonly<Record<PublisherRule, Sabotage>> = {
+  'publisher-pipelines': { checkers: ['order', 'hole'], faults: ['cut', 'server-kill', 'no-responders'] },
+  'publisher-drops-dedup-id': { checkers: ['copy'], faults: ['acks-lost', 'lag'] },
+  'publisher-skips-after-refusal': { checkers: ['hole'], faults: ['oversize', 'stream-full'] },
+  'publisher-forgets-unknown': {
+    checkers: ['order', 'wire'],
+    faults: ['server-freeze', 'blackhole-c2s'],
+    setup: { ...IMPATIENT, giveUpAfterMs: 1_000 },
+  },
+};

@@ -1,0 +1,53 @@
+/** What the processes of a publisher run agree on. */
+
+/** Events above this size are refused by the stream, for good; the publisher lets them pass. */
+export const MAX_STORED_BYTES = 4_096;
+export const OVERSIZE_BYTES = 6_000;
+
+/** How the publisher of a run is configured. */
+export interface PublisherSetup {
+  readonly replicas: 1 | 3;
+  readonly maxInFlight: number;
+  readonly maxPending: number;
+  readonly maxBlocked: number;
+  readonly giveUpAfterMs: number;
+  readonly duplicateWindowMs: number;
+}
+
+export const PUBLISHER: PublisherSetup = {
+  replicas: 1,
+  maxInFlight: 2_048,
+  maxPending: 400,
+  maxBlocked: 100,
+  giveUpAfterMs: 25_000,
+  duplicateWindowMs: 120_000,
+};
+
+/** Gives up early, and stops copies early: 8 s after the first send. Then the stream is asked. */
+export const IMPATIENT = { giveUpAfterMs: 3_000, duplicateWindowMs: 18_000 } as const;
+
+/** What a publisher process gets in the environment variable `FAULT_PUBLISHER`, as JSON. */
+export interface ProcessSetup extends PublisherSetup {
+  readonly seed: number;
+  /** Of the process within its run: 1, 2, … */
+  readonly life: number;
+  readonly urls: readonly string[];
+  readonly keys: number;
+  readonly eventsPerSecond: number;
+  readonly journal: string;
+  /** The journals of the lives before, oldest first: what they left open is published again. */
+  readonly earlier: readonly string[];
+}
+
+/** What the driver tells a publisher process. */
+export type Order =
+  /** Publishes so many events at once, spread over the keys, or all of one key. */
+  | { readonly burst: number; readonly key?: string }
+  /** Publishes one event the stream refuses, in the middle of events it would take. */
+  | { readonly oversize: string }
+  /** Publishes no more, waits for every outcome, writes down the counters and ends. */
+  | { readonly stop: true };
+
+export interface Told {
+  readonly ready: true;
+}

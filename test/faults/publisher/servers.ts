@@ -1,0 +1,109 @@
+import { setTimeout as scheduled } from 'node:timers/promises';
+import { connect, type NatsConnection } from 'nats';
+import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { TOPIC } from '../scenario.js';
+
+const RECONNECT_AFTER_MS = 20;
+const TRY_AGAIN_AFTER_MS = 50;
+const REQUEST_WITHIN_MS = 1_000;
+const CHANGE_WITHIN_MS = 20_000;
+
+export interface StreamPatch {
+  readonly subjects?: readonly string[];
+  readonly max_msgs?: number;
+  readonly max_msg_size?: number;
+}
+
+interface StreamInfo {
+  readonly config: Record<string, unknown>;
+  readonly state: { readonly messages: number; readonly last_seq: number };
+  readonly cluster?: { readonly leader?: string };
+}
+
+/** One server, or a cluster of three, and an administrator's connection past all proxies. */
+export class Servers {
+  private constructor(
+    readonly nodes: readonly NatsServer[],
+    private readonly admin: NatsConnection,
+    private readonly stopNodes: () => Promise<void>,
+  ) {}
+
+  static async start(version: string, replicas: 1 | 3): Promise<Servers> {
+    const nodes: NatsServer[] = [];
+    let stop: () => Promise<void>;
+    if (replicas === 1) {
+      // Naming a configuration asks for a server of our own, even where NATS_URL names another.
+      const server = await startNatsServer({ version, config: '' });
+      nodes.push(server);
+      stop = () => server.stop();
+    } else {
+      const cluster = await startNatsCluster(replicas, version);
+      nodes.push(...cluster.servers);
+      stop = () => cluster.stop();
+    }
+    const admin = await connect({
+      servers: nodes.map(({ url }) => url),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_AFTER_MS,
+      reconnectJitter: 0,
+      pingInterval: 1_000,
+      maxPingOut: 1,
+    });
+    return new Servers(nodes, admin, stop);
+  }
+
+  get version(): string {
+    return this.nodes[0]!.version;
+  }
+
+  get urls(): string[] {
+    return this.nodes.map(({ url }) => url);
+  }
+
+  /** Asks until there is an answer without an error. */
+  async info(): Promise<StreamInfo> {
+    return this.#insist(`STREAM.INFO.${TOPIC}`, () => '');
+  }
+
+  /** Changes the stream as an administrator does, and insists on it. */
+  async update(patch: (info: StreamInfo) => StreamPatch): Promise<void> {
+    const info = await this.info();
+    const config = JSON.stringify({ ...info.config, ...patch(info) });
+    await this.#insist(`STREAM.UPDATE.${TOPIC}`, () => config);
+  }
+
+  /** Asks the stream's leader to step down; whether it did. */
+  async stepDown(): Promise<boolean> {
+    try {
+      const answer = await this.admin.request(`$JS.API.STREAM.LEADER.STEPDOWN.${TOPIC}`, '', {
+        timeout: REQUEST_WITHIN_MS,
+      });
+      return answer.json<{ success?: boolean }>().success === true;
+    } catch {
+      return false;
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes) node.resume();
+    await this.admin.close();
+    await this.stopNodes();
+  }
+
+  async #insist<T extends object>(call: string, body: () => string): Promise<T> {
+    const until = performance.now() + CHANGE_WITHIN_MS;
+    let found = 'no answer';
+    while (performance.now() < until) {
+      try {
+        const answer = await this.admin.request(`$JS.API.${call}`, body(), { timeout: REQUEST_WITHIN_MS });
+        const read = answer.json<T & { error?: { description: string } }>();
+        if (read.error === undefined) return read;
+        found = read.error.description;
+      } catch (error) {
+        found = String(error);
+      }
+      await scheduled(TRY_AGAIN_AFTER_MS);
+    }
+    throw new Error(`expected an answer to ${call} within ${CHANGE_WITHIN_MS} ms, found ${found}`);
+  }
+}
