@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { type LoggerService, Module } from '@nestjs/common';
+import { type INestApplication, type LoggerService, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   type AggregatePublisher,
@@ -27,6 +27,7 @@ const LONGEST_ABORT_MS = 4;
 /** While the publisher cannot get rid of its events, the steady load gives it no more. */
 const STEADY_PENDING = 200;
 const FLUSH_WITHIN_MS = 100_000;
+const NOT_STARTED = 3;
 
 for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
   process.on(kind, (error: unknown) => journal.write({ what: 'crash', kind, text: String(error) }));
@@ -151,12 +152,23 @@ function log(level: string): (message: unknown) => void {
 
 const logger: LoggerService = { log: log('info'), warn: log('warn'), error: log('error') };
 process.on('disconnect', () => process.exit(1));
-const app = await NestFactory.create(PublishingModule, { logger, abortOnError: false });
-await app.init();
+const app = await start();
 const publisher = app.get<AggregatePublisher>(getAggregatePublisherToken(TOPIC));
 publisher.results$.subscribe(writeResult);
 const outbox = readOutbox();
 const load = new Load(publisher, outbox.numbers);
+
+/** While the server does not answer the start fails; the driver then starts the next life. */
+async function start(): Promise<INestApplication> {
+  try {
+    const application = await NestFactory.create(PublishingModule, { logger, abortOnError: false });
+    await application.init();
+    return application;
+  } catch (error) {
+    journal.write({ what: 'log', level: 'error', text: `not started: ${String(error)}` });
+    process.exit(NOT_STARTED);
+  }
+}
 
 async function stop(): Promise<void> {
   load.stop();

@@ -51,7 +51,10 @@ export class AggregatePublisher<M extends object = EventMap> {
   /** Calls that wait for the connection; a later call may not pass them. */
   #early = 0;
 
-  /** Every publish call's outcome, exactly once, as it becomes known; for an outbox. */
+  /**
+   * The outcome of every call made on this object, exactly once, as it becomes known; for an outbox. Subscribe
+   * before the first call. After `unknown`, publish that event again, under its own id, before any later one.
+   */
   readonly results$: Observable<PublishResult> = this.#results.asObservable();
 
   /** @internal */

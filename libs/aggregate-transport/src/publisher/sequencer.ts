@@ -295,8 +295,11 @@ export class Sequencer implements PublishListener {
     if (!this.#port.connected) return;
     const fate = await this.#ask(entry, line);
     if (fate === undefined) return;
+    // Without expectedSequence only the aggregate's last event is looked at.
+    const found =
+      fate.kind === 'stored' ? 'stored' : "not its aggregate's last event, so most likely not stored";
     this.options.log.info(
-      `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" is known: ${fate.kind}`,
+      `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" was looked up: ${found}`,
     );
     this.#reopen(line);
   }
