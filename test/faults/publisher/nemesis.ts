@@ -89,8 +89,8 @@ export class Nemesis {
       case 'late-copies-full':
         // The first copy waits in the old connection while the second one meets a full stream.
         return this.#with(fault, ['way', 'stream'], async () => {
-          await this.#fill();
-          await this.#strand('c2s', ms, () => this.#free());
+          await servers.fill();
+          await this.#strand('c2s', ms, () => servers.free());
         });
       case 'server-kill':
         return this.#with(fault, ['server'], async () => {
@@ -116,9 +116,9 @@ export class Nemesis {
         });
       case 'stream-full':
         return this.#with(fault, ['stream'], async () => {
-          await this.#fill();
+          await servers.fill();
           await scheduled(ms);
-          await this.#free();
+          await servers.free();
         });
       case 'no-responders':
         // A life that begins meanwhile would refuse the stream.
@@ -190,14 +190,6 @@ export class Nemesis {
       node.resume();
       await scheduled(SLOW_GO_MS);
     }
-  }
-
-  #fill(): Promise<void> {
-    return this.options.servers.update(({ state }) => ({ max_msgs: Math.max(1, state.messages) }));
-  }
-
-  #free(): Promise<void> {
-    return this.options.servers.update(() => ({ max_msgs: 1_000_000 }));
   }
 
   #node(aim: number) {

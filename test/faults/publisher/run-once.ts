@@ -14,7 +14,7 @@ import type { Profile } from './profile.js';
 import { PublisherSlot } from './publisher-slot.js';
 import { SABOTAGES } from './sabotage.js';
 import { IMPATIENT, MAX_STORED_BYTES, PUBLISHER, type PublisherSetup } from './scenario.js';
-import { Servers } from './servers.js';
+import { MAX_REPLICATED_MESSAGES, Servers } from './servers.js';
 
 export interface RunOptions {
   readonly seed: number;
@@ -79,7 +79,8 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   let history: History;
   try {
     await slot.spawn();
-    await servers.update(() => ({ max_msg_size: MAX_STORED_BYTES }));
+    const limit = replicas === 1 || profile.kinds !== undefined ? {} : { max_msgs: MAX_REPLICATED_MESSAGES };
+    await servers.update(() => ({ max_msg_size: MAX_STORED_BYTES, ...limit }));
     await scheduled(profile.warmUpMs);
     await nemesis.run(profile.faultsMs);
     slot.heal();

@@ -8,6 +8,15 @@ const TRY_AGAIN_AFTER_MS = 50;
 const REQUEST_WITHIN_MS = 1_000;
 const CHANGE_WITHIN_MS = 20_000;
 
+const MAX_MESSAGES = 1_000_000;
+/**
+ * The limit of a replicated stream stays: 2.10.27 applies a raised one on each replica in its own time, so that they
+ * disagree about what was refused before. Such a stream is filled up with events nobody wants, and purged of them.
+ */
+export const MAX_REPLICATED_MESSAGES = 6_000;
+const FILLER = `${TOPIC}.f.f.f.f.f.f.f.f.filler`;
+const FILLED_AFTER_MS = 300;
+
 export interface StreamPatch {
   readonly subjects?: readonly string[];
   readonly max_msgs?: number;
@@ -70,6 +79,24 @@ export class Servers {
     const info = await this.info();
     const config = JSON.stringify({ ...info.config, ...patch(info) });
     await this.#insist(`STREAM.UPDATE.${TOPIC}`, () => config);
+  }
+
+  /** Nothing more fits into the stream. */
+  async fill(): Promise<void> {
+    if (this.nodes.length === 1) {
+      await this.update(({ state }) => ({ max_msgs: Math.max(1, state.messages) }));
+      return;
+    }
+    const { messages } = (await this.info()).state;
+    for (let free = MAX_REPLICATED_MESSAGES - messages; free > 0; free--) this.admin.publish(FILLER);
+    await this.admin.flush();
+    await scheduled(FILLED_AFTER_MS);
+  }
+
+  /** There is room again. */
+  async free(): Promise<void> {
+    if (this.nodes.length === 1) await this.update(() => ({ max_msgs: MAX_MESSAGES }));
+    else await this.#insist(`STREAM.PURGE.${TOPIC}`, () => JSON.stringify({ filter: FILLER }));
   }
 
   /** Asks the stream's leader to step down; whether it did. */
