@@ -43,9 +43,8 @@ async function bench(hang: (event: Delivery) => boolean) {
     }),
     suspects,
     maxAckPending: 1_000,
-    name: 'p',
     clock,
-    log: silentLog,
+    parkedLanes: { isParked: () => false, takes: () => false, overShare: () => undefined },
     disordered: () => undefined,
   });
   return { clock, executor, intake, started };
