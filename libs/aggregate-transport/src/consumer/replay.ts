@@ -127,7 +127,7 @@ export class Replays {
       if (command.position === letter.position) await this.#remove(token, letter);
       if ((await parking.head(parked)) === undefined) return AT_ONCE;
       await parking.stay(parked, undefined);
-      return NEXT;
+      return afterStay(parked);
     }
     return this.#handle(parked, letter);
   }
@@ -199,7 +199,7 @@ export class Replays {
     log.error(`${what}; its aggregate stays parked: ${why}`, failure.error);
     this.#current.delete(parked.token);
     await parking.stay(parked, { ...note, sequence: event.sequence });
-    return NEXT;
+    return afterStay(parked);
   }
 
   async #remove(token: string, letter: Letter): Promise<Step> {
@@ -218,6 +218,11 @@ export class Replays {
     this.#done.delete(token);
     return NEXT;
   }
+}
+
+/** Somebody may have asked for something meanwhile. */
+function afterStay({ marker }: Parked): Step {
+  return marker.command === undefined ? NEXT : AT_ONCE;
 }
 
 function deliveryOf(topic: string, { token, note, headers, body }: Letter): Delivery {

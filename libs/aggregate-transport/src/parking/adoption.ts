@@ -13,6 +13,8 @@ export interface AdoptionOptions {
   /** The last owner did not let the partition go in peace. */
   readonly crashed: boolean;
   readonly maxCrashes: number;
+  /** Throws if the lease has ended, or another takeover reads the markers by now. */
+  readonly check: () => void;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface AdoptionOptions {
  * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
  */
 export async function adopt(found: StoredMarker, options: AdoptionOptions): Promise<Parked | undefined> {
-  const { port, epoch, name } = options;
+  const { port, epoch, name, check } = options;
   let current: StoredMarker | undefined = found;
   while (current !== undefined) {
     if (current.marker.epoch > epoch) {
@@ -33,6 +35,7 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     const { token } = current;
     const identity = identityOf(current);
     const { hasLetters, ...end } = await findTail(port, { token, identity }, options.streamCreated);
+    check();
     const marker = decideAdoption(current.marker, hasLetters ? identity : 0, options);
     if (marker === undefined) {
       if (await port.removeMarker(current.revision)) return undefined;
@@ -47,6 +50,7 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
           ...end,
           strangersThrough: 0,
           leaving: false,
+          forgotten: false,
         };
       }
     }

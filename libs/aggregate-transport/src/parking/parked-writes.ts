@@ -29,8 +29,8 @@ export class ParkedWrites {
   constructor(private readonly options: ParkedWritesOptions) {}
 
   /** @throws LEASE_LOST */
-  check(): void {
-    if (!this.options.mayWrite()) throw lostError(this.options.name);
+  check(parked?: Parked): void {
+    if (!this.options.mayWrite() || parked?.forgotten === true) throw lostError(this.options.name);
   }
 
   /** Makes the marker of an aggregate. Safe to call again after it rejected. */
@@ -38,7 +38,7 @@ export class ParkedWrites {
     const { port, epoch, log, name } = this.options;
     const marker: Marker = { ...parked.marker, ...change };
     for (;;) {
-      this.check();
+      this.check(parked);
       const revision = await port.writeMarker(parked.token, marker, 0);
       if (revision !== undefined) {
         this.#written(parked, marker, revision);
@@ -60,10 +60,10 @@ export class ParkedWrites {
   }
 
   /** Changes the marker, and takes up a command that somebody wrote into it meanwhile. */
-  async update(parked: Parked, change: MarkerChange): Promise<void> {
+  async update(parked: Parked, wanted: MarkerChange): Promise<void> {
     const { port, epoch, name } = this.options;
-    for (;;) {
-      this.check();
+    for (let change = wanted; ;) {
+      this.check(parked);
       const marker = { ...parked.marker, ...change, made: parked.identity, epoch: epoch() } as Marker;
       const revision = await port.writeMarker(parked.token, marker, parked.revision);
       if (revision !== undefined) {
@@ -75,7 +75,7 @@ export class ParkedWrites {
       // A command came in between, or the answer to our own write was lost.
       parked.revision = found?.revision ?? 0;
       const { command } = found?.marker ?? {};
-      if (command !== undefined && !('command' in change)) parked.marker = { ...parked.marker, command };
+      if (command !== undefined && command.id !== change.answer?.id) change = { ...change, command };
     }
   }
 
@@ -83,7 +83,7 @@ export class ParkedWrites {
   async append(parked: Parked, event: LetterEvent, note?: ParkNote): Promise<void> {
     const { port, name, streamCreated } = this.options;
     for (;;) {
-      this.check();
+      this.check(parked);
       const result = await port.append(
         event,
         { ...note, marker: parked.identity, stream: streamCreated() },

@@ -16,4 +16,6 @@ export interface Parked {
   strangersThrough: number;
   /** No letter is left and the marker falls: events go to the lane again. */
   leaving: boolean;
+  /** Its owner's lease has ended, or its stream: nothing is written for it any more, not under the next lease either. */
+  forgotten: boolean;
 }

@@ -38,6 +38,9 @@ export class Parking {
   readonly #parked = new Map<string, Parked>();
   readonly #writes: ParkedWrites;
   #isTruth = false;
+  #fenceIsOpen = false;
+  /** The reading of the markers that counts, and the aggregates whose markers were written meanwhile. */
+  #loading: Set<string> | undefined;
 
   constructor(private readonly options: ParkingOptions) {
     this.#writes = new ParkedWrites(options);
@@ -63,21 +66,32 @@ export class Parking {
 
   /** Another lease: what was known may be out of date. */
   forget(): void {
+    for (const parked of this.#parked.values()) parked.forgotten = true;
     this.#parked.clear();
     this.#isTruth = false;
+    this.#fenceIsOpen = false;
+    this.#loading = undefined;
   }
 
-  /** The fence is open: a marker of an older epoch that appears now came too late. */
+  /** From now on commands are carried out as they come; what came before is in {@link toReplay}. */
   fenceOpened(): void {
-    this.#isTruth = true;
+    this.#fenceIsOpen = true;
   }
 
   /**
-   * Reads what earlier owners left; behind an open fence only what others have asked for meanwhile.
+   * Reads what earlier owners left; once that is done under this lease, only what others have asked for meanwhile. A
+   * marker of an older epoch that appears later came too late.
    * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
   async load(crashed: boolean): Promise<void> {
+    const loading = new Set<string>();
+    this.#loading = loading;
+    const check = (): void => {
+      this.#writes.check();
+      if (this.#loading !== loading) throw lostError(this.options.name);
+    };
     const markers = await this.options.port.markers();
+    check();
     if (this.#isTruth) {
       for (const { token, marker } of markers) this.#heard(token, marker);
       return;
@@ -86,18 +100,21 @@ export class Parking {
     const { epoch, streamCreated } = this.options;
     for (let from = 0; from < markers.length; from += ADOPTED_AT_ONCE) {
       const adopting = markers.slice(from, from + ADOPTED_AT_ONCE).map(async (found) => {
-        this.#writes.check();
         const adopted = await adopt(found, {
           ...this.options,
           epoch: epoch(),
           streamCreated: streamCreated(),
           crashed,
+          check,
         });
+        check();
         if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
         else this.#parked.set(adopted.token, adopted);
       });
       await Promise.all(adopting);
     }
+    this.#isTruth = true;
+    for (const token of loading) if (!this.#parked.has(token)) this.#removeVoid(token);
   }
 
   /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
@@ -112,6 +129,7 @@ export class Parking {
       tail: 0,
       strangersThrough: 0,
       leaving: false,
+      forgotten: false,
     });
   }
 
@@ -134,6 +152,7 @@ export class Parking {
     reached('park: letter stored');
     await this.#writes.update(parked, { ...marker, state: 'parked', crashes: 0 });
     reached('park: marker says parked');
+    if (parked.marker.command !== undefined) this.options.commanded(parked);
   }
 
   /**
@@ -216,7 +235,7 @@ export class Parking {
   async unpark(parked: Parked): Promise<void> {
     const { port, name } = this.options;
     for (let revision = parked.revision; ;) {
-      this.#writes.check();
+      this.#writes.check(parked);
       reached('unpark: no letter left');
       if (revision === 0 || (await port.removeMarker(revision))) break;
       const found = await port.readMarker(parked.token);
@@ -235,24 +254,35 @@ export class Parking {
   }
 
   #heard(token: string, marker: Marker): void {
-    const { epoch, log, name } = this.options;
-    if (!this.#isTruth || marker.epoch > epoch()) return;
-    const parked = this.#parked.get(token);
-    if (parked !== undefined) {
-      if (marker.command === undefined || marker.command.id === parked.marker.command?.id) return;
-      parked.marker = { ...parked.marker, command: marker.command };
-      this.options.commanded(parked);
-    } else if (marker.epoch < epoch() && this.options.mayWrite()) {
-      this.#removeVoid(token).catch((error: unknown) =>
-        log.warn(
-          `${name}: a void marker could not be removed; the next takeover finds it: ${describeError(error)}`,
-        ),
-      );
+    const { epoch, mayWrite } = this.options;
+    if (marker.epoch > epoch()) return;
+    if (!this.#isTruth) {
+      this.#loading?.add(token);
+      return;
     }
+    const parked = this.#parked.get(token);
+    if (parked !== undefined) this.#commanded(parked, marker);
+    else if (marker.epoch < epoch() && mayWrite()) this.#removeVoid(token);
+  }
+
+  /** What the server refused is heard, too: written for a marker that has fallen since, or was answered. */
+  #commanded(parked: Parked, { made, command }: Marker): void {
+    if (command === undefined || made !== parked.identity || command.id === parked.marker.answer?.id) return;
+    parked.marker = { ...parked.marker, command };
+    if (this.#fenceIsOpen) this.options.commanded(parked);
+  }
+
+  #removeVoid(token: string): void {
+    const { log, name } = this.options;
+    this.#tryRemoveVoid(token).catch((error: unknown) =>
+      log.warn(
+        `${name}: a void marker could not be removed; the next takeover finds it: ${describeError(error)}`,
+      ),
+    );
   }
 
   /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
-  async #removeVoid(token: string): Promise<void> {
+  async #tryRemoveVoid(token: string): Promise<void> {
     const { port, epoch, log, name } = this.options;
     const found = await port.readMarker(token);
     if (found === undefined || found.marker.epoch >= epoch() || this.#parked.has(token)) return;

@@ -1,0 +1,402 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Delivery } from '#library/message/delivery.js';
+import { identityOf, type Marker } from '#library/parking/marker.js';
+import type { Parked } from '#library/parking/parked.js';
+import { Parking } from '#library/parking/parking.js';
+import { ManualClock } from '#library/testing/manual-clock.js';
+import { deliveryOf, recordedLog } from '../consumer/fake-consumer-port.js';
+import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
+
+const note = { reason: 'EXHAUSTED', error: 'Error: no stock', attempts: 3 } as const;
+
+function eventOf(sequence: number, token = 'a'): Delivery {
+  return deliveryOf({ sequence, token });
+}
+
+/** What one owner knows and writes. */
+function owner(server = new ParkedServer(), epoch = 1) {
+  const port = new FakeParkedPort(server);
+  const clock = new ManualClock();
+  const log = recordedLog();
+  const commanded: Parked[] = [];
+  const unparked: string[] = [];
+  const lease = { epoch, isValid: true, streamCreated: 'then' };
+  const parking = new Parking({
+    name: 'orders/billing/0',
+    port,
+    clock,
+    log,
+    epoch: () => lease.epoch,
+    streamCreated: () => lease.streamCreated,
+    mayWrite: () => lease.isValid,
+    maxCrashes: 3,
+    commanded: (parked) => commanded.push(parked),
+    unparked: ({ token }) => unparked.push(token),
+  });
+  return {
+    server,
+    port,
+    clock,
+    log,
+    commanded,
+    unparked,
+    lease,
+    parking,
+    takeOver: async (): Promise<void> => {
+      await parking.load(false);
+      parking.fenceOpened();
+    },
+    park: async (...sequences: number[]): Promise<Parked> => {
+      parking.begin('a');
+      await parking.park(eventOf(sequences[0]!), note);
+      for (const sequence of sequences.slice(1)) await parking.file(eventOf(sequence));
+      return parking.find('a')!;
+    },
+  };
+}
+
+const sequences = (server: ParkedServer, identity?: number): number[] =>
+  server
+    .letters('a')
+    .filter((letter) => identity === undefined || letter.note.marker === identity)
+    .map((letter) => letter.note.sequence);
+
+/** Writes of this port wait until the returned function is called. */
+function hold(port: FakeParkedPort): () => void {
+  let go: () => void = () => undefined;
+  const waits = new Promise<void>((resolve) => (go = resolve));
+  port.beforeWrite = () => waits;
+  return () => {
+    port.beforeWrite = () => undefined;
+    go();
+  };
+}
+
+describe('an owner', () => {
+  test('parks an event, files what follows, replays it in order and unparks', async () => {
+    const { server, parking, park, takeOver, unparked } = owner();
+    await takeOver();
+    const parked = await park(1, 2, 5);
+    expect(server.marker('a')?.marker).toMatchObject({ ...note, state: 'parked', epoch: 1, sequence: 1 });
+    expect(sequences(server, parked.identity)).toEqual([1, 2, 5]);
+    const replayed: number[] = [];
+    for (let letter = await parking.head(parked); letter !== undefined; letter = await parking.head(parked)) {
+      replayed.push(letter.note.sequence);
+      await parking.remove(letter);
+    }
+    expect(replayed).toEqual([1, 2, 5]);
+    parking.leave(parked);
+    expect(parking.isParked('a')).toBe(false);
+    await parking.unpark(parked);
+    expect([server.markers(), parking.find('a'), unparked]).toEqual([[], undefined, ['a']]);
+  });
+
+  test('stores an event once, however often it is parked and filed', async () => {
+    const { server, parking, park } = owner();
+    await park(1, 2);
+    await parking.file(eventOf(1));
+    await parking.file(eventOf(2));
+    await parking.park(eventOf(1), note);
+    expect(sequences(server)).toEqual([1, 2]);
+  });
+
+  test.each<[Fate]>([['answer lost'], ['lost']])(
+    'of whose writes every third was %s parks, files and unparks all the same when it tries again',
+    async (fate) => {
+      const { server, parking, port, park } = owner();
+      const tryUntilDone = async (work: () => Promise<unknown>): Promise<void> => {
+        let calls = 0;
+        port.fateOf = () => (calls++ % 3 === 0 ? fate : 'answered');
+        for (let tries = 0; ; tries++) {
+          expect(tries).toBeLessThan(10);
+          try {
+            await work();
+            return;
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+          }
+        }
+      };
+      await tryUntilDone(() => park(1));
+      await tryUntilDone(() => parking.file(eventOf(2)));
+      const parked = parking.find('a')!;
+      expect(sequences(server, parked.identity)).toEqual([1, 2]);
+      expect(identityOf(server.marker('a')!)).toBe(parked.identity);
+      for (let left = 2; left > 0; left--) {
+        await tryUntilDone(async () => {
+          const letter = await parking.head(parked);
+          if (letter?.note.sequence === 3 - left) await parking.remove(letter);
+        });
+      }
+      parking.leave(parked);
+      await tryUntilDone(() => parking.unpark(parked));
+      expect([server.markers(), server.letters('a')]).toEqual([[], []]);
+    },
+  );
+
+  test('without its lease writes nothing', async () => {
+    const { server, parking, lease, park, port } = owner();
+    const parked = await park(1);
+    lease.isValid = false;
+    port.calls.length = 0;
+    for (const write of [
+      () => parking.park(eventOf(2), note),
+      () => parking.file(eventOf(2)),
+      () => parking.skip(eventOf(2), note),
+      () => parking.stay(parked, undefined),
+      () => parking.begun(parked, 'retry'),
+      () => parking.remove({ position: 1 }),
+      () => parking.unpark(parked),
+    ]) {
+      await expect(write()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    }
+    expect([port.calls, sequences(server)]).toEqual([[], [1]]);
+  });
+
+  test('is told when the parked stream is full, and goes on when there is room', async () => {
+    const { server, parking, park } = owner();
+    await park(1);
+    server.maxLetters = 1;
+    await expect(parking.file(eventOf(2))).rejects.toMatchObject({ code: 'PARK_REFUSED' });
+    await expect(parking.skip(eventOf(3, 'b'), note)).rejects.toMatchObject({ code: 'PARK_REFUSED' });
+    server.maxLetters = 2;
+    await parking.file(eventOf(2));
+    expect(sequences(server)).toEqual([1, 2]);
+  });
+
+  test('takes the sequences of a stream made anew for other events', async () => {
+    const { server, parking, lease, park, takeOver } = owner();
+    await park(7, 8);
+    parking.forget();
+    lease.streamCreated = 'now';
+    await takeOver();
+    await parking.file(eventOf(3));
+    expect(sequences(server)).toEqual([7, 8, 3]);
+  });
+
+  test('passes over letters of no marker that counts, and says so once', async () => {
+    const { server, parking, log, park } = owner();
+    server.append(eventOf(1), { marker: 99, stream: 'then' }, 0);
+    const parked = await park(1);
+    expect((await parking.head(parked))?.position).toBe(2);
+    expect((await parking.head(parked))?.position).toBe(2);
+    expect(log.lines.filter((line) => line.includes('belongs to no marker'))).toHaveLength(1);
+  });
+});
+
+describe('the next owner', () => {
+  test('has the parked aggregates, and refuses whatever the last one still writes to their markers', async () => {
+    const first = owner();
+    const old = await first.park(1, 2);
+    const second = owner(first.server, 2);
+    await second.takeOver();
+    expect(second.parking.isParked('a')).toBe(true);
+    await expect(first.parking.stay(old, undefined)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    await expect(first.parking.unpark(old)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    expect(first.server.marker('a')?.marker.epoch).toBe(2);
+    await second.parking.file(eventOf(2));
+    await second.parking.file(eventOf(3));
+    expect(sequences(first.server, second.parking.find('a')!.identity)).toEqual([1, 2, 3]);
+  });
+
+  test('does not count a letter that arrives after it gave the marker a new identity', async () => {
+    const first = owner();
+    let writes = 0;
+    first.port.fateOf = () => (++writes === 2 ? 'stopped, late' : 'answered');
+    void first.park(1);
+    await first.clock.settle(20);
+    const second = owner(first.server, 2);
+    await second.takeOver();
+    first.server.deliverLate();
+    await second.parking.file(eventOf(1));
+    const parked = second.parking.find('a')!;
+    expect(sequences(first.server)).toEqual([1, 1]);
+    expect(sequences(first.server, parked.identity)).toEqual([1]);
+    expect((await second.parking.head(parked))?.position).toBe(2);
+  });
+
+  test('removes a marker of an older epoch that appears behind its back, and parks over one it did not hear of', async () => {
+    const server = new ParkedServer();
+    const { parking, takeOver, clock, log, port, park } = owner(server, 2);
+    await takeOver();
+    const marker: Marker = {
+      ...note,
+      epoch: 1,
+      state: 'parking',
+      made: 0,
+      sequence: 1,
+      since: 0,
+      crashes: 0,
+    };
+    server.writeMarker('a', marker, 0);
+    await clock.settle(10);
+    expect(server.markers()).toEqual([]);
+    expect(log.lines.filter((line) => line.includes('counts for nothing'))).toHaveLength(1);
+    port.isDeaf = true;
+    server.writeMarker('a', marker, 0);
+    await clock.settle(10);
+    expect(parking.isParked('a')).toBe(false);
+    await park(4);
+    expect(server.marker('a')?.marker).toMatchObject({ epoch: 2, sequence: 4, state: 'parked' });
+  });
+});
+
+describe('a process that has its lease again under a new epoch', () => {
+  test.each([
+    ['the letter', 2],
+    ['the last change of the marker', 3],
+  ])('writes nothing more of what it began under the old one: stopped before %s', async (_what, nth) => {
+    const { parking, port, lease, park, takeOver, server, clock } = owner();
+    let writes = 0;
+    let go: () => void = () => undefined;
+    port.beforeWrite = () => (++writes === nth ? new Promise((resolve) => (go = resolve)) : undefined);
+    const begun = park(1);
+    const ended = expect(begun).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    await clock.settle(20);
+    parking.forget();
+    lease.epoch = 2;
+    await takeOver();
+    go();
+    await ended;
+    await parking.file(eventOf(1));
+    await parking.file(eventOf(2));
+    const { identity } = parking.find('a')!;
+    // Whoever comes next reads the marker: the letters must be its own.
+    expect(identityOf(server.marker('a')!)).toBe(identity);
+    expect(sequences(server, identity)).toEqual([1, 2]);
+  });
+
+  test('does not unpark what it has adopted since', async () => {
+    const { parking, port, lease, park, takeOver, server, clock } = owner();
+    const parked = await park(1);
+    await parking.remove((await parking.head(parked))!);
+    await parking.begun(parked, 'retry');
+    parking.leave(parked);
+    const letGo = hold(port);
+    const ended = expect(parking.unpark(parked)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    await clock.settle(4);
+    parking.forget();
+    lease.epoch = 2;
+    port.beforeWrite = () => undefined;
+    await takeOver();
+    expect(server.markers()).toEqual([]);
+    await park(2);
+    letGo();
+    await ended;
+    expect(sequences(server, identityOf(server.marker('a')!))).toEqual([2]);
+  });
+
+  test('reads its markers once at a time: a takeover that was replaced adopts nothing any more', async () => {
+    const first = owner();
+    let writes = 0;
+    first.port.fateOf = () => (++writes === 2 ? 'stopped before' : 'answered');
+    void first.park(1);
+    await first.clock.settle(20);
+    const { parking, port, server, clock } = owner(first.server, 2);
+    const letGo = hold(port);
+    const replaced = expect(parking.load(true)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    await clock.settle(10);
+    port.beforeWrite = () => undefined;
+    await parking.load(true);
+    parking.fenceOpened();
+    letGo();
+    await replaced;
+    await parking.file(eventOf(1));
+    const { identity } = parking.find('a')!;
+    expect(identityOf(server.marker('a')!)).toBe(identity);
+    expect(sequences(server, identity)).toEqual([1]);
+  });
+});
+
+describe('a command', () => {
+  const command = (server: ParkedServer, id: string, revision?: number): number | undefined => {
+    const found = server.marker('a')!;
+    const marker = { ...found.marker, made: identityOf(found), command: { id, kind: 'retry' as const } };
+    return server.writeMarker('a', marker, revision ?? found.revision);
+  };
+
+  test('reaches the owner, and is answered', async () => {
+    const { parking, park, takeOver, server, clock, commanded } = owner();
+    await takeOver();
+    const parked = await park(1);
+    command(server, 'c1');
+    await clock.settle(4);
+    expect(commanded).toEqual([parked]);
+    expect(parking.toReplay()).toEqual([parked]);
+    await parking.begun(parked, 'retry');
+    expect(server.marker('a')?.marker).toMatchObject({ state: 'retrying', command: { id: 'c1' } });
+    await parking.stay(parked, { ...note, error: 'again', sequence: 1 });
+    const { marker } = server.marker('a')!;
+    expect(marker).toMatchObject({ state: 'parked', answer: { id: 'c1', error: 'again' }, error: 'again' });
+    expect(marker.command).toBeUndefined();
+    expect(parking.toReplay()).toEqual([]);
+  });
+
+  test('that is said again is heard again, until it is answered', async () => {
+    const { parking, port, park, takeOver, server, clock, commanded } = owner();
+    await takeOver();
+    const parked = await park(1);
+    port.isDeaf = true;
+    command(server, 'c1');
+    await clock.settle(4);
+    expect(commanded).toEqual([]);
+    // The write that finds it there takes it up.
+    await parking.park(eventOf(1), note);
+    expect([parked.marker.command?.id, commanded]).toEqual(['c1', [parked]]);
+    port.isDeaf = false;
+    command(server, 'c1');
+    await clock.settle(4);
+    expect(commanded).toEqual([parked, parked]);
+    await parking.stay(parked, undefined);
+    // Said again by somebody who read the marker before the answer: the server refuses that, yet it is heard.
+    expect(command(server, 'c1', 1)).toBeUndefined();
+    await clock.settle(4);
+    expect([commanded.length, parking.toReplay()]).toEqual([2, []]);
+  });
+
+  test('for an earlier marker of the aggregate is none for this one', async () => {
+    const { parking, park, takeOver, server, clock, commanded } = owner();
+    await takeOver();
+    const parked = await park(1);
+    const old = { ...server.marker('a')!.marker, command: { id: 'c1', kind: 'discard' as const } };
+    await parking.remove((await parking.head(parked))!);
+    parking.leave(parked);
+    await parking.unpark(parked);
+    await park(2);
+    // Written by somebody who read the marker before it fell: the server refuses that, yet it is heard.
+    expect(server.writeMarker('a', old, 2)).toBeUndefined();
+    await clock.settle(4);
+    expect([commanded, parking.toReplay()]).toEqual([[], []]);
+  });
+
+  test('that comes while the owner decides to stay parked is kept, with its answer still to come', async () => {
+    const { parking, port, park, takeOver, server, clock } = owner();
+    await takeOver();
+    const parked = await park(1);
+    const letGo = hold(port);
+    const staying = parking.stay(parked, { ...note, sequence: 1 });
+    await clock.settle(4);
+    command(server, 'c1');
+    letGo();
+    await staying;
+    expect(server.marker('a')?.marker).toMatchObject({ state: 'parked', command: { id: 'c1' } });
+    expect(parked.marker.command?.id).toBe('c1');
+  });
+});
+
+test('a marker of an older epoch that appears between reading the markers and the opening of the fence is void, too', async () => {
+  const { parking, server, clock, port } = owner(undefined, 2);
+  const marker: Marker = { ...note, epoch: 1, state: 'parking', made: 0, sequence: 1, since: 0, crashes: 0 };
+  server.writeMarker('b', { ...marker, epoch: 1 }, 0);
+  const loaded = parking.load(false);
+  await clock.settle(1);
+  // The list of markers is read by now.
+  expect(port.calls).toEqual(['markers']);
+  server.writeMarker('a', marker, 0);
+  await loaded;
+  server.writeMarker('c', marker, 0);
+  await clock.settle(2);
+  parking.fenceOpened();
+  await clock.settle(20);
+  expect(server.markers().map(({ token }) => token)).toEqual(['b']);
+});
