@@ -22,8 +22,8 @@ const PERIODS = 12;
  *
  * - `closed`: aggregates are parked as their policy says. Left when one more than `parked` would be within `withinMs`
  *   and most attempts fail.
- * - `open`: the aggregate that was one too many stays in its lane and is tried every `probeEveryMs`; nothing else
- *   starts, nothing is parked. Left by an attempt that succeeds, or when the prober's partition goes to another process.
+ * - `open`: nothing is parked, and nothing starts but one aggregate every `probeEveryMs`, first the one that was one too
+ *   many, then others, because it may fail for a reason of its own. Left by an attempt that succeeds, or when the prober's partition goes to another process.
  */
 export class Breaker {
   readonly #listeners = new Set<BreakerListener>();
@@ -74,6 +74,13 @@ export class Breaker {
   /** The aggregate is no longer in this process; if it was the one that probes, the next failure opens the breaker anew. */
   left(token: string): void {
     if (this.#prober === token) this.#close();
+  }
+
+  /** Another aggregate of the same partition probes. */
+  passOn(token: string): void {
+    if (this.#prober === undefined) return;
+    this.#prober = token;
+    for (const listener of this.#listeners) listener.opened(token);
   }
 
   get prober(): string | undefined {

@@ -15,8 +15,8 @@ export interface LanesOptions extends PartitionConsumerOptions {
   /** The event is handled, or a letter: it may be acked. */
   readonly handled: (event: Delivery) => void;
   readonly attempted: (event: Delivery, goesOn: boolean) => void;
-  /** True while acks of the aggregate are not confirmed. */
-  readonly isSettling: (token: string) => boolean;
+  /** True while acks of the aggregate are not confirmed; with a sequence, while that event's is not. */
+  readonly isSettling: (token: string, sequence?: number) => boolean;
   readonly streamCreated: () => string;
   readonly halt: (reason: string) => void;
   readonly handBack: (event: Delivery) => void;
@@ -80,7 +80,7 @@ export class Lanes {
       parking: this.#parking,
       runs: this.#runs,
       mayStart,
-      isFiling: (token) => this.parked.isFiling(token),
+      isFiling: (token, through) => this.parked.isFiling(token, through),
       ended: (token) => this.parked.replayEnded(token),
     });
     this.#attempts = new Attempts({

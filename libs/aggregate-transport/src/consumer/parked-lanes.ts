@@ -6,6 +6,7 @@ import type { Delivery } from '../message/delivery.js';
 import type { ParkNote } from '../message/park-reason.js';
 import type { Parking } from '../parking/parking.js';
 import type { Breaker, BreakerListener } from './breaker.js';
+import { OverShare } from './over-share.js';
 import { ReplayItem } from './replay.js';
 
 export type LaneEntry = Delivery | ReplayItem;
@@ -41,9 +42,6 @@ interface Diversion {
 /** Letters written at once, over all aggregates. */
 const FILING_AT_ONCE = 64;
 const TRY_AGAIN_MS = 500;
-const LOOK_AT_SHARES_EVERY_MS = 200;
-/** A lane over its share is diverted only if its head has not moved for this long: a hot one that moves needs no detour. */
-const STUCK_AFTER_MS = 1_000;
 const WAIT_FOR_PROBE_MS = 1_000;
 
 /**
@@ -59,10 +57,9 @@ export class ParkedLanes implements BreakerListener {
   readonly #unfinished = new Map<Delivery, () => Promise<void>>();
   /** Diversions under way, by aggregate. */
   readonly #diverting = new Map<string, Diversion>();
-  /** Lanes over their share: their head when it was first seen there, and since when. */
-  readonly #overShare = new Map<string, { head: unknown; since: number }>();
+  readonly #overShare: OverShare<LaneEntry>;
   readonly #replaying = new Set<string>();
-  readonly #watch: Timer;
+  #probes: Timer | undefined;
   #refused = false;
 
   constructor(private readonly options: ParkedLanesOptions) {
@@ -72,7 +69,12 @@ export class ParkedLanes implements BreakerListener {
       clock,
       run: (event) => this.#file(event),
     });
-    this.#watch = every(clock, LOOK_AT_SHARES_EVERY_MS, () => this.#look());
+    this.#overShare = new OverShare({
+      lanes: options.lanes,
+      clock,
+      isParked: (token) => this.isParked(token),
+      stuck: (token, head, mode) => this.#divert(token, head, mode),
+    });
     breaker.listen(this);
   }
 
@@ -87,8 +89,10 @@ export class ParkedLanes implements BreakerListener {
     return true;
   }
 
-  isFiling(token: string): boolean {
-    return this.#filing.sizeOf(token) > 0;
+  /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
+  isFiling(token: string, through = Number.POSITIVE_INFINITY): boolean {
+    const first = this.#filing.laneOf(token)?.head;
+    return first !== undefined && first.sequence <= through;
   }
 
   /** What is left to do for this head before it may be acked, if anything. */
@@ -124,7 +128,10 @@ export class ParkedLanes implements BreakerListener {
 
   /** The event becomes a letter of its own, and its aggregate goes on. */
   skip(event: Delivery, note: ParkNote): Promise<Step> {
-    return this.#finish(event, () => this.options.parking.skip(event, note));
+    return this.#finish(event, async () => {
+      await this.options.parking.skip(event, note);
+      if (this.isHeadOfDetour(event)) await this.#removeHead(event);
+    });
   }
 
   /** True if this handled head is on the detour too, as its aggregate's first letter. */
@@ -134,24 +141,14 @@ export class ParkedLanes implements BreakerListener {
 
   /** The head of a diverted lane is handled: its letter goes, then it may be acked. */
   settleHead(event: Delivery): Promise<Step> {
-    const { parking, headHandled } = this.options;
     const diversion = this.#diverting.get(event.token);
     if (diversion !== undefined) diversion.settled = true;
-    headHandled(event.token, event.sequence);
-    return this.#finish(event, async () => {
-      await diversion?.attempt;
-      const parked = parking.find(event.token);
-      if (parked === undefined || parked.revision === 0) return;
-      const letter = await parking.head(parked);
-      if (letter?.note.sequence === event.sequence) await parking.remove(letter);
-      if (diversion?.done === true) this.#diverting.delete(event.token);
-    });
+    return this.#finish(event, () => this.#removeHead(event));
   }
 
   /** The lane of this aggregate holds its share of the intake. */
   overShare(token: string): void {
-    const head = this.options.lanes.laneOf(token)?.head;
-    if (!this.#overShare.has(token)) this.#overShare.set(token, { head, since: this.options.clock.now() });
+    this.#overShare.add(token);
   }
 
   /** Works off the letters of an aggregate, in its lane, behind what runs there. */
@@ -166,11 +163,24 @@ export class ParkedLanes implements BreakerListener {
   }
 
   opened(token: string): void {
-    this.options.lanes.pauseAllBut(token);
+    const { lanes, breaker, clock } = this.options;
+    lanes.pauseAllBut(token);
+    if (lanes.laneOf(token) === undefined) return;
+    this.#probes ??= every(clock, breaker.options.probeEveryMs, () => this.#probeNext());
   }
 
   closed(): void {
+    this.#probes?.cancel();
+    this.#probes = undefined;
     this.options.lanes.resume();
+  }
+
+  /** Another aggregate probes, if there is one: what is wrong with the last one may be its own fault. */
+  #probeNext(): void {
+    const { lanes, breaker } = this.options;
+    const ready = [...lanes.lanes()].filter(({ key, mode }) => mode === 'ready' || key === breaker.prober);
+    const next = ready[(ready.findIndex(({ key }) => key === breaker.prober) + 1) % ready.length];
+    if (next !== undefined) breaker.passOn(next.key);
   }
 
   /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
@@ -181,7 +191,7 @@ export class ParkedLanes implements BreakerListener {
     this.#filing.discardQueued(() => undefined);
     this.#unfinished.clear();
     this.#diverting.clear();
-    this.#overShare.clear();
+    this.#overShare.forget();
     this.#replaying.clear();
     parking.forget();
   }
@@ -195,7 +205,8 @@ export class ParkedLanes implements BreakerListener {
   }
 
   close(): void {
-    this.#watch.cancel();
+    this.#overShare.close();
+    this.#probes?.cancel();
     this.#filing.stop();
     this.options.breaker.forget(this);
     this.options.parking.close();
@@ -209,6 +220,20 @@ export class ParkedLanes implements BreakerListener {
       if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
       else this.#filing.push(token, entry);
     }
+  }
+
+  /** The head of a diverted lane is settled: it is no letter any more, and never will be. */
+  async #removeHead({ token, sequence }: Delivery): Promise<void> {
+    const { parking, headHandled } = this.options;
+    const diversion = this.#diverting.get(token);
+    if (diversion !== undefined) diversion.settled = true;
+    headHandled(token, sequence);
+    await diversion?.attempt;
+    const parked = parking.find(token);
+    if (parked === undefined || parked.revision === 0) return;
+    const letter = await parking.head(parked);
+    if (letter?.note.sequence === sequence) await parking.remove(letter);
+    if (diversion?.done === true && this.#diverting.get(token) === diversion) this.#diverting.delete(token);
   }
 
   async #finish(event: Delivery, rest: () => Promise<void>): Promise<Step> {
@@ -257,20 +282,8 @@ export class ParkedLanes implements BreakerListener {
     log.error(`${name}: a parked event could not be stored, its aggregate waits: ${describeError(error)}`);
   }
 
-  #look(): void {
-    const { lanes, clock } = this.options;
-    for (const [token, seen] of this.#overShare) {
-      const lane = lanes.laneOf(token);
-      if (lane === undefined || lane.size < 2 || this.isParked(token)) this.#overShare.delete(token);
-      else if (lane.head !== seen.head) Object.assign(seen, { head: lane.head, since: clock.now() });
-      else if (clock.now() - seen.since >= STUCK_AFTER_MS) this.#divert(token, lane.head, lane.mode);
-    }
-  }
-
-  #divert(token: string, head: LaneEntry | undefined, mode: string): void {
-    if (!(head instanceof Object) || head instanceof ReplayItem) return;
-    if (mode !== 'running' && mode !== 'waiting') return;
-    this.#overShare.delete(token);
+  #divert(token: string, head: LaneEntry, mode: string): boolean {
+    if (head instanceof ReplayItem || (mode !== 'running' && mode !== 'waiting')) return false;
     const { log, name } = this.options;
     log.error(
       `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
@@ -281,6 +294,7 @@ export class ParkedLanes implements BreakerListener {
     const diversion: Diversion = { head, settled: false, done: false, attempt: Promise.resolve() };
     this.#diverting.set(token, diversion);
     void this.#divertUntilDone(token, diversion);
+    return true;
   }
 
   async #divertUntilDone(token: string, diversion: Diversion): Promise<void> {
@@ -296,6 +310,7 @@ export class ParkedLanes implements BreakerListener {
         .then(() => void (diversion.done = true))
         .catch((error: unknown) => this.#report(error));
       await diversion.attempt;
+      if (this.#diverting.get(token) !== diversion) return;
       if (diversion.done) {
         if (diversion.settled) this.#diverting.delete(token);
         this.#filing.open(token);

@@ -54,7 +54,7 @@ export class PartitionConsumer implements ConsumerListener {
       isCurrent: (event) => this.#isCurrent(event),
       handled: (event) => this.#handled(event),
       attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
-      isSettling: (token) => this.#acks.has(token),
+      isSettling: (token, sequence) => this.#acks.has(token, sequence),
       streamCreated: () => this.#memory.streamCreated,
       halt: (reason) => this.#halt(reason),
       handBack: (event) => this.#handBack(event),

@@ -4,7 +4,7 @@ import { NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import { Delivery, type Link } from '../message/delivery.js';
 import { subjectOf } from '../message/subject.js';
-import type { Letter } from '../parking/letter.js';
+import type { Letter, LetterNote } from '../parking/letter.js';
 import type { Parked } from '../parking/parked.js';
 import type { Parking } from '../parking/parking.js';
 import {
@@ -36,14 +36,18 @@ export interface ReplaysOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly mayStart: () => boolean;
-  /** True while later events of the aggregate are on their way to become letters. */
-  readonly isFiling: (token: string) => boolean;
+  /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
+  readonly isFiling: (token: string, through?: number) => boolean;
   /** True while acks of the aggregate are not confirmed: its events might come again behind newer ones. */
-  readonly isSettling: (token: string) => boolean;
+  readonly isSettling: (token: string, sequence?: number) => boolean;
+  readonly streamCreated: () => string;
   readonly halt: (reason: string) => void;
   /** The aggregate's lane is done with its letters, for now or for good. */
   readonly ended: (token: string) => void;
 }
+
+/** Names an event: the sequences of a stream made anew mean others. */
+type EventId = Pick<LetterNote, 'stream' | 'sequence'>;
 
 /** A letter, and the event in it with its attempts. */
 interface Current {
@@ -67,7 +71,7 @@ export class Replays {
   /** Letters handled. */
   handled = 0;
   /** Events handled whose letter is not yet removed, by aggregate: they must not be handled once more. */
-  readonly #done = new Map<string, number>();
+  readonly #done = new Map<string, EventId>();
   /** The letter an aggregate is at, with its attempts. */
   readonly #current = new Map<string, Current>();
 
@@ -75,7 +79,7 @@ export class Replays {
 
   /** An aggregate's head was handled in its lane although it is its first letter, too. */
   headHandled(token: string, sequence: number): void {
-    this.#done.set(token, sequence);
+    this.#done.set(token, { stream: this.options.streamCreated(), sequence });
   }
 
   forget(): void {
@@ -120,7 +124,8 @@ export class Replays {
     const letter = await parking.head(parked);
     // One that was stored while this looked is not seen.
     if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
-    if (this.#done.get(token) === letter.note.sequence || command?.kind === 'discard') {
+    if (!this.#isSettled(token, letter.note)) return LOOK_AGAIN_MS;
+    if (this.#isDone(token, letter.note) || command?.kind === 'discard') {
       return this.#remove(token, letter);
     }
     if (command?.kind === 'skipHead') {
@@ -135,6 +140,8 @@ export class Replays {
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
     const { parking, runs, breaker, clock } = this.options;
     const { token } = parked;
+    // The letter took its time: the lease may have ended since.
+    if (parking.find(token) !== parked || !this.options.mayStart()) return TRY_AGAIN_MS;
     let current = this.#current.get(token);
     if (current?.letter.position !== letter.position) {
       current = { letter, event: deliveryOf(this.options.topic, letter) };
@@ -147,7 +154,7 @@ export class Replays {
     breaker.attempted(failure !== undefined, clock.now());
     if (failure === undefined) {
       this.handled++;
-      this.#done.set(token, letter.note.sequence);
+      this.#done.set(token, letter.note);
       return this.#remove(token, letter);
     }
     if (parked.marker.state === 'retrying') {
@@ -200,6 +207,24 @@ export class Replays {
     this.#current.delete(parked.token);
     await parking.stay(parked, { ...note, sequence: event.sequence });
     return afterStay(parked);
+  }
+
+  /**
+   * A diverted head is acked after events that follow it. If its letter, or one behind it, went before that, a crash
+   * would bring it again, alone, behind newer ones.
+   */
+  #isSettled(token: string, { stream, sequence }: EventId): boolean {
+    const { isFiling, isSettling, streamCreated } = this.options;
+    if (stream === streamCreated() && (isFiling(token, sequence) || isSettling(token, sequence)))
+      return false;
+    const done = this.#done.get(token);
+    return done?.stream !== streamCreated() || !isSettling(token, done.sequence);
+  }
+
+  /** Letters of one stream rise, so one that does not is a copy that came late. */
+  #isDone(token: string, { stream, sequence }: EventId): boolean {
+    const done = this.#done.get(token);
+    return done?.stream === stream && sequence <= done.sequence;
   }
 
   async #remove(token: string, letter: Letter): Promise<Step> {

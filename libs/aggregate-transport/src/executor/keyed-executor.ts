@@ -116,6 +116,7 @@ export class KeyedExecutor<T extends LaneItem> {
   /** Starts nothing but heads of this key until {@link resume}. What runs goes on to its end. */
   pauseAllBut(key: string): void {
     this.#only = key;
+    if (this.#firstReady !== undefined) this.#schedule();
   }
 
   resume(): void {

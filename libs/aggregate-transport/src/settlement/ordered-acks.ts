@@ -72,9 +72,11 @@ export class OrderedAcks {
     return lowest;
   }
 
-  /** True while an ack of this aggregate is not confirmed. */
-  has(token: string): boolean {
-    return this.#chains.has(token);
+  /** True while an ack of this aggregate is not confirmed; with a sequence, while that one is not. */
+  has(token: string, sequence?: number): boolean {
+    let link = this.#chains.get(token)?.head;
+    while (link !== undefined && sequence !== undefined && link.sequence !== sequence) link = link.nextAck;
+    return link !== undefined;
   }
 
   /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
