@@ -49,7 +49,16 @@ export type PublisherRule =
   /** An aggregate goes on although an outcome is unknown. */
   | 'publisher-forgets-unknown';
 
-export type SabotagedRule = ConsumerRule | PublisherRule;
+/** The rules about parked aggregates, design §6. */
+export type ParkingRule =
+  /** The marker falls when one letter is handled, and nobody looks for more. */
+  | 'unpark-without-check'
+  /** A new owner does not look at the markers that earlier ones left. */
+  | 'markers-not-loaded'
+  /** A later event of a parked aggregate is acked before its letter is confirmed. */
+  | 'ack-before-letter';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { type Clock, delay, every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '../executor/keyed-executor.js';
@@ -261,6 +262,7 @@ export class ParkedLanes implements BreakerListener {
 
   async #store(event: Delivery): Promise<Step> {
     const { parking, isCurrent, handled } = this.options;
+    if (isSabotaged('ack-before-letter')) handled(event);
     try {
       await parking.file(event);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import { NEXT, type Step } from '../executor/keyed-executor.js';
@@ -120,6 +121,7 @@ export class Replays {
     if (parked.revision === 0) return LOOK_AGAIN_MS;
     if (command === undefined && state !== 'retrying' && state !== 'diverted') return NEXT;
     if (command !== undefined) await parking.begun(parked, command.kind);
+    if (isSabotaged('unpark-without-check') && this.#done.has(token)) return this.#leave(parked);
     const { tail } = parked;
     const letter = await parking.head(parked);
     // One that was stored while this looked is not seen.

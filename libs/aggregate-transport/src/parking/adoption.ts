@@ -1,3 +1,4 @@
+import { reached } from '#sabotage';
 import type { Log } from '../log.js';
 import { AggregateTransportError } from '../errors.js';
 import { identityOf, type Marker, type StoredMarker } from './marker.js';
@@ -42,6 +43,7 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     } else {
       const revision = await port.writeMarker(token, marker, current.revision);
       if (revision !== undefined) {
+        reached('adopt: marker written');
         return {
           token,
           marker,

@@ -1,4 +1,4 @@
-import { reached } from '#sabotage';
+import { isSabotaged, reached } from '#sabotage';
 import { describeError } from '../errors.js';
 import type { Clock } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
@@ -84,6 +84,7 @@ export class Parking {
    * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
   async load(crashed: boolean): Promise<void> {
+    if (isSabotaged('markers-not-loaded')) return;
     const loading = new Set<string>();
     this.#loading = loading;
     const check = (): void => {
@@ -172,6 +173,7 @@ export class Parking {
   async file(event: LetterEvent): Promise<void> {
     const parked = this.#require(event.token);
     if (event.sequence > parked.lastSequence) await this.#writes.append(parked, event);
+    reached('file: letter stored');
   }
 
   /** Stores an event that its aggregate goes on without. */
@@ -182,6 +184,7 @@ export class Parking {
       stream: this.options.streamCreated(),
     });
     if (result.kind === 'refused') throw refusedError(this.options.name, result.reason);
+    reached('skip: letter stored');
   }
 
   /** The first letter to replay; undefined if none is left. */
@@ -199,6 +202,7 @@ export class Parking {
 
   /** The letter is handled, or dropped by command. */
   async remove(letter: Pick<Letter, 'position'>): Promise<void> {
+    reached('retry: letter handled');
     this.#writes.check();
     await this.options.port.removeLetter(letter.position);
     reached('retry: letter removed');

@@ -1,0 +1,69 @@
+import type { BreakerOptions } from '#library/consumer/breaker.js';
+
+/** The group whose parked aggregates are judged. */
+export const PARKING_GROUP = 'judged';
+/** What the workers get in this environment variable, as JSON. */
+export const SETUP_VARIABLE = 'PARKING_WORKER';
+/** `kill:<step>#<n>` or `freeze:<step>#<n>`; read by a sabotage build, see `testing/sabotage.ts` in the library. */
+export const STOP_VARIABLE = 'AGGREGATE_TRANSPORT_STOP_AT';
+/** While this cause stands every handler fails. */
+export const OUTAGE = 'outage';
+
+/** What a handler does while the cause of its event stands. */
+export type Trouble = 'fail' | 'skip' | 'exit' | 'hang';
+
+/** An event's payload: its number within its key, and what goes wrong with it. */
+export interface Plan {
+  readonly n: number;
+  /** Names a cause that can be mended; without one the event is well. */
+  readonly cause?: string;
+  readonly trouble?: Trouble;
+  /** A failing handler takes so long. */
+  readonly lateMs?: number;
+}
+
+export interface WorkerSetup {
+  readonly url: string;
+  readonly topic: string;
+  readonly journal: string;
+  /** A file per cause that stands. */
+  readonly causes: string;
+  readonly leaseTtlMs: number;
+  readonly partitions: number;
+  readonly attempts: number;
+  readonly maxAckPending: number;
+  readonly concurrency: number;
+  readonly handlerMs: number;
+  readonly maxLetters: number;
+  readonly breaker: Partial<BreakerOptions>;
+}
+
+export const WORKERS: Omit<WorkerSetup, 'url' | 'topic' | 'journal' | 'causes'> = {
+  leaseTtlMs: 1_000,
+  partitions: 1,
+  attempts: 2,
+  maxAckPending: 2_000,
+  concurrency: 64,
+  handlerMs: 0,
+  maxLetters: 1_000_000,
+  breaker: {},
+};
+
+/** What a worker tells its parent. */
+export type WorkerMessage = { readonly ready: true } | { readonly held: number };
+
+/** A run of a handler, as it is written down twice: when it starts and when it ends. */
+export interface Run {
+  readonly key: string;
+  readonly n: number;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly attempt: number;
+  /** From the topic's stream; false: from a letter. */
+  readonly live: boolean;
+}
+
+export type ParkingLine =
+  | ({ readonly what: 'start' } & Run)
+  | ({ readonly what: 'end'; readonly ok: boolean } & Run)
+  | { readonly what: 'log'; readonly level: string; readonly text: string };
