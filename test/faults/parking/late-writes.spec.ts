@@ -114,3 +114,23 @@ test('a marker that comes late is void: it is removed and its aggregate stays li
   expect(await world.parkedTokens()).toEqual([]);
   await closesWell();
 }, 60_000);
+
+test('a marker that comes late, while nobody owns the partition, does not park its aggregate', async () => {
+  await begin('late-marker-unseen');
+  const first = await world.crew.spawn();
+  await first.holds();
+  const second = await world.crew.spawn();
+  await world.publish(ILL, { cause: CAUSE, lateMs: LATE_MS });
+  await world.publish(ILL);
+  await eventually('the handler to run', () => world.runs().length === 1);
+  first.proxy.blackhole('c2s');
+  await eventually('the handler to have failed', () => world.runs()[0]?.ok === false);
+  world.crew.mend(CAUSE);
+  await second.holds();
+  await world.whenAllHandled();
+  await second.kill();
+  first.proxy.heal();
+  await eventually('the marker to be there', async () => (await world.tap.left()).markers.length === 1);
+  await eventually('the marker to fall', async () => (await world.tap.left()).markers.length === 0);
+  await closesWell();
+}, 60_000);

@@ -119,6 +119,7 @@ export class Replays {
     const { token, marker } = parked;
     const { command, state } = marker;
     if (parked.revision === 0) return LOOK_AGAIN_MS;
+    if (command === undefined && state === 'parking') return this.#leaveIfBare(parked);
     if (command === undefined && state !== 'retrying' && state !== 'diverted') return NEXT;
     if (command !== undefined) await parking.begun(parked, command.kind);
     if (isSabotaged('unpark-without-check') && this.#done.has(token)) return this.#leave(parked);
@@ -233,6 +234,15 @@ export class Replays {
     await this.options.parking.remove(letter);
     this.#current.delete(token);
     return AT_ONCE;
+  }
+
+  /**
+   * An inherited marker without a letter waits for the event it was made for. If that is not among those that came
+   * again it was settled: the marker came late, while nobody looked, and would park the aggregate's next event.
+   */
+  #leaveIfBare(parked: Parked): Step | Promise<Step> {
+    const isBare = parked.lastSequence === 0 && !this.options.isFiling(parked.token);
+    return isBare ? this.#leave(parked) : NEXT;
   }
 
   async #leave(parked: Parked): Promise<Step> {

@@ -56,11 +56,11 @@ export class Parking {
     return this.#parked.get(token);
   }
 
-  /** Aggregates whose letters the owner replays by itself, or has been told to. */
+  /** Aggregates whose letters the owner replays by itself, or has been told to; and those that have none. */
   toReplay(): Parked[] {
     return [...this.#parked.values()].filter(
       ({ marker }) =>
-        marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
+        ['parking', 'retrying', 'diverted'].includes(marker.state) || marker.command !== undefined,
     );
   }
 
