@@ -3,6 +3,7 @@ import type { Attempt, History, Ms } from './history.js';
 
 /** Another fault this close to a hang may itself have stopped the other keys. */
 const ALONE_MS = 2_500;
+const DELETION_NOTICED_MS = 20_000;
 
 /** C9: after the faults all is settled, and no process ended by itself. */
 export function checkQuiescence({ quiet, exits, logs, troubles }: History): Finding[] {
@@ -69,6 +70,17 @@ export function checkTakeovers({ logs, troubles, consumers }: History): Finding[
         trouble.to >= at - ms - ALONE_MS,
     );
     return hampered ? [] : [{ checker: 'C10', text: `${worker}: ${text}, at ${at}` } as const];
+  });
+}
+
+/** C8: an owner keeps its consumer unless somebody deletes it: another one repeats what was settled. */
+export function checkConsumers({ logs, troubles }: History): Finding[] {
+  const deletions = troubles.filter(({ kind }) => kind === 'consumer-delete');
+  return logs.flatMap(({ worker, at, text }) => {
+    if (!text.includes('the lease is lost: its consumer is gone')) return [];
+    // The owner may be cut off for a while, and so may be its successor, before anybody looks.
+    if (deletions.some(({ from }) => from <= at && from >= at - DELETION_NOTICED_MS)) return [];
+    return [{ checker: 'C8', text: `${worker}: ${text}, at ${at}, and nobody had deleted it` } as const];
   });
 }
 

@@ -2,7 +2,13 @@ import { checkAcks } from './check-acks.js';
 import { checkDeafWorkers } from './check-deaf-worker.js';
 import { checkCompleteness, checkPublishOrder } from './check-completeness.js';
 import { checkExclusion } from './check-exclusion.js';
-import { checkBounds, checkIsolation, checkQuiescence, checkTakeovers } from './check-health.js';
+import {
+  checkBounds,
+  checkConsumers,
+  checkIsolation,
+  checkQuiescence,
+  checkTakeovers,
+} from './check-health.js';
 import { checkOrder } from './check-order.js';
 import type { Evidence, Finding } from './finding.js';
 import type { History } from './history.js';
@@ -29,6 +35,7 @@ export function judge(history: History): Verdict {
       ...checkQuiescence(history),
       ...checkBounds(history),
       ...checkTakeovers(history),
+      ...checkConsumers(history),
     ],
     evidence: {
       replays: order.replays,

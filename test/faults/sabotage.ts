@@ -33,7 +33,7 @@ export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
   'acks-unordered': { checkers: ['C5'], faults: ['deaf', 'quiet'] },
   'no-deadline': { checkers: ['C2'], faults: ['block', 'freeze'] },
   'lanes-forgotten': { checkers: ['C2'], faults: ['hang-lapse'] },
-  'late-outcome-counts': { checkers: ['C5'], faults: ['hang-lapse'] },
+  'late-outcome-counts': { checkers: ['C1', 'C5'], faults: ['hang-lapse'] },
   'release-early': { checkers: ['C2'], faults: ['roll-hanging'] },
   'no-suspects': { checkers: ['C11'], faults: ['quiet'], epilogue: checkPoison },
   'delivery-count-decides': {
