@@ -5,7 +5,9 @@ import type { DriverLine } from './journal-lines.js';
 import { type WireMessage, WireReader } from './wire-reader.js';
 
 const LOOK_UP = `$JS.API.STREAM.MSG.GET.${TOPIC}`;
-const FAST_LANE = '.$FI';
+/** Marks of events that the server takes in batches, and refuses if one before them is missing. */
+const FAST_INGEST_REPLY = '.$FI';
+const BATCH_HEADER = 'Nats-Batch-Id:';
 /** Errors that pass by themselves (nats-server errors.json). Written down again, because the oracle is independent. */
 const PASSING = [10008, 10023, 10158];
 
@@ -45,7 +47,7 @@ export class WireTap implements WireObserver {
     this.#links.get(link)?.toClient.feed(chunk);
   }
 
-  #left(life: number, link: number, { subject, reply, body }: WireMessage): void {
+  #left(life: number, link: number, { subject, reply, headers, body }: WireMessage): void {
     if (subject.startsWith(`${TOPIC}.`)) {
       const { aggregate_id: key, payload } = JSON.parse(body) as {
         aggregate_id: string;
@@ -53,7 +55,8 @@ export class WireTap implements WireObserver {
       };
       const { n } = payload;
       this.#events.set(reply, { key, n });
-      this.journal.write({ what: 'sent', life, link, key, n, fastLane: reply.endsWith(FAST_LANE) });
+      const fastLane = reply.endsWith(FAST_INGEST_REPLY) || headers.includes(BATCH_HEADER);
+      this.journal.write({ what: 'sent', life, link, key, n, fastLane });
     } else if (subject === LOOK_UP) {
       const about = JSON.parse(body) as { last_by_subj?: string; next_by_subj?: string };
       const asked = about.last_by_subj ?? about.next_by_subj ?? '';
