@@ -216,7 +216,7 @@ describe.each(['2.15', '2.10'])('expectedSequence on %s', (version) => {
 });
 
 describe('an unknown outcome', () => {
-  /** Copies stop after 6 s. */
+  /** Copies stop after 8 s. */
   const impatient = { publish: { giveUpAfterMs: 1_000 }, stream: { duplicateWindowMs: 16_000 } };
 
   test('closes its aggregate and no other until it is known; a late answer opens it, and nothing has overtaken', async () => {
@@ -244,13 +244,17 @@ describe('an unknown outcome', () => {
     proxy.blackhole('s2c');
     expect(await codeOf(publisher.publish(event('a', '2')))).toBe('OUTCOME_UNKNOWN');
     await other.publisher.publish(event('a', 'foreign'));
+    const infos = jest.spyOn(Logger.prototype, 'log').mockImplementation(() => undefined);
     // No answer gets through until copies may not leave any more.
-    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await new Promise((resolve) => setTimeout(resolve, 7_500));
     proxy.heal();
     await eventually(
       'the aggregate to open',
       async () => (await codeOf(publisher.publish(event('a', '3')))) === 'stored',
     );
+    const told = infos.mock.calls.map(([text]) => String(text));
+    infos.mockRestore();
+    expect(told.filter((text) => text.includes('was looked up'))).toHaveLength(1);
     expect((await held()).map(({ id }) => id)).toEqual(['1', '2', 'foreign', '3']);
   }, 30_000);
 });
