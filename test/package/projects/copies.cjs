@@ -1,0 +1,7 @@
+// One copy of the library, however it is loaded: with two, decorators of one would be unknown to the server of the other.
+const required = require('nestjs-aggregate-transport');
+
+import('nestjs-aggregate-transport').then((imported) => {
+  if (required.AggregateServer !== imported.AggregateServer)
+    throw new Error('require and import give two copies');
+});

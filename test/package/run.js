@@ -1,0 +1,146 @@
+// npm run test:package: packs the library, installs the tarball in projects outside the repository, and runs the
+// README's example there on a real nats-server. Needs a registry for npm install. Arguments: names of projects.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pack, root } from './pack.js';
+
+const COMMON = {
+  nats: '2.29.3',
+  'reflect-metadata': '0.2.2',
+  rxjs: '7.8.2',
+  typescript: '6.0.3',
+  '@types/node': '20.19.43',
+};
+const nest = (core, microservices) => ({
+  '@nestjs/common': core,
+  '@nestjs/core': core,
+  '@nestjs/platform-express': core,
+  '@nestjs/microservices': microservices,
+});
+const NEST_12 = nest('12.5.1', '12.1.1');
+const NEST_11 = nest('^11.2.6', '^11.2.6');
+
+/**
+ * skipLibCheck off: our types must stand by themselves, with no optional peer installed. `lib` is left to the
+ * target, because the types of the nats client need those of the DOM.
+ */
+const TSCONFIG = {
+  compilerOptions: {
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    target: 'ES2022',
+    types: ['node'],
+    strict: true,
+    skipLibCheck: false,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    isolatedModules: true,
+    rootDir: 'src',
+    outDir: 'dist',
+  },
+  include: ['src'],
+};
+
+// Written rather than kept as a file: the repository's own Jest would take it for one of its tests.
+const SPEC = `import { runExample } from './example';
+import { runFailures } from './failures';
+
+const servers = process.env['NATS_URL'] ?? '';
+
+test('the example of the README', async () => {
+  expect(await runExample(servers)).toBe('10 handled, 0 repeated, 1 shipped');
+});
+
+test('failures by stage', async () => {
+  expect(await runFailures(servers)).toBe('4 stages reported, each with its error');
+});
+`;
+
+const PROJECTS = [
+  { name: 'nest-12-esm', type: 'module', dependencies: NEST_12, run: ['node', 'dist/main.js'] },
+  { name: 'nest-12-commonjs', type: 'commonjs', dependencies: NEST_12, run: ['node', 'dist/main.js'] },
+  { name: 'nest-11-commonjs', type: 'commonjs', dependencies: NEST_11, run: ['node', 'dist/main.js'] },
+  {
+    name: 'nest-11-commonjs-jest',
+    type: 'commonjs',
+    dependencies: { ...NEST_11, jest: '29.7.0', 'ts-jest': '29.4.15', '@types/jest': '29.5.14' },
+    run: ['npx', '--no-install', 'jest', '--runInBand'],
+    jest: {
+      preset: 'ts-jest',
+      roots: ['src'],
+      moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+      testTimeout: 30_000,
+    },
+    types: ['node', 'jest'],
+  },
+];
+
+const shell = process.platform === 'win32';
+
+function execute(command, args, cwd, env = {}) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    shell,
+    timeout: 300_000,
+    env: { ...process.env, ...env },
+  });
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')}:\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`);
+  return stdout.trim() === '' ? stderr : stdout;
+}
+
+function runProject({ name, type, dependencies, run, jest, types }, { folder, tarball }, natsUrl) {
+  const project = join(folder, name);
+  mkdirSync(join(project, 'src'), { recursive: true });
+  const manifest = { name, private: true, type, dependencies: { ...COMMON, ...dependencies }, jest };
+  manifest.dependencies['nestjs-aggregate-transport'] = `file:${tarball}`;
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
+  const { compilerOptions } = TSCONFIG;
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      ...TSCONFIG,
+      compilerOptions: { ...compilerOptions, types: types ?? compilerOptions.types },
+    }),
+  );
+  if (jest !== undefined) writeFileSync(join(project, 'src/example.spec.ts'), SPEC);
+  for (const file of ['example.ts', 'failures.ts', 'main.ts']) {
+    cpSync(join(root, 'test/package/projects', file), join(project, 'src', file));
+  }
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
+  execute('npm', ['install', ...quiet], project);
+  for (const peer of ['class-validator', '@nestjs/terminus', '@opentelemetry/api', 'prom-client']) {
+    if (existsSync(join(project, 'node_modules', peer)))
+      throw new Error(`expected no optional peer, found ${peer}`);
+  }
+  execute('npx', ['--no-install', 'tsc', '-p', '.'], project);
+  cpSync(join(root, 'test/package/projects/copies.cjs'), join(project, 'copies.cjs'));
+  execute('node', ['copies.cjs'], project);
+  return execute(run[0], run.slice(1), project, { NATS_URL: natsUrl, CI: 'true' });
+}
+
+const names = process.argv.slice(2);
+const projects = PROJECTS.filter(({ name }) => names.length === 0 || names.includes(name));
+const packed = pack();
+const { startNatsServer } = await import('nestjs-aggregate-transport/testing');
+let failed = 0;
+for (const project of projects) {
+  const server = await startNatsServer({ config: '' });
+  const startedAt = performance.now();
+  try {
+    const output = runProject(project, packed, server.url);
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
+    console.log(`${project.name}: passed in ${seconds} s, nats-server ${server.version}\n${output.trim()}\n`);
+  } catch (error) {
+    failed++;
+    console.log(`${project.name}: FAILED\n${error.message}\n`);
+  } finally {
+    await server.stop();
+  }
+}
+if (process.env['KEEP_PROJECTS'] === undefined) rmSync(packed.folder, { recursive: true });
+else console.log(`kept in ${packed.folder}`);
+console.log(`${projects.length - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
