@@ -6,6 +6,7 @@ export type { Envelope } from './message/envelope.js';
 export type { AggregateEvent, PublishReceipt } from './message/event.js';
 export type { ParkReason } from './message/park-reason.js';
 export { partitionFilter, partitionOf } from './message/partition.js';
+export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
 export { SequenceConflictError } from './publisher/refusals.js';
@@ -22,6 +23,7 @@ export {
   PublishAllError,
   type PublishCallOptions,
   type PublishResult,
+  type ReadOptions,
   type UncommittedAggregate,
 } from './nest/aggregate-publisher.js';
 export { AggregateServer } from './nest/aggregate.server.js';

@@ -51,3 +51,13 @@ export function encodeHeaders(
   if (own !== undefined) for (const [name, value] of Object.entries(own)) block += `${name}: ${value}\r\n`;
   return Buffer.from(`${block}\r\n`, 'utf8');
 }
+
+/** The inverse of {@link encodeHeaders}: all headers of a block, the server's own included. */
+export function parseHeaders(block: string): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of block.split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    if (colon > 0) headers[line.slice(0, colon)] = line.slice(colon + 1).trim();
+  }
+  return headers;
+}

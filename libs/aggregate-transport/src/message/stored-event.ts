@@ -1,0 +1,55 @@
+import { type Codec, decodeBody } from './codec.js';
+import { checkEnvelope, type Envelope } from './envelope.js';
+import { aggregateIdOf } from './subject.js';
+
+/** An event as the stream holds it. */
+export interface StoredEvent<T = unknown, K extends string = string> {
+  topic: string;
+  /** Its sequence in the topic's stream. */
+  sequence: number;
+  aggregateId: string;
+  type: K;
+  payload: T;
+  eventId: string;
+  version: number;
+  aggregateVersion?: number;
+  timestamp: Date;
+  traceId?: string;
+  correlationId?: string;
+  tenantId?: number;
+  headers: Readonly<Record<string, string>>;
+}
+
+/** A message of a stream, before anybody has looked into it. */
+export interface StoredMessage {
+  readonly sequence: number;
+  /** When the server stored it, as ISO 8601. */
+  readonly storedAt: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** @throws ENVELOPE_INVALID */
+export function toStoredEvent(
+  message: StoredMessage,
+  { topic, token, codec }: { topic: string; token: string; codec: Codec },
+): StoredEvent {
+  const envelope = checkEnvelope(decodeBody(codec, message.body), aggregateIdOf(token));
+  const { event_version: version, timestamp }: Partial<Envelope> = envelope;
+  return {
+    topic,
+    sequence: message.sequence,
+    aggregateId: envelope.aggregate_id,
+    type: envelope.event_type,
+    payload: envelope.payload,
+    eventId: envelope.event_id,
+    // Other publishers may leave these two out.
+    version: version ?? 1,
+    timestamp: new Date(timestamp ?? message.storedAt),
+    headers: message.headers,
+    ...(envelope.aggregate_version === undefined ? {} : { aggregateVersion: envelope.aggregate_version }),
+    ...(envelope.trace_id === undefined ? {} : { traceId: envelope.trace_id }),
+    ...(envelope.correlation_id === undefined ? {} : { correlationId: envelope.correlation_id }),
+    ...(envelope.tenant_id === undefined ? {} : { tenantId: envelope.tenant_id }),
+  };
+}
