@@ -35,7 +35,7 @@ export function toStoredEvent(
   { topic, token, codec }: { topic: string; token: string; codec: Codec },
 ): StoredEvent {
   const envelope = checkEnvelope(decodeBody(codec, message.body), aggregateIdOf(token));
-  const { event_version: version, timestamp }: Partial<Envelope> = envelope;
+  const { event_version: version, timestamp } = envelope as Partial<Envelope>;
   return {
     topic,
     sequence: message.sequence,

@@ -1,5 +1,13 @@
-import { Inject, Injectable, Logger, type OnModuleDestroy, Optional } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  Optional,
+} from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
 import { AggregateTransportError } from '../errors.js';
 import { openGroupBucket } from '../stream/group-record.js';
@@ -13,6 +21,9 @@ import { nestLog } from './nest-log.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
 import { TopicLinks } from './topic-links.js';
 
+/** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
+const LISTENS_WITHIN_MS = 10_000;
+
 /**
  * The transport strategy: pass it to `app.connectMicroservice({ strategy: app.get(AggregateServer) })` or
  * `createMicroservice`. Its modes:
@@ -23,7 +34,10 @@ import { TopicLinks } from './topic-links.js';
  * - `closed`: the end; what handlers had not finished is delivered to the next process.
  */
 @Injectable()
-export class AggregateServer extends Server implements CustomTransportStrategy, OnModuleDestroy {
+export class AggregateServer
+  extends Server
+  implements CustomTransportStrategy, OnApplicationBootstrap, OnModuleDestroy
+{
   override readonly transportId = AGGREGATE_TRANSPORT;
   readonly #links: TopicLinks;
   readonly #registry: HandlerRegistry;
@@ -33,6 +47,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
   #partitions: Partition[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
+  #listenWatch: Timer | undefined;
 
   constructor(
     @Inject(TopicLinks) links: TopicLinks,
@@ -72,6 +87,20 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
     } catch (problem) {
       this.#problems.push(problem);
     }
+  }
+
+  /** Handlers that nobody ever calls are a mistake that nothing else would tell of. */
+  onApplicationBootstrap(): void {
+    const handlers = this.scan?.handlers() ?? [];
+    if (handlers.length === 0 || this.#listening || this.#closing !== undefined) return;
+    this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
+      if (this.#listening || this.#closing !== undefined) return;
+      nestLog(new Logger('AggregateServer')).error(
+        `expected the server of ${handlers.length} handlers (${handlers.slice(0, 3).join(', ')}${handlers.length > 3 ? ', …' : ''}) ` +
+          `to listen ${LISTENS_WITHIN_MS / 1_000} s after bootstrap, found that it does not, so they get no event; ` +
+          'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
+      );
+    });
   }
 
   /**
@@ -166,6 +195,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
     if (this.#closing !== undefined) return;
     for (const partition of this.#partitions) partition.start();
     this.#listening = true;
+    this.#listenWatch?.cancel();
   }
 
   /** `@EventPattern(topic, AGGREGATE_TRANSPORT)`; without the transport, a pattern is for some other server. */
@@ -182,6 +212,7 @@ export class AggregateServer extends Server implements CustomTransportStrategy, 
   }
 
   async #drain(): Promise<void> {
+    this.#listenWatch?.cancel();
     this.#listening = false;
     const { drainMs } = this.#links.options;
     const drained = await Promise.all(this.#partitions.map((partition) => partition.close(drainMs)));

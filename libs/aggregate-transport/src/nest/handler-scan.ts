@@ -33,6 +33,13 @@ export class HandlerScan {
     for (const { watch } of this.#methodsOf(this.discovery.getControllers())) watch();
   }
 
+  /** The handlers of all controllers, as `Class.method`. */
+  handlers(): string[] {
+    return this.#methodsOf(this.discovery.getControllers())
+      .filter(({ marked }) => marked)
+      .map(({ where }) => where);
+  }
+
   /** True if a handler without our decorator names our transport for this pattern. */
   isOurs(pattern: string): boolean {
     this.#ours ??= new Set(

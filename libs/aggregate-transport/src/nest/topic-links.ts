@@ -37,7 +37,7 @@ export class TopicLinks {
 
   constructor(
     readonly options: ResolvedOptions,
-    private readonly clock: Clock,
+    readonly clock: Clock,
     private readonly log: Log,
   ) {}
 
