@@ -46,6 +46,7 @@ const bad = { customer: 4711, items: [{ sku: 'tea', cents: -8_472_613 }] };
 
 /** Publishes `bad` then `good` to aggregate "bad", and `good` to aggregate "good", through a global ValidationPipe. */
 async function rejectOne(
+  topic: string,
   options: ValidationPipeOptions,
 ): Promise<{ log: CapturedLog; handled: string[]; close: () => Promise<void> }> {
   const handled: string[] = [];
@@ -53,20 +54,20 @@ async function rejectOne(
 
   @Controller()
   class Orders {
-    @AggregateHandler('rejected')
+    @AggregateHandler(topic)
     place(@Payload() order: PlaceOrder, @AggregateId() id: string) {
       handled.push(`${id} ${order.constructor.name} ${order.items[0]!.constructor.name}`);
     }
   }
 
   const app = await startApp({
-    options: { servers: server().url, group: 'pipes', topics: { rejected: { consume: { startAt: 'new' } } } },
-    publishers: ['rejected'],
+    options: { servers: server().url, group: 'pipes', topics: { [topic]: {} } },
+    publishers: [topic],
     controllers: [Orders],
     logger: log,
     configure: (created) => created.useGlobalPipes(new ValidationPipe({ transform: true, ...options })),
   });
-  await publisherOf(app, 'rejected').publishAll([
+  await publisherOf(app, topic).publishAll([
     { aggregateId: 'bad', type: 'OrderPlaced', payload: bad },
     { aggregateId: 'bad', type: 'OrderPlaced', payload: good },
     { aggregateId: 'good', type: 'OrderPlaced', payload: good },
@@ -75,7 +76,9 @@ async function rejectOne(
 }
 
 test('a payload that a ValidationPipe rejects is exhausted at once, with the rules it broke and none of its values', async () => {
-  const { log, handled, close } = await rejectOne({ exceptionFactory: aggregateExceptionFactory });
+  const { log, handled, close } = await rejectOne('rejected', {
+    exceptionFactory: aggregateExceptionFactory,
+  });
   const line = await log.says(/aggregate "bad" .*failed in its pipe \(attempt 1\)/);
   await eventually('the other aggregate is handled', () => handled.length > 0);
   await close();
@@ -88,7 +91,7 @@ test('a payload that a ValidationPipe rejects is exhausted at once, with the rul
 });
 
 test('the error that a ValidationPipe makes by itself is reported with its details, too', async () => {
-  const { log, close } = await rejectOne({});
+  const { log, close } = await rejectOne('rejected-plainly', {});
   const line = await log.says(/failed in its pipe/);
   await close();
   expect(line).toMatch(
