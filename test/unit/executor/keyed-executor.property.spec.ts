@@ -8,7 +8,8 @@ type Action =
   | { readonly kind: 'push'; readonly key: string; readonly plan: Plan }
   | { readonly kind: 'end'; readonly which: number }
   | { readonly kind: 'close' | 'open'; readonly key: string }
-  | { readonly kind: 'discard' }
+  | { readonly kind: 'takeTail' | 'pauseAllBut'; readonly key: string }
+  | { readonly kind: 'discard' | 'resume' }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'settle' };
 
@@ -28,6 +29,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('end' as const), which: fc.nat(9) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('close' as const, 'open' as const), key }) },
   { weight: 1, arbitrary: fc.constant<Action>({ kind: 'discard' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('takeTail' as const, 'pauseAllBut' as const), key }),
+  },
+  { weight: 1, arbitrary: fc.constant<Action>({ kind: 'resume' }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.nat(40) }) },
   { weight: 4, arbitrary: fc.constant<Action>({ kind: 'settle' }) },
 );
@@ -46,6 +52,8 @@ class Model {
   readonly queues = new Map<string, Item[]>();
   readonly running = new Set<Item>();
   readonly closed = new Set<string>();
+  /** While paused: the one key that may start. */
+  only: string | undefined;
   readonly faults: string[] = [];
   readonly finished: Item[] = [];
 
@@ -65,6 +73,7 @@ class Model {
     if (this.queue(item.key)[0] !== item) this.faults.push(`${name} started out of order`);
     for (const other of this.running)
       if (other.key === item.key) this.faults.push(`${name} started while ${other.n} ran`);
+    if (this.only !== undefined && this.only !== item.key) this.faults.push(`${name} started while paused`);
     if (this.closed.has(item.key)) this.faults.push(`${name} started in a closed lane`);
     if (this.clock.now() < item.notBefore) this.faults.push(`${name} started before its wait was over`);
     this.running.add(item);
@@ -153,6 +162,21 @@ test('whatever is pushed, closed, opened, discarded and however it ends: in orde
               if (model.closed.has(doing.key)) model.opens(doing.key);
               executor.open(doing.key);
               break;
+            case 'takeTail': {
+              // The head stays, whether it runs or not.
+              const tail = model.queue(doing.key).splice(1);
+              expect(executor.takeTail(doing.key)).toEqual(tail);
+              discarded += tail.length;
+              break;
+            }
+            case 'pauseAllBut':
+              model.only = doing.key;
+              executor.pauseAllBut(doing.key);
+              break;
+            case 'resume':
+              model.only = undefined;
+              executor.resume();
+              break;
             case 'discard': {
               const dropped: Item[] = [];
               executor.discardQueued((item) => dropped.push(item));
@@ -175,6 +199,22 @@ test('whatever is pushed, closed, opened, discarded and however it ends: in orde
           expect(executor.size).toBe(model.size);
           expect(executor.running).toBe(model.running.size);
         }
+        // Whoever is let through while all others wait gets to its end alone.
+        const alone = model.only;
+        if (alone !== undefined) {
+          for (let round = 0; model.queue(alone).length > 0 && round < 1_000; round++) {
+            if (model.closed.has(alone)) model.opens(alone);
+            executor.open(alone);
+            await clock.advance(51);
+            while (ends.length > 0) {
+              ends.pop()!.end();
+              await clock.settle(1);
+            }
+          }
+          expect(model.queue(alone)).toEqual([]);
+        }
+        model.only = undefined;
+        executor.resume();
         for (let round = 0; model.size > 0 && round < 1_000; round++) {
           for (const of of [...model.closed]) {
             model.opens(of);

@@ -174,6 +174,18 @@ describe('an owner', () => {
     expect(sequences(server)).toEqual([7, 8, 3]);
   });
 
+  test('keeps the text of an error short in the marker, too: one of megabytes could never be written', async () => {
+    const { server, parking } = owner();
+    parking.begin('a');
+    await parking.park(eventOf(1), { ...note, error: 'x'.repeat(2_000_000) });
+    expect(JSON.stringify(server.marker('a')).length).toBeLessThan(8_192);
+    const parked = parking.find('a')!;
+    parked.marker = { ...parked.marker, command: { id: 'c', kind: 'retry' } };
+    await parking.stay(parked, { ...note, error: 'y'.repeat(2_000_000), sequence: 1 });
+    expect(server.marker('a')?.marker.answer?.error).toMatch(/^y+…$/);
+    expect(JSON.stringify(server.marker('a')).length).toBeLessThan(16_384);
+  });
+
   test('passes over letters of no marker that counts, and says so once', async () => {
     const { server, parking, log, park } = owner();
     server.append(eventOf(1), { marker: 99, stream: 'then' }, 0);

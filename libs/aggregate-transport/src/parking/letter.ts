@@ -51,7 +51,9 @@ export function decodeNote(text: string): LetterNote | undefined {
 export function shorten(error: string): string {
   let size = 0;
   for (let at = 0; at < error.length; at++) {
-    size += /[ -~]/.test(error.charAt(at)) ? 1 : 6;
+    const character = error.charAt(at);
+    if (character === '"' || character === '\\') size += 2;
+    else size += /[ -~]/.test(character) ? 1 : 6;
     if (size > MAX_ERROR_CHARACTERS) return `${error.slice(0, at)}…`;
   }
   return error;

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { adopt } from './adoption.js';
-import type { Letter } from './letter.js';
+import { type Letter, shorten } from './letter.js';
 import type { CommandKind, Marker } from './marker.js';
 import type { Parked } from './parked.js';
 import type { LetterEvent } from './parked-port.js';
@@ -146,7 +146,7 @@ export class Parking {
    */
   async park(event: LetterEvent, note: ParkNote): Promise<void> {
     const parked = this.#require(event.token);
-    const marker = { ...note, sequence: event.sequence };
+    const marker = { ...note, error: shorten(note.error), sequence: event.sequence };
     if (parked.revision === 0) await this.#writes.make(parked, { ...marker, state: 'parking' });
     reached('park: marker written');
     if (parked.lastSequence < event.sequence) await this.#writes.append(parked, event, note);
@@ -216,7 +216,8 @@ export class Parking {
   }
 
   /** The aggregate stays parked; `error` tells why its letters cannot be handled yet. */
-  async stay(parked: Parked, note: (ParkNote & { sequence: number }) | undefined): Promise<void> {
+  async stay(parked: Parked, failed: (ParkNote & { sequence: number }) | undefined): Promise<void> {
+    const note = failed && { ...failed, error: shorten(failed.error) };
     const id = parked.marker.command?.id;
     const answer =
       id === undefined ? {} : { answer: { id, ...(note === undefined ? {} : { error: note.error }) } };

@@ -1,0 +1,121 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Breaker } from '#library/consumer/breaker.js';
+
+const options = { parked: 2, withinMs: 12_000, failedShare: 0.5, probeEveryMs: 1_000 };
+
+function bench() {
+  const breaker = new Breaker(options);
+  const heard: string[] = [];
+  breaker.listen({ opened: (token) => heard.push(`opened ${token}`), closed: () => heard.push('closed') });
+  return { breaker, heard };
+}
+
+describe('a breaker', () => {
+  test('lets aggregates be parked until one more than allowed would be, and most attempts fail', () => {
+    const { breaker, heard } = bench();
+    breaker.attempted(true, 0);
+    expect([breaker.permits('a', 0), breaker.permits('b', 1), breaker.permits('c', 2)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect([breaker.isOpen, breaker.prober, heard]).toEqual([true, 'c', ['opened c']]);
+    expect([breaker.permits('c', 3), breaker.permits('d', 3)]).toEqual([false, false]);
+    expect(heard).toHaveLength(1);
+  });
+
+  test('stays closed however many are parked while at least half of the attempts succeed', () => {
+    const { breaker, heard } = bench();
+    for (let n = 0; n < 50; n++) {
+      breaker.attempted(true, n);
+      breaker.attempted(false, n);
+      expect(breaker.permits(`a${n}`, n)).toBe(true);
+    }
+    expect(heard).toEqual([]);
+  });
+
+  test('closes with the first attempt that succeeds, and not with one that fails', () => {
+    const { breaker, heard } = bench();
+    breaker.attempted(true, 0);
+    for (const token of ['a', 'b', 'c']) breaker.permits(token, 0);
+    breaker.attempted(true, 100);
+    expect(breaker.isOpen).toBe(true);
+    breaker.attempted(false, 200);
+    breaker.attempted(false, 201);
+    expect([breaker.isOpen, heard]).toEqual([false, ['opened c', 'closed']]);
+  });
+
+  test('lets another aggregate probe, and closes when the one that probes goes to another process', () => {
+    const { breaker, heard } = bench();
+    breaker.passOn('x');
+    breaker.attempted(true, 0);
+    for (const token of ['a', 'b', 'c']) breaker.permits(token, 0);
+    breaker.passOn('d');
+    breaker.left('c');
+    expect([breaker.prober, heard]).toEqual(['d', ['opened c', 'opened d']]);
+    breaker.left('d');
+    expect([breaker.isOpen, heard.at(-1)]).toEqual([false, 'closed']);
+  });
+
+  test('forgets parked aggregates and attempts after a while', () => {
+    const { breaker } = bench();
+    breaker.attempted(true, 0);
+    breaker.permits('a', 0);
+    breaker.permits('b', 0);
+    expect(breaker.permits('c', 12_000)).toBe(true);
+    breaker.permits('d', 12_001);
+    // Nothing has failed for as long as it remembers.
+    expect(breaker.permits('e', 13_000)).toBe(true);
+    breaker.attempted(true, 13_001);
+    expect(breaker.permits('f', 13_001)).toBe(false);
+  });
+
+  test('tells nobody who has stopped listening', () => {
+    const { breaker, heard } = bench();
+    const late: string[] = [];
+    const listener = { opened: (token: string) => void late.push(token), closed: () => undefined };
+    breaker.listen(listener);
+    breaker.forget(listener);
+    breaker.attempted(true, 0);
+    for (const token of ['a', 'b', 'c']) breaker.permits(token, 0);
+    expect([heard, late]).toEqual([['opened c'], []]);
+  });
+});
+
+test('whatever is attempted and parked whenever: it opens and closes exactly as the plainest telling of its rule', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('fail', 'succeed', 'park'),
+    ms: fc.oneof(fc.nat(20), fc.nat(3_000)),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
+      const breaker = new Breaker(options);
+      const periodMs = options.withinMs / 12;
+      let parked: number[] = [];
+      let attempts: { at: number; failed: boolean }[] = [];
+      let open = false;
+      let now = 0;
+      for (const { kind, ms } of steps) {
+        now += ms;
+        // Attempts are counted in twelfths of the window, so the oldest one drops out as a whole.
+        const oldest = (Math.floor(now / periodMs) - 11) * periodMs;
+        attempts = attempts.filter(({ at }) => at >= oldest);
+        if (kind === 'park') {
+          parked = parked.filter((at) => now - at < options.withinMs);
+          const mostFail = attempts.filter(({ failed }) => failed).length > attempts.length / 2;
+          const mayPark = !open && (parked.length < options.parked || !mostFail);
+          if (mayPark) parked = [...parked, now].slice(-options.parked);
+          else open = true;
+          expect(breaker.permits('a', now)).toBe(mayPark);
+        } else {
+          attempts.push({ at: now, failed: kind === 'fail' });
+          if (kind === 'succeed') open = false;
+          breaker.attempted(kind === 'fail', now);
+        }
+        expect(breaker.isOpen).toBe(open);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

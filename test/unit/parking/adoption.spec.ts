@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals';
+import { decideAdoption } from '#library/parking/adoption.js';
+import type { Marker, ParkedState } from '#library/parking/marker.js';
+
+const markerOf = (state: ParkedState, given: Partial<Marker> = {}): Marker => ({
+  epoch: 3,
+  state,
+  made: 0,
+  reason: 'EXHAUSTED',
+  error: 'Error: no stock',
+  attempts: 2,
+  sequence: 9,
+  since: 5,
+  crashes: 0,
+  ...given,
+});
+const crashed = { epoch: 4, crashed: true, maxCrashes: 3 };
+const inPeace = { ...crashed, crashed: false };
+
+describe('a marker without a letter', () => {
+  test('that was being made waits for the redelivery under a new identity', () => {
+    const made = markerOf('parking', { made: 6 });
+    for (const options of [crashed, inPeace]) {
+      expect(decideAdoption(made, 0, options)).toEqual({ ...made, epoch: 4, made: 0 });
+    }
+  });
+
+  test.each<[ParkedState]>([['parked'], ['diverted'], ['retrying']])(
+    'falls when it was %s: its letters are handled or dropped, or were never stored',
+    (state) => {
+      for (const options of [crashed, inPeace]) {
+        expect(decideAdoption(markerOf(state, { crashes: 9 }), 0, options)).toBeUndefined();
+      }
+    },
+  );
+});
+
+describe('a marker with letters keeps its identity', () => {
+  test.each<[ParkedState]>([['parking'], ['parked']])('and is parked when it was %s', (state) => {
+    const marker = markerOf(state, { command: { id: 'c', kind: 'retry' } });
+    for (const options of [crashed, inPeace]) {
+      expect(decideAdoption(marker, 6, options)).toEqual({ ...marker, epoch: 4, made: 6, state: 'parked' });
+    }
+  });
+
+  test.each<[ParkedState, boolean, number, number]>([
+    ['diverted', false, 0, 0],
+    ['diverted', true, 0, 1],
+    ['retrying', false, 1, 1],
+    ['retrying', true, 1, 2],
+  ])('and goes on %s; after a crash (%p) %i crashes are %i', (state, hasCrashed, before, after) => {
+    const options = { ...crashed, crashed: hasCrashed };
+    expect(decideAdoption(markerOf(state, { crashes: before }), 6, options)).toEqual(
+      markerOf(state, { epoch: 4, made: 6, crashes: after }),
+    );
+  });
+
+  test('a crash counts once, however often its successor adopts the marker', () => {
+    const once = decideAdoption(markerOf('retrying'), 6, crashed)!;
+    expect(decideAdoption(once, 6, crashed)).toEqual(once);
+  });
+
+  test.each<[ParkedState]>([['diverted'], ['retrying']])(
+    'and is parked as CRASHED after too many crashes while %s; whoever asked for it is answered',
+    (state) => {
+      const marker = markerOf(state, { crashes: 2, command: { id: 'c', kind: 'retry' } });
+      const adopted = decideAdoption(marker, 6, crashed)!;
+      expect(adopted).toMatchObject({ state: 'parked', reason: 'CRASHED', crashes: 0, epoch: 4, made: 6 });
+      expect([adopted.command, adopted.answer]).toEqual([undefined, { id: 'c', error: adopted.error }]);
+      expect(decideAdoption({ ...marker, crashes: 2 }, 6, inPeace)?.state).toBe(state);
+      const unasked = decideAdoption(markerOf(state, { crashes: 2 }), 6, crashed)!;
+      expect([unasked.state, 'answer' in unasked]).toEqual(['parked', false]);
+    },
+  );
+});
