@@ -132,6 +132,11 @@ describe('classify', () => {
     expect(outcomeOf('retry', 'handler', 3, 'halt')).toEqual(halt);
   });
 
+  test('cannot have an event retried that ends its process: no attempt would ever use itself up', () => {
+    expect(outcomeOf('retry', 'crash')).toEqual(park('CRASHED'));
+    expect(outcomeOf('skip', 'crash')).toEqual(skip('CRASHED'));
+  });
+
   test('undefined leaves it to the rest of the policy', () => {
     expect(outcomeOf(undefined, 'handler')).toEqual({ kind: 'retry', delayMs: 100 });
     expect(outcomeOf(undefined, 'pipe')).toEqual(park('REJECTED'));

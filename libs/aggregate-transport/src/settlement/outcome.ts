@@ -76,7 +76,7 @@ export function decideOutcome(
   if (failure.stage === 'guard') return longest;
   const chosen = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
   const hopeless = HOPELESS[failure.stage] !== undefined || failure.unrecoverable;
-  const mayRetry = chosen === 'retry' || (chosen === undefined && !hopeless);
+  const mayRetry = chosen === undefined ? !hopeless : chosen === 'retry' && failure.stage !== 'crash';
   if (mayRetry && attempt < policy.retry.attempts) {
     return { kind: 'retry', delayMs: backoffMs(attempt, policy.retry, random) };
   }
