@@ -3,6 +3,7 @@ import { LONG_PROFILES, runLong } from './long-profiles.js';
 import { PROFILES, type ProfileName } from './profile.js';
 import type { ConsumerRule } from '#library/no-sabotage.js';
 import type { CheckerName } from './finding.js';
+import { runParking } from './parking/run.js';
 import {
   runPublisherPart,
   USAGE as PUBLISHER_USAGE,
@@ -14,7 +15,7 @@ import { SABOTAGES } from './sabotage.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
-// or, for the publisher's promises, --part publisher; see publisher/run.ts.
+// --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -143,8 +144,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const { values } = parseArgs({ strict: false, options: { part: { type: 'string', default: 'consumer' } } });
 const isPublisher = values.part === 'publisher';
 
+function runPart(): Promise<boolean> {
+  const rest = process.argv.slice(2);
+  if (isPublisher) return runPublisherPart(rest);
+  return values.part === 'parking' ? runParking(rest) : run(readArguments());
+}
+
 try {
-  const good = await (isPublisher ? runPublisherPart(process.argv.slice(2)) : run(readArguments()));
+  const good = await runPart();
   process.exitCode = good ? 0 : 1;
 } catch (error) {
   const known =

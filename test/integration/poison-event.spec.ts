@@ -1,16 +1,20 @@
 import { expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { ParkedAggregates } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
 
 /** A worker process; resolves with what it printed, and how it ended. */
-async function runWorker(untilHandled: number): Promise<{ lines: string[]; code: number | null }> {
+async function runWorker(
+  untilHandled: number,
+  ...mended: readonly 'mended'[]
+): Promise<{ lines: string[]; code: number | null }> {
   const child: ChildProcess = spawn(
     process.execPath,
-    ['dist/test/support/poison-worker.js', server().url, String(untilHandled)],
+    ['dist/test/support/poison-worker.js', server().url, String(untilHandled), ...mended],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   let output = '';
@@ -21,9 +25,9 @@ async function runWorker(untilHandled: number): Promise<{ lines: string[]; code:
   return { lines: output.split('\n').filter((line) => line !== ''), code };
 }
 
-test('an event whose handler ends the process is given up after the configured starts; its neighbours are not', async () => {
+test('an event whose handler ends the process is parked with its followers after the configured starts, and comes back', async () => {
   const app = await startApp({
-    options: { servers: server().url, topics: { poison: {} } },
+    options: { servers: server().url, group: 'poison', topics: { poison: {} } },
     publishers: ['poison'],
   });
   const publisher = publisherOf(app, 'poison');
@@ -34,7 +38,6 @@ test('an event whose handler ends the process is given up after the configured s
       await publisher.publish({ aggregateId, type: exits ? 'Poison' : 'Fine', payload: { n } });
     }
   }
-  await app.close();
 
   // Eight events of the neighbours and one of the poisoned aggregate can be handled; the worker then ends by itself.
   const handled = new Set<string>();
@@ -51,4 +54,17 @@ test('an event whose handler ends the process is given up after the configured s
   expect([...handled].filter((line) => line.includes('poisoned'))).toEqual(['handled poisoned 1']);
   // The first death is not counted, since nobody was under suspicion; then attempts: 3 starts alone.
   expect(deaths).toBe(4);
+  const parked = app.get(ParkedAggregates);
+  expect(await parked.list({ topic: 'poison' })).toMatchObject([
+    { aggregateId: 'poisoned', state: 'parked', reason: 'CRASHED', letters: 3 },
+  ]);
+
+  const [{ lines }, result] = await Promise.all([
+    runWorker(3, 'mended'),
+    parked.retry({ topic: 'poison', aggregateId: 'poisoned' }),
+  ]);
+  expect(result).toEqual({ outcome: 'unparked' });
+  expect(lines).toEqual(['handled poisoned 2', 'handled poisoned 3', 'handled poisoned 4']);
+  expect(await parked.list({ topic: 'poison' })).toEqual([]);
+  await app.close();
 }, 90_000);

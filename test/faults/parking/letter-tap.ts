@@ -9,6 +9,7 @@ const MARKER_BUCKET = 'aggregate-transport-parked';
 const NANOS_PER_MS = 1_000_000;
 /** In `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`. */
 const SEQUENCE_TOKEN = 5;
+const READ_WITHIN_MS = 2_000;
 const MAX_EARLY = 2_000;
 
 interface Note {
@@ -60,9 +61,18 @@ export class LetterTap {
       skipped: stored.filter(isSkipped).map((letter) => noteOf(letter.note).sequence),
       markers: markers.map(({ subject, seq, body }) => {
         const { made } = JSON.parse(body) as { made: number };
-        return [subject.slice(subject.lastIndexOf('.') + 1), made === 0 ? seq : made];
+        return [tokenOf(subject), made === 0 ? seq : made];
       }),
     };
+  }
+
+  /** Tokens that have a marker or a letter now. */
+  async parkedTokens(): Promise<string[]> {
+    const stream = `${this.topic}_parked`;
+    const letters = await this.#subjects(stream, `${stream}.${PARKING_GROUP}.*.*.*.*.*.*.*.*.*`);
+    const keys = `$KV.${MARKER_BUCKET}.${this.topic}.${PARKING_GROUP}.>`;
+    const markers = await this.#subjects(`KV_${MARKER_BUCKET}`, keys);
+    return [...new Set([...letters.keys(), ...markers.keys()].map(tokenOf))];
   }
 
   async close(): Promise<void> {
@@ -128,14 +138,13 @@ export class LetterTap {
     }
   }
 
+  /** Everything on the subjects of a stream; what is removed meanwhile may be missing. */
   async #readAll(stream: string, filter: string): Promise<Stored[]> {
-    const manager = await this.nats.jetstreamManager();
-    const { state } = await manager.streams.info(stream, { subjects_filter: filter });
-    let missing = Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
     const found: Stored[] = [];
-    if (missing === 0) return found;
+    const expected = sumOf((await this.#subjects(stream, filter)).values());
+    if (expected === 0) return found;
     const consumer = await this.nats.jetstream().consumers.get(stream, { filterSubjects: filter });
-    const messages = await consumer.consume();
+    const messages = await consumer.fetch({ max_messages: expected, expires: READ_WITHIN_MS });
     for await (const { subject, seq, headers, data } of messages) {
       found.push({
         subject,
@@ -143,9 +152,15 @@ export class LetterTap {
         note: headers?.get(LETTER_HEADER) ?? '',
         body: Buffer.from(data).toString(),
       });
-      if (--missing === 0) break;
+      if (found.length === expected) break;
     }
     return found;
+  }
+
+  async #subjects(stream: string, filter: string): Promise<Map<string, number>> {
+    const manager = await this.nats.jetstreamManager();
+    const { state } = await manager.streams.info(stream, { subjects_filter: filter });
+    return new Map(Object.entries(state.subjects ?? {}));
   }
 }
 
@@ -154,6 +169,16 @@ interface Stored {
   readonly seq: number;
   readonly note: string;
   readonly body: string;
+}
+
+function tokenOf(subject: string): string {
+  return subject.slice(subject.lastIndexOf('.') + 1);
+}
+
+function sumOf(numbers: Iterable<number>): number {
+  let sum = 0;
+  for (const number of numbers) sum += number;
+  return sum;
 }
 
 function now(): Ms {
@@ -166,5 +191,5 @@ function noteOf(text: string): Note {
 
 function seen({ subject, note }: Pick<Stored, 'subject' | 'note'>, position: number): SeenLetter {
   const { marker, sequence: seq } = noteOf(note);
-  return { key: subject.slice(subject.lastIndexOf('.') + 1), seq, position, marker, at: now() };
+  return { key: tokenOf(subject), seq, position, marker, at: now() };
 }

@@ -119,9 +119,8 @@ export class ParkingWorld {
   }
 
   /** Tokens that have a marker or a letter now. */
-  async parkedTokens(): Promise<string[]> {
-    const { letters, markers } = await this.tap.left();
-    return [...new Set([...letters.map(({ key }) => key), ...markers.map(([token]) => token)])];
+  parkedTokens(): Promise<string[]> {
+    return this.tap.parkedTokens();
   }
 
   async parkedState(key: string): Promise<{ letters: number; state: string } | undefined> {
