@@ -35,6 +35,17 @@ describe('a breaker', () => {
     expect(heard).toEqual([]);
   });
 
+  test('opens however much went well before, as soon as most of the last attempts fail', () => {
+    const { breaker } = bench();
+    for (let n = 0; n < 1_000; n++) breaker.attempted(false, n);
+    for (const token of ['a', 'b']) {
+      breaker.attempted(true, 1_000);
+      breaker.attempted(true, 1_000);
+      expect(breaker.permits(token, 1_000)).toBe(true);
+    }
+    expect(breaker.permits('c', 1_000)).toBe(false);
+  });
+
   test('closes with the first attempt that succeeds, and not with one that fails', () => {
     const { breaker, heard } = bench();
     breaker.attempted(true, 0);
@@ -91,16 +102,13 @@ test('whatever is attempted and parked whenever: it opens and closes exactly as 
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
       const breaker = new Breaker(options);
-      const periodMs = options.withinMs / 12;
       let parked: number[] = [];
       let attempts: { at: number; failed: boolean }[] = [];
       let open = false;
       let now = 0;
       for (const { kind, ms } of steps) {
         now += ms;
-        // Attempts are counted in twelfths of the window, so the oldest one drops out as a whole.
-        const oldest = (Math.floor(now / periodMs) - 11) * periodMs;
-        attempts = attempts.filter(({ at }) => at >= oldest);
+        attempts = attempts.slice(-2 * options.parked).filter(({ at }) => now - at < options.withinMs);
         if (kind === 'park') {
           parked = parked.filter((at) => now - at < options.withinMs);
           const mostFail = attempts.filter(({ failed }) => failed).length > attempts.length / 2;

@@ -2,7 +2,7 @@ export interface BreakerOptions {
   /** Aggregates that may be parked within `withinMs`; the next one opens the breaker. */
   readonly parked: number;
   readonly withinMs: number;
-  /** It opens only if more than this part of the attempts within `withinMs` failed. */
+  /** It opens only if more than this part of the last `2 * parked` attempts within `withinMs` failed. */
   readonly failedShare: number;
   readonly probeEveryMs: number;
 }
@@ -14,7 +14,8 @@ export interface BreakerListener {
   closed(): void;
 }
 
-const PERIODS = 12;
+/** Per aggregate that may be parked. Many more, and an hour that went well would hide that all fails now. */
+const ATTEMPTS_REMEMBERED = 2;
 
 /**
  * Tells a broken deploy or a database that is away from a poisonous event: the first fails everything, and parking
@@ -28,13 +29,16 @@ const PERIODS = 12;
 export class Breaker {
   readonly #listeners = new Set<BreakerListener>();
   #parkedAt: number[] = [];
-  /** Attempts and failures of the last periods, as a ring. */
-  readonly #attempts = new Array<number>(PERIODS).fill(0);
-  readonly #failures = new Array<number>(PERIODS).fill(0);
-  #period = 0;
+  /** The last attempts as a ring: when each ended, and whether it failed. */
+  readonly #endedAt: Float64Array;
+  readonly #failed: Uint8Array;
+  #attempts = 0;
   #prober: string | undefined;
 
-  constructor(readonly options: BreakerOptions) {}
+  constructor(readonly options: BreakerOptions) {
+    this.#endedAt = new Float64Array(ATTEMPTS_REMEMBERED * options.parked);
+    this.#failed = new Uint8Array(ATTEMPTS_REMEMBERED * options.parked);
+  }
 
   get isOpen(): boolean {
     return this.#prober !== undefined;
@@ -49,19 +53,17 @@ export class Breaker {
   }
 
   attempted(failed: boolean, now: number): void {
-    this.#turnTo(now);
-    const slot = this.#period % PERIODS;
-    this.#attempts[slot] = (this.#attempts[slot] ?? 0) + 1;
-    if (failed) this.#failures[slot] = (this.#failures[slot] ?? 0) + 1;
-    else if (this.#prober !== undefined) this.#close();
+    const slot = this.#attempts++ % this.#failed.length;
+    this.#endedAt[slot] = now;
+    this.#failed[slot] = failed ? 1 : 0;
+    if (!failed && this.#prober !== undefined) this.#close();
   }
 
   /** May this aggregate be parked? If not, it is the one that probes, or waits for the one that does. */
   permits(token: string, now: number): boolean {
     if (this.#prober !== undefined) return false;
-    this.#turnTo(now);
     this.#parkedAt = this.#parkedAt.filter((at) => now - at < this.options.withinMs);
-    if (this.#parkedAt.length < this.options.parked || !this.#mostFail()) {
+    if (this.#parkedAt.length < this.options.parked || !this.#mostFail(now)) {
       this.#parkedAt.push(now);
       if (this.#parkedAt.length > this.options.parked) this.#parkedAt.shift();
       return true;
@@ -92,18 +94,14 @@ export class Breaker {
     for (const listener of this.#listeners) listener.closed();
   }
 
-  #mostFail(): boolean {
-    const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-    return sum(this.#failures) > this.options.failedShare * sum(this.#attempts);
-  }
-
-  /** Empties the periods that have come round again. */
-  #turnTo(now: number): void {
-    const period = Math.floor((now * PERIODS) / this.options.withinMs);
-    for (let next = Math.max(this.#period + 1, period - PERIODS + 1); next <= period; next++) {
-      this.#attempts[next % PERIODS] = 0;
-      this.#failures[next % PERIODS] = 0;
+  #mostFail(now: number): boolean {
+    let recent = 0;
+    let failed = 0;
+    for (let slot = 0; slot < Math.min(this.#attempts, this.#failed.length); slot++) {
+      if (now - (this.#endedAt[slot] ?? 0) >= this.options.withinMs) continue;
+      recent++;
+      failed += this.#failed[slot] ?? 0;
     }
-    this.#period = Math.max(this.#period, period);
+    return failed > this.options.failedShare * recent;
   }
 }
