@@ -195,6 +195,8 @@ describe('ranges', () => {
     ['publish.maxPending', 1, undefined],
     ['publish.maxBlocked', 0, undefined],
     ['publish.giveUpAfterMs', 1_000, undefined],
+    ['publish.maxBatch', 1, 1_000],
+    ['publish.maxOpenBatches', 1, 50],
     ['consume.batch', 1, 10_000],
     ['consume.pullExpiresMs', 100, 60_000],
     ['consume.ackWaitMs', 1_000, undefined],

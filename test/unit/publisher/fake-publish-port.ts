@@ -12,6 +12,7 @@ export class FakePublishPort implements PublishPort {
   connected = true;
   closed = false;
   readonly sent: { id: number; event: OutgoingEvent; at: number }[] = [];
+  readonly batches: { id: number; ids: string[]; isFull: boolean }[] = [];
   readonly lookups: { messageId: string; afterSequence: number | undefined }[] = [];
   findStoredResult: () => Promise<number | undefined> = () => Promise.resolve(undefined);
   lastSequenceResult: () => Promise<number> = () => Promise.resolve(0);
@@ -23,6 +24,17 @@ export class FakePublishPort implements PublishPort {
 
   send(id: number, event: OutgoingEvent): void {
     this.sent.push({ id, event, at: this.clock.now() });
+  }
+
+  openBatch(id: number, first: OutgoingEvent): void {
+    this.batches.push({ id, ids: [first.messageId], isFull: false });
+  }
+
+  storeBatch(id: number, rest: readonly OutgoingEvent[]): void {
+    const batch = this.batches.find((opened) => opened.id === id);
+    if (batch === undefined) throw new Error(`batch ${id} was never opened`);
+    batch.ids.push(...rest.map(({ messageId }) => messageId));
+    batch.isFull = true;
   }
 
   lastSequence(): Promise<number> {
@@ -134,6 +146,7 @@ export function bench(options: Partial<SequencerOptions> = {}): Bench {
     maxPending: 1_000,
     giveUpAfterMs: 60_000,
     duplicateWindowMs: 120_000,
+    fastLane: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
     clock,
     log: {
       info: () => undefined,

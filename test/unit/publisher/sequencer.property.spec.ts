@@ -21,6 +21,16 @@ const GIVE_UP_MS = 4_000;
 /** A request or an answer is on its way for this long at most; the library's margin is 10 s. */
 const LONGEST_WAY_MS = 3_000;
 
+const batchRefusal = (errorCode: number, description: string): Answer => ({
+  kind: 'refused',
+  errorCode,
+  description,
+  wrongSequence: false,
+});
+const incomplete = batchRefusal(10176, 'batch publish is incomplete and was abandoned');
+const containsDuplicate = batchRefusal(10201, 'batch publish contains duplicate message id');
+const tooMany = batchRefusal(10210, 'too many inflight batches');
+
 /** A small, seeded source of chance (mulberry32), so that a failure can be run again. */
 function chance(seed: number): () => number {
   let state = seed;
@@ -44,6 +54,8 @@ class BadStream implements PublishPort {
   healthy = false;
   readonly stored: Stored[] = [];
   readonly faults: string[] = [];
+  batchesStored = 0;
+  readonly #staged = new Map<number, OutgoingEvent[]>();
   #session = 0;
 
   constructor(
@@ -53,16 +65,32 @@ class BadStream implements PublishPort {
   ) {}
 
   send(id: number, event: OutgoingEvent): void {
-    if (!this.connected) this.faults.push(`${event.messageId} was sent while disconnected`);
-    const session = this.#session;
-    this.#onItsWay(() => {
-      // What was written before a cut may still arrive, or not.
-      if (session !== this.#session && this.random() < 0.5) return;
-      const answer = !this.healthy && this.random() < 0.1 ? unavailable : this.#take(event);
-      this.#onItsWay(() => {
-        if (session === this.#session) this.listener.answered(id, answer);
-      });
-    });
+    this.#request(
+      () => (!this.healthy && this.random() < 0.1 ? unavailable : this.#take(event)),
+      (answer) => this.listener.answered(id, answer),
+    );
+  }
+
+  openBatch(batch: number, first: OutgoingEvent): void {
+    this.#request(
+      () => {
+        if (first.messageId.endsWith('poison')) return refused;
+        if (!this.healthy && this.random() < 0.1) return this.random() < 0.5 ? unavailable : tooMany;
+        this.#staged.set(batch, [first]);
+        return undefined;
+      },
+      (answer) => {
+        if (answer === undefined) this.listener.opened(batch);
+        else this.listener.answered(batch, answer);
+      },
+    );
+  }
+
+  storeBatch(batch: number, rest: readonly OutgoingEvent[]): void {
+    this.#request(
+      () => this.#takeBatch(batch, rest),
+      (answer) => this.listener.answered(batch, answer),
+    );
   }
 
   lastSequence(subject: string): Promise<number> {
@@ -94,6 +122,38 @@ class BadStream implements PublishPort {
     this.listener.reconnected();
   }
 
+  #request<T>(take: () => T, answered: (answer: T) => void): void {
+    if (!this.connected) this.faults.push('something was sent while disconnected');
+    const session = this.#session;
+    this.#onItsWay(() => {
+      // What was written before a cut may still arrive, or not.
+      if (session !== this.#session && this.random() < 0.5) return;
+      const answer = take();
+      this.#onItsWay(() => {
+        if (session === this.#session) answered(answer);
+      });
+    });
+  }
+
+  /** All or nothing, and nothing if any event of it is known, is poison, or did not arrive. */
+  #takeBatch(batch: number, rest: readonly OutgoingEvent[]): Answer {
+    const staged = this.#staged.get(batch);
+    this.#staged.delete(batch);
+    if (!this.healthy && this.random() < 0.1) return unavailable;
+    if (staged === undefined || (!this.healthy && this.random() < 0.1)) return incomplete;
+    const events = [...staged, ...rest];
+    if (events.some(({ messageId }) => messageId.endsWith('poison'))) return refused;
+    if (events.some(({ messageId }) => this.#known(messageId) !== undefined)) return containsDuplicate;
+    this.batchesStored++;
+    for (const event of events) this.#take(event);
+    return stored(this.stored.length);
+  }
+
+  #known(messageId: string): Stored | undefined {
+    const now = this.clock.now();
+    return this.stored.find(({ event, at }) => event.messageId === messageId && now - at < WINDOW_MS);
+  }
+
   #onItsWay(arrived: () => void): void {
     if (!this.healthy && this.random() < 0.2) return;
     const way = this.healthy || this.random() < 0.5 ? 5 : this.random() * LONGEST_WAY_MS;
@@ -108,9 +168,7 @@ class BadStream implements PublishPort {
 
   #take(event: OutgoingEvent): Answer {
     if (event.messageId.endsWith('poison')) return refused;
-    const known = this.stored.find(
-      (entry) => entry.event.messageId === event.messageId && this.clock.now() - entry.at < WINDOW_MS,
-    );
+    const known = this.#known(event.messageId);
     const { expectedSequence } = event;
     const wrong =
       expectedSequence !== undefined && (this.#last(event.subject)?.sequence ?? 0) !== expectedSequence;
@@ -140,7 +198,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       kind: fc.constant('publish' as const),
       token: fc.constantFrom('a', 'b', 'c'),
       flavour: fc.nat(9),
-      count: fc.integer({ min: 1, max: 4 }),
+      count: fc.integer({ min: 1, max: 6 }),
     }),
   },
   {
@@ -161,87 +219,99 @@ interface Journal {
   readonly failedBefore: ReadonlySet<Call>;
 }
 
-test('whatever the network does: per aggregate stored in call order, once, without a hole, and every call gets its outcome', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(command, { minLength: 1, maxLength: 25 }),
-      fc.integer(),
-      async (commands, seed) => {
-        const clock = new ManualClock();
-        let stream: BadStream | undefined;
-        const sequencer = new Sequencer({
-          topic: 'orders',
-          connect: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
-          maxInFlight: 2,
-          maxPending: 100,
-          giveUpAfterMs: GIVE_UP_MS,
-          duplicateWindowMs: WINDOW_MS,
-          clock,
-          log: silentLog,
-        });
-        const port = stream!;
-        const journals: Journal[] = [];
-        const publish = (token: string, flavour: number): void => {
-          const n = journals.length + 1;
-          const name = flavour === 0 ? `${n}-poison` : `${n}`;
-          const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
-          const expected = flavour === 1 ? last : flavour === 2 ? last + 1 : undefined;
-          const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
-          journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
-        };
-        for (const step of commands) {
-          if (step.kind === 'publish') for (let n = 0; n < step.count; n++) publish(step.token, step.flavour);
-          else if (step.kind === 'wait') await clock.advance(step.ms);
-          else if (step.kind === 'cut') port.cut();
-          else port.heal();
-        }
-        port.healthy = true;
-        port.heal();
-        await clock.advance(WINDOW_MS + GIVE_UP_MS);
-        await clock.advance(WINDOW_MS);
-
-        const calls = journals.map(({ call }) => call);
-        expect(calls.filter(({ outcome }) => outcome === 'open').map(({ event }) => event.messageId)).toEqual(
-          [],
-        );
-        expect([sequencer.pending, sequencer.published + sequencer.failed]).toEqual([0, calls.length]);
-        expect(sequencer.published).toBe(calls.filter(({ receipt }) => receipt).length);
-        expect(sequencer.unknownAggregates()).toEqual([]);
-        expect(port.faults).toEqual([]);
-        const storedIds = port.stored.map(({ event }) => event.messageId);
-        expect(new Set(storedIds).size).toBe(storedIds.length);
-        for (const token of ['a', 'b', 'c']) {
-          const inCallOrder = calls
-            .filter(({ event }) => event.token === token)
-            .map(({ event }) => event.messageId);
-          const isStored = new Set(storedIds);
-          expect(
-            port.stored.filter(({ event }) => event.token === token).map(({ event }) => event.messageId),
-          ).toEqual(inCallOrder.filter((id) => isStored.has(id)));
-        }
-        for (const [index, { call, failedBefore }] of journals.entries()) {
-          const at = storedIds.indexOf(call.event.messageId);
-          if (call.receipt) expect(call.receipt.sequence).toBe(at + 1);
-          if (at === -1) continue;
-          expect(['stored', 'OUTCOME_UNKNOWN']).toContain(call.outcome);
-          // No hole: what was called before and is not stored had failed before this call was made.
-          for (const { call: earlier } of journals.slice(0, index)) {
-            if (earlier.event.token !== call.event.token || storedIds.includes(earlier.event.messageId))
-              continue;
-            expect({
-              hole: earlier.event.messageId,
-              before: call.event.messageId,
-              known: failedBefore.has(earlier),
-            }).toEqual({
-              hole: earlier.event.messageId,
-              before: call.event.messageId,
-              known: true,
-            });
+test.each([
+  { lane: 'without the fast lane', obstacle: 'not here', maxInFlight: 2 },
+  { lane: 'with the fast lane', obstacle: undefined, maxInFlight: 20 },
+])(
+  'whatever the network does, $lane: per aggregate stored in call order, once, without a hole, and every call gets its outcome',
+  async ({ obstacle, maxInFlight }) => {
+    let batchesStored = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(command, { minLength: 1, maxLength: 25 }),
+        fc.integer(),
+        async (commands, seed) => {
+          const clock = new ManualClock();
+          let stream: BadStream | undefined;
+          const sequencer = new Sequencer({
+            topic: 'orders',
+            connect: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+            maxInFlight,
+            maxPending: 100,
+            giveUpAfterMs: GIVE_UP_MS,
+            duplicateWindowMs: WINDOW_MS,
+            fastLane: { maxBatch: 4, maxOpenBatches: 2, obstacle, worthwhileAt: () => 2 },
+            clock,
+            log: silentLog,
+          });
+          const port = stream!;
+          const journals: Journal[] = [];
+          const publish = (token: string, flavour: number): void => {
+            const n = journals.length + 1;
+            const name = flavour === 0 ? `${n}-poison` : `${n}`;
+            const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
+            const expected = flavour === 1 ? last : flavour === 2 ? last + 1 : undefined;
+            const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
+            journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
+          };
+          for (const step of commands) {
+            if (step.kind === 'publish')
+              for (let n = 0; n < step.count; n++) publish(step.token, step.flavour);
+            else if (step.kind === 'wait') await clock.advance(step.ms);
+            else if (step.kind === 'cut') port.cut();
+            else port.heal();
           }
-        }
-        sequencer.close();
-      },
-    ),
-    { numRuns: 300 },
-  );
-});
+          port.healthy = true;
+          port.heal();
+          await clock.advance(WINDOW_MS + GIVE_UP_MS);
+          await clock.advance(WINDOW_MS);
+
+          const calls = journals.map(({ call }) => call);
+          expect(
+            calls.filter(({ outcome }) => outcome === 'open').map(({ event }) => event.messageId),
+          ).toEqual([]);
+          expect([sequencer.pending, sequencer.published + sequencer.failed]).toEqual([0, calls.length]);
+          expect(sequencer.published).toBe(calls.filter(({ receipt }) => receipt).length);
+          expect(sequencer.unknownAggregates()).toEqual([]);
+          expect(port.faults).toEqual([]);
+          const storedIds = port.stored.map(({ event }) => event.messageId);
+          expect(new Set(storedIds).size).toBe(storedIds.length);
+          for (const token of ['a', 'b', 'c']) {
+            const inCallOrder = calls
+              .filter(({ event }) => event.token === token)
+              .map(({ event }) => event.messageId);
+            const isStored = new Set(storedIds);
+            expect(
+              port.stored.filter(({ event }) => event.token === token).map(({ event }) => event.messageId),
+            ).toEqual(inCallOrder.filter((id) => isStored.has(id)));
+          }
+          for (const [index, { call, failedBefore }] of journals.entries()) {
+            const at = storedIds.indexOf(call.event.messageId);
+            if (call.receipt) expect(call.receipt.sequence).toBe(at + 1);
+            if (at === -1) continue;
+            expect(['stored', 'OUTCOME_UNKNOWN']).toContain(call.outcome);
+            // No hole: what was called before and is not stored had failed before this call was made.
+            for (const { call: earlier } of journals.slice(0, index)) {
+              if (earlier.event.token !== call.event.token || storedIds.includes(earlier.event.messageId))
+                continue;
+              expect({
+                hole: earlier.event.messageId,
+                before: call.event.messageId,
+                known: failedBefore.has(earlier),
+              }).toEqual({
+                hole: earlier.event.messageId,
+                before: call.event.messageId,
+                known: true,
+              });
+            }
+          }
+          sequencer.close();
+          batchesStored += port.batchesStored;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    // Otherwise the lane was not tried.
+    expect(batchesStored > 100).toBe(obstacle === undefined);
+  },
+);

@@ -4,6 +4,9 @@ import { AggregateTransportError } from '../errors.js';
 export const HEADER = {
   messageId: 'Nats-Msg-Id',
   expectedLastSubjectSequence: 'Nats-Expected-Last-Subject-Sequence',
+  batchId: 'Nats-Batch-Id',
+  batchSequence: 'Nats-Batch-Sequence',
+  batchCommit: 'Nats-Batch-Commit',
 } as const;
 
 const NAME = /^[!-9;-~]+$/;
@@ -60,4 +63,20 @@ export function parseHeaders(block: string): Record<string, string> {
     if (colon > 0) headers[line.slice(0, colon)] = line.slice(colon + 1).trim();
   }
   return headers;
+}
+
+/** Where an event stands in an atomic batch. */
+export interface BatchPlace {
+  readonly batchId: string;
+  /** From 1. */
+  readonly place: number;
+  readonly isLast: boolean;
+}
+
+/** An event's header block with its place in a batch added. */
+export function withBatchPlace(block: Uint8Array, { batchId, place, isLast }: BatchPlace): Uint8Array {
+  const commit = isLast ? `${HEADER.batchCommit}: 1\r\n` : '';
+  const added = `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}\r\n`;
+  // The block ends with an empty line, which moves to the end.
+  return Buffer.concat([block.subarray(0, block.length - 2), Buffer.from(added, 'latin1')]);
 }

@@ -70,6 +70,8 @@ const TOPIC_RULES: Rules = {
     maxPending: whole(1),
     maxBlocked: whole(0),
     giveUpAfterMs: whole(1_000),
+    maxBatch: whole(1, 1_000),
+    maxOpenBatches: whole(1, 50),
   },
   consume: {
     partitions: (value) => (isPartitionCount(value as number) ? undefined : 'a power of two from 1 to 256'),

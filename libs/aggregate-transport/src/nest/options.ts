@@ -37,6 +37,14 @@ export interface PublishOptions {
    * @default 60_000
    */
   giveUpAfterMs?: number;
+  /**
+   * Events of one aggregate that are stored as one batch when its queue is long, 1 to 1 000 (the server's own
+   * limit); 1 switches the fast lane off.
+   * @default 500
+   */
+  maxBatch?: number;
+  /** Batches under way at once, per topic, 1 to 50. The server takes 50 per stream from all its publishers. @default 4 */
+  maxOpenBatches?: number;
 }
 
 /** How a topic's events are read and handled, per consumer group. */
@@ -143,7 +151,14 @@ export const DEFAULTS = {
     duplicateWindowMs: 120_000,
     discard: 'old',
   },
-  publish: { maxInFlight: 2_048, maxPending: 10_000, maxBlocked: 100_000, giveUpAfterMs: 60_000 },
+  publish: {
+    maxInFlight: 2_048,
+    maxPending: 10_000,
+    maxBlocked: 100_000,
+    giveUpAfterMs: 60_000,
+    maxBatch: 500,
+    maxOpenBatches: 4,
+  },
   consume: {
     partitions: 1,
     startAt: 'all',

@@ -6,6 +6,7 @@ import { prepareEvent } from '../message/prepare.js';
 import { subjectOf } from '../message/subject.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import { Sequencer } from '../publisher/sequencer.js';
+import { batchObstacle } from '../stream/atomic-batches.js';
 import { msOf } from '../stream/configuration.js';
 import { Connection } from '../stream/connection.js';
 import { JetStreamApi } from '../stream/jetstream-api.js';
@@ -87,6 +88,7 @@ export class TopicLinks {
       provision: topic.provision,
       options: topic.stream,
       explicit: topic.explicitStream,
+      serverVersion: connection.serverVersion,
     });
     const sequencer = new Sequencer({
       topic: name,
@@ -95,6 +97,11 @@ export class TopicLinks {
       maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
       giveUpAfterMs: topic.publish.giveUpAfterMs,
       duplicateWindowMs: msOf(stream.duplicate_window),
+      fastLane: {
+        maxBatch: topic.publish.maxBatch,
+        maxOpenBatches: topic.publish.maxOpenBatches,
+        obstacle: batchObstacle(stream, connection.serverVersion),
+      },
       clock: this.clock,
       log: this.log,
     });

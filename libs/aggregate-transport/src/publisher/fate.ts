@@ -22,6 +22,12 @@ export async function fateOf(
   refused?: { wrongSequence: boolean },
 ): Promise<Fate> {
   const { subject, messageId, expectedSequence } = entry.event;
+  if (entry.batch !== undefined) {
+    // A batch is stored as one: if its last event is the aggregate's last, this one stands where it stood in the batch.
+    const { last, behind } = entry.batch;
+    const sequence = await port.findStored(subject, last.event.messageId);
+    if (sequence !== undefined) return { kind: 'stored', sequence: sequence - behind };
+  }
   if (refused === undefined || entry.sends > 1 || refused.wrongSequence) {
     const sequence = await port.findStored(subject, messageId, expectedSequence);
     if (sequence !== undefined) return { kind: 'stored', sequence };

@@ -10,6 +10,10 @@ export class Entry {
   resendAt = 0;
   /** Its caller has its outcome. */
   settled = false;
+  /** The batch it was sent with and that has no definite answer: its last event, and how many of its events follow this one. */
+  batch: { readonly last: Entry; readonly behind: number } | undefined = undefined;
+  /** A batch that held it was refused, so it goes alone. */
+  alone = false;
   /** Lets go of the caller's signal. */
   letGo: (() => void) | undefined = undefined;
 
@@ -36,6 +40,8 @@ export class Line {
   mode: 'open' | 'checking' = 'open';
   head: Entry | undefined;
   #tail: Entry | undefined;
+  /** Events in line, those called off included. */
+  length = 0;
   /** True while the ready ring holds this line. */
   isReady = false;
   /** Its head's caller was told that the outcome is unknown. */
@@ -52,11 +58,13 @@ export class Line {
     if (this.#tail === undefined) this.head = entry;
     else this.#tail.next = entry;
     this.#tail = entry;
+    this.length++;
   }
 
   /** Takes the head off, and whatever behind it was called off meanwhile. */
   shift(): void {
     do {
+      if (this.head !== undefined) this.length--;
       this.head = this.head?.next;
     } while (this.head?.settled === true);
     if (this.head === undefined) this.#tail = undefined;
@@ -70,6 +78,7 @@ export class Line {
     }
     if (this.head !== undefined) this.head.next = undefined;
     this.#tail = this.head;
+    this.length = this.head === undefined ? 0 : 1;
     return followers;
   }
 }

@@ -10,6 +10,11 @@ export function closed(): AggregateTransportError {
   );
 }
 
+/** Of an event that is in line when the publisher is closed. */
+export function calledOffByClose(entry: Entry): AggregateTransportError {
+  return entry.sends > 0 ? outcomeUnknown(entry, 'the publisher was closed') : closed();
+}
+
 export function aborted(reason: unknown): AggregateTransportError {
   return new AggregateTransportError('ABORTED', 'the caller aborted before the event was sent', {
     cause: reason,
@@ -57,7 +62,7 @@ export class SequenceConflictError extends AggregateTransportError {
 export function predecessorRejected(cause: Error): AggregateTransportError {
   return new AggregateTransportError(
     'PREDECESSOR_REJECTED',
-    'an earlier event of this aggregate was refused; this one was never sent, so that none is stored without it',
+    'an earlier event of this aggregate was refused; this one is held back, so that none is stored without it',
     { cause },
   );
 }
@@ -75,4 +80,9 @@ export function predecessorUnknown(): AggregateTransportError {
     'PREDECESSOR_UNKNOWN',
     'the outcome of an earlier event of this aggregate is unknown; this one was never sent',
   );
+}
+
+/** Of an event behind one whose outcome is unknown: in one batch with it, it shares its fate. */
+export function behindUnknown(follower: Entry): AggregateTransportError {
+  return follower.sends > 0 ? outcomeUnknown(follower, 'no answer to its batch') : predecessorUnknown();
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import type { FastLaneOptions } from './fast-lane.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 
 export interface SequencerOptions {
@@ -13,6 +14,7 @@ export interface SequencerOptions {
   readonly giveUpAfterMs: number;
   /** How long the stream knows an event's id. */
   readonly duplicateWindowMs: number;
+  readonly fastLane: FastLaneOptions;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -1,13 +1,14 @@
 import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
+import { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
 import { type Answer, noPermission } from './answer.js';
-import { type Fate, fateOf } from './fate.js';
-import { FlushWaiters } from './flush-waiters.js';
+import { FastLane, type FastLaneStatus } from './fast-lane.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { Entry, Line } from './line.js';
+import { LookUps } from './look-ups.js';
+import { Outcomes } from './outcomes.js';
 import { type Patience, patienceOf } from './patience.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 import { ReadyLines } from './ready-lines.js';
@@ -21,7 +22,8 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
 
 /**
  * Stores the events of each aggregate in call order: one event per aggregate is on the wire, the next
- * one leaves when it is stored. Aggregates go side by side.
+ * one leaves when it is stored. Aggregates go side by side. A long queue goes in batches ({@link FastLane}),
+ * of which one per aggregate is on the wire in place of the event.
  *
  * An event keeps its dedup id over all sends, so sending again is safe whenever the outcome is open:
  * after a reconnect (the client drops what was written while disconnected), without an answer, without
@@ -32,43 +34,58 @@ export class Sequencer implements PublishListener {
   readonly #port: PublishPort;
   readonly #lines = new Map<string, Line>();
   readonly #wire = new Map<number, { entry: Entry; line: Line }>();
-  readonly #flushes = new FlushWaiters();
+  readonly #outcomes: Outcomes;
   readonly #sweep: Timer;
   readonly #patience: Patience;
   readonly #ready = new ReadyLines();
+  readonly #lane: FastLane;
+  readonly #lookUps: LookUps;
   /** Lines on the wire whose outcome is unknown. They hold no place there: others must not wait for them. */
   #unknown = 0;
   #lastId = 0;
-  #pending = 0;
-  #published = 0;
-  #failed = 0;
   #closed = false;
 
   constructor(private readonly options: SequencerOptions) {
     this.#patience = patienceOf(options.giveUpAfterMs, options.duplicateWindowMs);
     this.#port = options.connect(this);
+    this.#lookUps = new LookUps(options.topic, this.#port, options.log);
+    this.#outcomes = new Outcomes(options.topic);
+    this.#lane = new FastLane({
+      ...options,
+      port: this.#port,
+      outcomes: this.#outcomes,
+      leaves: (entry, line) => this.#leaves(entry, line),
+      answered: (entry) => this.#wire.delete(entry.id),
+      advance: (line) => this.#advance(line),
+    });
     this.#sweep = every(options.clock, SWEEP_MS, () => this.#sweepOnce());
   }
 
   /** Events accepted whose outcome is open. */
   get pending(): number {
-    return this.#pending;
+    return this.#outcomes.pending;
   }
 
   /** Events stored. */
   get published(): number {
-    return this.#published;
+    return this.#outcomes.published;
   }
 
   /** Events whose caller got an error. */
   get failed(): number {
-    return this.#failed;
+    return this.#outcomes.failed;
+  }
+
+  /** Whether long queues are stored in batches; if not, why. */
+  get fastLane(): FastLaneStatus {
+    return this.#lane.status;
   }
 
   /**
    * Queues an event behind its aggregate's earlier ones. Resolves when it is stored.
    * @throws PUBLISHER_CLOSED, PUBLISHER_SATURATED, ABORTED: never sent
-   * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: never sent, because an earlier event failed
+   * @throws PREDECESSOR_REJECTED: not stored, because an earlier event was refused
+   * @throws PREDECESSOR_UNKNOWN: never sent, because the outcome of an earlier event is unknown
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
    * @throws OUTCOME_UNKNOWN: may be stored or not
    */
@@ -78,22 +95,22 @@ export class Sequencer implements PublishListener {
       const line = known ?? this.#newLine(event.token);
       const obstacle = this.#obstacleFor(line, signal);
       if (obstacle !== undefined) {
-        this.#failed++;
+        this.#outcomes.turnedAway();
         if (line.head === undefined) this.#lines.delete(line.token);
         reject(obstacle);
         return;
       }
       const entry = new Entry(++this.#lastId, event, resolve, reject);
-      this.#pending++;
+      this.#outcomes.accepted();
       line.append(entry);
-      if (signal !== undefined) this.#callOffOnAbort(entry, signal);
+      if (signal !== undefined) this.#callOffOnAbort(entry, line, signal);
       if (line.head === entry) this.#makeReady(line);
     });
   }
 
   /** Resolves when every event accepted so far has its outcome, whatever it is. */
   flush(): Promise<void> {
-    return this.#flushes.wait(this.#lastId, this.#pending);
+    return this.#outcomes.flush(this.#lastId);
   }
 
   /** Lets an aggregate with an unknown outcome go on; the caller vouches that the open event is dealt with. */
@@ -119,11 +136,7 @@ export class Sequencer implements PublishListener {
     this.#port.close();
     for (const line of this.#lines.values()) {
       for (let entry = line.head; entry !== undefined; entry = entry.next) {
-        const sent = entry.sends > 0;
-        this.#fail(
-          entry,
-          sent ? refusal.outcomeUnknown(entry, 'the publisher was closed') : refusal.closed(),
-        );
+        this.#fail(entry, refusal.calledOffByClose(entry));
       }
     }
     this.#lines.clear();
@@ -132,7 +145,11 @@ export class Sequencer implements PublishListener {
 
   answered(id: number, answer: Answer): void {
     const sent = this.#wire.get(id);
-    if (sent === undefined || sent.line.mode === 'checking') return;
+    if (sent === undefined) {
+      this.#lane.answered(id, answer);
+      return;
+    }
+    if (sent.line.mode === 'checking') return;
     const { entry, line } = sent;
     switch (answer.kind) {
       case 'stored':
@@ -147,15 +164,21 @@ export class Sequencer implements PublishListener {
     }
   }
 
+  opened(batch: number): void {
+    this.#lane.opened(batch);
+  }
+
   denied(subject: string): void {
-    const head = this.#lines.get(tokenOfSubject(subject))?.head;
-    if (head !== undefined && head.sends > 0) this.answered(head.id, noPermission(subject));
+    const line = this.#lines.get(tokenOfSubject(subject));
+    if (line?.head === undefined || line.head.sends === 0) return;
+    // Which of a batch's events was denied, nobody knows; its first one, sent again behind all of it, hears for itself.
+    if (this.#lane.carries(line)) this.#send(line.head, line);
+    else this.answered(line.head.id, noPermission(subject));
   }
 
   reconnected(): void {
-    const now = this.options.clock.now();
     for (const { entry, line } of this.#wire.values()) {
-      if (line.mode !== 'checking' && !this.#mayBeForgotten(entry, now)) this.#send(entry, line);
+      if (line.mode !== 'checking' && !this.#mayBeForgotten(entry)) this.#send(entry, line);
     }
     this.#fillWire();
   }
@@ -170,16 +193,15 @@ export class Sequencer implements PublishListener {
     if (this.#closed) return refusal.closed();
     if (signal?.aborted === true) return refusal.aborted(signal.reason);
     if (line.isUnknown) return refusal.predecessorUnknown();
-    if (this.#pending >= this.options.maxPending) return refusal.saturated(this.options.maxPending);
+    if (this.#outcomes.pending >= this.options.maxPending) return refusal.saturated(this.options.maxPending);
     return undefined;
   }
 
-  #callOffOnAbort(entry: Entry, signal: AbortSignal): void {
+  #callOffOnAbort(entry: Entry, line: Line, signal: AbortSignal): void {
     const callOff = (): void => {
       if (entry.sends > 0 || entry.settled) return;
-      const line = this.#lines.get(entry.event.token);
       this.#fail(entry, refusal.aborted(signal.reason));
-      if (line?.head === entry) this.#goOn(line);
+      if (line.head === entry) this.#goOn(line);
     };
     signal.addEventListener('abort', callOff, { once: true });
     entry.letGo = () => signal.removeEventListener('abort', callOff);
@@ -190,41 +212,52 @@ export class Sequencer implements PublishListener {
     this.#fillWire();
   }
 
+  get #busyLines(): number {
+    return this.#wire.size - this.#unknown;
+  }
+
   #fillWire(): void {
-    while (this.#wire.size - this.#unknown < this.options.maxInFlight && this.#port.connected) {
+    const room = this.options.maxInFlight - this.#lane.followersOnWire;
+    while (this.#busyLines < room && this.#port.connected) {
       const line = this.#ready.take();
       if (line === undefined) return;
       const { head } = line;
-      if (head !== undefined && head.sends === 0 && !head.settled) this.#send(head, line);
+      if (head === undefined || head.settled || this.#wire.has(head.id)) continue;
+      if (this.#lane.pays(line, this.#busyLines)) this.#lane.open(++this.#lastId, line, head);
+      else this.#send(head, line);
     }
   }
 
   #send(entry: Entry, line: Line): void {
-    const now = this.options.clock.now();
-    if (entry.sends++ === 0) {
-      entry.firstSentAt = now;
-      this.#wire.set(entry.id, { entry, line });
-    }
-    entry.resendAt = now + RESEND_AFTER_MS;
+    this.#lane.wentAlone(line);
+    this.#leaves(entry, line);
     this.#port.send(entry.id, entry.sends > 1 ? copyOf(entry.event) : entry.event);
+  }
+
+  #leaves(entry: Entry, line: Line): void {
+    const now = this.options.clock.now();
+    if (entry.sends++ === 0) entry.firstSentAt = now;
+    this.#wire.set(entry.id, { entry, line });
+    entry.resendAt = now + RESEND_AFTER_MS;
   }
 
   #stored(entry: Entry, line: Line, sequence: number, duplicate: boolean): void {
     this.#wire.delete(entry.id);
-    if (!entry.settled) {
-      this.#published++;
-      this.#settle(entry);
-      entry.resolve({ topic: this.options.topic, sequence, duplicate });
-    }
+    this.#outcomes.stored(entry, sequence, duplicate);
     this.#goOn(line);
   }
 
   /** Takes the head off and lets the next one leave. */
   #goOn(line: Line): void {
+    line.shift();
+    this.#advance(line);
+  }
+
+  /** The head is another one, or may leave again. */
+  #advance(line: Line): void {
     if (line.hasGivenUp) this.#unknown--;
     line.hasGivenUp = false;
     line.mode = 'open';
-    line.shift();
     if (line.head === undefined) this.#lines.delete(line.token);
     else this.#makeReady(line);
     this.#fillWire();
@@ -240,43 +273,29 @@ export class Sequencer implements PublishListener {
 
   /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
   async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
-    const fate = await this.#ask(entry, line, answer);
-    if (fate === undefined) return;
+    const fate = await this.#lookUps.ask(entry, line, answer);
+    if (fate === undefined || this.#closed) return;
     if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, entry.sends === 1);
     else if (fate.kind === 'conflict') this.#rejected(entry, line, refusal.conflict(entry, fate.actual));
     else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
   }
 
-  /** Asks what became of the head; undefined if that stays open, or the head is no longer the head. */
-  async #ask(entry: Entry, line: Line, refused?: { wrongSequence: boolean }): Promise<Fate | undefined> {
-    line.mode = 'checking';
-    try {
-      const fate = await fateOf(this.#port, entry, refused);
-      return this.#closed || line.head !== entry ? undefined : fate;
-    } catch (error) {
-      this.options.log.warn(
-        `topic "${this.options.topic}": an event's outcome could not be looked up: ${describeError(error)}`,
-      );
-      if (line.head === entry) line.mode = 'open';
-      return undefined;
-    }
-  }
-
   #sweepOnce(): void {
     const now = this.options.clock.now();
+    this.#lane.sweep();
     for (const { entry, line } of this.#wire.values()) {
       if (line.mode === 'checking') continue;
       const age = now - entry.firstSentAt;
       if (!entry.settled && age >= this.#patience.giveUpAfterMs) this.#giveUp(entry, line);
-      if (this.#mayBeForgotten(entry, now)) void this.#findOut(entry, line);
+      if (this.#mayBeForgotten(entry)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
     this.#fillWire();
   }
 
   /** The stream may have forgotten the id by the time another copy arrives: none may be sent. */
-  #mayBeForgotten(entry: Entry, now: number): boolean {
-    return now - entry.firstSentAt >= this.#patience.copiesUntilMs;
+  #mayBeForgotten(entry: Entry): boolean {
+    return this.options.clock.now() - entry.firstSentAt >= this.#patience.copiesUntilMs;
   }
 
   #giveUp(entry: Entry, line: Line): void {
@@ -287,20 +306,15 @@ export class Sequencer implements PublishListener {
       this.#reopen(line);
       return;
     }
-    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.predecessorUnknown());
+    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.behindUnknown(follower));
   }
 
   /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
   async #findOut(entry: Entry, line: Line): Promise<void> {
     if (!this.#port.connected) return;
-    const fate = await this.#ask(entry, line);
-    if (fate === undefined) return;
-    // Without expectedSequence only the aggregate's last event is looked at.
-    const found =
-      fate.kind === 'stored' ? 'stored' : "not its aggregate's last event, so most likely not stored";
-    this.options.log.info(
-      `topic "${this.options.topic}": the unknown outcome of an event of "${entry.event.token}" was looked up: ${found}`,
-    );
+    const fate = await this.#lookUps.ask(entry, line);
+    if (fate === undefined || this.#closed) return;
+    this.#lookUps.tell(entry, fate);
     this.#reopen(line);
   }
 
@@ -310,16 +324,6 @@ export class Sequencer implements PublishListener {
   }
 
   #fail(entry: Entry, error: Error): void {
-    if (entry.settled) return;
-    this.#failed++;
-    this.#settle(entry);
-    entry.reject(error);
-  }
-
-  #settle(entry: Entry): void {
-    entry.settled = true;
-    entry.letGo?.();
-    this.#pending--;
-    this.#flushes.settled(entry.id);
+    this.#outcomes.failedWith(entry, error);
   }
 }

@@ -40,6 +40,8 @@ export interface StreamConfig {
   duplicate_window: number;
   discard: string;
   allow_direct: boolean;
+  /** Several messages stored as one, or none of them; servers before 2.12 do not know it. */
+  allow_atomic?: boolean;
   metadata?: Record<string, string>;
 }
 

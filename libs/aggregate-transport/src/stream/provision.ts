@@ -1,5 +1,6 @@
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
+import { hasAtomicBatches } from './atomic-batches.js';
 import {
   type ConsumerConfig,
   consumerConfigOf,
@@ -32,6 +33,7 @@ export interface StreamRequest {
   readonly options: StreamOptions;
   /** The options the user wrote down: only those must match a stream that exists. */
   readonly explicit: ReadonlySet<keyof StreamOptions>;
+  readonly serverVersion: string;
 }
 
 /** Option name and API field, where they differ only in spelling. */
@@ -60,7 +62,9 @@ export async function provisionStream(api: JetStreamApi, request: StreamRequest)
         `expected a stream "${topic}" for the topic, found none; create it, or set stream.provision to "ensure"`,
       );
     }
-    found = await createStream(api, wanted);
+    // Only a stream that we make is given the option: a stream that exists is never changed.
+    const extras = hasAtomicBatches(request.serverVersion) ? { allow_atomic: true } : {};
+    found = await createStream(api, { ...wanted, ...extras });
   }
   if (provision !== 'off') checkStream(found.config, wanted, request.explicit);
   return found.config;

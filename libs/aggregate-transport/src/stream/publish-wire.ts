@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import { createInbox, type MsgHdrs, type Subscription } from 'nats';
-import { HEADER } from '../message/headers.js';
+import { type BatchPlace, HEADER, withBatchPlace } from '../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../publisher/answer.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
@@ -31,8 +31,9 @@ export class PublishWire implements PublishPort, ConnectionListener {
       callback: (error, message) => {
         if (error !== null) return;
         const id = Number.parseInt(message.subject.slice(this.#inbox.length), ID_RADIX);
-        const answer = message.headers === undefined ? readAnswer(message.string()) : NO_RESPONDERS;
-        listener.answered(id, answer);
+        if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
+        else if (message.data.length === 0) listener.opened(id);
+        else listener.answered(id, readAnswer(message.string()));
       },
     });
     connection.listen(this);
@@ -53,10 +54,31 @@ export class PublishWire implements PublishPort, ConnectionListener {
   send(id: number, event: OutgoingEvent): void {
     this.connection.nats.publish(event.subject, event.body, {
       reply: this.#inbox + id.toString(ID_RADIX),
-      headers: new EncodedHeaders(
-        isSabotaged('copies-without-id') ? withoutId(event.headers) : event.headers,
-      ) as unknown as MsgHdrs,
+      headers: encoded(event.headers),
     });
+  }
+
+  openBatch(batch: number, first: OutgoingEvent): void {
+    this.#sendPlaced(batch, first, { batchId: this.#batchId(batch), place: 1, isLast: false }, true);
+  }
+
+  storeBatch(batch: number, rest: readonly OutgoingEvent[]): void {
+    const batchId = this.#batchId(batch);
+    for (const [index, event] of rest.entries()) {
+      const isLast = index === rest.length - 1;
+      this.#sendPlaced(batch, event, { batchId, place: index + 2, isLast }, isLast);
+    }
+  }
+
+  /** Unlike any other publisher's: the inbox is. */
+  #batchId(batch: number): string {
+    return this.#inbox + batch.toString(ID_RADIX);
+  }
+
+  #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
+    const headers = encoded(withBatchPlace(event.headers, place));
+    const reply = answer ? { reply: this.#inbox + batch.toString(ID_RADIX) } : {};
+    this.connection.nats.publish(event.subject, event.body, { headers, ...reply });
   }
 
   async lastSequence(subject: string): Promise<number> {
@@ -92,6 +114,11 @@ function withoutId(headers: Uint8Array): Uint8Array {
       .replace(/Nats-Msg-Id: .*\r\n/, ''),
     'utf8',
   );
+}
+
+function encoded(block: Uint8Array): MsgHdrs {
+  const bytes = isSabotaged('copies-without-id') ? withoutId(block) : block;
+  return new EncodedHeaders(bytes) as unknown as MsgHdrs;
 }
 
 /** Headers whose bytes are ready: of the client's header object, publishing uses `encode` and nothing else. */

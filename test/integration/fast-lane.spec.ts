@@ -1,0 +1,281 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { connect, type NatsConnection } from 'nats';
+import { systemClock } from '#library/clock.js';
+import { AggregateTransportError } from '#library/errors.js';
+import { silentLog } from '#library/log.js';
+import { jsonCodec } from '#library/message/codec.js';
+import type { PublishReceipt } from '#library/message/event.js';
+import { prepareEvent } from '#library/message/prepare.js';
+import { Sequencer } from '#library/publisher/sequencer.js';
+import { batchObstacle, hasAtomicBatches } from '#library/stream/atomic-batches.js';
+import type { StreamOptions } from '#library/stream/configuration.js';
+import { Connection } from '#library/stream/connection.js';
+import { JetStreamApi } from '#library/stream/jetstream-api.js';
+import { provisionStream } from '#library/stream/provision.js';
+import { PublishWire } from '#library/stream/publish-wire.js';
+import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+
+const server = serverForAll();
+const EVENTS = 3_000;
+
+type Outcome = PublishReceipt | string;
+
+/** A topic of its own for each test, published to through a proxy. */
+class Rig {
+  readonly topic = `lane-${randomUUID().slice(0, 8)}`;
+  readonly outcomes: Outcome[] = [];
+  readonly calls: Promise<unknown>[] = [];
+
+  private constructor(
+    readonly proxy: TcpProxy,
+    readonly connection: Connection,
+    /** For what the test itself does to the stream and reads of it. */
+    readonly beside: NatsConnection,
+  ) {}
+
+  sequencer!: Sequencer;
+
+  static async open(options: Partial<StreamOptions> = {}, changes: object = {}): Promise<Rig> {
+    const proxy = await TcpProxy.listen(server().port);
+    const connection = await Connection.open(
+      { servers: proxy.url, pingInterval: 500, maxPingOut: 2 },
+      'fast-lane',
+      silentLog,
+    );
+    const rig = new Rig(
+      proxy,
+      connection,
+      await connect({ servers: server().url, reconnectTimeWait: 50, maxReconnectAttempts: -1 }),
+    );
+    const api = new JetStreamApi(connection);
+    const { topic } = rig;
+    const request = {
+      topic,
+      provision: 'ensure' as const,
+      options: {
+        storage: 'file' as const,
+        maxBytes: 1 << 30,
+        maxMessages: 1_000_000,
+        maxAgeMs: 0,
+        replicas: 1,
+        duplicateWindowMs: 120_000,
+        discard: 'old' as const,
+        ...options,
+      },
+      explicit: new Set<keyof StreamOptions>(),
+      serverVersion: connection.serverVersion,
+    };
+    await provisionStream(api, request);
+    await rig.changeStream(changes);
+    const stream = await provisionStream(api, request);
+    rig.sequencer = new Sequencer({
+      topic,
+      connect: (listener) => new PublishWire(connection, api, topic, listener),
+      maxInFlight: 2_048,
+      maxPending: 100_000,
+      giveUpAfterMs: 60_000,
+      duplicateWindowMs: 120_000,
+      fastLane: {
+        maxBatch: 200,
+        maxOpenBatches: 4,
+        obstacle: batchObstacle(stream, connection.serverVersion),
+      },
+      clock: systemClock,
+      log: silentLog,
+    });
+    return rig;
+  }
+
+  async changeStream(changes: object): Promise<void> {
+    const manager = await this.beside.jetstreamManager();
+    const { config } = await manager.streams.info(this.topic);
+    await manager.streams.update(this.topic, { ...config, ...changes });
+  }
+
+  publish(n: number, aggregateId = 'hot', filler = ''): void {
+    const event = prepareEvent(
+      { aggregateId, type: 'Counted', eventId: `${n}`, payload: { n, filler } },
+      { topic: this.topic, codec: jsonCodec, maxPayloadBytes: 1 << 20, wallMs: Date.now() },
+    );
+    const index = this.calls.length;
+    this.calls.push(
+      this.sequencer.publish(event).then(
+        (receipt) => (this.outcomes[index] = receipt),
+        (error: unknown) =>
+          (this.outcomes[index] = error instanceof AggregateTransportError ? error.code : String(error)),
+      ),
+    );
+  }
+
+  publishAll(count = EVENTS): void {
+    for (let n = 1; n <= count; n++) this.publish(n);
+  }
+
+  /** The stream, read past the library. */
+  async stored(): Promise<{ n: number; sequence: number }[]> {
+    await eventually('the second connection', async () => {
+      await this.beside.flush();
+      return true;
+    });
+    const manager = await this.beside.jetstreamManager();
+    const { state } = await manager.streams.info(this.topic);
+    const stored: { n: number; sequence: number }[] = [];
+    if (state.messages === 0) return stored;
+    const consumer = await this.beside.jetstream().consumers.get(this.topic);
+    for await (const message of await consumer.consume()) {
+      const { payload } = message.json<{ payload: { n: number } }>();
+      stored.push({ n: payload.n, sequence: message.seq });
+      if (message.seq >= state.last_seq) break;
+    }
+    return stored;
+  }
+
+  /** Waits for every outcome, then judges: stored in call order, once, without a hole, each where its receipt says. */
+  async verdict(count = EVENTS): Promise<void> {
+    await Promise.all(this.calls);
+    const stored = await this.stored();
+    expect(stored.map(({ n }) => n)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+    const told = this.outcomes.slice(0, count).map((outcome) => (outcome as PublishReceipt).sequence);
+    expect(told).toEqual(stored.map(({ sequence }) => sequence));
+  }
+
+  get batches(): number {
+    const { fastLane } = this.sequencer;
+    return fastLane.on ? fastLane.batches : -1;
+  }
+
+  async close(): Promise<void> {
+    this.sequencer.close();
+    await this.connection.close();
+    await this.proxy.close();
+    const manager = await this.beside.jetstreamManager();
+    await manager.streams.delete(this.topic);
+    await this.beside.close();
+  }
+}
+
+describe('the fast lane on a real server', () => {
+  let rig: Rig | undefined;
+  let able = false;
+  beforeEach(() => {
+    rig = undefined;
+    able = hasAtomicBatches(server().version);
+  });
+  afterEach(() => rig?.close());
+
+  /** On a server without atomic batches everything must hold too, only without batches. */
+  const expectBatches = (made: Rig): void => {
+    expect(made.sequencer.fastLane.on).toBe(able);
+    if (able) expect(made.batches).toBeGreaterThan(0);
+  };
+
+  test('a hot queue is stored in batches, every receipt exact, other aggregates beside it', async () => {
+    rig = await Rig.open();
+    rig.publishAll();
+    for (let n = 1; n <= 500; n++) rig.publish(n, `other-${n % 7}`);
+    await Promise.all(rig.calls);
+    const stored = await rig.stored();
+    const places = new Map(rig.outcomes.map((outcome, call) => [(outcome as PublishReceipt).sequence, call]));
+    expect(places.size).toBe(EVENTS + 500);
+    const hot = stored.filter(({ sequence }) => (places.get(sequence) ?? EVENTS) < EVENTS);
+    expect(hot.map(({ n }) => n)).toEqual(Array.from({ length: EVENTS }, (_, index) => index + 1));
+    expect(rig.outcomes.every((outcome) => !(outcome as PublishReceipt).duplicate)).toBe(true);
+    expectBatches(rig);
+  });
+
+  test('connections cut again and again in the middle', async () => {
+    rig = await Rig.open();
+    rig.publishAll();
+    for (const share of [0.1, 0.3, 0.5, 0.7]) {
+      await eventually('progress', () => rig!.sequencer.published > share * EVENTS);
+      rig.proxy.cut();
+    }
+    await rig.verdict();
+    expectBatches(rig);
+  });
+
+  test('the server killed and started again in the middle, twice', async () => {
+    if (server().external) return;
+    rig = await Rig.open();
+    rig.publishAll();
+    for (const share of [0.2, 0.6]) {
+      await eventually('progress', () => rig!.sequencer.published > share * EVENTS);
+      await server().kill();
+      await server().start();
+    }
+    await rig.verdict();
+    expectBatches(rig);
+  });
+
+  test.each(['s2c', 'c2s'] as const)(
+    'no byte passes %s for a while, and what was held arrives late',
+    async (way) => {
+      rig = await Rig.open();
+      rig.publishAll();
+      await eventually('progress', () => rig!.sequencer.published > 0.3 * EVENTS);
+      rig.proxy.blackhole(way);
+      // The client leaves the half-open connection, and the next one hangs too.
+      await eventually('disconnect', () => !rig!.connection.connected);
+      rig.proxy.heal();
+      await rig.verdict();
+      expectBatches(rig);
+    },
+  );
+
+  test('an event that the stream refuses, in the middle: it is named, and nothing behind it is stored', async () => {
+    rig = await Rig.open({}, { max_msg_size: 4_096 });
+    for (let n = 1; n <= 1_000; n++) rig.publish(n, 'hot', n === 500 ? 'x'.repeat(5_000) : '');
+    await rig.verdict(499);
+    expect(rig.outcomes[499]).toBe('PUBLISH_REJECTED');
+    expect(new Set(rig.outcomes.slice(500))).toEqual(new Set(['PREDECESSOR_REJECTED']));
+  });
+
+  test('a full stream takes what fits, one by one; freed, it takes the rest', async () => {
+    rig = await Rig.open({ maxMessages: 1_234, discard: 'new' });
+    rig.publishAll();
+    await eventually('a full stream', () => rig!.sequencer.published === 1_234);
+    await rig.changeStream({ max_msgs: 1_000_000 });
+    await rig.verdict();
+    expectBatches(rig);
+  });
+
+  test('events that were stored before are told as duplicates, with the sequence they have', async () => {
+    rig = await Rig.open();
+    rig.publishAll(1_000);
+    await rig.verdict(1_000);
+    const first = rig.outcomes.splice(0) as PublishReceipt[];
+    rig.calls.length = 0;
+    for (let n = 801; n <= 2_000; n++) rig.publish(n);
+    await Promise.all(rig.calls);
+    expect(rig.outcomes.slice(0, 200)).toEqual(
+      first.slice(800).map((receipt) => ({ ...receipt, duplicate: true })),
+    );
+    expect((await rig.stored()).map(({ n }) => n)).toEqual(
+      Array.from({ length: 2_000 }, (_, index) => index + 1),
+    );
+  });
+
+  test('a stream made without the option: the lane is off and says so, all else is the same', async () => {
+    rig = await Rig.open({}, { allow_atomic: false });
+    rig.publishAll();
+    await rig.verdict();
+    expect(rig.sequencer.fastLane).toEqual({
+      on: false,
+      reason: able
+        ? 'the stream was made without allow_atomic'
+        : `nats-server ${server().version} is older than 2.12.1`,
+    });
+  });
+
+  test('the option taken away while events are under way: the lane goes off, all else is the same', async () => {
+    rig = await Rig.open();
+    rig.publishAll();
+    await eventually('progress', () => rig!.sequencer.published > 0.2 * EVENTS);
+    await rig.changeStream({ allow_atomic: false });
+    await rig.verdict();
+    expect(rig.sequencer.fastLane.on).toBe(false);
+  });
+});
