@@ -14,6 +14,7 @@ import { Connection } from '#library/stream/connection.js';
 import { JetStreamApi } from '#library/stream/jetstream-api.js';
 import { provisionStream } from '#library/stream/provision.js';
 import { PublishWire } from '#library/stream/publish-wire.js';
+import { startNatsCluster } from '#library/testing/nats-cluster.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -38,8 +39,12 @@ class Rig {
 
   sequencer!: Sequencer;
 
-  static async open(options: Partial<StreamOptions> = {}, changes: object = {}): Promise<Rig> {
-    const proxy = await TcpProxy.listen(server().port);
+  static async open(
+    options: Partial<StreamOptions> = {},
+    changes: object = {},
+    { port, url }: { port: number; url: string } = server(),
+  ): Promise<Rig> {
+    const proxy = await TcpProxy.listen(port);
     const connection = await Connection.open(
       { servers: proxy.url, pingInterval: 500, maxPingOut: 2 },
       'fast-lane',
@@ -48,7 +53,7 @@ class Rig {
     const rig = new Rig(
       proxy,
       connection,
-      await connect({ servers: server().url, reconnectTimeWait: 50, maxReconnectAttempts: -1 }),
+      await connect({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 }),
     );
     const api = new JetStreamApi(connection);
     const { topic } = rig;
@@ -279,3 +284,21 @@ describe('the fast lane on a real server', () => {
     expect(rig.sequencer.fastLane.on).toBe(false);
   });
 });
+
+test('three replicas whose leader steps down again and again: stored in call order, once, every receipt exact', async () => {
+  if (server().external) return;
+  const cluster = await startNatsCluster(3);
+  try {
+    const rig = await Rig.open({ replicas: 3 }, {}, cluster.servers[0]);
+    rig.publishAll();
+    for (const share of [0.1, 0.3, 0.5, 0.7]) {
+      await eventually('progress', () => rig.sequencer.published > share * EVENTS);
+      await rig.beside.request(`$JS.API.STREAM.LEADER.STEPDOWN.${rig.topic}`, '', { timeout: 5_000 });
+    }
+    await rig.verdict();
+    if (rig.sequencer.fastLane.on) expect(rig.batches).toBeGreaterThan(0);
+    await rig.close();
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);

@@ -132,6 +132,14 @@ describe('a refused batch', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2', 'a:3', 'a:4']);
   });
 
+  test('its events are in no later batch', async () => {
+    const { port, sequencer, batch, clock } = sentBatch();
+    sequencer.answered(batch, containsDuplicate);
+    await clock.advance(1_000);
+    port.answer('a:2', stored(2));
+    expect([port.sentIds, port.batches.length]).toEqual([['a:1', 'a:2', 'a:3'], 1]);
+  });
+
   test('after one the lane rests for a second', async () => {
     const { port, sequencer, batch, publish, clock } = sentBatch();
     sequencer.answered(batch, containsDuplicate);
@@ -181,12 +189,15 @@ describe('a batch without an answer', () => {
   });
 
   test('a late "stored" still counts, for the events that have no answer yet', async () => {
-    const { port, clock, sequencer, batch, calls } = sentBatch();
+    const { port, clock, sequencer, batch, calls, publish } = sentBatch();
+    publish('a', 6);
     await clock.advance(2_000);
     port.answer('a:2', stored(2, true));
     sequencer.answered(batch, stored(5));
     await Promise.resolve();
     expect(receipts(calls)).toEqual([1, 2, 3, 4, 5]);
+    expect(port.sentIds.at(-1)).toBe('a:6');
+    port.answer('a:6', stored(6));
     expect(sequencer.pending).toBe(0);
   });
 

@@ -91,8 +91,8 @@ export class AggregatePublisher<M extends object = EventMap> {
    * window stores nothing new.
    *
    * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE,
-   *   HEADER_RESERVED, PUBLISHER_SATURATED, PUBLISHER_CLOSED, ABORTED, PREDECESSOR_REJECTED,
-   *   PREDECESSOR_UNKNOWN: never sent
+   *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent
+   * @throws PUBLISHER_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: sent, not stored
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
    */

@@ -6,7 +6,7 @@ import type { Entry } from './line.js';
 export function closed(): AggregateTransportError {
   return new AggregateTransportError(
     'PUBLISHER_CLOSED',
-    'expected an open publisher, found one that was closed; the event was never sent',
+    'expected an open publisher, found one that was closed; the event is not stored',
   );
 }
 
@@ -62,7 +62,7 @@ export class SequenceConflictError extends AggregateTransportError {
 export function predecessorRejected(cause: Error): AggregateTransportError {
   return new AggregateTransportError(
     'PREDECESSOR_REJECTED',
-    'an earlier event of this aggregate was refused; this one is held back, so that none is stored without it',
+    'an earlier event of this aggregate was refused; this one is not stored, so that none is stored without it',
     { cause },
   );
 }
@@ -78,7 +78,7 @@ export function outcomeUnknown(entry: Entry, why: string): AggregateTransportErr
 export function predecessorUnknown(): AggregateTransportError {
   return new AggregateTransportError(
     'PREDECESSOR_UNKNOWN',
-    'the outcome of an earlier event of this aggregate is unknown; this one was never sent',
+    'the outcome of an earlier event of this aggregate is unknown; this one is not stored, so that none is stored without it',
   );
 }
 

@@ -83,9 +83,9 @@ export class Sequencer implements PublishListener {
 
   /**
    * Queues an event behind its aggregate's earlier ones. Resolves when it is stored.
-   * @throws PUBLISHER_CLOSED, PUBLISHER_SATURATED, ABORTED: never sent
-   * @throws PREDECESSOR_REJECTED: not stored, because an earlier event was refused
-   * @throws PREDECESSOR_UNKNOWN: never sent, because the outcome of an earlier event is unknown
+   * @throws PUBLISHER_SATURATED, ABORTED: never sent
+   * @throws PUBLISHER_CLOSED: not stored
+   * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored, because an earlier event failed
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
    * @throws OUTCOME_UNKNOWN: may be stored or not
    */
@@ -128,7 +128,7 @@ export class Sequencer implements PublishListener {
     return this.#port.lastSequence(subject);
   }
 
-  /** Accepts nothing more. What was sent ends as unknown, the rest as never sent; {@link flush} first. */
+  /** Accepts nothing more. What was sent ends as unknown, the rest as not stored; {@link flush} first. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -199,7 +199,7 @@ export class Sequencer implements PublishListener {
 
   #callOffOnAbort(entry: Entry, line: Line, signal: AbortSignal): void {
     const callOff = (): void => {
-      if (entry.sends > 0 || entry.settled) return;
+      if (entry.sends > 0 || entry.alone || entry.settled) return;
       this.#fail(entry, refusal.aborted(signal.reason));
       if (line.head === entry) this.#goOn(line);
     };
