@@ -285,10 +285,25 @@ describe('the fast lane on a real server', () => {
   });
 });
 
+/** A young cluster refuses a replicated stream until its leader has heard of every server. */
+async function takesThreeReplicas(url: string): Promise<boolean> {
+  const nats = await connect({ servers: url });
+  try {
+    const manager = await nats.jetstreamManager();
+    await manager.streams.add({ name: 'probe', subjects: ['probe'], num_replicas: 3 });
+    return await manager.streams.delete('probe');
+  } catch {
+    return false;
+  } finally {
+    await nats.close();
+  }
+}
+
 test('three replicas whose leader steps down again and again: stored in call order, once, every receipt exact', async () => {
   if (server().external) return;
   const cluster = await startNatsCluster(3);
   try {
+    await eventually('three servers that know each other', () => takesThreeReplicas(cluster.urls[0]!));
     const rig = await Rig.open({ replicas: 3 }, {}, cluster.servers[0]);
     rig.publishAll();
     for (const share of [0.1, 0.3, 0.5, 0.7]) {
