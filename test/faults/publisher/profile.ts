@@ -36,9 +36,9 @@ export const PROFILES = {
   /** Leader changes and nothing else, under a load that makes 10 000 events. */
   'step-downs': {
     warmUpMs: 500,
-    faultsMs: 25_000,
+    faultsMs: 35_000,
     keys: 40,
-    eventsPerSecond: 1_500,
+    eventsPerSecond: 800,
     seeds: 1,
     kinds: ['step-down'],
     replicas: 3,

@@ -273,6 +273,20 @@ describe('expectedSequence', () => {
     expect(call.receipt?.sequence).toBe(4);
   });
 
+  test('a refusal with nothing behind the expected sequence speaks of an event under way: it is sent again', async () => {
+    const { clock, port, publish } = bench();
+    port.lastSequenceResult = () => Promise.resolve(3);
+    const call = publish('a', 1, { expected: 3 });
+    port.answer('a:1', wrongSequence);
+    await clock.settle();
+    expect(call.outcome).toBe('open');
+    await clock.advance(200);
+    expect(port.sentIds).toEqual(['a:1', 'a:1']);
+    port.answer('a:1', stored(4));
+    await clock.settle();
+    expect(call.receipt?.sequence).toBe(4);
+  });
+
   test('a conflict whose sequence cannot be read is tried again', async () => {
     const { clock, port, publish } = bench();
     port.lastSequenceResult = () => Promise.reject(new Error('no answer'));

@@ -6,13 +6,16 @@ export type Fate =
   | { readonly kind: 'stored'; readonly sequence: number }
   /** Not stored; this is the aggregate's last sequence instead of the expected one. */
   | { readonly kind: 'conflict'; readonly actual: number }
-  | { readonly kind: 'not stored' };
+  | { readonly kind: 'not stored' }
+  /** Nothing is stored behind the expected sequence, so the refusal spoke of an event that is still under way. */
+  | { readonly kind: 'open' };
 
 /**
  * Asks the stream what became of an event whose answer is missing or cannot be believed: servers answer a copy
  * of a stored event differently (2.12.15, 2.14.5 and 2.15.1 say "wrong last sequence" of its own first copy).
  * A wrong sequence is looked up even if this call sent the event once: an earlier call, perhaps of a process that
- * was killed, may have stored it. Any other refusal of an event that was sent once is believed.
+ * was killed, may have stored it. It may also speak of an event that is not stored yet, ours or another's (replicas,
+ * 2.15.1), which a step-down then drops. Any other refusal of an event that was sent once is believed.
  *
  * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
  */
@@ -28,11 +31,16 @@ export async function fateOf(
     const sequence = await port.findStored(subject, last.event.messageId);
     if (sequence !== undefined) return { kind: 'stored', sequence: sequence - behind };
   }
-  if (refused === undefined || entry.sends > 1 || refused.wrongSequence) {
+  if (refused?.wrongSequence === true) {
+    // In this order: once anything is stored behind the expected sequence, what comes first there never changes.
+    const actual = await port.lastSequence(subject);
+    if (actual === expectedSequence) return { kind: 'open' };
+    const sequence = await port.findStored(subject, messageId, expectedSequence);
+    return sequence === undefined ? { kind: 'conflict', actual } : { kind: 'stored', sequence };
+  }
+  if (refused === undefined || entry.sends > 1) {
     const sequence = await port.findStored(subject, messageId, expectedSequence);
     if (sequence !== undefined) return { kind: 'stored', sequence };
   }
-  return refused?.wrongSequence === true
-    ? { kind: 'conflict', actual: await port.lastSequence(subject) }
-    : { kind: 'not stored' };
+  return { kind: 'not stored' };
 }

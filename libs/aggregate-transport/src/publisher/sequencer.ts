@@ -156,7 +156,7 @@ export class Sequencer implements PublishListener {
         this.#stored(entry, line, answer.sequence, answer.duplicate && entry.sends === 1);
         return;
       case 'unavailable':
-        entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
+        this.#sendSoon(entry, line);
         return;
       case 'refused':
         if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, line, answer);
@@ -271,11 +271,17 @@ export class Sequencer implements PublishListener {
     this.#goOn(line);
   }
 
+  #sendSoon(entry: Entry, line: Line): void {
+    line.mode = 'open';
+    entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
+  }
+
   /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
   async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
     const fate = await this.#lookUps.ask(entry, line, answer);
     if (fate === undefined || this.#closed) return;
-    if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, entry.sends === 1);
+    if (fate.kind === 'open') this.#sendSoon(entry, line);
+    else if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, entry.sends === 1);
     else if (fate.kind === 'conflict') this.#rejected(entry, line, refusal.conflict(entry, fate.actual));
     else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
   }
@@ -302,11 +308,8 @@ export class Sequencer implements PublishListener {
     this.#fail(entry, refusal.outcomeUnknown(entry, this.#patience.reason));
     line.hasGivenUp = true;
     this.#unknown++;
-    if (isSabotaged('publisher-forgets-unknown')) {
-      this.#reopen(line);
-      return;
-    }
-    for (const follower of line.takeFollowers()) this.#fail(follower, refusal.behindUnknown(follower));
+    if (isSabotaged('publisher-forgets-unknown')) this.#reopen(line);
+    else for (const follower of line.takeFollowers()) this.#fail(follower, refusal.behindUnknown(follower));
   }
 
   /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
