@@ -23,3 +23,8 @@ export function patienceOf(giveUpAfterMs: number, duplicateWindowMs: number): Pa
         reason: `no answer for ${copiesUntilMs} ms, all that the stream's duplicate window of ${duplicateWindowMs} ms leaves`,
       };
 }
+
+/** True if no copy of an event first sent at `firstSentAt` may leave any more. */
+export function copiesEnded({ copiesUntilMs }: Patience, firstSentAt: number, now: number): boolean {
+  return now - firstSentAt >= copiesUntilMs;
+}

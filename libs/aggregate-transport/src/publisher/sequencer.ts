@@ -9,7 +9,7 @@ import { tokenOfSubject } from '../message/subject.js';
 import { Entry, Line } from './line.js';
 import { LookUps } from './look-ups.js';
 import { Outcomes } from './outcomes.js';
-import { type Patience, patienceOf } from './patience.js';
+import { copiesEnded, type Patience, patienceOf } from './patience.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 import { ReadyLines } from './ready-lines.js';
 import * as refusal from './refusals.js';
@@ -177,8 +177,10 @@ export class Sequencer implements PublishListener {
   }
 
   reconnected(): void {
+    const now = this.options.clock.now();
     for (const { entry, line } of this.#wire.values()) {
-      if (line.mode !== 'checking' && !this.#mayBeForgotten(entry)) this.#send(entry, line);
+      if (line.mode !== 'checking' && !copiesEnded(this.#patience, entry.firstSentAt, now))
+        this.#send(entry, line);
     }
     this.#fillWire();
   }
@@ -293,15 +295,10 @@ export class Sequencer implements PublishListener {
       if (line.mode === 'checking') continue;
       const age = now - entry.firstSentAt;
       if (!entry.settled && age >= this.#patience.giveUpAfterMs) this.#giveUp(entry, line);
-      if (this.#mayBeForgotten(entry)) void this.#findOut(entry, line);
+      if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
     this.#fillWire();
-  }
-
-  /** The stream may have forgotten the id by the time another copy arrives: none may be sent. */
-  #mayBeForgotten(entry: Entry): boolean {
-    return this.options.clock.now() - entry.firstSentAt >= this.#patience.copiesUntilMs;
   }
 
   #giveUp(entry: Entry, line: Line): void {
