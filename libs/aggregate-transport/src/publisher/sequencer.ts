@@ -134,10 +134,8 @@ export class Sequencer implements PublishListener {
     this.#closed = true;
     this.#sweep.cancel();
     this.#port.close();
-    for (const line of this.#lines.values()) {
-      for (let entry = line.head; entry !== undefined; entry = entry.next) {
-        this.#fail(entry, refusal.calledOffByClose(entry));
-      }
+    for (const { head } of this.#lines.values()) {
+      for (let entry = head; entry; entry = entry.next) this.#fail(entry, refusal.calledOffByClose(entry));
     }
     this.#lines.clear();
     this.#wire.clear();
@@ -179,8 +177,8 @@ export class Sequencer implements PublishListener {
   reconnected(): void {
     const now = this.options.clock.now();
     for (const { entry, line } of this.#wire.values()) {
-      if (line.mode !== 'checking' && !copiesEnded(this.#patience, entry.firstSentAt, now))
-        this.#send(entry, line);
+      const ended = line.mode === 'checking' || copiesEnded(this.#patience, entry.firstSentAt, now);
+      if (!ended) this.#send(entry, line);
     }
     this.#fillWire();
   }
@@ -293,8 +291,8 @@ export class Sequencer implements PublishListener {
     this.#lane.sweep();
     for (const { entry, line } of this.#wire.values()) {
       if (line.mode === 'checking') continue;
-      const age = now - entry.firstSentAt;
-      if (!entry.settled && age >= this.#patience.giveUpAfterMs) this.#giveUp(entry, line);
+      const isLate = now - entry.firstSentAt >= this.#patience.giveUpAfterMs;
+      if (isLate && !entry.settled) this.#giveUp(entry, line);
       if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry, line);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
     }
