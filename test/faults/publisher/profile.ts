@@ -36,7 +36,7 @@ export const PROFILES = {
   /** Leader changes and nothing else, under a load that makes 10 000 events. */
   'step-downs': {
     warmUpMs: 500,
-    faultsMs: 35_000,
+    faultsMs: 45_000,
     keys: 40,
     eventsPerSecond: 800,
     seeds: 1,

@@ -10,8 +10,8 @@ const CHANGE_WITHIN_MS = 20_000;
 
 const MAX_MESSAGES = 1_000_000;
 /**
- * The limit of a replicated stream stays: 2.10.27 applies a raised one on each replica in its own time, so that they
- * disagree about what was refused before. Such a stream is filled up with events nobody wants, and purged of them.
+ * A replicated stream is filled up with events nobody wants, and purged of them: both go through its log, so that all
+ * replicas see them at the same place, which a changed limit does not.
  */
 export const MAX_REPLICATED_MESSAGES = 6_000;
 const FILLER = `${TOPIC}.f.f.f.f.f.f.f.f.filler`;
