@@ -23,7 +23,20 @@ export const PROFILES = {
     keys: 12,
     eventsPerSecond: 300,
     seeds: 1,
-    least: { faults: 3, events: 500 },
+    // Those that are over soon, so that a short run has several.
+    kinds: [
+      'cut',
+      'refuse',
+      'lag',
+      'server-kill',
+      'slow-server',
+      'stream-full',
+      'oversize',
+      'no-responders',
+      'kill-in-burst',
+      'burst',
+    ],
+    least: { faults: 3, events: 300 },
   },
   full: {
     warmUpMs: 500,

@@ -51,8 +51,8 @@ function setupOf({ seed, replicas, sabotage }: RunOptions): PublisherSetup {
 }
 
 function kindsOf({ replicas, sabotage, kinds }: RunOptions): readonly FaultKind[] {
-  if (kinds !== undefined) return kinds;
   if (sabotage !== undefined) return SABOTAGES[sabotage].faults;
+  if (kinds !== undefined) return kinds;
   return FAULT_KINDS.filter((kind) => replicas > 1 || kind !== 'step-down');
 }
 
@@ -79,7 +79,8 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   let history: History;
   try {
     await slot.spawn();
-    const limit = replicas === 1 || profile.kinds !== undefined ? {} : { max_msgs: MAX_REPLICATED_MESSAGES };
+    const isFilled = replicas > 1 && kindsOf(options).includes('stream-full');
+    const limit = isFilled ? { max_msgs: MAX_REPLICATED_MESSAGES } : {};
     await servers.update(() => ({ max_msg_size: MAX_STORED_BYTES, ...limit }));
     await scheduled(profile.warmUpMs);
     await nemesis.run(profile.faultsMs);
