@@ -20,6 +20,8 @@ const READY_WITHIN_MS = 30_000;
 export class Worker {
   readonly #held = new Set<number>();
   #ready = false;
+  /** When it last took a lease; 0 if it never did. */
+  lastHeldAt = 0;
 
   constructor(
     readonly name: string,
@@ -29,7 +31,10 @@ export class Worker {
     child.onMessage((message) => {
       const told = message as WorkerMessage;
       if ('ready' in told) this.#ready = true;
-      else this.#held.add(told.held);
+      else {
+        this.#held.add(told.held);
+        this.lastHeldAt = performance.now();
+      }
     });
   }
 

@@ -24,6 +24,9 @@ export interface CrowdResult {
   /** From the first handler to the last one of an aggregate that is not poisoned. */
   readonly healthyMs: number;
   readonly healthyPerSecond: number;
+  /** Handlers that a kill cut short: the kills came while there was work. */
+  readonly handlersCutShort: number;
+  readonly ownersKilled: number;
   readonly poisoned: number;
   /** Parked, with all their events from the poisonous one on. */
   readonly parkedWhole: number;
@@ -56,7 +59,7 @@ export async function judgeCrowd(options: CrowdOptions): Promise<CrowdResult> {
   try {
     world.crew.breakDown(CAUSE);
     await publishAll(world, keys, eventsEach, poisonAt);
-    await runWithKills(world, options);
+    const ownersKilled = await runWithKills(world, options);
     const parked = await world.operator.list({ topic }, { limit: aggregates });
     const whole = parked.filter(
       ({ aggregateId, letters, state }) =>
@@ -70,17 +73,24 @@ export async function judgeCrowd(options: CrowdOptions): Promise<CrowdResult> {
     const retryMs = Math.round(performance.now() - retriedAt);
     await world.whenAllHandled();
     const findings = await world.judge();
+    const handlersCutShort = interrupted(world);
     if (findings.length === 0) world.forget();
     return {
       ...{ findings, events: world.published, retryMs, retried: unparked.length },
       healthyMs: Math.round(healthyMs),
       healthyPerSecond: Math.round(((aggregates - poisonAt.size) * eventsEach * 1_000) / healthyMs),
+      handlersCutShort,
+      ownersKilled,
       poisoned: poisonAt.size,
       parkedWhole: whole.length,
     };
   } finally {
     await world.close();
   }
+}
+
+function interrupted(world: ParkingWorld): number {
+  return world.runs().filter(({ ok }) => ok === undefined).length;
 }
 
 function lastEnd(runs: readonly { readonly end: number }[]): number {
@@ -103,14 +113,18 @@ async function publishAll(
   }
 }
 
-/** Resolves when every event is handled or a letter. */
-async function runWithKills(world: ParkingWorld, { kills, killEveryMs }: CrowdOptions): Promise<void> {
+/** Resolves when every event is handled or a letter, with how many owners were killed. */
+async function runWithKills(world: ParkingWorld, { kills, killEveryMs }: CrowdOptions): Promise<number> {
   const living: Worker[] = [];
   for (let index = 0; index < PROCESSES; index++) living.push(await world.crew.spawn());
   await Promise.all(living.map((worker) => worker.ready()));
+  let killed = 0;
   for (let kill = 0; kill < kills; kill++) {
     await delay(killEveryMs);
-    await living.shift()?.kill();
+    living.sort((a, b) => b.lastHeldAt - a.lastHeldAt);
+    const owner = living.shift();
+    if (owner !== undefined && owner.lastHeldAt > 0) killed++;
+    await owner?.kill();
     living.push(await world.crew.spawn());
   }
   const manager = await world.tap.nats.jetstreamManager();
@@ -127,4 +141,5 @@ async function runWithKills(world: ParkingWorld, { kills, killEveryMs }: CrowdOp
     },
     SETTLED_WITHIN_MS,
   );
+  return killed;
 }

@@ -54,10 +54,7 @@ export async function fillParkedStream(
     const second = await world.crew.spawn({ sabotage });
     await second.holds();
     world.crew.mend(CAUSE);
-    await world.retryUntilLive(ILL);
-    await world.publish(ILL);
-    if (sabotage === undefined) await world.whenAllHandled();
-    else await eventually('rest', () => world.missing().length === 0, 2_000).catch(() => undefined);
+    await world.comesBack(ILL, sabotage !== undefined);
     const findings = await world.judge();
     const said = world.logs().filter((text) => text.includes('could not be stored'));
     if (findings.length === 0 || sabotage !== undefined) world.forget();

@@ -106,11 +106,11 @@ class Story {
     // What a policy skips is gone however it ends; while the cause stands both owners skip it.
     if (plan.trouble === 'skip') await this.#whenSkipped();
     crew.mend(CAUSE);
-    await world.retryUntilLive(ILL);
+    for (const key of WELL) await world.publish(key);
+    await world.comesBack(ILL, sabotage !== undefined);
     this.#trickle = false;
     await trickled;
-    for (const key of [ILL, ...WELL]) await world.publish(key);
-    await world.whenAllHandled();
+    if (sabotage === undefined) await world.whenAllHandled();
     await this.#whenNothingIsParked();
     return stopped;
   }

@@ -27,6 +27,8 @@ interface Parts {
   readonly app: INestApplication;
 }
 
+const SABOTAGED_WITHIN_MS = 4_000;
+
 /** The replicas of one service, the operator of its parked aggregates, who publishes too, and the tap. */
 export class ParkingWorld {
   readonly #numbers = new Map<string, number>();
@@ -148,6 +150,20 @@ export class ParkingWorld {
       },
       withinMs,
     );
+  }
+
+  /**
+   * Retries until the aggregate is live, publishes once more, and waits until all is handled. A sabotaged owner may
+   * never come there: then C7 has to say so.
+   */
+  async comesBack(aggregateId: string, isSabotaged: boolean): Promise<void> {
+    try {
+      await this.retryUntilLive(aggregateId, isSabotaged ? SABOTAGED_WITHIN_MS : undefined);
+      await this.publish(aggregateId);
+      await this.whenAllHandled(isSabotaged ? SABOTAGED_WITHIN_MS : undefined);
+    } catch (error) {
+      if (!isSabotaged) throw error;
+    }
   }
 
   async whenAllHandled(withinMs = 20_000): Promise<void> {

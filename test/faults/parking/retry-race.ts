@@ -36,10 +36,7 @@ export async function raceRetries(
         for (let n = 0; n < DURING; n++) await world.publish(key).then(() => delay(random() * MAX_PAUSE_MS));
       }),
     );
-    await Promise.all([...KEYS.map((key) => world.retryUntilLive(key)), published]);
-    // A sabotaged owner may have lost some of them.
-    if (sabotage === undefined) await world.whenAllHandled();
-    else await eventually('rest', () => world.missing().length === 0, 2_000).catch(() => undefined);
+    await Promise.all([...KEYS.map((key) => world.comesBack(key, sabotage !== undefined)), published]);
     const findings = await world.judge();
     if (findings.length === 0 || sabotage !== undefined) world.forget();
     return findings;

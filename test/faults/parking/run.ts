@@ -93,7 +93,7 @@ async function hot({ server, seed }: Case): Promise<boolean> {
   return report(result.findings, { share, ...result }) && share >= LEAST_SHARE;
 }
 
-const SMALL_CROWD = { aggregates: 300, eventsEach: 8, kills: 2, killEveryMs: 700, handlerMs: 2 };
+const SMALL_CROWD = { aggregates: 300, eventsEach: 8, kills: 2, killEveryMs: 600, handlerMs: 40 };
 const CROWD = { aggregates: 10_000, eventsEach: 10, kills: 6, killEveryMs: 2_500, handlerMs: 2 };
 
 async function crowd({ server, seed }: Case): Promise<boolean> {
