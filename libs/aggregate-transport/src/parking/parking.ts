@@ -84,7 +84,10 @@ export class Parking {
    * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
   async load(crashed: boolean): Promise<void> {
-    if (isSabotaged('markers-not-loaded')) return;
+    if (isSabotaged('markers-not-loaded')) {
+      this.#isTruth = true;
+      return;
+    }
     const loading = new Set<string>();
     this.#loading = loading;
     const check = (): void => {
