@@ -1,37 +1,114 @@
 import type { Finding } from './finding.js';
 import type { History } from './history.js';
+import type { DriverLine } from './journal-lines.js';
 
-interface KeyState {
-  n: number;
-  definite: boolean;
+type Sent = DriverLine & { what: 'sent' };
+type Answer = DriverLine & { what: 'answer' };
+
+/** Events that left as one. */
+interface SentBatch {
+  readonly id: string;
+  readonly first: number;
+  last: number;
+  is: 'opening' | 'opened' | 'refused' | 'stored';
+  /** Its first event has left alone. */
+  followed: boolean;
 }
 
 /**
  * I10, from what passed the proxies: within a life the first send of an event comes after a definite answer to the
- * event of its key that was sent before, or after the stream was asked what became of that. The fast lane is not
- * judged here: there the server refuses what comes without its predecessor.
+ * event of its key that was sent before, or after the stream was asked what became of that; or it goes in one batch
+ * with it, which the server had opened. What was in a batch leaves once more only alone, from the batch's first event on.
  */
 export function checkWire({ wire }: History): Finding[] {
+  const keys = new Map<string, KeyOnWire>();
   const findings: Finding[] = [];
-  const states = new Map<string, KeyState>();
   for (const line of wire) {
     if (!('key' in line)) continue;
-    const { key, life } = line;
-    const name = `${life} ${key}`;
-    const state = states.get(name);
-    if (line.what === 'told') {
-      if (state !== undefined) state.definite = true;
-    } else if (line.what === 'answer') {
-      if (state?.n === line.n && line.answer !== 'unavailable') state.definite = true;
-    } else if (!line.fastLane) {
-      const { n } = line;
-      if (state !== undefined && n > state.n && !state.definite) {
-        findings.push({ checker: 'wire', text: `${key}: life ${life} sent ${n} while ${state.n} was open` });
-      } else if (state !== undefined && n < state.n) {
-        findings.push({ checker: 'wire', text: `${key}: life ${life} sent ${n} after ${state.n}` });
-      }
-      states.set(name, { n, definite: state?.n === n && state.definite });
+    const name = `${line.life} ${line.key}`;
+    const known = keys.get(name) ?? new KeyOnWire();
+    keys.set(name, known);
+    if (line.what === 'told') known.told();
+    else if (line.what === 'answer') known.answered(line);
+    else {
+      const wrong = line.batch === undefined ? known.leftAlone(line) : known.leftInBatch(line);
+      const text = `${line.key}: life ${line.life} sent ${line.n} ${wrong ?? ''}`;
+      if (wrong !== undefined) findings.push({ checker: 'wire', text });
     }
   }
   return findings;
+}
+
+/** What one life has sent of one key. */
+class KeyOnWire {
+  /** The event that was sent last, other than a copy; 0 if none was. */
+  #n = 0;
+  #isDefinite = true;
+  /** The highest that was ever sent. */
+  #highest = 0;
+  #batch: SentBatch | undefined;
+
+  /** Why an event may not leave by itself now. */
+  leftAlone({ n }: Sent): string | undefined {
+    const batch = this.#batch;
+    // A copy that crossed the answer.
+    if (batch?.is === 'stored' && n >= batch.first && n <= batch.last) return undefined;
+    if (batch?.first === n && !batch.followed) {
+      batch.followed = true;
+      this.#isDefinite = false;
+      this.#n = n;
+      return undefined;
+    }
+    const wrong = this.#whyNot(n);
+    if (n !== this.#n) this.#isDefinite = false;
+    this.#n = n;
+    this.#highest = Math.max(this.#highest, n);
+    return wrong;
+  }
+
+  /** Why an event may not leave in this batch now. */
+  leftInBatch({ n, batch: place }: Sent): string | undefined {
+    const { id, isFirst } = place!;
+    const batch = this.#batch;
+    let wrong: string | undefined;
+    if (n <= this.#highest) wrong = `in a batch after ${this.#highest}`;
+    else if (isFirst) wrong = this.#whyNot(n);
+    else if (batch?.id !== id || batch.followed)
+      wrong = 'in a batch that another one, or a lone event, has followed';
+    else if (batch.is !== 'opened') wrong = 'in a batch that was not opened';
+    if (isFirst) this.#batch = { id, first: n, last: n, is: 'opening', followed: false };
+    else if (batch?.id === id) batch.last = n;
+    this.#isDefinite = false;
+    this.#n = n;
+    this.#highest = Math.max(this.#highest, n);
+    return wrong;
+  }
+
+  answered({ n, answer, batch: id }: Answer): void {
+    const batch = this.#batch;
+    if (id === undefined) {
+      if (this.#n === n && answer !== 'unavailable') this.#isDefinite = true;
+    } else if (batch?.id === id) {
+      if (answer === 'opened') batch.is = 'opened';
+      if (answer === 'refused' && !batch.followed) {
+        batch.is = 'refused';
+        this.#isDefinite = true;
+      }
+      // Late, it tells of all in it that were not told of one by one meanwhile.
+      if (answer === 'stored' && this.#n <= batch.last) {
+        batch.is = 'stored';
+        this.#n = batch.last;
+        this.#isDefinite = true;
+      }
+    }
+  }
+
+  told(): void {
+    this.#isDefinite = true;
+  }
+
+  #whyNot(n: number): string | undefined {
+    if (n > this.#n && !this.#isDefinite) return `while ${this.#n} was open`;
+    return n < this.#n ? `after ${this.#n}` : undefined;
+  }
 }

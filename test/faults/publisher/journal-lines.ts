@@ -42,15 +42,17 @@ export type DriverLine =
       readonly link: number;
       readonly key: string;
       readonly n: number;
-      readonly fastLane: boolean;
+      /** The batch that it left in, if in one. */
+      readonly batch?: { readonly id: string; readonly isFirst: boolean; readonly isLast: boolean };
     }
-  /** An answer to an event reached the process. */
+  /** An answer to an event, or to a batch whose last sent event this is, reached the process. */
   | {
       readonly what: 'answer';
       readonly life: number;
       readonly key: string;
       readonly n: number;
-      readonly answer: 'stored' | 'duplicate' | 'refused' | 'unavailable';
+      readonly answer: 'stored' | 'duplicate' | 'refused' | 'unavailable' | 'opened';
+      readonly batch?: string;
     }
   /** The answer to a question about a key's stored events reached the process. */
   | { readonly what: 'told'; readonly life: number; readonly key: string };

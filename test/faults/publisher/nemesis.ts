@@ -4,6 +4,7 @@ import type { Journal } from '../journal.js';
 import { TOPIC } from '../scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import { type FaultKind, type PlannedFault, planFault } from './nemesis-plan.js';
+import { BATCH_STEPS } from './wire-tap.js';
 import type { PublisherSlot } from './publisher-slot.js';
 import type { Servers } from './servers.js';
 
@@ -11,6 +12,8 @@ export interface NemesisOptions {
   readonly seed: number;
   readonly kinds: readonly FaultKind[];
   readonly keys: number;
+  /** Each fault comes at a step of a batch, of a long queue that is made for it: its events. 0: faults come as they come. */
+  readonly longQueue: number;
   readonly servers: Servers;
   readonly slot: PublisherSlot;
   readonly journal: Journal<DriverLine>;
@@ -23,6 +26,10 @@ const LEFT_WITHIN_MS = 12_000;
 const LOOK_EVERY_MS = 20;
 const BURST = 700;
 const KILLED_BURST = 300;
+const BATCH_WITHIN_MS = 400;
+const BATCH_ATTEMPTS = 2;
+/** Makes the step independent of what else the same number aims at. */
+const STEP_GRAIN = 10_000;
 const SLOW_STOP_MS = 90;
 const SLOW_GO_MS = 15;
 /** No subject of the topic's depth begins so, so nothing of ours is stored meanwhile. */
@@ -158,11 +165,27 @@ export class Nemesis {
     if (needs.some((need) => this.#taken.has(need))) return;
     for (const need of needs) this.#taken.add(need);
     const { kind, ms } = fault;
+    await this.#untilBatch(fault);
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     this.options.journal.write({ what: 'fault', kind, on: true, note: `${ms} ms` });
     await action();
     this.options.journal.write({ what: 'fault', kind, on: false });
     for (const need of needs) this.#taken.delete(need);
+  }
+
+  /** Waits for one step of a batch, which of them the plan says; or a moment, if none comes. */
+  async #untilBatch({ aim }: PlannedFault): Promise<void> {
+    const { longQueue, keys, slot } = this.options;
+    if (longQueue === 0) return;
+    const step = BATCH_STEPS[Math.floor(aim * STEP_GRAIN) % BATCH_STEPS.length]!;
+    // Another key each time: one whose outcome is unknown takes nothing.
+    for (let attempt = 0; attempt < BATCH_ATTEMPTS; attempt++) {
+      slot.tell({
+        burst: longQueue,
+        key: `key-${Math.floor((aim + attempt / BATCH_ATTEMPTS) * keys) % keys}`,
+      });
+      if (await slot.batchAt(step, BATCH_WITHIN_MS)) return;
+    }
   }
 
   /** Breaks the way in use only, until the publisher has left it; then what it holds arrives late. */

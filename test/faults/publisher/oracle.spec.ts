@@ -3,7 +3,7 @@ import type { StoredEvent } from '../stored.js';
 import { CHECKERS, type CheckerName } from './finding.js';
 import { historyOf } from './history.js';
 import type { DriverLine, PublisherLine } from './journal-lines.js';
-import { judge } from './oracle.js';
+import { faultsOnBatches, judge } from './oracle.js';
 
 // A checker that was never seen red is no checker: each is shown a history with one lie in it.
 
@@ -36,7 +36,6 @@ const sent = (n: number, life = 1): DriverLine => ({
   link: 1,
   key: KEY,
   n,
-  fastLane: false,
 });
 const answer = (n: number, how: 'stored' | 'unavailable' | 'refused' = 'stored'): DriverLine => ({
   ...{ what: 'answer', life: 1, key: KEY, n, answer: how },
@@ -177,6 +176,75 @@ test('copy is red for an event that is stored twice', () => {
 
 test('lost is red for a confirmed event that is not there, with nothing behind it', () => {
   expect(red({ lives: [GOOD], stored: [stored(1, 5), stored(2, 8)] })).toEqual(['lost']);
+});
+
+describe('a batch on the wire', () => {
+  const inBatch = (n: number, id = 'b', isLast = false): DriverLine => ({
+    ...(sent(n) as DriverLine & { what: 'sent' }),
+    batch: { id, isFirst: n === 2, isLast },
+  });
+  const told = (how: 'opened' | 'stored' | 'refused' | 'unavailable', batch = 'b'): DriverLine => ({
+    ...{ what: 'answer', life: 1, key: KEY, n: 4, answer: how, batch },
+  });
+  const whole = [sent(1), answer(1), inBatch(2), told('opened'), inBatch(3), inBatch(4, 'b', true)];
+
+  test.each<[string, DriverLine[]]>([
+    ['that is stored, and the next event', [...whole, told('stored'), sent(5)]],
+    ['that is refused, and its events one by one', [...whole, told('refused'), sent(2), answer(2), sent(3)]],
+    ['without an answer, and its first event alone', [...whole, sent(2), sent(2), answer(2), sent(3)]],
+    ['whose "stored" comes late', [...whole, sent(2), answer(2), sent(3), told('stored'), sent(5)]],
+    ['whose "stored" crosses a copy', [...whole, told('stored'), sent(2), sent(5)]],
+    ['that is never filled', [sent(1), answer(1), inBatch(2), sent(2), told('opened'), answer(2), sent(3)]],
+  ])('is green %s', (_name, wire) => {
+    expect(red({ wire })).toEqual([]);
+  });
+
+  test.each<[string, DriverLine[]]>([
+    ['begins while an event is open', [sent(1), inBatch(2)]],
+    ['is filled before it is opened', [sent(1), answer(1), inBatch(2), inBatch(3)]],
+    [
+      'is filled after its first event left alone',
+      [sent(1), answer(1), inBatch(2), told('opened'), sent(2), inBatch(3)],
+    ],
+    ['is filled out of order', [sent(1), answer(1), inBatch(2), told('opened'), inBatch(4), inBatch(3)]],
+    ['holds an event that was sent before', [sent(1), answer(1), sent(2), answer(2), inBatch(2)]],
+    ['is open, and the next event leaves', [...whole, sent(5)]],
+    ['is not to be had now, and the next event leaves', [...whole, told('unavailable'), sent(5)]],
+    ['is open, and its second event leaves', [...whole, sent(3)]],
+    ['is refused, and its second event leaves', [...whole, told('refused'), sent(3)]],
+    [
+      'is answered in the name of another, and the next event leaves',
+      [...whole, told('stored', 'c'), sent(5)],
+    ],
+    [
+      'is followed by its first event, and then its second, of which neither has an answer',
+      [...whole, sent(2), sent(3)],
+    ],
+    ['goes back to its first event twice', [...whole, sent(2), answer(2), sent(3), sent(2)]],
+  ])('is red if it %s', (_name, wire) => {
+    expect(red({ wire })).toEqual(['wire']);
+  });
+
+  test('faults that came while one was under way are counted, others are not', () => {
+    const fault = (kind: string, on: boolean): DriverLine => ({ what: 'fault', kind, on });
+    const at = (kind: string): DriverLine[] => [fault(kind, true), fault(kind, false)];
+    const counts = faultsOnBatches([
+      ...at('before'),
+      fault('around', true),
+      ...whole.slice(0, 3),
+      ...at('opening'),
+      ...whole.slice(3),
+      fault('around', false),
+      ...at('sent'),
+      told('stored'),
+      ...at('after'),
+    ]);
+    expect([...counts]).toEqual([
+      ['opening', 1],
+      ['around', 1],
+      ['sent', 1],
+    ]);
+  });
 });
 
 describe('wire is red for', () => {

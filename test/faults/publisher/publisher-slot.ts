@@ -8,7 +8,7 @@ import { SABOTAGE_VARIABLE } from '../scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import type { Order, ProcessSetup, PublisherSetup } from './scenario.js';
 import type { Servers } from './servers.js';
-import { WireTap } from './wire-tap.js';
+import { type BatchStep, WireTap } from './wire-tap.js';
 
 export interface SlotOptions {
   readonly servers: Servers;
@@ -101,6 +101,10 @@ export class PublisherSlot {
 
   tell(order: Order): void {
     if (this.running) this.#child?.send(order);
+  }
+
+  batchAt(step: BatchStep, withinMs: number): Promise<boolean> {
+    return this.tap.batchAt(step, withinMs);
   }
 
   async kill(): Promise<void> {

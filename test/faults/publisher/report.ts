@@ -31,7 +31,9 @@ export function printTable(runs: readonly RunResult[]): void {
     return [`${name}: ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
   });
   for (const kind of FAULT_KINDS) {
-    rows.push([`fault ${kind}`, String(sum(runs.map(({ faults }) => faults.get(kind) ?? 0)))]);
+    const count = sum(runs.map(({ faults }) => faults.get(kind) ?? 0));
+    const struck = sum(runs.map((run) => run.struck.get(kind) ?? 0));
+    rows.push([`fault ${kind}`, `${count}, on a batch ${struck}`]);
   }
   const width = Math.max(...rows.map(([what]) => what.length));
   console.log('');
@@ -57,6 +59,10 @@ export function summaryOf(runs: readonly RunResult[], sabotageCaught: string): s
     duplicates: total('duplicates'),
     unknown: total('unknown'),
     refused: total('refused'),
+    batches: total('batches'),
+    batchesRefused: total('batchesRefused'),
+    batchesLost: total('batchesLost'),
+    batchesUnfilled: total('batchesUnfilled'),
     sabotageCaught,
   });
 }

@@ -9,11 +9,18 @@ import { type History, readHistory } from './history.js';
 import type { DriverLine } from './journal-lines.js';
 import { Nemesis } from './nemesis.js';
 import { FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
-import { judge, type Verdict } from './oracle.js';
+import { faultsOnBatches, judge, type Verdict } from './oracle.js';
 import type { Profile } from './profile.js';
 import { PublisherSlot } from './publisher-slot.js';
 import { SABOTAGES } from './sabotage.js';
-import { IMPATIENT, MAX_STORED_BYTES, PUBLISHER, type PublisherSetup } from './scenario.js';
+import {
+  IMPATIENT,
+  LONG_QUEUE,
+  LONG_QUEUES,
+  MAX_STORED_BYTES,
+  PUBLISHER,
+  type PublisherSetup,
+} from './scenario.js';
 import { MAX_REPLICATED_MESSAGES, Servers } from './servers.js';
 
 export interface RunOptions {
@@ -33,6 +40,8 @@ export interface RunResult extends Verdict {
   readonly events: number;
   readonly faults: ReadonlyMap<FaultKind, number>;
   readonly faultCount: number;
+  /** Of them those that began or lasted while a batch was under way. */
+  readonly struck: ReadonlyMap<string, number>;
   /** Why it proves nothing; undefined if it does. */
   readonly lack: string | undefined;
   /** Where the journals are; undefined if all is green and they are gone. */
@@ -45,9 +54,30 @@ const MANY = 2_048;
 /** What a seed chooses: how patient the publisher is, and how much it puts on the wire. */
 function setupOf({ seed, replicas, sabotage }: RunOptions): PublisherSetup {
   const patience = seed % 3 === 0 ? IMPATIENT : {};
-  const maxInFlight = seed % 5 === 0 ? ONE_BY_ONE : MANY;
+  const isLong = hasLongQueues(seed);
+  // With fewer places than a batch takes there are no batches.
+  const maxInFlight = seed % 5 === 0 && !isLong ? ONE_BY_ONE : MANY;
+  const { maxPending } = isLong ? LONG_QUEUES : PUBLISHER;
   const exposed = sabotage === undefined ? {} : SABOTAGES[sabotage].setup;
-  return { ...PUBLISHER, ...patience, maxInFlight, ...exposed, replicas };
+  return { ...PUBLISHER, ...patience, maxInFlight, maxPending, ...exposed, replicas };
+}
+
+/** Whether a seed makes long queues of one aggregate, and each fault come at a step of a batch. Of eight five do. */
+export function hasLongQueues(seed: number): boolean {
+  return seed % 8 > 2;
+}
+
+/** The version from which on a server stores batches. Written down again, because the oracle is independent. */
+function storesBatches(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  return major > 2 || minor > 12 || (minor === 12 && patch >= 1);
+}
+
+function leastOf({ seed, profile }: RunOptions, servers: Servers): Readonly<Record<string, number>> {
+  const { batches, ...least } = profile.least;
+  return hasLongQueues(seed) && profile.kinds === undefined && storesBatches(servers.version)
+    ? { ...least, batches: batches ?? 1 }
+    : least;
 }
 
 function kindsOf({ replicas, sabotage, kinds }: RunOptions): readonly FaultKind[] {
@@ -59,7 +89,10 @@ function kindsOf({ replicas, sabotage, kinds }: RunOptions): readonly FaultKind[
 /** One run: load and faults, healing, every outcome, then the verdict. Journals of a green run are removed. */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
   const { seed, serverVersion, replicas, profile, sabotage, say } = options;
-  const { keys, eventsPerSecond } = profile;
+  const { keys } = profile;
+  const isLong = hasLongQueues(seed) && profile.kinds === undefined;
+  const { eventsPerSecond } = isLong ? LONG_QUEUES : profile;
+  const longQueue = isLong ? LONG_QUEUE[replicas] : 0;
   const folder = mkdtempSync(join(tmpdir(), `publisher-${seed}-`));
   const journal = new Journal<DriverLine>(join(folder, 'driver.jsonl'));
   const servers = await Servers.start(serverVersion, replicas);
@@ -74,7 +107,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     journal,
     sabotage,
   });
-  const nemesis = new Nemesis({ seed, kinds: kindsOf(options), keys, servers, slot, journal });
+  const nemesis = new Nemesis({ seed, kinds: kindsOf(options), keys, longQueue, servers, slot, journal });
   const progress = setInterval(() => say(`seed ${seed}: ${nemesis.total} faults (${nemesis.now})`), 1_000);
   let history: History;
   try {
@@ -107,7 +140,8 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     events,
     faults: nemesis.counts,
     faultCount: nemesis.total,
-    lack: lackOf({ ...verdict.evidence, faults: nemesis.total, events }, profile.least),
+    struck: faultsOnBatches(history.wire),
+    lack: lackOf({ ...verdict.evidence, faults: nemesis.total, events }, leastOf(options, servers)),
     folder: green ? undefined : folder,
   };
 }

@@ -8,6 +8,8 @@ export const OVERSIZE_BYTES = 6_000;
 export interface PublisherSetup {
   readonly replicas: 1 | 3;
   readonly maxInFlight: number;
+  /** Events of one batch at most; 1: none. */
+  readonly maxBatch: number;
   readonly maxPending: number;
   readonly maxBlocked: number;
   readonly giveUpAfterMs: number;
@@ -17,11 +19,17 @@ export interface PublisherSetup {
 export const PUBLISHER: PublisherSetup = {
   replicas: 1,
   maxInFlight: 2_048,
+  maxBatch: 500,
   maxPending: 400,
   maxBlocked: 100,
   giveUpAfterMs: 25_000,
   duplicateWindowMs: 120_000,
 };
+
+/** Other queues stay short, so that a batch pays, and the long one has room. */
+export const LONG_QUEUES = { eventsPerSecond: 60, maxPending: 3_000 } as const;
+/** A replicated stream holds fewer events in a run. */
+export const LONG_QUEUE = { 1: 300, 3: 130 } as const;
 
 /**
  * Gives up early, so that callers hear OUTCOME_UNKNOWN. Copies stop 30 s after the first send, which is longer than any

@@ -5,11 +5,14 @@ import type { DriverLine } from './journal-lines.js';
 import { type WireMessage, WireReader } from './wire-reader.js';
 
 const LOOK_UP = `$JS.API.STREAM.MSG.GET.${TOPIC}`;
-/** Marks of events that the server takes in batches, and refuses if one before them is missing. */
-const FAST_INGEST_REPLY = '.$FI';
-const BATCH_HEADER = 'Nats-Batch-Id:';
 /** Errors that pass by themselves (nats-server errors.json). Written down again, because the oracle is independent. */
 const PASSING = [10008, 10023, 10158];
+
+const BATCH_ID = /Nats-Batch-Id: (.*)\r\n/;
+
+/** Its first event leaves; the server's "opened" is handed over; its last event leaves; its answer is handed over. */
+export type BatchStep = 'opening' | 'opened' | 'complete' | 'answered';
+export const BATCH_STEPS: readonly BatchStep[] = ['opening', 'opened', 'complete', 'answered'];
 
 interface Link {
   readonly life: number;
@@ -25,7 +28,8 @@ export class WireTap implements WireObserver {
   /** The life of the process whose connections are opened now. */
   life = 0;
   readonly #links = new Map<number, Link>();
-  readonly #events = new Map<string, { key: string; n: number }>();
+  readonly #events = new Map<string, { key: string; n: number; batch?: string }>();
+  #awaited: { readonly step: BatchStep; readonly reached: (isReached: boolean) => void } | undefined;
   readonly #questions = new Map<string, string>();
 
   constructor(private readonly journal: Journal<DriverLine>) {}
@@ -47,6 +51,24 @@ export class WireTap implements WireObserver {
     this.#links.get(link)?.toClient.feed(chunk);
   }
 
+  /** Resolves when a batch comes to this step, as the proxy passes it on; whether one did in time. */
+  batchAt(step: BatchStep, withinMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const reached = (isReached: boolean): void => {
+        clearTimeout(late);
+        this.#awaited = undefined;
+        resolve(isReached);
+      };
+      const late = setTimeout(() => reached(false), withinMs);
+      this.#awaited?.reached(false);
+      this.#awaited = { step, reached };
+    });
+  }
+
+  #reached(step: BatchStep): void {
+    if (this.#awaited?.step === step) this.#awaited.reached(true);
+  }
+
   #left(life: number, link: number, { subject, reply, headers, body }: WireMessage): void {
     if (subject.startsWith(`${TOPIC}.`)) {
       const { aggregate_id: key, payload } = JSON.parse(body) as {
@@ -54,9 +76,12 @@ export class WireTap implements WireObserver {
         payload: { n: number };
       };
       const { n } = payload;
-      this.#events.set(reply, { key, n });
-      const fastLane = reply.endsWith(FAST_INGEST_REPLY) || headers.includes(BATCH_HEADER);
-      this.journal.write({ what: 'sent', life, link, key, n, fastLane });
+      const id = BATCH_ID.exec(headers)?.[1];
+      const batch = id === undefined ? undefined : placeIn(id, headers);
+      if (reply !== '') this.#events.set(reply, { key, n, ...(id === undefined ? {} : { batch: id }) });
+      this.journal.write({ what: 'sent', life, link, key, n, ...(batch === undefined ? {} : { batch }) });
+      if (batch?.isFirst === true) this.#reached('opening');
+      if (batch?.isLast === true) this.#reached('complete');
     } else if (subject === LOOK_UP) {
       const about = JSON.parse(body) as { last_by_subj?: string; next_by_subj?: string };
       const asked = about.last_by_subj ?? about.next_by_subj ?? '';
@@ -73,13 +98,18 @@ export class WireTap implements WireObserver {
     }
     const event = this.#events.get(subject);
     if (event === undefined) return;
-    this.journal.write({
-      what: 'answer',
-      life,
-      ...event,
-      answer: headers === '' ? meaningOf(body) : 'unavailable',
-    });
+    const answer = headers !== '' ? 'unavailable' : body === '' ? 'opened' : meaningOf(body);
+    this.journal.write({ what: 'answer', life, ...event, answer });
+    if (event.batch !== undefined) this.#reached(answer === 'opened' ? 'opened' : 'answered');
   }
+}
+
+function placeIn(id: string, headers: string): { id: string; isFirst: boolean; isLast: boolean } {
+  return {
+    id,
+    isFirst: headers.includes('Nats-Batch-Sequence: 1\r\n'),
+    isLast: headers.includes('Nats-Batch-Commit:'),
+  };
 }
 
 function meaningOf(body: string): 'stored' | 'duplicate' | 'refused' | 'unavailable' {

@@ -42,6 +42,7 @@ for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
       stream: { discard: 'new', replicas: setup.replicas, duplicateWindowMs: setup.duplicateWindowMs },
       publish: {
         maxInFlight: setup.maxInFlight,
+        maxBatch: setup.maxBatch,
         maxPending: setup.maxPending,
         maxBlocked: setup.maxBlocked,
         giveUpAfterMs: setup.giveUpAfterMs,
