@@ -7,7 +7,6 @@ import {
   type Failure,
   type FailurePolicy,
   type FailureStage,
-  noteOf,
   type OnExhausted,
   type Outcome,
 } from '#library/settlement/outcome.js';
@@ -154,14 +153,4 @@ describe('classify', () => {
     expect(decideOutcome(failureOf('pipe'), { attempt: 1 }, policy, 0)).toEqual(park('REJECTED'));
     expect(decideOutcome(failureOf('handler'), { attempt: 1 }, policy, 0)).toMatchObject({ kind: 'retry' });
   });
-});
-
-test("what a validation pipe found goes into the letter's error, behind what was thrown", () => {
-  const failure: Failure = { ...failureOf('pipe'), details: 'amount must be positive' };
-  expect(noteOf(failure, 'REJECTED', 2, 'Error: x')).toEqual({
-    reason: 'REJECTED',
-    error: 'Error: x: amount must be positive',
-    attempts: 2,
-  });
-  expect(noteOf(failureOf('handler'), 'EXHAUSTED', 3, 'Error: x').error).toBe('Error: x');
 });

@@ -4,7 +4,7 @@ import { describeError } from '../errors.js';
 import { CLOSE, NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
-import { decideOutcome, type Failure, type FailurePolicy, noteOf } from '../settlement/outcome.js';
+import { decideOutcome, type Failure, type FailurePolicy } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
 import type { EventHandler, OnUnhandledType } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
@@ -172,7 +172,7 @@ export class Attempts {
         return outcome.delayMs;
       case 'park':
       case 'skip': {
-        const note = noteOf(failure, outcome.reason, event.attempt, why);
+        const note = { reason: outcome.reason, error: why, attempts: event.attempt };
         const step = parkedLanes[outcome.kind](event, note);
         // The breaker kept it in its lane.
         if (typeof step === 'number') return step;

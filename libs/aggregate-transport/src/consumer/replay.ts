@@ -12,7 +12,6 @@ import {
   decideOutcome,
   type Failure,
   type FailurePolicy,
-  noteOf,
   type Outcome,
   reasonOf,
 } from '../settlement/outcome.js';
@@ -200,7 +199,7 @@ export class Replays {
       this.options.halt(`${what}: ${why}`);
       return NEXT;
     }
-    const note = noteOf(failure, outcome.reason, event.attempt, why);
+    const note = { reason: outcome.reason, error: why, attempts: event.attempt };
     if (outcome.kind === 'skip') {
       log.error(`${what} and is skipped: ${why}`, failure.error);
       await parking.skip(event, note);

@@ -1,4 +1,4 @@
-import type { ParkNote, ParkReason } from '../message/park-reason.js';
+import type { ParkReason } from '../message/park-reason.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
 /**
@@ -13,8 +13,6 @@ export interface Failure {
   readonly error: unknown;
   /** The handler said that no retry can help. */
   readonly unrecoverable: boolean;
-  /** What a validation pipe found wrong, as a text; it goes into the letter, never into a log. */
-  readonly details?: string;
 }
 
 export interface RetryPolicy extends Backoff {
@@ -112,10 +110,4 @@ function classified(policy: FailurePolicy, failed: FailedAttempt): Disposition |
     // A broken classifier must not decide; the plain policy does.
     return undefined;
   }
-}
-
-/** What a letter says of a failure. */
-export function noteOf(failure: Failure, reason: ParkReason, attempts: number, described: string): ParkNote {
-  const error = failure.details === undefined ? described : `${described}: ${failure.details}`;
-  return { reason, error, attempts };
 }
