@@ -75,6 +75,16 @@ export class Tap {
     }
   }
 
+  /** Letters that wait in the parked stream; undefined while there is no answer. */
+  async letters(): Promise<number | undefined> {
+    try {
+      const info = await this.#ask<{ state?: { messages: number } }>(`STREAM.INFO.${TOPIC}_parked`);
+      return info.state?.messages;
+    } catch {
+      return undefined;
+    }
+  }
+
   async deleteConsumer(partition: number): Promise<void> {
     const name = await this.#consumerOf(partition);
     this.nats.publish(`$JS.API.CONSUMER.DELETE.${TOPIC}.${name}`);

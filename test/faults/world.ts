@@ -93,7 +93,9 @@ export class World {
       const counts = await Promise.all(
         this.#partitions().map((partition) => this.parts.tap.counts(partition)),
       );
-      if (counts.every((count) => count?.num_pending === 0 && count.num_ack_pending === 0)) return true;
+      const isSettled = counts.every((count) => count?.num_pending === 0 && count.num_ack_pending === 0);
+      // A lane that was diverted is worked off as letters.
+      if (isSettled && (await this.parts.tap.letters()) === 0) return true;
       await scheduled(LOOK_EVERY_MS);
     }
     return false;

@@ -231,3 +231,35 @@ test('a request-scoped controller is made for each event and may inject its cont
   expect(seen).toEqual(['1 1 true true', '2 2 true true', '2 3 true true', '3 4 true true']);
   expect(log.matching(/failed in its handler \(attempt 1\), again in .*TypeError: once/)).toHaveLength(1);
 });
+
+test('a request-scoped controller that cannot be made blocks as a refusal does, and goes on once it can', async () => {
+  let handled = 0;
+  let broken = true;
+
+  @Injectable({ scope: Scope.REQUEST })
+  class Database {
+    constructor() {
+      if (broken) throw new Error('no database');
+    }
+  }
+
+  @Controller()
+  class Scoped {
+    constructor(@Inject(Database) readonly database: Database) {}
+
+    @AggregateHandler('unmakeable')
+    handle() {
+      handled++;
+    }
+  }
+
+  const log = await handle('unmakeable', [Scoped], [event('T')], {
+    providers: [Database],
+    until: async (lines) => {
+      await lines.says(/failed in its guard .*its aggregate is blocked .*Error: no database/);
+      broken = false;
+      await eventually('handled', () => handled === 1);
+    },
+  });
+  expect(log.matching(/handled in attempt/)).toHaveLength(1);
+});

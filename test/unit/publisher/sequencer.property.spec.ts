@@ -309,7 +309,7 @@ test.each([
           batchesStored += port.batchesStored;
         },
       ),
-      { numRuns: 300 },
+      { numRuns: Number(process.env['SEQUENCER_RUNS'] ?? 300) },
     );
     // Otherwise the lane was not tried.
     expect(batchesStored > 100).toBe(obstacle === undefined);

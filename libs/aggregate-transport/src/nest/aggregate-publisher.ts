@@ -6,7 +6,6 @@ import { tokenOf } from '../message/subject.js';
 import { saturated } from '../publisher/refusals.js';
 import { DEFAULTS } from './options.js';
 import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
-import { messagesOf } from '../stream/history.js';
 import type { TopicLink, TopicLinks } from './topic-links.js';
 
 /** How one publish call ended; see {@link AggregatePublisher.results$}. */
@@ -165,7 +164,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     const token = tokenOf(aggregateId);
     const link = await this.links.open(this.topic);
     const { codec } = link.topic;
-    for await (const message of messagesOf(link.api, this.topic, link.subjectOf(token), fromSequence)) {
+    for await (const message of link.wire.messagesOf(link.subjectOf(token), fromSequence)) {
       yield toStoredEvent(message, { topic: this.topic, token, codec }) as StoredEvent<M[K], K>;
     }
   }

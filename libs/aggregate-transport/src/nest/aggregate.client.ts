@@ -96,7 +96,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
   /** The NATS connections by topic name, as `Map<string, NatsConnection>`. */
   unwrap<T>(): T {
     const topics = [...this.#links.options.topics.keys()];
-    return new Map(topics.map((name) => [name, this.#links.opened(name)?.connection.nats])) as T;
+    return new Map(topics.map((name) => [name, this.#links.opened(name)?.wire.nats])) as T;
   }
 
   protected publish(): never {

@@ -10,7 +10,6 @@ import { type CustomTransportStrategy, type MessageHandler, Server } from '@nest
 import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
 import { AggregateTransportError } from '../errors.js';
-import { openGroupBucket } from '../stream/group-record.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
 import type { AggregateContext } from './aggregate.context.js';
 import { openGroup } from './group-consumer.js';
@@ -160,7 +159,7 @@ export class AggregateServer
     const topics = [...this.#links.options.topics.keys()];
     const open = topics.flatMap((name) => {
       const link = this.#links.opened(name);
-      return link === undefined ? [] : [[name, link.connection.nats] as const];
+      return link?.wire.nats === undefined ? [] : [[name, link.wire.nats] as const];
     });
     return new Map(open) as T;
   }
@@ -179,15 +178,13 @@ export class AggregateServer
     const log = nestLog(new Logger('AggregateServer'));
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
-      const create = group.topic.provision === 'ensure';
-      const bucket = await openGroupBucket(link.connection, group.topic.stream.replicas, create);
       this.#partitions.push(
         ...(await openGroup({
           link,
           group: group.group,
-          bucket,
           handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
           hooks: this.#links.options.hooks,
+          clock: this.#links.clock,
           log,
         })),
       );

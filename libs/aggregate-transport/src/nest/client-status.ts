@@ -23,8 +23,8 @@ export class ClientStatus {
     this.#callbacks[event].push(callback);
   }
 
-  watch({ topic: { name }, connection }: TopicLink): void {
-    connection.listen({
+  watch({ topic: { name }, wire }: TopicLink): void {
+    wire.listen({
       disconnected: () => {
         this.#away.add(name);
         this.#tell('disconnect', name);
@@ -34,7 +34,7 @@ export class ClientStatus {
         this.#tell('reconnect', name);
       },
     });
-    if (!connection.connected) this.#away.add(name);
+    if (!wire.connected) this.#away.add(name);
     this.#report();
   }
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { delay, systemClock } from '../clock.js';
+import { delay } from '../clock.js';
 import { describeError } from '../errors.js';
 import { AggregateTransportError } from '../errors.js';
 import { decodeBody } from '../message/codec.js';
@@ -11,7 +11,6 @@ import { type TopicRef, topicNameOf } from '../message/topic.js';
 import type { Letter } from '../parking/letter.js';
 import type { CommandKind, ParkedState } from '../parking/marker.js';
 import { type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
-import { ParkedWire } from '../stream/parked-wire.js';
 import { type TopicLink, TopicLinks } from './topic-links.js';
 
 /** Names a parked aggregate. */
@@ -159,7 +158,7 @@ export class ParkedAggregates {
         },
       );
       running.push(one);
-      await delay(systemClock, MILLISECONDS / Math.max(0.01, ratePerSecond));
+      await delay(this.links.clock, MILLISECONDS / Math.max(0.01, ratePerSecond));
     }
     await Promise.all(running);
     return { unparked, failed };
@@ -176,7 +175,7 @@ export class ParkedAggregates {
 
   async #matching(filter: ParkedFilter): Promise<ParkedAggregate[]> {
     const { topic, group, commands } = await this.#open(filter);
-    const before = systemClock.wallNow() - (filter.olderThanMs ?? 0);
+    const before = this.links.clock.wallNow() - (filter.olderThanMs ?? 0);
     const found = await commands.list();
     return found
       .filter(({ marker }) => marker.since <= before && (filter.reason ?? marker.reason) === marker.reason)
@@ -213,13 +212,13 @@ export class ParkedAggregates {
         'expected a consumer group, found none; name it in the call, or set group in AggregateTransportModule.forRoot',
       );
     }
+    const { clock } = this.links;
     const link = await this.links.open(topic);
-    const port = new ParkedWire({ connection: link.connection, api: link.api, topic, group, bits: '' });
     const commands = new ParkedCommands({
       name: `topic "${topic}", group "${group}"`,
-      port,
-      clock: systemClock,
-      newId: () => newEventId(systemClock.wallNow()),
+      port: link.wire.parkedArchive(group),
+      clock,
+      newId: () => newEventId(clock.wallNow()),
     });
     return { topic, group, link, commands };
   }

@@ -2,23 +2,17 @@ import { type Clock, delay } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { AggregateEvent } from '../message/event.js';
-import { prepareEvent } from '../message/prepare.js';
+import { type OutgoingEvent, prepareEvent } from '../message/prepare.js';
 import { subjectOf } from '../message/subject.js';
-import type { OutgoingEvent } from '../message/prepare.js';
 import { Sequencer } from '../publisher/sequencer.js';
-import { batchObstacle } from '../stream/atomic-batches.js';
-import { msOf } from '../stream/configuration.js';
-import { Connection } from '../stream/connection.js';
-import { JetStreamApi } from '../stream/jetstream-api.js';
-import { provisionStream } from '../stream/provision.js';
-import { PublishWire } from '../stream/publish-wire.js';
+import { NatsWires } from './nats-wires.js';
 import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
+import type { TopicWire, TopicWires } from './topic-wire.js';
 
-/** An open topic: its connection, its stream as the server has it, and the one sequencer of this process. */
+/** An open topic: the ways to its stream, and the one sequencer of this process. */
 export interface TopicLink {
   readonly topic: ResolvedTopic;
-  readonly connection: Connection;
-  readonly api: JetStreamApi;
+  readonly wire: TopicWire;
   readonly sequencer: Sequencer;
   /** Checks and encodes an event; throws whatever is wrong with it. */
   prepare(event: AggregateEvent): OutgoingEvent;
@@ -32,7 +26,6 @@ export interface TopicLink {
 export class TopicLinks {
   readonly #opening = new Map<string, Promise<TopicLink>>();
   readonly #opened = new Map<string, TopicLink>();
-  readonly #connections = new Map<string, Promise<Connection>>();
   readonly #watchers: ((link: TopicLink) => void)[] = [];
   #closing: Promise<void> | undefined;
 
@@ -40,6 +33,7 @@ export class TopicLinks {
     readonly options: ResolvedOptions,
     readonly clock: Clock,
     private readonly log: Log,
+    private readonly wires: TopicWires = new NatsWires({ ...options, clock, log }),
   ) {}
 
   /**
@@ -81,40 +75,31 @@ export class TopicLinks {
   async #open(name: string): Promise<TopicLink> {
     const topic = this.options.topics.get(name);
     if (topic === undefined) throw undeclaredError(name, this.options);
-    const connection = await this.#connect(name);
-    const api = new JetStreamApi(connection);
-    const stream = await provisionStream(api, {
-      topic: name,
-      provision: topic.provision,
-      options: topic.stream,
-      explicit: topic.explicitStream,
-      serverVersion: connection.serverVersion,
-    });
+    const wire = await this.wires.open(topic);
     const sequencer = new Sequencer({
       topic: name,
-      connect: (listener) => new PublishWire(connection, api, name, listener),
+      connect: (listener) => wire.connectPublisher(listener),
       maxInFlight: topic.publish.maxInFlight,
       maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
       giveUpAfterMs: topic.publish.giveUpAfterMs,
-      duplicateWindowMs: msOf(stream.duplicate_window),
+      duplicateWindowMs: wire.duplicateWindowMs,
       fastLane: {
         maxBatch: topic.publish.maxBatch,
         maxOpenBatches: topic.publish.maxOpenBatches,
-        obstacle: batchObstacle(stream, connection.serverVersion),
+        obstacle: wire.batchObstacle,
       },
       clock: this.clock,
       log: this.log,
     });
     const link: TopicLink = {
       topic,
-      connection,
-      api,
+      wire,
       sequencer,
       prepare: (event) =>
         prepareEvent(event, {
           topic: name,
           codec: topic.codec,
-          maxPayloadBytes: connection.maxPayloadBytes,
+          maxPayloadBytes: wire.maxPayloadBytes,
           wallMs: this.clock.wallNow(),
         }),
       subjectOf: (token) => subjectOf(name, token),
@@ -122,17 +107,6 @@ export class TopicLinks {
     this.#opened.set(name, link);
     for (const opened of this.#watchers) opened(link);
     return link;
-  }
-
-  #connect(topic: string): Promise<Connection> {
-    const name =
-      this.options.connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic}`;
-    const known = this.#connections.get(name);
-    if (known !== undefined) return known;
-    const connecting = Connection.open(this.options.connection, name, this.log);
-    this.#connections.set(name, connecting);
-    connecting.catch(() => this.#connections.delete(name));
-    return connecting;
   }
 
   async #closeAll(): Promise<void> {
@@ -147,8 +121,7 @@ export class TopicLinks {
       );
     }
     for (const { sequencer } of links) sequencer.close();
-    const connections = await Promise.allSettled(this.#connections.values());
-    for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
+    await this.wires.close();
     this.#opened.clear();
   }
 }

@@ -1,0 +1,151 @@
+import type { ConnectionOptions } from 'nats';
+import type { Clock } from '../clock.js';
+import type { LeaseRecord } from '../consumer/lease.js';
+import type { SuspectRecord } from '../consumer/suspects.js';
+import type { Log } from '../log.js';
+import { partitionBits } from '../message/partition.js';
+import { consumerConfigOf, msOf, type PartitionAddress } from '../stream/configuration.js';
+import { Connection } from '../stream/connection.js';
+import { ConsumerWire } from '../stream/consumer-wire.js';
+import { groupRecordOf, openGroupBucket } from '../stream/group-record.js';
+import { batchObstacle } from '../stream/atomic-batches.js';
+import { messagesOf } from '../stream/history.js';
+import { JetStreamApi } from '../stream/jetstream-api.js';
+import { KeyStore, partitionKey } from '../stream/key-store.js';
+import { provisionParkedStreams } from '../stream/parked-streams.js';
+import { ParkedWire } from '../stream/parked-wire.js';
+import { untilAnswered } from '../stream/patience.js';
+import { checkConsumer, provisionConsumer, provisionStream } from '../stream/provision.js';
+import { PublishWire } from '../stream/publish-wire.js';
+import type { ResolvedTopic } from './resolve-options.js';
+import type { PartitionWire, TopicWire, TopicWires } from './topic-wire.js';
+
+export interface NatsWiresOptions {
+  readonly connection: ConnectionOptions;
+  readonly connectionMode: 'perTopic' | 'shared';
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The ways of all topics over NATS: one connection for each, or one for all. */
+export class NatsWires implements TopicWires {
+  readonly #connections = new Map<string, Promise<Connection>>();
+
+  constructor(private readonly options: NatsWiresOptions) {}
+
+  async open(topic: ResolvedTopic): Promise<TopicWire> {
+    const { clock, log } = this.options;
+    const connection = await this.#connect(topic.name);
+    const api = new JetStreamApi(connection);
+    const stream = await provisionStream(api, {
+      topic: topic.name,
+      provision: topic.provision,
+      options: topic.stream,
+      explicit: topic.explicitStream,
+      serverVersion: connection.serverVersion,
+    });
+    return {
+      nats: connection.nats,
+      get connected() {
+        return connection.connected;
+      },
+      listen: (listener) => connection.listen(listener),
+      maxPayloadBytes: connection.maxPayloadBytes,
+      duplicateWindowMs: msOf(stream.duplicate_window),
+      batchObstacle: batchObstacle(stream, connection.serverVersion),
+      connectPublisher: (listener) => new PublishWire(connection, api, topic.name, listener),
+      messagesOf: (subject, fromSequence) => messagesOf(api, topic.name, subject, fromSequence),
+      openGroup: (group) => openGroup({ connection, api, topic, group, clock, log }),
+      parkedArchive: (group) => new ParkedWire({ connection, api, topic: topic.name, group, bits: '' }),
+    };
+  }
+
+  async close(): Promise<void> {
+    const connections = await Promise.allSettled(this.#connections.values());
+    for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
+  }
+
+  #connect(topic: string): Promise<Connection> {
+    const { connection, connectionMode, log } = this.options;
+    const name = connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic}`;
+    const known = this.#connections.get(name);
+    if (known !== undefined) return known;
+    const connecting = Connection.open(connection, name, log);
+    this.#connections.set(name, connecting);
+    connecting.catch(() => this.#connections.delete(name));
+    return connecting;
+  }
+}
+
+interface Group {
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
+  readonly topic: ResolvedTopic;
+  readonly group: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const START_UP_TIMEOUT_MS = 2_000;
+
+/** @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED */
+async function openGroup(options: Group): Promise<PartitionWire[]> {
+  const { connection, api, topic, group, clock, log } = options;
+  const { consume, provision, parked, stream } = topic;
+  const bucket = await openGroupBucket(connection, stream.replicas, provision === 'ensure');
+  const record = await untilAnswered(clock, () =>
+    groupRecordOf(bucket, topic.name, group, consume.partitions),
+  );
+  if (record.partitions !== consume.partitions) {
+    log.warn(
+      `topic "${topic.name}": group "${group}" has ${record.partitions} partitions since its first start; ` +
+        `consume.partitions ${consume.partitions} is not followed`,
+    );
+  }
+  await untilAnswered(clock, () =>
+    provisionParkedStreams(api, { topic: topic.name, provision, options: parked, stream }),
+  );
+  const partitions: PartitionWire[] = [];
+  for (let partition = 0; partition < record.partitions; partition++) {
+    const address = { topic: topic.name, group, partition, partitions: record.partitions };
+    const leasePort = new KeyStore<LeaseRecord>(connection, api, partitionKey('lease', address));
+    const lease = await untilAnswered(clock, () => leasePort.read(START_UP_TIMEOUT_MS));
+    // Behind the group's first start only the partition's owner makes consumers, each under a name of its own.
+    await untilAnswered(clock, async () => {
+      if (lease === undefined) await provisionConsumer(api, { address, options: consume, log });
+      else await checkConsumer(api, { address, options: consume, generation: lease.value.generation });
+    });
+    partitions.push(partitionOf(options, address, leasePort));
+  }
+  return partitions;
+}
+
+function partitionOf(
+  { connection, api, topic, clock }: Group,
+  address: PartitionAddress,
+  leasePort: KeyStore<LeaseRecord>,
+): PartitionWire {
+  return {
+    address,
+    leasePort,
+    suspectPort: new KeyStore<SuspectRecord>(connection, api, partitionKey('suspects', address)),
+    parkedPort: new ParkedWire({
+      connection,
+      api,
+      topic: topic.name,
+      group: address.group,
+      bits: partitionBits(address.partition, address.partitions),
+    }),
+    connect: (listener) =>
+      new ConsumerWire(
+        {
+          connection,
+          api,
+          stream: topic.name,
+          configFrom: (generation, startAt) => consumerConfigOf(address, topic.consume, startAt, generation),
+          clock,
+        },
+        listener,
+      ),
+  };
+}

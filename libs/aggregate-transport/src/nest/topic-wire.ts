@@ -1,0 +1,48 @@
+import type { NatsConnection } from 'nats';
+import type { LeaseRecord } from '../consumer/lease.js';
+import type { SuspectRecord } from '../consumer/suspects.js';
+import type { KeyPort } from '../message/key-port.js';
+import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
+import type { StoredMessage } from '../message/stored-event.js';
+import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
+import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
+import type { PartitionAddress } from '../stream/configuration.js';
+import type { ConnectionListener } from '../stream/connection.js';
+import type { ResolvedTopic } from './resolve-options.js';
+
+/** The ways from one partition of a group to its consumer, its keys and its parked aggregates. */
+export interface PartitionWire {
+  readonly address: PartitionAddress;
+  connect(listener: ConsumerListener): ConsumerPort;
+  readonly leasePort: KeyPort<LeaseRecord>;
+  readonly suspectPort: KeyPort<SuspectRecord>;
+  readonly parkedPort: ParkedPort;
+}
+
+/** All ways from one topic to its stream: what the rest of `nest/` knows of NATS, and what a test replaces. */
+export interface TopicWire {
+  /** Undefined where there is no NATS. */
+  readonly nats: NatsConnection | undefined;
+  readonly connected: boolean;
+  /** Calls back whenever the connection goes or comes back. */
+  listen(listener: ConnectionListener): void;
+  /** The largest message the stream takes. */
+  readonly maxPayloadBytes: number;
+  /** How long the stream really knows an event's id. */
+  readonly duplicateWindowMs: number;
+  /** Why events cannot be stored in atomic batches; undefined if they can. */
+  readonly batchObstacle: string | undefined;
+  connectPublisher(listener: PublishListener): PublishPort;
+  /** The messages of one subject, in stream order. */
+  messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
+  /** Finds or makes a group's partitions, a consumer for each, and the place for its parked aggregates. */
+  openGroup(group: string): Promise<PartitionWire[]>;
+  /** The parked aggregates of a group, whether it runs in this process or not. */
+  parkedArchive(group: string): ParkedArchive;
+}
+
+/** Opens the ways of topics, and closes what they share. */
+export interface TopicWires {
+  open(topic: ResolvedTopic): Promise<TopicWire>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,156 @@
+import type { LeaseRecord } from '../consumer/lease.js';
+import type { SuspectRecord } from '../consumer/suspects.js';
+import { partitionBits, partitionFilter } from '../message/partition.js';
+import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
+import { tokenOfSubject } from '../message/subject.js';
+import { type TopicRef, topicNameOf } from '../message/topic.js';
+import type { ResolvedTopic } from '../nest/resolve-options.js';
+import type { PartitionWire, TopicWire, TopicWires } from '../nest/topic-wire.js';
+import { ManualClock } from './manual-clock.js';
+import { MemoryConsumer } from './memory-consumer.js';
+import { MemoryKey } from './memory-key.js';
+import { MemoryParked } from './memory-parked.js';
+import { MemoryStream } from './memory-stream.js';
+
+const MAX_PAYLOAD_BYTES = 1_048_576;
+/** Turns without any change after which nothing will change by itself. */
+const QUIET_TURNS = 10;
+const MAX_TURNS = 100_000;
+
+interface MemoryTopic {
+  readonly topic: ResolvedTopic;
+  readonly stream: MemoryStream;
+  readonly parked: MemoryParked;
+}
+
+/**
+ * The streams behind an `AggregateTransportTestingModule`, and the clock that everything in it goes by. Two modules
+ * may share one, as two services share a nats-server.
+ */
+export class TestingStreams implements TopicWires {
+  /** Stands still until {@link advance} moves it. */
+  readonly clock = new ManualClock();
+  readonly #topics = new Map<string, MemoryTopic>();
+  readonly #groups = new Map<string, PartitionWire[]>();
+  /** Whatever moved, so that {@link settle} knows when nothing does. */
+  #moves = 0;
+
+  /** Every event of a topic, in stream order. */
+  events(topic: TopicRef): StoredEvent[] {
+    const name = topicNameOf(topic);
+    const found = this.#topics.get(name);
+    if (found === undefined) return [];
+    const { codec } = found.topic;
+    return found.stream.messages.map((message) =>
+      toStoredEvent(message, { topic: name, token: tokenOfSubject(message.subject), codec }),
+    );
+  }
+
+  /**
+   * Resolves when nothing moves any more at this moment of the clock: events are stored, delivered, handled and
+   * acked, or wait for time to pass. A handler that waits for something real (a socket, a timer of Node) is not
+   * waited for.
+   */
+  async settle(): Promise<void> {
+    let quiet = 0;
+    for (let turn = 0; quiet < QUIET_TURNS && turn < MAX_TURNS; turn++) {
+      const before = this.#moves;
+      await this.clock.advance(0);
+      quiet = this.#moves === before ? quiet + 1 : 0;
+    }
+  }
+
+  /** Moves time on, with everything that is due on the way, such as retries, and settles. */
+  async advance(ms: number): Promise<void> {
+    await this.settle();
+    await this.clock.advance(ms);
+    await this.settle();
+  }
+
+  /** @internal */
+  open(topic: ResolvedTopic): Promise<TopicWire> {
+    const known = this.#topicOf(topic);
+    const { stream, parked } = known;
+    return Promise.resolve({
+      nats: undefined,
+      connected: true,
+      listen: () => undefined,
+      maxPayloadBytes: MAX_PAYLOAD_BYTES,
+      duplicateWindowMs: topic.stream.duplicateWindowMs,
+      batchObstacle: 'streams in memory know no batches',
+      connectPublisher: (listener) => stream.connectPublisher(listener),
+      messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
+      openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group)),
+      parkedArchive: (group) => parked.connect(group, ''),
+    });
+  }
+
+  /** @internal The streams outlive the application, as a server would. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #moved(): void {
+    this.#moves++;
+  }
+
+  #topicOf(topic: ResolvedTopic): MemoryTopic {
+    const known = this.#topics.get(topic.name);
+    if (known !== undefined) return known;
+    const stream = new MemoryStream(this.clock, topic.stream.duplicateWindowMs);
+    stream.watch(() => this.#moved());
+    const parked = new MemoryParked({
+      stream,
+      maxLetters: topic.parked.maxLetters,
+      clock: this.clock,
+      moved: () => this.#moved(),
+    });
+    const made = { topic, stream, parked };
+    this.#topics.set(topic.name, made);
+    return made;
+  }
+
+  #groupOf(
+    { name, consume }: ResolvedTopic,
+    { stream, parked }: MemoryTopic,
+    group: string,
+  ): PartitionWire[] {
+    const key = `${name} ${group}`;
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const { partitions } = consume;
+    const wires = Array.from({ length: partitions }, (_, partition) => {
+      const options = {
+        filter: partitionFilter(name, partition, partitions),
+        startSequence: firstSequence(consume.startAt, stream),
+        maxAckPending: consume.maxAckPending,
+        moved: () => this.#moved(),
+      };
+      const consumer = new MemoryConsumer(stream, this.clock, options);
+      const [lease, suspects] = [new MemoryKey<LeaseRecord>(), new MemoryKey<SuspectRecord>()];
+      return {
+        address: { topic: name, group, partition, partitions },
+        connect: consumer.connect.bind(consumer),
+        get leasePort() {
+          return lease.connect();
+        },
+        get suspectPort() {
+          return suspects.connect();
+        },
+        get parkedPort() {
+          return parked.connect(group, partitionBits(partition, partitions));
+        },
+      };
+    });
+    this.#groups.set(key, wires);
+    return wires;
+  }
+}
+
+function firstSequence(startAt: ResolvedTopic['consume']['startAt'], stream: MemoryStream): number {
+  if (startAt === 'all') return 1;
+  if (startAt === 'new') return stream.messages.length + 1;
+  if ('sequence' in startAt) return startAt.sequence;
+  const found = stream.messages.find(({ storedAt }) => Date.parse(storedAt) >= startAt.time.getTime());
+  return found?.sequence ?? stream.messages.length + 1;
+}
