@@ -250,7 +250,8 @@ test.each([
             const n = journals.length + 1;
             const name = flavour === 0 ? `${n}-poison` : `${n}`;
             const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
-            const expected = flavour === 1 ? last : flavour === 2 ? last + 1 : undefined;
+            // A wrong expectation that never comes true: see _Not promised_ in docs/guarantees.md for one that does.
+            const expected = flavour === 1 ? last : flavour === 2 ? last + 1_000_000 : undefined;
             const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
             journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
           };
