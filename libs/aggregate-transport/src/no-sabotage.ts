@@ -47,7 +47,9 @@ export type PublisherRule =
   /** Events behind a refused one are sent as if nothing had happened. */
   | 'publisher-skips-after-refusal'
   /** An aggregate goes on although an outcome is unknown. */
-  | 'publisher-forgets-unknown';
+  | 'publisher-forgets-unknown'
+  /** The rest of a batch leaves before the server has said that it knows batches. */
+  | 'publisher-fills-unopened-batch';
 
 /** The rules about parked aggregates, design §6. */
 export type ParkingRule =

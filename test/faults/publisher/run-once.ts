@@ -52,9 +52,10 @@ const ONE_BY_ONE = 8;
 const MANY = 2_048;
 
 /** What a seed chooses: how patient the publisher is, and how much it puts on the wire. */
-function setupOf({ seed, replicas, sabotage }: RunOptions): PublisherSetup {
+function setupOf(options: RunOptions): PublisherSetup {
+  const { seed, replicas, sabotage } = options;
   const patience = seed % 3 === 0 ? IMPATIENT : {};
-  const isLong = hasLongQueues(seed);
+  const isLong = hasLongQueues(options);
   // With fewer places than a batch takes there are no batches.
   const maxInFlight = seed % 5 === 0 && !isLong ? ONE_BY_ONE : MANY;
   const { maxPending } = isLong ? LONG_QUEUES : PUBLISHER;
@@ -63,8 +64,9 @@ function setupOf({ seed, replicas, sabotage }: RunOptions): PublisherSetup {
 }
 
 /** Whether a seed makes long queues of one aggregate, and each fault come at a step of a batch. Of eight five do. */
-export function hasLongQueues(seed: number): boolean {
-  return seed % 8 > 2;
+function hasLongQueues({ seed, sabotage, profile }: RunOptions): boolean {
+  if (profile.kinds !== undefined) return false;
+  return sabotage === undefined ? seed % 8 > 2 : SABOTAGES[sabotage].longQueues === true;
 }
 
 /** The version from which on a server stores batches. Written down again, because the oracle is independent. */
@@ -73,9 +75,9 @@ function storesBatches(version: string): boolean {
   return major > 2 || minor > 12 || (minor === 12 && patch >= 1);
 }
 
-function leastOf({ seed, profile }: RunOptions, servers: Servers): Readonly<Record<string, number>> {
-  const { batches, ...least } = profile.least;
-  return hasLongQueues(seed) && profile.kinds === undefined && storesBatches(servers.version)
+function leastOf(options: RunOptions, servers: Servers): Readonly<Record<string, number>> {
+  const { batches, ...least } = options.profile.least;
+  return hasLongQueues(options) && storesBatches(servers.version)
     ? { ...least, batches: batches ?? 1 }
     : least;
 }
@@ -90,7 +92,7 @@ function kindsOf({ replicas, sabotage, kinds }: RunOptions): readonly FaultKind[
 export async function runOnce(options: RunOptions): Promise<RunResult> {
   const { seed, serverVersion, replicas, profile, sabotage, say } = options;
   const { keys } = profile;
-  const isLong = hasLongQueues(seed) && profile.kinds === undefined;
+  const isLong = hasLongQueues(options);
   const { eventsPerSecond } = isLong ? LONG_QUEUES : profile;
   const longQueue = isLong ? LONG_QUEUE[replicas] : 0;
   const folder = mkdtempSync(join(tmpdir(), `publisher-${seed}-`));

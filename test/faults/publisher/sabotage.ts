@@ -9,6 +9,8 @@ export interface Sabotage {
   /** What brings it to light. */
   readonly faults: readonly FaultKind[];
   readonly setup?: Partial<PublisherSetup>;
+  /** It shows in long queues only. */
+  readonly longQueues?: true;
 }
 
 /** The publisher's rules that a test build can switch off. */
@@ -21,4 +23,5 @@ export const SABOTAGES: Readonly<Record<PublisherRule, Sabotage>> = {
     faults: ['server-freeze', 'blackhole-c2s'],
     setup: { ...IMPATIENT, giveUpAfterMs: 1_000 },
   },
+  'publisher-fills-unopened-batch': { checkers: ['wire'], faults: ['cut', 'lag'], longQueues: true },
 };

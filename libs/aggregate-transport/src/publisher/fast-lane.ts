@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { Answer } from './answer.js';
@@ -104,6 +105,7 @@ export class FastLane {
     this.around.leaves(first, line);
     this.#batches.set(id, new Batch(id, line, first));
     this.around.port.openBatch(id, first.event);
+    if (isSabotaged('publisher-fills-unopened-batch')) this.opened(id);
   }
 
   /** The server has opened the batch: sends the events behind the first one. */
