@@ -4,7 +4,7 @@ import type { Journal } from '../journal.js';
 import { TOPIC } from '../scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import { type FaultKind, type PlannedFault, planFault } from './nemesis-plan.js';
-import { BATCH_STEPS } from './wire-tap.js';
+import type { BatchStep } from './wire-tap.js';
 import type { PublisherSlot } from './publisher-slot.js';
 import type { Servers } from './servers.js';
 
@@ -27,7 +27,9 @@ const LOOK_EVERY_MS = 20;
 const BURST = 700;
 const KILLED_BURST = 300;
 const BATCH_WITHIN_MS = 400;
-const BATCH_ATTEMPTS = 2;
+const BATCH_ATTEMPTS = 3;
+/** Most often while the whole of it has no answer. */
+const STEPS: readonly BatchStep[] = ['opening', 'opened', 'complete', 'complete', 'answered'];
 /** Makes the step independent of what else the same number aims at. */
 const STEP_GRAIN = 10_000;
 const SLOW_STOP_MS = 90;
@@ -177,7 +179,7 @@ export class Nemesis {
   async #untilBatch({ aim }: PlannedFault): Promise<void> {
     const { longQueue, keys, slot } = this.options;
     if (longQueue === 0) return;
-    const step = BATCH_STEPS[Math.floor(aim * STEP_GRAIN) % BATCH_STEPS.length]!;
+    const step = STEPS[Math.floor(aim * STEP_GRAIN) % STEPS.length]!;
     // Another key each time: one whose outcome is unknown takes nothing.
     for (let attempt = 0; attempt < BATCH_ATTEMPTS; attempt++) {
       slot.tell({

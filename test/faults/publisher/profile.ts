@@ -44,7 +44,7 @@ export const PROFILES = {
     keys: 24,
     eventsPerSecond: 400,
     seeds: 5,
-    least: { faults: 10, events: 800, resends: 20, duplicates: 1, batches: 5 },
+    least: { faults: 10, events: 800, resends: 20, duplicates: 1, batches: 1 },
   },
   /** Leader changes and nothing else, under a load that makes 10 000 events. */
   'step-downs': {

@@ -50,6 +50,8 @@ export interface RunResult extends Verdict {
 
 const ONE_BY_ONE = 8;
 const MANY = 2_048;
+/** Of six seeds these two make none; so patient and impatient ones, on one server and on three, are among both. */
+const LONG_QUEUES_BUT = [0, 1];
 
 /** What a seed chooses: how patient the publisher is, and how much it puts on the wire. */
 function setupOf(options: RunOptions): PublisherSetup {
@@ -63,10 +65,12 @@ function setupOf(options: RunOptions): PublisherSetup {
   return { ...PUBLISHER, ...patience, maxInFlight, maxPending, ...exposed, replicas };
 }
 
-/** Whether a seed makes long queues of one aggregate, and each fault come at a step of a batch. Of eight five do. */
+/** Whether it makes long queues of one aggregate, and each fault come at a step of a batch. */
 function hasLongQueues({ seed, sabotage, profile }: RunOptions): boolean {
   if (profile.kinds !== undefined) return false;
-  return sabotage === undefined ? seed % 8 > 2 : SABOTAGES[sabotage].longQueues === true;
+  return sabotage === undefined
+    ? !LONG_QUEUES_BUT.includes(seed % 6)
+    : SABOTAGES[sabotage].longQueues === true;
 }
 
 /** The version from which on a server stores batches. Written down again, because the oracle is independent. */

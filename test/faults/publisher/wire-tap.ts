@@ -12,7 +12,6 @@ const BATCH_ID = /Nats-Batch-Id: (.*)\r\n/;
 
 /** Its first event leaves; the server's "opened" is handed over; its last event leaves; its answer is handed over. */
 export type BatchStep = 'opening' | 'opened' | 'complete' | 'answered';
-export const BATCH_STEPS: readonly BatchStep[] = ['opening', 'opened', 'complete', 'answered'];
 
 interface Link {
   readonly life: number;
