@@ -61,6 +61,11 @@ export class AggregateTransportError extends Error {
   }
 }
 
+/** True for an error of this library with this code. */
+export function hasCode(error: unknown, code: AggregateTransportErrorCode): boolean {
+  return error instanceof AggregateTransportError && error.code === code;
+}
+
 /**
  * What a log line or an error text may say of something that was thrown. Never a payload. Of what was thrown in
  * Nest, the answer of an HttpException and the `{ status, message }` that stands for an error are read, too.

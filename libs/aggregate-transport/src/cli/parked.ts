@@ -1,11 +1,12 @@
-import { delay, systemClock } from '../clock.js';
+import { systemClock } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Envelope } from '../message/envelope.js';
 import { newEventId } from '../message/event-id.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { Letter } from '../parking/letter.js';
 import type { CommandKind, StoredMarker } from '../parking/marker.js';
-import { type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
+import { beginPaced, type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
+import { letterSummaryOf, summaryOf } from '../parking/parked-summary.js';
 import type { Connection } from '../stream/connection.js';
 import { JetStreamApi } from '../stream/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../stream/parked-wire.js';
@@ -35,8 +36,6 @@ export class UsageError extends Error {}
 
 type Found = StoredMarker & { topic: string; group: string; letters: number };
 
-const SECOND_MS = 1_000;
-
 /** The verbs of `aggregate-transport parked`. Resolves with the exit code: 0 done, 1 not done. */
 export class ParkedVerbs {
   constructor(
@@ -47,7 +46,7 @@ export class ParkedVerbs {
   async list(args: ParkedArguments): Promise<number> {
     const found = await this.#find(args);
     if (args.json) {
-      this.#json(found.map((parked) => describe(parked)));
+      this.#json(found.map((parked) => ({ topic: parked.topic, group: parked.group, ...summaryOf(parked) })));
       return 0;
     }
     if (found.length === 0) {
@@ -75,7 +74,8 @@ export class ParkedVerbs {
     const { topic, group, aggregateId } = addressOf(args);
     const letters: Letter[] = [];
     for await (const letter of this.#commands(topic, group).letters(aggregateId)) letters.push(letter);
-    if (args.json) this.#json(letters.map((letter) => describeLetter(letter)));
+    if (args.json)
+      this.#json(letters.map((letter) => ({ ...letterSummaryOf(letter), body: textOf(letter.body) })));
     else if (letters.length === 0) this.terminal.print(`aggregate "${aggregateId}" has no letter`);
     else {
       const rows = letters.map(({ note, body }) => [
@@ -93,17 +93,11 @@ export class ParkedVerbs {
   async retry(args: ParkedArguments): Promise<number> {
     if (!args.all) return this.#command(args, 'retry');
     let failed = 0;
-    const running = new Set<Promise<void>>();
-    for (const { topic, group, token } of await this.#find(args)) {
+    const found = await this.#find(args);
+    await beginPaced(found, args.ratePerSecond, systemClock, async ({ topic, group, token }) => {
       const aggregateId = aggregateIdOf(token);
-      const one = this.#carryOut({ ...args, topic, group, aggregateId }, 'retry').then((done) => {
-        if (!done) failed++;
-        running.delete(one);
-      });
-      running.add(one);
-      await delay(systemClock, SECOND_MS / args.ratePerSecond);
-    }
-    await Promise.all(running);
+      if (!(await this.#carryOut({ ...args, topic, group, aggregateId }, 'retry'))) failed++;
+    });
     return failed === 0 ? 0 : 1;
   }
 
@@ -180,41 +174,9 @@ function addressOf({ topic, group, aggregateId }: ParkedArguments): {
   throw new UsageError('expected --topic, --group and an aggregate id');
 }
 
-function describe({ topic, group, token, letters, marker }: Found): object {
-  const { state, reason, error, attempts, sequence, since } = marker;
-  const aggregateId = aggregateIdOf(token);
-  return {
-    topic,
-    group,
-    aggregateId,
-    state,
-    reason,
-    error,
-    attempts,
-    sequence,
-    since: new Date(since),
-    letters,
-  };
-}
-
-function describeLetter({ token, note, headers, body }: Letter): object {
-  const { sequence, storedAt, reason, error, attempts } = note;
-  const text = Buffer.from(body).toString('utf8');
-  return {
-    aggregateId: aggregateIdOf(token),
-    sequence,
-    storedAt: new Date(storedAt),
-    reason,
-    error,
-    attempts,
-    headers,
-    body: text,
-  };
-}
-
 /** Type and payload; the bytes as text if they are no envelope. */
 function sayEvent(body: Uint8Array): string {
-  const text = Buffer.from(body).toString('utf8');
+  const text = textOf(body);
   try {
     const { event_type: type, payload } = JSON.parse(text) as Partial<Envelope>;
     return type === undefined ? text : `${type} ${JSON.stringify(payload)}`;
@@ -236,4 +198,8 @@ function sayResult(result: CommandResult | { outcome: 'error'; error: string }):
     case 'error':
       return result.error;
   }
+}
+
+function textOf(body: Uint8Array): string {
+  return Buffer.from(body).toString('utf8');
 }

@@ -6,7 +6,7 @@ import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
 import { decideOutcome, type Failure, type FailurePolicy } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
-import type { EventHandler, OnUnhandledType } from './event-handlers.js';
+import { type EventHandler, type OnUnhandledType, policyOf } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
 import type { ParkedLanes } from './parked-lanes.js';
 import type { Suspects } from './suspects.js';
@@ -90,9 +90,7 @@ export class Attempts {
 
   async #crashed(event: Delivery): Promise<Step> {
     const { suspects, runs, attempted } = this.options;
-    const handler = runs.handlerOf(event);
-    const policy =
-      handler === undefined || 'stage' in handler ? this.options.failurePolicy : handler.failurePolicy;
+    const policy = policyOf(runs.handlerOf(event), this.options.failurePolicy);
     const starts = suspects.startsOf(event.sequence);
     if (event.attempt === 0) {
       event.attempt = 1;

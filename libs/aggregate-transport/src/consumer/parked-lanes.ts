@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, delay, every, type Timer } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
+import { describeError, hasCode } from '../errors.js';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
@@ -277,8 +277,7 @@ export class ParkedLanes implements BreakerListener {
   }
 
   #report(error: unknown): void {
-    const code = error instanceof AggregateTransportError ? error.code : undefined;
-    if (code === 'LEASE_LOST' || this.#refused) return;
+    if (hasCode(error, 'LEASE_LOST') || this.#refused) return;
     this.#refused = true;
     const { log, name } = this.options;
     log.error(`${name}: a parked event could not be stored, its aggregate waits: ${describeError(error)}`);

@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
+import { describeError, hasCode } from '../errors.js';
 import { NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import { Delivery, type Link } from '../message/delivery.js';
@@ -16,6 +16,7 @@ import {
   reasonOf,
 } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
+import { policyOf } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
 
 /** Stands in a parked aggregate's lane: while it is the head, the aggregate's letters are worked off. */
@@ -103,8 +104,7 @@ export class Replays {
       if (parked.leaving) return await this.#leave(parked);
       return await this.#step(parked);
     } catch (error) {
-      const isLost = error instanceof AggregateTransportError && error.code === 'LEASE_LOST';
-      if (!isLost) {
+      if (!hasCode(error, 'LEASE_LOST')) {
         log.warn(
           `${name}: letters of a parked aggregate cannot be worked off, trying again: ${describeError(error)}`,
         );
@@ -162,9 +162,7 @@ export class Replays {
     if (parked.marker.state === 'retrying') {
       return this.#failed(parked, current, failure, { kind: 'park', reason: reasonOf(failure) });
     }
-    const handler = runs.handlerOf(event);
-    const policy =
-      handler === undefined || 'stage' in handler ? this.options.failurePolicy : handler.failurePolicy;
+    const policy = policyOf(runs.handlerOf(event), this.options.failurePolicy);
     const about = { attempt: event.attempt, type: event.envelope?.event_type };
     const outcome = decideOutcome(failure, about, policy, this.options.random());
     return this.#failed(parked, current, failure, outcome);

@@ -1,16 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { delay } from '../clock.js';
-import { describeError } from '../errors.js';
-import { AggregateTransportError } from '../errors.js';
+import { AggregateTransportError, describeError, hasCode } from '../errors.js';
 import { decodeBody } from '../message/codec.js';
 import type { Envelope } from '../message/envelope.js';
 import { newEventId } from '../message/event-id.js';
 import type { ParkReason } from '../message/park-reason.js';
-import { aggregateIdOf } from '../message/subject.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
 import type { Letter } from '../parking/letter.js';
-import type { CommandKind, ParkedState } from '../parking/marker.js';
-import { type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
+import type { CommandKind } from '../parking/marker.js';
+import { beginPaced, type CommandResult, ParkedCommands } from '../parking/parked-commands.js';
+import {
+  type LetterSummary,
+  letterSummaryOf,
+  type ParkedSummary,
+  summaryOf,
+} from '../parking/parked-summary.js';
 import { type TopicLink, TopicLinks } from './topic-links.js';
 
 /** Names a parked aggregate. */
@@ -37,32 +40,13 @@ export interface ParkedPage {
   readonly after?: string;
 }
 
-export interface ParkedAggregate {
+export interface ParkedAggregate extends ParkedSummary {
   readonly topic: string;
   readonly group: string;
-  readonly aggregateId: string;
-  readonly state: ParkedState;
-  readonly reason: ParkReason;
-  readonly error: string;
-  readonly attempts: number;
-  /** Of the event that failed, in the topic's stream. */
-  readonly sequence: number;
-  readonly since: Date;
-  /** Events that wait in the parked stream. */
-  readonly letters: number;
 }
 
 /** An event that waits in the parked stream. */
-export interface ParkedLetter {
-  readonly aggregateId: string;
-  /** In the topic's stream. */
-  readonly sequence: number;
-  readonly storedAt: Date;
-  /** Of the first letter, or of a skipped event: why it is here. */
-  readonly reason?: ParkReason;
-  readonly error?: string;
-  readonly attempts?: number;
-  readonly headers: Readonly<Record<string, string>>;
+export interface ParkedLetter extends LetterSummary {
   readonly body: Uint8Array;
   /** Undefined if the body is no envelope. */
   readonly event: Envelope | undefined;
@@ -76,7 +60,7 @@ export interface RetryAllResult {
 const PAGE = 100;
 const DEFAULT_WAIT_MS = 30_000;
 const DEFAULT_RATE = 20;
-const MILLISECONDS = 1_000;
+const LEAST_RATE = 0.01;
 
 /**
  * The parked aggregates of this service's topics, for its operators: what waits and why, and what to do with it. Every
@@ -143,24 +127,20 @@ export class ParkedAggregates {
   ): Promise<RetryAllResult> {
     const unparked: string[] = [];
     const failed: { aggregateId: string; error: string }[] = [];
-    const running: Promise<void>[] = [];
-    for (const { aggregateId } of await this.#matching(filter)) {
-      const one = this.retry({ ...filter, aggregateId }, waitMs === undefined ? {} : { waitMs }).then(
+    const rate = Math.max(LEAST_RATE, ratePerSecond);
+    await beginPaced(await this.#matching(filter), rate, this.links.clock, ({ aggregateId }) =>
+      this.retry({ ...filter, aggregateId }, waitMs === undefined ? {} : { waitMs }).then(
         (result) => {
           if (result.outcome === 'unparked') unparked.push(aggregateId);
           else
             failed.push({ aggregateId, error: result.outcome === 'failed' ? result.error : result.outcome });
         },
         (error: unknown) => {
-          const isLive = error instanceof AggregateTransportError && error.code === 'NOT_PARKED';
-          if (isLive) unparked.push(aggregateId);
+          if (hasCode(error, 'NOT_PARKED')) unparked.push(aggregateId);
           else failed.push({ aggregateId, error: describeError(error) });
         },
-      );
-      running.push(one);
-      await delay(this.links.clock, MILLISECONDS / Math.max(0.01, ratePerSecond));
-    }
-    await Promise.all(running);
+      ),
+    );
     return { unparked, failed };
   }
 
@@ -179,22 +159,7 @@ export class ParkedAggregates {
     const found = await commands.list();
     return found
       .filter(({ marker }) => marker.since <= before && (filter.reason ?? marker.reason) === marker.reason)
-      .map(({ token, marker, letters }) => {
-        const { state, reason, error, attempts, sequence } = marker;
-        const since = new Date(marker.since);
-        return {
-          topic,
-          group,
-          aggregateId: aggregateIdOf(token),
-          state,
-          reason,
-          error,
-          attempts,
-          sequence,
-          since,
-          letters,
-        };
-      })
+      .map((parked) => ({ topic, group, ...summaryOf(parked) }))
       .sort((a, b) => (a.aggregateId < b.aggregateId ? -1 : 1));
   }
 
@@ -224,19 +189,9 @@ export class ParkedAggregates {
   }
 }
 
-function letterOf(link: TopicLink, { token, note, headers, body }: Letter): ParkedLetter {
-  const { sequence, storedAt, reason, error, attempts } = note;
-  return {
-    aggregateId: aggregateIdOf(token),
-    sequence,
-    storedAt: new Date(storedAt),
-    ...(reason === undefined ? {} : { reason }),
-    ...(error === undefined ? {} : { error }),
-    ...(attempts === undefined ? {} : { attempts }),
-    headers,
-    body,
-    event: decoded(link, body),
-  };
+function letterOf(link: TopicLink, letter: Letter): ParkedLetter {
+  const { body } = letter;
+  return { ...letterSummaryOf(letter), body, event: decoded(link, body) };
 }
 
 function decoded(link: TopicLink, body: Uint8Array): Envelope | undefined {

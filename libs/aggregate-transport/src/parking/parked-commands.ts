@@ -146,3 +146,20 @@ function unansweredError(name: string, aggregateId: string, waitMs: number): Agg
       'the command stands and is carried out as soon as a process of the group runs',
   );
 }
+
+const SECOND_MS = 1_000;
+
+/** Begins something for each item, so many each second, and resolves when all of it has ended. `begin` never rejects. */
+export async function beginPaced<T>(
+  items: readonly T[],
+  ratePerSecond: number,
+  clock: Clock,
+  begin: (item: T) => Promise<void>,
+): Promise<void> {
+  const running: Promise<void>[] = [];
+  for (const item of items) {
+    running.push(begin(item));
+    await delay(clock, SECOND_MS / ratePerSecond);
+  }
+  await Promise.all(running);
+}

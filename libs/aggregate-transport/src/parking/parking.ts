@@ -137,11 +137,6 @@ export class Parking {
     });
   }
 
-  /** Takes {@link begin} back, if nothing was written. */
-  withdraw(token: string): boolean {
-    return this.#parked.get(token)?.revision === 0 && this.#parked.delete(token);
-  }
-
   /**
    * Parks the aggregate with this event as its first letter, or keeps a diverted one parked. When it resolves
    * the event may be acked. Safe to call again after it rejected.

@@ -1,6 +1,5 @@
-import { headers as createHeaders, type MsgHdrs } from 'nats';
+import type { MsgHdrs } from 'nats';
 import { AggregateTransportError } from '../errors.js';
-import { HEADER } from '../message/headers.js';
 import { type Answer, NO_RESPONDERS, readAnswer } from '../publisher/answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
 
@@ -34,26 +33,8 @@ export async function publishConfirmed(
   }
 }
 
-/**
- * Compare-and-set of a key: resolves with its new revision, or with undefined if `revision` (0: there is none)
- * is not the current one.
- * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
- */
-export async function writeKey(
-  connection: Connection,
-  subject: string,
-  value: unknown,
-  revision: number,
-): Promise<number | undefined> {
-  const headers = createHeaders();
-  headers.set(HEADER.expectedLastSubjectSequence, String(revision));
-  const answer = await publishConfirmed(connection, subject, JSON.stringify(value), headers);
-  if (answer.kind === 'stored') return answer.sequence;
-  if (answer.kind === 'refused' && answer.wrongSequence) return undefined;
-  throw unknownError(subject, answer.description);
-}
-
-function unknownError(subject: string, found: string, cause?: unknown): AggregateTransportError {
+/** The outcome of a write is not known. */
+export function unknownError(subject: string, found: string, cause?: unknown): AggregateTransportError {
   return new AggregateTransportError(
     'JETSTREAM_REQUEST_FAILED',
     `expected ${subject} to be written, found: ${found}`,

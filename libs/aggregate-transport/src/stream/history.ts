@@ -1,10 +1,6 @@
-import { parseHeaders } from '../message/headers.js';
 import type { StoredMessage } from '../message/stored-event.js';
-import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
-
-interface Found {
-  message: { seq: number; time: string; hdrs?: string; data?: string };
-}
+import type { JetStreamApi } from './jetstream-api.js';
+import { bodyOf, findMessage, headersOf, type RawMessage } from './stored-message.js';
 
 /**
  * The messages of one subject in stream order. The server finds each by its index of subjects and scans
@@ -19,23 +15,16 @@ export async function* messagesOf(
   subject: string,
   fromSequence: number,
 ): AsyncGenerator<StoredMessage, void> {
-  const find = (seq: number): Promise<Found | undefined> => {
-    const request = { seq, next_by_subj: subject };
-    const found = api.find<Found>(`STREAM.MSG.GET.${stream}`, request, API_ERROR.messageNotFound);
+  const find = (seq: number): Promise<RawMessage | undefined> => {
+    const found = findMessage(api, stream, { seq, next_by_subj: subject });
     // It may fail while nobody waits for it yet, or never will.
     found.catch(() => undefined);
     return found;
   };
   let found = await find(fromSequence);
   while (found !== undefined) {
-    const { seq, time, hdrs, data } = found.message;
-    const next = find(seq + 1);
-    yield {
-      sequence: seq,
-      storedAt: time,
-      headers: parseHeaders(Buffer.from(hdrs ?? '', 'base64').toString('utf8')),
-      body: Buffer.from(data ?? '', 'base64'),
-    };
+    const next = find(found.seq + 1);
+    yield { sequence: found.seq, storedAt: found.time, headers: headersOf(found), body: bodyOf(found) };
     found = await next;
   }
 }

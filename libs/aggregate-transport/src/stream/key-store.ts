@@ -1,10 +1,10 @@
 import type { Subscription } from 'nats';
 import type { KeyPort, StoredValue } from '../message/key-port.js';
 import type { PartitionAddress } from './configuration.js';
-import { writeKey } from './confirmed-publish.js';
 import type { Connection } from './connection.js';
 import { BUCKET } from './group-record.js';
-import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
+import type { JetStreamApi } from './jetstream-api.js';
+import { hearKeys, readKey, writeKey } from './key-value.js';
 
 /** Reads and writes alike: a lease that waits longer for one answer has no time for a second try. */
 const TIMEOUT_MS = 500;
@@ -34,15 +34,7 @@ export class KeyStore<T> implements KeyPort<T> {
 
   /** A start-up may wait longer than a lease. */
   async read(timeoutMs = TIMEOUT_MS): Promise<StoredValue<T> | undefined> {
-    const found = await this.api.find<{ message: { seq: number; data?: string } }>(
-      `STREAM.MSG.GET.KV_${BUCKET}`,
-      { last_by_subj: this.#subject },
-      API_ERROR.messageNotFound,
-      timeoutMs,
-    );
-    if (found?.message.data === undefined) return undefined;
-    const json = Buffer.from(found.message.data, 'base64').toString('utf8');
-    return { value: JSON.parse(json) as T, revision: found.message.seq };
+    return readKey(this.api, BUCKET, this.#subject, timeoutMs);
   }
 
   async write(value: T, revision: number): Promise<number | undefined> {
@@ -50,16 +42,7 @@ export class KeyStore<T> implements KeyPort<T> {
   }
 
   onHint(callback: (value: T) => void): void {
-    this.#hints = this.connection.nats.subscribe(this.#subject, {
-      callback: (error, message) => {
-        if (error !== null) return;
-        try {
-          callback(message.json());
-        } catch {
-          // A hint that cannot be read is no hint; the next look finds what there is.
-        }
-      },
-    });
+    this.#hints = hearKeys(this.connection.nats, this.#subject, (value) => callback(value as T));
   }
 
   close(): void {

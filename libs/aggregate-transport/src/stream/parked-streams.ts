@@ -1,7 +1,7 @@
 import { LAYOUT_KEY, type StreamConfig, type StreamOptions } from './configuration.js';
 import { AggregateTransportError } from '../errors.js';
-import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
-import type { Provision } from './provision.js';
+import type { JetStreamApi } from './jetstream-api.js';
+import { createStream, findStream, type Provision } from './provision.js';
 
 /** The key-value bucket that keeps the markers of parked aggregates. */
 export const MARKER_BUCKET = 'aggregate-transport-parked';
@@ -70,17 +70,8 @@ const BITS_AND_TOKEN = 9;
 type ParkedStreamConfig = Partial<StreamConfig> & Pick<StreamConfig, 'name'> & Record<string, unknown>;
 
 async function ensure(api: JetStreamApi, provision: Provision, wanted: ParkedStreamConfig): Promise<void> {
-  const find = (): Promise<{ config: StreamConfig } | undefined> =>
-    api.find(`STREAM.INFO.${wanted.name}`, undefined, API_ERROR.streamNotFound);
-  let found = await find();
-  if (found === undefined && provision === 'ensure') {
-    try {
-      found = await api.request<{ config: StreamConfig }>(`STREAM.CREATE.${wanted.name}`, wanted);
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError && error.errorCode === API_ERROR.streamNameInUse)) throw error;
-      found = await find();
-    }
-  }
+  let found = await findStream(api, wanted.name);
+  if (found === undefined && provision === 'ensure') found = await createStream(api, wanted);
   if (found === undefined) {
     throw new AggregateTransportError(
       'STREAM_MISSING',

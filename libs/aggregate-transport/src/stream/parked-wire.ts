@@ -6,11 +6,13 @@ import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../park
 import type { Marker, StoredMarker } from '../parking/marker.js';
 import type { Appended, LetterEvent, ParkedArchive } from '../parking/parked-port.js';
 import { storedAtOf } from './ack-subject.js';
-import { publishConfirmed, writeKey } from './confirmed-publish.js';
+import { publishConfirmed } from './confirmed-publish.js';
 import type { Connection } from './connection.js';
 import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
+import { hearKeys, readKey, writeKey } from './key-value.js';
 import { MARKER_BUCKET, parkedStreamOf } from './parked-streams.js';
-import { readLetter, type StoredMessage } from './stored-letter.js';
+import { readLetter } from './stored-letter.js';
+import { findMessage, type RawMessage } from './stored-message.js';
 
 export interface ParkedWireOptions {
   readonly connection: Connection;
@@ -52,10 +54,9 @@ export class ParkedWire implements ParkedArchive {
   }
 
   async readMarker(token: string): Promise<StoredMarker | undefined> {
-    const found = await this.#get(`KV_${MARKER_BUCKET}`, { last_by_subj: this.#keyOf(token) });
-    if (found?.data === undefined) return undefined;
-    const marker = JSON.parse(Buffer.from(found.data, 'base64').toString('utf8')) as Marker;
-    return { token, marker, revision: found.seq };
+    const { api } = this.options;
+    const found = await readKey<Marker>(api, MARKER_BUCKET, this.#keyOf(token), READ_TIMEOUT_MS);
+    return found === undefined ? undefined : { token, marker: found.value, revision: found.revision };
   }
 
   writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
@@ -68,16 +69,10 @@ export class ParkedWire implements ParkedArchive {
   }
 
   onMarker(callback: (token: string, marker: Marker) => void): void {
-    this.#hints = this.options.connection.nats.subscribe(`${this.#markers}${this.#filter()}`, {
-      callback: (error, message) => {
-        if (error !== null) return;
-        try {
-          callback(tokenOfKey(message.subject), message.json());
-        } catch {
-          // A hint that cannot be read is no hint; the next look finds what there is.
-        }
-      },
-    });
+    const filter = `${this.#markers}${this.#filter()}`;
+    this.#hints = hearKeys(this.options.connection.nats, filter, (marker, subject) =>
+      callback(tokenOfKey(subject), marker as Marker),
+    );
   }
 
   append(
@@ -161,16 +156,8 @@ export class ParkedWire implements ParkedArchive {
     return found === undefined ? undefined : readLetter(found);
   }
 
-  async #get(stream: string, which: object): Promise<StoredMessage | undefined> {
-    const { api } = this.options;
-    const call = `STREAM.MSG.GET.${stream}`;
-    const found = await api.find<{ message: StoredMessage }>(
-      call,
-      which,
-      API_ERROR.messageNotFound,
-      READ_TIMEOUT_MS,
-    );
-    return found?.message;
+  #get(stream: string, which: object): Promise<RawMessage | undefined> {
+    return findMessage(this.options.api, stream, which, READ_TIMEOUT_MS);
   }
 
   async #store(subject: string, event: LetterEvent, headers: MsgHdrs): Promise<Appended> {

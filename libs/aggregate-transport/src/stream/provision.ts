@@ -70,11 +70,19 @@ export async function provisionStream(api: JetStreamApi, request: StreamRequest)
   return found.config;
 }
 
-function findStream(api: JetStreamApi, topic: string): Promise<StreamInfo | undefined> {
+/** @throws JETSTREAM_REQUEST_FAILED */
+export function findStream(api: JetStreamApi, topic: string): Promise<StreamInfo | undefined> {
   return api.find<StreamInfo>(`STREAM.INFO.${topic}`, undefined, API_ERROR.streamNotFound);
 }
 
-async function createStream(api: JetStreamApi, wanted: StreamConfig): Promise<StreamInfo> {
+/**
+ * Makes a stream, or finds the one that another process made first.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function createStream(
+  api: JetStreamApi,
+  wanted: { readonly name: string },
+): Promise<StreamInfo> {
   try {
     return await api.request<StreamInfo>(`STREAM.CREATE.${wanted.name}`, wanted);
   } catch (error) {

@@ -5,11 +5,8 @@ import { NO_RESPONDERS, readAnswer } from '../publisher/answer.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from './connection.js';
-import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
-
-interface StoredMessage {
-  message: { seq: number; hdrs?: string };
-}
+import type { JetStreamApi } from './jetstream-api.js';
+import { findMessage, headerBlockOf, type RawMessage } from './stored-message.js';
 
 const ID_RADIX = 36;
 
@@ -83,7 +80,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
 
   async lastSequence(subject: string): Promise<number> {
     const last = await this.#find({ last_by_subj: subject });
-    return last?.message.seq ?? 0;
+    return last?.seq ?? 0;
   }
 
   async findStored(subject: string, messageId: string, afterSequence?: number): Promise<number | undefined> {
@@ -92,8 +89,8 @@ export class PublishWire implements PublishPort, ConnectionListener {
         ? { last_by_subj: subject }
         : { seq: afterSequence + 1, next_by_subj: subject },
     );
-    const headers = Buffer.from(found?.message.hdrs ?? '', 'base64').toString('utf8');
-    return headers.includes(`${HEADER.messageId}: ${messageId}\r\n`) ? found?.message.seq : undefined;
+    if (found === undefined) return undefined;
+    return headerBlockOf(found).includes(`${HEADER.messageId}: ${messageId}\r\n`) ? found.seq : undefined;
   }
 
   close(): void {
@@ -101,8 +98,8 @@ export class PublishWire implements PublishPort, ConnectionListener {
     if (!this.connection.nats.isClosed()) this.#answers.unsubscribe();
   }
 
-  #find(which: object): Promise<StoredMessage | undefined> {
-    return this.api.find<StoredMessage>(`STREAM.MSG.GET.${this.stream}`, which, API_ERROR.messageNotFound);
+  #find(which: object): Promise<RawMessage | undefined> {
+    return findMessage(this.api, this.stream, which);
   }
 }
 

@@ -1,0 +1,50 @@
+import type { ParkReason } from '../message/park-reason.js';
+import { aggregateIdOf } from '../message/subject.js';
+import type { Letter } from './letter.js';
+import type { ParkedState, StoredMarker } from './marker.js';
+
+/** What an operator is shown of a parked aggregate. */
+export interface ParkedSummary {
+  readonly aggregateId: string;
+  readonly state: ParkedState;
+  readonly reason: ParkReason;
+  readonly error: string;
+  readonly attempts: number;
+  /** Of the event that failed, in the topic's stream. */
+  readonly sequence: number;
+  readonly since: Date;
+  /** Events that wait in the parked stream. */
+  readonly letters: number;
+}
+
+/** What an operator is shown of a letter, besides its body. */
+export interface LetterSummary {
+  readonly aggregateId: string;
+  /** In the topic's stream. */
+  readonly sequence: number;
+  readonly storedAt: Date;
+  /** Of the first letter, or of a skipped event: why it is here. */
+  readonly reason?: ParkReason;
+  readonly error?: string;
+  readonly attempts?: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function summaryOf({ token, marker, letters }: StoredMarker & { letters: number }): ParkedSummary {
+  const { state, reason, error, attempts, sequence } = marker;
+  const since = new Date(marker.since);
+  return { aggregateId: aggregateIdOf(token), state, reason, error, attempts, sequence, since, letters };
+}
+
+export function letterSummaryOf({ token, note, headers }: Letter): LetterSummary {
+  const { sequence, storedAt, reason, error, attempts } = note;
+  return {
+    aggregateId: aggregateIdOf(token),
+    sequence,
+    storedAt: new Date(storedAt),
+    ...(reason === undefined ? {} : { reason }),
+    ...(error === undefined ? {} : { error }),
+    ...(attempts === undefined ? {} : { attempts }),
+    headers,
+  };
+}
