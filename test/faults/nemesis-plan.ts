@@ -1,4 +1,4 @@
-import { between, randomFor, shuffled } from './random.js';
+import { between, drawn, randomFor } from './random.js';
 
 /** Every kind of fault the nemesis knows; `quiet` is the absence of one. */
 export const FAULT_KINDS = [
@@ -87,9 +87,7 @@ export function planFault(
   tick: number,
   { partitions, kinds }: { readonly partitions: number; readonly kinds: readonly FaultKind[] },
 ): PlannedFault {
-  const round = Math.floor(tick / kinds.length);
-  const deck = shuffled(kinds, randomFor(seed, PURPOSE_DECK, round));
-  const kind = deck[tick % kinds.length]!;
+  const kind = drawn(kinds, tick, seed, PURPOSE_DECK);
   const random = randomFor(seed, PURPOSE_FAULT, tick);
   return {
     kind,

@@ -1,5 +1,6 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { NatsServer } from 'nestjs-aggregate-transport/testing';
+import { loopFaults } from './fault-loop.js';
 import type { Fleet, Slot } from './fleet.js';
 import type { Journal, ParentLine } from './journal.js';
 import type { Load } from './load.js';
@@ -32,7 +33,6 @@ const HANG_IN_LAPSE_MS = 4_000;
 /** Does what the plan says, counts it and writes it down. */
 export class Nemesis {
   readonly counts = new Map<FaultKind, number>();
-  readonly #underWay = new Set<Promise<void>>();
   #serverBusy = false;
   #now: FaultKind = 'quiet';
 
@@ -51,18 +51,14 @@ export class Nemesis {
 
   /** Faults for so long; resolves when the last one has ended. */
   async run(ms: number): Promise<void> {
-    const { seed } = this.options;
-    const until = performance.now() + ms;
-    for (let tick = 0; performance.now() < until; tick++) {
-      const fault = planFault(seed, tick, this.options);
-      this.#now = fault.kind;
-      const done = this.#do(fault);
-      this.#underWay.add(done);
-      void done.finally(() => this.#underWay.delete(done));
-      if (!fault.overlaps) await done;
-      await scheduled(fault.pauseMs);
-    }
-    await Promise.all(this.#underWay);
+    await loopFaults(
+      ms,
+      (tick) => planFault(this.options.seed, tick, this.options),
+      (fault) => {
+        this.#now = fault.kind;
+        return this.#do(fault);
+      },
+    );
   }
 
   async #do(fault: PlannedFault): Promise<void> {

@@ -9,9 +9,10 @@ import {
   USAGE as PUBLISHER_USAGE,
   UsageError as PublisherUsageError,
 } from './publisher/run.js';
-import { countOf, printRun, printTable, summaryOf, whyVoid } from './report.js';
+import { printRun, printTable, summaryOf, whyVoid } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
+import { runSeeds, sabotageEach } from './seeds.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
@@ -81,29 +82,24 @@ function say(text: string): void {
 }
 
 /** Runs seed after seed, by number or by time, or until one of the given checkers has turned red. */
-async function runSeeds(
+function runAll(
   given: Arguments,
   sabotage?: ConsumerRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
   const { profile, firstSeed, seeds, minutesMs: untilMs, serverVersion, processes, cluster } = given;
-  const runs: RunResult[] = [];
-  const goesOn = (): boolean =>
-    untilMs === undefined ? runs.length < seeds : runs.length === 0 || performance.now() < untilMs;
-  while (goesOn()) {
+  return runSeeds({ seeds, untilMs }, until, async (index) => {
     const run = await runOnce({
-      ...{ seed: firstSeed + runs.length, serverVersion, processes, profile, sabotage, cluster, say },
+      ...{ seed: firstSeed + index, serverVersion, processes, profile, sabotage, cluster, say },
     });
     printRun(run);
-    runs.push(run);
-    if (countOf(runs, ...until) > 0) break;
-  }
-  return runs;
+    return run;
+  });
 }
 
 /** Every promise must hold, and enough must have happened. */
 async function prove(given: Arguments): Promise<boolean> {
-  const runs = await runSeeds(given);
+  const runs = await runAll(given);
   printTable(runs);
   const lack = whyVoid(runs, given.profile);
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);
@@ -113,21 +109,12 @@ async function prove(given: Arguments): Promise<boolean> {
 
 /** Every sabotage must turn one of its checkers red, in one of its seeds. */
 async function sabotageAll(given: Arguments, rules: readonly ConsumerRule[]): Promise<boolean> {
-  const all: RunResult[] = [];
-  let caught = 0;
-  for (const rule of rules) {
-    const expected = SABOTAGES[rule].checkers;
-    const runs = await runSeeds(given, rule, expected);
-    const red = new Set(runs.flatMap(({ findings }) => findings.map(({ checker }) => checker)));
-    const isCaught = expected.some((checker) => red.has(checker));
-    if (isCaught) caught++;
-    const found = red.size === 0 ? 'none' : [...red].join(', ');
-    console.log(
-      `sabotage ${rule}: ${isCaught ? 'caught' : 'NOT CAUGHT'}; red: ${found}, of ${expected.join(', ')}`,
-    );
-    all.push(...runs);
-  }
-  console.log(summaryOf(all, `${caught}/${rules.length}`));
+  const { runs, caught } = await sabotageEach(
+    rules,
+    (rule) => SABOTAGES[rule].checkers,
+    (rule, until) => runAll(given, rule, until),
+  );
+  console.log(summaryOf(runs, `${caught}/${rules.length}`));
   return caught === rules.length;
 }
 

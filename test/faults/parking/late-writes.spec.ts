@@ -94,8 +94,8 @@ test('a letter that comes before that of the successor counts for nothing and is
   await closesWell();
 }, 60_000);
 
-test('a marker that comes late is void: it is removed and its aggregate stays live', async () => {
-  await begin('late-marker');
+/** The owner's marker is on its way for so long that its successor has handled everything meanwhile. */
+async function heldBackMarker() {
   const first = await world.crew.spawn();
   await first.holds();
   const second = await world.crew.spawn();
@@ -107,6 +107,12 @@ test('a marker that comes late is void: it is removed and its aggregate stays li
   world.crew.mend(CAUSE);
   await second.holds();
   await world.whenAllHandled();
+  return { first, second };
+}
+
+test('a marker that comes late is void: it is removed and its aggregate stays live', async () => {
+  await begin('late-marker');
+  const { first } = await heldBackMarker();
   first.proxy.heal();
   await eventually('the late marker to come and to be void', () =>
     world.logs().some((text) => text.includes('that counts for nothing and is removed')),
@@ -117,17 +123,7 @@ test('a marker that comes late is void: it is removed and its aggregate stays li
 
 test('a marker that comes late, while nobody owns the partition, does not park its aggregate', async () => {
   await begin('late-marker-unseen');
-  const first = await world.crew.spawn();
-  await first.holds();
-  const second = await world.crew.spawn();
-  await world.publish(ILL, { cause: CAUSE, lateMs: LATE_MS });
-  await world.publish(ILL);
-  await eventually('the handler to run', () => world.runs().length === 1);
-  first.proxy.blackhole('c2s');
-  await eventually('the handler to have failed', () => world.runs()[0]?.ok === false);
-  world.crew.mend(CAUSE);
-  await second.holds();
-  await world.whenAllHandled();
+  const { first, second } = await heldBackMarker();
   await second.kill();
   first.proxy.heal();
   await eventually('the marker to be there', async () => (await world.tap.left()).markers.length === 1);

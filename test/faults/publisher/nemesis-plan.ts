@@ -1,4 +1,4 @@
-import { between, randomFor, shuffled } from '../random.js';
+import { between, drawn, randomFor } from '../random.js';
 
 /** Every kind of fault the publisher's nemesis knows. */
 export const FAULT_KINDS = [
@@ -66,9 +66,7 @@ const PURPOSE_FAULT = 13;
 
 /** What the nemesis does at a tick: a pure function of seed and tick. Kinds come from a shuffled deck. */
 export function planFault(seed: number, tick: number, kinds: readonly FaultKind[]): PlannedFault {
-  const round = Math.floor(tick / kinds.length);
-  const deck = shuffled(kinds, randomFor(seed, PURPOSE_DECK, round));
-  const kind = deck[tick % kinds.length]!;
+  const kind = drawn(kinds, tick, seed, PURPOSE_DECK);
   const random = randomFor(seed, PURPOSE_FAULT, tick);
   return {
     kind,

@@ -1,5 +1,6 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { TcpProxy } from '../../support/tcp-proxy.js';
+import { loopFaults } from '../fault-loop.js';
 import type { Journal } from '../journal.js';
 import { TOPIC } from '../scenario.js';
 import type { DriverLine } from './journal-lines.js';
@@ -40,7 +41,6 @@ const ELSEWHERE = `elsewhere_${TOPIC}.>`;
 /** Does what the plan says, counts it and writes it down. */
 export class Nemesis {
   readonly counts = new Map<FaultKind, number>();
-  readonly #underWay = new Set<Promise<void>>();
   readonly #taken = new Set<Resource>();
   #now: FaultKind | 'none' = 'none';
 
@@ -57,17 +57,14 @@ export class Nemesis {
   /** Faults for so long; resolves when the last one has ended. */
   async run(ms: number): Promise<void> {
     const { seed, kinds } = this.options;
-    const until = performance.now() + ms;
-    for (let tick = 0; performance.now() < until; tick++) {
-      const fault = planFault(seed, tick, kinds);
-      this.#now = fault.kind;
-      const done = this.#do(fault);
-      this.#underWay.add(done);
-      void done.finally(() => this.#underWay.delete(done));
-      if (!fault.overlaps) await done;
-      await scheduled(fault.pauseMs);
-    }
-    await Promise.all(this.#underWay);
+    await loopFaults(
+      ms,
+      (tick) => planFault(seed, tick, kinds),
+      (fault) => {
+        this.#now = fault.kind;
+        return this.#do(fault);
+      },
+    );
   }
 
   #do(fault: PlannedFault): Promise<void> {

@@ -7,6 +7,7 @@ import { type Profile, PROFILES, type ProfileName } from './profile.js';
 import { printRun, printTable, summaryOf } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
+import { runSeeds, sabotageEach } from '../seeds.js';
 
 export const USAGE =
   'usage: npm run test:faults -- --part publisher [--profile short|full|step-downs|frozen-server|memory|rivals] [--seeds N] ' +
@@ -98,17 +99,14 @@ export async function runPublisherPart(args: readonly string[]): Promise<boolean
 }
 
 /** Runs seed after seed, by number or by time, or until one of the given checkers has turned red. */
-async function runSeeds(
+function runAll(
   given: Given,
   sabotage?: PublisherRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
-  const { profile, firstSeed, seeds, untilMs, serverVersion } = given;
-  const runs: RunResult[] = [];
-  const goesOn = (): boolean =>
-    untilMs === undefined ? runs.length < seeds : runs.length === 0 || performance.now() < untilMs;
-  while (goesOn()) {
-    const seed = firstSeed + runs.length;
+  const { profile, firstSeed, serverVersion } = given;
+  return runSeeds(given, until, async (index) => {
+    const seed = firstSeed + index;
     const { kinds, replicas: always }: Profile = PROFILES[profile];
     const replicas =
       always ?? given.replicas ?? (seed % CLUSTER_EVERY === 0 && sabotage === undefined ? 3 : 1);
@@ -118,14 +116,12 @@ async function runSeeds(
       say: (text) => console.log(text),
     });
     printRun(run);
-    runs.push(run);
-    if (run.findings.some(({ checker }) => until.includes(checker))) break;
-  }
-  return runs;
+    return run;
+  });
 }
 
 async function prove(given: Given): Promise<boolean> {
-  const runs = await runSeeds(given);
+  const runs = await runAll(given);
   printTable(runs);
   const lack = whyVoid(runs, given);
   if (lack !== undefined) console.log(`VOID: ${lack}; it proves nothing\n`);
@@ -135,20 +131,11 @@ async function prove(given: Given): Promise<boolean> {
 
 /** Every sabotage must turn one of its checkers red, in one of its seeds. */
 async function sabotageAll(given: Given, rules: readonly PublisherRule[]): Promise<boolean> {
-  const all: RunResult[] = [];
-  let caught = 0;
-  for (const rule of rules) {
-    const expected = SABOTAGES[rule].checkers;
-    const runs = await runSeeds(given, rule, expected);
-    const red = new Set(runs.flatMap(({ findings }) => findings.map(({ checker }) => checker)));
-    const isCaught = expected.some((checker) => red.has(checker));
-    if (isCaught) caught++;
-    const found = red.size === 0 ? 'none' : [...red].join(', ');
-    console.log(
-      `sabotage ${rule}: ${isCaught ? 'caught' : 'NOT CAUGHT'}; red: ${found}, of ${expected.join(', ')}`,
-    );
-    all.push(...runs);
-  }
-  console.log(summaryOf(all, `${caught}/${rules.length}`));
+  const { runs, caught } = await sabotageEach(
+    rules,
+    (rule) => SABOTAGES[rule].checkers,
+    (rule, until) => runAll(given, rule, until),
+  );
+  console.log(summaryOf(runs, `${caught}/${rules.length}`));
   return caught === rules.length;
 }
