@@ -1,26 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runScript } from '../support/run-script.js';
 
 /** Runs a built command of apps/demo as its npm script does. */
 function run(
   command: 'demo' | 'replay',
   args: readonly string[],
 ): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [`dist/apps/demo/src/${command}.js`, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    const keep = (chunk: Buffer): void => {
-      output += chunk.toString();
-    };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
-    child.once('exit', (code) => resolve({ code, output }));
-  });
+  return runScript(`dist/apps/demo/src/${command}.js`, args);
 }
 
 test('the demo ends with a verdict, and with 0 because every promise held', async () => {
