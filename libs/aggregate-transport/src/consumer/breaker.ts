@@ -21,22 +21,25 @@ const ATTEMPTS_REMEMBERED = 2;
  * Tells a broken deploy or a database that is away from a poisonous event: the first fails everything, and parking
  * everything helps nobody. One per topic and group of a process. Its modes:
  *
- * - `closed`: aggregates are parked as their policy says. Left when one more than `parked` would be within `withinMs`
- *   and most attempts fail.
+ * - `closed`: aggregates are parked as their policy says. Left when one more than `parked` would be within `withinMs`,
+ *   most attempts fail, and nothing has succeeded that was started after the first attempt at this one's event: an event
+ *   that failed while others succeeded is at fault itself, however often its kind is tried again.
  * - `open`: nothing is parked, and nothing starts but one aggregate every `probeEveryMs`, first the one that was one too
  *   many, then others, because it may fail for a reason of its own. Left by an attempt that succeeds, or when the prober's partition goes to another process.
  */
 export class Breaker {
   readonly #listeners = new Set<BreakerListener>();
   #parkedAt: number[] = [];
-  /** The last attempts as a ring: when each ended, and whether it failed. */
-  readonly #endedAt: Float64Array;
+  /** The last attempts as a ring: when each was started, and whether it failed. */
+  readonly #startedAt: Float64Array;
   readonly #failed: Uint8Array;
   #attempts = 0;
+  /** When the last attempt that succeeded was started. */
+  #succeededAt = Number.NEGATIVE_INFINITY;
   #prober: string | undefined;
 
   constructor(readonly options: BreakerOptions) {
-    this.#endedAt = new Float64Array(ATTEMPTS_REMEMBERED * options.parked);
+    this.#startedAt = new Float64Array(ATTEMPTS_REMEMBERED * options.parked);
     this.#failed = new Uint8Array(ATTEMPTS_REMEMBERED * options.parked);
   }
 
@@ -52,18 +55,24 @@ export class Breaker {
     this.#listeners.delete(listener);
   }
 
-  attempted(failed: boolean, now: number): void {
+  /** An attempt has ended that was started then. */
+  attempted(failed: boolean, startedAt: number): void {
     const slot = this.#attempts++ % this.#failed.length;
-    this.#endedAt[slot] = now;
+    this.#startedAt[slot] = startedAt;
     this.#failed[slot] = failed ? 1 : 0;
+    if (!failed && startedAt > this.#succeededAt) this.#succeededAt = startedAt;
     if (!failed && this.#prober !== undefined) this.#close();
   }
 
-  /** May this aggregate be parked? If not, it is the one that probes, or waits for the one that does. */
-  permits(token: string, now: number): boolean {
+  /**
+   * May this aggregate be parked, whose event was first attempted then? If not, it is the one that probes, or waits for
+   * the one that does.
+   */
+  permits(token: string, triedSince: number, now: number): boolean {
     if (this.#prober !== undefined) return false;
     this.#parkedAt = this.#parkedAt.filter((at) => now - at < this.options.withinMs);
-    if (this.#parkedAt.length < this.options.parked || !this.#mostFail(now)) {
+    const isItsOwnFault = this.#succeededAt > triedSince;
+    if (isItsOwnFault || this.#parkedAt.length < this.options.parked || !this.#mostFail(now)) {
       this.#parkedAt.push(now);
       if (this.#parkedAt.length > this.options.parked) this.#parkedAt.shift();
       return true;
@@ -98,7 +107,7 @@ export class Breaker {
     let recent = 0;
     let failed = 0;
     for (let slot = 0; slot < Math.min(this.#attempts, this.#failed.length); slot++) {
-      if (now - (this.#endedAt[slot] ?? 0) >= this.options.withinMs) continue;
+      if (now - (this.#startedAt[slot] ?? 0) >= this.options.withinMs) continue;
       recent++;
       failed += this.#failed[slot] ?? 0;
     }

@@ -108,7 +108,7 @@ export class ParkedLanes implements BreakerListener {
    */
   park(event: Delivery, note: ParkNote): Step | Promise<Step> {
     const { breaker, clock, parking, log, name } = this.options;
-    if (!breaker.permits(event.token, clock.now())) {
+    if (!breaker.permits(event.token, event.firstStartedAt, clock.now())) {
       if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
       log.error(
         `${name}: most attempts fail and ${breaker.options.parked} aggregates were parked within ${breaker.options.withinMs} ms; ` +

@@ -140,7 +140,7 @@ export class Replays {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { parking, runs, breaker, clock } = this.options;
+    const { parking, runs, breaker } = this.options;
     const { token } = parked;
     // The letter took its time: the lease may have ended since.
     if (parking.find(token) !== parked || !this.options.mayStart()) return TRY_AGAIN_MS;
@@ -153,7 +153,7 @@ export class Replays {
     const failure = await this.#attempt(event);
     // The lease ended meanwhile: whoever has it now finds the letter where it was.
     if (parking.find(token) !== parked || !this.options.mayStart()) return NEXT;
-    breaker.attempted(failure !== undefined, clock.now());
+    breaker.attempted(failure !== undefined, event.startedAt);
     if (failure === undefined) {
       this.handled++;
       this.#done.set(token, letter.note);

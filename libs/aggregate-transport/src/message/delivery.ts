@@ -31,6 +31,8 @@ export class Delivery {
   ackSentAt = 0;
   /** Attempts started in this process: 1 during the first. */
   attempt = 0;
+  /** When the first attempt started, on the clock. */
+  firstStartedAt = 0;
   /** When the running attempt started, on the clock. */
   startedAt = 0;
   /** Set once the running attempt was reported as stuck. */
@@ -69,6 +71,7 @@ export class Delivery {
 
   /** Marks the start of an attempt. */
   begin(now: number): void {
+    if (this.attempt === 0) this.firstStartedAt = now;
     this.attempt++;
     this.startedAt = now;
     this.reportedStuck = false;
