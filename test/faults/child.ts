@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { diesWithParent } from '#library/testing/dies-with-parent.js';
 
 const END_WITHIN_MS = 15_000;
-const living = new Set<ChildProcess>();
 
 export interface ChildOptions {
   readonly env: Record<string, string>;
@@ -27,10 +27,9 @@ export class Child {
       env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1', ...env },
       stdio: ['ignore', 'ignore', error, 'ipc'],
     });
-    living.add(this.#process);
+    diesWithParent(this.#process);
     this.exited = new Promise((resolve) =>
       this.#process.once('exit', (code, signal) => {
-        living.delete(this.#process);
         this.#how = signal ?? `code ${code ?? '?'}`;
         resolve(this.#how);
       }),
@@ -67,7 +66,3 @@ export class Child {
     clearTimeout(kill);
   }
 }
-
-process.on('exit', () => {
-  for (const child of living) child.kill('SIGKILL');
-});

@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { connect, createInbox, type NatsConnection } from 'nats';
+import { diesWithParent } from '#library/testing/dies-with-parent.js';
 import {
   AggregateContext,
   type AggregateEvent,
@@ -160,6 +161,7 @@ test('the plain client of the docs publishes what a handler handles in order, an
   const client = spawn(process.execPath, ['docs/examples/plain-publisher.js', server().url, 'plain'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  diesWithParent(client);
   let output = '';
   client.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   for (const payload of [1, 2, 3]) {

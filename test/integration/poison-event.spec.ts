@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { ParkedAggregates } from 'nestjs-aggregate-transport';
+import { diesWithParent } from '#library/testing/dies-with-parent.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { serverForAll } from '../support/server.js';
 
@@ -17,6 +18,7 @@ async function runWorker(
     ['dist/test/support/poison-worker.js', server().url, String(untilHandled), ...mended],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  diesWithParent(child);
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { diesWithParent } from '#library/testing/dies-with-parent.js';
 
 /** Runs a built script in a process of its own; resolves with how it ended and all that it printed. */
 export function runScript(
@@ -7,6 +8,7 @@ export function runScript(
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    diesWithParent(child);
     let output = '';
     const keep = (chunk: Buffer): void => {
       output += chunk.toString();

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runInThisContext } from 'node:vm';
+import { diesWithParent } from './dies-with-parent.js';
 import { run } from './nats-download.js';
 
 /** What a nats-server says of itself to everybody who connects, as far as it is of use here. */
@@ -52,11 +52,10 @@ export class NatsProcess {
     } finally {
       closeSync(log);
     }
-    killWithParent(this.#child);
+    diesWithParent(this.#child);
     this.#exited = new Promise((resolve) => {
       const end = (how: string): void => {
         this.#ending ??= how;
-        forget(this.#child);
         resolve();
       };
       // Both listeners are needed: a process that dies on its own must be a fact to look up, never a crash here.
@@ -215,22 +214,4 @@ function listenAnywhere(): Promise<Server> {
     holder.once('error', reject);
     holder.listen(0, '127.0.0.1', () => resolve(holder));
   });
-}
-
-const living = new Set<ChildProcess>();
-// Under Jest the global `process` is a copy that never emits 'exit'; this is the real one everywhere.
-const parent = runInThisContext('process') as NodeJS.Process;
-
-function killWithParent(child: ChildProcess): void {
-  if (living.size === 0) parent.on('exit', killAll);
-  living.add(child);
-}
-
-function forget(child: ChildProcess): void {
-  living.delete(child);
-  if (living.size === 0) parent.off('exit', killAll);
-}
-
-function killAll(): void {
-  for (const child of living) child.kill('SIGKILL');
 }
