@@ -30,6 +30,7 @@ function later<T>(value: () => T): Promise<T> {
 /** A consumer on the server that records what it is asked, in order, and does what the test says. */
 export class FakeConsumerPort implements ConsumerPort {
   connected = true;
+  serverId: string | undefined;
   readonly calls: string[] = [];
   readonly pulls: { events: number; expiresMs: number; idleHeartbeatMs: number }[] = [];
   /** Answers of `state()`, one after the other; the last one stays. */

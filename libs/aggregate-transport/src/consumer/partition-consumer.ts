@@ -43,6 +43,8 @@ export class PartitionConsumer implements ConsumerListener {
   readonly #intake: Intake;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
+  /** Where the acks since the last takeover went. */
+  #serverId: string | undefined;
   #haltReason: string | undefined;
 
   constructor(private readonly options: PartitionConsumerOptions) {
@@ -71,7 +73,7 @@ export class PartitionConsumer implements ConsumerListener {
       name,
       port: this.#port,
       memory: {
-        toRepeat: () => this.#acks.toRepeat(),
+        toRepeat: (thorough) => this.#acks.toRepeat(thorough || this.#mayHaveForgotten()),
         repeated: (sequences) => this.#acks.repeated(sequences),
         unsettled: (first, last, callback) => {
           this.#ledger.unhandled(first, last, callback);
@@ -253,6 +255,11 @@ export class PartitionConsumer implements ConsumerListener {
     throw new AggregateTransportError('STREAM_MISMATCH', this.#haltReason ?? '');
   }
 
+  /** Only a server's process that is still the same one remembers all it has confirmed. */
+  #mayHaveForgotten(): boolean {
+    return this.#serverId === undefined || this.#serverId !== this.#port.serverId;
+  }
+
   #takeOver(reason: string): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#mode = 'taking over';
@@ -263,6 +270,7 @@ export class PartitionConsumer implements ConsumerListener {
 
   #takenOver(state: ConsumerState): void {
     this.#mode = 'running';
+    this.#serverId = this.#port.serverId;
     this.#fenceOpened = false;
     this.#ledger.settledThrough(state.ackFloor);
     this.#lanes.suspects.takenOver(state.delivered);

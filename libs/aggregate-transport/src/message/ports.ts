@@ -47,6 +47,11 @@ export interface Feed {
 export interface ConsumerPort {
   readonly connected: boolean;
   /**
+   * The server process that keeps the consumer, as long as this connection leads to it: while the id stays the same,
+   * nothing is forgotten that it has confirmed. Undefined if that cannot be told, as in a cluster.
+   */
+  readonly serverId: string | undefined;
+  /**
    * Which of the consumers made one after the other in each other's place is meant from now on. The first one is 0,
    * and meant until then.
    */

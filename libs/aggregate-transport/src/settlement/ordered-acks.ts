@@ -152,11 +152,11 @@ export class OrderedAcks {
 
   /**
    * While paused: everything a takeover has to tell the server again, ascending: what is handled and
-   * unconfirmed, and what was confirmed so recently that a killed server may have forgotten it.
+   * unconfirmed, and, if the server may have forgotten anything, what it confirmed within the last five seconds.
    */
-  toRepeat(): number[] {
+  toRepeat(mayHaveForgotten: boolean): number[] {
     if (isSabotaged('acks-not-repeated')) return [];
-    const since = this.#volatileSince();
+    const since = mayHaveForgotten ? this.#volatileSince() : Number.POSITIVE_INFINITY;
     const sequences = this.#recent.filter((ack) => ack.at >= since).map((ack) => ack.sequence);
     for (const chain of this.#chains.values()) {
       for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {

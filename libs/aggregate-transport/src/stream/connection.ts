@@ -80,6 +80,12 @@ export class Connection {
     return this.nats.info?.max_payload ?? 1_048_576;
   }
 
+  /** The id of the server's process if that alone keeps all streams; undefined in a cluster. */
+  get loneServerId(): string | undefined {
+    const { info } = this.nats;
+    return info?.jetstream === true && info.cluster === undefined ? info.server_id : undefined;
+  }
+
   get serverVersion(): string {
     return this.nats.info?.version ?? 'unknown';
   }

@@ -79,6 +79,10 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     return this.options.connection.connected;
   }
 
+  get serverId(): string | undefined {
+    return this.options.connection.loneServerId;
+  }
+
   disconnected(): void {
     this.listener.disconnected();
   }

@@ -52,6 +52,7 @@ export class MemoryConsumer {
       });
     return {
       connected: true,
+      serverId: 'memory',
       // There is one consumer for good, so no generation of it follows another.
       use: () => undefined,
       remove: () => later(() => undefined),
