@@ -100,7 +100,7 @@ test('a guard parks nothing and its event waits; what a pipe rejects is parked a
   for (const { aggregateId, reason, attempts } of await parked.list({ topic: TOPIC })) {
     expect([reason, attempts]).toEqual(['REJECTED', 1]);
     for await (const letter of parked.letters({ topic: TOPIC, aggregateId }))
-      found.set(aggregateId, letter.error);
+      found.set(aggregateId, letter.error ?? '');
   }
   expect(found.get('checked')).toContain('amount must be a positive number');
   for (const aggregateId of ['validated', 'explained']) {
