@@ -72,7 +72,10 @@ function bench({ handle, handlerPolicy = policy, maxParked = 20, ...options }: B
     log,
     stuck: (event) => stuck.push(event.sequence),
   });
-  const breaker = new Breaker({ parked: maxParked, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 700 });
+  const breaker = new Breaker(
+    { parked: maxParked, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 700 },
+    1,
+  );
   const parking = new Parking({
     name,
     port,

@@ -7,9 +7,13 @@ const SINCE = Number.POSITIVE_INFINITY;
 const options = { parked: 2, withinMs: 12_000, failedShare: 0.5, probeEveryMs: 1_000 };
 
 function bench() {
-  const breaker = new Breaker(options);
+  const breaker = new Breaker(options, 1);
   const heard: string[] = [];
-  breaker.listen({ opened: (token) => heard.push(`opened ${token}`), closed: () => heard.push('closed') });
+  breaker.listen({
+    isOwned: true,
+    opened: (token) => heard.push(`opened ${token}`),
+    closed: () => heard.push('closed'),
+  });
   return { breaker, heard };
 }
 
@@ -109,10 +113,46 @@ describe('a breaker', () => {
     expect(breaker.permits('f', SINCE, 13_001)).toBe(false);
   });
 
+  test('parks no more, over all processes of a group, than one process that owns all partitions', () => {
+    const partition = (isOwned: boolean) => ({ isOwned, opened: () => undefined, closed: () => undefined });
+    const owned = [
+      [true, true, false, false],
+      [false, false, true, false],
+      [false, false, false, true],
+    ];
+    const processes = owned.map((partitions) => {
+      const breaker = new Breaker({ ...options, parked: 20 }, 4);
+      for (const isOwned of partitions) breaker.listen(partition(isOwned));
+      return breaker;
+    });
+    expect(processes.map(({ limit }) => limit)).toEqual([10, 5, 5]);
+    const parked = processes.map((breaker) => {
+      // All went well until now.
+      for (let n = 0; n < 100; n++) breaker.attempted(false, 0);
+      let count = 0;
+      for (let n = 1; !breaker.isOpen; n++) {
+        breaker.attempted(true, n);
+        if (breaker.permits(`a${n}`, n, n)) count++;
+      }
+      return count;
+    });
+    expect(parked).toEqual([10, 5, 5]);
+  });
+
+  test('lets a process that owns little of it park one', () => {
+    const breaker = new Breaker(options, 256);
+    breaker.listen({ isOwned: true, opened: () => undefined, closed: () => undefined });
+    expect(breaker.limit).toBe(1);
+  });
+
   test('tells nobody who has stopped listening', () => {
     const { breaker, heard } = bench();
     const late: string[] = [];
-    const listener = { opened: (token: string) => void late.push(token), closed: () => undefined };
+    const listener = {
+      isOwned: true,
+      opened: (token: string) => void late.push(token),
+      closed: () => undefined,
+    };
     breaker.listen(listener);
     breaker.forget(listener);
     breaker.attempted(true, 0);
@@ -129,7 +169,8 @@ test('whatever is attempted and parked whenever: it opens and closes exactly as 
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
-      const breaker = new Breaker(options);
+      const breaker = new Breaker(options, 1);
+      breaker.listen({ isOwned: true, opened: () => undefined, closed: () => undefined });
       let parked: number[] = [];
       let attempts: { at: number; failed: boolean }[] = [];
       let open = false;

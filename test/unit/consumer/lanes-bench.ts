@@ -67,13 +67,10 @@ export class LanesBench {
   constructor(options: LanesBenchOptions) {
     this.#ownership.epoch = options.epoch ?? 1;
     this.port = new FakeParkedPort(options.server);
-    this.breaker = new Breaker({
-      parked: 20,
-      withinMs: 60_000,
-      failedShare: 0.5,
-      probeEveryMs: 30_000,
-      ...options.breaker,
-    });
+    this.breaker = new Breaker(
+      { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000, ...options.breaker },
+      1,
+    );
     const failurePolicy = options.policy ?? parks;
     const handlers = new EventHandlers();
     handlers.add(undefined, { failurePolicy, timeoutMs: 60_000, handle: options.handle });

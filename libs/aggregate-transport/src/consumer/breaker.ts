@@ -1,5 +1,5 @@
 export interface BreakerOptions {
-  /** Aggregates that may be parked within `withinMs`; the next one opens the breaker. */
+  /** Aggregates of the group that may be parked within `withinMs`; the next one opens the breaker. */
   readonly parked: number;
   readonly withinMs: number;
   /** It opens only if more than this part of the last `2 * parked` attempts within `withinMs` failed. */
@@ -9,6 +9,8 @@ export interface BreakerOptions {
 
 /** Where a breaker's partitions hear that it opened or closed. */
 export interface BreakerListener {
+  /** This process owns the partition. */
+  readonly isOwned: boolean;
   /** Nothing starts any more but the lane of `token`, in the partition that has it. */
   opened(token: string): void;
   closed(): void;
@@ -19,9 +21,10 @@ const ATTEMPTS_REMEMBERED = 2;
 
 /**
  * Tells a broken deploy or a database that is away from a poisonous event: the first fails everything, and parking
- * everything helps nobody. One per topic and group of a process. Its modes:
+ * everything helps nobody. One per topic and group of a process; of what the group may park each process has the part that
+ * its partitions are, and at least one, so that replicas need not ask each other. Its modes:
  *
- * - `closed`: aggregates are parked as their policy says. Left when one more than `parked` would be within `withinMs`,
+ * - `closed`: aggregates are parked as their policy says. Left when one more than that would be within `withinMs`,
  *   most attempts fail, and nothing has succeeded that was started after the first attempt at this one's event: an event
  *   that failed while others succeeded is at fault itself, however often its kind is tried again.
  * - `open`: nothing is parked, and nothing starts but one aggregate every `probeEveryMs`, first the one that was one too
@@ -38,13 +41,24 @@ export class Breaker {
   #succeededAt = Number.NEGATIVE_INFINITY;
   #prober: string | undefined;
 
-  constructor(readonly options: BreakerOptions) {
+  constructor(
+    readonly options: BreakerOptions,
+    /** Of the group, whoever owns them. */
+    private readonly partitions: number,
+  ) {
     this.#startedAt = new Float64Array(ATTEMPTS_REMEMBERED * options.parked);
     this.#failed = new Uint8Array(ATTEMPTS_REMEMBERED * options.parked);
   }
 
   get isOpen(): boolean {
     return this.#prober !== undefined;
+  }
+
+  /** Aggregates that this process may park within `withinMs`. */
+  get limit(): number {
+    let owned = 0;
+    for (const listener of this.#listeners) if (listener.isOwned) owned++;
+    return Math.max(1, Math.floor((this.options.parked * owned) / this.partitions));
   }
 
   listen(listener: BreakerListener): void {
@@ -72,7 +86,8 @@ export class Breaker {
     if (this.#prober !== undefined) return false;
     this.#parkedAt = this.#parkedAt.filter((at) => now - at < this.options.withinMs);
     const isItsOwnFault = this.#succeededAt > triedSince;
-    if (isItsOwnFault || this.#parkedAt.length < this.options.parked || !this.#mostFail(now)) {
+    const { limit } = this;
+    if (isItsOwnFault || this.#parkedAt.length < limit || !this.#mostFail(limit, now)) {
       this.#parkedAt.push(now);
       if (this.#parkedAt.length > this.options.parked) this.#parkedAt.shift();
       return true;
@@ -103,10 +118,12 @@ export class Breaker {
     for (const listener of this.#listeners) listener.closed();
   }
 
-  #mostFail(now: number): boolean {
+  #mostFail(limit: number, now: number): boolean {
     let recent = 0;
     let failed = 0;
-    for (let slot = 0; slot < Math.min(this.#attempts, this.#failed.length); slot++) {
+    const first = Math.max(0, this.#attempts - ATTEMPTS_REMEMBERED * limit);
+    for (let attempt = first; attempt < this.#attempts; attempt++) {
+      const slot = attempt % this.#failed.length;
       if (now - (this.#startedAt[slot] ?? 0) >= this.options.withinMs) continue;
       recent++;
       failed += this.#failed[slot] ?? 0;

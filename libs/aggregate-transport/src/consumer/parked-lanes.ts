@@ -1,13 +1,14 @@
 import { isSabotaged } from '#sabotage';
-import { type Clock, delay, every, type Timer } from '../clock.js';
+import { type Clock, delay } from '../clock.js';
 import { describeError, hasCode } from '../errors.js';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ParkNote } from '../message/park-reason.js';
 import type { Parking } from '../parking/parking.js';
-import type { Breaker, BreakerListener } from './breaker.js';
+import type { Breaker } from './breaker.js';
 import { OverShare } from './over-share.js';
+import { Probing } from './probing.js';
 import { ReplayItem } from './replay.js';
 
 export type LaneEntry = Delivery | ReplayItem;
@@ -50,7 +51,7 @@ const WAIT_FOR_PROBE_MS = 1_000;
  * everything else goes on. An aggregate is on the detour from the moment it is decided, before its marker is
  * written: the lane of letters stays closed until marker and first letter are confirmed.
  */
-export class ParkedLanes implements BreakerListener {
+export class ParkedLanes {
   /** Events that became letters. */
   filed = 0;
   readonly #filing: KeyedExecutor<Delivery>;
@@ -60,7 +61,7 @@ export class ParkedLanes implements BreakerListener {
   readonly #diverting = new Map<string, Diversion>();
   readonly #overShare: OverShare<LaneEntry>;
   readonly #replaying = new Set<string>();
-  #probes: Timer | undefined;
+  readonly #probing: Probing<LaneEntry>;
   #refused = false;
 
   constructor(private readonly options: ParkedLanesOptions) {
@@ -76,7 +77,7 @@ export class ParkedLanes implements BreakerListener {
       isParked: (token) => this.isParked(token),
       stuck: (token, head, mode) => this.#divert(token, head, mode),
     });
-    breaker.listen(this);
+    this.#probing = new Probing({ lanes: options.lanes, breaker, clock, owns: options.mayStart });
   }
 
   isParked(token: string): boolean {
@@ -111,7 +112,7 @@ export class ParkedLanes implements BreakerListener {
     if (!breaker.permits(event.token, event.firstStartedAt, clock.now())) {
       if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
       log.error(
-        `${name}: most attempts fail and ${breaker.options.parked} aggregates were parked within ${breaker.options.withinMs} ms; ` +
+        `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
           `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
       );
       return breaker.options.probeEveryMs;
@@ -163,38 +164,15 @@ export class ParkedLanes implements BreakerListener {
     this.#replaying.delete(token);
   }
 
-  opened(token: string): void {
-    const { lanes, breaker, clock } = this.options;
-    lanes.pauseAllBut(token);
-    if (lanes.laneOf(token) === undefined) return;
-    this.#probes ??= every(clock, breaker.options.probeEveryMs, () => this.#probeNext());
-  }
-
-  closed(): void {
-    this.#probes?.cancel();
-    this.#probes = undefined;
-    this.options.lanes.resume();
-  }
-
-  /** Another aggregate probes, if there is one: what is wrong with the last one may be its own fault. */
-  #probeNext(): void {
-    const { lanes, breaker } = this.options;
-    const ready = [...lanes.lanes()].filter(({ key, mode }) => mode === 'ready' || key === breaker.prober);
-    const next = ready[(ready.findIndex(({ key }) => key === breaker.prober) + 1) % ready.length];
-    if (next !== undefined) breaker.passOn(next.key);
-  }
-
   /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
   forget(): void {
-    const { breaker, lanes, parking } = this.options;
-    if (breaker.prober !== undefined && lanes.laneOf(breaker.prober) !== undefined)
-      breaker.left(breaker.prober);
+    this.#probing.forget();
     this.#filing.discardQueued(() => undefined);
     this.#unfinished.clear();
     this.#diverting.clear();
     this.#overShare.forget();
     this.#replaying.clear();
-    parking.forget();
+    this.options.parking.forget();
   }
 
   stop(): void {
@@ -207,9 +185,8 @@ export class ParkedLanes implements BreakerListener {
 
   close(): void {
     this.#overShare.close();
-    this.#probes?.cancel();
+    this.#probing.close();
     this.#filing.stop();
-    this.options.breaker.forget(this);
     this.options.parking.close();
   }
 

@@ -25,7 +25,7 @@ export interface GroupConsumerOptions {
 export async function openGroup(options: GroupConsumerOptions): Promise<Partition[]> {
   const { link, group } = options;
   const wires = await link.wire.openGroup(group);
-  const breaker = new Breaker(link.topic.consume.breaker);
+  const breaker = new Breaker(link.topic.consume.breaker, wires.length);
   return wires.map((wire) => partitionOf(options, wire, breaker));
 }
 
