@@ -11,11 +11,13 @@ const UNKNOWN_START_MS = 3_000;
  * 350 ms behind the ack that the worker's copy had released, on a machine with three times the load it can bear.
  */
 const TAP_LATENESS_MS = 1_000;
+/** A letter sent unseen is acked this soon. */
+const TAP_AWAY_MS = 2_000;
 
 export type Span = readonly [from: Ms, to: Ms];
 
 /**
- * C5: an ack leaves behind its handler's end, and behind its predecessor's confirmation. Only a takeover, which sends
+ * C5: an ack leaves behind its handler's end, or behind its letter, and behind its predecessor's confirmation. Only a takeover, which sends
  * again what may be lost, does so in one go.
  */
 export function checkAcks(history: History): Finding[] {
@@ -23,6 +25,7 @@ export function checkAcks(history: History): Finding[] {
   const nameOf = new Map(history.stored.map((event) => [event.seq, event]));
   const seqOf = new Map(history.stored.map(({ key, n, seq }) => [`${key} ${n}`, seq]));
   const doneAt = firstEnds(history);
+  const filedAt = firsts(history.letters);
   const sentAt = firsts(history.acksSent);
   const confirmedAt = firsts(history.acksConfirmed);
   const takeovers = takeoverSpans(history);
@@ -31,13 +34,16 @@ export function checkAcks(history: History): Finding[] {
     if (event === undefined) continue;
     const { key, n } = event;
     const ended = doneAt.get(seq);
-    if (ended === undefined || ended > at) {
+    const isHandled = ended !== undefined && ended <= at;
+    if (!isHandled && !isFiled(history, filedAt.get(seq), at)) {
       findings.push({
         checker: 'C5',
-        text: `${key}: the ack of ${n} left at ${at}, before its handler ended`,
+        text: `${key}: the ack of ${n} left at ${at}, before its handler ended, and it was no letter`,
       });
     }
     const before = seqOf.get(`${key} ${n - 1}`);
+    // Followers of a diverted head are acked as letters while it still runs: it is the first letter.
+    if (before !== undefined && (filedAt.get(before) ?? Infinity) <= at + TAP_LATENESS_MS) continue;
     if (before === undefined || isUnseen(history, at, [doneAt.get(before), sentAt.get(before)])) continue;
     const confirmed = confirmedAt.get(before);
     const inTakeover = takeovers.some(([from, to]) => from <= at && at <= to);
@@ -49,6 +55,12 @@ export function checkAcks(history: History): Finding[] {
     }
   }
   return findings;
+}
+
+/** What was filed while the tap was away it could not see. */
+function isFiled({ tapGaps }: History, filedAt: Ms | undefined, at: Ms): boolean {
+  if (filedAt !== undefined) return filedAt <= at + TAP_LATENESS_MS;
+  return tapGaps.some((gap) => gap <= at && gap >= at - TAP_AWAY_MS);
 }
 
 /** While the tap was away its predecessor's ack may have passed. */

@@ -93,7 +93,10 @@ class Settlements {
   readonly #leases = new Map<string, Ms>();
 
   constructor(history: History) {
-    this.#confirmed = groupBy(history.acksConfirmed, (ack) => ack.seq);
+    // A letter is settled when it is removed; the checker of parked aggregates (C7) judges that.
+    const letters = new Set(history.letters.map(({ seq }) => seq));
+    const settled = history.acksConfirmed.filter(({ seq }) => !letters.has(seq));
+    this.#confirmed = groupBy(settled, (ack) => ack.seq);
     this.#kills = history.troubles.filter(({ kind }) => kind === 'server-kill');
     // A consumer that was deleted by hand is made anew at the floor the lease remembers, which is up to a renewal
     // old. So settled events above that floor legally come again; the floor is nobody's to see, so all are let pass.

@@ -76,6 +76,8 @@ export interface History {
   readonly exits: readonly Exit[];
   readonly acksSent: readonly Ack[];
   readonly acksConfirmed: readonly Ack[];
+  /** Events on their way into the parked stream: a diverted lane's followers. Its handler gets them later, from there. */
+  readonly letters: readonly Ack[];
   readonly tapGaps: readonly Ms[];
   readonly samples: readonly Sample[];
   /** Pull requests that may stay open longer than a lease. */
@@ -118,6 +120,7 @@ export function readHistory(folder: string, rest: Pick<History, 'stored' | 'cons
     exits,
     acksSent: acksOf(parent, 'ack.sent'),
     acksConfirmed: acksOf(parent, 'ack.ok'),
+    letters: acksOf(parent, 'letter'),
     tapGaps: parent.filter(({ what }) => what === 'tap.gap').map(({ at }) => at / NANOS_PER_MS),
     longPulls: parent.flatMap((line) =>
       line.what === 'pull.long' ? [{ ...line, at: line.at / NANOS_PER_MS }] : [],
@@ -209,7 +212,10 @@ function publishesOf(parent: readonly (ParentLine & { at: number })[]): Publish[
   return [...publishes.values()];
 }
 
-function acksOf(parent: readonly (ParentLine & { at: number })[], what: 'ack.sent' | 'ack.ok'): Ack[] {
+function acksOf(
+  parent: readonly (ParentLine & { at: number })[],
+  what: 'ack.sent' | 'ack.ok' | 'letter',
+): Ack[] {
   return parent.flatMap((line) =>
     line.what === what ? [{ seq: line.seq, at: line.at / NANOS_PER_MS }] : [],
   );

@@ -54,7 +54,7 @@ export type ParentLine =
       readonly how: string;
       readonly expected: boolean;
     }
-  | { readonly what: 'ack.sent' | 'ack.ok'; readonly seq: number }
+  | { readonly what: 'ack.sent' | 'ack.ok' | 'letter'; readonly seq: number }
   | { readonly what: 'tap.gap' }
   | { readonly what: 'pull.long'; readonly consumer: string; readonly expiresMs: number }
   | {

@@ -6,6 +6,8 @@ const NANOS_PER_MS = 1_000_000;
 const RECONNECT_AFTER_MS = 20;
 const ANSWER_WITHIN_MS = 500;
 const MAX_EARLY = 10_000;
+/** Written out again: a judge does not ask the judged what is on the wire. */
+const LETTER_HEADER = 'Aggregate-Transport-Letter';
 const STRANGER = '_STRANGER.inbox';
 const FOREIGN_PULL = { batch: 20, expires: 300_000_000 };
 
@@ -41,6 +43,12 @@ export class Tap {
       callback: (_error, message) => {
         // With headers it is "no responders": nothing was confirmed.
         if (message.data.length === 0 && message.headers === undefined) this.#confirmed(message.subject);
+      },
+    });
+    nats.subscribe(`${TOPIC}_parked.${GROUP}.>`, {
+      callback: (_error, { headers }) => {
+        const { sequence: seq } = JSON.parse(headers?.get(LETTER_HEADER) || '{}') as { sequence?: number };
+        if (seq !== undefined) journal.write({ what: 'letter', seq });
       },
     });
     nats.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${TOPIC}.*`, {
