@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Logger, type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { AggregateRoot } from '@nestjs/cqrs';
 import { ClientProxy, ClientsModule } from '@nestjs/microservices';
 import { connect, type NatsConnection } from 'nats';
 import {
@@ -384,40 +385,35 @@ describe("AggregateClient's status", () => {
   });
 });
 
-describe('publishAggregate', () => {
-  /** What @nestjs/cqrs' AggregateRoot has, as far as publishing uses it. */
-  class Order {
-    #events: { id: string }[] = [];
-
+describe('publishAggregate takes an aggregate root of @nestjs/cqrs, and', () => {
+  class Happened {
     constructor(readonly id: string) {}
+  }
 
-    apply(id: string): void {
-      this.#events.push({ id });
+  class Order extends AggregateRoot<Happened> {
+    constructor(readonly id: string) {
+      super();
     }
 
-    getUncommittedEvents(): { id: string }[] {
-      return this.#events;
-    }
-
-    uncommit(): void {
-      this.#events = [];
+    happen(id: string): void {
+      this.apply(new Happened(id));
     }
   }
 
   test('stores all in order and takes them off; if one fails the aggregate keeps them all', async () => {
     const { publisher } = await publishing();
     const order = new Order('order-1');
-    for (const id of ['placed', 'paid', 'shipped']) order.apply(id);
+    for (const id of ['placed', 'paid', 'shipped']) order.happen(id);
     const receipts = await publisher.publishAggregate(order, ({ id }) => event(order.id, id));
     expect(receipts.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
     expect(order.getUncommittedEvents()).toEqual([]);
-    order.apply('returned');
+    order.happen('returned');
     const failing = publisher.publishAggregate(order, ({ id }) => ({
       ...event(order.id, id),
       payload: { amount: 1n },
     }));
     await expect(failing).rejects.toMatchObject({ code: 'PUBLISH_ALL_FAILED' });
-    expect(order.getUncommittedEvents()).toEqual([{ id: 'returned' }]);
+    expect(order.getUncommittedEvents()).toEqual([new Happened('returned')]);
     expect((await held()).map(({ id }) => id)).toEqual(['placed', 'paid', 'shipped']);
   });
 });
