@@ -10,6 +10,9 @@ import { ManualClock } from '#library/testing/manual-clock.js';
 import { deliveryOf } from './fake-consumer-port.js';
 import { FakeKeyPort } from './fake-key-port.js';
 
+/** Among the sequences started: from here on letters may be worked off. */
+const OPENED = -1;
+
 /** A lease from an owner that died while it ran event 5; `hang` says which events do not settle here. */
 async function bench(hang: (event: Delivery) => boolean) {
   const clock = new ManualClock(0);
@@ -45,6 +48,7 @@ async function bench(hang: (event: Delivery) => boolean) {
     maxAckPending: 1_000,
     clock,
     parkedLanes: { isParked: () => false, takes: () => false, overShare: () => undefined },
+    opened: () => started.push(OPENED),
     disordered: () => undefined,
   });
   return { clock, executor, intake, started };
@@ -57,7 +61,19 @@ test('an event that was started by an owner that died runs alone, and the others
   const { clock, intake, started } = await bench(() => false);
   intake.released([suspect(), other()]);
   await clock.advance(1);
-  expect(started).toEqual([5, 6]);
+  expect(started).toEqual([5, OPENED, 6]);
+});
+
+test('letters are worked off only when everything that came through the fence is in its place, and never if it is forgotten', async () => {
+  const { clock, intake, started } = await bench(({ sequence }) => sequence === 5);
+  intake.released([suspect(), other()]);
+  await clock.advance(ALONE_MS - 1);
+  expect(started).toEqual([5]);
+  intake.forget();
+  await clock.advance(2 * ALONE_MS);
+  expect(started).toEqual([5]);
+  intake.released([other()]);
+  expect(started.at(-1)).toBe(OPENED);
 });
 
 test('one that hangs holds the others up for a moment, once', async () => {
@@ -66,11 +82,11 @@ test('one that hangs holds the others up for a moment, once', async () => {
   await clock.advance(ALONE_MS - 1);
   expect(started).toEqual([5]);
   await clock.advance(2);
-  expect(started).toEqual([5, 6]);
+  expect(started).toEqual([5, OPENED, 6]);
   // The next takeover delivers it again, and does not wait.
   intake.released([suspect(), deliveryOf({ sequence: 7, token: 'b' })]);
   await clock.advance(1);
-  expect(started).toEqual([5, 6, 7]);
+  expect(started).toEqual([5, OPENED, 6, OPENED, 7]);
 });
 
 test('one whose lane still runs a handler of an earlier epoch holds up nobody: it cannot start', async () => {
@@ -79,5 +95,5 @@ test('one whose lane still runs a handler of an earlier epoch holds up nobody: i
   await clock.advance(1);
   intake.released([suspect(), other()]);
   await clock.advance(1);
-  expect(started).toEqual([5, 6]);
+  expect(started).toEqual([5, OPENED, 6]);
 });

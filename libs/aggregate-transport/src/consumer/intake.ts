@@ -16,6 +16,8 @@ export interface IntakeOptions {
   /** Events delivered and not settled, over all aggregates. */
   readonly maxAckPending: number;
   readonly clock: Clock;
+  /** All that the fence let through has gone on; from now on letters may be worked off. */
+  readonly opened: () => void;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
@@ -31,7 +33,8 @@ export const ALONE_MS = 2_000;
  *
  * - `open`: events go on as they come.
  * - `alone`: events that were started by owners that died run one after the other, with nothing beside them;
- *   everything else is held. Entered when the fence lets such events through, left when each has had an attempt, or
+ *   everything else is held, and no letter is worked off: an event that is a letter already may be among those held, and
+ *   must be known as one before its aggregate is live again. Entered when the fence lets such events through, left when each has had an attempt, or
  *   the time for one.
  */
 export class Intake {
@@ -70,8 +73,12 @@ export class Intake {
         !this.#hung.has(event.sequence) &&
         !this.#runsSinceBefore(event),
     );
-    if (alone.length === 0) for (const event of events) this.#takeIn(event);
-    else void this.#runAlone(alone, [...events]);
+    if (alone.length > 0) {
+      void this.#runAlone(alone, [...events]);
+      return;
+    }
+    for (const event of events) this.#takeIn(event);
+    this.options.opened();
   }
 
   /** The next event behind the fence. */
@@ -135,6 +142,7 @@ export class Intake {
     this.#held = undefined;
     this.#alone = undefined;
     for (const event of held) this.#takeIn(event);
+    this.options.opened();
   }
 
   #takeIn(event: Delivery): void {

@@ -117,7 +117,7 @@ export class Lanes {
     return this.#parking.load(this.#crashed);
   }
 
-  /** The fence is open: what was begun with letters goes on. */
+  /** All that came through the fence is in its place: what was begun with letters goes on. */
   fenceOpened(): void {
     this.#parking.fenceOpened();
     for (const { token } of this.#parking.toReplay()) this.parked.replay(token);

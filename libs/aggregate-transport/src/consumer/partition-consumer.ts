@@ -95,6 +95,7 @@ export class PartitionConsumer implements ConsumerListener {
       acks: this.#acks,
       suspects: this.#lanes.suspects,
       parkedLanes: this.#lanes.parked,
+      opened: () => this.#lanes.fenceOpened(),
       disordered: (reason) => this.#takeOver(reason),
     });
     this.#loop = new PullLoop({
@@ -281,7 +282,6 @@ export class PartitionConsumer implements ConsumerListener {
 
   #released(events: readonly Delivery[]): void {
     this.#fenceOpened = true;
-    this.#lanes.fenceOpened();
     this.#intake.released(events);
     this.#acks.resume();
   }
