@@ -11,6 +11,7 @@ export const CHECKERS = {
   C10: 'bounds hold',
   C11: 'an event that kills its process is found',
   C12: 'a stream that went back is noticed',
+  C13: 'every partition has an owner, and replicas share evenly',
 } as const;
 export type CheckerName = keyof typeof CHECKERS;
 

@@ -27,7 +27,20 @@ export const FAULT_KINDS = [
 const STEP_DOWNS = ['stepdown-stream', 'stepdown-consumer', 'stepdown-kv'] as const;
 /** In a cluster a server kill takes one node of three. */
 export const CLUSTER_FAULT_KINDS = [...FAULT_KINDS, ...STEP_DOWNS, ...STEP_DOWNS] as const;
-export type FaultKind = (typeof CLUSTER_FAULT_KINDS)[number];
+/** What happens to a group of many replicas; one that leaves stays away for a while. */
+export const REPLICA_FAULT_KINDS = [
+  'kill',
+  'freeze',
+  'roll',
+  'roll-hanging',
+  'leave',
+  'leave',
+  'rolling',
+  'cut',
+  'quiet',
+] as const;
+export const CLUSTER_REPLICA_FAULT_KINDS = [...REPLICA_FAULT_KINDS, ...STEP_DOWNS] as const;
+export type FaultKind = (typeof CLUSTER_FAULT_KINDS | typeof REPLICA_FAULT_KINDS)[number];
 
 export interface PlannedFault {
   readonly kind: FaultKind;
@@ -48,6 +61,9 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   freeze: [1_700, 6_000],
   roll: [0, 300],
   'roll-hanging': [0, 300],
+  leave: [1_000, 3_500],
+  // All replicas, one after the other.
+  rolling: [0, 0],
   block: [1_900, 3_000],
   hang: [1_500, 4_000],
   // Ends when the lease is over and nobody else may take it yet: the same process gets it again.

@@ -68,6 +68,7 @@ export class Nemesis {
       case 'kill':
       case 'roll':
       case 'roll-hanging':
+      case 'leave':
       case 'freeze':
       case 'cut':
       case 'hang-lapse':
@@ -96,6 +97,9 @@ export class Nemesis {
         load.proxy.heal();
         journal.write({ what: 'fault', kind, on: false });
         return;
+      case 'rolling':
+        this.#count(kind);
+        return this.#rollAll();
       case 'server-kill':
         return this.#killServer(ms);
       case 'stepdown-stream':
@@ -145,7 +149,7 @@ export class Nemesis {
   async #break(slot: Slot, { kind, ms }: PlannedFault): Promise<void> {
     if (kind === 'cut') {
       slot.proxy.cut();
-    } else if (kind === 'kill' || kind.startsWith('roll')) {
+    } else if (kind === 'kill' || kind === 'leave' || kind.startsWith('roll')) {
       if (kind === 'roll-hanging') {
         // Shorter than a drain, so that the process must wait for its handler before it lets go.
         this.options.load.request({ hangMs: HANG_IN_ROLL_MS });
@@ -170,6 +174,17 @@ export class Nemesis {
       );
       await scheduled(ms);
       slot.proxy.heal();
+    }
+  }
+
+  /** As a deployment does it: the next one goes when the one before is back. */
+  async #rollAll(): Promise<void> {
+    for (const slot of this.options.fleet.slots) {
+      if (slot.busy || !slot.running) continue;
+      slot.busy = true;
+      await slot.stop();
+      await slot.spawn();
+      slot.busy = false;
     }
   }
 

@@ -1,5 +1,5 @@
 import { CHECKERS, type CheckerName } from './finding.js';
-import { CLUSTER_FAULT_KINDS } from './nemesis-plan.js';
+import { CLUSTER_FAULT_KINDS, REPLICA_FAULT_KINDS } from './nemesis-plan.js';
 import type { Profile } from './profile.js';
 import type { RunResult } from './run-once.js';
 
@@ -47,13 +47,14 @@ export function whyVoid(runs: readonly RunResult[], { least }: Profile): string 
   return undefined;
 }
 
-/** Prints the table of all runs. */
-export function printTable(runs: readonly RunResult[]): void {
-  const rows: [string, string][] = Object.entries(CHECKERS).map(([name, promise]) => {
+/** Prints the table of all runs, without the promises that were not looked at. */
+export function printTable(runs: readonly RunResult[], without: readonly CheckerName[] = []): void {
+  const judged = Object.entries(CHECKERS).filter(([name]) => !without.includes(name as CheckerName));
+  const rows: [string, string][] = judged.map(([name, promise]) => {
     const count = countOf(runs, name as CheckerName);
     return [`${name} ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
   });
-  for (const kind of new Set(CLUSTER_FAULT_KINDS)) {
+  for (const kind of new Set([...CLUSTER_FAULT_KINDS, ...REPLICA_FAULT_KINDS])) {
     const count = sum(runs.map(({ faults }) => faults.get(kind) ?? 0));
     if (count > 0) rows.push([`fault ${kind}`, String(count)]);
   }

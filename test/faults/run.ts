@@ -9,6 +9,7 @@ import {
   USAGE as PUBLISHER_USAGE,
   UsageError as PublisherUsageError,
 } from './publisher/run.js';
+import { runReplicas } from './replicas/run.js';
 import { printRun, printTable, summaryOf, whyVoid } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
@@ -16,7 +17,7 @@ import { runSeeds, sabotageEach } from './seeds.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
-// --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts.
+// --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part replicas: see replicas/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -100,7 +101,7 @@ function runAll(
 /** Every promise must hold, and enough must have happened. */
 async function prove(given: Arguments): Promise<boolean> {
   const runs = await runAll(given);
-  printTable(runs);
+  printTable(runs, ['C13']);
   const lack = whyVoid(runs, given.profile);
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);
   console.log(summaryOf(runs, '0/0'));
@@ -134,6 +135,7 @@ const isPublisher = values.part === 'publisher';
 function runPart(): Promise<boolean> {
   const rest = process.argv.slice(2);
   if (isPublisher) return runPublisherPart(rest);
+  if (values.part === 'replicas') return runReplicas(rest);
   return values.part === 'parking' ? runParking(rest) : run(readArguments());
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { chooseConsumer, Lease, LEASE_MARGIN_MS, type LeaseRecord } from '#library/consumer/lease.js';
+import { Lease, LEASE_MARGIN_MS } from '#library/consumer/lease.js';
+import { chooseConsumer, type LeaseRecord } from '#library/consumer/lease-record.js';
 import { silentLog } from '#library/log.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 import { FakeKeyPort } from './fake-key-port.js';
@@ -39,8 +40,8 @@ describe('one owner at a time', () => {
     const { clock, key, process } = bench();
     const a = process('a');
     const b = process('b');
-    a.lease.start();
-    b.lease.start();
+    a.lease.seek();
+    b.lease.seek();
     await clock.advance(10 * TTL_MS);
     expect([a.lease.mode, b.lease.mode].sort()).toEqual(['held', 'seeking']);
     expect(key.value?.epoch).toBe(1);
@@ -52,10 +53,10 @@ describe('one owner at a time', () => {
   test('when the owner is gone another takes over once the revision stood still for ttl and margin, not before', async () => {
     const { clock, key, process } = bench();
     const a = process('a');
-    a.lease.start();
+    a.lease.seek();
     await clock.advance(100);
     const b = process('b');
-    b.lease.start();
+    b.lease.seek();
     await clock.advance(TTL_MS / 2);
     const gone = key.failure;
     // The owner dies: nothing of it is heard again.
@@ -72,10 +73,10 @@ describe('one owner at a time', () => {
   test('a released lease is taken at once, under the next epoch', async () => {
     const { clock, process } = bench();
     const a = process('a');
-    a.lease.start();
+    a.lease.seek();
     await clock.advance(100);
     const b = process('b');
-    b.lease.start();
+    b.lease.seek();
     await clock.advance(100);
     await a.lease.release();
     await clock.advance(20);
@@ -88,7 +89,7 @@ describe('the deadline', () => {
   test('without renewals the owner counts its time short by the margin, and hears that it is over', async () => {
     const { clock, key, process } = bench();
     const { lease, heard } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     key.failure = new Error('away');
     await clock.advance(TTL_MS - LEASE_MARGIN_MS - 100);
@@ -101,7 +102,7 @@ describe('the deadline', () => {
   test('its own lease, from before it lost it, is taken again at once under the next epoch', async () => {
     const { clock, key, process } = bench();
     const { lease, heard } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     key.failure = new Error('away');
     await clock.advance(2 * TTL_MS);
@@ -113,7 +114,7 @@ describe('the deadline', () => {
   test('an answer that comes after the deadline does not bring it back', async () => {
     const { clock, key, process } = bench();
     const { lease, heard } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     const write = key.write.bind(key);
     let answer = (): void => undefined;
@@ -135,7 +136,7 @@ describe('the deadline', () => {
   test('a wall clock that ran on while the process slept ends it too', async () => {
     const { clock, process } = bench();
     const { lease } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     const wallNow = clock.wallNow.bind(clock);
     clock.wallNow = () => wallNow() + TTL_MS;
@@ -146,7 +147,7 @@ describe('the deadline', () => {
 test('somebody else has written: the owner hears it with its next renewal', async () => {
   const { clock, key, process } = bench();
   const { lease, heard } = process('a');
-  lease.start();
+  lease.seek();
   await clock.advance(10);
   await key.write({ ...key.value!, owner: 'b', epoch: 2 }, key.revision);
   await clock.advance(TTL_MS / 5 + 10);
@@ -156,7 +157,7 @@ test('somebody else has written: the owner hears it with its next renewal', asyn
 test('a renewal whose answer was lost is recognised as its own', async () => {
   const { clock, key, process } = bench();
   const { lease, heard } = process('a');
-  lease.start();
+  lease.seek();
   await clock.advance(10);
   await key.write({ ...key.value!, floor: 8 }, key.revision);
   await clock.advance(TTL_MS);
@@ -166,11 +167,11 @@ test('a renewal whose answer was lost is recognised as its own', async () => {
 
 test('the record says what is settled, so that a successor knows where to begin', async () => {
   const { clock, key, process } = bench();
-  process('a').lease.start();
+  process('a').lease.seek();
   await clock.advance(TTL_MS);
   const consumer = { generation: 0, retired: [] };
   expect(key.value).toEqual({
-    ...{ owner: 'a', ttlMs: TTL_MS, epoch: 1, floor: 7, streamCreated: 'then', ...consumer },
+    ...{ owner: 'a', ttlMs: TTL_MS, epoch: 1, beat: 6, floor: 7, streamCreated: 'then', ...consumer },
   });
 });
 
@@ -178,7 +179,7 @@ describe('the name of the consumer', () => {
   test('an owner that finds its consumer gone names another in the record, under the next epoch', async () => {
     const { clock, key, process } = bench();
     const { lease, heard } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     lease.startOver('its consumer is gone');
     await clock.advance(TTL_MS);
@@ -192,7 +193,7 @@ describe('the name of the consumer', () => {
   test('if somebody else has named another meanwhile, that one is used', async () => {
     const { clock, key, process } = bench();
     const { lease } = process('a');
-    lease.start();
+    lease.seek();
     await clock.advance(10);
     await key.write({ ...key.value!, owner: 'b', epoch: 7, generation: 7, released: true }, key.revision);
     lease.startOver('its consumer is gone');
@@ -206,5 +207,102 @@ describe('the name of the consumer', () => {
       retired: [2, 4, 5, 6],
     });
     expect(chooseConsumer(undefined, 1, undefined)).toEqual({ generation: 0, retired: [] });
+  });
+});
+
+describe('standing by', () => {
+  test('a replica that stands by asks nothing while it hears the holder, and takes nothing', async () => {
+    const { clock, key, process } = bench();
+    const a = process('a');
+    a.lease.seek();
+    await clock.advance(10);
+    const b = process('b');
+    b.lease.standBy();
+    await clock.advance(10);
+    let reads = 0;
+    const read = key.read.bind(key);
+    key.read = () => {
+      reads++;
+      return read();
+    };
+    await clock.advance(10 * TTL_MS);
+    expect([b.lease.mode, b.lease.holder, reads]).toEqual(['standby', 'a', 0]);
+  });
+
+  test('what is handed over goes to the one that seeks it, at once, and not back', async () => {
+    const { clock, process } = bench();
+    const [a, b, c] = [process('a'), process('b'), process('c')];
+    a.lease.seek();
+    await clock.advance(10);
+    b.lease.seek();
+    c.lease.standBy();
+    await clock.advance(10);
+    await a.lease.handOver();
+    await clock.advance(20);
+    expect(b.heard).toEqual(['acquired 2 after a']);
+    await clock.advance(5 * TTL_MS);
+    expect([a.lease.mode, b.lease.mode, c.lease.mode]).toEqual(['standby', 'held', 'standby']);
+    expect([a.lease.holder, b.lease.holder, c.lease.holder]).toEqual(['b', 'b', 'b']);
+  });
+
+  test('if nobody comes for it, one that stands by takes it a ttl later', async () => {
+    const { clock, process } = bench();
+    const [a, c] = [process('a'), process('c')];
+    a.lease.seek();
+    await clock.advance(10);
+    c.lease.standBy();
+    await clock.advance(10);
+    await a.lease.release();
+    await clock.advance(TTL_MS - 100);
+    expect(c.lease.mode).toBe('standby');
+    await clock.advance(200);
+    expect(c.heard).toEqual(['acquired 2 after a']);
+  });
+
+  test('if its holder is gone and nobody seeks it, one that stands by takes it two ttls later', async () => {
+    const { clock, process } = bench();
+    const [a, c] = [process('a'), process('c')];
+    a.lease.seek();
+    await clock.advance(10);
+    c.lease.standBy();
+    await clock.advance(10);
+    a.lease.abandon();
+    await clock.advance(2 * TTL_MS - 100);
+    expect(c.lease.mode).toBe('standby');
+    await clock.advance(LEASE_MARGIN_MS + 200);
+    expect(c.lease.mode).toBe('held');
+  });
+
+  test('one that begins to seek after it heard the last renewal need not wait anew', async () => {
+    const { clock, process } = bench();
+    const [a, b] = [process('a'), process('b')];
+    a.lease.seek();
+    await clock.advance(10);
+    b.lease.standBy();
+    await clock.advance(10);
+    a.lease.abandon();
+    await clock.advance(TTL_MS);
+    b.lease.seek();
+    await clock.advance(LEASE_MARGIN_MS + 20);
+    expect(b.lease.mode).toBe('held');
+  });
+
+  test('hints that were missed give nothing away: a renewal is found when the record is read', async () => {
+    const { clock, key, process } = bench();
+    const [a, b] = [process('a'), process('b')];
+    a.lease.seek();
+    await clock.advance(10);
+    b.lease.standBy();
+    await clock.advance(10);
+    // The holder goes on under a revision of its own; b hears nothing of it.
+    a.lease.abandon();
+    await clock.advance(TTL_MS);
+    key.value = { ...key.value!, beat: (key.value?.beat ?? 0) + 1 };
+    key.revision++;
+    b.lease.seek();
+    await clock.advance(TTL_MS);
+    expect(b.lease.mode).toBe('seeking');
+    await clock.advance(2 * LEASE_MARGIN_MS);
+    expect(b.lease.mode).toBe('held');
   });
 });

@@ -136,13 +136,19 @@ export class Lanes {
 
   stop(): void {
     this.executor.stop();
-    this.parked.stop();
+    this.parked.filing.stop();
+  }
+
+  /** Undoes {@link stop}. */
+  restart(): void {
+    this.executor.restart();
+    this.parked.filing.restart();
   }
 
   /** Resolves when no handler runs and nothing is on its way into a letter. */
   async whenNoneRuns(): Promise<void> {
     await this.executor.whenNoneRuns();
-    await this.parked.whenNoneRuns();
+    await this.parked.filing.whenNoneRuns();
   }
 
   close(): void {

@@ -2,44 +2,10 @@ import { isSabotaged } from '#sabotage';
 import { type Clock, type Timer } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
-import type { KeyPort, StoredValue } from '../message/key-port.js';
+import type { KeyPort } from '../message/key-port.js';
+import { chooseConsumer, type ConsumerChoice, type LeaseRecord } from './lease-record.js';
+import { LeaseSighting } from './lease-sighting.js';
 import type { Ownership } from './ownership.js';
-
-/** What the lease key of a partition holds. */
-export interface LeaseRecord {
-  /** The process that holds or held it. */
-  readonly owner: string;
-  /** For how long the record stands unless it is renewed, in milliseconds. */
-  readonly ttlMs: number;
-  /** Grows by one with every change of owner: the fencing token of handlers. */
-  readonly epoch: number;
-  /** The owner let go in peace; anyone may take over at once. */
-  readonly released?: boolean;
-  /** Every event of the partition up to this stream sequence is settled. */
-  readonly floor: number;
-  /** When the stream was made, as the server tells it: another time is another stream. */
-  readonly streamCreated: string;
-  /** Which consumer is the partition's: 0 is the first one, any other the epoch that made it in place of one that was gone. */
-  readonly generation: number;
-  /** Generations before it, the last few: whatever is left or made late of them is removed. */
-  readonly retired: readonly number[];
-}
-
-/** The part of a lease that says which consumer is the partition's. */
-export type ConsumerChoice = Pick<LeaseRecord, 'generation' | 'retired'>;
-
-const MAX_RETIRED = 4;
-
-/** Which consumer the owner of a new epoch uses; `gone` is the generation it knows to have vanished. Pure. */
-export function chooseConsumer(
-  found: Partial<ConsumerChoice> | undefined,
-  epoch: number,
-  gone: number | undefined,
-): ConsumerChoice {
-  const { generation = 0, retired = [] } = found ?? {};
-  if (generation !== gone) return { generation, retired };
-  return { generation: epoch, retired: [...retired, generation].slice(-MAX_RETIRED) };
-}
 
 export interface LeaseOptions {
   /** For log texts. */
@@ -54,6 +20,8 @@ export interface LeaseOptions {
   readonly facts: () => Pick<LeaseRecord, 'floor' | 'streamCreated'>;
   readonly acquired: (previous: LeaseRecord | undefined) => void;
   readonly lost: (reason: string) => void;
+  /** The partition has another holder, as far as this process sees. */
+  readonly holderChanged?: () => void;
 }
 
 /** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
@@ -62,28 +30,31 @@ const RENEWALS_PER_TTL = 5;
 const RENEW_AGAIN_MS = 50;
 const LOOKS_PER_TTL = 10;
 const MAX_LOOK_EVERY_MS = 500;
+/** Of ttls: how much later than the replica it is meant for any other one takes a lease that nobody holds. */
+const OTHERS_WAIT_TTLS = 1;
 const MIN_LOOK_EVERY_MS = 10;
 
-/** A revision somebody else holds, and since when this process has seen it unchanged, on its own clock. */
-interface Sighting {
-  readonly revision: number;
-  readonly since: number;
-}
+export type LeaseMode = 'idle' | 'standby' | 'seeking' | 'held' | 'closed';
 
 /**
  * The lease of one partition: whoever holds it runs the partition's handlers. No server clock takes part,
  * so no clock of another host can end or prolong it. Its modes:
  *
- * - `idle`: takes no part. Left by {@link start}.
+ * - `idle`: takes no part. Left by {@link seek} or {@link standBy}.
+ * - `standby`: another replica shall hold it, and no request is made while that one is heard. If nobody holds it for
+ *   a ttl longer than a seeking replica would wait, it is taken nevertheless: who is wrong about the group must not
+ *   leave a partition without an owner. Left by {@link seek} too.
  * - `seeking`: looks at the record. Takes it over by compare-and-set when there is none, when it was
  *   released, or when its revision has not moved for the ttl written in it plus a margin.
  * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal (a frozen process
  *   finds that out before it starts anything, because {@link isValid} reads the clocks), when somebody else
- *   has written, or by {@link giveUp}; then it seeks again.
+ *   has written, or by {@link giveUp}; then it seeks again, or stands by. {@link handOver} leads to `standby`.
  * - `closed`: by {@link release} or {@link abandon}.
  */
 export class Lease implements Ownership {
-  #mode: 'idle' | 'seeking' | 'held' | 'closed' = 'idle';
+  #mode: LeaseMode = 'idle';
+  /** Seeks it; what is held although it is not wanted is about to be handed over. */
+  #wanted = false;
   #epoch = 0;
   #revision = 0;
   #deadline = 0;
@@ -91,9 +62,10 @@ export class Lease implements Ownership {
   #consumer: ConsumerChoice = { generation: 0, retired: [] };
   /** The generation that the last epoch found to have vanished. */
   #gone: number | undefined;
-  #sighting: Sighting | undefined;
-  /** When the sighted lease runs out unless it is renewed. */
-  #runsOutAt = Number.POSITIVE_INFINITY;
+  readonly #sighting = new LeaseSighting();
+  /** What {@link holder} was when it was last told. */
+  #toldHolder: string | undefined;
+  #beat = 0;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
@@ -104,17 +76,26 @@ export class Lease implements Ownership {
 
   constructor(private readonly options: LeaseOptions) {
     options.port.onHint((record) => {
+      if (this.#mode === 'held' || this.#mode === 'closed') return;
+      this.#sighting.heard(record, options.clock.now());
       // A release is worth a look at once; renewals of others are not.
       if (record.released === true && this.#mode === 'seeking') this.#next(0);
+      if (record.released === true && this.#mode === 'standby') this.#next(this.#pauseMs());
+      this.#tellHolder();
     });
   }
 
-  get mode(): 'idle' | 'seeking' | 'held' | 'closed' {
+  get mode(): LeaseMode {
     return this.#mode;
   }
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** The process that holds the partition, as far as this one knows; undefined: nobody. */
+  get holder(): string | undefined {
+    return this.#mode === 'held' ? this.options.owner : this.#sighting.holder;
   }
 
   /** The partition's consumer, as the record names it. */
@@ -136,16 +117,27 @@ export class Lease implements Ownership {
     return Math.min(this.#deadline - clock.now(), this.#wallDeadline - clock.wallNow());
   }
 
-  start(): void {
-    if (this.#mode !== 'idle') return;
+  /** This replica shall hold the partition. */
+  seek(): void {
+    this.#wanted = true;
+    if (this.#mode !== 'idle' && this.#mode !== 'standby') return;
     this.#mode = 'seeking';
     this.#next(0);
   }
 
-  /** The holder cannot do its work: lets the lease run out, and seeks again after a full ttl. */
+  /** Another replica shall hold it. One that is held stays so until {@link handOver}. */
+  standBy(): void {
+    this.#wanted = false;
+    if (this.#mode !== 'idle' && this.#mode !== 'seeking') return;
+    this.#mode = 'standby';
+    this.#next(this.#sighting.since === undefined ? 0 : this.#pauseMs());
+  }
+
+  /** The holder cannot do its work: lets the lease run out, and seeks again when every other replica had its turn. */
   giveUp(reason: string): void {
     if (this.#mode !== 'held') return;
-    this.#notBefore = this.options.clock.now() + this.options.ttlMs + 2 * LEASE_MARGIN_MS;
+    const turns = 1 + OTHERS_WAIT_TTLS;
+    this.#notBefore = this.options.clock.now() + turns * this.options.ttlMs + 4 * LEASE_MARGIN_MS;
     this.#lose(reason);
     this.#next(this.#pauseMs());
   }
@@ -161,12 +153,27 @@ export class Lease implements Ownership {
     this.#next(0);
   }
 
-  /** Lets go so that a successor takes over at once. Call only when no handler runs and all acks are confirmed. */
+  /**
+   * Lets go so that a successor takes over at once, and stands by. Call only when no handler runs and all acks are
+   * confirmed.
+   */
+  async handOver(): Promise<void> {
+    this.#wanted = false;
+    await this.#letGo(() => this.#leave('standby'));
+    if (this.#mode === 'standby') this.#next(this.#pauseMs());
+    this.#tellHolder();
+  }
+
+  /** Lets go as {@link handOver} does, for good. */
   async release(): Promise<void> {
+    await this.#letGo(() => this.#close());
+  }
+
+  async #letGo(leave: () => void): Promise<void> {
     // A renewal under way moves the revision that the release must name.
     await this.#stepping;
     const held = this.#mode === 'held' && this.isValid();
-    this.#close();
+    leave();
     if (!held) return;
     try {
       await this.options.port.write({ ...this.#record(this.#epoch), released: true }, this.#revision);
@@ -194,7 +201,7 @@ export class Lease implements Ownership {
     this.#timer = this.options.clock.after(delayMs, () => {
       this.#stepping ??= this.#step().finally(() => {
         this.#stepping = undefined;
-        if (this.#mode === 'held' || this.#mode === 'seeking') this.#next(this.#pauseMs());
+        if (this.#mode !== 'idle' && this.#mode !== 'closed') this.#next(this.#pauseMs());
       });
     });
   }
@@ -202,7 +209,7 @@ export class Lease implements Ownership {
   async #step(): Promise<void> {
     try {
       if (this.#mode === 'held') await this.#renew();
-      else if (this.#mode === 'seeking') await this.#seek();
+      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#look();
       this.#failing = false;
     } catch (error) {
       const first = !this.#failing;
@@ -225,8 +232,17 @@ export class Lease implements Ownership {
     if (this.#failing && this.#mode === 'held') return RENEW_AGAIN_MS;
     if (this.#mode === 'held') return ttlMs / RENEWALS_PER_TTL;
     const now = clock.now();
-    const lookMs = Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL, this.#runsOutAt - now + 1);
-    return Math.max(this.#notBefore - now, lookMs, MIN_LOOK_EVERY_MS);
+    const freeAt = this.#freeAt();
+    const lookMs = Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL);
+    if (this.#mode === 'standby')
+      return Math.max(this.#failing ? lookMs : freeAt - now + 1, MIN_LOOK_EVERY_MS);
+    return Math.max(this.#notBefore - now, Math.min(lookMs, freeAt - now + 1), MIN_LOOK_EVERY_MS);
+  }
+
+  /** When this replica may take it unless somebody writes meanwhile. */
+  #freeAt(): number {
+    const runsOutAt = this.#sighting.runsOutAt(LEASE_MARGIN_MS) ?? this.options.clock.now();
+    return this.#mode === 'standby' ? runsOutAt + OTHERS_WAIT_TTLS * this.options.ttlMs : runsOutAt;
   }
 
   async #renew(): Promise<void> {
@@ -242,10 +258,19 @@ export class Lease implements Ownership {
     } else this.#lose(`it is held by ${owner === '' ? 'nobody' : owner} in epoch ${epoch}`);
   }
 
-  async #seek(): Promise<void> {
+  /** Takes it if it is free. */
+  async #look(): Promise<void> {
     const { port, clock } = this.options;
+    if (this.#mode === 'standby' && this.#sighting.since !== undefined && clock.now() < this.#freeAt())
+      return;
     const found = await port.read();
-    if (this.#mode !== 'seeking' || !this.#mayTake(found, clock.now())) return;
+    const mode = this.#mode;
+    if (mode !== 'seeking' && mode !== 'standby') return;
+    this.#sighting.read(found, clock.now());
+    this.#tellHolder();
+    // Its own, from before it lost it or from a write whose answer was lost: nobody else came in between.
+    const isOwn = mode === 'seeking' && found?.value.owner === this.options.owner;
+    if (!isOwn && clock.now() < this.#freeAt()) return;
     const step = found !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
     const record = this.#record((found?.value.epoch ?? 0) + step);
     const consumer = chooseConsumer(found?.value, record.epoch, this.#gone);
@@ -253,25 +278,16 @@ export class Lease implements Ownership {
     const inherited = { floor: found?.value.floor ?? 0, streamCreated: found?.value.streamCreated ?? '' };
     const revision = await this.#write({ ...record, ...inherited, ...consumer }, found?.revision ?? 0);
     if (revision === undefined || this.#isClosed()) return;
+    if (mode === 'standby') {
+      this.options.log.warn(`${this.options.name}: nobody held the lease for long, so it is held here`);
+    }
     this.#mode = 'held';
     this.#consumer = consumer;
     this.#gone = undefined;
     this.#epoch = record.epoch;
-    this.#sighting = undefined;
-    this.#runsOutAt = Number.POSITIVE_INFINITY;
+    this.#sighting.forget();
     this.options.acquired(found?.value);
-  }
-
-  /** Pure but for the sighting it remembers. */
-  #mayTake(found: StoredValue<LeaseRecord> | undefined, now: number): boolean {
-    if (found === undefined || found.value.released === true) return true;
-    // Our own, from before we lost it or from a write whose answer was lost: nobody else came in between.
-    if (found.value.owner === this.options.owner) return true;
-    if (this.#sighting?.revision !== found.revision) {
-      this.#sighting = { revision: found.revision, since: now };
-    }
-    this.#runsOutAt = this.#sighting.since + found.value.ttlMs + LEASE_MARGIN_MS;
-    return now >= this.#runsOutAt;
+    this.#tellHolder();
   }
 
   /** The deadline counts from before the request: the server may have written it at once. */
@@ -293,15 +309,28 @@ export class Lease implements Ownership {
 
   #record(epoch: number): LeaseRecord {
     const { owner, ttlMs, facts } = this.options;
-    return { owner, ttlMs, epoch, ...facts(), ...this.#consumer };
+    return { owner, ttlMs, epoch, beat: ++this.#beat, ...facts(), ...this.#consumer };
   }
 
   #lose(reason: string): void {
-    this.#mode = 'seeking';
-    this.#sighting = undefined;
-    this.#runsOutAt = Number.POSITIVE_INFINITY;
+    this.#leave(this.#wanted ? 'seeking' : 'standby');
     this.options.log.warn(`${this.options.name}: the lease is lost: ${reason}`);
     this.options.lost(reason);
+    this.#tellHolder();
+  }
+
+  #leave(mode: 'seeking' | 'standby'): void {
+    if (this.#mode === 'closed') return;
+    this.#mode = mode;
+    this.#deadlineTimer?.cancel();
+    this.#sighting.forget();
+  }
+
+  #tellHolder(): void {
+    const { holder } = this;
+    if (holder === this.#toldHolder) return;
+    this.#toldHolder = holder;
+    this.options.holderChanged?.();
   }
 
   #isHeld(): boolean {

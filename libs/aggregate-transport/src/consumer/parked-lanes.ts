@@ -175,12 +175,9 @@ export class ParkedLanes {
     this.options.parking.forget();
   }
 
-  stop(): void {
-    this.#filing.stop();
-  }
-
-  whenNoneRuns(): Promise<void> {
-    return this.#filing.whenNoneRuns();
+  /** Writing letters, as work that can be stopped and waited for. */
+  get filing(): Pick<KeyedExecutor<Delivery>, 'stop' | 'restart' | 'whenNoneRuns'> {
+    return this.#filing;
   }
 
   close(): void {

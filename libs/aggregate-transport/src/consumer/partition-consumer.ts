@@ -135,6 +135,11 @@ export class PartitionConsumer implements ConsumerListener {
     return { events: this.#ledger.inFlight, lanes: this.#lanes.executor.laneCount };
   }
 
+  /** What a drain waits for: handlers that run, and handled events whose acks are not confirmed. */
+  get rest(): { readonly running: number; readonly unconfirmed: number } {
+    return { running: this.#lanes.executor.running, unconfirmed: this.#acks.size };
+  }
+
   /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
   facts(): { floor: number; streamCreated: string } {
     this.#noteSettled();
@@ -183,6 +188,19 @@ export class PartitionConsumer implements ConsumerListener {
     // An open pull would keep the successor waiting.
     this.#loop.close();
     return drained;
+  }
+
+  /** Tells running handlers to give up; how they end counts. */
+  abortRunning(reason: AggregateTransportError): void {
+    this.#lanes.abortAll(reason);
+  }
+
+  /** Undoes a drain. What is still owned goes on, behind a takeover: the drain has left the feed. */
+  resume(): void {
+    if (this.#mode === 'closed' || this.#mode === 'halted') return;
+    this.#lanes.restart();
+    this.#loop.restart();
+    if (this.#mode !== 'idle') this.#takeOver('hand-over ended');
   }
 
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */

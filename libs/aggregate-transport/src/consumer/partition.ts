@@ -1,7 +1,9 @@
 import { isSabotaged } from '#sabotage';
-import { newEventId } from '../message/event-id.js';
+import type { Timer } from '../clock.js';
+import { AggregateTransportError } from '../errors.js';
 import type { KeyPort } from '../message/key-port.js';
-import { Lease, type LeaseRecord } from './lease.js';
+import { Lease } from './lease.js';
+import type { LeaseRecord } from './lease-record.js';
 import { PartitionConsumer } from './partition-consumer.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 
@@ -10,23 +12,44 @@ export interface PartitionOptions extends Omit<
   'ownership' | 'takeoverFailed' | 'startOver'
 > {
   readonly partition: number;
+  /** Names this process; no other may use the same name. */
+  readonly owner: string;
   readonly leasePort: KeyPort<LeaseRecord>;
   readonly leaseTtlMs: number;
+  /** How long handlers and acks may take when the partition is handed over, in milliseconds. */
+  readonly drainMs: number;
 }
+
+/** After a hand-over that did not come to its end, and twice as long after each further one. */
+const HAND_OVER_AGAIN_MS = 1_000;
+const MAX_HAND_OVER_AGAIN_MS = 600_000;
 
 /**
  * One partition of a group as this process sees it: the lease that says whether it may run handlers, and
- * the consumer that runs them while it may.
+ * the consumer that runs them while it may. Its modes:
+ *
+ * - _meant for another replica_, at first and by {@link assign}: the lease stands by.
+ * - _meant for this one_, by {@link assign}: the lease is sought, and then held.
+ * - _handing over_: held, and meant for another. Starts nothing; when no handler runs and all acks are confirmed the
+ *   lease is let go, and not before. A handler that does not end within `drainMs` is told to give up; then the partition goes
+ *   on here, so that one aggregate that hangs stops no other, and the hand-over is tried again later. While it lasts
+ *   the lease is not sought, whatever is assigned.
+ * - _closed_: by {@link close}.
  */
 export class Partition {
   readonly partition: number;
   readonly #lease: Lease;
   readonly #consumer: PartitionConsumer;
+  #isOurs = false;
+  #handingOver: Promise<void> | undefined;
+  #failedHandOvers = 0;
+  #againTimer: Timer | undefined;
+  #closed = false;
+  #holderChanged = (): void => undefined;
 
-  constructor(options: PartitionOptions) {
-    const { name, clock, log, leasePort, leaseTtlMs } = options;
+  constructor(private readonly options: PartitionOptions) {
+    const { name, owner, clock, log, leasePort, leaseTtlMs } = options;
     this.partition = options.partition;
-    const owner = newEventId(clock.wallNow());
     this.#lease = new Lease({
       name,
       owner,
@@ -47,6 +70,7 @@ export class Partition {
         });
       },
       lost: (reason) => this.#consumer.disown(reason),
+      holderChanged: () => this.#holderChanged(),
     });
     this.#consumer = new PartitionConsumer({
       ...options,
@@ -59,17 +83,28 @@ export class Partition {
     });
   }
 
-  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid'> {
+  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder'> {
     return this.#lease;
   }
 
-  get consumer(): Omit<PartitionConsumer, 'own' | 'disown' | 'close' | 'drain'> {
+  get consumer(): Omit<PartitionConsumer, 'own' | 'disown' | 'close' | 'drain' | 'resume' | 'abortRunning'> {
     return this.#consumer;
   }
 
-  /** Begins to seek the lease. */
-  start(): void {
-    this.#lease.start();
+  /** True if this replica shall hold it. */
+  get isOurs(): boolean {
+    return this.#isOurs;
+  }
+
+  /** From now on calls back when the partition has another holder, as far as this process sees. */
+  watch(holderChanged: () => void): void {
+    this.#holderChanged = holderChanged;
+  }
+
+  /** Says whether this replica shall hold the partition. What it holds and shall not is handed over. */
+  assign(isOurs: boolean): void {
+    this.#isOurs = isOurs;
+    this.#follow();
   }
 
   /**
@@ -78,11 +113,73 @@ export class Partition {
    * run out: a successor must not start while they run. Resolves with true if all ended in time.
    */
   async close(withinMs: number): Promise<boolean> {
+    this.#closed = true;
+    this.#againTimer?.cancel();
     if (isSabotaged('release-early')) await this.#lease.release();
     const drained = await this.#consumer.drain(withinMs);
     if (drained) await this.#lease.release();
     else this.#lease.abandon();
     this.#consumer.close();
     return drained;
+  }
+
+  #follow(): void {
+    // A hand-over under way looks again when it has ended.
+    if (this.#closed || this.#handingOver !== undefined) return;
+    if (this.#isOurs) this.#lease.seek();
+    else if (this.#lease.mode !== 'held') this.#lease.standBy();
+    else if (this.#againTimer === undefined && this.#consumer.mode !== 'halted') {
+      this.#handingOver = this.#handOver().finally(() => {
+        this.#handingOver = undefined;
+        this.#follow();
+        this.#holderChanged();
+      });
+    }
+  }
+
+  async #handOver(): Promise<void> {
+    const { drainMs } = this.options;
+    this.#lease.standBy();
+    if (isSabotaged('release-early')) await this.#lease.handOver();
+    const drained = await this.#drain(drainMs);
+    if (this.#closed) return;
+    if (drained && !this.#isOurs) {
+      await this.#lease.handOver();
+      this.#consumer.disown('it is handed over');
+    }
+    if (drained) this.#failedHandOvers = 0;
+    else this.#handOverFailed();
+    this.#consumer.resume();
+  }
+
+  /** A long chain of acks takes its time to be confirmed; as long as it gets shorter, giving up would be in vain. */
+  async #drain(drainMs: number): Promise<boolean> {
+    let left = Number.POSITIVE_INFINITY;
+    for (;;) {
+      if (await this.#consumer.drain(drainMs)) return true;
+      const { running, unconfirmed } = this.#consumer.rest;
+      if (this.#closed || running > 0 || unconfirmed >= left) return false;
+      left = unconfirmed;
+    }
+  }
+
+  /** The partition is not let go while its handlers run, and nothing else shall wait for them for long. */
+  #handOverFailed(): void {
+    const { name, clock, log, drainMs } = this.options;
+    const againMs = Math.min(
+      MAX_HAND_OVER_AGAIN_MS,
+      Math.max(HAND_OVER_AGAIN_MS, drainMs) * 2 ** Math.min(this.#failedHandOvers++, 20),
+    );
+    const text = `handlers or acks did not end within shutdown.drainMs ${drainMs}`;
+    this.#consumer.abortRunning(
+      new AggregateTransportError('LEASE_LOST', `its partition is to be handed over: ${text}`),
+    );
+    log.warn(
+      `${name} is not handed over: ${text}; their signals are aborted, and it is tried again in ${againMs} ms`,
+    );
+    this.#againTimer = clock.after(againMs, () => {
+      this.#againTimer = undefined;
+      this.#follow();
+    });
   }
 }

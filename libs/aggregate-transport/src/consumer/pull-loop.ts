@@ -80,6 +80,11 @@ export class PullLoop implements FeedListener {
     this.#draining = true;
   }
 
+  /** Undoes {@link drain}. */
+  restart(): void {
+    this.#draining = false;
+  }
+
   close(): void {
     this.#feed?.close();
     this.#feed = undefined;

@@ -124,10 +124,21 @@ export class KeyedExecutor<T extends LaneItem> {
     if (this.#firstReady !== undefined) this.#schedule();
   }
 
-  /** Starts nothing any more. What runs goes on to its end; what waits is kept, and never runs. */
+  /** Starts nothing any more. What runs goes on to its end; what waits is kept, until {@link restart}. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.clear();
+  }
+
+  /** Undoes {@link stop}: heads that were ready or waited have their turn again. */
+  restart(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    const now = this.options.clock.now();
+    for (const lane of this.#lanes.values()) {
+      if (lane.mode === 'waiting') this.#waiting.add(Math.max(0, lane.runsAgainAt - now), lane);
+    }
+    if (this.#firstReady !== undefined) this.#schedule();
   }
 
   /**

@@ -9,6 +9,7 @@ import {
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
+import type { ReplicaGroup } from '../consumer/replica-group.js';
 import { AggregateTransportError } from '../errors.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
 import type { AggregateContext } from './aggregate.context.js';
@@ -43,7 +44,7 @@ export class AggregateServer
   readonly #problems: unknown[] = [];
   readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
-  #partitions: Partition[] = [];
+  readonly #groups: ReplicaGroup[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -63,7 +64,7 @@ export class AggregateServer
 
   /** The partitions of this process's groups, whether it owns them or waits for them. */
   get partitions(): readonly Partition[] {
-    return this.#partitions;
+    return this.#groups.flatMap(({ partitions }) => partitions);
   }
 
   /** True from the moment all consumers are started. */
@@ -178,19 +179,20 @@ export class AggregateServer
     const log = nestLog(new Logger('AggregateServer'));
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
-      this.#partitions.push(
-        ...(await openGroup({
+      this.#groups.push(
+        await openGroup({
           link,
           group: group.group,
           handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
           hooks: this.#links.options.hooks,
+          drainMs: this.#links.options.drainMs,
           clock: this.#links.clock,
           log,
-        })),
+        }),
       );
     }
     if (this.#closing !== undefined) return;
-    for (const partition of this.#partitions) partition.start();
+    for (const group of this.#groups) group.start();
     this.#listening = true;
     this.#listenWatch?.cancel();
   }
@@ -212,7 +214,7 @@ export class AggregateServer
     this.#listenWatch?.cancel();
     this.#listening = false;
     const { drainMs } = this.#links.options;
-    const drained = await Promise.all(this.#partitions.map((partition) => partition.close(drainMs)));
+    const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
     if (drained.includes(false)) {
       nestLog(new Logger('AggregateServer')).error(
         `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,

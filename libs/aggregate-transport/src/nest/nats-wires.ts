@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'nats';
 import type { Clock } from '../clock.js';
-import type { LeaseRecord } from '../consumer/lease.js';
+import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import type { Log } from '../log.js';
 import { partitionBits } from '../message/partition.js';
@@ -15,6 +15,7 @@ import { KeyStore, partitionKey } from '../stream/key-store.js';
 import { provisionParkedStreams } from '../stream/parked-streams.js';
 import { ParkedWire } from '../stream/parked-wire.js';
 import { untilAnswered } from '../stream/patience.js';
+import { PresenceStore } from '../stream/presence-store.js';
 import { checkConsumer, provisionConsumer, provisionStream } from '../stream/provision.js';
 import { PublishWire } from '../stream/publish-wire.js';
 import type { ResolvedTopic } from './resolve-options.js';
@@ -56,6 +57,7 @@ export class NatsWires implements TopicWires {
       connectPublisher: (listener) => new PublishWire(connection, api, topic.name, listener),
       messagesOf: (subject, fromSequence) => messagesOf(api, topic.name, subject, fromSequence),
       openGroup: (group) => openGroup({ connection, api, topic, group, clock, log }),
+      presencePort: (group) => new PresenceStore(connection, api, topic.name, group),
       parkedArchive: (group) => new ParkedWire({ connection, api, topic: topic.name, group, bits: '' }),
     };
   }

@@ -1,9 +1,10 @@
 import type { NatsConnection } from 'nats';
-import type { LeaseRecord } from '../consumer/lease.js';
+import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { PresencePort } from '../message/presence-port.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { PartitionAddress } from '../stream/configuration.js';
@@ -37,6 +38,8 @@ export interface TopicWire {
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
   /** Finds or makes a group's partitions, a consumer for each, and the place for its parked aggregates. */
   openGroup(group: string): Promise<PartitionWire[]>;
+  /** Where the replicas of a group see each other. */
+  presencePort(group: string): PresencePort;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
 }

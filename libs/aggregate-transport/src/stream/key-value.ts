@@ -41,6 +41,16 @@ export async function writeKey(
   throw unknownError(subject, answer.description);
 }
 
+/**
+ * Writes a key whatever it holds; resolves with its new revision.
+ * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+ */
+export async function putKey(connection: Connection, subject: string, value: unknown): Promise<number> {
+  const answer = await publishConfirmed(connection, subject, JSON.stringify(value), createHeaders());
+  if (answer.kind === 'stored') return answer.sequence;
+  throw unknownError(subject, answer.description);
+}
+
 /** Calls back whenever anybody writes a key, or tries to; a hint, which may be missed. */
 export function hearKeys(
   nats: NatsConnection,

@@ -1,4 +1,4 @@
-import type { LeaseRecord } from '../consumer/lease.js';
+import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import { partitionBits, partitionFilter } from '../message/partition.js';
 import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
@@ -10,6 +10,7 @@ import { ManualClock } from './manual-clock.js';
 import { MemoryConsumer } from './memory-consumer.js';
 import { MemoryKey } from './memory-key.js';
 import { MemoryParked } from './memory-parked.js';
+import { MemoryPresence } from './memory-presence.js';
 import { MemoryStream } from './memory-stream.js';
 
 const MAX_PAYLOAD_BYTES = 1_048_576;
@@ -32,6 +33,7 @@ export class TestingStreams implements TopicWires {
   readonly clock = new ManualClock();
   readonly #topics = new Map<string, MemoryTopic>();
   readonly #groups = new Map<string, PartitionWire[]>();
+  readonly #presences = new Map<string, MemoryPresence>();
   /** Whatever moved, so that {@link settle} knows when nothing does. */
   #moves = 0;
 
@@ -81,6 +83,7 @@ export class TestingStreams implements TopicWires {
       connectPublisher: (listener) => stream.connectPublisher(listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group)),
+      presencePort: (group) => this.#presenceOf(`${topic.name} ${group}`).connect(),
       parkedArchive: (group) => parked.connect(group, ''),
     });
   }
@@ -108,6 +111,12 @@ export class TestingStreams implements TopicWires {
     const made = { topic, stream, parked };
     this.#topics.set(topic.name, made);
     return made;
+  }
+
+  #presenceOf(key: string): MemoryPresence {
+    const presence = this.#presences.get(key) ?? new MemoryPresence();
+    this.#presences.set(key, presence);
+    return presence;
   }
 
   #groupOf(

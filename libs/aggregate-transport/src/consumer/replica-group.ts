@@ -1,0 +1,156 @@
+import type { Clock, Timer } from '../clock.js';
+import type { Log } from '../log.js';
+import type { PresencePort } from '../message/presence-port.js';
+import { assign } from './assignment.js';
+import type { Partition } from './partition.js';
+import { Presence } from './presence.js';
+
+export interface ReplicaGroupOptions {
+  /** For log texts: topic and group. */
+  readonly name: string;
+  /** Names this process; the owner in its leases. */
+  readonly member: string;
+  readonly leaseTtlMs: number;
+  readonly presencePort: PresencePort;
+  readonly partitions: readonly Partition[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Of ttls: replicas that join together are waited for before anything is handed over. */
+const SETTLES_PER_TTL = 0.2;
+/** Replicas that keep joining put a hand-over off for so many times as long, not for ever. */
+const MAX_SETTLES = 5;
+/** A replica that did not take what was let go for it gets nothing from here for so many ttls. */
+const TTLS_OF_REFUSAL = 20;
+
+/**
+ * The partitions of a topic and group in this process, and which of them it shall hold: an even share among the
+ * live replicas. What is free is sought at once; what is held and meant for another is handed over when the set of
+ * replicas has stood still for a moment. The lease alone decides who runs.
+ */
+export class ReplicaGroup {
+  readonly partitions: readonly Partition[];
+  readonly #presence: Presence;
+  #members: readonly string[] = [];
+  #told = '';
+  #firstChangeAt: number | undefined;
+  #isSettled = false;
+  #settleTimer: Timer | undefined;
+  #scheduled = false;
+  #closed = false;
+  /** Who each partition is let go for, and the epoch that ends with it. */
+  readonly #givenTo = new Map<number, { readonly to: string; readonly epoch: number }>();
+  /** Replicas that do not take what they get, and until when they get nothing. */
+  readonly #refusing = new Map<string, number>();
+
+  constructor(private readonly options: ReplicaGroupOptions) {
+    const { name, member, leaseTtlMs: ttlMs, presencePort: port, clock, log } = options;
+    this.partitions = options.partitions;
+    this.#presence = new Presence({
+      ...{ name, member, ttlMs, port, clock, log },
+      changed: () => this.#membersChanged(),
+    });
+    for (const partition of this.partitions) partition.watch(() => this.#schedule());
+  }
+
+  /** The live replicas of the group, this one included, as far as this process sees. */
+  get members(): readonly string[] {
+    return this.#members;
+  }
+
+  /** Begins to take part. */
+  start(): void {
+    if (this.#closed) return;
+    this.#presence.start();
+    // Whatever happens to the presence of replicas, no partition may stay without an owner.
+    for (const partition of this.partitions) partition.assign(false);
+  }
+
+  /** As {@link Partition.close}, for all of them; the other replicas are told first. */
+  async close(withinMs: number): Promise<boolean> {
+    this.#closed = true;
+    this.#settleTimer?.cancel();
+    const withdrawn = this.#presence.withdraw();
+    const drained = await Promise.all(this.partitions.map((partition) => partition.close(withinMs)));
+    await withdrawn;
+    return !drained.includes(false);
+  }
+
+  #membersChanged(): void {
+    const { clock, leaseTtlMs } = this.options;
+    const { members } = this.#presence;
+    if (members.join() === this.#members.join()) return;
+    this.#members = members;
+    const now = clock.now();
+    const settleMs = SETTLES_PER_TTL * leaseTtlMs;
+    this.#firstChangeAt ??= now;
+    const settlesAt = Math.min(now + settleMs, this.#firstChangeAt + MAX_SETTLES * settleMs);
+    this.#isSettled = false;
+    this.#settleTimer?.cancel();
+    this.#settleTimer = clock.after(settlesAt - now, () => {
+      this.#firstChangeAt = undefined;
+      this.#isSettled = true;
+      this.#follow();
+    });
+    this.#follow();
+  }
+
+  /** Many partitions may change hands at once. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.options.clock.nextTurn(() => {
+      this.#scheduled = false;
+      this.#follow();
+    });
+  }
+
+  #follow(): void {
+    if (this.#closed || this.#members.length === 0) return;
+    const { member, clock } = this.options;
+    const now = clock.now();
+    this.#noteRefusals(now);
+    const members = this.#members.filter((one) => (this.#refusing.get(one) ?? 0) <= now);
+    const owners = this.partitions.map(({ lease }) => lease.holder);
+    const assigned = assign({ members, owners });
+    this.#tell(assigned);
+    for (const partition of this.partitions) {
+      const to = assigned[partition.partition];
+      const { mode, epoch } = partition.lease;
+      if (to === member) this.#givenTo.delete(partition.partition);
+      else if (mode === 'held') {
+        if (!this.#isSettled) continue;
+        if (to !== undefined) this.#givenTo.set(partition.partition, { to, epoch });
+      }
+      partition.assign(to === member);
+    }
+  }
+
+  /** What was let go for a replica that lives, and has come back by default, was not taken there. */
+  #noteRefusals(now: number): void {
+    const { clock, leaseTtlMs } = this.options;
+    for (const [partition, { to, epoch }] of this.#givenTo) {
+      const lease = this.partitions[partition]?.lease;
+      if (lease?.holder === to || !this.#members.includes(to)) this.#givenTo.delete(partition);
+      else if (lease?.mode === 'held' && lease.epoch > epoch) {
+        this.#givenTo.delete(partition);
+        const forMs = TTLS_OF_REFUSAL * leaseTtlMs;
+        this.#refusing.set(to, now + forMs);
+        clock.after(forMs + 1, () => this.#follow());
+      }
+    }
+    for (const [member, until] of this.#refusing) if (until <= now) this.#refusing.delete(member);
+  }
+
+  #tell(assigned: readonly (string | undefined)[]): void {
+    const { name, member, log } = this.options;
+    const own = assigned.flatMap((one, partition) => (one === member ? [partition] : []));
+    const text =
+      `${this.#members.length} replicas share ${assigned.length} partitions, ` +
+      `this one takes ${own.length === 0 ? 'none' : own.join(', ')}`;
+    if (text === this.#told) return;
+    this.#told = text;
+    log.info(`${name}: ${text}`);
+  }
+}
