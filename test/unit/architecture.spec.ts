@@ -31,10 +31,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'parking', 'settlement'],
     packages: [],
   },
+  observe: {
+    knows: ['clock.ts', 'errors.ts', 'message', 'settlement', 'publisher', 'consumer'],
+    packages: [],
+  },
   nest: {
     knows: [
       ...['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'settlement', 'publisher', 'stream'],
-      ...['consumer', 'parking'],
+      ...['consumer', 'parking', 'observe'],
     ],
     packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/],
   },
@@ -183,6 +187,8 @@ describe('the rules themselves turn red', () => {
     ['settlement logs', 'settlement/a.ts', "import\n  '../log.js';", 'log.ts'],
     ['publisher knows stream', 'publisher/a.ts', "const x = await import('../stream/b.js');", 'stream/b.ts'],
     ['errors knows anybody', 'errors.ts', "import { x } from './log.js';", 'log.ts'],
+    ['observe knows nest', 'observe/a.ts', "import type { X } from '../nest/b.js';", 'nest/b.ts'],
+    ['consumer knows observe', 'consumer/a.ts', "import { x } from '../observe/b.js';", 'observe/b.ts'],
     ['a folder knows the public door', 'nest/a.ts', "import { x } from '../index.js';", 'index.ts'],
     ['the library knows its test kit', 'nest/a.ts', "import { x } from '../testing/b.js';", 'testing/b.ts'],
   ])('%s', (_name, path, source, target) => {
@@ -194,6 +200,7 @@ describe('the rules themselves turn red', () => {
     ['message/a.ts', "import { readFile } from 'node:fs';"],
     ['consumer/a.ts', "import type { Msg } from 'nats';"],
     ['publisher/a.ts', "import {\n  createInbox,\n} from 'nats';"],
+    ['observe/a.ts', "import { metrics } from '@opentelemetry/api';"],
     ['stream/a.ts', "import { Injectable } from '@nestjs/common';"],
     ['stream/a.ts', "import { Subject } from 'rxjs';"],
     ['nest/a.ts', "import x from 'lodash';"],

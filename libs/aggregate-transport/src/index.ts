@@ -16,6 +16,11 @@ export { AggregateContext } from './nest/aggregate.context.js';
 export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
 export { aggregateExceptionFactory } from './nest/aggregate-exception-factory.js';
 export type { AggregateClientEvents, AggregateClientStatus } from './nest/client-status.js';
+export {
+  AggregateHealthIndicator,
+  type AggregateHealthResult,
+  type HealthCheckOptions,
+} from './nest/aggregate-health.indicator.js';
 export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
 export { AggregateId } from './nest/aggregate-id.decorator.js';
 export {
@@ -27,6 +32,7 @@ export {
   type UncommittedAggregate,
 } from './nest/aggregate-publisher.js';
 export { AggregateServer } from './nest/aggregate.server.js';
+export { AggregateTransportStatus, type SnapshotOptions } from './nest/aggregate-transport-status.js';
 export { AggregateTransportModule } from './nest/aggregate-transport.module.js';
 export { InjectAggregatePublisher } from './nest/inject-aggregate-publisher.decorator.js';
 export {
@@ -35,6 +41,7 @@ export {
   type AggregateTransportOptionsFactory,
   type ConsumeOptions,
   DEFAULTS,
+  type MetricsOptions,
   type PublishOptions,
   type ShutdownOptions,
   type TopicOptions,
@@ -48,6 +55,16 @@ export {
   type ParkedPage,
   type RetryAllResult,
 } from './nest/parked-aggregates.js';
+export type { HealthProblem, HealthProblemCode } from './observe/health.js';
+export type { Meter, MetricAttributes } from './observe/meter.js';
+export type {
+  GroupStatus,
+  PartitionStatus,
+  PublisherStatus,
+  TopicStatus,
+  TransportSnapshot,
+} from './observe/snapshot.js';
+export type { AggregateLook, PartitionCounts } from './consumer/partition-look.js';
 export type { CommandResult } from './parking/parked-commands.js';
 export {
   AGGREGATE_TRANSPORT,

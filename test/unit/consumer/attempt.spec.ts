@@ -104,6 +104,7 @@ function bench({ handle, handlerPolicy = policy, maxParked = 20, ...options }: B
   });
   const attempts = new Attempts({
     name,
+    observer: {},
     runs,
     parkedLanes,
     breaker,

@@ -123,6 +123,7 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
       group: 'g',
       handlersOf: () => handlers,
       hooks: {},
+      measures: undefined,
       drainMs: DRAIN_MS,
       clock: streams.clock,
       log,

@@ -33,7 +33,7 @@ function begin({ memory = memoryOf([]), thorough = false, confirms = true }: Giv
   if (confirms) port.onAckSequence = (sequence) => void setImmediate(() => confirmed.add(sequence));
   const run = () => {
     const outcome: { state?: ConsumerState; error?: unknown } = {};
-    takeOver({ port, memory, clock, confirmed, thorough, signal: abort.signal }).then(
+    takeOver({ port, memory, clock, confirmed, thorough, mayHaveForgotten: true, signal: abort.signal }).then(
       (state) => (outcome.state = state),
       (error: unknown) => (outcome.error = error),
     );

@@ -6,9 +6,15 @@ import { readFile } from 'node:fs/promises';
 import { describeError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { Connection } from '../stream/connection.js';
-import { type ParkedArguments, ParkedVerbs, type Terminal, UsageError } from './parked.js';
+import { systemClock } from '../clock.js';
+import { type ParkedArguments, ParkedVerbs } from './parked.js';
+import { StatusCommand } from './status.js';
+import { type Terminal, UsageError } from './terminal.js';
 
-const USAGE = `Usage: aggregate-transport parked <verb> [options]
+const USAGE = `Usage: aggregate-transport <command> [options]
+
+  status  [--topic T] [--group G]                  each partition: owner, epoch, lag, parked
+          [--watch [--interval MS]]                again and again, every 1000 ms (500 to 60000)
 
   parked list                                      what is parked, and why
   parked show    --topic T --group G AGGREGATE     its letters
@@ -17,7 +23,7 @@ const USAGE = `Usage: aggregate-transport parked <verb> [options]
   parked skip    --topic T --group G AGGREGATE     drop its first letter
   parked discard --topic T --group G AGGREGATE     drop all its letters
 
-  --server URL    default: NATS_URL, else nats://127.0.0.1:4222
+  --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
   --creds FILE    credentials of the NATS user
   --wait MS       how long to wait for the owner's answer, default 30000
   --json          one JSON value per line instead of tables
@@ -38,13 +44,40 @@ const terminal: Terminal = {
 
 async function run(): Promise<number> {
   const { values, positionals } = parse();
-  const [area, verb, aggregateId] = positionals;
+  const [area, verb] = positionals;
   if (values.help === true || area === undefined) {
     terminal.print(USAGE);
     return 0;
   }
+  if (area === 'status' && verb === undefined)
+    return connected(values, (connection) => status(values, connection));
   if (area !== 'parked' || verb === undefined || !isVerb(verb))
     throw new UsageError(`unknown command\n\n${USAGE}`);
+  return connected(values, (connection) => parked(values, { connection, verb, aggregateId: positionals[2] }));
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function status(values: Values, connection: Connection): Promise<number> {
+  const interval = numberOf('interval', values.interval, 1_000);
+  const end = new AbortController();
+  process.once('SIGINT', () => end.abort());
+  const args = {
+    topic: values.topic,
+    group: values.group,
+    json: values.json === true,
+    everyMs: values.watch === true ? Math.min(60_000, Math.max(500, interval)) : undefined,
+  };
+  return new StatusCommand(connection, terminal, systemClock).run(args, end.signal);
+}
+
+interface ParkedCall {
+  readonly connection: Connection;
+  readonly verb: Verb;
+  readonly aggregateId: string | undefined;
+}
+
+function parked(values: Values, { connection, verb, aggregateId }: ParkedCall): Promise<number> {
   const args: ParkedArguments = {
     topic: values.topic,
     group: values.group,
@@ -56,12 +89,16 @@ async function run(): Promise<number> {
     waitMs: numberOf('wait', values.wait, 30_000),
     ratePerSecond: numberOf('rate', values.rate, 20),
   };
-  const servers = values.server ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
+  return new ParkedVerbs(connection, terminal)[verb](args);
+}
+
+async function connected(values: Values, use: (connection: Connection) => Promise<number>): Promise<number> {
+  const servers = values.server ?? values.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
   const credentials =
     values.creds === undefined ? {} : { authenticator: credsAuthenticator(await readFile(values.creds)) };
   const connection = await Connection.open({ servers, ...credentials }, 'aggregate-transport-cli', silentLog);
   try {
-    return await new ParkedVerbs(connection, terminal)[verb](args);
+    return await use(connection);
   } finally {
     await connection.close();
   }
@@ -69,7 +106,9 @@ async function run(): Promise<number> {
 
 const VERBS = ['list', 'show', 'retry', 'skip', 'discard'] as const;
 
-function isVerb(verb: string): verb is (typeof VERBS)[number] {
+type Verb = (typeof VERBS)[number];
+
+function isVerb(verb: string): verb is Verb {
   return (VERBS as readonly string[]).includes(verb);
 }
 
@@ -82,6 +121,9 @@ function parse() {
         group: { type: 'string' },
         reason: { type: 'string' },
         server: { type: 'string' },
+        servers: { type: 'string' },
+        interval: { type: 'string' },
+        watch: { type: 'boolean' },
         creds: { type: 'string' },
         wait: { type: 'string' },
         rate: { type: 'string' },

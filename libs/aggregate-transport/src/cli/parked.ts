@@ -11,6 +11,7 @@ import type { Connection } from '../stream/connection.js';
 import { JetStreamApi } from '../stream/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../stream/parked-wire.js';
 import { ageOf, tableOf } from './table.js';
+import { type Terminal, UsageError } from './terminal.js';
 
 /** What the command line says, beside the verb. */
 export interface ParkedArguments {
@@ -24,15 +25,6 @@ export interface ParkedArguments {
   readonly waitMs: number;
   readonly ratePerSecond: number;
 }
-
-export interface Terminal {
-  print(text: string): void;
-  /** Asks, and resolves with what was typed; undefined if nobody is there to answer. */
-  ask(question: string): Promise<string | undefined>;
-}
-
-/** Ends the command with exit code 2: it was not understood, or not confirmed. */
-export class UsageError extends Error {}
 
 type Found = StoredMarker & { topic: string; group: string; letters: number };
 

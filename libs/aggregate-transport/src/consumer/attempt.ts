@@ -4,11 +4,12 @@ import { describeError } from '../errors.js';
 import { CLOSE, NEXT, type Step } from '../executor/keyed-executor.js';
 import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
-import { decideOutcome, type Failure, type FailurePolicy } from '../settlement/outcome.js';
+import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
 import { type EventHandler, type OnUnhandledType, policyOf } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
 import type { ParkedLanes } from './parked-lanes.js';
+import type { PartitionObserver } from './partition-options.js';
 import type { Suspects } from './suspects.js';
 
 export interface AttemptOptions {
@@ -28,6 +29,7 @@ export interface AttemptOptions {
   /** False if the event was taken in under a lease that has ended: how it ends counts for nothing. */
   readonly isCurrent: (event: Delivery) => boolean;
   readonly suspects: Suspects;
+  readonly observer: Pick<PartitionObserver, 'attemptEnded'>;
   readonly handled: (event: Delivery) => void;
   /** An attempt has ended, however it did; `goesOn` if its lane goes on with the next event. */
   readonly attempted: (event: Delivery, goesOn: boolean) => void;
@@ -39,6 +41,10 @@ export interface AttemptOptions {
 /** Counters of attempts since the start of the process. */
 export interface AttemptCounts {
   handled: number;
+  /** Attempts that failed, by stage. */
+  readonly failedIn: Record<FailureStage, number>;
+  /** Events passed over because their type has no handler. */
+  ignored: number;
   retried: number;
   blocked: number;
   /** Aggregates parked. */
@@ -56,7 +62,16 @@ const NOTE_AGAIN_MS = 200;
  * it overtake, since those are in this process already.
  */
 export class Attempts {
-  readonly counts: AttemptCounts = { handled: 0, retried: 0, blocked: 0, parked: 0, skipped: 0, crashed: 0 };
+  readonly counts: AttemptCounts = {
+    handled: 0,
+    failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
+    ignored: 0,
+    retried: 0,
+    blocked: 0,
+    parked: 0,
+    skipped: 0,
+    crashed: 0,
+  };
   /** For an event that no handler is for. */
   readonly #routePolicy: FailurePolicy;
 
@@ -94,6 +109,7 @@ export class Attempts {
     const starts = suspects.startsOf(event.sequence);
     if (event.attempt === 0) {
       event.attempt = 1;
+      event.startedAt = this.options.clock.now();
       this.counts.crashed++;
     }
     const error = new Error(
@@ -111,6 +127,7 @@ export class Attempts {
     event.begin(this.options.clock.now());
     const handler = this.options.runs.handlerOf(event);
     if (handler === undefined) {
+      this.counts.ignored++;
       this.options.handled(event);
       return NEXT;
     }
@@ -128,6 +145,8 @@ export class Attempts {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
     this.options.runs.ended(event);
+    const { attemptEnded } = this.options.observer;
+    if (attemptEnded !== undefined) attemptEnded(this.options.clock.now() - event.startedAt, failure?.stage);
     if (!this.options.isCurrent(event)) return NEXT;
     this.options.breaker.attempted(failure !== undefined, event.startedAt);
     const step =
@@ -151,6 +170,8 @@ export class Attempts {
     const outcome = decideOutcome(failure, about, policy, this.options.random());
     const what = `${runs.nameOf(event)} failed in its ${failure.stage} (attempt ${event.attempt})`;
     const why = describeError(failure.error);
+    this.counts.failedIn[failure.stage]++;
+    event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
     switch (outcome.kind) {
       case 'retry':
         this.counts.retried++;

@@ -1,10 +1,14 @@
+import type { Clock } from '../clock.js';
 import { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Delivery } from '../message/delivery.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { Parking } from '../parking/parking.js';
 import { type AttemptCounts, Attempts } from './attempt.js';
+import type { Breaker } from './breaker.js';
 import { HandlerRuns } from './handler-runs.js';
+import { type LaneNow, lookAtLanes } from './lanes-look.js';
 import { type LaneEntry, ParkedLanes } from './parked-lanes.js';
+import type { LanesLook, PartitionLoad } from './partition-look.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 import { ReplayItem, Replays } from './replay.js';
 import { Suspects } from './suspects.js';
@@ -34,10 +38,15 @@ export class Lanes {
   readonly #runs: HandlerRuns;
   readonly #attempts: Attempts;
   readonly #replays: Replays;
+  readonly #clock: Clock;
+  readonly #breaker: Breaker;
   #crashed = false;
+  #unparked = 0;
 
   constructor(options: LanesOptions) {
     const { clock, name, log, ownership, breaker, observer, isCurrent } = options;
+    this.#clock = clock;
+    this.#breaker = breaker;
     const mayStart = (): boolean => ownership.isValid();
     const maxCrashes = options.failurePolicy.retry.attempts;
     this.executor = new KeyedExecutor<LaneEntry>({
@@ -57,7 +66,10 @@ export class Lanes {
       mayWrite: mayStart,
       maxCrashes,
       commanded: ({ token }) => this.parked.replay(token),
-      unparked: ({ token }) => observer.unparked(aggregateIdOf(token)),
+      unparked: ({ token }) => {
+        this.#unparked++;
+        observer.unparked(aggregateIdOf(token));
+      },
     });
     this.parked = new ParkedLanes({
       name,
@@ -96,6 +108,8 @@ export class Lanes {
     readonly unhandledType: number;
     readonly filed: number;
     readonly replayed: number;
+    readonly replaysFailed: number;
+    readonly unparked: number;
   } {
     const { unhandledTypes: unhandledType } = this.#runs;
     return {
@@ -103,7 +117,25 @@ export class Lanes {
       unhandledType,
       filed: this.parked.filed,
       replayed: this.#replays.handled,
+      replaysFailed: this.#replays.failed,
+      unparked: this.#unparked,
     };
+  }
+
+  get load(): Pick<PartitionLoad, 'inFlight' | 'lanes' | 'parked' | 'letterRefusal' | 'breaker'> {
+    const { isOpen, prober } = this.#breaker;
+    return {
+      inFlight: this.executor.running,
+      lanes: this.executor.laneCount,
+      parked: this.#parking.size,
+      letterRefusal: this.parked.refusal,
+      breaker: { isOpen, prober },
+    };
+  }
+
+  /** Goes through all lanes and tells of the `top` worst. */
+  look(top: number): LanesLook {
+    return lookAtLanes(this.#now(), this.#clock.now(), top);
   }
 
   /** A new lease; `crashed` if its last owner did not let it go in peace. */
@@ -149,6 +181,13 @@ export class Lanes {
   async whenNoneRuns(): Promise<void> {
     await this.executor.whenNoneRuns();
     await this.parked.filing.whenNoneRuns();
+  }
+
+  *#now(): Generator<LaneNow> {
+    for (const { key: token, mode, size, head } of this.executor.lanes()) {
+      const isLetter = head instanceof ReplayItem;
+      yield { token, mode, size, isLetter, event: isLetter ? this.#replays.currentOf(token) : head };
+    }
   }
 
   close(): void {

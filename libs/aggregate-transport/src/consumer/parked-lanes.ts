@@ -54,6 +54,8 @@ const WAIT_FOR_PROBE_MS = 1_000;
 export class ParkedLanes {
   /** Events that became letters. */
   filed = 0;
+  /** Why an event could not become a letter, until one can again. */
+  refusal: string | undefined;
   readonly #filing: KeyedExecutor<Delivery>;
   /** What is still to be done for a head that shall be parked or skipped, because the server did not answer. */
   readonly #unfinished = new Map<Delivery, () => Promise<void>>();
@@ -62,7 +64,6 @@ export class ParkedLanes {
   readonly #overShare: OverShare<LaneEntry>;
   readonly #replaying = new Set<string>();
   readonly #probing: Probing<LaneEntry>;
-  #refused = false;
 
   constructor(private readonly options: ParkedLanesOptions) {
     const { clock, breaker } = options;
@@ -169,6 +170,7 @@ export class ParkedLanes {
     this.#probing.forget();
     this.#filing.discardQueued(() => undefined);
     this.#unfinished.clear();
+    this.refusal = undefined;
     this.#diverting.clear();
     this.#overShare.forget();
     this.#replaying.clear();
@@ -221,7 +223,7 @@ export class ParkedLanes {
       return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
     }
     this.#unfinished.delete(event);
-    this.#refused = false;
+    this.refusal = undefined;
     if (isCurrent(event)) handled(event);
     return NEXT;
   }
@@ -243,7 +245,7 @@ export class ParkedLanes {
       this.#report(error);
       return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
     }
-    this.#refused = false;
+    this.refusal = undefined;
     if (!isCurrent(event)) return NEXT;
     this.filed++;
     handled(event);
@@ -251,10 +253,10 @@ export class ParkedLanes {
   }
 
   #report(error: unknown): void {
-    if (hasCode(error, 'LEASE_LOST') || this.#refused) return;
-    this.#refused = true;
+    if (hasCode(error, 'LEASE_LOST') || this.refusal !== undefined) return;
+    this.refusal = describeError(error);
     const { log, name } = this.options;
-    log.error(`${name}: a parked event could not be stored, its aggregate waits: ${describeError(error)}`);
+    log.error(`${name}: a parked event could not be stored, its aggregate waits: ${this.refusal}`);
   }
 
   #divert(token: string, head: LaneEntry, mode: string): boolean {

@@ -7,12 +7,11 @@ import { OrderedAcks } from '../settlement/ordered-acks.js';
 import { Intake } from './intake.js';
 import { Lanes } from './lanes.js';
 import { Ledger } from './ledger.js';
-import type { PartitionConsumerOptions } from './partition-options.js';
+import type { LanesLook, PartitionLoad, PartitionMode } from './partition-look.js';
+import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
 import { TakeoverRunner } from './takeover-runner.js';
-
-export type PartitionMode = 'idle' | 'taking over' | 'running' | 'halted' | 'closed';
 
 /** A lane with this many handled events whose acks are not confirmed starts no further one. */
 const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
@@ -43,8 +42,8 @@ export class PartitionConsumer implements ConsumerListener {
   readonly #intake: Intake;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
-  /** Where the acks since the last takeover went. */
-  #serverId: string | undefined;
+  #cause: TakeoverCause = 'lease';
+  #takenOverAt = 0;
   #haltReason: string | undefined;
 
   constructor(private readonly options: PartitionConsumerOptions) {
@@ -73,7 +72,7 @@ export class PartitionConsumer implements ConsumerListener {
       name,
       port: this.#port,
       memory: {
-        toRepeat: (thorough) => this.#acks.toRepeat(thorough || this.#mayHaveForgotten()),
+        toRepeat: (mayHaveForgotten) => this.#acks.toRepeat(mayHaveForgotten),
         repeated: (sequences) => this.#acks.repeated(sequences),
         unsettled: (first, last, callback) => {
           this.#ledger.unhandled(first, last, callback);
@@ -96,7 +95,7 @@ export class PartitionConsumer implements ConsumerListener {
       suspects: this.#lanes.suspects,
       parkedLanes: this.#lanes.parked,
       opened: () => this.#lanes.fenceOpened(),
-      disordered: (reason) => this.#takeOver(reason),
+      disordered: (reason) => this.#takeOver(reason, 'disorder'),
     });
     this.#loop = new PullLoop({
       port: this.#port,
@@ -109,7 +108,7 @@ export class PartitionConsumer implements ConsumerListener {
       held: () => ({ events: this.#ledger.inFlight + this.#intake.held, bytes: this.#ledger.heldBytes }),
       released: (events) => this.#released(events),
       delivered: (event) => this.#intake.delivered(event),
-      broken: (reason) => this.#takeOver(reason),
+      broken: (reason) => this.#takeOver(reason, 'gap'),
     });
   }
 
@@ -122,17 +121,28 @@ export class PartitionConsumer implements ConsumerListener {
     return this.#haltReason;
   }
 
-  get counts(): Lanes['counts'] {
-    return this.#lanes.counts;
+  get counts(): Lanes['counts'] & { readonly lost: number } {
+    return { ...this.#lanes.counts, lost: this.#memory.lost };
   }
 
   get takeoverCount(): number {
     return this.#takeovers.count;
   }
 
-  /** Events in lanes, and the lanes that hold them: one per aggregate. */
-  get load(): { readonly events: number; readonly lanes: number } {
-    return { events: this.#ledger.inFlight, lanes: this.#lanes.executor.laneCount };
+  /** How it stands, without going through anything. */
+  get load(): PartitionLoad {
+    const { inFlight: events, heldBytes: bytes } = this.#ledger;
+    return { mode: this.#mode, haltReason: this.#haltReason, events, bytes, ...this.#lanes.load };
+  }
+
+  /** Goes through all lanes and tells of the `top` worst. */
+  look(top: number): LanesLook {
+    return this.#lanes.look(top);
+  }
+
+  /** Somebody has looked at the server: what was delivered last, and where the stream begins. */
+  sawStream(delivered: number, firstSequence: number): void {
+    if (this.#mode === 'running') this.#memory.noteDropped(delivered, firstSequence);
   }
 
   /** What a drain waits for: handlers that run, and handled events whose acks are not confirmed. */
@@ -151,7 +161,7 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#memory.inherit(inheritance);
     this.#lanes.inherit(inheritance.crashed);
-    this.#takeOver('lease');
+    this.#takeOver('lease', inheritance.crashed ? 'crash' : 'lease');
   }
 
   /**
@@ -200,7 +210,7 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#lanes.restart();
     this.#loop.restart();
-    if (this.#mode !== 'idle') this.#takeOver('hand-over ended');
+    if (this.#mode !== 'idle') this.#takeOver('hand-over ended', 'hand-over');
   }
 
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */
@@ -230,7 +240,7 @@ export class PartitionConsumer implements ConsumerListener {
   }
 
   reconnected(): void {
-    if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect');
+    if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect', 'reconnect');
   }
 
   #isCurrent(event: Delivery): boolean {
@@ -274,13 +284,9 @@ export class PartitionConsumer implements ConsumerListener {
     throw new AggregateTransportError('STREAM_MISMATCH', this.#haltReason ?? '');
   }
 
-  /** Only a server's process that is still the same one remembers all it has confirmed. */
-  #mayHaveForgotten(): boolean {
-    return this.#serverId === undefined || this.#serverId !== this.#port.serverId;
-  }
-
-  #takeOver(reason: string): void {
+  #takeOver(reason: string, cause: TakeoverCause): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
+    this.#cause = cause;
     this.#mode = 'taking over';
     this.#acks.pause();
     this.#loop.close();
@@ -289,17 +295,19 @@ export class PartitionConsumer implements ConsumerListener {
 
   #takenOver(state: ConsumerState): void {
     this.#mode = 'running';
-    this.#serverId = this.#port.serverId;
     this.#fenceOpened = false;
     this.#ledger.settledThrough(state.ackFloor);
     this.#lanes.suspects.takenOver(state.delivered);
     this.#memory.settledThrough(state.ackFloor);
     this.#acks.reached(state.delivered);
+    this.#takenOverAt = this.options.clock.now();
+    this.options.observer.tookOver?.(this.#cause, this.#takeovers.lastMs);
     this.#loop.begin(state);
   }
 
   #released(events: readonly Delivery[]): void {
     this.#fenceOpened = true;
+    this.options.observer.fenceOpened?.(this.options.clock.now() - this.#takenOverAt);
     this.#intake.released(events);
     this.#acks.resume();
   }

@@ -6,17 +6,29 @@ import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ParkNote } from '../message/park-reason.js';
 import type { ParkedPort } from '../parking/parked-port.js';
-import type { FailurePolicy } from '../settlement/outcome.js';
+import type { FailurePolicy, FailureStage } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
 import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
 import type { Ownership } from './ownership.js';
 import type { SuspectRecord } from './suspects.js';
 
-/** Who wants to know what happens to aggregates. Nothing it does may throw. */
+/**
+ * Why a partition was taken over: with a lease that was let go, with one whose last owner had died, after a reconnect,
+ * because deliveries were lost or the feed fell silent, because an event came that nobody had asked for, or because a
+ * hand-over did not come to its end and the partition goes on here.
+ */
+export type TakeoverCause = 'lease' | 'crash' | 'reconnect' | 'gap' | 'disorder' | 'hand-over';
+
+/** Who wants to know what happens to aggregates, and how long things take. Nothing it does may throw. */
 export interface PartitionObserver {
   parked(event: Delivery, note: ParkNote): void;
   unparked(aggregateId: string): void;
   stuck(event: Delivery, ageMs: number): void;
+  tookOver?: (cause: TakeoverCause, ms: number) => void;
+  /** So long after the takeover all unsettled events had arrived again. */
+  fenceOpened?: (ms: number) => void;
+  /** The one call per event; where nobody measures there is none, and no clock is read for it. */
+  attemptEnded?: (ms: number, failedIn: FailureStage | undefined) => void;
 }
 
 /** What one partition of a group is made of: its ways to the server, its handlers, its limits. */

@@ -5,6 +5,7 @@ import type { KeyPort } from '../message/key-port.js';
 import { Lease } from './lease.js';
 import type { LeaseRecord } from './lease-record.js';
 import { PartitionConsumer } from './partition-consumer.js';
+import type { PartitionCounts } from './partition-look.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 
 export interface PartitionOptions extends Omit<
@@ -38,6 +39,10 @@ const MAX_HAND_OVER_AGAIN_MS = 600_000;
  */
 export class Partition {
   readonly partition: number;
+  /** Names this process in the partition's lease. */
+  readonly owner: string;
+  #leases = 0;
+  #leasesLost = 0;
   readonly #lease: Lease;
   readonly #consumer: PartitionConsumer;
   #isOurs = false;
@@ -50,6 +55,7 @@ export class Partition {
   constructor(private readonly options: PartitionOptions) {
     const { name, owner, clock, log, leasePort, leaseTtlMs } = options;
     this.partition = options.partition;
+    this.owner = owner;
     this.#lease = new Lease({
       name,
       owner,
@@ -59,6 +65,7 @@ export class Partition {
       log,
       facts: () => this.#consumer.facts(),
       acquired: (previous) => {
+        this.#leases++;
         log.info(`${name}: lease held, epoch ${this.#lease.epoch}`);
         this.#consumer.own({
           floor: previous?.floor ?? 0,
@@ -69,7 +76,10 @@ export class Partition {
           crashed: previous !== undefined && previous.released !== true && previous.owner !== owner,
         });
       },
-      lost: (reason) => this.#consumer.disown(reason),
+      lost: (reason) => {
+        this.#leasesLost++;
+        this.#consumer.disown(reason);
+      },
       holderChanged: () => this.#holderChanged(),
     });
     this.#consumer = new PartitionConsumer({
@@ -83,12 +93,17 @@ export class Partition {
     });
   }
 
-  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder'> {
+  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder' | 'consumer'> {
     return this.#lease;
   }
 
   get consumer(): Omit<PartitionConsumer, 'own' | 'disown' | 'close' | 'drain' | 'resume' | 'abortRunning'> {
     return this.#consumer;
+  }
+
+  get counts(): PartitionCounts {
+    const { counts, takeoverCount: takeovers } = this.#consumer;
+    return { ...counts, takeovers, leases: this.#leases, leasesLost: this.#leasesLost };
   }
 
   /** True if this replica shall hold it. */

@@ -18,6 +18,7 @@ import {
 import type { Breaker } from './breaker.js';
 import { policyOf } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
+import type { PartitionObserver } from './partition-options.js';
 
 /** Stands in a parked aggregate's lane: while it is the head, the aggregate's letters are worked off. */
 export class ReplayItem implements Link {
@@ -33,6 +34,7 @@ export interface ReplaysOptions {
   readonly runs: HandlerRuns;
   readonly breaker: Breaker;
   readonly failurePolicy: FailurePolicy;
+  readonly observer: Pick<PartitionObserver, 'attemptEnded'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -71,6 +73,8 @@ const AT_ONCE: Step = 0;
 export class Replays {
   /** Letters handled. */
   handled = 0;
+  /** Attempts at letters that failed. */
+  failed = 0;
   /** Events handled whose letter is not yet removed, by aggregate: they must not be handled once more. */
   readonly #done = new Map<string, EventId>();
   /** The letter an aggregate is at, with its attempts. */
@@ -81,6 +85,11 @@ export class Replays {
   /** An aggregate's head was handled in its lane although it is its first letter, too. */
   headHandled(token: string, sequence: number): void {
     this.#done.set(token, { stream: this.options.streamCreated(), sequence });
+  }
+
+  /** The letter an aggregate is at. */
+  currentOf(token: string): Delivery | undefined {
+    return this.#current.get(token)?.event;
   }
 
   forget(): void {
@@ -176,6 +185,7 @@ export class Replays {
     runs.began(event, handler);
     const failure = await handler.handle(event);
     runs.ended(event);
+    this.options.observer.attemptEnded?.(clock.now() - event.startedAt, failure?.stage);
     return failure;
   }
 
@@ -188,6 +198,8 @@ export class Replays {
   ): Promise<Step> {
     const { parking, runs, log } = this.options;
     const why = describeError(failure.error);
+    this.failed++;
+    event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
     const what = `${runs.nameOf(event)} failed as a letter in its ${failure.stage} (attempt ${event.attempt})`;
     if (outcome.kind === 'retry' || outcome.kind === 'block') {
       log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);

@@ -42,6 +42,12 @@ export function judgeStream(streamCreated: string, highest: number, stream: Stre
 export class StreamMemory {
   floor = 0;
   streamCreated = '';
+  /**
+   * Sequences of the topic's stream that it dropped (retention limits, a purge) before they were delivered to this
+   * group. With several partitions an upper bound: some may have been other partitions' events.
+   */
+  lost = 0;
+  #lostThrough = 0;
   #generation = 0;
   #mayCreate = false;
   /** Still to be removed. */
@@ -89,6 +95,7 @@ export class StreamMemory {
     if (judgement === 'remade') {
       this.floor = 0;
       this.#highest = 0;
+      this.#lostThrough = 0;
     }
     this.streamCreated = stream.created;
     const consumer = await this.port.find();
@@ -107,15 +114,25 @@ export class StreamMemory {
         );
       }
       await this.port.create(this.floor + 1);
-    } else if (consumer.delivered > 0 && consumer.delivered + 1 < stream.firstSequence) {
-      this.log.error(
-        `${this.name}: the stream has dropped events up to sequence ${stream.firstSequence - 1}; those behind ` +
-          `${consumer.delivered} were never delivered (retention limits, or a purge)`,
-      );
-    }
+    } else this.noteDropped(consumer.delivered, stream.firstSequence);
     this.#mayCreate = false;
     this.#removeRetired();
     return judgement;
+  }
+
+  /**
+   * What was delivered last and where the stream begins now. If events in between are gone, they are counted and
+   * reported, each once.
+   */
+  noteDropped(delivered: number, firstSequence: number): void {
+    const from = Math.max(delivered, this.#lostThrough);
+    if (delivered === 0 || from + 1 >= firstSequence) return;
+    this.lost += firstSequence - 1 - from;
+    this.#lostThrough = firstSequence - 1;
+    this.log.error(
+      `${this.name}: the stream has dropped events up to sequence ${firstSequence - 1}; those behind ` +
+        `${from} were never delivered (retention limits, or a purge)`,
+    );
   }
 
   /** Leftovers keep nothing but a place on the server, so nobody waits for their end, and a later owner tries again. */

@@ -31,6 +31,8 @@ export class TakeoverRunner {
   #current: AbortController | undefined;
   #count = 0;
   #lastMs = 0;
+  /** Where the acks since the last takeover went. */
+  #serverId: string | undefined;
 
   constructor(private readonly options: TakeoverRunnerOptions) {}
 
@@ -62,6 +64,11 @@ export class TakeoverRunner {
     return true;
   }
 
+  /** Only a server's process that is still the same one remembers all it has confirmed. */
+  #isAnotherServer(): boolean {
+    return this.#serverId === undefined || this.#serverId !== this.options.port.serverId;
+  }
+
   async #tryUntilDone(reason: string, thorough: boolean, signal: AbortSignal): Promise<void> {
     const { name, port, memory, clock, log, prepare, complete, done, failed } = this.options;
     const startedAt = clock.now();
@@ -69,17 +76,20 @@ export class TakeoverRunner {
       try {
         await prepare();
         const confirmed = this.#confirmed;
+        const isThorough = thorough || attempt > 1;
         const state = await takeOver({
           port,
           memory,
           clock,
           confirmed,
-          thorough: thorough || attempt > 1,
+          thorough: isThorough,
+          mayHaveForgotten: isThorough || this.#isAnotherServer(),
           signal,
         });
         await complete();
         if (this.#current?.signal !== signal) return;
         this.#current = undefined;
+        this.#serverId = port.serverId;
         this.#count++;
         this.#lastMs = clock.now() - startedAt;
         log.info(

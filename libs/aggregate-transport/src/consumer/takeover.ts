@@ -12,11 +12,8 @@ const LOOK_EVERY_MS = 20;
 
 /** The process's own memory, as far as a takeover needs it. */
 export interface TakeoverMemory {
-  /**
-   * Sequences whose acks are unconfirmed, or so fresh that a killed server may have forgotten them; ascending.
-   * `thorough`: the latter in any case.
-   */
-  toRepeat(thorough: boolean): number[];
+  /** Sequences whose acks are unconfirmed and, if it may have forgotten some, those confirmed a moment ago; ascending. */
+  toRepeat(mayHaveForgotten: boolean): number[];
   /** The server has confirmed these. */
   repeated(sequences: readonly number[]): void;
   /** Calls back with every sequence of `first..last` that is not handled here, or whose ack is not confirmed. */
@@ -29,8 +26,10 @@ export interface TakeoverOptions {
   readonly clock: Clock;
   /** Which of the given sequences the server has confirmed since the takeover began. */
   readonly confirmed: ReadonlySet<number>;
+  /** The server may have been killed since it confirmed the last acks. */
+  readonly mayHaveForgotten: boolean;
   /**
-   * Repeat acks that a server which lives on cannot have forgotten, and ask for handled sequences too. The second try of a takeover does: a server that was restored to an
+   * Ask for handled sequences too. The second try of a takeover does: a server that was restored to an
    * earlier state holds them as unsettled, and the fence would wait for them in vain.
    */
   readonly thorough: boolean;
@@ -87,10 +86,10 @@ async function stateWithoutPulls({ port, clock, signal }: TakeoverOptions): Prom
 }
 
 async function repeatAcks(options: TakeoverOptions, state: ConsumerState): Promise<void> {
-  const { port, memory, clock, confirmed, thorough, signal } = options;
+  const { port, memory, clock, confirmed, mayHaveForgotten, signal } = options;
   // A killed server may come back with fewer deliveries than it made, and drops acks beyond them without an
   // answer. Those events are delivered again, and their acks leave then.
-  const all = memory.toRepeat(thorough).filter((sequence) => sequence <= state.delivered);
+  const all = memory.toRepeat(mayHaveForgotten).filter((sequence) => sequence <= state.delivered);
   let waiting = all.filter((sequence) => sequence > state.ackFloor);
   const until = clock.now() + CONFIRM_WITHIN_MS;
   let sendAt = 0;

@@ -16,6 +16,13 @@ export interface DeliveryOrigin {
   readonly readHeaders: () => Readonly<Record<string, string>>;
 }
 
+/** Why an attempt failed, and what follows; the words are those of `settlement/outcome.ts`. Never a payload. */
+export interface AttemptFailure {
+  readonly stage: string;
+  readonly outcome: string;
+  readonly error: string;
+}
+
 /** Whatever stands in one queue with deliveries. */
 export interface Link {
   next: Link | undefined;
@@ -31,10 +38,10 @@ export class Delivery {
   ackSentAt = 0;
   /** Attempts started in this process: 1 during the first. */
   attempt = 0;
-  /** When the first attempt started, on the clock. */
-  firstStartedAt = 0;
   /** When the running attempt started, on the clock. */
   startedAt = 0;
+  /** Of the last attempt that has failed; `since` is when the first one started, on the clock. */
+  lastFailure: (AttemptFailure & { readonly since: number }) | undefined = undefined;
   /** Set once the running attempt was reported as stuck. */
   reportedStuck = false;
   /** Filled in by the first attempt that decodes the body. */
@@ -69,9 +76,18 @@ export class Delivery {
     return this.#abort.signal;
   }
 
+  /** When the first attempt in this process started, on the clock. Nothing is kept for an event that does not fail. */
+  get firstStartedAt(): number {
+    return this.lastFailure?.since ?? this.startedAt;
+  }
+
+  /** Notes why an attempt has failed. */
+  failed({ stage, outcome, error }: AttemptFailure): void {
+    this.lastFailure = { stage, outcome, error, since: this.firstStartedAt };
+  }
+
   /** Marks the start of an attempt. */
   begin(now: number): void {
-    if (this.attempt === 0) this.firstStartedAt = now;
     this.attempt++;
     this.startedAt = now;
     this.reportedStuck = false;

@@ -16,6 +16,7 @@ import { AggregateServer } from './aggregate.server.js';
 import { HandlerScan } from './handler-scan.js';
 import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from './options.js';
+import { OBSERVERS } from './observers.js';
 import { ParkedAggregates } from './parked-aggregates.js';
 import { resolveOptions } from './resolve-options.js';
 import { AGGREGATE_TRANSPORT_OPTIONS, getAggregatePublisherToken } from './tokens.js';
@@ -51,8 +52,9 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     HandlerScan,
     AggregateServer,
     ParkedAggregates,
+    ...OBSERVERS,
   ],
-  exports: [TopicLinks, AggregateClient, AggregateServer, ParkedAggregates],
+  exports: [TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, ...OBSERVERS],
 })
 export class AggregateTransportModule
   extends ConfigurableModuleClass

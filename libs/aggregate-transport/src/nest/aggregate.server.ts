@@ -11,6 +11,7 @@ import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
 import type { ReplicaGroup } from '../consumer/replica-group.js';
 import { AggregateTransportError } from '../errors.js';
+import { Measures } from '../observe/measures.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
 import type { AggregateContext } from './aggregate.context.js';
 import { openGroup } from './group-consumer.js';
@@ -20,6 +21,16 @@ import { HandlerScan } from './handler-scan.js';
 import { nestLog } from './nest-log.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
 import { TopicLinks } from './topic-links.js';
+
+/** A group of this process's handlers on a topic. */
+export interface ServedGroup {
+  readonly topic: string;
+  readonly group: string;
+  /** All of them, whether this process owns them or waits for them. */
+  readonly partitions: readonly Partition[];
+  /** This process as one of the group's replicas. */
+  readonly replicas: ReplicaGroup;
+}
 
 /** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
 const LISTENS_WITHIN_MS = 10_000;
@@ -44,7 +55,7 @@ export class AggregateServer
   readonly #problems: unknown[] = [];
   readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
-  readonly #groups: ReplicaGroup[] = [];
+  readonly #groups: ServedGroup[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -65,6 +76,16 @@ export class AggregateServer
   /** The partitions of this process's groups, whether it owns them or waits for them. */
   get partitions(): readonly Partition[] {
     return this.#groups.flatMap(({ partitions }) => partitions);
+  }
+
+  /** The groups of this process's handlers, each with all of its partitions. */
+  get groups(): readonly ServedGroup[] {
+    return this.#groups;
+  }
+
+  /** Handlers that carry our decorator, whether anybody listens for them or not. */
+  get handlerCount(): number {
+    return this.scan?.handlers().length ?? 0;
   }
 
   /** True from the moment all consumers are started. */
@@ -177,22 +198,25 @@ export class AggregateServer
       );
     }
     const log = nestLog(new Logger('AggregateServer'));
+    const { metrics } = this.#links.options;
+    const measures = metrics && new Measures(metrics);
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
-      this.#groups.push(
-        await openGroup({
-          link,
-          group: group.group,
-          handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
-          hooks: this.#links.options.hooks,
-          drainMs: this.#links.options.drainMs,
-          clock: this.#links.clock,
-          log,
-        }),
-      );
+      const replicas = await openGroup({
+        link,
+        group: group.group,
+        handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
+        hooks: this.#links.options.hooks,
+        measures,
+        drainMs: this.#links.options.drainMs,
+        clock: this.#links.clock,
+        log,
+      });
+      const { partitions } = replicas;
+      this.#groups.push({ topic: group.topic.name, group: group.group, partitions, replicas });
     }
     if (this.#closing !== undefined) return;
-    for (const group of this.#groups) group.start();
+    for (const { replicas } of this.#groups) replicas.start();
     this.#listening = true;
     this.#listenWatch?.cancel();
   }
@@ -214,7 +238,7 @@ export class AggregateServer
     this.#listenWatch?.cancel();
     this.#listening = false;
     const { drainMs } = this.#links.options;
-    const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
+    const drained = await Promise.all(this.#groups.map(({ replicas }) => replicas.close(drainMs)));
     if (drained.includes(false)) {
       nestLog(new Logger('AggregateServer')).error(
         `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,

@@ -6,6 +6,7 @@ import { Partition } from '../consumer/partition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
 import type { Log } from '../log.js';
 import { newEventId } from '../message/event-id.js';
+import type { Measures } from '../observe/measures.js';
 import { type AggregateHooks, observerOf } from './aggregate-hooks.js';
 import type { TopicLink } from './topic-links.js';
 import type { PartitionWire } from './topic-wire.js';
@@ -18,6 +19,8 @@ export interface GroupConsumerOptions {
   readonly hooks: AggregateHooks;
   /** How long a partition that is handed over may take, in milliseconds. */
   readonly drainMs: number;
+  /** Undefined where nobody measures. */
+  readonly measures: Measures | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -49,6 +52,7 @@ function partitionOf(
 ): Partition {
   const { clock, hooks, drainMs, log } = options;
   const { topic, group, partition, partitions } = wire.address;
+  const where = { topic, group, partition };
   const { consume, codec } = options.link.topic;
   const opened: Partition = new Partition({
     ...shared,
@@ -59,7 +63,7 @@ function partitionOf(
     leasePort: wire.leasePort,
     suspectPort: wire.suspectPort,
     parkedPort: wire.parkedPort,
-    observer: observerOf(hooks, { topic, group, partition }, log),
+    observer: { ...observerOf(hooks, where, log), ...options.measures?.of(where) },
     leaseTtlMs: consume.leaseTtlMs,
     drainMs,
     handlers: options.handlersOf(partition, {

@@ -8,6 +8,7 @@ import { consumerConfigOf, msOf, type PartitionAddress } from '../stream/configu
 import { Connection } from '../stream/connection.js';
 import { ConsumerWire } from '../stream/consumer-wire.js';
 import { groupRecordOf, openGroupBucket } from '../stream/group-record.js';
+import { lookAtGroup } from '../stream/group-look.js';
 import { batchObstacle } from '../stream/atomic-batches.js';
 import { messagesOf } from '../stream/history.js';
 import { JetStreamApi } from '../stream/jetstream-api.js';
@@ -50,6 +51,9 @@ export class NatsWires implements TopicWires {
       get connected() {
         return connection.connected;
       },
+      get closed() {
+        return connection.nats.isClosed();
+      },
       listen: (listener) => connection.listen(listener),
       maxPayloadBytes: connection.maxPayloadBytes,
       duplicateWindowMs: msOf(stream.duplicate_window),
@@ -58,6 +62,7 @@ export class NatsWires implements TopicWires {
       messagesOf: (subject, fromSequence) => messagesOf(api, topic.name, subject, fromSequence),
       openGroup: (group) => openGroup({ connection, api, topic, group, clock, log }),
       presencePort: (group) => new PresenceStore(connection, api, topic.name, group),
+      lookAt: (question) => lookAtGroup(api, topic.name, { ...question, clock }),
       parkedArchive: (group) => new ParkedWire({ connection, api, topic: topic.name, group, bits: '' }),
     };
   }

@@ -38,6 +38,18 @@ function codec(value: unknown): string | undefined {
     : 'an object with encode and decode';
 }
 
+function boolean(value: unknown): string | undefined {
+  return typeof value === 'boolean' ? undefined : 'true or false';
+}
+
+function meter(value: unknown): string | undefined {
+  const given = (value ?? {}) as Record<string, unknown>;
+  const missing = ['createHistogram', 'createObservableCounter', 'createObservableGauge'].find(
+    (name) => typeof given[name] !== 'function',
+  );
+  return missing === undefined ? undefined : `an OpenTelemetry meter (it has no ${missing})`;
+}
+
 const onExhausted = oneOf('park', 'skip', 'block', 'halt');
 
 function callback(value: unknown): string | undefined {
@@ -119,6 +131,7 @@ const ROOT_RULES: Rules = {
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   topics: anyObject,
   shutdown: { drainMs: whole(0, 2_147_483_647) },
+  metrics: { meter, handlerDuration: boolean },
   hooks: { onParked: callback, onUnparked: callback, onStuck: callback },
 };
 

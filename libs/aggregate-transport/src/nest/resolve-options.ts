@@ -14,6 +14,7 @@ import {
   type AggregateTransportOptions,
   type ConsumeOptions,
   DEFAULTS,
+  type MetricsOptions,
   type PublishOptions,
   type TopicOptions,
 } from './options.js';
@@ -39,6 +40,7 @@ export interface ResolvedOptions {
   readonly topics: ReadonlyMap<string, ResolvedTopic>;
   readonly drainMs: number;
   readonly hooks: AggregateHooks;
+  readonly metrics: Required<MetricsOptions> | undefined;
 }
 
 /** Copies of an event stop well before the stream forgets its id: the last one may still be under way. */
@@ -70,6 +72,7 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     topics,
     drainMs: given.shutdown?.drainMs ?? DEFAULTS.shutdown.drainMs,
     hooks: given.hooks ?? {},
+    metrics: given.metrics && { handlerDuration: true, ...given.metrics },
   });
 }
 

@@ -3,6 +3,7 @@ import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
+import type { GroupOnServer, GroupQuestion } from '../message/server-look.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { PresencePort } from '../message/presence-port.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
@@ -25,6 +26,8 @@ export interface TopicWire {
   /** Undefined where there is no NATS. */
   readonly nats: NatsConnection | undefined;
   readonly connected: boolean;
+  /** The client has given up: the connection never comes back. */
+  readonly closed: boolean;
   /** Calls back whenever the connection goes or comes back. */
   listen(listener: ConnectionListener): void;
   /** The largest message the stream takes. */
@@ -40,6 +43,11 @@ export interface TopicWire {
   openGroup(group: string): Promise<PartitionWire[]>;
   /** Where the replicas of a group see each other. */
   presencePort(group: string): PresencePort;
+  /**
+   * What the server says of a group, for a look from outside.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  lookAt(question: GroupQuestion): Promise<GroupOnServer>;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
 }

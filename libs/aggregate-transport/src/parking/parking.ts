@@ -52,6 +52,11 @@ export class Parking {
     return this.#parked.size > 0 && this.#parked.get(token)?.leaving === false;
   }
 
+  /** Aggregates that are parked, diverted, or about to be. */
+  get size(): number {
+    return this.#parked.size;
+  }
+
   find(token: string): Parked | undefined {
     return this.#parked.get(token);
   }

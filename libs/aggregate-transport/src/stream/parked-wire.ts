@@ -8,11 +8,12 @@ import type { Appended, LetterEvent, ParkedArchive } from '../parking/parked-por
 import { storedAtOf } from './ack-subject.js';
 import { publishConfirmed } from './confirmed-publish.js';
 import type { Connection } from './connection.js';
-import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
+import { type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
 import { hearKeys, readKey, writeKey } from './key-value.js';
 import { MARKER_BUCKET, parkedStreamOf } from './parked-streams.js';
 import { readLetter } from './stored-letter.js';
 import { findMessage, type RawMessage } from './stored-message.js';
+import { subjectsOf } from './subjects.js';
 
 export interface ParkedWireOptions {
   readonly connection: Connection;
@@ -112,7 +113,8 @@ export class ParkedWire implements ParkedArchive {
   }
 
   async letterCounts(): Promise<Map<string, number>> {
-    const subjects = await this.#subjects(this.#stream, `${this.#letters}*.*.*.*.*.*.*.*.*`);
+    const filter = `${this.#letters}*.*.*.*.*.*.*.*.*`;
+    const subjects = await subjectsOf(this.options.api, this.#stream, filter);
     return new Map([...subjects].map(([subject, count]) => [tokenOfSubject(subject), count]));
   }
 
@@ -134,21 +136,9 @@ export class ParkedWire implements ParkedArchive {
   }
 
   async #markedTokens(): Promise<string[]> {
-    const subjects = await this.#subjects(`KV_${MARKER_BUCKET}`, `${this.#markers}${this.#filter()}`);
+    const filter = `${this.#markers}${this.#filter()}`;
+    const subjects = await subjectsOf(this.options.api, `KV_${MARKER_BUCKET}`, filter);
     return [...subjects.keys()].map(tokenOfKey);
-  }
-
-  async #subjects(stream: string, filter: string): Promise<Map<string, number>> {
-    const subjects = new Map<string, number>();
-    for (;;) {
-      const info = await this.options.api.request<{
-        total?: number;
-        state: { subjects?: Record<string, number> };
-      }>(`STREAM.INFO.${stream}`, { subjects_filter: filter, offset: subjects.size });
-      const page = Object.entries(info.state.subjects ?? {});
-      for (const [subject, count] of page) subjects.set(subject, count);
-      if (page.length === 0 || subjects.size >= (info.total ?? 0)) return subjects;
-    }
   }
 
   async #letter(which: object): Promise<Letter | undefined> {
@@ -192,12 +182,8 @@ export class ParkedWire implements ParkedArchive {
 
 /** The topics and groups that have parked aggregates. */
 export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: string; group: string }[]> {
-  const info = await api.find<{ state: { subjects?: Record<string, number> } }>(
-    `STREAM.INFO.KV_${MARKER_BUCKET}`,
-    { subjects_filter: '>' },
-    API_ERROR.streamNotFound,
-  );
-  const pairs = Object.keys(info?.state.subjects ?? {}).map((subject) =>
+  const subjects = await subjectsOf(api, `KV_${MARKER_BUCKET}`, '>');
+  const pairs = [...subjects.keys()].map((subject) =>
     subject.slice(`$KV.${MARKER_BUCKET}.`.length).split('.', 2).join('.'),
   );
   return [...new Set(pairs)].map((pair) => {
@@ -206,7 +192,8 @@ export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: stri
   });
 }
 
-function tokenOfKey(subject: string): string {
+/** The token that a marker key stands for. */
+export function tokenOfKey(subject: string): string {
   const key = subject.slice(subject.lastIndexOf('.') + 1);
   return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
 }

@@ -12,6 +12,7 @@ import { AggregateServer } from '../nest/aggregate.server.js';
 import { HandlerScan } from '../nest/handler-scan.js';
 import { nestLog } from '../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../nest/options.js';
+import { OBSERVERS } from '../nest/observers.js';
 import { ParkedAggregates } from '../nest/parked-aggregates.js';
 import { resolveOptions } from '../nest/resolve-options.js';
 import { TopicLinks } from '../nest/topic-links.js';
@@ -55,8 +56,9 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         HandlerScan,
         AggregateServer,
         ParkedAggregates,
+        ...OBSERVERS,
       ],
-      exports: [TestingStreams, TopicLinks, AggregateClient, AggregateServer, ParkedAggregates],
+      exports: [TestingStreams, TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, ...OBSERVERS],
     };
   }
 

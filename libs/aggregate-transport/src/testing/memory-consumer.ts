@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock.js';
 import { Delivery } from '../message/delivery.js';
 import type { ConsumerListener, ConsumerPort, ConsumerState, Feed, FeedListener } from '../message/ports.js';
+import type { PartitionOnServer } from '../message/server-look.js';
 import { tokenOfSubject } from '../message/subject.js';
 import type { MemoryMessage, MemoryStream } from './memory-stream.js';
 
@@ -77,6 +78,20 @@ export class MemoryConsumer {
       close: () => {
         isOpen = false;
       },
+    };
+  }
+
+  /** What a server would say of it to somebody who only looks. */
+  look(): Omit<PartitionOnServer, 'partition' | 'lease'> {
+    const { ackFloor, delivered, ackPending: unsettled } = this.#state();
+    const prefix = this.options.filter.slice(0, -1);
+    const mine = this.stream.messages.filter(({ subject }) => subject.startsWith(prefix));
+    const pending = mine.filter(({ sequence }) => sequence > delivered).length;
+    const behind = unsettled > 0 ? ackFloor : delivered;
+    const oldest = mine.find(({ sequence }) => sequence > behind);
+    return {
+      consumer: { delivered, pending, unsettled },
+      oldestStoredAt: oldest === undefined ? undefined : Date.parse(oldest.storedAt),
     };
   }
 

@@ -1,6 +1,13 @@
 import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import { partitionBits, partitionFilter } from '../message/partition.js';
+import type { StoredValue } from '../message/key-port.js';
+import type {
+  GroupOnServer,
+  GroupQuestion,
+  LeaseOnServer,
+  PartitionOnServer,
+} from '../message/server-look.js';
 import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
@@ -24,6 +31,11 @@ interface MemoryTopic {
   readonly parked: MemoryParked;
 }
 
+interface MemoryPartition {
+  readonly wire: PartitionWire;
+  readonly look: () => Promise<PartitionOnServer>;
+}
+
 /**
  * The streams behind an `AggregateTransportTestingModule`, and the clock that everything in it goes by. Two modules
  * may share one, as two services share a nats-server.
@@ -32,7 +44,7 @@ export class TestingStreams implements TopicWires {
   /** Stands still until {@link advance} moves it. */
   readonly clock = new ManualClock();
   readonly #topics = new Map<string, MemoryTopic>();
-  readonly #groups = new Map<string, PartitionWire[]>();
+  readonly #groups = new Map<string, MemoryPartition[]>();
   readonly #presences = new Map<string, MemoryPresence>();
   /** Whatever moved, so that {@link settle} knows when nothing does. */
   #moves = 0;
@@ -76,14 +88,16 @@ export class TestingStreams implements TopicWires {
     return Promise.resolve({
       nats: undefined,
       connected: true,
+      closed: false,
       listen: () => undefined,
       maxPayloadBytes: MAX_PAYLOAD_BYTES,
       duplicateWindowMs: topic.stream.duplicateWindowMs,
       batchObstacle: 'streams in memory know no batches',
       connectPublisher: (listener) => stream.connectPublisher(listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
-      openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group)),
+      openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group).map(({ wire }) => wire)),
       presencePort: (group) => this.#presenceOf(`${topic.name} ${group}`).connect(),
+      lookAt: (question) => this.#lookAt(topic.name, question),
       parkedArchive: (group) => parked.connect(group, ''),
     });
   }
@@ -123,12 +137,12 @@ export class TestingStreams implements TopicWires {
     { name, consume }: ResolvedTopic,
     { stream, parked }: MemoryTopic,
     group: string,
-  ): PartitionWire[] {
+  ): MemoryPartition[] {
     const key = `${name} ${group}`;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const { partitions } = consume;
-    const wires = Array.from({ length: partitions }, (_, partition) => {
+    const made = Array.from({ length: partitions }, (_, partition) => {
       const options = {
         filter: partitionFilter(name, partition, partitions),
         startSequence: firstSequence(consume.startAt, stream),
@@ -137,7 +151,7 @@ export class TestingStreams implements TopicWires {
       };
       const consumer = new MemoryConsumer(stream, this.clock, options);
       const [lease, suspects] = [new MemoryKey<LeaseRecord>(), new MemoryKey<SuspectRecord>()];
-      return {
+      const wire: PartitionWire = {
         address: { topic: name, group, partition, partitions },
         connect: consumer.connect.bind(consumer),
         get leasePort() {
@@ -150,10 +164,31 @@ export class TestingStreams implements TopicWires {
           return parked.connect(group, partitionBits(partition, partitions));
         },
       };
+      const look = async (): Promise<PartitionOnServer> => ({
+        partition,
+        lease: leaseOf(await lease.connect().read(), this.clock.wallNow()),
+        ...consumer.look(),
+      });
+      return { wire, look };
     });
-    this.#groups.set(key, wires);
-    return wires;
+    this.#groups.set(key, made);
+    return made;
   }
+
+  async #lookAt(topic: string, { group, known, knownOnly }: GroupQuestion): Promise<GroupOnServer> {
+    const all = await Promise.all((this.#groups.get(`${topic} ${group}`) ?? []).map(({ look }) => look()));
+    return {
+      firstSequence: 1,
+      partitions: all.filter(({ partition }) => !knownOnly || known.has(partition)),
+    };
+  }
+}
+
+/** Keys in memory do not know when they were written: now will do. */
+function leaseOf(found: StoredValue<LeaseRecord> | undefined, now: number): LeaseOnServer | undefined {
+  if (found === undefined) return undefined;
+  const { owner, epoch, ttlMs, released } = found.value;
+  return { owner, epoch, ttlMs, released: released === true, writtenAt: now };
 }
 
 function firstSequence(startAt: ResolvedTopic['consume']['startAt'], stream: MemoryStream): number {

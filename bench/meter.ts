@@ -1,0 +1,135 @@
+// What a meter costs per event: lanes, decoding and outcome of 200 000 events in 1 000 aggregates, with a handler that does
+// nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no acks: everything else would hide it.
+// Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
+import { Breaker } from '#library/consumer/breaker.js';
+import { EventHandlers } from '#library/consumer/event-handlers.js';
+import { Lanes } from '#library/consumer/lanes.js';
+import { systemClock } from '#library/clock.js';
+import { silentLog } from '#library/log.js';
+import { jsonCodec } from '#library/message/codec.js';
+import { Delivery } from '#library/message/delivery.js';
+import type { PartitionObserver } from '#library/consumer/partition-options.js';
+
+const EVENTS = 200_000;
+const AGGREGATES = 1_000;
+const ROUNDS = 8;
+const WARM_UP = 2;
+
+type Mode = 'off' | 'meter';
+
+async function observerOf(mode: Mode): Promise<PartitionObserver> {
+  const nobody = { parked: () => undefined, unparked: () => undefined, stuck: () => undefined };
+  if (mode === 'off') return nobody;
+  const { MeterProvider } = await import('@opentelemetry/sdk-metrics');
+  const { AggregationTemporality, InMemoryMetricExporter, PeriodicExportingMetricReader } =
+    await import('@opentelemetry/sdk-metrics');
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  const { Measures } = await import('#library/observe/measures.js');
+  const measures = new Measures({
+    meter: new MeterProvider({ readers: [reader] }).getMeter('bench'),
+    handlerDuration: true,
+  });
+  return { ...nobody, ...measures.of({ topic: 'orders', group: 'bench', partition: 0 }) };
+}
+
+const bodies = Array.from({ length: AGGREGATES }, (_, index) =>
+  jsonCodec.encode({
+    event_id: `e${index}`,
+    aggregate_id: `order-${index}`,
+    event_type: 'Counted',
+    event_version: 1,
+    timestamp: '2026-01-01T00:00:00.000Z',
+    payload: { n: index },
+  }),
+);
+
+function eventOf(sequence: number): Delivery {
+  const index = sequence % AGGREGATES;
+  const token = `order-${index}`;
+  return new Delivery({
+    subject: `orders.0.0.0.0.0.0.0.0.${token}`,
+    token,
+    ackSubject: '',
+    sequence,
+    consumerSequence: sequence,
+    deliveryCount: 1,
+    body: bodies[index] ?? new Uint8Array(),
+    readHeaders: () => ({}),
+  });
+}
+
+/** Handles all events; nanoseconds of processor time per event, so that others on the machine count for less. */
+async function measure(observer: PartitionObserver): Promise<number> {
+  const events = Array.from({ length: EVENTS }, (_, index) => eventOf(index + 1));
+  const failurePolicy = {
+    retry: { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 },
+    onExhausted: 'park',
+  } as const;
+  const handlers = new EventHandlers();
+  handlers.add(undefined, { failurePolicy, timeoutMs: 60_000, handle: () => undefined });
+  const never = (): never => {
+    throw new Error('lanes without failures need no server');
+  };
+  const port = { onMarker: () => undefined, onHint: () => undefined, close: () => undefined } as never;
+  let left = EVENTS;
+  let ended: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => (ended = resolve));
+  const lanes = new Lanes({
+    name: 'bench',
+    topic: 'orders',
+    connect: never,
+    ownership: { epoch: 1, isValid: () => true, remainingMs: () => 1_000 },
+    suspectPort: port,
+    parkedPort: port,
+    breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
+    observer,
+    startOver: never,
+    takeoverFailed: never,
+    handlers,
+    codec: jsonCodec,
+    onUnhandledType: 'ignore',
+    failurePolicy,
+    concurrency: 256,
+    batch: 500,
+    maxAckPending: 10_000,
+    maxBufferedBytes: 1e9,
+    pullExpiresMs: 1_000,
+    clock: systemClock,
+    random: Math.random,
+    log: silentLog,
+    isCurrent: () => true,
+    handled: () => {
+      if (--left === 0) ended();
+    },
+    attempted: () => undefined,
+    isSettling: () => false,
+    streamCreated: () => '',
+    halt: never,
+    handBack: never,
+  });
+  const before = process.cpuUsage();
+  for (const event of events) lanes.executor.push(event.token, event);
+  await done;
+  const { user, system } = process.cpuUsage(before);
+  lanes.close();
+  return ((user + system) * 1_000) / EVENTS;
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+const asked = process.argv[2];
+const modes: readonly Mode[] = asked === 'off' || asked === 'meter' ? [asked] : ['off', 'meter'];
+const observers = new Map<Mode, PartitionObserver>();
+for (const mode of modes) observers.set(mode, await observerOf(mode));
+const times = new Map<Mode, number[]>(modes.map((mode) => [mode, []]));
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [mode, observer] of observers) {
+    const took = await measure(observer);
+    if (round >= WARM_UP) times.get(mode)?.push(took);
+  }
+}
+for (const [mode, values] of times)
+  console.log(`${mode} ${medianOf(values).toFixed(0)} ns per event, median of ${values.length}`);

@@ -1,0 +1,168 @@
+import { type Clock, delay } from '../clock.js';
+import { describeError } from '../errors.js';
+import type { PartitionOnServer } from '../message/server-look.js';
+import type { Connection } from '../stream/connection.js';
+import { lookAtGroup } from '../stream/group-look.js';
+import {
+  groupsOnServer,
+  type KnownGroup,
+  type ParkedCount,
+  parkedOnServer,
+} from '../stream/groups-on-server.js';
+import { JetStreamApi } from '../stream/jetstream-api.js';
+import { ageOf, tableOf } from './table.js';
+import type { Terminal } from './terminal.js';
+
+export interface StatusArguments {
+  readonly topic: string | undefined;
+  readonly group: string | undefined;
+  readonly json: boolean;
+  /** Milliseconds between two looks; undefined: look once. */
+  readonly everyMs: number | undefined;
+}
+
+/** How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell. */
+export interface StatusRow {
+  readonly topic: string;
+  readonly group: string;
+  readonly partition: number;
+  /** Undefined if nobody holds the lease. */
+  readonly owner: string | undefined;
+  /** `run out`: its owner has not renewed it for longer than it lasts. */
+  readonly lease: 'held' | 'run out' | 'released' | 'none';
+  readonly epoch: number;
+  /** Since it was last written, in milliseconds, by the server's clock and this host's. */
+  readonly leaseAgeMs: number | undefined;
+  /** Events stored and not settled; undefined if there is no consumer yet. */
+  readonly lag: number | undefined;
+  readonly unsettled: number | undefined;
+  readonly oldestUnsettledMs: number | undefined;
+  readonly parked: number;
+  readonly letters: number;
+}
+
+const WITHIN_MS = 10_000;
+/** What a contender waits beyond the ttl, and a little for clocks that differ. */
+const LATE_MS = 1_000;
+
+/** `aggregate-transport status`: all partitions of all groups, from the server alone. */
+export class StatusCommand {
+  readonly #api: JetStreamApi;
+
+  constructor(
+    connection: Connection,
+    private readonly terminal: Pick<Terminal, 'print'>,
+    private readonly clock: Clock,
+  ) {
+    this.#api = new JetStreamApi(connection);
+  }
+
+  /** Resolves with the exit code, when it has looked once, or when `signal` ends the watch. */
+  async run(args: StatusArguments, signal: AbortSignal): Promise<number> {
+    if (args.everyMs === undefined) {
+      this.#print(await this.rows(args), args);
+      return 0;
+    }
+    const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    while (!signal.aborted) {
+      try {
+        this.#print(await this.rows(args), args);
+      } catch (error) {
+        // A server that is away may come back; whoever watches wants to see that.
+        this.terminal.print(describeError(error));
+      }
+      await Promise.race([delay(this.clock, args.everyMs), ended]);
+    }
+    return 0;
+  }
+
+  /** @throws JETSTREAM_REQUEST_FAILED */
+  async rows({ topic, group }: Pick<StatusArguments, 'topic' | 'group'>): Promise<StatusRow[]> {
+    const rows: StatusRow[] = [];
+    for (const known of await groupsOnServer(this.#api, { topic, group })) {
+      const question = { ...known, known: new Map<number, number>(), knownOnly: false, withinMs: WITHIN_MS };
+      const [look, parked] = await Promise.all([
+        lookAtGroup(this.#api, known.topic, { ...question, clock: this.clock }),
+        parkedOnServer(this.#api, known),
+      ]);
+      const now = this.clock.wallNow();
+      for (const partition of look.partitions)
+        rows.push(rowOf(known, partition, { parked: parked[partition.partition], now }));
+    }
+    return rows;
+  }
+
+  #print(rows: readonly StatusRow[], { json, everyMs }: StatusArguments): void {
+    if (json) {
+      for (const row of rows) this.terminal.print(JSON.stringify(row));
+      return;
+    }
+    const now = everyMs === undefined ? '' : `${new Date(this.clock.wallNow()).toISOString()}\n`;
+    this.terminal.print(now + (rows.length === 0 ? 'no group has started yet' : tableOfRows(rows)));
+  }
+}
+
+function rowOf(
+  { topic, group }: KnownGroup,
+  { partition, lease, consumer, oldestStoredAt }: PartitionOnServer,
+  { parked, now }: { readonly parked: ParkedCount | undefined; readonly now: number },
+): StatusRow {
+  const leaseAgeMs = lease === undefined ? undefined : Math.max(0, now - lease.writtenAt);
+  const state = leaseStateOf(lease, leaseAgeMs ?? 0);
+  return {
+    topic,
+    group,
+    partition,
+    owner: state === 'held' || state === 'run out' ? lease?.owner : undefined,
+    lease: state,
+    epoch: lease?.epoch ?? 0,
+    leaseAgeMs,
+    lag: consumer && consumer.pending + consumer.unsettled,
+    unsettled: consumer?.unsettled,
+    oldestUnsettledMs: consumer && Math.max(0, now - (oldestStoredAt ?? now)),
+    parked: parked?.aggregates ?? 0,
+    letters: parked?.letters ?? 0,
+  };
+}
+
+function leaseStateOf(lease: PartitionOnServer['lease'], ageMs: number): StatusRow['lease'] {
+  if (lease === undefined) return 'none';
+  if (lease.released) return 'released';
+  return ageMs > lease.ttlMs + LATE_MS ? 'run out' : 'held';
+}
+
+const HEADINGS = [
+  'TOPIC',
+  'GROUP',
+  'PARTITION',
+  'OWNER',
+  'LEASE',
+  'EPOCH',
+  'AGE',
+  'LAG',
+  'UNSETTLED',
+  'OLDEST',
+];
+
+function tableOfRows(rows: readonly StatusRow[]): string {
+  const cells = rows.map((row) => [
+    row.topic,
+    row.group,
+    String(row.partition),
+    // Ids begin with a time; their ends differ.
+    row.owner === undefined ? '-' : `…${row.owner.slice(-12)}`,
+    row.lease,
+    String(row.epoch),
+    spanOf(row.leaseAgeMs),
+    String(row.lag ?? '-'),
+    String(row.unsettled ?? '-'),
+    row.lag === 0 ? '-' : spanOf(row.oldestUnsettledMs),
+    String(row.parked),
+    String(row.letters),
+  ]);
+  return tableOf([...HEADINGS, 'PARKED', 'LETTERS'], cells);
+}
+
+function spanOf(ms: number | undefined): string {
+  return ms === undefined ? '-' : ageOf(0, ms);
+}

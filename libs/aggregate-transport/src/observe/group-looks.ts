@@ -1,0 +1,68 @@
+import type { GroupOnServer } from '../message/server-look.js';
+import type { Observed, ObservedGroup, ObservedTopic } from './observed.js';
+
+/** Who looks within this time of another gets the same answer. */
+const SHARED_FOR_MS = 1_000;
+/** No request of a look begins later than this. */
+const WITHIN_MS = 3_000;
+
+interface Shared {
+  readonly at: number;
+  readonly answer: Promise<GroupOnServer>;
+}
+
+/**
+ * Looks at groups on the server, for everybody in this process who wants to know: status, metrics, the watch for lost
+ * events. What is asked for at about the same time is asked once.
+ */
+export class GroupLooks {
+  readonly #shared = new Map<string, Shared>();
+  /** Partitions that had events to come when they were looked at last. */
+  readonly #behind = new Set<string>();
+
+  constructor(private readonly observed: Pick<Observed, 'clock'>) {}
+
+  /** All partitions of the group, with the leases of those that others own. */
+  all(topic: ObservedTopic, group: ObservedGroup): Promise<GroupOnServer> {
+    return this.#look(topic, group, false);
+  }
+
+  /** The partitions this process owns; no lease is read. */
+  owned(topic: ObservedTopic, group: ObservedGroup): Promise<GroupOnServer> {
+    return this.#look(topic, group, true);
+  }
+
+  #look(topic: ObservedTopic, group: ObservedGroup, knownOnly: boolean): Promise<GroupOnServer> {
+    const now = this.observed.clock.now();
+    const key = `${topic.name} ${group.group}`;
+    for (const kind of knownOnly ? ['all', 'owned'] : ['all']) {
+      const found = this.#shared.get(`${kind} ${key}`);
+      if (found !== undefined && now - found.at < SHARED_FOR_MS) return found.answer;
+    }
+    const answer = this.#ask(topic, group, knownOnly);
+    this.#shared.set(`${knownOnly ? 'owned' : 'all'} ${key}`, { at: now, answer });
+    return answer;
+  }
+
+  async #ask(topic: ObservedTopic, group: ObservedGroup, knownOnly: boolean): Promise<GroupOnServer> {
+    const held = group.partitions.filter(({ lease }) => lease.mode === 'held');
+    const answer = await topic.lookAt({
+      group: group.group,
+      partitions: group.partitions.length,
+      known: new Map(held.map(({ partition, lease }) => [partition, lease.consumer.generation])),
+      knownOnly,
+      withinMs: WITHIN_MS,
+    });
+    for (const { partition, consumer: found } of answer.partitions) {
+      const owned = held.find((other) => other.partition === partition);
+      if (owned === undefined || found === undefined) continue;
+      // One that is up to date has nothing to lose, however far behind its last event the stream begins.
+      const key = `${topic.name} ${group.group} ${partition}`;
+      if (found.pending > 0 || this.#behind.has(key))
+        owned.consumer.sawStream(found.delivered, answer.firstSequence);
+      if (found.pending > 0) this.#behind.add(key);
+      else this.#behind.delete(key);
+    }
+    return answer;
+  }
+}

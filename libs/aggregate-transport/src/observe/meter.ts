@@ -1,0 +1,33 @@
+/** Bounded in number: topics, groups, partitions, stages. Never an aggregate or an event. */
+export type MetricAttributes = Readonly<Record<string, string>>;
+
+export interface InstrumentOptions {
+  readonly description: string;
+  readonly unit: string;
+  readonly advice?: { explicitBucketBoundaries: number[] };
+}
+
+export interface ObservableResult {
+  observe(value: number, attributes: MetricAttributes): void;
+}
+
+export type ObservableCallback = (result: ObservableResult) => void | Promise<void>;
+
+export interface ObservableInstrument {
+  addCallback(callback: ObservableCallback): void;
+  removeCallback(callback: ObservableCallback): void;
+}
+
+export interface DurationHistogram {
+  record(value: number, attributes: MetricAttributes): void;
+}
+
+/**
+ * What we use of a meter: the part of OpenTelemetry's `Meter` that `metrics.getMeter('…')` of `@opentelemetry/api` gives.
+ * Anything of this shape will do; the library depends on neither.
+ */
+export interface Meter {
+  createHistogram(name: string, options: InstrumentOptions): DurationHistogram;
+  createObservableCounter(name: string, options: InstrumentOptions): ObservableInstrument;
+  createObservableGauge(name: string, options: InstrumentOptions): ObservableInstrument;
+}

@@ -1,0 +1,152 @@
+import { describeError } from '../errors.js';
+import type { AggregateLook, PartitionCounts, PartitionLoad } from '../consumer/partition-look.js';
+import type { GroupOnServer } from '../message/server-look.js';
+import type { FastLaneStatus } from '../publisher/fast-lane.js';
+import type { GroupLooks } from './group-looks.js';
+import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
+
+/** How the transport of this process stands. Names, numbers and reasons; no payload, no credentials. */
+export interface TransportSnapshot {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly isListening: boolean;
+  readonly topics: readonly TopicStatus[];
+}
+
+export interface TopicStatus {
+  readonly topic: string;
+  readonly connection: 'connected' | 'reconnecting' | 'closed';
+  readonly publisher: PublisherStatus;
+  readonly groups: readonly GroupStatus[];
+}
+
+export interface PublisherStatus {
+  /** Events without an outcome. */
+  readonly pending: number;
+  readonly published: number;
+  readonly failed: number;
+  /** Aggregates that accept nothing because an outcome is unknown. */
+  readonly unknown: number;
+  /** Whether long queues are stored in batches; if not, why. */
+  readonly fastLane: FastLaneStatus;
+}
+
+export interface GroupStatus {
+  readonly group: string;
+  readonly breaker: { readonly isOpen: boolean; readonly probing: string | undefined };
+  readonly partitions: readonly PartitionStatus[];
+  /** Aggregates whose heads do not move, or not fast, over the partitions this process owns. */
+  readonly slowest: readonly (AggregateLook & { readonly partition: number })[];
+  /** Why the part that the server tells is missing. */
+  readonly lookFailed: string | undefined;
+}
+
+export interface PartitionStatus extends Omit<PartitionLoad, 'breaker'> {
+  readonly partition: number;
+  /** Who holds the lease, as far as is known; undefined for nobody. */
+  readonly owner: { readonly id: string; readonly isThisProcess: boolean } | undefined;
+  /** The fencing token of its handlers. */
+  readonly epoch: number;
+  /** Events stored and not settled by the group; undefined if the server did not tell. Letters do not count. */
+  readonly lag: number | undefined;
+  /** Those of them that were delivered. */
+  readonly unsettled: number | undefined;
+  /** Since the oldest of them was stored, by the server's clock; 0 without one. */
+  readonly oldestUnsettledMs: number | undefined;
+  readonly counts: PartitionCounts;
+}
+
+/** Aggregates told of, unless somebody asks for another number. */
+export const SLOWEST = 10;
+
+/** @throws nothing: what the server does not tell in time is missing, with the reason */
+export async function snapshotOf(
+  observed: Observed,
+  looks: GroupLooks,
+  top: number,
+): Promise<TransportSnapshot> {
+  const topics = await Promise.all(
+    observed.topics().map(async (topic): Promise<TopicStatus> => ({
+      topic: topic.name,
+      connection: connectionOf(topic),
+      publisher: publisherOf(topic),
+      groups: await Promise.all(topic.groups.map((group) => groupOf(topic, group, { observed, looks, top }))),
+    })),
+  );
+  const { clock, isListening } = observed;
+  return { at: clock.wallNow(), isListening, topics };
+}
+
+function connectionOf({ connected, closed }: ObservedTopic): TopicStatus['connection'] {
+  if (closed) return 'closed';
+  return connected ? 'connected' : 'reconnecting';
+}
+
+function publisherOf({ publisher }: ObservedTopic): PublisherStatus {
+  const { pending, published, failed, fastLane } = publisher;
+  return { pending, published, failed, unknown: publisher.unknownAggregates().length, fastLane };
+}
+
+interface Surroundings {
+  readonly observed: Observed;
+  readonly looks: GroupLooks;
+  readonly top: number;
+}
+
+async function groupOf(
+  topic: ObservedTopic,
+  group: ObservedGroup,
+  { observed, looks, top }: Surroundings,
+): Promise<GroupStatus> {
+  let found: GroupOnServer | undefined;
+  let lookFailed: string | undefined;
+  try {
+    if (!topic.connected) throw new Error('the connection is away');
+    found = await looks.all(topic, group);
+  } catch (error) {
+    lookFailed = describeError(error);
+  }
+  const { isOpen = false, prober } = group.partitions[0]?.consumer.load.breaker ?? {};
+  const slowest = group.partitions.flatMap(({ partition, consumer }) =>
+    consumer.look(top).slowest.map((aggregate) => ({ partition, ...aggregate })),
+  );
+  slowest.sort((a, b) => badnessOf(b) - badnessOf(a));
+  return {
+    group: group.group,
+    breaker: { isOpen, probing: prober },
+    partitions: group.partitions.map((partition) => partitionOf(partition, found, observed.clock.wallNow())),
+    slowest: slowest.slice(0, top),
+    lookFailed,
+  };
+}
+
+function badnessOf({ isStuck, lastFailure, ageMs }: AggregateLook): number {
+  return isStuck || lastFailure?.outcome === 'block' ? Number.MAX_SAFE_INTEGER / 2 + ageMs : ageMs;
+}
+
+function partitionOf(
+  here: ObservedPartition,
+  group: GroupOnServer | undefined,
+  now: number,
+): PartitionStatus {
+  const { mode, haltReason, inFlight, lanes, events, bytes, parked, letterRefusal } = here.consumer.load;
+  const there = group?.partitions.find(({ partition }) => partition === here.partition);
+  const isOwner = here.lease.mode === 'held';
+  const lease = there?.lease;
+  const { pending = 0, unsettled } = there?.consumer ?? {};
+  return {
+    partition: here.partition,
+    owner: isOwner
+      ? { id: here.owner, isThisProcess: true }
+      : lease && !lease.released
+        ? { id: lease.owner, isThisProcess: lease.owner === here.owner }
+        : undefined,
+    epoch: isOwner ? here.lease.epoch : (lease?.epoch ?? here.lease.epoch),
+    lag: unsettled === undefined ? undefined : pending + unsettled,
+    unsettled,
+    oldestUnsettledMs:
+      unsettled === undefined ? undefined : Math.max(0, now - (there?.oldestStoredAt ?? now)),
+    ...{ mode, haltReason, inFlight, lanes, events, bytes, parked, letterRefusal },
+    counts: here.counts,
+  };
+}

@@ -1,0 +1,109 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Controller, type INestApplication } from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { AggregateHandler, AggregateId, UnrecoverableError } from 'nestjs-aggregate-transport';
+import { publisherOf, startApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
+import { runScript } from '../support/run-script.js';
+import { serverForAll } from '../support/server.js';
+
+const server = serverForAll();
+const MAIN = 'libs/aggregate-transport/dist/esm/cli/main.js';
+const open: INestApplication[] = [];
+
+afterEach(async () => {
+  for (const app of open.splice(0)) await app.close();
+});
+
+interface Row {
+  partition: number;
+  owner?: string;
+  lease: string;
+  epoch: number;
+  lag?: number;
+  parked: number;
+  letters: number;
+}
+
+function run(...args: string[]): Promise<{ code: number | null; output: string }> {
+  return runScript(MAIN, ['status', '--servers', server().url, ...args]);
+}
+
+async function rows(...args: string[]): Promise<Row[]> {
+  const { output } = await run('--json', ...args);
+  return output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Row);
+}
+
+test('an operator sees owner, epoch, lag and what is parked of every partition, without an application', async () => {
+  expect(await run()).toEqual({ code: 0, output: 'no group has started yet\n' });
+
+  @Controller()
+  class Handler {
+    @AggregateHandler('seen')
+    handle(@Payload() _payload: unknown, @AggregateId() id: string): void {
+      if (id === 'hopeless') throw new UnrecoverableError(new Error('bad order'));
+      if (id === 'failing') throw new Error('no stock');
+    }
+  }
+  const consume = { leaseTtlMs: 1_500, partitions: 4 };
+  const app = await startApp({
+    options: { servers: server().url, group: 'shop', topics: { seen: { consume } } },
+    publishers: ['seen'],
+    controllers: [Handler],
+  });
+  open.push(app);
+  const publisher = publisherOf(app, 'seen');
+  for (const aggregateId of ['fine', 'hopeless', 'hopeless', 'failing'])
+    await publisher.publish({ aggregateId, type: 'Counted', payload: {} });
+
+  const sum = (found: Row[], of: (row: Row) => number): number =>
+    found.reduce((all, row) => all + of(row), 0);
+  let found: Row[] = [];
+  await eventually('one aggregate parked with two letters, and a lag of one', async () => {
+    found = await rows('--topic', 'seen');
+    return sum(found, ({ letters }) => letters) === 2 && sum(found, ({ lag = 0 }) => lag) === 1;
+  });
+  expect(found.map(({ partition }) => partition)).toEqual([0, 1, 2, 3]);
+  expect(sum(found, ({ parked }) => parked)).toBe(1);
+  for (const row of found) expect(row).toMatchObject({ lease: 'held', epoch: 1, owner: expect.any(String) });
+  expect(await rows('--group', 'another')).toEqual([]);
+
+  const { code, output } = await run();
+  expect(code).toBe(0);
+  expect(output).toMatch(
+    /^TOPIC +GROUP +PARTITION +OWNER +LEASE +EPOCH +AGE +LAG +UNSETTLED +OLDEST +PARKED +LETTERS\n/,
+  );
+  expect(output).toMatch(/seen +shop +3 +…[0-9a-f]{12} +held +1 /);
+  expect(await run('everything')).toMatchObject({ code: 2 });
+
+  await app.close();
+  expect((await rows()).map(({ lease, owner }) => [lease, owner])).toEqual(
+    Array(4).fill(['released', undefined]),
+  );
+}, 30_000);
+
+test('with --watch it looks again and again, and ends at SIGINT with 0', async () => {
+  const child = spawn(process.execPath, [
+    MAIN,
+    'status',
+    '--servers',
+    server().url,
+    '--watch',
+    '--interval',
+    '1',
+  ]);
+  try {
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await eventually('three looks', () => [...output.matchAll(/^\d{4}-\d\d-\d\dT/gm)].length >= 3);
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  } finally {
+    child.kill('SIGKILL');
+  }
+}, 30_000);

@@ -1,0 +1,71 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type LaneNow, lookAtLanes } from '#library/consumer/lanes-look.js';
+import { eventOf } from './lanes-bench.js';
+
+interface Story {
+  readonly age: number;
+  readonly attempt?: number;
+  readonly outcome?: string;
+  readonly stage?: string;
+  readonly stuck?: boolean;
+}
+
+const NOW = 100_000;
+
+function laneOf({ age, attempt = 1, outcome, stage = 'handler', stuck = false }: Story, n: number): LaneNow {
+  const event = eventOf(`order ${n}`, n);
+  event.attempt = attempt;
+  event.startedAt = NOW - age;
+  event.reportedStuck = stuck;
+  if (outcome !== undefined) event.failed({ stage, outcome, error: 'no stock' });
+  return { token: event.token, mode: stuck ? 'running' : 'waiting', size: 1, event, isLetter: false };
+}
+
+const idsOf = (stories: Story[], top: number): string[] =>
+  lookAtLanes(stories.map(laneOf), NOW, top).slowest.map(({ aggregateId }) => aggregateId);
+
+test('stuck and blocked lanes come first, then the oldest, and no more than asked for', () => {
+  const stories = [
+    { age: 5 },
+    { age: 90 },
+    { age: 1, outcome: 'block' },
+    { age: 50 },
+    { age: 2, stuck: true },
+  ];
+  expect(idsOf(stories, 4)).toEqual(['order 4', 'order 2', 'order 1', 'order 3']);
+  expect(idsOf(stories, 0)).toEqual([]);
+});
+
+test('blocked, refused and stuck lanes are counted, whether they are told of or not', () => {
+  const stories = [
+    { age: 1, outcome: 'block', stage: 'guard' },
+    { age: 1, outcome: 'block' },
+    { age: 1, outcome: 'retry' },
+    { age: 1, stuck: true },
+  ];
+  expect(lookAtLanes(stories.map(laneOf), NOW, 0)).toMatchObject({ blocked: 2, refusedByGuard: 1, stuck: 1 });
+});
+
+test('a lane whose event waits for its first attempt, or looks for its letter, says nothing against its aggregate', () => {
+  const waiting = laneOf({ age: 50, attempt: 0 }, 0);
+  const looking: LaneNow = { ...waiting, event: undefined, isLetter: true };
+  expect(lookAtLanes([waiting, looking], NOW, 10).slowest).toEqual([]);
+});
+
+test('of any lanes the worst are kept, in order', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 1_000 }), { maxLength: 40 }),
+      fc.integer({ min: 0, max: 12 }),
+      (ages, top) => {
+        const found = lookAtLanes(
+          ages.map((age, n) => laneOf({ age }, n)),
+          NOW,
+          top,
+        ).slowest.map(({ ageMs }) => ageMs);
+        expect(found).toEqual(ages.toSorted((a, b) => b - a).slice(0, top));
+      },
+    ),
+  );
+});
