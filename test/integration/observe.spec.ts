@@ -22,6 +22,7 @@ import {
   UnrecoverableError,
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
+import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
 
@@ -42,7 +43,11 @@ interface World {
   publish(...aggregateIds: string[]): Promise<void>;
 }
 
-async function worldOf(topic: string, options: Partial<AggregateTransportOptions> = {}): Promise<World> {
+async function worldOf(
+  topic: string,
+  { logger, ...options }: Partial<AggregateTransportOptions> & { logger?: CapturedLog } = {},
+  consume: AggregateTransportOptions['consume'] = { partitions: 2 },
+): Promise<World> {
   const handled: string[] = [];
   const failing = new Map<string, Error>();
   const refused = new Set<string>();
@@ -65,6 +70,7 @@ async function worldOf(topic: string, options: Partial<AggregateTransportOptions
   }
 
   const app = await startApp({
+    ...(logger && { logger }),
     options: {
       servers: server().url,
       group: 'shop',
@@ -73,8 +79,8 @@ async function worldOf(topic: string, options: Partial<AggregateTransportOptions
         [topic]: {
           consume: {
             leaseTtlMs: 1_500,
-            partitions: 2,
             retry: { attempts: 50, firstDelayMs: 50, factor: 1, maxDelayMs: 100 },
+            ...consume,
           },
         },
       },
@@ -298,4 +304,32 @@ test('a meter of OpenTelemetry collects what was counted, how long takeovers too
     new Set(['nats', 'metrics', 'shop', '0', '1', 'process', 'send', 'lease', 'handler']),
   );
   await provider.shutdown();
+}, 30_000);
+
+test('events that leave the stream before they are delivered are counted, logged once and named by health, while all goes on', async () => {
+  const log = new CapturedLog();
+  const small = { stream: { maxMessages: 10 }, logger: log };
+  const world = await worldOf('small', small, { maxAckPending: 1 });
+  world.failing.set('slow', new Error('busy'));
+  await world.publish('slow');
+  await eventually(
+    'an event that holds the only place',
+    async () => (await groupOf(world)).slowest.length === 1,
+  );
+  await world.publish(...Array.from({ length: 30 }, (_, n) => `order-${n}`));
+
+  const lost = async (): Promise<number> => (await groupOf(world)).partitions[0]!.counts.lost;
+  // Of 31 events the last ten are left, and one was delivered.
+  await eventually('a loss of 20', async () => (await lost()) === 20);
+  const health = world.app.get(AggregateHealthIndicator);
+  expect(await health.isHealthy('events')).toMatchObject({
+    events: { status: 'down', problems: [{ code: 'events-lost', text: expect.stringContaining('20') }] },
+  });
+  expect(await health.isReady('events')).toMatchObject({ events: { status: 'up' } });
+
+  world.failing.clear();
+  await eventually('the rest handled', () => world.handled.length === 11);
+  expect(world.handled).toEqual(['slow', ...Array.from({ length: 10 }, (_, n) => `order-${n + 20}`)]);
+  expect(await lost()).toBe(20);
+  expect(log.matching(/has dropped events up to sequence 21; those behind 1/)).toHaveLength(1);
 }, 30_000);

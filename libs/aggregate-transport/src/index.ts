@@ -4,6 +4,7 @@ export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';
 export type { Envelope } from './message/envelope.js';
 export type { AggregateEvent, PublishReceipt } from './message/event.js';
+export type { AttemptFailure } from './message/delivery.js';
 export type { ParkReason } from './message/park-reason.js';
 export { partitionFilter, partitionOf } from './message/partition.js';
 export type { StoredEvent } from './message/stored-event.js';

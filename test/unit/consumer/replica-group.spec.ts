@@ -216,6 +216,22 @@ describe('who holds what', () => {
     expect([a.held().length, b.held().length]).toEqual([4, 4]);
   });
 
+  test('a stall of the server that costs all of them their leases moves nothing', async () => {
+    const [a, b] = [await replica('a'), await replica('b')];
+    await streams.advance(2 * TTL_MS);
+    const before = [a.held(), b.held()];
+    a.cut = b.cut = true;
+    await streams.advance(3 * TTL_MS);
+    expect([a.held(), b.held()]).toEqual([[], []]);
+    a.cut = false;
+    await streams.advance(60);
+    b.cut = false;
+    await streams.advance(TTL_MS);
+    expect([a.held(), b.held()]).toEqual(before);
+    const epochs = [a, b].flatMap(({ group }) => heldOf(group.partitions).map(({ lease }) => lease.epoch));
+    expect(epochs).toEqual(Array<number>(PARTITIONS).fill(epochs[0] ?? 0));
+  });
+
   test('each change is said once', async () => {
     const a = await replica('a');
     await streams.advance(100);

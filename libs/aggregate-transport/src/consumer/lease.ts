@@ -66,6 +66,8 @@ export class Lease implements Ownership {
   /** What {@link holder} was when it was last told. */
   #toldHolder: string | undefined;
   #beat = 0;
+  /** When the server answered again: before, nobody could hold anything. */
+  #answeredSince = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
@@ -242,7 +244,8 @@ export class Lease implements Ownership {
   /** When this replica may take it unless somebody writes meanwhile. */
   #freeAt(): number {
     const runsOutAt = this.#sighting.runsOutAt(LEASE_MARGIN_MS) ?? this.options.clock.now();
-    return this.#mode === 'standby' ? runsOutAt + OTHERS_WAIT_TTLS * this.options.ttlMs : runsOutAt;
+    if (this.#mode !== 'standby') return runsOutAt;
+    return Math.max(runsOutAt, this.#answeredSince) + OTHERS_WAIT_TTLS * this.options.ttlMs;
   }
 
   async #renew(): Promise<void> {
@@ -267,6 +270,7 @@ export class Lease implements Ownership {
     const mode = this.#mode;
     if (mode !== 'seeking' && mode !== 'standby') return;
     this.#sighting.read(found, clock.now());
+    if (this.#failing) this.#answeredSince = clock.now();
     this.#tellHolder();
     // Its own, from before it lost it or from a write whose answer was lost: nobody else came in between.
     const isOwn = mode === 'seeking' && found?.value.owner === this.options.owner;
@@ -314,6 +318,8 @@ export class Lease implements Ownership {
 
   #lose(reason: string): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
+    // Until somebody else is seen it counts as held here: a stall that costs every lease shall move no partition.
+    this.#sighting.heard(this.#record(this.#epoch), this.options.clock.now());
     this.options.log.warn(`${this.options.name}: the lease is lost: ${reason}`);
     this.options.lost(reason);
     this.#tellHolder();

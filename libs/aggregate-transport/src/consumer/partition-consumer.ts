@@ -11,6 +11,7 @@ import type { LanesLook, PartitionLoad, PartitionMode } from './partition-look.j
 import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
+import { takeoverMemory } from './takeover-memory.js';
 import { TakeoverRunner } from './takeover-runner.js';
 
 /** A lane with this many handled events whose acks are not confirmed starts no further one. */
@@ -71,15 +72,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#takeovers = new TakeoverRunner({
       name,
       port: this.#port,
-      memory: {
-        toRepeat: (mayHaveForgotten) => this.#acks.toRepeat(mayHaveForgotten),
-        repeated: (sequences) => this.#acks.repeated(sequences),
-        unsettled: (first, last, callback) => {
-          this.#ledger.unhandled(first, last, callback);
-          // Handled since toRepeat: not acked yet, so the server holds them and the fence counts them.
-          this.#acks.unconfirmed(first, last, callback);
-        },
-      },
+      memory: takeoverMemory(this.#ledger, this.#acks),
       clock,
       log,
       prepare: () => this.#inspect(),

@@ -167,15 +167,16 @@ export class Partition {
     this.#consumer.resume();
   }
 
-  /** A long chain of acks takes its time to be confirmed; as long as it gets shorter, giving up would be in vain. */
+  /**
+   * A long chain of acks takes its time to be confirmed, one after the other. If half of it is, and nothing runs, the
+   * rest gets as much time again: giving up would be in vain.
+   */
   async #drain(drainMs: number): Promise<boolean> {
-    let left = Number.POSITIVE_INFINITY;
-    for (;;) {
-      if (await this.#consumer.drain(drainMs)) return true;
-      const { running, unconfirmed } = this.#consumer.rest;
-      if (this.#closed || running > 0 || unconfirmed >= left) return false;
-      left = unconfirmed;
-    }
+    const before = this.#consumer.rest;
+    if (await this.#consumer.drain(drainMs)) return true;
+    const { running, unconfirmed } = this.#consumer.rest;
+    const isSettling = running === 0 && 2 * unconfirmed <= before.unconfirmed + before.running;
+    return isSettling && !this.#closed ? this.#consumer.drain(drainMs) : false;
   }
 
   /** The partition is not let go while its handlers run, and nothing else shall wait for them for long. */

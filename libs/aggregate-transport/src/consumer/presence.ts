@@ -21,6 +21,8 @@ export interface PresenceOptions {
 /** As often as leases are renewed: a replica that dies shall be missed when its leases run out, not later. */
 const BEATS_PER_TTL = 5;
 const TRY_AGAIN_MS = 100;
+/** Of beats: after a time without an answer everybody gets so much to be heard again. */
+const BEATS_OF_GRACE = 2;
 /** Records of replicas that died unseen are looked for this rarely; all others are heard. */
 const TTLS_PER_LOOK = 20;
 
@@ -114,6 +116,7 @@ export class Presence {
     const { clock, log, name, ttlMs, changed } = this.options;
     try {
       await this.#announce(false);
+      if (this.#failing) this.#excuseSilence();
       const isFirst = !this.#looked;
       if (clock.now() >= this.#nextLookAt) {
         await this.#look();
@@ -141,6 +144,15 @@ export class Presence {
   async #look(): Promise<void> {
     for (const member of await this.options.port.list()) {
       if (member !== this.options.member && !this.#others.has(member)) await this.#read(member);
+    }
+  }
+
+  /** When the server was away nobody could be heard. */
+  #excuseSilence(): void {
+    const now = this.options.clock.now();
+    for (const [member, one] of this.#others) {
+      const least = now - one.ttlMs - LEASE_MARGIN_MS + BEATS_OF_GRACE * this.#beatMs();
+      if (one.since < least) this.#others.set(member, { ...one, since: least });
     }
   }
 

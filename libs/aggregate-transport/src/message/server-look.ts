@@ -30,7 +30,7 @@ export interface PartitionOnServer {
 
 /** What the server says of a group on a topic. */
 export interface GroupOnServer {
-  /** Where the topic's stream begins. */
+  /** Where the topic's stream begins; 0 if it has none. */
   readonly firstSequence: number;
   readonly partitions: readonly PartitionOnServer[];
 }

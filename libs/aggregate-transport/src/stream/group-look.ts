@@ -9,9 +9,13 @@ import { partitionFilter } from '../message/partition.js';
 import type { Clock } from '../clock.js';
 import { consumerNameOf } from './configuration.js';
 import { BUCKET } from './group-record.js';
-import type { JetStreamApi } from './jetstream-api.js';
+import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
 import { partitionKey } from './key-store.js';
 import { findMessage } from './stored-message.js';
+
+interface StreamInfo {
+  readonly state: { readonly first_seq: number };
+}
 
 interface ConsumerInfo {
   readonly name: string;
@@ -58,8 +62,10 @@ export async function lookAtGroup(
     );
   };
   const call = `STREAM.INFO.${topic}`;
-  const stream = await api.request<{ state: { first_seq: number } }>(call, undefined, timeout());
-  const consumers = await consumersOf(api, topic, timeout);
+  const stream = await api.find<StreamInfo>(call, undefined, API_ERROR.streamNotFound, timeout());
+  // A group outlives its topic's stream; it has no consumers then.
+  const consumers =
+    stream === undefined ? new Map<string, ConsumerInfo>() : await consumersOf(api, topic, timeout);
   const partitions: PartitionOnServer[] = [];
   const wanted = Array.from({ length: count }, (_, partition) => partition).filter(
     (partition) => !knownOnly || known.has(partition),
@@ -87,7 +93,7 @@ export async function lookAtGroup(
     });
   });
   partitions.sort((a, b) => a.partition - b.partition);
-  return { firstSequence: stream.state.first_seq, partitions };
+  return { firstSequence: stream?.state.first_seq ?? 0, partitions };
 }
 
 async function consumersOf(
