@@ -3,6 +3,8 @@ import type { Ack, Attempt, Effect, History, Ms, Trouble } from './history.js';
 
 /** A killed server may have forgotten what it confirmed this short before; it writes acks ten times a second. */
 const FORGOTTEN_BY_KILL_MS = 1_000;
+/** The order to delete a consumer may reach a busy server this late. */
+const DELETED_WITHIN_MS = 3_000;
 
 /**
  * C1 and C6 on starts, C8 on takeovers, C1 on side effects.
@@ -128,7 +130,7 @@ class Settlements {
     );
     // The order to delete takes its time to reach the server, too.
     return (
-      byKill || this.#deletions.some(({ from }) => from + FORGOTTEN_BY_KILL_MS >= confirmedAt && from <= now)
+      byKill || this.#deletions.some(({ from }) => from + DELETED_WITHIN_MS >= confirmedAt && from <= now)
     );
   }
 }
