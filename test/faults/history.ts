@@ -89,16 +89,20 @@ export interface History {
 
 const NANOS_PER_MS = 1_000_000;
 
-/** Reads all journals of a run's folder. */
-export function readHistory(folder: string, rest: Pick<History, 'stored' | 'consumers' | 'quiet'>): History {
-  const parent = readJournal<ParentLine>(join(folder, 'parent.jsonl'));
+/** Reads all journals of a run's folder; with `holding`, only the lines that hold this text. */
+export function readHistory(
+  folder: string,
+  rest: Pick<History, 'stored' | 'consumers' | 'quiet'>,
+  holding = '',
+): History {
+  const parent = readJournal<ParentLine>(join(folder, 'parent.jsonl'), holding);
   const exits = exitsOf(parent);
   const attempts: Attempt[] = [];
   const logs: LogLine[] = [];
   const troubles = troublesOf(parent);
   for (const file of readdirSync(folder).filter((name) => /^worker-.*\.jsonl$/.test(name))) {
     const worker = file.replace('.jsonl', '');
-    const lines = readJournal<WorkerLine>(join(folder, file));
+    const lines = readJournal<WorkerLine>(join(folder, file), holding);
     const exit = exits.find((one) => one.worker === worker);
     attempts.push(...attemptsOf(worker, lines, exit?.at ?? Number.POSITIVE_INFINITY));
     for (const line of lines) {
@@ -110,7 +114,7 @@ export function readHistory(folder: string, rest: Pick<History, 'stored' | 'cons
   return {
     ...rest,
     attempts: attempts.sort((a, b) => a.start - b.start),
-    effects: readJournal<EffectLine>(join(folder, 'effects.jsonl')).map((line) => ({
+    effects: readJournal<EffectLine>(join(folder, 'effects.jsonl'), holding).map((line) => ({
       ...line,
       at: line.at / NANOS_PER_MS,
     })),

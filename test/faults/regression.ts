@@ -12,6 +12,8 @@ const NOTICED_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 100;
 const NANOS_PER_MS = 1_000_000;
 
+const HALTS = ' halts: ';
+
 /**
  * C12: puts the server back to an earlier state of its store, as a restored backup does, behind the backs of
  * processes that have handled what the backup lacks. Every partition must halt, and nothing may start: new events
@@ -34,8 +36,9 @@ export async function checkRegression(world: World): Promise<Finding[]> {
   cpSync(backup, store, { recursive: true });
   const restoredAt = stamp() / NANOS_PER_MS;
   await server.start();
-  const read = (): History => readHistory(folder, { stored: [], consumers, quiet: true });
-  const missing = await whoMissed(read, restoredAt, consumers.partitions);
+  const read = (holding?: string): History =>
+    readHistory(folder, { stored: [], consumers, quiet: true }, holding);
+  const missing = await whoMissed(() => read(HALTS), restoredAt, consumers.partitions);
   await publish(world, 'on sequences used before');
   await load.stop();
   await scheduled(consumers.leaseTtlMs);
@@ -63,7 +66,7 @@ async function publish({ parts }: World, why: string): Promise<void> {
 async function whoMissed(read: () => History, since: number, partitions: number): Promise<number[]> {
   const until = performance.now() + NOTICED_WITHIN_MS;
   for (;;) {
-    const halts = read().logs.filter(({ at, text }) => at > since && text.includes(' halts: '));
+    const halts = read().logs.filter(({ at, text }) => at > since && text.includes(HALTS));
     const missing = Array.from({ length: partitions }, (_, partition) => partition).filter(
       (partition) => !halts.some(({ text }) => text.includes(`partition ${partition} halts`)),
     );
