@@ -1,0 +1,78 @@
+import { Controller, type INestApplication, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, Payload } from '@nestjs/microservices';
+import {
+  type AggregateContext,
+  AggregateHandler,
+  type AggregatePublisher,
+  AggregateServer,
+  AggregateTransportModule,
+  type AggregateTransportOptions,
+  getAggregatePublisherToken,
+} from 'nestjs-aggregate-transport';
+
+export type Handle = (payload: unknown, context: AggregateContext) => unknown;
+
+/** A controller as a service has it, whose handler does what the bench wants. */
+export function controllerFor(topic: string, handle: Handle, decorate: MethodDecorator[] = []): Type {
+  class BenchController {
+    on(payload: unknown, context: AggregateContext): unknown {
+      return handle(payload, context);
+    }
+  }
+  const { prototype } = BenchController;
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, 'on')!;
+  Reflect.defineMetadata('design:paramtypes', [Object, Object], prototype, 'on');
+  Payload()(prototype, 'on', 0);
+  Ctx()(prototype, 'on', 1);
+  AggregateHandler(topic)(prototype, 'on', descriptor);
+  for (const decorator of decorate) decorator(prototype, 'on', descriptor);
+  Object.defineProperty(prototype, 'on', descriptor);
+  Controller()(BenchController);
+  return BenchController;
+}
+
+/** The library as a service uses it: a Nest application with publishers, and with handlers if there are controllers. */
+export class Service {
+  private constructor(private readonly app: INestApplication) {}
+
+  static async start(
+    options: AggregateTransportOptions,
+    controllers: Type[] = [],
+    configure: (app: INestApplication) => void = () => undefined,
+  ): Promise<Service> {
+    @Module({
+      imports: [
+        AggregateTransportModule.forRoot(options),
+        AggregateTransportModule.forFeature(Object.keys(options.topics)),
+      ],
+      controllers,
+    })
+    class BenchModule {}
+    const app = await NestFactory.create(BenchModule, { logger: ['error', 'warn'], abortOnError: false });
+    configure(app);
+    if (controllers.length > 0)
+      app.connectMicroservice({ strategy: app.get(AggregateServer) }, { inheritAppConfig: true });
+    await app.init();
+    if (controllers.length > 0) await app.startAllMicroservices();
+    return new Service(app);
+  }
+
+  publisher(topic: string): AggregatePublisher {
+    return this.app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
+  }
+
+  /** Partitions of this process, whether it owns them or not. */
+  get partitions(): AggregateServer['partitions'] {
+    return this.app.get(AggregateServer).partitions;
+  }
+
+  /** Takeovers beyond the first of each partition: something was lost on the way, and the figure means little. */
+  get extraTakeovers(): number {
+    return this.partitions.reduce((sum, { consumer }) => sum + Math.max(0, consumer.takeoverCount - 1), 0);
+  }
+
+  close(): Promise<void> {
+    return this.app.close();
+  }
+}

@@ -1,0 +1,124 @@
+// Runs benches: `npm run bench -- [NAME …] [--rounds N] [--json] [--smoke] [--list]`. See README.md beside this file.
+import 'reflect-metadata';
+import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { type Environment, environment } from './environment.js';
+import { judge } from './goal.js';
+import { measure, type RunProgress } from './measure.js';
+import type { Section } from './section.js';
+import type { Bench, Suite } from './suite.js';
+import { SUITES } from './suites.js';
+import { svgOf } from './svg.js';
+import { goalsTable, tableOf } from './table.js';
+
+const RESULTS = 'bench/results';
+const SMOKE_SCALE = 0.004;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    /** Write no files. */
+    dry: { type: 'boolean', default: false },
+  },
+});
+const rounds = values.smoke ? 1 : Number(values.rounds);
+const show = values.json ? console.error : console.log;
+
+/** On a terminal one line that is written over, elsewhere a line per step. */
+function progressTo(stream: NodeJS.WriteStream): RunProgress & { clear(): void } {
+  const clear = (): void => {
+    if (stream.isTTY) stream.write('\r\u001b[2K');
+  };
+  return {
+    clear,
+    step: (text) => {
+      if (stream.isTTY) stream.write(`\r\u001b[2K${text.slice(0, stream.columns - 1)}`);
+      else stream.write(`… ${text}\n`);
+    },
+  };
+}
+
+interface SuiteResult {
+  readonly suite: string;
+  readonly environment: Environment;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly sections: readonly Section[];
+}
+
+async function runSuite(suite: Suite): Promise<SuiteResult> {
+  const startedAt = performance.now();
+  const server = await startNatsServer({ config: 'max_payload: 1MB' });
+  const around = environment(server.version);
+  const sections: Section[] = [];
+  const progress = progressTo(process.stderr);
+  const scale = values.smoke ? SMOKE_SCALE : 1;
+  const bench: Bench = {
+    server,
+    scale,
+    scaled: (full, least = 1) => Math.max(least, Math.round(full * scale)),
+    compare: async (comparison) => {
+      const limits = values.smoke ? { warmUps: 0 } : {};
+      const section = await measure({ ...comparison, ...limits }, rounds, progress);
+      progress.clear();
+      show(`\n${tableOf(section)}`);
+      sections.push(section);
+      return section;
+    },
+  };
+  show(
+    `\n## ${suite.name}: ${suite.about}\n\n` +
+      `commit ${around.commit}, Node ${around.node}, nats-server ${around.natsServer}, ${around.cores} × ${around.cpu}, ` +
+      `load ${around.load}; median (lowest–highest) of ${rounds} rounds, ratios round by round`,
+  );
+  try {
+    await suite.run(bench);
+  } finally {
+    await server.stop();
+  }
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  if (suite.goals.length > 0)
+    show(`\n${goalsTable(suite.goals.map((goal) => judge(goal, sections)))}\n\n${suite.name}: ${seconds} s`);
+  return { suite: suite.name, environment: around, rounds, seconds, sections };
+}
+
+async function write(result: SuiteResult): Promise<void> {
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(`${RESULTS}/${result.suite}.json`, `${JSON.stringify(result, undefined, 1)}\n`);
+  for (const section of result.sections)
+    await writeFile(`${RESULTS}/${result.suite}-${section.id}.svg`, svgOf(section));
+}
+
+/** Each suite in a process of its own: what one has compiled, or left on its heap, shall not help or harm the next. */
+function runApart(name: string): Promise<boolean> {
+  const flags = process.argv.slice(2).filter((arg) => arg !== 'all' && !positionals.includes(arg));
+  const args = [...process.execArgv, fileURLToPath(import.meta.url), name, ...flags];
+  return new Promise((resolve) => {
+    spawn(process.execPath, args, { stdio: 'inherit' }).once('exit', (code) => resolve(code === 0));
+  });
+}
+
+const named = positionals.filter((name) => name !== 'all');
+const unknown = named.find((name) => !SUITES.some((suite) => suite.name === name));
+if (values.list || unknown !== undefined || !Number.isSafeInteger(rounds) || rounds < 1) {
+  if (unknown !== undefined) console.error(`there is no suite "${unknown}"; there are:`);
+  for (const { name, about } of SUITES) console.log(`${name.padEnd(14)} ${about}`);
+  process.exitCode = values.list ? 0 : 1;
+} else if (named.length === 1) {
+  const suite = SUITES.find(({ name }) => name === named[0]);
+  const result = await runSuite(suite!);
+  if (values.json) console.log(JSON.stringify(result));
+  if (!values.smoke && !values.dry) await write(result);
+} else {
+  for (const { name } of SUITES) {
+    if (named.length > 0 && !named.includes(name)) continue;
+    if (!(await runApart(name))) process.exitCode = 1;
+  }
+}

@@ -1,0 +1,46 @@
+/** Times a number of events: from the first one seen to the last. */
+export class Stopwatch {
+  readonly #done: Promise<void>;
+  #startedAt = 0;
+  #seen = 0;
+  #resolve: () => void = () => undefined;
+
+  constructor(private readonly events: number) {
+    this.#done = new Promise((resolve) => (this.#resolve = resolve));
+  }
+
+  /** An event has begun. */
+  begin(): void {
+    if (this.#startedAt === 0) this.#startedAt = performance.now();
+  }
+
+  /** An event has ended. */
+  end(): void {
+    if (++this.#seen === this.events) this.#resolve();
+  }
+
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** Resolves when all events have ended. */
+  async allSeen(withinMs = 180_000): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`${this.#seen} of ${this.events} events within ${withinMs} ms`)),
+        withinMs,
+      );
+    });
+    try {
+      await Promise.race([this.#done, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Events per second from the first one's begin until now. */
+  rate(): number {
+    return (this.#seen * 1_000) / (performance.now() - this.#startedAt);
+  }
+}
