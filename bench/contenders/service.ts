@@ -67,6 +67,12 @@ export class Service {
     return this.app.get(AggregateServer).partitions;
   }
 
+  /** Resolves when every partition is owned and reads. */
+  async consuming(): Promise<void> {
+    while (!this.partitions.every(({ consumer }) => consumer.mode === 'running'))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
   /** Takeovers beyond the first of each partition: something was lost on the way, and the figure means little. */
   get extraTakeovers(): number {
     return this.partitions.reduce((sum, { consumer }) => sum + Math.max(0, consumer.takeoverCount - 1), 0);

@@ -116,6 +116,7 @@ function ours(bench: Bench, streams: Streams, topic: string, pace: Pace): Conten
       const options = optionsFor(bench.server.url, [topic], { group: `g${pace.rate}-${++runs}` });
       const service = await Service.start(options, [controller]);
       try {
+        await service.consuming();
         const publisher = service.publisher(topic);
         await paced(pace.rate, pace.events, (index) => {
           const aggregateId = `a${index % AGGREGATES}`;
