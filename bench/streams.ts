@@ -28,6 +28,12 @@ export class Streams {
     });
   }
 
+  /** Changes a stream's own settings. */
+  async allow(name: string, settings: object): Promise<void> {
+    const { config } = await this.manager.streams.info(name);
+    await this.manager.streams.update(name, { ...config, ...settings });
+  }
+
   async empty(name: string): Promise<void> {
     await this.manager.streams.purge(name);
   }

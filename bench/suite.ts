@@ -34,5 +34,7 @@ export interface Suite {
   /** One line for `npm run bench -- --list`. */
   readonly about: string;
   readonly goals: readonly Goal[];
+  /** Its smallest run takes a second or two and starts no processes: part of the tests. */
+  readonly isQuick?: boolean;
   run(bench: Bench): Promise<void>;
 }

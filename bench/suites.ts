@@ -1,9 +1,27 @@
 import type { Suite } from './suite.js';
 import { consume } from './suites/consume.js';
 import { eventLoop } from './suites/event-loop.js';
+import { fastLane } from './suites/fast-lane.js';
+import { handlerStage } from './suites/handler-stage.js';
 import { latency } from './suites/latency.js';
+import { memory } from './suites/memory.js';
+import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
+import { scaling } from './suites/scaling.js';
+import { subjectDepth } from './suites/subject-depth.js';
 
 /** In the order they run. */
-export const SUITES: readonly Suite[] = [publish, consume, latency, plan, eventLoop];
+export const SUITES: readonly Suite[] = [
+  publish,
+  consume,
+  latency,
+  plan,
+  memory,
+  scaling,
+  eventLoop,
+  peers,
+  fastLane,
+  subjectDepth,
+  handlerStage,
+];

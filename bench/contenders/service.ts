@@ -1,4 +1,4 @@
-import { Controller, type INestApplication, Module, type Type } from '@nestjs/common';
+import { Controller, type INestApplication, type LogLevel, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, Payload } from '@nestjs/microservices';
 import {
@@ -40,6 +40,7 @@ export class Service {
     options: AggregateTransportOptions,
     controllers: Type[] = [],
     configure: (app: INestApplication) => void = () => undefined,
+    logger: LogLevel[] = ['error', 'warn'],
   ): Promise<Service> {
     @Module({
       imports: [
@@ -49,7 +50,7 @@ export class Service {
       controllers,
     })
     class BenchModule {}
-    const app = await NestFactory.create(BenchModule, { logger: ['error', 'warn'], abortOnError: false });
+    const app = await NestFactory.create(BenchModule, { logger, abortOnError: false });
     configure(app);
     if (controllers.length > 0)
       app.connectMicroservice({ strategy: app.get(AggregateServer) }, { inheritAppConfig: true });

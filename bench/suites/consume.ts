@@ -260,5 +260,6 @@ export const consume: Suite = {
   about:
     'a pre-filled stream through the whole path to a Nest handler, against a raw pull + parse + ack loop',
   goals,
+  isQuick: true,
   run,
 };

@@ -135,5 +135,6 @@ export const eventLoop: Suite = {
   about:
     'whether handlers that keep the processor busy leave room for timers (lease renewals, health checks)',
   goals,
+  isQuick: true,
   run,
 };

@@ -165,5 +165,6 @@ export const latency: Suite = {
   name: 'latency',
   about: 'from the publish call to the handler, at a steady rate, against raw publish and raw consume',
   goals,
+  isQuick: true,
   run,
 };

@@ -299,11 +299,11 @@ async function compareLanes(bench: Bench, runs: PlanRuns, handlerMs: number): Pr
       bench.scaled(30_000, 50),
     );
     const work = { events, aggregates, topics: 1, handlerMs, concurrency: 1_000 };
-    const { run: runOnce } = runs.ours('', work);
+    const ours = runs.ours('', work);
     return {
       name: aggregates === 1 ? '1 aggregate: serial' : `${aggregates} aggregates`,
       run: async (round) => {
-        const sample = await runOnce(round);
+        const sample = await ours.run(round);
         if (aggregates === 1) serialRate = sample['rate'] ?? Number.NaN;
         return { ...sample, share: (sample['rate'] ?? Number.NaN) / (aggregates * serialRate) };
       },

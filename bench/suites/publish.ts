@@ -178,5 +178,6 @@ export const publish: Suite = {
   name: 'publish',
   about: 'storing events: ours, the raw ceiling, the client’s own publish',
   goals,
+  isQuick: true,
   run,
 };

@@ -1,6 +1,3 @@
-// What it costs, per event, that a failure is reported with its stage and its original error: the same method
-// behind Nest's pipeline as a bare @EventPattern and as an @AggregateHandler, called as the transport calls it.
-// No server, no NATS. Run: npm run build && node dist/bench/handler-stage.js
 import 'reflect-metadata';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -9,9 +6,10 @@ import { AGGREGATE_TRANSPORT, AggregateContext, AggregateHandler } from 'nestjs-
 import { watchPipeline } from '#library/nest/attempt-trace.js';
 import { ErrorWitness } from '#library/nest/error-witness.js';
 import { Delivery } from '#library/message/delivery.js';
+import type { Bench, Suite } from '../suite.js';
 
 const CALLS = 200_000;
-const ROUNDS = 15;
+const BARE = 'a bare @EventPattern';
 
 @Controller()
 class Handlers {
@@ -53,10 +51,6 @@ class BenchServer extends Server {
 const { value: watched } = Object.getOwnPropertyDescriptor(Handlers.prototype, 'watched') as {
   value: object;
 };
-watchPipeline(Handlers.prototype, 'watched', watched, new ErrorWitness());
-const server = new BenchServer();
-const app = await NestFactory.createMicroservice(BenchModule, { strategy: server, logger: false });
-await app.listen();
 
 const delivery = new Delivery({
   subject: 'traced.0.0.0.0.0.0.0.0.a',
@@ -80,28 +74,46 @@ const ownership = { epoch: 1, isValid: () => true };
 const scope = { topic: 'traced', group: 'bench', partition: 0, ownership, firstStage: 'guard' } as const;
 
 /** Calls one after the other, as a lane does; microseconds per call. */
-async function measure(handler: MessageHandler): Promise<number> {
+async function measure(handler: MessageHandler, calls: number): Promise<number> {
   const startedAt = performance.now();
-  for (let call = 0; call < CALLS; call++) {
+  for (let call = 0; call < calls; call++) {
     await handler(envelope.payload, new AggregateContext(delivery, envelope, scope));
   }
-  return ((performance.now() - startedAt) * 1_000) / CALLS;
+  return ((performance.now() - startedAt) * 1_000) / calls;
 }
 
-const contenders = ['bare', 'traced', 'watched'] as const;
-const times = Object.fromEntries(contenders.map((name) => [name, [] as number[]]));
-for (let round = 0; round < ROUNDS; round++) {
-  for (const name of contenders) {
-    const took = await measure(server.getHandlerByPattern(name) as MessageHandler);
+async function run(bench: Bench): Promise<void> {
+  watchPipeline(Handlers.prototype, 'watched', watched, new ErrorWitness());
+  const server = new BenchServer();
+  const app = await NestFactory.createMicroservice(BenchModule, { strategy: server, logger: false });
+  await app.listen();
+  const calls = bench.scaled(CALLS, 100);
+  const contender = (name: string, pattern: string) => ({
+    name,
+    run: async () => ({
+      us: await measure(server.getHandlerByPattern(pattern) as MessageHandler, calls),
+    }),
+  });
+  await bench.compare({
+    id: 'stage',
+    title: 'calling a handler through Nest’s pipeline, one call after the other',
+    metrics: [{ key: 'us', unit: 'µs per event', better: 'less' }],
+    baseline: BARE,
     // The first rounds are the compiler's.
-    if (round >= 3) times[name]?.push(took);
-  }
+    warmUps: 3,
+    contenders: [
+      contender(BARE, 'bare'),
+      contender('@AggregateHandler', 'traced'),
+      contender('… with its stage and error watched', 'watched'),
+    ],
+  });
+  await app.close();
 }
-for (const name of contenders) {
-  const sorted = (times[name] ?? []).toSorted((a, b) => a - b);
-  const [low = 0, middle = 0, high = 0] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
-  console.log(
-    `${name.padEnd(8)} ${middle.toFixed(2)} µs per event (${low.toFixed(2)} to ${high.toFixed(2)})`,
-  );
-}
-await app.close();
+
+export const handlerStage: Suite = {
+  name: 'handler-stage',
+  about: 'what it costs that a failure is reported with its stage and its own error; no server takes part',
+  goals: [],
+  isQuick: true,
+  run,
+};

@@ -1,0 +1,113 @@
+// One measurement of memory in a process of its own; prints one line of JSON. Started by suites/memory.ts:
+// held URL TOPIC EVENTS    what events in lanes cost while their handlers do not end
+// backlog URL TOPIC EVENTS how much a service grows while it works off a backlog
+import 'reflect-metadata';
+import { Door } from './contenders/door.js';
+import { controllerFor, Service } from './contenders/service.js';
+import { optionsFor } from './workload.js';
+
+const [task, url = '', topic = '', count = ''] = process.argv.slice(2);
+const events = Number(count);
+const SETTLE_MS = 300;
+const LOOK_EVERY_MS = 20;
+/** By then the heap has its working size: what grows after it would grow on. */
+const WARM_EVENTS = 100_000;
+const MIB = 2 ** 20;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Timers that are set and have neither fired nor been called off. */
+const timers = new Set<unknown>();
+const { setTimeout: setTimer, clearTimeout: clearTimer } = globalThis;
+globalThis.setTimeout = ((callback: () => void, ms: number) => {
+  const timer = setTimer(() => {
+    timers.delete(timer);
+    callback();
+  }, ms);
+  timers.add(timer);
+  return timer;
+}) as typeof setTimeout;
+globalThis.clearTimeout = (timer) => {
+  timers.delete(timer);
+  clearTimer(timer);
+};
+
+async function used(): Promise<number> {
+  await pause(SETTLE_MS);
+  // Twice: what finalizers let go of is free only after another one.
+  globalThis.gc?.();
+  await pause(SETTLE_MS);
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+async function held(): Promise<object> {
+  let release: () => void = () => undefined;
+  const gate = new Promise<undefined>((resolve) => (release = () => resolve(undefined)));
+  const handled = { count: 0 };
+  const options = optionsFor(url, [topic], {
+    group: `held-${process.pid}`,
+    consume: { maxAckPending: 1_000_000, maxBufferedBytes: 2 ** 31, concurrency: 1 },
+  });
+  // Warm up on a group of its own: compiled code and pools are not what an event costs.
+  const handle = async (): Promise<undefined> => {
+    await gate;
+    handled.count++;
+    return undefined;
+  };
+  const idle = await Door.open({ ...options, group: `warm-${process.pid}` }, topic, () => undefined);
+  while (idle.partitions[0]!.consumer.counts.handled < events) await pause(LOOK_EVERY_MS);
+  await idle.close();
+  const base = await used();
+  const door = await Door.open({ ...options, group: `held-${process.pid}` }, topic, handle);
+  const { consumer } = door.partitions[0]!;
+  while (consumer.load.events < events) await pause(LOOK_EVERY_MS);
+  const { lanes } = consumer.load;
+  const full = await used();
+  release();
+  while (handled.count < events) await pause(LOOK_EVERY_MS);
+  const after = await used();
+  const left = consumer.load.lanes;
+  await door.close();
+  return { bytes: full - base, left: after - base, lanes, lanesLeft: left };
+}
+
+async function backlog(): Promise<object> {
+  let handled = 0;
+  const controller = controllerFor(topic, () => {
+    handled++;
+  });
+  const service = await Service.start(optionsFor(url, [topic], { group: `backlog-${process.pid}` }), [
+    controller,
+  ]);
+  const start = process.memoryUsage.rss();
+  await service.consuming();
+  const timersAtStart = timers.size;
+  const seen = { peak: start, warm: 0, peakAfterWarm: 0, lanes: 0 };
+  while (handled < events) {
+    await pause(LOOK_EVERY_MS);
+    const rss = process.memoryUsage.rss();
+    seen.peak = Math.max(seen.peak, rss);
+    if (handled >= Math.min(WARM_EVENTS, events / 2)) {
+      if (seen.warm === 0) seen.warm = rss;
+      seen.peakAfterWarm = Math.max(seen.peakAfterWarm, rss);
+    }
+    seen.lanes = Math.max(seen.lanes, service.partitions[0]!.consumer.load.lanes);
+  }
+  await pause(SETTLE_MS);
+  const load = service.partitions[0]!.consumer.load;
+  // This pause itself is over, so its timer is not among them.
+  const timersLeft = timers.size - timersAtStart;
+  await service.close();
+  return {
+    grown: (seen.peak - start) / MIB,
+    grownAfterWarm: (seen.peakAfterWarm - seen.warm) / MIB,
+    start: start / MIB,
+    lanes: seen.lanes,
+    lanesLeft: load.lanes + load.events,
+    timersLeft,
+  };
+}
+
+console.log(JSON.stringify(await (task === 'held' ? held() : backlog())));
