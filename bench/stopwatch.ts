@@ -2,6 +2,7 @@
 export class Stopwatch {
   readonly #done: Promise<void>;
   #startedAt = 0;
+  #cpuBefore = process.cpuUsage();
   #seen = 0;
   #resolve: () => void = () => undefined;
 
@@ -11,12 +12,15 @@ export class Stopwatch {
 
   /** An event has begun. */
   begin(): void {
-    if (this.#startedAt === 0) this.#startedAt = performance.now();
+    if (this.#startedAt !== 0) return;
+    this.#startedAt = performance.now();
+    this.#cpuBefore = process.cpuUsage();
   }
 
-  /** An event has ended. */
-  end(): void {
-    if (++this.#seen === this.events) this.#resolve();
+  /** So many events have ended. */
+  end(count = 1): void {
+    this.#seen += count;
+    if (this.#seen === this.events) this.#resolve();
   }
 
   get seen(): number {
@@ -37,6 +41,12 @@ export class Stopwatch {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Processor time of this process per event, in microseconds: steadier than the rate on a busy machine. */
+  cpu(): number {
+    const { user, system } = process.cpuUsage(this.#cpuBefore);
+    return (user + system) / this.#seen;
   }
 
   /** Events per second from the first one's begin until now. */

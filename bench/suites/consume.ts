@@ -162,7 +162,7 @@ class Reading {
   async #ended(watch: Stopwatch): Promise<Sample> {
     await watch.allSeen();
     await this.streams.settled(this.topic);
-    return { rate: watch.rate() };
+    return { rate: watch.rate(), cpu: watch.cpu() };
   }
 }
 
@@ -185,6 +185,7 @@ async function filled(
 
 const metrics = [
   { key: 'rate', unit: 'events/s', better: 'more' },
+  { key: 'cpu', unit: 'client µs', better: 'less' },
   { key: 'takeovers', unit: 'extra takeovers', better: 'less' },
 ] as const;
 

@@ -4,6 +4,7 @@ import { clientPublish, pipelined, type Publishing, unacked } from '../contender
 import { Service } from '../contenders/service.js';
 import type { Goal } from '../goal.js';
 import type { Contender, Sample } from '../section.js';
+import { Stopwatch } from '../stopwatch.js';
 import { Streams } from '../streams.js';
 import type { Bench, Suite } from '../suite.js';
 import { optionsFor, paddingFor, rawMessage } from '../workload.js';
@@ -93,11 +94,12 @@ function contendersFor(streams: Streams, clients: Clients, work: Work): Contende
   /** One run: an empty stream, the clock, and a count of what was stored. */
   const run = async (publish: () => Promise<void>, events: number): Promise<Sample> => {
     await streams.empty(TOPIC);
-    const startedAt = performance.now();
+    const watch = new Stopwatch(events);
+    watch.begin();
     await publish();
-    const rate = (events * 1_000) / (performance.now() - startedAt);
-    const lost = events - (await streams.count(TOPIC));
-    return { rate, lost };
+    watch.end(events);
+    const [rate, cpu] = [watch.rate(), watch.cpu()];
+    return { rate, cpu, lost: events - (await streams.count(TOPIC)) };
   };
   const { nats, js, jsLean, inBatches, oneByOne } = clients;
   const all = work.events;
@@ -159,6 +161,7 @@ async function run(bench: Bench): Promise<void> {
           title: `${work.events} events of ${aggregates} aggregate(s), bodies of ${bytes} B`,
           metrics: [
             { key: 'rate', unit: 'events/s', better: 'more' },
+            { key: 'cpu', unit: 'client µs', better: 'less' },
             { key: 'lost', unit: 'lost', better: 'less' },
           ],
           baseline: CEILING,

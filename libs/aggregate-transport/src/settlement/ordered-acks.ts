@@ -1,5 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
+import { RecentAcks } from './recent-acks.js';
 
 /** A handled event that waits for the server to confirm its ack. */
 export interface Settleable {
@@ -52,7 +53,7 @@ export class OrderedAcks {
   #paused = true;
   #reach = 0;
   #sweep: Timer | undefined;
-  #recent: { sequence: number; at: number }[] = [];
+  readonly #recent = new RecentAcks();
   #emptyWaiters: (() => void)[] = [];
 
   constructor(private readonly options: OrderedAcksOptions) {}
@@ -109,7 +110,7 @@ export class OrderedAcks {
     let link = head;
     while (link !== undefined && link.sequence !== event.sequence) link = link.nextAck;
     if (link === undefined) {
-      this.#recent.push({ sequence: event.sequence, at: this.options.clock.now() });
+      this.#recent.add(event.sequence, this.options.clock.now());
       this.options.send(event);
     } else if (link === head && !this.#unconfirmed.has(link.sequence)) this.#leave(link);
   }
@@ -128,7 +129,7 @@ export class OrderedAcks {
     const event = this.#unconfirmed.get(sequence);
     if (event === undefined) return;
     this.#unconfirmed.delete(sequence);
-    this.#recent.push({ sequence, at: this.options.clock.now() });
+    this.#recent.add(sequence, this.options.clock.now());
     this.#advance(event);
   }
 
@@ -156,8 +157,7 @@ export class OrderedAcks {
    */
   toRepeat(mayHaveForgotten: boolean): number[] {
     if (isSabotaged('acks-not-repeated')) return [];
-    const since = mayHaveForgotten ? this.#volatileSince() : Number.POSITIVE_INFINITY;
-    const sequences = this.#recent.filter((ack) => ack.at >= since).map((ack) => ack.sequence);
+    const sequences = mayHaveForgotten ? this.#recent.since(this.#volatileSince()) : [];
     for (const chain of this.#chains.values()) {
       for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
         sequences.push(link.sequence);
@@ -169,9 +169,7 @@ export class OrderedAcks {
   /** A takeover has told the server these sequences again, and the server has confirmed them. */
   repeated(sequences: readonly number[]): void {
     const settled = new Set(sequences);
-    const at = this.options.clock.now();
-    this.#recent = this.#recent.filter((ack) => !settled.has(ack.sequence));
-    for (const sequence of sequences) this.#recent.push({ sequence, at });
+    this.#recent.renew(sequences, this.options.clock.now());
     for (const chain of [...this.#chains.values()]) {
       for (let link: Settleable | undefined = chain.head; link && settled.has(link.sequence);) {
         const next: Settleable | undefined = link.nextAck;
@@ -188,7 +186,7 @@ export class OrderedAcks {
     this.#chains.clear();
     this.#unconfirmed.clear();
     this.#leaving = [];
-    this.#recent = [];
+    this.#recent.clear();
     for (const [token, chain] of lanes) {
       if (chain.length >= this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(token);
     }
@@ -244,14 +242,12 @@ export class OrderedAcks {
       this.#unconfirmed.delete(event.sequence);
       this.#leave(event);
     }
-    const since = this.#volatileSince();
-    const keep = this.#recent.findIndex((ack) => ack.at >= since);
-    if (keep > 0) this.#recent.splice(0, keep);
+    this.#recent.forgetBefore(this.#volatileSince());
   }
 
   /** Counted back from the server's last sign of life, not from now: a server that is away writes nothing. */
   #volatileSince(): number {
-    return (this.#recent.at(-1)?.at ?? 0) - VOLATILE_MS;
+    return this.#recent.newestAt - VOLATILE_MS;
   }
 
   #wakeIfEmpty(): void {
