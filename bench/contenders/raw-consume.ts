@@ -14,6 +14,8 @@ export interface RawConsuming {
   readonly confirmed?: boolean;
 }
 
+const ACK = Buffer.from('+ACK');
+
 /**
  * The ceiling of reading in this client: raw pull requests of 500, asked for again when half is used, a callback that
  * parses the body, calls the handler and acks. No lane, no gate, no retry; a throw in the handler would end it silently.
@@ -42,7 +44,7 @@ export function rawConsume(nats: NatsConnection, consuming: RawConsuming): Promi
       resolve();
     };
     const send = (subject: string): void => {
-      nats.publish(subject, '+ACK', ack);
+      nats.publish(subject, ACK, ack);
       if (!confirmed) end();
     };
     // Acks that come in later ticks are collected, as facts about this client demand: one socket write a tick.

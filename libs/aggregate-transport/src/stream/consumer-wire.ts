@@ -43,9 +43,10 @@ interface ConsumerInfo {
 const STATE_TIMEOUT_MS = 500;
 const BARRIER_TIMEOUT_MS = 2_000;
 const EXPIRY_MS = 200;
-const ACK = '+ACK';
-const NAK = '-NAK';
-const WORKING = '+WPI';
+// Bytes, because the client would encode a text anew for every ack.
+const ACK = Buffer.from('+ACK');
+const NAK = Buffer.from('-NAK');
+const WORKING = Buffer.from('+WPI');
 
 /**
  * A partition's consumer over a NATS connection: raw pull requests and acks, one inbox for the events
@@ -214,7 +215,7 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     return `${this.#ackPrefix}1.${sequence}.${deliveredConsumerSequence}.1.0`;
   }
 
-  #publish(subject: string, body: string, reply?: string): void {
+  #publish(subject: string, body: Uint8Array, reply?: string): void {
     const { nats } = this.options.connection;
     if (!nats.isClosed()) nats.publish(subject, body, reply === undefined ? undefined : { reply });
   }
