@@ -170,10 +170,6 @@ export class KeyedExecutor<T extends LaneItem> {
 
   #newLane(key: string): Lane<T> {
     const lane = new Lane<T>(key);
-    lane.onStep = (step) => {
-      this.#ended(lane, step);
-      this.#startReady();
-    };
     this.#lanes.set(key, lane);
     return lane;
   }
@@ -239,8 +235,15 @@ export class KeyedExecutor<T extends LaneItem> {
     lane.mode = 'running';
     this.#running++;
     const step = this.options.run(head);
-    if (typeof step === 'number') this.#ended(lane, step);
-    else void step.then(lane.onStep);
+    if (typeof step === 'number') {
+      this.#ended(lane, step);
+      return;
+    }
+    lane.onStep ??= (later) => {
+      this.#ended(lane, later);
+      this.#startReady();
+    };
+    void step.then(lane.onStep);
   }
 
   #ended(lane: Lane<T>, step: Step): void {

@@ -27,8 +27,8 @@ export class Lane<T extends LaneItem> {
   inRing = false;
   /** The lane behind this one in the ready ring. */
   nextReady: Lane<T> | undefined;
-  /** What the executor does when a run of this lane's head ends; made once per lane, not once per event. */
-  onStep: (step: number) => void = () => undefined;
+  /** What the executor does when a run of this lane's head ends in a later tick: made by the first one, kept for the rest. */
+  onStep: ((step: number) => void) | undefined = undefined;
   #tail: T | undefined;
 
   constructor(readonly key: string) {}
