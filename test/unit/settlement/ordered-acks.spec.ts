@@ -16,7 +16,7 @@ function bench(maxUnconfirmedPerAggregate = 256) {
   });
   const add = (token: string, ...sequences: number[]): Settleable[] =>
     sequences.map((sequence) => {
-      const event = { token, sequence, ackSubject: '', ackSentAt: 0, nextAck: undefined };
+      const event = { token, sequence, ackSubject: '' };
       acks.add(event);
       return event;
     });
@@ -346,7 +346,7 @@ test("whatever is lost, the server's settled events are at any time a prefix of 
           if ('handle' in step) {
             const of = step.handle;
             handled.set(of, [...(handled.get(of) ?? []), ++sequence]);
-            acks.add({ token: of, sequence, ackSubject: '', ackSentAt: 0, nextAck: undefined });
+            acks.add({ token: of, sequence, ackSubject: '' });
           } else if ('wait' in step) await clock.advance(step.wait);
           else {
             acks.pause();

@@ -30,12 +30,10 @@ export interface Link {
 
 /**
  * One event on its way through a process: read once from the socket, then handed along, so that an
- * event costs one object. `next` and `nextAck` are the links of the queue it stands in.
+ * event costs one object. `next` is the link of the queue it stands in.
  */
 export class Delivery {
   next: Link | undefined = undefined;
-  nextAck: Delivery | undefined = undefined;
-  ackSentAt = 0;
   /** Attempts started in this process: 1 during the first. */
   attempt = 0;
   /** When the running attempt started, on the clock. */

@@ -2,21 +2,37 @@ import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
 import { RecentAcks } from './recent-acks.js';
 
-/** A handled event that waits for the server to confirm its ack. */
+/** A handled event that is to be acked. */
 export interface Settleable {
   readonly token: string;
   readonly sequence: number;
   /** Where its ack goes. */
   readonly ackSubject: string;
-  /** When its ack was last sent, on the clock. Written here only. */
-  ackSentAt: number;
-  /** The event of the same aggregate handled after this one. Written here only. */
-  nextAck: Settleable | undefined;
+}
+
+/**
+ * What is kept of a handled event until its ack is confirmed. Not the event itself: its body and what was decoded from it
+ * would live for a round trip, long enough for the collector to copy all of it.
+ */
+class Ack implements Settleable {
+  readonly token: string;
+  readonly sequence: number;
+  readonly ackSubject: string;
+  /** When it was last sent, on the clock. */
+  sentAt = 0;
+  /** The ack of the event of the same aggregate that was handled after this one. */
+  next: Ack | undefined = undefined;
+
+  constructor({ token, sequence, ackSubject }: Settleable) {
+    this.token = token;
+    this.sequence = sequence;
+    this.ackSubject = ackSubject;
+  }
 }
 
 interface Chain {
-  head: Settleable;
-  tail: Settleable;
+  head: Ack;
+  tail: Ack;
   length: number;
 }
 
@@ -47,8 +63,8 @@ const VOLATILE_MS = 5_000;
  */
 export class OrderedAcks {
   readonly #chains = new Map<string, Chain>();
-  readonly #unconfirmed = new Map<number, Settleable>();
-  #leaving: Settleable[] = [];
+  readonly #unconfirmed = new Map<number, Ack>();
+  #leaving: Ack[] = [];
   #flushing = false;
   #paused = true;
   #reach = 0;
@@ -76,25 +92,25 @@ export class OrderedAcks {
   /** True while an ack of this aggregate is not confirmed; with a sequence, while that one is not. */
   has(token: string, sequence?: number): boolean {
     let link = this.#chains.get(token)?.head;
-    while (link !== undefined && sequence !== undefined && link.sequence !== sequence) link = link.nextAck;
+    while (link !== undefined && sequence !== undefined && link.sequence !== sequence) link = link.next;
     return link !== undefined;
   }
 
   /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
   add(event: Settleable): void {
-    event.nextAck = undefined;
     const chain = this.#chains.get(event.token);
     if (isSabotaged('acks-unordered')) {
       this.options.send(event);
       return;
     }
+    const ack = new Ack(event);
     if (chain === undefined) {
-      this.#chains.set(event.token, { head: event, tail: event, length: 1 });
-      this.#leave(event);
+      this.#chains.set(event.token, { head: ack, tail: ack, length: 1 });
+      this.#leave(ack);
       return;
     }
-    chain.tail.nextAck = event;
-    chain.tail = event;
+    chain.tail.next = ack;
+    chain.tail = ack;
     chain.length++;
     if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(event.token);
   }
@@ -108,7 +124,7 @@ export class OrderedAcks {
   redelivered(event: Settleable): void {
     const head = this.#chains.get(event.token)?.head;
     let link = head;
-    while (link !== undefined && link.sequence !== event.sequence) link = link.nextAck;
+    while (link !== undefined && link.sequence !== event.sequence) link = link.next;
     if (link === undefined) {
       this.#recent.add(event.sequence, this.options.clock.now());
       this.options.send(event);
@@ -118,7 +134,7 @@ export class OrderedAcks {
   /** Calls back with the sequences of `first..last` whose acks are not confirmed. */
   unconfirmed(first: number, last: number, callback: (sequence: number) => void): void {
     for (const chain of this.#chains.values()) {
-      for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
+      for (let link: Ack | undefined = chain.head; link !== undefined; link = link.next) {
         if (link.sequence >= first && link.sequence <= last) callback(link.sequence);
       }
     }
@@ -126,11 +142,11 @@ export class OrderedAcks {
 
   /** The server has confirmed the ack of this sequence. Confirmations of anything else are ignored. */
   confirmed(sequence: number): void {
-    const event = this.#unconfirmed.get(sequence);
-    if (event === undefined) return;
+    const ack = this.#unconfirmed.get(sequence);
+    if (ack === undefined) return;
     this.#unconfirmed.delete(sequence);
     this.#recent.add(sequence, this.options.clock.now());
-    this.#advance(event);
+    this.#advance(ack);
   }
 
   /** Sends no ack until {@link resume}. */
@@ -159,7 +175,7 @@ export class OrderedAcks {
     if (isSabotaged('acks-not-repeated')) return [];
     const sequences = mayHaveForgotten ? this.#recent.since(this.#volatileSince()) : [];
     for (const chain of this.#chains.values()) {
-      for (let link: Settleable | undefined = chain.head; link !== undefined; link = link.nextAck) {
+      for (let link: Ack | undefined = chain.head; link !== undefined; link = link.next) {
         sequences.push(link.sequence);
       }
     }
@@ -171,8 +187,8 @@ export class OrderedAcks {
     const settled = new Set(sequences);
     this.#recent.renew(sequences, this.options.clock.now());
     for (const chain of [...this.#chains.values()]) {
-      for (let link: Settleable | undefined = chain.head; link && settled.has(link.sequence);) {
-        const next: Settleable | undefined = link.nextAck;
+      for (let link: Ack | undefined = chain.head; link && settled.has(link.sequence);) {
+        const next: Ack | undefined = link.next;
         this.#unconfirmed.delete(link.sequence);
         this.#advance(link);
         link = next;
@@ -199,34 +215,34 @@ export class OrderedAcks {
     return new Promise((resolve) => this.#emptyWaiters.push(resolve));
   }
 
-  #leave(event: Settleable): void {
-    if (this.#paused || event.sequence > this.#reach) return;
-    this.#leaving.push(event);
+  #leave(ack: Ack): void {
+    if (this.#paused || ack.sequence > this.#reach) return;
+    this.#leaving.push(ack);
     if (this.#flushing) return;
     this.#flushing = true;
     this.options.clock.nextTurn(() => {
       this.#flushing = false;
       const leaving = this.#leaving;
       this.#leaving = [];
-      if (!this.#paused) for (const event of leaving) this.#send(event);
+      if (!this.#paused) for (const ack of leaving) this.#send(ack);
     });
   }
 
-  #send(event: Settleable): void {
-    event.ackSentAt = this.options.clock.now();
-    this.#unconfirmed.set(event.sequence, event);
-    this.options.send(event);
+  #send(ack: Ack): void {
+    ack.sentAt = this.options.clock.now();
+    this.#unconfirmed.set(ack.sequence, ack);
+    this.options.send(ack);
   }
 
   /** Takes the confirmed head off its chain and lets the next one leave. */
-  #advance(event: Settleable): void {
-    const chain = this.#chains.get(event.token);
-    if (chain?.head !== event) return;
-    const next = event.nextAck;
-    event.nextAck = undefined;
-    if (chain.length-- === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(event.token);
+  #advance(ack: Ack): void {
+    const chain = this.#chains.get(ack.token);
+    if (chain?.head !== ack) return;
+    const next = ack.next;
+    ack.next = undefined;
+    if (chain.length-- === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(ack.token);
     if (next === undefined) {
-      this.#chains.delete(event.token);
+      this.#chains.delete(ack.token);
       this.#wakeIfEmpty();
     } else {
       chain.head = next;
@@ -237,10 +253,10 @@ export class OrderedAcks {
   #sweepOnce(): void {
     const now = this.options.clock.now();
     // A Map iterates in the order of insertion, and a resent ack is inserted again: oldest first.
-    for (const event of this.#unconfirmed.values()) {
-      if (now - event.ackSentAt < RESEND_AFTER_MS) break;
-      this.#unconfirmed.delete(event.sequence);
-      this.#leave(event);
+    for (const ack of this.#unconfirmed.values()) {
+      if (now - ack.sentAt < RESEND_AFTER_MS) break;
+      this.#unconfirmed.delete(ack.sequence);
+      this.#leave(ack);
     }
     this.#recent.forgetBefore(this.#volatileSince());
   }
