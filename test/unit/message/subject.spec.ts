@@ -205,6 +205,11 @@ describe('partitions', () => {
     );
   });
 
+  test('an only one filters by the very subject of the stream, which costs the server nothing', () => {
+    expect(partitionFilter('orders', 0, 1)).toBe(streamSubjectOf('orders'));
+    expect(partitionFilter('orders', 1, 4)).toBe('orders.0.1.>');
+  });
+
   test('split in two when their number doubles: no aggregate moves anywhere else', () => {
     fc.assert(
       fc.property(anyId, fc.constantFrom(...COUNTS.slice(0, -1)), (id, count) => {

@@ -32,10 +32,13 @@ export function partitionBits(partition: number, count: number): string {
 /**
  * The subject filter of one partition among `count`: the leading bits, then everything.
  * It depends on the group alone, so publishers and other groups never notice another count.
+ *
+ * Of an only partition it is the stream's own subject, token for token: the server then reads the stream in sequence. A
+ * filter that admits the same and is written otherwise, such as `<topic>.>`, makes it search for every event.
  */
 export function partitionFilter(topic: string, partition: number, count: number): string {
   const bits = partitionBits(partition, count);
-  return bits === '' ? `${topic}.>` : `${topic}.${bits}.>`;
+  return bits === '' ? `${topic}${'.*'.repeat(BITS + 1)}` : `${topic}.${bits}.>`;
 }
 
 /** The partition, among `count`, that holds an aggregate's token. */
