@@ -2,11 +2,14 @@ import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { systemClock } from '#library/clock.js';
 import { EventHandlers } from '#library/consumer/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
+import type { ReplicaGroup } from '#library/consumer/replica-group.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { openGroup } from '#library/nest/group-consumer.js';
 import { resolveOptions } from '#library/nest/resolve-options.js';
 import { TopicLinks } from '#library/nest/topic-links.js';
 import { DEFAULTS } from '#library/nest/options.js';
+
+const DRAIN_MS = 10_000;
 
 /**
  * The library's whole way up to the handler's door, without Nest behind it: pull loop, gate, lanes, decoding, confirmed
@@ -15,8 +18,12 @@ import { DEFAULTS } from '#library/nest/options.js';
 export class Door {
   private constructor(
     private readonly links: TopicLinks,
-    readonly partitions: readonly Partition[],
+    private readonly replicas: ReplicaGroup,
   ) {}
+
+  get partitions(): readonly Partition[] {
+    return this.replicas.partitions;
+  }
 
   /** Opens a group on a topic; `handle` may return a promise, which must not reject. */
   static async open(
@@ -29,20 +36,22 @@ export class Door {
     const handlers = new EventHandlers();
     const { retry, onExhausted, classify, timeoutMs } = DEFAULTS.consume;
     handlers.add(undefined, { failurePolicy: { retry, onExhausted, classify }, timeoutMs, handle });
-    const partitions = await openGroup({
+    const replicas = await openGroup({
       link: await links.open(topic),
       group: options.group,
       handlersOf: () => handlers,
       hooks: {},
+      measures: undefined,
+      drainMs: DRAIN_MS,
       clock: systemClock,
       log,
     });
-    for (const partition of partitions) partition.start();
-    return new Door(links, partitions);
+    replicas.start();
+    return new Door(links, replicas);
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.partitions.map((partition) => partition.close(10_000)));
+    await this.replicas.close(DRAIN_MS);
     await this.links.close();
   }
 }
