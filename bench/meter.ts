@@ -82,6 +82,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
     ownership: { epoch: 1, isValid: () => true, remainingMs: () => 1_000 },
     suspectPort: port,
     parkedPort: port,
+    formerLeases: never,
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
     observer,
     startOver: never,

@@ -2,9 +2,8 @@ import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { systemClock } from '#library/clock.js';
 import { EventHandlers } from '#library/consumer/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
-import type { ReplicaGroup } from '#library/consumer/replica-group.js';
 import type { Delivery } from '#library/message/delivery.js';
-import { openGroup } from '#library/nest/group-consumer.js';
+import { Group } from '#library/nest/group.js';
 import { resolveOptions } from '#library/nest/resolve-options.js';
 import { TopicLinks } from '#library/nest/topic-links.js';
 import { DEFAULTS } from '#library/nest/options.js';
@@ -18,11 +17,11 @@ const DRAIN_MS = 10_000;
 export class Door {
   private constructor(
     private readonly links: TopicLinks,
-    private readonly replicas: ReplicaGroup,
+    private readonly group: Group,
   ) {}
 
   get partitions(): readonly Partition[] {
-    return this.replicas.partitions;
+    return this.group.partitions;
   }
 
   /** Opens a group on a topic; `handle` may return a promise, which must not reject. */
@@ -36,7 +35,7 @@ export class Door {
     const handlers = new EventHandlers();
     const { retry, onExhausted, classify, timeoutMs } = DEFAULTS.consume;
     handlers.add(undefined, { failurePolicy: { retry, onExhausted, classify }, timeoutMs, handle });
-    const replicas = await openGroup({
+    const group = await Group.open({
       link: await links.open(topic),
       group: options.group,
       handlersOf: () => handlers,
@@ -46,12 +45,12 @@ export class Door {
       clock: systemClock,
       log,
     });
-    replicas.start();
-    return new Door(links, replicas);
+    group.start();
+    return new Door(links, group);
   }
 
   async close(): Promise<void> {
-    await this.replicas.close(DRAIN_MS);
+    await this.group.close(DRAIN_MS);
     await this.links.close();
   }
 }

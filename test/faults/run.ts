@@ -4,6 +4,7 @@ import { PROFILES, type ProfileName } from './profile.js';
 import type { ConsumerRule } from '#library/no-sabotage.js';
 import type { CheckerName } from './finding.js';
 import { runParking } from './parking/run.js';
+import { runRepartition } from './repartition/run.js';
 import {
   runPublisherPart,
   USAGE as PUBLISHER_USAGE,
@@ -18,6 +19,7 @@ import { runSeeds, sabotageEach } from './seeds.js';
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
 // --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part replicas: see replicas/run.ts.
+// --part repartition: see repartition/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -136,6 +138,7 @@ function runPart(): Promise<boolean> {
   const rest = process.argv.slice(2);
   if (isPublisher) return runPublisherPart(rest);
   if (values.part === 'replicas') return runReplicas(rest);
+  if (values.part === 'repartition') return runRepartition(rest);
   return values.part === 'parking' ? runParking(rest) : run(readArguments());
 }
 

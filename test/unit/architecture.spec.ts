@@ -43,7 +43,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/],
   },
   cli: {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'stream'],
+    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'consumer', 'stream'],
     packages: [/^node:/, /^nats$/],
   },
   // The streams in memory stand where `nest` has its ways to NATS.

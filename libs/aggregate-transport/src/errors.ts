@@ -41,6 +41,8 @@ export type AggregateTransportErrorCode =
   // a parked aggregate, reported to whoever asks for something
   | 'NOT_PARKED'
   | 'COMMAND_UNANSWERED'
+  | 'GROUP_UNKNOWN'
+  | 'CHANGE_UNDER_WAY'
   // the rest
   | 'REQUEST_UNSUPPORTED'
   | 'NATS_SERVER_UNAVAILABLE';

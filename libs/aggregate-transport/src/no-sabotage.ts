@@ -60,7 +60,16 @@ export type ParkingRule =
   /** A later event of a parked aggregate is acked before its letter is confirmed. */
   | 'ack-before-letter';
 
-export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule;
+/** The rules about a change of the number of partitions, decision 7. */
+export type RepartitionRule =
+  /** Not one that can be broken: replicas drain, and leave all further steps to the command. */
+  | 'command-goes-on-alone'
+  /** A partition is given up while its handlers run. */
+  | 'drained-while-running'
+  /** The new layout handles what the old one had settled. */
+  | 'settled-before-ignored';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | RepartitionRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

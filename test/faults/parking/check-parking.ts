@@ -112,7 +112,8 @@ function checkOrder(
 }
 
 function checkTwice({ runs, acked, removed, letters }: ParkingHistory): string[] {
-  const ackedAt = new Map(acked.map(({ seq, at }) => [seq, at]));
+  // An ack may be sent again, so the first one counts.
+  const ackedAt = new Map(acked.toReversed().map(({ seq, at }) => [seq, at]));
   const sequences = new Map(letters.map(({ position, seq }) => [position, seq]));
   const removedAt = new Map(removed.map(({ position, at }) => [sequences.get(position), at]));
   // The ack of a letter's event says that it is stored; only its removal says that it is handled.

@@ -10,6 +10,7 @@ export function stateOf(given: Partial<ConsumerState> = {}): ConsumerState {
     deliveredConsumerSequence: 0,
     ackPending: 0,
     waitingPulls: 0,
+    pending: 0,
     ...given,
   };
 }

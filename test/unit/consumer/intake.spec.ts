@@ -49,6 +49,8 @@ async function bench(hang: (event: Delivery) => boolean) {
     clock,
     parkedLanes: { isParked: () => false, takes: () => false, overShare: () => undefined },
     opened: () => started.push(OPENED),
+    isSettledBefore: () => false,
+    passOver: () => undefined,
     disordered: () => undefined,
   });
   return { clock, executor, intake, started };

@@ -115,6 +115,7 @@ export class LanesBench {
       streamCreated: () => this.streamCreated,
       halt: (reason) => this.halted.push(reason),
       handBack: () => undefined,
+      formerLeases: () => Promise.resolve(new Map()),
     });
   }
 

@@ -11,7 +11,8 @@ const TTL_MS = 3_000;
 function bench() {
   const clock = new ManualClock(10_000);
   const key = new FakeKeyPort<LeaseRecord>();
-  const process = (owner: string) => {
+  const cancelled = new Set<number>();
+  const process = (owner: string, layout = 0) => {
     const heard: string[] = [];
     const lease: Lease = new Lease({
       name: owner,
@@ -26,13 +27,16 @@ function bench() {
       },
       clock,
       log: silentLog,
+      layout,
+      isCancelled: (change) => cancelled.has(change),
       facts: () => ({ floor: 7, streamCreated: 'then' }),
       acquired: (previous) => heard.push(`acquired ${lease.epoch} after ${previous?.owner ?? 'nobody'}`),
       lost: (reason) => heard.push(`lost: ${reason}`),
+      drained: () => heard.push('drained'),
     });
     return { lease, heard };
   };
-  return { clock, key, process };
+  return { clock, key, process, cancelled };
 }
 
 describe('one owner at a time', () => {
@@ -171,7 +175,16 @@ test('the record says what is settled, so that a successor knows where to begin'
   await clock.advance(TTL_MS);
   const consumer = { generation: 0, retired: [] };
   expect(key.value).toEqual({
-    ...{ owner: 'a', ttlMs: TTL_MS, epoch: 1, beat: 6, floor: 7, streamCreated: 'then', ...consumer },
+    ...{
+      owner: 'a',
+      ttlMs: TTL_MS,
+      epoch: 1,
+      beat: 6,
+      floor: 7,
+      streamCreated: 'then',
+      layout: 0,
+      ...consumer,
+    },
   });
 });
 
@@ -304,5 +317,92 @@ describe('standing by', () => {
     expect(b.lease.mode).toBe('seeking');
     await clock.advance(2 * LEASE_MARGIN_MS);
     expect(b.lease.mode).toBe('held');
+  });
+});
+
+describe('a change of layout', () => {
+  const MARK = { change: 1, delivered: 9, unsettled: '8' };
+
+  test('a lease that is given up with a mark is taken by nobody, until its change is known to be cancelled', async () => {
+    const { clock, key, process, cancelled } = bench();
+    const a = process('a');
+    const b = process('b');
+    a.lease.seek();
+    await clock.advance(TTL_MS);
+    b.lease.seek();
+    await a.lease.giveUpDrained(1, MARK);
+    expect(a.lease.isValid()).toBe(false);
+    await clock.advance(10 * TTL_MS);
+    expect([a.lease.mode, b.lease.mode]).toEqual(['seeking', 'seeking']);
+    expect([a.lease.drainedFor, b.lease.drainedFor]).toEqual([1, 1]);
+    expect(key.value).toMatchObject({ drained: MARK, released: true, epoch: 1 });
+    cancelled.add(1);
+    await clock.advance(TTL_MS);
+    expect([a.lease.mode, b.lease.mode].sort()).toEqual(['held', 'seeking']);
+    expect(key.value).toMatchObject({ epoch: 2 });
+    expect(key.value?.drained).toBeUndefined();
+  });
+
+  test('a position of an epoch that has ended is not written down', async () => {
+    const { clock, key, process } = bench();
+    const a = process('a');
+    a.lease.seek();
+    await clock.advance(TTL_MS);
+    await a.lease.giveUpDrained(7, MARK);
+    expect(a.lease.mode).toBe('held');
+    expect(key.value?.drained).toBeUndefined();
+  });
+
+  test('if the mark has no answer nothing goes on: the lease is taken in a new epoch', async () => {
+    const { clock, key, process } = bench();
+    const a = process('a');
+    a.lease.seek();
+    await clock.advance(TTL_MS);
+    key.failure = new Error('no answer');
+    const handedOver = a.lease.giveUpDrained(1, MARK);
+    await clock.advance(1);
+    expect(a.lease.isValid()).toBe(false);
+    await handedOver;
+    key.failure = undefined;
+    await clock.advance(TTL_MS);
+    expect(a.lease).toMatchObject({ mode: 'held', epoch: 2 });
+  });
+
+  test('a process of another layout does not take a lease that this layout has let go', async () => {
+    const { clock, process } = bench();
+    const now = process('now', 2);
+    now.lease.seek();
+    await clock.advance(TTL_MS);
+    const sleeper = process('sleeper', 0);
+    sleeper.lease.seek();
+    await now.lease.release();
+    await clock.advance(10 * TTL_MS);
+    expect(sleeper.lease.mode).toBe('seeking');
+  });
+
+  test('one that stands by does not take it either, however long nobody holds it, and asks no more often than others', async () => {
+    const { clock, key, process, cancelled } = bench();
+    const [a, c] = [process('a'), process('c')];
+    a.lease.seek();
+    await clock.advance(10);
+    c.lease.standBy();
+    await clock.advance(10);
+    await a.lease.giveUpDrained(1, MARK);
+    await clock.advance(0);
+    expect(c.lease.drainedFor).toBe(1);
+    a.lease.abandon();
+    let reads = 0;
+    const read = key.read.bind(key);
+    key.read = () => {
+      reads++;
+      return read();
+    };
+    await clock.advance(20 * TTL_MS);
+    expect(c.lease.mode).toBe('standby');
+    expect(key.value).toMatchObject({ drained: MARK, epoch: 1 });
+    expect(reads).toBeLessThanOrEqual(20 * 10);
+    cancelled.add(1);
+    await clock.advance(TTL_MS);
+    expect(c.lease).toMatchObject({ mode: 'held', epoch: 2 });
   });
 });

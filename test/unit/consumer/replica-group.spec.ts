@@ -1,13 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EventHandlers } from '#library/consumer/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
-import type { ReplicaGroup } from '#library/consumer/replica-group.js';
 import { silentLog } from '#library/log.js';
 import type { Delivery } from '#library/message/delivery.js';
 import type { KeyPort } from '#library/message/key-port.js';
 import type { PresencePort } from '#library/message/presence-port.js';
 import { AggregatePublisher } from '#library/nest/aggregate-publisher.js';
-import { openGroup } from '#library/nest/group-consumer.js';
+import { Group } from '#library/nest/group.js';
 import { resolveOptions } from '#library/nest/resolve-options.js';
 import { TopicLinks } from '#library/nest/topic-links.js';
 import type { TopicWire } from '#library/nest/topic-wire.js';
@@ -22,7 +21,7 @@ const PARTITIONS = 8;
 const SETTLED_MS = 400;
 
 interface Replica {
-  readonly group: ReplicaGroup;
+  readonly group: Group;
   readonly log: { readonly lines: string[] };
   /** It reaches no key and hears nothing, as one that is frozen or cut off. */
   cut: boolean;
@@ -106,19 +105,23 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
   const wire: TopicWire = {
     ...link.wire,
     presencePort: (group) => cutPresence(link.wire.presencePort(group), isCut),
-    openGroup: async (group) =>
-      (await link.wire.openGroup(group)).map((one) => ({
+    openGroup: async (group) => {
+      const opened = await link.wire.openGroup(group);
+      const partitions = opened.partitions.map((one) => ({
         address: one.address,
-        connect: (listener) => one.connect(listener),
+        connect: one.connect.bind(one),
         leasePort: cutKey(one.leasePort, () => isCut() || more.takesNothing === true),
         suspectPort: one.suspectPort,
         parkedPort: one.parkedPort,
-      })),
+        formerLeases: one.formerLeases,
+      }));
+      return { ...opened, partitions };
+    },
   };
   const made: Replica = {
     log,
     cut: false,
-    group: await openGroup({
+    group: await Group.open({
       link: { ...link, wire },
       group: 'g',
       handlersOf: () => handlers,
@@ -169,7 +172,7 @@ describe('who holds what', () => {
       [0, 1, 2, 3],
       [4, 5, 6, 7],
     ]);
-    expect([...a.group.members]).toHaveLength(2);
+    expect([...a.group.replicas.members]).toHaveLength(2);
   });
 
   test('three that join together are served in one go: six partitions move, each once', async () => {

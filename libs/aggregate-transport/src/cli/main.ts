@@ -3,11 +3,17 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { credsAuthenticator } from 'nats';
 import { readFile } from 'node:fs/promises';
+import { systemClock } from '../clock.js';
+import type { LeaseRecord } from '../consumer/lease-record.js';
+import type { RepartitionPorts } from '../consumer/repartition.js';
+import type { SuspectRecord } from '../consumer/suspects.js';
 import { describeError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { Connection } from '../stream/connection.js';
-import { systemClock } from '../clock.js';
+import { JetStreamApi } from '../stream/jetstream-api.js';
+import { RepartitionWire } from '../stream/repartition-wire.js';
 import { type ParkedArguments, ParkedVerbs } from './parked.js';
+import { RepartitionCommand } from './repartition.js';
 import { StatusCommand } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
 
@@ -23,11 +29,15 @@ const USAGE = `Usage: aggregate-transport <command> [options]
   parked skip    --topic T --group G AGGREGATE     drop its first letter
   parked discard --topic T --group G AGGREGATE     drop all its letters
 
+  repartition TOPIC GROUP N                        change the group's number of partitions; again: go on
+  repartition TOPIC GROUP --resume                 go on with the change that is under way
+  repartition TOPIC GROUP --cancel                 call it off; the group keeps the partitions it has
+
   --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
   --creds FILE    credentials of the NATS user
-  --wait MS       how long to wait for the owner's answer, default 30000
+  --wait MS       how long to wait for the owner's answer, default 30000; for a repartition, default 600000
   --json          one JSON value per line instead of tables
-  --yes           do not ask before something is dropped
+  --yes           do not ask before something is dropped, or the group is drained
 
 Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
 
@@ -51,6 +61,8 @@ async function run(): Promise<number> {
   }
   if (area === 'status' && verb === undefined)
     return connected(values, (connection) => status(values, connection));
+  if (area === 'repartition')
+    return connected(values, (connection) => repartition(values, connection, positionals));
   if (area !== 'parked' || verb === undefined || !isVerb(verb))
     throw new UsageError(`unknown command\n\n${USAGE}`);
   return connected(values, (connection) => parked(values, { connection, verb, aggregateId: positionals[2] }));
@@ -69,6 +81,23 @@ function status(values: Values, connection: Connection): Promise<number> {
     everyMs: values.watch === true ? Math.min(60_000, Math.max(500, interval)) : undefined,
   };
   return new StatusCommand(connection, terminal, systemClock).run(args, end.signal);
+}
+
+function repartition(
+  values: Values,
+  connection: Connection,
+  [, topic, group, count]: readonly string[],
+): Promise<number> {
+  return new RepartitionCommand({ ports: portsOver(connection), terminal, clock: systemClock }).run({
+    topic: topic ?? values.topic,
+    group: group ?? values.group,
+    partitions: count === undefined ? undefined : Number(count),
+    cancel: values.cancel === true,
+    resume: values.resume === true,
+    json: values.json === true,
+    yes: values.yes === true,
+    waitMs: numberOf('wait', values.wait, 600_000),
+  });
 }
 
 interface ParkedCall {
@@ -104,6 +133,11 @@ async function connected(values: Values, use: (connection: Connection) => Promis
   }
 }
 
+function portsOver(connection: Connection): (topic: string, group: string) => RepartitionPorts {
+  const api = new JetStreamApi(connection);
+  return (topic, group) => new RepartitionWire<LeaseRecord, SuspectRecord>({ connection, api, topic, group });
+}
+
 const VERBS = ['list', 'show', 'retry', 'skip', 'discard'] as const;
 
 type Verb = (typeof VERBS)[number];
@@ -128,6 +162,8 @@ function parse() {
         wait: { type: 'string' },
         rate: { type: 'string' },
         all: { type: 'boolean' },
+        cancel: { type: 'boolean' },
+        resume: { type: 'boolean' },
         json: { type: 'boolean' },
         yes: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

@@ -18,6 +18,10 @@ export interface IntakeOptions {
   readonly clock: Clock;
   /** All that the fence let through has gone on; from now on letters may be worked off. */
   readonly opened: () => void;
+  /** True if a partition of the layout before had settled the event. */
+  readonly isSettledBefore: (event: Delivery) => boolean;
+  /** Such an event is acked and not handled. */
+  readonly passOver: (event: Delivery) => void;
   /** An old event came that nobody asked for and that is not known here. */
   readonly disordered: (reason: string) => void;
 }
@@ -68,6 +72,7 @@ export class Intake {
       (event) =>
         suspects.startsOf(event.sequence) > 0 &&
         suspects.isSuspect(event.sequence) &&
+        !this.options.isSettledBefore(event) &&
         !parkedLanes.isParked(event.token) &&
         !suspects.isExhausted(event.sequence) &&
         !this.#hung.has(event.sequence) &&
@@ -156,6 +161,10 @@ export class Intake {
         return;
       case 'new':
         ledger.takeIn(event);
+        if (this.options.isSettledBefore(event)) {
+          this.options.passOver(event);
+          return;
+        }
         if (parkedLanes.takes(event)) return;
         // The server delivers in stream order, so an aggregate's share of the intake cannot be refused.
         if (executor.push(event.token, event) === this.#share) parkedLanes.overShare(event.token);

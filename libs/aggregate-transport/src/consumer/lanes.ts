@@ -166,6 +166,15 @@ export class Lanes {
     this.executor.discardQueued(() => undefined);
   }
 
+  get areAtRest(): boolean {
+    return this.executor.running === 0 && this.parked.filing.running === 0;
+  }
+
+  /** The attempts that run now. */
+  running(): IterableIterator<Delivery> {
+    return this.#runs.running();
+  }
+
   stop(): void {
     this.executor.stop();
     this.parked.filing.stop();

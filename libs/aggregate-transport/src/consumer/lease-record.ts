@@ -1,3 +1,5 @@
+import { type DrainedMark, type OriginMark, type RunningHandler, UNMADE } from './layout-marks.js';
+
 /** What the lease key of a partition holds. */
 export interface LeaseRecord {
   /** The process that holds or held it. */
@@ -18,7 +20,16 @@ export interface LeaseRecord {
   readonly generation: number;
   /** Generations before it, the last few: whatever is left or made late of them is removed. */
   readonly retired: readonly number[];
+  /** The change of layout that made this partition; none: it is of the group's first layout. */
+  readonly layout?: number | undefined;
+  readonly drained?: DrainedMark | undefined;
+  readonly origin?: OriginMark | undefined;
+  /** While the partition is being drained: handlers that still run, the first few. */
+  readonly running?: readonly RunningHandler[] | undefined;
 }
+
+/** What only the partition's consumer knows. */
+export type LeaseFacts = Pick<LeaseRecord, 'floor' | 'streamCreated' | 'origin' | 'running'>;
 
 /** The part of a lease that says which consumer is the partition's. */
 export type ConsumerChoice = Pick<LeaseRecord, 'generation' | 'retired'>;
@@ -32,6 +43,7 @@ export function chooseConsumer(
   gone: number | undefined,
 ): ConsumerChoice {
   const { generation = 0, retired = [] } = found ?? {};
+  if (generation === UNMADE) return { generation: epoch, retired };
   if (generation !== gone) return { generation, retired };
   return { generation: epoch, retired: [...retired, generation].slice(-MAX_RETIRED) };
 }

@@ -1,28 +1,13 @@
-import { isSabotaged } from '#sabotage';
-import { type Clock, type Timer } from '../clock.js';
+import { isSabotaged, reached } from '#sabotage';
+import type { Timer } from '../clock.js';
 import { describeError } from '../errors.js';
-import type { Log } from '../log.js';
-import type { KeyPort } from '../message/key-port.js';
+import { Deadline } from './deadline.js';
+import { LayoutBar } from './layout-bar.js';
+import type { DrainedMark } from './layout-marks.js';
+import type { LeaseMode, LeaseOptions } from './lease-options.js';
 import { chooseConsumer, type ConsumerChoice, type LeaseRecord } from './lease-record.js';
 import { LeaseSighting } from './lease-sighting.js';
 import type { Ownership } from './ownership.js';
-
-export interface LeaseOptions {
-  /** For log texts. */
-  readonly name: string;
-  /** Names this process; no other may use the same name. */
-  readonly owner: string;
-  readonly ttlMs: number;
-  readonly port: KeyPort<LeaseRecord>;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** What the next renewal writes down. */
-  readonly facts: () => Pick<LeaseRecord, 'floor' | 'streamCreated'>;
-  readonly acquired: (previous: LeaseRecord | undefined) => void;
-  readonly lost: (reason: string) => void;
-  /** The partition has another holder, as far as this process sees. */
-  readonly holderChanged?: () => void;
-}
 
 /** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
 export const LEASE_MARGIN_MS = 200;
@@ -34,8 +19,6 @@ const MAX_LOOK_EVERY_MS = 500;
 const OTHERS_WAIT_TTLS = 1;
 const MIN_LOOK_EVERY_MS = 10;
 
-export type LeaseMode = 'idle' | 'standby' | 'seeking' | 'held' | 'closed';
-
 /**
  * The lease of one partition: whoever holds it runs the partition's handlers. No server clock takes part,
  * so no clock of another host can end or prolong it. Its modes:
@@ -45,8 +28,9 @@ export type LeaseMode = 'idle' | 'standby' | 'seeking' | 'held' | 'closed';
  *   a ttl longer than a seeking replica would wait, it is taken nevertheless: who is wrong about the group must not
  *   leave a partition without an owner. Left by {@link seek} too.
  * - `seeking`: looks at the record. Takes it over by compare-and-set when there is none, when it was
- *   released, or when its revision has not moved for the ttl written in it plus a margin.
- * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal (a frozen process
+ *   released, or when its revision has not moved for the ttl written in it plus a margin. One that was drained for a
+ *   change of layout, or is of another layout, is taken by nobody, in this mode or the one before.
+ * - `held`: renews it five times per ttl. Left by {@link giveUpDrained}, or when the deadline passes without a renewal (a frozen process
  *   finds that out before it starts anything, because {@link isValid} reads the clocks), when somebody else
  *   has written, or by {@link giveUp}; then it seeks again, or stands by. {@link handOver} leads to `standby`.
  * - `closed`: by {@link release} or {@link abandon}.
@@ -57,8 +41,6 @@ export class Lease implements Ownership {
   #wanted = false;
   #epoch = 0;
   #revision = 0;
-  #deadline = 0;
-  #wallDeadline = 0;
   #consumer: ConsumerChoice = { generation: 0, retired: [] };
   /** The generation that the last epoch found to have vanished. */
   #gone: number | undefined;
@@ -74,12 +56,17 @@ export class Lease implements Ownership {
   #failing = false;
   /** Seeks no sooner: somebody else shall have a chance. */
   #notBefore = 0;
-  #deadlineTimer: Timer | undefined;
+  readonly #deadline: Deadline;
+  readonly #bar: LayoutBar;
 
   constructor(private readonly options: LeaseOptions) {
+    // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
+    this.#deadline = new Deadline(options.clock, () => this.#loseIfOver());
+    this.#bar = new LayoutBar(options);
     options.port.onHint((record) => {
       if (this.#mode === 'held' || this.#mode === 'closed') return;
       this.#sighting.heard(record, options.clock.now());
+      this.#bar.heard(record);
       // A release is worth a look at once; renewals of others are not.
       if (record.released === true && this.#mode === 'seeking') this.#next(0);
       if (record.released === true && this.#mode === 'standby') this.#next(this.#pauseMs());
@@ -105,18 +92,13 @@ export class Lease implements Ownership {
     return this.#consumer;
   }
 
-  /**
-   * Both clocks must agree that time is left: the monotonic one may stand still while a machine sleeps, the
-   * wall clock may be set back.
-   */
+  /** Reads the clocks, so that a process that was frozen finds out before it starts anything. */
   isValid(): boolean {
     return this.remainingMs() > 0 || (isSabotaged('no-deadline') && this.#epoch > 0);
   }
 
   remainingMs(): number {
-    if (this.#mode !== 'held') return 0;
-    const { clock } = this.options;
-    return Math.min(this.#deadline - clock.now(), this.#wallDeadline - clock.wallNow());
+    return this.#mode === 'held' ? this.#deadline.remainingMs() : 0;
   }
 
   /** This replica shall hold the partition. */
@@ -155,6 +137,30 @@ export class Lease implements Ownership {
     this.#next(0);
   }
 
+  /** The last change for which the partition was seen to be drained, by whomever; 0 for none. */
+  get drainedFor(): number {
+    return this.#bar.drainedFor;
+  }
+
+  /**
+   * Gives the partition up for a change of layout, and writes down where it stands. Nothing starts from here on,
+   * whether the write succeeds or not; if it does not, the lease is sought again. Does nothing if `epoch` has ended:
+   * the position is no longer true then. Call only when no handler runs and all acks are confirmed.
+   */
+  async giveUpDrained(epoch: number, drained: DrainedMark): Promise<void> {
+    // A renewal under way moves the revision that this must name.
+    while (this.#stepping !== undefined) await this.#stepping;
+    if (this.#mode !== 'held' || !this.isValid() || this.#epoch !== epoch) return;
+    this.#timer?.cancel();
+    const record = { ...this.#record(epoch), running: undefined, released: true, drained };
+    this.#leave(this.#wanted ? 'seeking' : 'standby');
+    this.options.drained();
+    if (await this.#writeLast(record, 'it may not be known to be drained, looking again'))
+      reached('repartition: partition drained');
+    if (!this.#is('closed')) this.#next(0);
+    this.#tellHolder();
+  }
+
   /**
    * Lets go so that a successor takes over at once, and stands by. Call only when no handler runs and all acks are
    * confirmed.
@@ -168,7 +174,7 @@ export class Lease implements Ownership {
 
   /** Lets go as {@link handOver} does, for good. */
   async release(): Promise<void> {
-    await this.#letGo(() => this.#close());
+    await this.#letGo(() => this.abandon());
   }
 
   async #letGo(leave: () => void): Promise<void> {
@@ -177,24 +183,25 @@ export class Lease implements Ownership {
     const held = this.#mode === 'held' && this.isValid();
     leave();
     if (!held) return;
+    const record = { ...this.#record(this.#epoch), released: true };
+    await this.#writeLast(record, 'the lease was not released, it runs out');
+  }
+
+  async #writeLast(record: LeaseRecord, otherwise: string): Promise<boolean> {
     try {
-      await this.options.port.write({ ...this.#record(this.#epoch), released: true }, this.#revision);
+      await this.options.port.write(record, this.#revision);
+      return true;
     } catch (error) {
-      this.options.log.warn(
-        `${this.options.name}: the lease was not released, it runs out: ${describeError(error)}`,
-      );
+      this.#warn(`${otherwise}: ${describeError(error)}`);
+      return false;
     }
   }
 
   /** Takes no part any more and lets the lease run out. */
   abandon(): void {
-    this.#close();
-  }
-
-  #close(): void {
     this.#mode = 'closed';
     this.#timer?.cancel();
-    this.#deadlineTimer?.cancel();
+    this.#deadline.cancel();
     this.options.port.close();
   }
 
@@ -216,11 +223,9 @@ export class Lease implements Ownership {
     } catch (error) {
       const first = !this.#failing;
       this.#failing = true;
-      if (this.#mode !== 'closed' && first) {
-        this.options.log.warn(
-          `${this.options.name}: the lease could not be ${this.#mode === 'held' ? 'renewed' : 'read'}, trying on: ${describeError(error)}`,
-        );
-      }
+      const what = this.#mode === 'held' ? 'renewed' : 'read';
+      if (!this.#is('closed') && first)
+        this.#warn(`the lease could not be ${what}, trying on: ${describeError(error)}`);
     }
     this.#loseIfOver();
   }
@@ -235,7 +240,8 @@ export class Lease implements Ownership {
     if (this.#mode === 'held') return ttlMs / RENEWALS_PER_TTL;
     const now = clock.now();
     const freeAt = this.#freeAt();
-    const lookMs = Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL);
+    const lookMs = Math.max(Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL), MIN_LOOK_EVERY_MS);
+    if (this.#bar.isUp) return Math.max(this.#notBefore - now, lookMs);
     if (this.#mode === 'standby')
       return Math.max(this.#failing ? lookMs : freeAt - now + 1, MIN_LOOK_EVERY_MS);
     return Math.max(this.#notBefore - now, Math.min(lookMs, freeAt - now + 1), MIN_LOOK_EVERY_MS);
@@ -253,7 +259,7 @@ export class Lease implements Ownership {
     if ((await this.#write(this.#record(this.#epoch), this.#revision)) !== undefined) return;
     // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
     const found = await this.options.port.read();
-    if (!this.#isHeld()) return;
+    if (!this.#is('held')) return;
     const { owner, epoch } = found?.value ?? { owner: '', epoch: 0 };
     if (found !== undefined && owner === this.options.owner && epoch === this.#epoch) {
       this.#revision = found.revision;
@@ -264,14 +270,15 @@ export class Lease implements Ownership {
   /** Takes it if it is free. */
   async #look(): Promise<void> {
     const { port, clock } = this.options;
-    if (this.#mode === 'standby' && this.#sighting.since !== undefined && clock.now() < this.#freeAt())
-      return;
+    const isQuiet = this.#mode === 'standby' && this.#sighting.since !== undefined && !this.#bar.isUp;
+    if (isQuiet && clock.now() < this.#freeAt()) return;
     const found = await port.read();
     const mode = this.#mode;
     if (mode !== 'seeking' && mode !== 'standby') return;
     this.#sighting.read(found, clock.now());
     if (this.#failing) this.#answeredSince = clock.now();
     this.#tellHolder();
+    if (this.#bar.keeps(found?.value)) return;
     // Its own, from before it lost it or from a write whose answer was lost: nobody else came in between.
     const isOwn = mode === 'seeking' && found?.value.owner === this.options.owner;
     if (!isOwn && clock.now() < this.#freeAt()) return;
@@ -279,12 +286,11 @@ export class Lease implements Ownership {
     const record = this.#record((found?.value.epoch ?? 0) + step);
     const consumer = chooseConsumer(found?.value, record.epoch, this.#gone);
     // The record keeps what the last owner knew until the first takeover says more.
-    const inherited = { floor: found?.value.floor ?? 0, streamCreated: found?.value.streamCreated ?? '' };
+    const { floor = 0, streamCreated = '', origin } = found?.value ?? {};
+    const inherited = { floor, streamCreated, origin };
     const revision = await this.#write({ ...record, ...inherited, ...consumer }, found?.revision ?? 0);
-    if (revision === undefined || this.#isClosed()) return;
-    if (mode === 'standby') {
-      this.options.log.warn(`${this.options.name}: nobody held the lease for long, so it is held here`);
-    }
+    if (revision === undefined || this.#is('closed')) return;
+    if (mode === 'standby') this.#warn('nobody held the lease for long, so it is held here');
     this.#mode = 'held';
     this.#consumer = consumer;
     this.#gone = undefined;
@@ -296,31 +302,26 @@ export class Lease implements Ownership {
 
   /** The deadline counts from before the request: the server may have written it at once. */
   async #write(record: LeaseRecord, expected: number): Promise<number | undefined> {
-    const { port, clock, ttlMs } = this.options;
-    const [now, wallNow] = [clock.now(), clock.wallNow()];
-    const revision = await port.write(record, expected);
+    const moment = this.#deadline.moment();
+    const revision = await this.options.port.write(record, expected);
     // Time that has run out stays run out: handlers that ended meanwhile, and lanes that closed, count for nothing.
     if (revision !== undefined && (this.#mode !== 'held' || this.isValid())) {
       this.#revision = revision;
-      this.#deadline = now + ttlMs - LEASE_MARGIN_MS;
-      this.#wallDeadline = wallNow + ttlMs - LEASE_MARGIN_MS;
-      // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
-      this.#deadlineTimer?.cancel();
-      this.#deadlineTimer = clock.after(this.#deadline - clock.now() + 1, () => this.#loseIfOver());
+      this.#deadline.extend(moment, this.options.ttlMs - LEASE_MARGIN_MS);
     }
     return revision;
   }
 
   #record(epoch: number): LeaseRecord {
-    const { owner, ttlMs, facts } = this.options;
-    return { owner, ttlMs, epoch, beat: ++this.#beat, ...facts(), ...this.#consumer };
+    const { owner, ttlMs, facts, layout } = this.options;
+    return { owner, ttlMs, epoch, beat: ++this.#beat, ...facts(), ...this.#consumer, layout };
   }
 
   #lose(reason: string): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
     // Until somebody else is seen it counts as held here: a stall that costs every lease shall move no partition.
     this.#sighting.heard(this.#record(this.#epoch), this.options.clock.now());
-    this.options.log.warn(`${this.options.name}: the lease is lost: ${reason}`);
+    this.#warn(`the lease is lost: ${reason}`);
     this.options.lost(reason);
     this.#tellHolder();
   }
@@ -328,7 +329,7 @@ export class Lease implements Ownership {
   #leave(mode: 'seeking' | 'standby'): void {
     if (this.#mode === 'closed') return;
     this.#mode = mode;
-    this.#deadlineTimer?.cancel();
+    this.#deadline.cancel();
     this.#sighting.forget();
   }
 
@@ -339,11 +340,12 @@ export class Lease implements Ownership {
     this.options.holderChanged?.();
   }
 
-  #isHeld(): boolean {
-    return this.#mode === 'held';
+  #warn(text: string): void {
+    this.options.log.warn(`${this.options.name}: ${text}`);
   }
 
-  #isClosed(): boolean {
-    return this.#mode === 'closed';
+  /** It may have changed during a request. */
+  #is(mode: LeaseMode): boolean {
+    return this.#mode === mode;
   }
 }

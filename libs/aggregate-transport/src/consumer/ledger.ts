@@ -46,6 +46,11 @@ export class Ledger {
     return lowest;
   }
 
+  /** The sequences in lanes, ascending. */
+  sequencesInFlight(): number[] {
+    return [...this.#inFlight.keys()].sort((a, b) => a - b);
+  }
+
   know(sequence: number): Knowledge {
     if (this.#inFlight.has(sequence)) return 'in flight';
     return sequence <= this.#floor || this.#done.has(sequence) ? 'done' : 'new';

@@ -56,7 +56,8 @@ export class ParkedLanes {
   filed = 0;
   /** Why an event could not become a letter, until one can again. */
   refusal: string | undefined;
-  readonly #filing: KeyedExecutor<Delivery>;
+  /** Where events become letters. */
+  readonly filing: KeyedExecutor<Delivery>;
   /** What is still to be done for a head that shall be parked or skipped, because the server did not answer. */
   readonly #unfinished = new Map<Delivery, () => Promise<void>>();
   /** Diversions under way, by aggregate. */
@@ -67,7 +68,7 @@ export class ParkedLanes {
 
   constructor(private readonly options: ParkedLanesOptions) {
     const { clock, breaker } = options;
-    this.#filing = new KeyedExecutor<Delivery>({
+    this.filing = new KeyedExecutor<Delivery>({
       concurrency: FILING_AT_ONCE,
       clock,
       run: (event) => this.#file(event),
@@ -88,13 +89,13 @@ export class ParkedLanes {
   /** Takes the event in if its aggregate is parked. */
   takes(event: Delivery): boolean {
     if (!this.options.parking.isParked(event.token)) return false;
-    this.#filing.push(event.token, event);
+    this.filing.push(event.token, event);
     return true;
   }
 
   /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
   isFiling(token: string, through = Number.POSITIVE_INFINITY): boolean {
-    const first = this.#filing.laneOf(token)?.head;
+    const first = this.filing.laneOf(token)?.head;
     return first !== undefined && first.sequence <= through;
   }
 
@@ -124,7 +125,7 @@ export class ParkedLanes {
       await this.#diverting.get(event.token)?.attempt;
       await parking.park(event, note);
       this.#diverting.delete(event.token);
-      this.#filing.open(event.token);
+      this.filing.open(event.token);
       this.options.parked(event, note);
     });
   }
@@ -168,7 +169,7 @@ export class ParkedLanes {
   /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
   forget(): void {
     this.#probing.forget();
-    this.#filing.discardQueued(() => undefined);
+    this.filing.discardQueued(() => undefined);
     this.#unfinished.clear();
     this.refusal = undefined;
     this.#diverting.clear();
@@ -177,25 +178,20 @@ export class ParkedLanes {
     this.options.parking.forget();
   }
 
-  /** Writing letters, as work that can be stopped and waited for. */
-  get filing(): Pick<KeyedExecutor<Delivery>, 'stop' | 'restart' | 'whenNoneRuns'> {
-    return this.#filing;
-  }
-
   close(): void {
     this.#overShare.close();
     this.#probing.close();
-    this.#filing.stop();
+    this.filing.stop();
     this.options.parking.close();
   }
 
   /** From now on events of the aggregate go into the lane of letters, which stays closed until its marker stands. */
   #detour(token: string): void {
     this.options.parking.begin(token);
-    this.#filing.close(token);
+    this.filing.close(token);
     for (const entry of this.options.lanes.takeTail(token)) {
       if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
-      else this.#filing.push(token, entry);
+      else this.filing.push(token, entry);
     }
   }
 
@@ -290,7 +286,7 @@ export class ParkedLanes {
       if (this.#diverting.get(token) !== diversion) return;
       if (diversion.done) {
         if (diversion.settled) this.#diverting.delete(token);
-        this.#filing.open(token);
+        this.filing.open(token);
         return;
       }
       await delay(clock, TRY_AGAIN_MS);

@@ -1,12 +1,15 @@
 import { isSabotaged } from '#sabotage';
-import { delay } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ConsumerListener, ConsumerPort, ConsumerState } from '../message/ports.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
+import { Drain } from './drain.js';
 import { Intake } from './intake.js';
 import { Lanes } from './lanes.js';
 import { Ledger } from './ledger.js';
+import type { OriginMark } from './layout-marks.js';
+import type { LeaseFacts } from './lease-record.js';
+import { Origin } from './origin.js';
 import type { LanesLook, PartitionLoad, PartitionMode } from './partition-look.js';
 import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
@@ -41,6 +44,9 @@ export class PartitionConsumer implements ConsumerListener {
   readonly #takeovers: TakeoverRunner;
   readonly #memory: StreamMemory;
   readonly #intake: Intake;
+  readonly #origin: Origin;
+  /** Brings the partition to rest. */
+  readonly drain: Drain;
   #mode: PartitionMode = 'idle';
   #fenceOpened = true;
   #cause: TakeoverCause = 'lease';
@@ -50,6 +56,8 @@ export class PartitionConsumer implements ConsumerListener {
   constructor(private readonly options: PartitionConsumerOptions) {
     const { clock, name, log, ownership } = options;
     this.#port = options.connect(this);
+    const shared = { ...options, port: this.#port };
+    const disordered = (reason: string): void => this.#takeOver(reason, 'disorder');
     this.#memory = new StreamMemory(name, this.#port, log);
     this.#lanes = new Lanes({
       ...options,
@@ -76,9 +84,13 @@ export class PartitionConsumer implements ConsumerListener {
       clock,
       log,
       prepare: () => this.#inspect(),
-      complete: () => this.#lanes.loadParked(),
+      complete: () => this.#origin.load(this.#memory.streamCreated).then(() => this.#lanes.loadParked()),
       done: (state) => this.#takenOver(state),
       failed: options.takeoverFailed,
+    });
+    this.#origin = new Origin({
+      ...shared,
+      isAckedThrough: (sequence) => this.#isFlowing() && this.#acks.lowest() > sequence,
     });
     this.#intake = new Intake({
       ...options,
@@ -88,7 +100,9 @@ export class PartitionConsumer implements ConsumerListener {
       suspects: this.#lanes.suspects,
       parkedLanes: this.#lanes.parked,
       opened: () => this.#lanes.fenceOpened(),
-      disordered: (reason) => this.#takeOver(reason, 'disorder'),
+      isSettledBefore: (event) => this.#origin.has(event),
+      passOver: (event) => this.#handled(event),
+      disordered,
     });
     this.#loop = new PullLoop({
       port: this.#port,
@@ -102,6 +116,14 @@ export class PartitionConsumer implements ConsumerListener {
       released: (events) => this.#released(events),
       delivered: (event) => this.#intake.delivered(event),
       broken: (reason) => this.#takeOver(reason, 'gap'),
+    });
+    const parts = { ...shared, ledger: this.#ledger, acks: this.#acks, lanes: this.#lanes, loop: this.#loop };
+    this.drain = new Drain({
+      ...parts,
+      mode: () => this.#mode,
+      isFlowing: () => this.#isFlowing(),
+      disordered,
+      undone: () => this.#takeOver('drain ended', 'hand-over'),
     });
   }
 
@@ -138,21 +160,18 @@ export class PartitionConsumer implements ConsumerListener {
     if (this.#mode === 'running') this.#memory.noteDropped(delivered, firstSequence);
   }
 
-  /** What a drain waits for: handlers that run, and handled events whose acks are not confirmed. */
-  get rest(): { readonly running: number; readonly unconfirmed: number } {
-    return { running: this.#lanes.executor.running, unconfirmed: this.#acks.size };
-  }
-
   /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
-  facts(): { floor: number; streamCreated: string } {
+  facts(): LeaseFacts {
     this.#noteSettled();
-    return { floor: this.#memory.floor, streamCreated: this.#memory.streamCreated };
+    const { floor, streamCreated } = this.#memory;
+    return { floor, streamCreated, origin: this.#origin.mark, running: this.drain.running() };
   }
 
   /** The lease is ours: begins to take the partition over. Returns at once. */
-  own(inheritance: Inheritance): void {
+  own(inheritance: Inheritance & { readonly origin: OriginMark | undefined }): void {
     if (this.#mode === 'closed' || this.#mode === 'halted') return;
     this.#memory.inherit(inheritance);
+    this.#origin.inherit(inheritance.origin);
     this.#lanes.inherit(inheritance.crashed);
     this.#takeOver('lease', inheritance.crashed ? 'crash' : 'lease');
   }
@@ -172,38 +191,9 @@ export class PartitionConsumer implements ConsumerListener {
     this.#forget();
   }
 
-  /**
-   * Takes in nothing new, starts nothing, lets running handlers end and confirms their acks.
-   * Resolves with true when that is done, with false after `withinMs`: what is unsettled then is
-   * delivered again to whoever takes over. Safe to call twice.
-   */
-  async drain(withinMs: number): Promise<boolean> {
-    if (this.#mode === 'closed') return true;
-    this.#lanes.stop();
-    this.#loop.drain();
-    const settled = this.#lanes
-      .whenNoneRuns()
-      .then(() => this.#acks.whenEmpty())
-      .then(() => this.#lanes.suspects.settle())
-      .then(() => true);
-    const late = delay(this.options.clock, withinMs).then(() => false);
-    const drained = await Promise.race([settled, late]);
-    // An open pull would keep the successor waiting.
-    this.#loop.close();
-    return drained;
-  }
-
   /** Tells running handlers to give up; how they end counts. */
   abortRunning(reason: AggregateTransportError): void {
     this.#lanes.abortAll(reason);
-  }
-
-  /** Undoes a drain. What is still owned goes on, behind a takeover: the drain has left the feed. */
-  resume(): void {
-    if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#lanes.restart();
-    this.#loop.restart();
-    if (this.#mode !== 'idle') this.#takeOver('hand-over ended', 'hand-over');
   }
 
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */
@@ -212,6 +202,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#mode = 'closed';
     this.#takeovers.cancel();
     this.#acks.pause();
+    this.#origin.forget();
     this.#loop.dispose();
     this.#lanes.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
     this.#lanes.close();
@@ -242,9 +233,13 @@ export class PartitionConsumer implements ConsumerListener {
     return this.#ledger.holds(event) && this.options.ownership.isValid() && this.#mode !== 'closed';
   }
 
+  #isFlowing(): boolean {
+    return this.#mode === 'running' && this.#fenceOpened && !this.#intake.isHolding;
+  }
+
   /** Moves the floor up to the first event that is not settled, where all events below are known. */
   #noteSettled(): void {
-    if (this.#mode !== 'running' || !this.#fenceOpened || this.#intake.isHolding) return;
+    if (!this.#isFlowing()) return;
     const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
     this.#memory.settledThrough(Number.isFinite(lowest) ? lowest - 1 : this.#ledger.highest);
     this.#ledger.settledThrough(this.#memory.floor);
@@ -253,6 +248,7 @@ export class PartitionConsumer implements ConsumerListener {
   #forget(): void {
     this.#acks.pause();
     this.#acks.clear();
+    this.#origin.forget();
     this.#intake.forget();
     this.#lanes.forget();
     this.#ledger.clear();

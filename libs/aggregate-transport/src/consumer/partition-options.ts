@@ -8,6 +8,7 @@ import type { ParkNote } from '../message/park-reason.js';
 import type { ParkedPort } from '../parking/parked-port.js';
 import type { FailurePolicy, FailureStage } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
+import type { LeaseRecord } from './lease-record.js';
 import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
 import type { Ownership } from './ownership.js';
 import type { SuspectRecord } from './suspects.js';
@@ -42,6 +43,8 @@ export interface PartitionConsumerOptions {
   readonly suspectPort: KeyPort<SuspectRecord>;
   /** Where its parked aggregates are kept. */
   readonly parkedPort: ParkedPort;
+  /** The leases of the partitions, among so many, whose aggregates this partition holds. */
+  readonly formerLeases: (partitions: number) => Promise<ReadonlyMap<number, LeaseRecord | undefined>>;
   /** Shared by all partitions of the group in this process. */
   readonly breaker: Breaker;
   readonly observer: PartitionObserver;

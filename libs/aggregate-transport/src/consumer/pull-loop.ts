@@ -83,6 +83,12 @@ export class PullLoop implements FeedListener {
   /** Undoes {@link drain}. */
   restart(): void {
     this.#draining = false;
+    this.replenish();
+  }
+
+  /** True if every delivery the server counts has arrived. */
+  hasAll(deliveredConsumerSequence: number): boolean {
+    return this.#feed !== undefined && this.#gate.agreesWith(deliveredConsumerSequence);
   }
 
   close(): void {

@@ -30,7 +30,7 @@ const TTLS_OF_REFUSAL = 20;
  * replicas has stood still for a moment. The lease alone decides who runs.
  */
 export class ReplicaGroup {
-  readonly partitions: readonly Partition[];
+  #partitions: readonly Partition[] = [];
   readonly #presence: Presence;
   #members: readonly string[] = [];
   #told = '';
@@ -46,12 +46,16 @@ export class ReplicaGroup {
 
   constructor(private readonly options: ReplicaGroupOptions) {
     const { name, member, leaseTtlMs: ttlMs, presencePort: port, clock, log } = options;
-    this.partitions = options.partitions;
     this.#presence = new Presence({
       ...{ name, member, ttlMs, port, clock, log },
       changed: () => this.#membersChanged(),
     });
-    for (const partition of this.partitions) partition.watch(() => this.#schedule());
+    this.#watch(options.partitions);
+  }
+
+  /** Those that are shared, of one layout. */
+  get partitions(): readonly Partition[] {
+    return this.#partitions;
   }
 
   /** The live replicas of the group, this one included, as far as this process sees. */
@@ -64,7 +68,23 @@ export class ReplicaGroup {
     if (this.#closed) return;
     this.#presence.start();
     // Whatever happens to the presence of replicas, no partition may stay without an owner.
-    for (const partition of this.partitions) partition.assign(false);
+    for (const partition of this.partitions) partition.start();
+  }
+
+  /**
+   * Shares these from now on, instead of those of the layout before. Each begins to take part when the caller starts
+   * it: as long as this process is not ready for one, another replica takes it.
+   */
+  follow(partitions: readonly Partition[]): void {
+    this.#givenTo.clear();
+    this.#watch(partitions);
+    this.#schedule();
+  }
+
+  #watch(partitions: readonly Partition[]): void {
+    for (const partition of this.#partitions) partition.watch(() => undefined);
+    this.#partitions = partitions;
+    for (const partition of partitions) partition.watch(() => this.#schedule());
   }
 
   /** As {@link Partition.close}, for all of them; the other replicas are told first. */
@@ -120,7 +140,7 @@ export class ReplicaGroup {
       const { mode, epoch } = partition.lease;
       if (to === member) this.#givenTo.delete(partition.partition);
       else if (mode === 'held') {
-        if (!this.#isSettled) continue;
+        if (!this.#isSettled || partition.isDraining) continue;
         if (to !== undefined) this.#givenTo.set(partition.partition, { to, epoch });
       }
       partition.assign(to === member);

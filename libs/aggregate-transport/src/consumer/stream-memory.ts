@@ -1,4 +1,4 @@
-import { isSabotaged } from '#sabotage';
+import { isSabotaged, reached } from '#sabotage';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ConsumerPort, StreamState } from '../message/ports.js';
@@ -17,6 +17,8 @@ export interface Inheritance {
   readonly retired: readonly number[];
   /** This very epoch has named the consumer, so nobody can have sent anything to one of that name. */
   readonly mayCreate: boolean;
+  /** A change of layout has made the partition, and nobody has owned it yet. */
+  readonly isFirst?: boolean;
 }
 
 export type StreamJudgement =
@@ -50,6 +52,7 @@ export class StreamMemory {
   #lostThrough = 0;
   #generation = 0;
   #mayCreate = false;
+  #isFirst = false;
   /** Still to be removed. */
   #retired: readonly number[] = [];
   /** The highest sequence this process has seen; survives its leases, which a restored server takes back too. */
@@ -61,7 +64,7 @@ export class StreamMemory {
     private readonly log: Log,
   ) {}
 
-  inherit({ floor, streamCreated, generation, retired, mayCreate }: Inheritance): void {
+  inherit({ floor, streamCreated, generation, retired, mayCreate, isFirst = false }: Inheritance): void {
     const isKnown = streamCreated === this.streamCreated;
     // What was seen of another stream says nothing of this one.
     if (!isKnown && this.streamCreated !== '') this.#highest = 0;
@@ -69,6 +72,7 @@ export class StreamMemory {
     this.streamCreated = streamCreated;
     this.#generation = generation;
     this.#mayCreate = mayCreate;
+    this.#isFirst = isFirst;
     this.#retired = retired;
     this.port.use(generation);
   }
@@ -108,12 +112,15 @@ export class StreamMemory {
         this.log.error(
           `${this.name}: the stream was deleted and made anew at ${stream.created}; it is handled from its first event`,
         );
+      } else if (this.#isFirst) {
+        this.log.info(`${this.name}: its consumer is made, behind sequence ${this.floor}`);
       } else {
         this.log.error(
           `${this.name}: the consumer is gone; another is made behind sequence ${this.floor}, the last one known to be settled`,
         );
       }
       await this.port.create(this.floor + 1);
+      if (this.#isFirst) reached('repartition: consumer made');
     } else this.noteDropped(consumer.delivered, stream.firstSequence);
     this.#mayCreate = false;
     this.#removeRetired();

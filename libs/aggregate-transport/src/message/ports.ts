@@ -12,6 +12,8 @@ export interface ConsumerState {
   readonly ackPending: number;
   /** Pull requests that wait at the server, whoever sent them. */
   readonly waitingPulls: number;
+  /** Events it has still to deliver for the first time. */
+  readonly pending: number;
 }
 
 /** What the server says of the topic's stream. */

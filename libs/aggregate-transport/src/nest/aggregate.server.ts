@@ -9,28 +9,17 @@ import {
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
-import type { ReplicaGroup } from '../consumer/replica-group.js';
 import { AggregateTransportError } from '../errors.js';
 import { Measures } from '../observe/measures.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
 import type { AggregateContext } from './aggregate.context.js';
-import { openGroup } from './group-consumer.js';
+import { Group, type ServedGroup } from './group.js';
 import type { ProcessingHooks } from './handler-bridge.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { HandlerScan } from './handler-scan.js';
 import { nestLog } from './nest-log.js';
 import { AGGREGATE_TRANSPORT } from './tokens.js';
 import { TopicLinks } from './topic-links.js';
-
-/** A group of this process's handlers on a topic. */
-export interface ServedGroup {
-  readonly topic: string;
-  readonly group: string;
-  /** All of them, whether this process owns them or waits for them. */
-  readonly partitions: readonly Partition[];
-  /** This process as one of the group's replicas. */
-  readonly replicas: ReplicaGroup;
-}
 
 /** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
 const LISTENS_WITHIN_MS = 10_000;
@@ -55,7 +44,7 @@ export class AggregateServer
   readonly #problems: unknown[] = [];
   readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
-  readonly #groups: ServedGroup[] = [];
+  readonly #groups: Group[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -78,7 +67,7 @@ export class AggregateServer
     return this.#groups.flatMap(({ partitions }) => partitions);
   }
 
-  /** The groups of this process's handlers, each with all of its partitions. */
+  /** The groups of this process's handlers, each with the partitions of the layout it follows. */
   get groups(): readonly ServedGroup[] {
     return this.#groups;
   }
@@ -202,21 +191,21 @@ export class AggregateServer
     const measures = metrics && new Measures(metrics);
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
-      const replicas = await openGroup({
-        link,
-        group: group.group,
-        handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
-        hooks: this.#links.options.hooks,
-        measures,
-        drainMs: this.#links.options.drainMs,
-        clock: this.#links.clock,
-        log,
-      });
-      const { partitions } = replicas;
-      this.#groups.push({ topic: group.topic.name, group: group.group, partitions, replicas });
+      this.#groups.push(
+        await Group.open({
+          link,
+          group: group.group,
+          handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
+          hooks: this.#links.options.hooks,
+          measures,
+          drainMs: this.#links.options.drainMs,
+          clock: this.#links.clock,
+          log,
+        }),
+      );
     }
     if (this.#closing !== undefined) return;
-    for (const { replicas } of this.#groups) replicas.start();
+    for (const group of this.#groups) group.start();
     this.#listening = true;
     this.#listenWatch?.cancel();
   }
@@ -238,7 +227,7 @@ export class AggregateServer
     this.#listenWatch?.cancel();
     this.#listening = false;
     const { drainMs } = this.#links.options;
-    const drained = await Promise.all(this.#groups.map(({ replicas }) => replicas.close(drainMs)));
+    const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
     if (drained.includes(false)) {
       nestLog(new Logger('AggregateServer')).error(
         `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,

@@ -2,14 +2,12 @@ import type { Clock } from '../clock.js';
 import { Breaker } from '../consumer/breaker.js';
 import type { EventHandlers } from '../consumer/event-handlers.js';
 import type { LeaseView } from '../consumer/ownership.js';
-import { Partition } from '../consumer/partition.js';
-import { ReplicaGroup } from '../consumer/replica-group.js';
+import { Partition, type PartitionOptions } from '../consumer/partition.js';
 import type { Log } from '../log.js';
-import { newEventId } from '../message/event-id.js';
 import type { Measures } from '../observe/measures.js';
 import { type AggregateHooks, observerOf } from './aggregate-hooks.js';
 import type { TopicLink } from './topic-links.js';
-import type { PartitionWire } from './topic-wire.js';
+import type { GroupWire, PartitionWire } from './topic-wire.js';
 
 export interface GroupConsumerOptions {
   readonly link: TopicLink;
@@ -25,30 +23,31 @@ export interface GroupConsumerOptions {
   readonly log: Log;
 }
 
+/** A group's partitions as one layout divides it. */
+export interface OpenedLayout {
+  readonly wire: GroupWire;
+  readonly partitions: readonly Partition[];
+}
+
+/** What all partitions of a group have in common in this process, whatever the layout. */
+type OfProcess = Pick<PartitionOptions, 'owner' | 'isCancelled'>;
+
 /**
- * Finds or makes a group's partitions on a topic, and a consumer for each; this process is one of its replicas.
+ * Finds or makes a group's partitions on a topic, and a consumer for each.
  * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
-export async function openGroup(options: GroupConsumerOptions): Promise<ReplicaGroup> {
-  const { link, group, clock, log } = options;
-  const wires = await link.wire.openGroup(group);
-  const breaker = new Breaker(link.topic.consume.breaker, wires.length);
-  const member = newEventId(clock.wallNow());
-  return new ReplicaGroup({
-    name: `topic "${link.topic.name}", group "${group}"`,
-    member,
-    leaseTtlMs: link.topic.consume.leaseTtlMs,
-    presencePort: link.wire.presencePort(group),
-    partitions: wires.map((wire) => partitionOf(options, wire, { owner: member, breaker })),
-    clock,
-    log,
-  });
+export async function openGroup(options: GroupConsumerOptions, ofProcess: OfProcess): Promise<OpenedLayout> {
+  const { link, group } = options;
+  const wire = await link.wire.openGroup(group);
+  const breaker = new Breaker(link.topic.consume.breaker, wire.partitions.length);
+  const shared = { ...ofProcess, breaker, layout: wire.layout.layout };
+  return { wire, partitions: wire.partitions.map((partition) => partitionOf(options, partition, shared)) };
 }
 
 function partitionOf(
   options: GroupConsumerOptions,
   wire: PartitionWire,
-  shared: { readonly owner: string; readonly breaker: Breaker },
+  shared: OfProcess & Pick<PartitionOptions, 'breaker' | 'layout'>,
 ): Partition {
   const { clock, hooks, drainMs, log } = options;
   const { topic, group, partition, partitions } = wire.address;
@@ -63,6 +62,7 @@ function partitionOf(
     leasePort: wire.leasePort,
     suspectPort: wire.suspectPort,
     parkedPort: wire.parkedPort,
+    formerLeases: wire.formerLeases,
     observer: { ...observerOf(hooks, where, log), ...options.measures?.of(where) },
     leaseTtlMs: consume.leaseTtlMs,
     drainMs,

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
 import type { Log } from '../log.js';
+import { sourcesOf } from '../message/group-layout.js';
 import { partitionBits } from '../message/partition.js';
 import { consumerConfigOf, msOf, type PartitionAddress } from '../stream/configuration.js';
 import { Connection } from '../stream/connection.js';
@@ -15,12 +16,13 @@ import { JetStreamApi } from '../stream/jetstream-api.js';
 import { KeyStore, partitionKey } from '../stream/key-store.js';
 import { provisionParkedStreams } from '../stream/parked-streams.js';
 import { ParkedWire } from '../stream/parked-wire.js';
+import { RepartitionWire } from '../stream/repartition-wire.js';
 import { untilAnswered } from '../stream/patience.js';
 import { PresenceStore } from '../stream/presence-store.js';
 import { checkConsumer, provisionConsumer, provisionStream } from '../stream/provision.js';
 import { PublishWire } from '../stream/publish-wire.js';
 import type { ResolvedTopic } from './resolve-options.js';
-import type { PartitionWire, TopicWire, TopicWires } from './topic-wire.js';
+import type { GroupWire, PartitionWire, TopicWire, TopicWires } from './topic-wire.js';
 
 export interface NatsWiresOptions {
   readonly connection: ConnectionOptions;
@@ -96,7 +98,7 @@ interface Group {
 const START_UP_TIMEOUT_MS = 2_000;
 
 /** @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED */
-async function openGroup(options: Group): Promise<PartitionWire[]> {
+async function openGroup(options: Group): Promise<GroupWire> {
   const { connection, api, topic, group, clock, log } = options;
   const { consume, provision, parked, stream } = topic;
   const bucket = await openGroupBucket(connection, stream.replicas, provision === 'ensure');
@@ -105,8 +107,8 @@ async function openGroup(options: Group): Promise<PartitionWire[]> {
   );
   if (record.partitions !== consume.partitions) {
     log.warn(
-      `topic "${topic.name}": group "${group}" has ${record.partitions} partitions since its first start; ` +
-        `consume.partitions ${consume.partitions} is not followed`,
+      `topic "${topic.name}": group "${group}" has ${record.partitions} partitions, as its record says; consume.partitions ` +
+        `${consume.partitions} is not followed (npx aggregate-transport repartition changes it)`,
     );
   }
   await untilAnswered(clock, () =>
@@ -124,17 +126,25 @@ async function openGroup(options: Group): Promise<PartitionWire[]> {
     });
     partitions.push(partitionOf(options, address, leasePort));
   }
-  return partitions;
+  const ways = new RepartitionWire<LeaseRecord, SuspectRecord>({ connection, api, topic: topic.name, group });
+  return { layout: record, partitions, layoutPort: ways.layout, repartitionPorts: ways };
 }
 
 function partitionOf(
-  { connection, api, topic, clock }: Group,
+  { connection, api, topic, group, clock }: Group,
   address: PartitionAddress,
   leasePort: KeyStore<LeaseRecord>,
 ): PartitionWire {
+  const ways = new RepartitionWire<LeaseRecord, SuspectRecord>({ connection, api, topic: topic.name, group });
   return {
     address,
     leasePort,
+    formerLeases: async (partitions) => {
+      const found = sourcesOf(address.partition, address.partitions, partitions).map(
+        async (source) => [source, (await ways.lease(partitions, source).read())?.value] as const,
+      );
+      return new Map(await Promise.all(found));
+    },
     suspectPort: new KeyStore<SuspectRecord>(connection, api, partitionKey('suspects', address)),
     parkedPort: new ParkedWire({
       connection,

@@ -1,6 +1,8 @@
 import type { NatsConnection } from 'nats';
 import type { LeaseRecord } from '../consumer/lease-record.js';
+import type { RepartitionPorts } from '../consumer/repartition.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
+import type { GroupLayout } from '../message/group-layout.js';
 import type { KeyPort } from '../message/key-port.js';
 import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
 import type { GroupOnServer, GroupQuestion } from '../message/server-look.js';
@@ -19,6 +21,18 @@ export interface PartitionWire {
   readonly leasePort: KeyPort<LeaseRecord>;
   readonly suspectPort: KeyPort<SuspectRecord>;
   readonly parkedPort: ParkedPort;
+  /** The leases of the partitions, among so many, whose aggregates this partition holds. */
+  readonly formerLeases: (partitions: number) => Promise<ReadonlyMap<number, LeaseRecord | undefined>>;
+}
+
+/** A group as its record divides it at this moment. */
+export interface GroupWire {
+  readonly layout: GroupLayout;
+  readonly partitions: readonly PartitionWire[];
+  /** The record, to be followed; undefined where it never changes. */
+  readonly layoutPort: KeyPort<GroupLayout> | undefined;
+  /** What a change of the record needs. */
+  readonly repartitionPorts: RepartitionPorts | undefined;
 }
 
 /** All ways from one topic to its stream: what the rest of `nest/` knows of NATS, and what a test replaces. */
@@ -40,7 +54,7 @@ export interface TopicWire {
   /** The messages of one subject, in stream order. */
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
   /** Finds or makes a group's partitions, a consumer for each, and the place for its parked aggregates. */
-  openGroup(group: string): Promise<PartitionWire[]>;
+  openGroup(group: string): Promise<GroupWire>;
   /** Where the replicas of a group see each other. */
   presencePort(group: string): PresencePort;
   /**

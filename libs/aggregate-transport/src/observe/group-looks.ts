@@ -34,7 +34,7 @@ export class GroupLooks {
 
   #look(topic: ObservedTopic, group: ObservedGroup, knownOnly: boolean): Promise<GroupOnServer> {
     const now = this.observed.clock.now();
-    const key = `${topic.name} ${group.group}`;
+    const key = keyOf(topic, group);
     for (const kind of knownOnly ? ['all', 'owned'] : ['all']) {
       const found = this.#shared.get(`${kind} ${key}`);
       if (found !== undefined && now - found.at < SHARED_FOR_MS) return found.answer;
@@ -57,7 +57,7 @@ export class GroupLooks {
       const owned = held.find((other) => other.partition === partition);
       if (owned === undefined || found === undefined) continue;
       // One that is up to date has nothing to lose, however far behind its last event the stream begins.
-      const key = `${topic.name} ${group.group} ${partition}`;
+      const key = `${keyOf(topic, group)} ${partition}`;
       if (found.pending > 0 || this.#behind.has(key))
         owned.consumer.sawStream(found.delivered, answer.firstSequence);
       if (found.pending > 0) this.#behind.add(key);
@@ -65,4 +65,9 @@ export class GroupLooks {
     }
     return answer;
   }
+}
+
+/** With the number of partitions: what was seen of one layout says nothing of another. */
+function keyOf(topic: ObservedTopic, { group, partitions }: ObservedGroup): string {
+  return `${topic.name} ${group} ${partitions.length}`;
 }

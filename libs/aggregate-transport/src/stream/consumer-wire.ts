@@ -37,6 +37,7 @@ interface ConsumerInfo {
   ack_floor: { consumer_seq: number; stream_seq: number };
   num_ack_pending: number;
   num_waiting: number;
+  num_pending: number;
   cluster?: { leader?: string };
 }
 
@@ -253,6 +254,7 @@ function stateOf(info: ConsumerInfo): ConsumerState {
     deliveredConsumerSequence: info.delivered.consumer_seq,
     ackPending: info.num_ack_pending,
     waitingPulls: info.num_waiting,
+    pending: info.num_pending,
   };
 }
 

@@ -1,17 +1,15 @@
 import type { KV } from 'nats';
-import { isPartitionCount } from '../message/partition.js';
 import { AggregateTransportError } from '../errors.js';
+import { type GroupLayout, readLayout } from '../message/group-layout.js';
 import type { Connection } from './connection.js';
 import { explain } from './jetstream-api.js';
 
 /** The bucket that keeps what groups must agree on. */
 export const BUCKET = 'aggregate-transport';
 
-export interface GroupRecord {
-  /** How many partitions the group has. It belongs to the group, never to a replica's options. */
-  readonly partitions: number;
-  /** True if this call made the record: the group starts for the first time. */
-  readonly isNew: boolean;
+/** The key of the record that all replicas of a group follow. */
+export function groupKey(topic: string, group: string): string {
+  return `group.${topic}.${group}`;
 }
 
 /** Opens the bucket, and makes it if it is missing and `create` is set. */
@@ -43,20 +41,19 @@ export async function groupRecordOf(
   topic: string,
   group: string,
   partitions: number,
-): Promise<GroupRecord> {
-  const key = `group.${topic}.${group}`;
+): Promise<GroupLayout> {
+  const key = groupKey(topic, group);
   try {
     const existing = await bucket.get(key);
-    if (existing?.operation === 'PUT')
-      return { partitions: readRecord(existing.string(), key), isNew: false };
+    if (existing?.operation === 'PUT') return readRecord(existing.string(), key);
     let refusal: unknown;
     const made = await bucket.create(key, JSON.stringify({ partitions })).catch((cause: unknown) => {
       refusal = cause;
       return undefined;
     });
-    if (made !== undefined) return { partitions, isNew: true };
+    if (made !== undefined) return readLayout({ partitions }, key);
     const winner = await bucket.get(key);
-    if (winner?.operation === 'PUT') return { partitions: readRecord(winner.string(), key), isNew: false };
+    if (winner?.operation === 'PUT') return readRecord(winner.string(), key);
     throw recordError(key, refusal);
   } catch (cause) {
     if (cause instanceof AggregateTransportError) throw cause;
@@ -72,11 +69,6 @@ function recordError(key: string, cause: unknown): AggregateTransportError {
   );
 }
 
-function readRecord(json: string, key: string): number {
-  const { partitions } = JSON.parse(json) as { partitions?: number };
-  if (partitions !== undefined && isPartitionCount(partitions)) return partitions;
-  throw new AggregateTransportError(
-    'CONSUMER_MISMATCH',
-    `expected record "${key}" of bucket "${BUCKET}" to hold a power of two up to 256, found ${partitions ?? 'nothing'}`,
-  );
+function readRecord(json: string, key: string): GroupLayout {
+  return readLayout(JSON.parse(json) as Partial<GroupLayout>, `record "${key}" of bucket "${BUCKET}"`);
 }

@@ -102,6 +102,7 @@ export class MemoryConsumer {
       deliveredConsumerSequence: this.#consumerSequence,
       ackPending: this.#unacked.size,
       waitingPulls: this.#pulls.length,
+      pending: this.stream.messages.length - this.#delivered,
     };
   }
 

@@ -12,7 +12,7 @@ import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
 import type { ResolvedTopic } from '../nest/resolve-options.js';
-import type { PartitionWire, TopicWire, TopicWires } from '../nest/topic-wire.js';
+import type { GroupWire, PartitionWire, TopicWire, TopicWires } from '../nest/topic-wire.js';
 import { ManualClock } from './manual-clock.js';
 import { MemoryConsumer } from './memory-consumer.js';
 import { MemoryKey } from './memory-key.js';
@@ -31,9 +31,10 @@ interface MemoryTopic {
   readonly parked: MemoryParked;
 }
 
-interface MemoryPartition {
-  readonly wire: PartitionWire;
-  readonly look: () => Promise<PartitionOnServer>;
+interface MemoryGroup {
+  /** Its layout never changes. */
+  readonly wire: GroupWire;
+  readonly look: () => Promise<PartitionOnServer[]>;
 }
 
 /**
@@ -44,7 +45,7 @@ export class TestingStreams implements TopicWires {
   /** Stands still until {@link advance} moves it. */
   readonly clock = new ManualClock();
   readonly #topics = new Map<string, MemoryTopic>();
-  readonly #groups = new Map<string, MemoryPartition[]>();
+  readonly #groups = new Map<string, MemoryGroup>();
   readonly #presences = new Map<string, MemoryPresence>();
   /** Whatever moved, so that {@link settle} knows when nothing does. */
   #moves = 0;
@@ -95,7 +96,7 @@ export class TestingStreams implements TopicWires {
       batchObstacle: 'streams in memory know no batches',
       connectPublisher: (listener) => stream.connectPublisher(listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
-      openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group).map(({ wire }) => wire)),
+      openGroup: (group) => Promise.resolve(this.#groupOf(topic, known, group).wire),
       presencePort: (group) => this.#presenceOf(`${topic.name} ${group}`).connect(),
       lookAt: (question) => this.#lookAt(topic.name, question),
       parkedArchive: (group) => parked.connect(group, ''),
@@ -133,16 +134,12 @@ export class TestingStreams implements TopicWires {
     return presence;
   }
 
-  #groupOf(
-    { name, consume }: ResolvedTopic,
-    { stream, parked }: MemoryTopic,
-    group: string,
-  ): MemoryPartition[] {
+  #groupOf({ name, consume }: ResolvedTopic, { stream, parked }: MemoryTopic, group: string): MemoryGroup {
     const key = `${name} ${group}`;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const { partitions } = consume;
-    const made = Array.from({ length: partitions }, (_, partition) => {
+    const opened = Array.from({ length: partitions }, (_, partition) => {
       const options = {
         filter: partitionFilter(name, partition, partitions),
         startSequence: firstSequence(consume.startAt, stream),
@@ -154,6 +151,7 @@ export class TestingStreams implements TopicWires {
       const wire: PartitionWire = {
         address: { topic: name, group, partition, partitions },
         connect: consumer.connect.bind(consumer),
+        formerLeases: () => Promise.resolve(new Map()),
         get leasePort() {
           return lease.connect();
         },
@@ -171,12 +169,21 @@ export class TestingStreams implements TopicWires {
       });
       return { wire, look };
     });
+    const made: MemoryGroup = {
+      wire: {
+        layout: { partitions, layout: 0, changes: 0 },
+        partitions: opened.map(({ wire }) => wire),
+        layoutPort: undefined,
+        repartitionPorts: undefined,
+      },
+      look: () => Promise.all(opened.map(({ look }) => look())),
+    };
     this.#groups.set(key, made);
     return made;
   }
 
   async #lookAt(topic: string, { group, known, knownOnly }: GroupQuestion): Promise<GroupOnServer> {
-    const all = await Promise.all((this.#groups.get(`${topic} ${group}`) ?? []).map(({ look }) => look()));
+    const all = (await this.#groups.get(`${topic} ${group}`)?.look()) ?? [];
     return {
       firstSequence: 1,
       partitions: all.filter(({ partition }) => !knownOnly || known.has(partition)),

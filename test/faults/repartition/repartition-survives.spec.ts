@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals';
+import { serverForAll } from '../../support/server.js';
+import { STEPS, stepsInSource } from './steps.js';
+import { type Interruption, tellStory } from './story.js';
+
+// One short path of `npm run test:faults -- --part repartition`. Needs `npm run build`: workers are built code.
+
+const server = serverForAll();
+const SHORT: readonly Omit<Interruption, 'server'>[] = [
+  { from: 4, to: 8, by: 'command', fault: 'kill', step: 'repartition: lease prepared', nth: 3 },
+  { from: 8, to: 4, by: 'replica', fault: 'freeze', step: 'repartition: partition drained', nth: 2 },
+];
+
+test('every step that the source names has its story, and every story its step', () => {
+  expect(Object.keys(STEPS).toSorted()).toEqual(stepsInSource());
+});
+
+test('a command killed half-way, and a replica that sleeps through two changes: in order, none lost, nothing settled twice', async () => {
+  const told = await Promise.all(SHORT.map((story) => tellStory({ ...story, server: server() })));
+  expect(told.map(({ findings, stopped }) => ({ findings, stopped }))).toEqual([
+    { findings: [], stopped: true },
+    { findings: [], stopped: true },
+  ]);
+  // Nobody died but the command, so nothing at all came twice.
+  expect(told[0]!.repeated).toBe(0);
+}, 60_000);

@@ -1,0 +1,258 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RepartitionRule } from '#library/no-sabotage.js';
+import { runCommand } from '../../support/command.js';
+import { eventually } from '../../support/eventually.js';
+import { groupBy } from '../finding.js';
+import type { Worker } from '../parking/crew.js';
+import type { HandlerRun } from '../parking/parking-history.js';
+import { ParkingWorld, type ParkingWorldOptions } from '../parking/parking-world.js';
+import { PARKING_GROUP, STOP_VARIABLE } from '../parking/setup.js';
+import { SABOTAGE_CONDITION } from '../sabotage.js';
+import type { By } from './steps.js';
+
+export interface Interruption {
+  readonly server: ParkingWorldOptions['server'];
+  /** Who is stopped; nobody: the change goes through undisturbed. */
+  readonly by?: By;
+  readonly fault?: 'kill' | 'freeze';
+  readonly step?: string;
+  /** The process is stopped when it comes to the step for the n-th time. */
+  readonly nth?: number;
+  readonly from: number;
+  readonly to: number;
+  readonly sabotage?: RepartitionRule;
+  /** How long a handler takes. */
+  readonly handlerMs?: number;
+  /** Between two bursts of events. */
+  readonly burstEveryMs?: number;
+}
+
+export interface Told {
+  /** What the judge found. */
+  readonly findings: readonly string[];
+  /** The process came to the step and was stopped there. */
+  readonly stopped: boolean;
+  readonly events: number;
+  /** Events that were handled, not settled, and came again. */
+  readonly repeated: number;
+  readonly folder: string;
+}
+
+const ILL = 'ill';
+const CAUSE = 'stock';
+/** Its lane is long when the layout changes: what it has not settled lies far behind what others have. */
+const DEEP = 'deep';
+const DEPTH = 150;
+const WELL = Array.from({ length: 40 }, (_, index) => `well-${index}`);
+const HANDLER_MS = 20;
+/** Long enough for a machine that has other work: a lease that ends repeats what was not settled. */
+const LEASE_TTL_MS = 2_000;
+const SETTLED_BESIDE_MS = 300;
+const READ_EVERY_MS = 150;
+const BURST = 4;
+const BURST_EVERY_MS = 15;
+const CHANGED_WITHIN_MS = 40_000;
+const STOPPED_WITHIN_MS = 20_000;
+let count = 0;
+
+/**
+ * A service with many aggregates, one of them parked, under load. Its number of partitions is changed; somebody is
+ * stopped at a step; the command is run again, and then once more the other way. A frozen replica is woken when all is
+ * over. The judge reads what handlers wrote down and what the server confirmed.
+ */
+export async function tellStory(interruption: Interruption): Promise<Told> {
+  const { server, from, by = 'nobody' } = interruption;
+  const world = await ParkingWorld.open({
+    server,
+    topic: `layout-${by}-${++count}`,
+    workers: { partitions: from, handlerMs: interruption.handlerMs ?? HANDLER_MS, leaseTtlMs: LEASE_TTL_MS },
+  });
+  const story = new Story(world, interruption);
+  try {
+    const stopped = await story.run();
+    const findings = [...(await world.judge()), ...overlaps(world.runs())];
+    const handled = world.runs().filter(({ ok }) => ok === true).length;
+    const repeated = handled - world.handled().size;
+    if (findings.length === 0 || interruption.sabotage !== undefined) world.forget();
+    return { findings, stopped, events: world.published, repeated, folder: world.folder };
+  } finally {
+    await story.end();
+    await story.removeStreams();
+    await world.close();
+  }
+}
+
+/**
+ * Two handlers of one aggregate at a time, both of which came to their end. One that ran longer than a lease slept in a
+ * frozen process: that cannot be stopped, and its fencing token gives it away.
+ */
+function overlaps(runs: readonly HandlerRun[]): string[] {
+  const findings: string[] = [];
+  for (const [key, all] of groupBy(
+    runs.filter(({ ok, start, end }) => ok !== undefined && end - start < LEASE_TTL_MS),
+    (run) => run.key,
+  )) {
+    for (const [index, run] of all.entries()) {
+      const next = all[index + 1];
+      if (next !== undefined && next.start < run.end)
+        findings.push(
+          `overlap: ${key} ${next.n} in ${next.worker} began while ${run.n} ran in ${run.worker}`,
+        );
+    }
+  }
+  return findings;
+}
+
+/** Reading all journals costs more than a look at a variable. */
+function whenSo(what: string, condition: () => boolean): Promise<void> {
+  return eventually(what, async () => {
+    await delay(READ_EVERY_MS);
+    return condition();
+  });
+}
+
+class Story {
+  #publishes = true;
+  #published: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly world: ParkingWorld,
+    private readonly told: Interruption,
+  ) {}
+
+  /** True if somebody was stopped at the step, or nobody was to be. */
+  async run(): Promise<boolean> {
+    const { world, told } = this;
+    const { crew } = world;
+    crew.breakDown(CAUSE);
+    const { by, fault = 'kill', step = '', nth = 1 } = told;
+    const stopAt = `${fault}:${step}#${nth}`;
+    const first = await crew.spawn({
+      stopAt: by === 'replica' ? stopAt : undefined,
+      sabotage: told.sabotage ?? (by === 'command' ? 'command-goes-on-alone' : undefined),
+    });
+    await first.holds();
+    // In one process handlers of the old layout keep those of the new one waiting.
+    if (told.sabotage !== undefined) await (await crew.spawn({ sabotage: told.sabotage })).ready();
+    for (let n = 1; n <= 3; n++) await world.publish(ILL, n === 2 ? { cause: CAUSE, trouble: 'fail' } : {});
+    this.#published = this.#publishOnAndOn();
+    await whenSo('some to be handled', () => world.handled().size > WELL.length);
+    await eventually('the ill one to be parked', async () => (await world.parkedState(ILL)) !== undefined);
+    await this.#deepen();
+    let stopped = true;
+    if (by === 'command') stopped = await this.#stopCommand(stopAt);
+    else if (by === 'replica') stopped = await this.#stopReplica(first);
+    else await this.#change(told.to);
+    await this.#change(told.to);
+    await this.#works();
+    await this.#deepen();
+    await this.#change(told.from);
+    await this.#works();
+    if (fault === 'freeze') first.child.signal('SIGCONT');
+    crew.mend(CAUSE);
+    await this.#comesBack();
+    await this.end();
+    for (const key of [ILL, ...WELL]) await world.publish(key);
+    await world.whenAllHandled(told.sabotage === undefined ? undefined : 5_000).catch((error: unknown) => {
+      if (told.sabotage === undefined) throw error;
+    });
+    await this.#onlyTheLayoutIsLeft();
+    return stopped;
+  }
+
+  async #comesBack(): Promise<void> {
+    const { world } = this;
+    try {
+      await world.retryUntilLive(ILL);
+    } catch (cause) {
+      const left = JSON.stringify({ state: await world.parkedState(ILL), left: await world.tap.left() });
+      throw new Error(`${ILL} does not come back: ${left.slice(0, 2_000)} in ${world.folder}`, { cause });
+    }
+  }
+
+  /** A server sets room aside for each stream, and one server hears many stories. */
+  async removeStreams(): Promise<void> {
+    const { tap, topic, crew } = this.world;
+    await crew.close();
+    const { streams } = await tap.nats.jetstreamManager();
+    for (const name of [topic, `${topic}_parked`]) await streams.delete(name).catch(() => false);
+  }
+
+  async #deepen(): Promise<void> {
+    const { handlerMs = HANDLER_MS } = this.told;
+    const depth = Math.ceil((DEPTH * HANDLER_MS) / handlerMs);
+    await Promise.all(Array.from({ length: depth }, () => this.world.publish(DEEP)));
+    // Others go on meanwhile.
+    await delay(SETTLED_BESIDE_MS);
+  }
+
+  /** Publishes no more. */
+  async end(): Promise<void> {
+    this.#publishes = false;
+    await this.#published;
+  }
+
+  async #stopCommand(stopAt: string): Promise<boolean> {
+    const cancels = stopAt.includes('cancelled');
+    // Only what is under way can be called off.
+    if (cancels) await this.#command(this.told.to, 'kill:repartition: begun');
+    const { code, errors } = await (cancels
+      ? this.#command('--cancel', stopAt)
+      : this.#command(this.told.to, stopAt));
+    if (code !== -1) throw new Error(`expected the command to be stopped, found code ${code}: ${errors}`);
+    if (cancels) await this.#works();
+    return true;
+  }
+
+  /** The replica is alone with the change when it comes to the step. */
+  async #stopReplica(worker: Worker): Promise<boolean> {
+    await this.#command(this.told.to, 'kill:repartition: begun');
+    const isStopped = (): boolean => worker.isFrozen || !worker.child.running;
+    await eventually(`${worker.name} to be stopped`, isStopped, STOPPED_WITHIN_MS).catch(() => undefined);
+    const second = await this.world.crew.spawn();
+    await second.ready();
+    return isStopped();
+  }
+
+  async #change(to: number): Promise<void> {
+    const { code, output, errors } = await this.#command(to);
+    if (code !== 0)
+      throw new Error(`${this.world.folder}: repartition ended with ${code}: ${output}${errors}`);
+  }
+
+  #command(to: number | '--cancel', stopAt?: string): ReturnType<typeof runCommand> {
+    const { server } = this.told;
+    const what = ['repartition', this.world.topic, PARKING_GROUP, String(to), '--yes'];
+    return runCommand({
+      args: [...what, '--server', server.url, '--wait', String(CHANGED_WITHIN_MS)],
+      env: stopAt === undefined ? {} : { [STOP_VARIABLE]: stopAt },
+      execArgv: stopAt === undefined ? [] : [SABOTAGE_CONDITION],
+    });
+  }
+
+  /** Events that are published from now on are handled. */
+  async #works(): Promise<void> {
+    const sequence = await this.world.publish(WELL[0]!);
+    const isHandled = (): boolean => this.world.runs().some(({ seq, ok }) => seq === sequence && ok === true);
+    await whenSo('the layout to be at work', isHandled);
+  }
+
+  async #publishOnAndOn(): Promise<void> {
+    for (let n = 0; this.#publishes; n++) {
+      const keys = Array.from({ length: BURST }, (_, index) => WELL[(n * BURST + index) % WELL.length]!);
+      await Promise.all(keys.map((key) => this.world.publish(key)));
+      await delay(this.told.burstEveryMs ?? BURST_EVERY_MS);
+    }
+  }
+
+  async #onlyTheLayoutIsLeft(): Promise<void> {
+    const { tap, topic } = this.world;
+    const manager = await tap.nats.jetstreamManager();
+    const isLayout = new RegExp(`^${PARKING_GROUP}-${this.told.from}-\\d+(-g\\d+)?$`);
+    await eventually('one consumer a partition', async () => {
+      const names: string[] = [];
+      for await (const { name } of manager.consumers.list(topic)) names.push(name);
+      return names.length === this.told.from && names.every((name) => isLayout.test(name));
+    });
+  }
+}
