@@ -72,11 +72,32 @@ describe('who is there', () => {
     a.presence.start();
     b.presence.start();
     await clock.advance(100);
-    await b.presence.withdraw();
+    await b.presence.withdraw(10_000);
     expect(a.presence.members).toEqual(['a']);
     await clock.advance(10 * TTL_MS);
     expect(records.size).toBe(1);
     expect(a.views.at(-1)).toBe('a');
+  });
+
+  test('one that withdraws while its connection is away says so when it is back, and does not try for ever', async () => {
+    const { clock, records, replica } = bench();
+    const [a, b, c] = [replica('a'), replica('b'), replica('c')];
+    for (const { presence } of [a, b, c]) presence.start();
+    await clock.advance(100);
+    b.cut = true;
+    c.cut = true;
+    const ended: string[] = [];
+    void b.presence.withdraw(10_000).then(() => ended.push('b'));
+    void c.presence.withdraw(10_000).then(() => ended.push('c'));
+    await clock.advance(500);
+    expect(a.presence.members).toEqual(['a', 'b', 'c']);
+    b.cut = false;
+    await clock.advance(200);
+    expect([a.presence.members, ended]).toEqual([['a', 'c'], ['b']]);
+    await clock.advance(3_000);
+    expect(ended).toEqual(['b', 'c']);
+    await clock.advance(2 * TTL_MS);
+    expect(records.size).toBe(1);
   });
 
   test('a beat under way does not bring one back that withdraws', async () => {
@@ -84,7 +105,7 @@ describe('who is there', () => {
     const a = replica('a');
     a.presence.start();
     const stepping = clock.advance(0);
-    await a.presence.withdraw();
+    await a.presence.withdraw(10_000);
     await stepping;
     expect(records.size).toBe(0);
   });

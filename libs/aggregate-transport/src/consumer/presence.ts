@@ -1,4 +1,4 @@
-import { type Clock, type Timer } from '../clock.js';
+import { type Clock, delay, type Timer } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { PresencePort, PresenceRecord } from '../message/presence-port.js';
@@ -21,6 +21,8 @@ export interface PresenceOptions {
 /** As often as leases are renewed: a replica that dies shall be missed when its leases run out, not later. */
 const BEATS_PER_TTL = 5;
 const TRY_AGAIN_MS = 100;
+/** A replica that goes tries for so long to tell the others. */
+const WITHDRAW_WITHIN_MS = 3_000;
 /** Of beats: after a time without an answer everybody gets so much to be heard again. */
 const BEATS_OF_GRACE = 2;
 /** Records of replicas that died unseen are looked for this rarely; all others are heard. */
@@ -75,8 +77,11 @@ export class Presence {
     this.#next(0);
   }
 
-  /** Says that this replica goes, so that others take over at once, and leaves nothing behind. Safe to call twice. */
-  async withdraw(): Promise<void> {
+  /**
+   * Says that this replica goes, so that others take over at once, and leaves nothing behind. Tries for so long, because
+   * a connection that is away may be back in a moment. Safe to call twice.
+   */
+  async withdraw(withinMs: number): Promise<void> {
     if (this.#mode !== 'present') {
       this.#mode = 'gone';
       this.options.port.close();
@@ -86,14 +91,23 @@ export class Presence {
     this.#timer?.cancel();
     // A write under way would make this replica look alive again.
     await this.#stepping;
-    const { port, member, log, name } = this.options;
-    try {
-      await this.#announce(true);
-      await port.remove(member, this.#revision);
-    } catch (error) {
-      log.warn(
-        `${name}: the others were not told that this replica goes, they miss it soon: ${describeError(error)}`,
-      );
+    const { port, member, clock, log, name } = this.options;
+    const until = clock.now() + Math.min(withinMs, WITHDRAW_WITHIN_MS);
+    for (;;) {
+      try {
+        await this.#announce(true);
+        await port.remove(member, this.#revision);
+        break;
+      } catch (error) {
+        if (clock.now() < until) {
+          await delay(clock, TRY_AGAIN_MS);
+          continue;
+        }
+        log.warn(
+          `${name}: the others were not told that this replica goes, they miss it soon: ${describeError(error)}`,
+        );
+        break;
+      }
     }
     port.close();
   }

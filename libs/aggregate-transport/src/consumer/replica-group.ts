@@ -91,7 +91,7 @@ export class ReplicaGroup {
   async close(withinMs: number): Promise<boolean> {
     this.#closed = true;
     this.#settleTimer?.cancel();
-    const withdrawn = this.#presence.withdraw();
+    const withdrawn = this.#presence.withdraw(withinMs);
     const drained = await Promise.all(this.partitions.map((partition) => partition.close(withinMs)));
     await withdrawn;
     return !drained.includes(false);
