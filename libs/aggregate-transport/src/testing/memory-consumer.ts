@@ -12,7 +12,8 @@ interface Pull {
 }
 
 export interface MemoryConsumerOptions {
-  readonly filter: string;
+  /** What the subjects of its events begin with. */
+  readonly prefix: string;
   readonly startSequence: number;
   readonly maxAckPending: number;
   /** Something was delivered or acked. */
@@ -20,7 +21,7 @@ export interface MemoryConsumerOptions {
 }
 
 /**
- * A partition's durable consumer in memory: delivers what matches its filter in stream order, remembers what is
+ * A partition's durable consumer in memory: delivers what has its prefix in stream order, remembers what is
  * not acked, and delivers that again when asked. As on a server, what is asked for again comes before what is
  * new. Not here: the ack wait, because nothing in the library waits for it.
  */
@@ -84,7 +85,7 @@ export class MemoryConsumer {
   /** What a server would say of it to somebody who only looks. */
   look(): Omit<PartitionOnServer, 'partition' | 'lease'> {
     const { ackFloor, delivered, ackPending: unsettled } = this.#state();
-    const prefix = this.options.filter.slice(0, -1);
+    const { prefix } = this.options;
     const mine = this.stream.messages.filter(({ subject }) => subject.startsWith(prefix));
     const pending = mine.filter(({ sequence }) => sequence > delivered).length;
     const behind = unsettled > 0 ? ackFloor : delivered;
@@ -176,7 +177,7 @@ export class MemoryConsumer {
       if (message !== undefined) return message;
     }
     if (this.#unacked.size >= this.options.maxAckPending) return undefined;
-    const prefix = this.options.filter.slice(0, -1);
+    const { prefix } = this.options;
     return this.stream.next(this.#delivered + 1, (subject) => subject.startsWith(prefix));
   }
 }

@@ -1,6 +1,6 @@
 import type { LeaseRecord } from '../consumer/lease-record.js';
 import type { SuspectRecord } from '../consumer/suspects.js';
-import { partitionBits, partitionFilter } from '../message/partition.js';
+import { partitionBits } from '../message/partition.js';
 import type { StoredValue } from '../message/key-port.js';
 import type {
   GroupOnServer,
@@ -141,7 +141,7 @@ export class TestingStreams implements TopicWires {
     const { partitions } = consume;
     const opened = Array.from({ length: partitions }, (_, partition) => {
       const options = {
-        filter: partitionFilter(name, partition, partitions),
+        prefix: prefixOf(name, partitionBits(partition, partitions)),
         startSequence: firstSequence(consume.startAt, stream),
         maxAckPending: consume.maxAckPending,
         moved: () => this.#moved(),
@@ -204,4 +204,8 @@ function firstSequence(startAt: ResolvedTopic['consume']['startAt'], stream: Mem
   if ('sequence' in startAt) return startAt.sequence;
   const found = stream.messages.find(({ storedAt }) => Date.parse(storedAt) >= startAt.time.getTime());
   return found?.sequence ?? stream.messages.length + 1;
+}
+
+function prefixOf(topic: string, bits: string): string {
+  return bits === '' ? `${topic}.` : `${topic}.${bits}.`;
 }
