@@ -14,6 +14,8 @@ function bench() {
   const cancelled = new Set<number>();
   const process = (owner: string, layout = 0) => {
     const heard: string[] = [];
+    /** Who held it, as this process saw it, and what this process did, whenever that changed. */
+    const told: string[] = [];
     const lease: Lease = new Lease({
       name: owner,
       owner,
@@ -33,13 +35,24 @@ function bench() {
       acquired: (previous) => heard.push(`acquired ${lease.epoch} after ${previous?.owner ?? 'nobody'}`),
       lost: (reason) => heard.push(`lost: ${reason}`),
       drained: () => heard.push('drained'),
+      holderChanged: () => told.push(`${lease.holder ?? 'nobody'}, ${lease.mode}`),
     });
-    return { lease, heard };
+    return { lease, heard, told };
   };
   return { clock, key, process, cancelled };
 }
 
 describe('one owner at a time', () => {
+  test('who watches learns that a replica that stood by holds it now, though its own write is heard before the answer', async () => {
+    const { clock, process } = bench();
+    const a = process('a');
+    a.lease.standBy();
+    await clock.advance(4 * TTL_MS);
+    expect(a.heard).toEqual(['acquired 1 after nobody']);
+    expect(a.told).toContain('a, standby');
+    expect(a.told.at(-1)).toBe('a, held');
+  });
+
   test('the first to write holds it; the other waits as long as it is renewed', async () => {
     const { clock, key, process } = bench();
     const a = process('a');

@@ -297,6 +297,8 @@ export class Lease implements Ownership {
     this.#epoch = record.epoch;
     this.#sighting.forget();
     this.options.acquired(found?.value);
+    // Its own write may have been heard before it was answered: who holds it was told then, that it is held was not.
+    this.#toldHolder = undefined;
     this.#tellHolder();
   }
 
