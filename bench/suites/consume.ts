@@ -248,7 +248,7 @@ async function compareMillion(bench: Bench, streams: Streams): Promise<void> {
     title: `${events} stored events, one or many of each aggregate, trivial handler through Nest`,
     metrics,
     baseline: '1 000 aggregates',
-    maxRounds: 3,
+    maxRounds: 2,
     warmUps: 0,
     contenders: [few.nest('1 000 aggregates', trivial), many.nest('1 000 000 aggregates', trivial)],
   });

@@ -121,7 +121,7 @@ async function compareBacklogs(bench: Bench, streams: Streams): Promise<void> {
       { key: 'left', unit: 'lanes, timers left', better: 'less' },
     ],
     baseline: '1 000 aggregates',
-    maxRounds: 3,
+    maxRounds: 2,
     warmUps: 0,
     contenders: contenders.map(({ name, topic }) => ({
       name,
