@@ -38,8 +38,10 @@ export class Streams {
     await this.manager.streams.purge(name);
   }
 
+  /** Removes a stream, and the one for its parked events, if the library has made it. */
   async remove(name: string): Promise<void> {
     await this.manager.streams.delete(name);
+    await this.manager.streams.delete(`${name}_parked`).catch(() => undefined);
   }
 
   async count(name: string): Promise<number> {
