@@ -1,5 +1,6 @@
 import type { CallHandler, ExecutionContext, NestInterceptor, PipeTransform } from '@nestjs/common';
 import { UseInterceptors, UsePipes } from '@nestjs/common';
+import { storeBacklog } from '../backlog.js';
 import { Door } from '../contenders/door.js';
 import { rawConsume } from '../contenders/raw-consume.js';
 import { controllerFor, Service } from '../contenders/service.js';
@@ -8,11 +9,10 @@ import type { Contender, Sample } from '../section.js';
 import { Stopwatch } from '../stopwatch.js';
 import { Streams } from '../streams.js';
 import type { Bench, Suite } from '../suite.js';
-import { optionsFor, paddingFor, rawMessage } from '../workload.js';
+import { optionsFor } from '../workload.js';
 
 const EVENTS = 50_000;
 const MILLION = 1_000_000;
-const BYTES = 256;
 const AGGREGATES = [1, 100, 1_000, 100_000];
 
 const RAW = 'raw loop';
@@ -172,14 +172,7 @@ async function filled(
   topic: string,
   work: { events: number; aggregates: number },
 ): Promise<Reading> {
-  // Made by the library, which refuses a stream that is not.
-  const maker = await Service.start(optionsFor(bench.server.url, [topic]));
-  await maker.publisher(topic).flush();
-  await maker.close();
-  const payload = { text: paddingFor(BYTES) };
-  await streams.fill(topic, work.events, (index) =>
-    rawMessage(topic, `a${index % work.aggregates}`, payload, 1 + Math.floor(index / work.aggregates)),
-  );
+  await storeBacklog(bench.server.url, streams, topic, work);
   return new Reading(bench, streams, topic, work.events);
 }
 

@@ -1,14 +1,12 @@
+import { storeBacklog } from '../backlog.js';
 import { runChild } from '../child.js';
-import { Service } from '../contenders/service.js';
 import type { Goal } from '../goal.js';
 import { Streams } from '../streams.js';
 import type { Bench, Suite } from '../suite.js';
-import { optionsFor, paddingFor, rawMessage } from '../workload.js';
 
 const HELD = 50_000;
 const MANY = 1_000_000;
 const FEW_LANES = 100;
-const BYTES = 256;
 const COST = 'an event of 256 B in a lane';
 
 const goals: Goal[] = [
@@ -52,26 +50,11 @@ const goals: Goal[] = [
   ]),
 ];
 
-async function filled(
-  bench: Bench,
-  streams: Streams,
-  topic: string,
-  work: { events: number; aggregates: number },
-): Promise<void> {
-  const maker = await Service.start(optionsFor(bench.server.url, [topic]));
-  await maker.publisher(topic).flush();
-  await maker.close();
-  const payload = { text: paddingFor(BYTES) };
-  await streams.fill(topic, work.events, (index) =>
-    rawMessage(topic, `a${index % work.aggregates}`, payload, 1 + Math.floor(index / work.aggregates)),
-  );
-}
-
 async function compareLanes(bench: Bench, streams: Streams): Promise<void> {
   const events = bench.scaled(HELD, 500);
   const { url } = bench.server;
-  await filled(bench, streams, 'few-lanes', { events, aggregates: FEW_LANES });
-  await filled(bench, streams, 'many-lanes', { events, aggregates: events });
+  await storeBacklog(bench.server.url, streams, 'few-lanes', { events, aggregates: FEW_LANES });
+  await storeBacklog(bench.server.url, streams, 'many-lanes', { events, aggregates: events });
   // Both are measured in one round; the differences make the contenders.
   let few: Record<string, number> = {};
   let many: Record<string, number> = {};
@@ -116,7 +99,8 @@ async function compareBacklogs(bench: Bench, streams: Streams): Promise<void> {
     { name: '1 000 aggregates', topic: 'backlog-few', aggregates: Math.min(events, 1_000) },
     { name: '1 000 000 aggregates', topic: 'backlog-many', aggregates: events },
   ];
-  for (const { topic, aggregates } of contenders) await filled(bench, streams, topic, { events, aggregates });
+  for (const { topic, aggregates } of contenders)
+    await storeBacklog(bench.server.url, streams, topic, { events, aggregates });
   await bench.compare({
     id: 'backlog',
     title: `resident memory of a service while it works off ${events} events`,
