@@ -93,20 +93,19 @@ export class Presence {
     await this.#stepping;
     const { port, member, clock, log, name } = this.options;
     const until = clock.now() + Math.min(withinMs, WITHDRAW_WITHIN_MS);
-    for (;;) {
+    for (let isTold = false; !isTold;) {
       try {
         await this.#announce(true);
         await port.remove(member, this.#revision);
-        break;
+        isTold = true;
       } catch (error) {
-        if (clock.now() < until) {
-          await delay(clock, TRY_AGAIN_MS);
-          continue;
+        if (clock.now() >= until) {
+          log.warn(
+            `${name}: the others were not told that this replica goes, they miss it soon: ${describeError(error)}`,
+          );
+          break;
         }
-        log.warn(
-          `${name}: the others were not told that this replica goes, they miss it soon: ${describeError(error)}`,
-        );
-        break;
+        await delay(clock, TRY_AGAIN_MS);
       }
     }
     port.close();
