@@ -19,6 +19,7 @@ function bench(options: Partial<PullLoopOptions> = {}) {
     pullExpiresMs: 1_000,
     remainingMs: () => Number.POSITIVE_INFINITY,
     held: () => held,
+    isBehind: () => false,
     released: (events) => released.push(events.map(({ sequence }) => sequence)),
     delivered: (event) => delivered.push(event.sequence),
     broken: (reason) => broken.push(reason),
@@ -45,13 +46,48 @@ describe('behind a takeover with nothing unsettled', () => {
     expect(delivered).toEqual([21, 25]);
   });
 
-  test('the next pull leaves when half of the batch is used', () => {
-    const { loop, port, deliver } = bench();
+  test('the next pull leaves when half of the batch is used', async () => {
+    const { loop, port, deliver, clock } = bench();
     loop.begin(calm);
     for (let n = 1; n <= 4; n++) deliver(20 + n, 50 + n);
+    await clock.settle();
     expect(port.pulls).toHaveLength(1);
     deliver(25, 55);
+    await clock.settle();
     expect(port.pulls.map(({ events }) => events)).toEqual([10, 5]);
+  });
+
+  test('what arrives in one turn is answered by one pull, after all of it', async () => {
+    const { loop, port, deliver, clock } = bench();
+    loop.begin(calm);
+    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
+    expect(port.pulls).toHaveLength(1);
+    await clock.settle();
+    expect(port.pulls.map(({ events }) => events)).toEqual([10, 10]);
+  });
+
+  test('while handlers wait for the processor no more than a batch is held in advance', async () => {
+    let isBehind = true;
+    const { loop, port, held, deliver, clock } = bench({ isBehind: () => isBehind });
+    loop.begin(calm);
+    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
+    held.events = 11;
+    await clock.settle();
+    expect(port.pulls).toHaveLength(1);
+    held.events = 10;
+    loop.replenish();
+    expect(port.pulls).toHaveLength(2);
+    port.listener!.pullEnded(10);
+    expect(port.pulls).toHaveLength(3);
+    port.listener!.pullEnded(0);
+    held.events = 50;
+    for (let n = 11; n <= 20; n++) deliver(20 + n, 50 + n);
+    await clock.settle();
+    expect(port.pulls).toHaveLength(3);
+    // Nothing tells that they have caught up: the loop looks now and then.
+    isBehind = false;
+    await clock.advance(100);
+    expect(port.pulls).toHaveLength(4);
   });
 
   test('it pulls no more than the lanes can hold, and again when there is room', async () => {
@@ -67,12 +103,13 @@ describe('behind a takeover with nothing unsettled', () => {
     expect(port.pulls.map(({ events }) => events)).toEqual([3, 7]);
   });
 
-  test('large events make smaller pulls', () => {
-    const { loop, port } = bench({ maxHeldBytes: 65_536, maxHeld: 1_000, batch: 200 });
+  test('large events make smaller pulls', async () => {
+    const { loop, port, clock } = bench({ maxHeldBytes: 65_536, maxHeld: 1_000, batch: 200 });
     loop.begin(calm);
     const big = new Uint8Array(60_000);
     for (let n = 1; n <= 128; n++) {
       port.listener!.delivered(deliveryOf({ sequence: 20 + n, consumerSequence: 50 + n, body: big }));
+      await clock.settle(1);
     }
     expect(port.pulls[0]!.events).toBe(128);
     expect(port.pulls.at(-1)!.events).toBe(1);

@@ -162,6 +162,37 @@ describe('fairness', () => {
     expect(timerAt).toBeLessThan(total);
     expect(executor.laneCount).toBe(0);
   });
+
+  test('is behind while heads wait for the processor, not while they wait for a place', async () => {
+    let now = 0;
+    const clock = { ...systemClock, now: () => now };
+    const settle = (turns: number): Promise<void> => new ManualClock().settle(turns);
+    let step: (() => Step | Promise<Step>) | undefined;
+    const run = (): Step | Promise<Step> => step!();
+    const executor = new KeyedExecutor<Item>({ concurrency: 40, clock, run });
+    const pushAll = (): void => {
+      for (let n = 0; n < 50; n++) executor.push(`k${n}`, { next: undefined, key: `k${n}`, n });
+    };
+    // Each run takes a millisecond of the processor: a turn's budget is used up long before the last one.
+    step = () => {
+      now++;
+      return NEXT;
+    };
+    pushAll();
+    await settle(1);
+    expect(executor.size).toBeGreaterThan(0);
+    expect(executor.isBehind).toBe(true);
+    await settle(20);
+    expect([executor.size, executor.isBehind]).toEqual([0, false]);
+    const ends: (() => void)[] = [];
+    step = () => new Promise<Step>((resolve) => ends.push(() => resolve(NEXT)));
+    pushAll();
+    await settle(4);
+    expect([executor.size, executor.running, executor.isBehind]).toEqual([50, 40, false]);
+    for (const end of ends) end();
+    await settle(4);
+    for (const end of ends) end();
+  });
 });
 
 describe('a head that runs again later', () => {

@@ -113,6 +113,7 @@ export class PartitionConsumer implements ConsumerListener {
       pullExpiresMs: options.pullExpiresMs,
       remainingMs: () => ownership.remainingMs(),
       held: () => ({ events: this.#ledger.inFlight + this.#intake.held, bytes: this.#ledger.heldBytes }),
+      isBehind: () => this.#lanes.executor.isBehind,
       released: (events) => this.#released(events),
       delivered: (event) => this.#intake.delivered(event),
       broken: (reason) => this.#takeOver(reason, 'gap'),

@@ -15,6 +15,8 @@ export interface PullLoopOptions extends PullLimits {
   readonly remainingMs: () => number;
   /** Events taken in and not settled, and their bytes. */
   readonly held: () => { events: number; bytes: number };
+  /** True while handlers wait for the processor, so that more events would only wait, too. */
+  readonly isBehind: () => boolean;
   /** The fence is open: these events were unsettled, or came behind them; in stream order. */
   readonly released: (events: Delivery[]) => void;
   /** The next event in stream order. */
@@ -51,6 +53,7 @@ export class PullLoop implements FeedListener {
   #heardAt = 0;
   #progressAt = 0;
   #draining = false;
+  #replenishing = false;
 
   constructor(private readonly options: PullLoopOptions) {
     // After the loop was blocked a timer fires before the socket is read; only then is silence silence.
@@ -108,6 +111,9 @@ export class PullLoop implements FeedListener {
     if (this.#feed === undefined || this.#fence !== undefined || this.#draining) return;
     if (this.#outstanding > this.options.batch / 2) return;
     const held = this.options.held();
+    // Whoever is behind catches up before he fetches more: thousands of waiting events cost the collector more than
+    // they cost the handlers. A batch is enough to work on until the next one is here.
+    if (held.events > this.options.batch && this.options.isBehind()) return;
     const load = {
       outstanding: this.#outstanding,
       held: held.events,
@@ -129,7 +135,7 @@ export class PullLoop implements FeedListener {
     this.#averageBytes += (event.origin.body.length - this.#averageBytes) / 64;
     if (this.#fence === undefined) {
       this.options.delivered(event);
-      this.replenish();
+      this.#replenishSoon();
       return;
     }
     this.#progressAt = this.#heardAt;
@@ -154,6 +160,19 @@ export class PullLoop implements FeedListener {
 
   lost(reason: string): void {
     this.#break(reason);
+  }
+
+  /**
+   * Once per turn, after all that has arrived: a pull sent in the middle of a read is answered within the same read, and
+   * events come in faster than any lane can start, to wait there by the thousand.
+   */
+  #replenishSoon(): void {
+    if (this.#replenishing) return;
+    this.#replenishing = true;
+    this.options.clock.nextTurn(() => {
+      this.#replenishing = false;
+      this.replenish();
+    });
   }
 
   #openFence(fence: Fence): void {

@@ -61,6 +61,11 @@ export class KeyedExecutor<T extends LaneItem> {
     return this.#running;
   }
 
+  /** True while heads wait for the processor or for a place, and not for somebody's leave. */
+  get isBehind(): boolean {
+    return this.#firstReady !== undefined && this.#only === undefined && !this.#stopped;
+  }
+
   get laneCount(): number {
     return this.#lanes.size;
   }

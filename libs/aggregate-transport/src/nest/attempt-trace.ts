@@ -9,7 +9,7 @@ import {
 import { Payload } from '@nestjs/microservices';
 import { isObservable, tap } from 'rxjs';
 import { AggregateTransportError } from '../errors.js';
-import type { AggregateContext } from './aggregate.context.js';
+import type { AggregateContext, AttemptTrace } from './aggregate.context.js';
 import type { ErrorWitness } from './error-witness.js';
 
 /** Nest's metadata of decorated parameters: `"<kind>:<index>"` to `{ index, … }` on the class, per method. */
@@ -73,7 +73,7 @@ export function traceAttempts(
     const context = (args[hidden] as { [CONTEXT]?: AggregateContext } | undefined)?.[CONTEXT];
     if (context === undefined) return original.apply(this, args);
     args.length = hidden;
-    return runTraced(context, () => original.apply(this, args));
+    return runTraced(context, original, this, args);
   };
   // Nest reads a method's metadata by its name and its parameter types by its property.
   Object.defineProperty(traced, 'name', { value: original.name });
@@ -83,7 +83,13 @@ export function traceAttempts(
   descriptor.value = traced;
 }
 
-function runTraced(context: AggregateContext, run: () => unknown): unknown {
+/** Makes no closure for a handler that returns at once. */
+function runTraced(
+  context: AggregateContext,
+  method: (...args: unknown[]) => unknown,
+  self: unknown,
+  args: unknown[],
+): unknown {
   const { trace } = context;
   trace.stage = 'handler';
   trace.thrown = undefined;
@@ -93,32 +99,38 @@ function runTraced(context: AggregateContext, run: () => unknown): unknown {
       'the lease ended before the handler could start; it was not started',
     );
   }
-  const failed = (error: unknown): never => {
-    trace.thrown = { error };
-    throw error;
-  };
-  const returned = (result: unknown): unknown => {
-    if (isObservable(result)) {
-      return result.pipe(
-        tap({
-          error: (error: unknown) => (trace.thrown = { error }),
-          complete: () => (trace.stage = 'interceptor'),
-        }),
-      );
-    }
-    // Whatever fails from here on, the handler has done its part.
-    trace.stage = 'interceptor';
-    return result;
-  };
   let result: unknown;
   try {
-    result = run();
+    result = method.apply(self, args);
   } catch (error) {
-    return failed(error);
+    return failed(trace, error);
   }
-  if (result instanceof Promise) return result.then(returned, failed);
+  if (!isThenable(result)) return returned(trace, result);
   // A lazy thenable, such as a query builder, runs once for each `then`.
-  return isThenable(result) ? Promise.resolve(result).then(returned, failed) : returned(result);
+  const promise = result instanceof Promise ? result : Promise.resolve(result);
+  return promise.then(
+    (value: unknown) => returned(trace, value),
+    (error: unknown) => failed(trace, error),
+  );
+}
+
+function failed(trace: AttemptTrace, error: unknown): never {
+  trace.thrown = { error };
+  throw error;
+}
+
+function returned(trace: AttemptTrace, result: unknown): unknown {
+  if (isObservable(result)) {
+    return result.pipe(
+      tap({
+        error: (error: unknown) => (trace.thrown = { error }),
+        complete: () => (trace.stage = 'interceptor'),
+      }),
+    );
+  }
+  // Whatever fails from here on, the handler has done its part.
+  trace.stage = 'interceptor';
+  return result;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -3,6 +3,7 @@ import { isObservable, type Observable } from 'rxjs';
 import type { EventHandler } from '../consumer/event-handlers.js';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
+import type { Envelope } from '../message/envelope.js';
 import type { Failure, FailurePolicy } from '../settlement/outcome.js';
 import { AggregateContext, type HandlerScope } from './aggregate.context.js';
 import type { ErrorWitness } from './error-witness.js';
@@ -36,27 +37,34 @@ export class HandlerBridge implements EventHandler {
     this.timeoutMs = options.timeoutMs;
   }
 
-  handle(event: Delivery): Promise<Failure | undefined> {
-    const { callback, witness, scope, hooks } = this.options;
+  async handle(event: Delivery): Promise<Failure | undefined> {
+    const { witness, scope, hooks } = this.options;
     const { envelope } = event;
     if (envelope === undefined) {
       const error = new AggregateTransportError('ENVELOPE_INVALID', 'expected a decoded event, found none');
-      return Promise.resolve({ stage: 'decode', error, unrecoverable: true });
+      return { stage: 'decode', error, unrecoverable: true };
     }
     const context = new AggregateContext(event, envelope, scope);
     const mark = witness?.seen ?? 0;
-    const wrap = hooks();
-    const run = async (): Promise<unknown> => outcomeOf(await callback(envelope.payload, context));
-    const ended = wrap === undefined ? run() : wrap(context, run);
-    return ended.then(
-      () => undefined,
-      (error: unknown) => failureOf(context, error, witness?.errorSince(mark)),
-    );
+    try {
+      const wrap = hooks();
+      if (wrap !== undefined) {
+        await wrap(context, () => this.#run(envelope, context));
+        return undefined;
+      }
+      // Not through #run: one promise less, for every event.
+      const value: unknown = await this.options.callback(envelope.payload, context);
+      if (isObservable(value)) await whenComplete(value);
+      return undefined;
+    } catch (error) {
+      return failureOf(context, error, witness?.errorSince(mark));
+    }
   }
-}
 
-function outcomeOf(value: unknown): unknown {
-  return isObservable(value) ? whenComplete(value) : value;
+  async #run({ payload }: Envelope, context: AggregateContext): Promise<unknown> {
+    const value: unknown = await this.options.callback(payload, context);
+    return isObservable(value) ? whenComplete(value) : value;
+  }
 }
 
 function whenComplete(stream: Observable<unknown>): Promise<void> {
