@@ -107,6 +107,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
     isSettling: () => false,
     streamCreated: () => '',
     halt: never,
+    caughtUp: () => undefined,
     handBack: never,
   });
   const before = process.cpuUsage();

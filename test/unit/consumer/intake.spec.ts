@@ -39,6 +39,7 @@ async function bench(hang: (event: Delivery) => boolean) {
     executor,
     acks: new OrderedAcks({
       clock,
+      maySend: () => true,
       send: () => undefined,
       maxUnconfirmedPerAggregate: 10,
       pauseLane: () => undefined,

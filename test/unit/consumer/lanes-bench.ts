@@ -114,6 +114,7 @@ export class LanesBench {
       isSettling: options.isSettling ?? (() => false),
       streamCreated: () => this.streamCreated,
       halt: (reason) => this.halted.push(reason),
+      caughtUp: () => undefined,
       handBack: () => undefined,
       formerLeases: () => Promise.resolve(new Map()),
     });

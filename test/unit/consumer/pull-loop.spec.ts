@@ -84,7 +84,7 @@ describe('behind a takeover with nothing unsettled', () => {
     for (let n = 11; n <= 20; n++) deliver(20 + n, 50 + n);
     await clock.settle();
     expect(port.pulls).toHaveLength(3);
-    // Nothing tells that they have caught up: the loop looks now and then.
+    // Should nobody tell that they have caught up: the loop looks now and then.
     isBehind = false;
     await clock.advance(100);
     expect(port.pulls).toHaveLength(4);

@@ -163,13 +163,14 @@ describe('fairness', () => {
     expect(executor.laneCount).toBe(0);
   });
 
-  test('is behind while heads wait for the processor, not while they wait for a place', async () => {
+  test('is behind while heads wait for the processor or for a place, and says when it has caught up', async () => {
     let now = 0;
     const clock = { ...systemClock, now: () => now };
     const settle = (turns: number): Promise<void> => new ManualClock().settle(turns);
     let step: (() => Step | Promise<Step>) | undefined;
     const run = (): Step | Promise<Step> => step!();
-    const executor = new KeyedExecutor<Item>({ concurrency: 40, clock, run });
+    let caughtUp = 0;
+    const executor = new KeyedExecutor<Item>({ concurrency: 40, clock, run, caughtUp: () => caughtUp++ });
     const pushAll = (): void => {
       for (let n = 0; n < 50; n++) executor.push(`k${n}`, { next: undefined, key: `k${n}`, n });
     };
@@ -183,14 +184,16 @@ describe('fairness', () => {
     expect(executor.size).toBeGreaterThan(0);
     expect(executor.isBehind).toBe(true);
     await settle(20);
-    expect([executor.size, executor.isBehind]).toEqual([0, false]);
+    expect([executor.size, executor.isBehind, caughtUp]).toEqual([0, false, 1]);
     const ends: (() => void)[] = [];
     step = () => new Promise<Step>((resolve) => ends.push(() => resolve(NEXT)));
     pushAll();
     await settle(4);
-    expect([executor.size, executor.running, executor.isBehind]).toEqual([50, 40, false]);
+    expect([executor.size, executor.running, executor.isBehind]).toEqual([50, 40, true]);
     for (const end of ends) end();
     await settle(4);
+    expect([executor.size, executor.running, executor.isBehind]).toEqual([10, 10, false]);
+    expect(caughtUp).toBe(2);
     for (const end of ends) end();
   });
 });

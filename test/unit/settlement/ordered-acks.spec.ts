@@ -3,12 +3,13 @@ import fc from 'fast-check';
 import { OrderedAcks, type Settleable } from '#library/settlement/ordered-acks.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 
-function bench(maxUnconfirmedPerAggregate = 256) {
+function bench(maxUnconfirmedPerAggregate = 256, maySend = () => true) {
   const clock = new ManualClock();
   const sent: number[] = [];
   const lanes: string[] = [];
   const acks = new OrderedAcks({
     clock,
+    maySend,
     send: (event) => sent.push(event.sequence),
     maxUnconfirmedPerAggregate,
     pauseLane: (token) => lanes.push(`pause ${token}`),
@@ -112,6 +113,24 @@ describe('order', () => {
     const open: number[] = [];
     acks.unconfirmed(1, 8, (sequence) => open.push(sequence));
     expect(open).toEqual([2, 3]);
+  });
+
+  test('acks of a turn that may not leave are held back together, and tried again after 400 ms', async () => {
+    let mayLeave = false;
+    let asked = 0;
+    const { clock, acks, sent, add } = bench(256, () => {
+      asked++;
+      return mayLeave;
+    });
+    acks.reached(1_000_000);
+    acks.resume();
+    add('a', 1, 3);
+    add('b', 2);
+    await clock.settle();
+    expect([sent, asked, acks.size]).toEqual([[], 1, 3]);
+    mayLeave = true;
+    await clock.advance(500);
+    expect([sent, asked, acks.size]).toEqual([[1, 2], 2, 3]);
   });
 
   test('an ack beyond what the server has delivered waits until it is delivered again', async () => {
@@ -328,6 +347,7 @@ test("whatever is lost, the server's settled events are at any time a prefix of 
         let healthy = false;
         const acks: OrderedAcks = new OrderedAcks({
           clock,
+          maySend: () => true,
           send: ({ sequence }) => {
             const fate = healthy ? 3 : (luck.next().value as number);
             if (fate === 0) return; // the ack is lost

@@ -6,7 +6,7 @@ import type { Log } from '../log.js';
 import type { Delivery } from '../message/delivery.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from '../settlement/outcome.js';
 import type { Breaker } from './breaker.js';
-import { type EventHandler, type OnUnhandledType, policyOf } from './event-handlers.js';
+import { endsLater, type EventHandler, type OnUnhandledType, policyOf } from './event-handlers.js';
 import type { HandlerRuns } from './handler-runs.js';
 import type { ParkedLanes } from './parked-lanes.js';
 import type { PartitionObserver } from './partition-options.js';
@@ -137,14 +137,15 @@ export class Attempts {
       this.options.attempted(event, false);
       return step;
     }
-    this.options.runs.began(event, handler);
-    const ended = handler.handle(event);
-    if (typeof ended !== 'object' || !('then' in ended)) return this.#ended(event, handler, ended);
-    return ended.then((failure) => this.#ended(event, handler, failure));
+    const ended = this.options.runs.start(event, handler);
+    if (!endsLater(ended)) return this.#ended(event, handler, ended);
+    return ended.then((failure) => {
+      this.options.runs.ended(event);
+      return this.#ended(event, handler, failure);
+    });
   }
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
-    this.options.runs.ended(event);
     const { attemptEnded } = this.options.observer;
     if (attemptEnded !== undefined) attemptEnded(this.options.clock.now() - event.startedAt, failure?.stage);
     if (!this.options.isCurrent(event)) return NEXT;

@@ -13,6 +13,13 @@ export interface EventHandler {
   handle(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined;
 }
 
+/** True if the handler has not ended with its call. */
+export function endsLater(
+  ended: ReturnType<EventHandler['handle']>,
+): ended is PromiseLike<Failure | undefined> {
+  return ended !== undefined && 'then' in ended;
+}
+
 /** What to do with an event whose type has no handler. */
 export type OnUnhandledType = 'ignore' | 'park' | 'block';
 

@@ -5,7 +5,7 @@ import { type Codec, decodeBody } from '../message/codec.js';
 import type { Delivery } from '../message/delivery.js';
 import { checkEnvelope } from '../message/envelope.js';
 import type { Failure } from '../settlement/outcome.js';
-import type { EventHandler, EventHandlers, OnUnhandledType } from './event-handlers.js';
+import { endsLater, type EventHandler, type EventHandlers, type OnUnhandledType } from './event-handlers.js';
 
 export interface HandlerRunsOptions {
   /** For log texts: topic, group and partition. */
@@ -27,6 +27,8 @@ export class HandlerRuns {
   /** Events passed over because their type has no handler. */
   unhandledTypes = 0;
   readonly #running = new Map<Delivery, EventHandler>();
+  /** The attempt whose handler has not returned yet. Most end there, and never get into the map. */
+  #starting: Delivery | undefined;
   readonly #ignoredTypes = new Set<string>();
   readonly #watch: Timer;
 
@@ -35,21 +37,28 @@ export class HandlerRuns {
   }
 
   /** The attempts that run now. */
-  running(): IterableIterator<Delivery> {
-    return this.#running.keys();
+  *running(): IterableIterator<Delivery> {
+    if (this.#starting !== undefined) yield this.#starting;
+    yield* this.#running.keys();
   }
 
-  began(event: Delivery, handler: EventHandler): void {
-    this.#running.set(event, handler);
+  /** Calls the handler, and watches it until it has settled. */
+  start(event: Delivery, handler: EventHandler): ReturnType<EventHandler['handle']> {
+    this.#starting = event;
+    const ended = handler.handle(event);
+    this.#starting = undefined;
+    if (endsLater(ended)) this.#running.set(event, handler);
+    return ended;
   }
 
+  /** A handler that settled in a later tick has ended. */
   ended(event: Delivery): void {
     this.#running.delete(event);
   }
 
   /** Tells every running attempt to give up. */
   abortAll(reason: unknown): void {
-    for (const event of this.#running.keys()) event.abort(reason);
+    for (const event of this.running()) event.abort(reason);
   }
 
   close(): void {

@@ -22,6 +22,8 @@ export interface LanesOptions extends PartitionConsumerOptions {
   /** True while acks of the aggregate are not confirmed; with a sequence, while that event's is not. */
   readonly isSettling: (token: string, sequence?: number) => boolean;
   readonly streamCreated: () => string;
+  /** Handlers had to wait for the processor, and none does any more: there is room for more events. */
+  readonly caughtUp: () => void;
   readonly halt: (reason: string) => void;
   readonly handBack: (event: Delivery) => void;
 }
@@ -52,6 +54,7 @@ export class Lanes {
     this.executor = new KeyedExecutor<LaneEntry>({
       concurrency: options.concurrency,
       clock,
+      caughtUp: options.caughtUp,
       run: (entry) => (entry instanceof ReplayItem ? this.#replays.run(entry) : this.#attempts.run(entry)),
     });
     this.suspects = new Suspects({ name, port: options.suspectPort, maxStarts: maxCrashes, clock, log });

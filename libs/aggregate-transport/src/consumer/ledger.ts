@@ -52,6 +52,7 @@ export class Ledger {
   }
 
   know(sequence: number): Knowledge {
+    if (sequence > this.#highest && sequence > this.#floor) return 'new';
     if (this.#inFlight.has(sequence)) return 'in flight';
     return sequence <= this.#floor || this.#done.has(sequence) ? 'done' : 'new';
   }

@@ -15,7 +15,7 @@ export interface PullLoopOptions extends PullLimits {
   readonly remainingMs: () => number;
   /** Events taken in and not settled, and their bytes. */
   readonly held: () => { events: number; bytes: number };
-  /** True while handlers wait for the processor, so that more events would only wait, too. */
+  /** True while handlers wait for the processor or for a place, so that more events would only wait, too. */
   readonly isBehind: () => boolean;
   /** The fence is open: these events were unsettled, or came behind them; in stream order. */
   readonly released: (events: Delivery[]) => void;
@@ -51,6 +51,8 @@ export class PullLoop implements FeedListener {
   #outstanding = 0;
   #averageBytes = FIRST_GUESS_OF_BYTES;
   #heardAt = 0;
+  /** An event has come since the last look. Noted here, because reading the clock for each of them costs more. */
+  #heard = false;
   #progressAt = 0;
   #draining = false;
   #replenishing = false;
@@ -124,7 +126,7 @@ export class PullLoop implements FeedListener {
   }
 
   delivered(event: Delivery): void {
-    this.#heardAt = this.options.clock.now();
+    this.#heard = true;
     if (!this.#gate.admits(event.origin.consumerSequence) && !isSabotaged('no-gate')) {
       this.#break(
         `expected delivery ${this.#gate.expected}, found ${event.origin.consumerSequence}: deliveries were lost or went elsewhere`,
@@ -138,7 +140,7 @@ export class PullLoop implements FeedListener {
       this.#replenishSoon();
       return;
     }
-    this.#progressAt = this.#heardAt;
+    this.#progressAt = this.options.clock.now();
     this.#fence.hold(event);
     if (this.#fence.isOpen) this.#openFence(this.#fence);
   }
@@ -201,6 +203,8 @@ export class PullLoop implements FeedListener {
       );
       return;
     }
+    if (this.#heard) this.#heardAt = now;
+    this.#heard = false;
     const silentMs = now - this.#heardAt;
     if (this.#outstanding > 0 && silentMs > MISSED_HEARTBEATS * heartbeatOf(this.options.pullExpiresMs)) {
       this.#break(`expected an event or a heartbeat, heard nothing for ${Math.round(silentMs)} ms`);

@@ -182,8 +182,7 @@ export class Replays {
     event.begin(clock.now());
     const handler = runs.handlerOf(event);
     if (handler === undefined || 'stage' in handler) return handler;
-    runs.began(event, handler);
-    const failure = await handler.handle(event);
+    const failure = await runs.start(event, handler);
     runs.ended(event);
     this.options.observer.attemptEnded?.(clock.now() - event.startedAt, failure?.stage);
     return failure;

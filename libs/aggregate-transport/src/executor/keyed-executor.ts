@@ -12,6 +12,11 @@ export const CLOSE: Step = -2;
 
 /** How long the executor starts runs within one turn of the event loop. Longer: sockets and lease renewals wait. */
 const TURN_BUDGET_MS = 5;
+/**
+ * How many runs that end later start within one turn. Most of them end in a microtask, which run only between turns: with
+ * every place taken at once, all they have made stays alive until then, and the collector copies it.
+ */
+const LATER_PER_TURN = 128;
 /** How many runs start between two looks at the clock. */
 const STARTS_PER_LOOK = 16;
 
@@ -21,6 +26,8 @@ export interface KeyedExecutorOptions<T> {
   readonly clock: Clock;
   /** Runs the head of a lane. Must neither throw nor reject: whatever goes wrong is a step. */
   readonly run: (item: T) => Step | PromiseLike<Step>;
+  /** Heads had to wait for the processor or for a place, and none does any more. */
+  readonly caughtUp?: () => void;
 }
 
 /**
@@ -40,6 +47,8 @@ export class KeyedExecutor<T extends LaneItem> {
   #scheduled = false;
   #turnEndsAt = 0;
   #looksIn = 0;
+  #laterLeft = 0;
+  #fellBehind = false;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
   /** While paused: the one key whose heads may start. */
@@ -217,23 +226,35 @@ export class KeyedExecutor<T extends LaneItem> {
       this.#scheduled = false;
       this.#turnEndsAt = this.options.clock.now() + TURN_BUDGET_MS;
       this.#looksIn = STARTS_PER_LOOK;
+      this.#laterLeft = LATER_PER_TURN;
       this.#startReady();
     });
   }
 
   #startReady(): void {
     while (!this.#stopped && this.#running < this.options.concurrency) {
-      if (--this.#looksIn <= 0) {
-        this.#looksIn = STARTS_PER_LOOK;
-        if (this.options.clock.now() >= this.#turnEndsAt) {
-          if (this.#firstReady !== undefined) this.#schedule();
-          return;
-        }
+      if (this.#isTurnOver()) {
+        if (this.#firstReady !== undefined) this.#schedule();
+        break;
       }
       const lane = this.#takeReady();
-      if (lane?.head === undefined) return;
+      if (lane?.head === undefined) break;
       this.#start(lane, lane.head);
     }
+    this.#noteBehind();
+  }
+
+  #isTurnOver(): boolean {
+    if (this.#laterLeft <= 0) return true;
+    if (--this.#looksIn > 0) return false;
+    this.#looksIn = STARTS_PER_LOOK;
+    return this.options.clock.now() >= this.#turnEndsAt;
+  }
+
+  #noteBehind(): void {
+    const hasCaughtUp = this.#fellBehind && !this.isBehind;
+    this.#fellBehind = this.isBehind;
+    if (hasCaughtUp) this.options.caughtUp?.();
   }
 
   #start(lane: Lane<T>, head: T): void {
@@ -248,6 +269,7 @@ export class KeyedExecutor<T extends LaneItem> {
       this.#ended(lane, later);
       this.#startReady();
     };
+    this.#laterLeft--;
     void step.then(lane.onStep);
   }
 

@@ -18,9 +18,13 @@ export const jsonCodec: Codec = {
     if (vanishes(envelope.payload)) throw new TypeError('JSON leaves the payload out');
     return Buffer.from(JSON.stringify(envelope), 'utf8');
   },
-  decode: (bytes) =>
-    JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown,
+  decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
 };
+
+/** What comes from a socket is a Buffer already, and a view costs as much as reading the text. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 /** JSON leaves functions, symbols and what a toJSON returns as undefined out without a word. */
 function vanishes(payload: unknown): boolean {

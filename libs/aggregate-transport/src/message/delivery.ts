@@ -13,7 +13,7 @@ export interface DeliveryOrigin {
   /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
   readonly deliveryCount: number;
   readonly body: Uint8Array;
-  readonly readHeaders: () => Readonly<Record<string, string>>;
+  readHeaders(): Readonly<Record<string, string>>;
 }
 
 /** Why an attempt failed, and what follows; the words are those of `settlement/outcome.ts`. Never a payload. */

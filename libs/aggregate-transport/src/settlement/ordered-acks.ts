@@ -38,6 +38,8 @@ interface Chain {
 
 export interface OrderedAcksOptions {
   readonly clock: Clock;
+  /** Asked once for all acks that leave in a turn. An ack held back is tried again like one that got no answer. */
+  readonly maySend: () => boolean;
   /** Sends one ack that asks for a confirmation; the answer comes back through {@link OrderedAcks.confirmed}. */
   readonly send: (event: Settleable) => void;
   /** An aggregate may have this many handled events without a confirmed ack before its lane pauses. */
@@ -127,7 +129,7 @@ export class OrderedAcks {
     while (link !== undefined && link.sequence !== event.sequence) link = link.next;
     if (link === undefined) {
       this.#recent.add(event.sequence, this.options.clock.now());
-      this.options.send(event);
+      if (this.options.maySend()) this.options.send(event);
     } else if (link === head && !this.#unconfirmed.has(link.sequence)) this.#leave(link);
   }
 
@@ -224,14 +226,18 @@ export class OrderedAcks {
       this.#flushing = false;
       const leaving = this.#leaving;
       this.#leaving = [];
-      if (!this.#paused) for (const ack of leaving) this.#send(ack);
+      if (!this.#paused) this.#send(leaving);
     });
   }
 
-  #send(ack: Ack): void {
-    ack.sentAt = this.options.clock.now();
-    this.#unconfirmed.set(ack.sequence, ack);
-    this.options.send(ack);
+  #send(acks: readonly Ack[]): void {
+    const now = this.options.clock.now();
+    const maySend = this.options.maySend();
+    for (const ack of acks) {
+      ack.sentAt = now;
+      this.#unconfirmed.set(ack.sequence, ack);
+      if (maySend) this.options.send(ack);
+    }
   }
 
   /** Takes the confirmed head off its chain and lets the next one leave. */

@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import { delay, type Clock } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
-import { Delivery } from '../message/delivery.js';
+import { Delivery, type DeliveryOrigin } from '../message/delivery.js';
 import type {
   ConsumerListener,
   ConsumerPort,
@@ -140,7 +140,7 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
         try {
           if (error !== null) listener.lost(describeError(error));
           else if (message.subject === inbox) hearStatus(message, listener);
-          else listener.delivered(this.#deliveryOf(message));
+          else listener.delivered(new Delivery(new Received(message, this.#ackPrefix)));
         } catch (failure) {
           listener.lost(`its reader failed: ${describeError(failure)}`);
         }
@@ -220,21 +220,34 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     const { nats } = this.options.connection;
     if (!nats.isClosed()) nats.publish(subject, body, reply === undefined ? undefined : { reply });
   }
+}
 
-  #deliveryOf(message: Msg): Delivery {
-    const subject = message.subject;
-    const ackSubject = message.reply ?? '';
-    const counts = parseAckSubject(ackSubject, this.#ackPrefix);
-    return new Delivery({
-      subject,
-      token: tokenOfSubject(subject),
-      ackSubject,
-      sequence: counts.streamSequence,
-      consumerSequence: counts.consumerSequence,
-      deliveryCount: counts.deliveryCount,
-      body: message.data,
-      readHeaders: () => recordOf(message.headers),
-    });
+/** One message of the server, as the origin of a delivery. */
+class Received implements DeliveryOrigin {
+  readonly subject: string;
+  readonly token: string;
+  readonly ackSubject: string;
+  readonly sequence: number;
+  readonly consumerSequence: number;
+  readonly deliveryCount: number;
+  readonly body: Uint8Array;
+
+  constructor(
+    private readonly message: Msg,
+    ackPrefix: string,
+  ) {
+    this.subject = message.subject;
+    this.token = tokenOfSubject(this.subject);
+    this.ackSubject = message.reply ?? '';
+    const counts = parseAckSubject(this.ackSubject, ackPrefix);
+    this.sequence = counts.streamSequence;
+    this.consumerSequence = counts.consumerSequence;
+    this.deliveryCount = counts.deliveryCount;
+    this.body = message.data;
+  }
+
+  readHeaders(): Readonly<Record<string, string>> {
+    return recordOf(this.message.headers);
   }
 }
 
