@@ -6,12 +6,10 @@ import { ReadyLines } from '#library/publisher/ready-lines.js';
 import { eventOf } from './fake-publish-port.js';
 
 function entry(id: number): Entry {
-  return new Entry(
-    id,
-    eventOf('a', id),
-    () => undefined,
-    () => undefined,
-  );
+  return new Entry(id, eventOf('a', id), new Line('a'), {
+    resolve: () => undefined,
+    reject: () => undefined,
+  });
 }
 
 describe('Line', () => {

@@ -1,30 +1,42 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const ID_BYTES = 10;
-const pool = new Uint8Array(ID_BYTES * 256);
-let poolOffset = pool.length;
+/** Hex digits of random bytes in an id, before version and variant are written over some of them. */
+const DIGITS = 20;
+const IDS_PER_POOL = 256;
+let pool = '';
+let poolOffset = 0;
 
-/** Ten fresh random bytes from a pool that is filled 256 ids at a time. */
-function pooledRandom(): Uint8Array {
+/** Fresh random digits, taken from the system for many ids at a time. */
+function pooledRandom(): string {
   if (poolOffset === pool.length) {
-    randomFillSync(pool);
+    pool = randomBytes((DIGITS / 2) * IDS_PER_POOL).toString('hex');
     poolOffset = 0;
   }
-  return pool.subarray(poolOffset, (poolOffset += ID_BYTES));
+  return pool.slice(poolOffset, (poolOffset += DIGITS));
+}
+
+/** The variant's two bits in place of a random digit's upper two. */
+const VARIANT: Readonly<Record<string, string>> = Object.fromEntries(
+  Array.from({ length: 16 }, (_, digit) => [digit.toString(16), (8 | (digit & 3)).toString(16)]),
+);
+
+let timeMs = Number.NaN;
+let time = '';
+
+function timeOf(wallMs: number): string {
+  if (wallMs !== timeMs) {
+    timeMs = wallMs;
+    const digits = Math.floor(wallMs).toString(16).padStart(12, '0');
+    time = `${digits.slice(0, 8)}-${digits.slice(8)}`;
+  }
+  return time;
 }
 
 /**
  * A UUID version 7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 74 random bits.
  * Ids of later milliseconds sort after earlier ones; within one millisecond the order is random.
  */
-export function newEventId(wallMs: number, random: Uint8Array = pooledRandom()): string {
-  const time = Math.floor(wallMs).toString(16).padStart(12, '0');
-  const byte = (index: number): string => HEX[random[index] ?? 0] ?? '';
-  const version = HEX[0x70 | ((random[0] ?? 0) & 0x0f)] ?? '';
-  const variant = HEX[0x80 | ((random[2] ?? 0) & 0x3f)] ?? '';
-  return (
-    `${time.slice(0, 8)}-${time.slice(8)}-${version}${byte(1)}-${variant}${byte(3)}-` +
-    `${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}`
-  );
+export function newEventId(wallMs: number, random = pooledRandom()): string {
+  const variant = VARIANT[random.charAt(4)] ?? '';
+  return `${timeOf(wallMs)}-7${random.slice(1, 4)}-${variant}${random.slice(5, 8)}-${random.slice(8)}`;
 }

@@ -32,7 +32,7 @@ interface Surroundings {
   readonly port: PublishPort;
   readonly outcomes: Outcomes;
   /** The event counts as sent, and its line waits for its answer. */
-  leaves(entry: Entry, line: Line): void;
+  leaves(entry: Entry): void;
   /** Nothing is waited for any more. */
   answered(entry: Entry): void;
   /** The line's first event may leave. */
@@ -84,6 +84,7 @@ export class FastLane {
 
   /** Events under way in batches, the first of each not counted. One that opens keeps its places free. */
   get followersOnWire(): number {
+    if (this.#batches.size === 0) return 0;
     let count = 0;
     for (const { holdsPlace, mode, events } of this.#batches.values()) {
       if (holdsPlace) count += (mode === 'opening' ? this.#maxBatch : events.length) - 1;
@@ -102,7 +103,7 @@ export class FastLane {
 
   /** Sends the first event of a batch. */
   open(id: number, line: Line, first: Entry): void {
-    this.around.leaves(first, line);
+    this.around.leaves(first);
     this.#batches.set(id, new Batch(id, line, first));
     this.around.port.openBatch(id, first.event);
     if (isSabotaged('publisher-fills-unopened-batch')) this.opened(id);
@@ -154,6 +155,7 @@ export class FastLane {
 
   /** The line's first event leaves again, alone: what was opened will never be filled. */
   wentAlone(line: Line): void {
+    if (this.#batches.size === 0) return;
     for (const batch of this.#batches.values()) {
       if (batch.line !== line) continue;
       if (batch.mode === 'opening') this.#batches.delete(batch.id);

@@ -1,6 +1,12 @@
 import type { PublishReceipt } from '../message/event.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 
+/** Who waits for an outcome. */
+interface Caller {
+  readonly resolve: (receipt: PublishReceipt) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** One publish call that waits for its outcome. */
 export class Entry {
   next: Entry | undefined;
@@ -20,8 +26,8 @@ export class Entry {
   constructor(
     readonly id: number,
     readonly event: OutgoingEvent,
-    readonly resolve: (receipt: PublishReceipt) => void,
-    readonly reject: (error: Error) => void,
+    readonly line: Line,
+    readonly caller: Caller,
   ) {}
 }
 

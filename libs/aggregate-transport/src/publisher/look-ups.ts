@@ -1,7 +1,7 @@
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
 import { type Fate, fateOf } from './fate.js';
-import type { Entry, Line } from './line.js';
+import type { Entry } from './line.js';
 import type { PublishPort } from './publish-port.js';
 
 /** Asks the stream what became of events. */
@@ -13,7 +13,8 @@ export class LookUps {
   ) {}
 
   /** What became of the head; undefined if that stays open, or the head is no longer the head. Meanwhile the line is `checking`. */
-  async ask(entry: Entry, line: Line, refused?: { wrongSequence: boolean }): Promise<Fate | undefined> {
+  async ask(entry: Entry, refused?: { wrongSequence: boolean }): Promise<Fate | undefined> {
+    const { line } = entry;
     line.mode = 'checking';
     try {
       const fate = await fateOf(this.port, entry, refused);

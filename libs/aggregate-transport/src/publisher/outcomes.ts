@@ -38,14 +38,14 @@ export class Outcomes {
     if (entry.settled) return;
     this.#published++;
     this.#settle(entry);
-    entry.resolve({ topic: this.topic, sequence, duplicate });
+    entry.caller.resolve({ topic: this.topic, sequence, duplicate });
   }
 
   failedWith(entry: Entry, error: Error): void {
     if (entry.settled) return;
     this.#failed++;
     this.#settle(entry);
-    entry.reject(error);
+    entry.caller.reject(error);
   }
 
   /** Resolves when every event accepted up to this id has its outcome, whatever it is. */

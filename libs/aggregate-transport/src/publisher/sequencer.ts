@@ -33,7 +33,7 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
 export class Sequencer implements PublishListener {
   readonly #port: PublishPort;
   readonly #lines = new Map<string, Line>();
-  readonly #wire = new Map<number, { entry: Entry; line: Line }>();
+  readonly #wire = new Map<number, Entry>();
   readonly #outcomes: Outcomes;
   readonly #sweep: Timer;
   readonly #patience: Patience;
@@ -54,7 +54,7 @@ export class Sequencer implements PublishListener {
       ...options,
       port: this.#port,
       outcomes: this.#outcomes,
-      leaves: (entry, line) => this.#leaves(entry, line),
+      leaves: (entry) => this.#leaves(entry),
       answered: (entry) => this.#wire.delete(entry.id),
       advance: (line) => this.#advance(line),
     });
@@ -100,7 +100,7 @@ export class Sequencer implements PublishListener {
         reject(obstacle);
         return;
       }
-      const entry = new Entry(++this.#lastId, event, resolve, reject);
+      const entry = new Entry(++this.#lastId, event, line, { resolve, reject });
       this.#outcomes.accepted();
       line.append(entry);
       if (signal !== undefined) this.#callOffOnAbort(entry, line, signal);
@@ -142,23 +142,22 @@ export class Sequencer implements PublishListener {
   }
 
   answered(id: number, answer: Answer): void {
-    const sent = this.#wire.get(id);
-    if (sent === undefined) {
+    const entry = this.#wire.get(id);
+    if (entry === undefined) {
       this.#lane.answered(id, answer);
       return;
     }
-    if (sent.line.mode === 'checking') return;
-    const { entry, line } = sent;
+    if (entry.line.mode === 'checking') return;
     switch (answer.kind) {
       case 'stored':
-        this.#stored(entry, line, answer.sequence, answer.duplicate && entry.sends === 1);
+        this.#stored(entry, answer.sequence, answer.duplicate && entry.sends === 1);
         return;
       case 'unavailable':
-        this.#sendSoon(entry, line);
+        this.#sendSoon(entry);
         return;
       case 'refused':
-        if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, line, answer);
-        else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
+        if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, answer);
+        else this.#rejected(entry, refusal.rejected(entry, this.options.topic, answer));
     }
   }
 
@@ -170,15 +169,15 @@ export class Sequencer implements PublishListener {
     const line = this.#lines.get(tokenOfSubject(subject));
     if (line?.head === undefined || line.head.sends === 0) return;
     // Which of a batch's events was denied, nobody knows; its first one, sent again behind all of it, hears for itself.
-    if (this.#lane.carries(line)) this.#send(line.head, line);
+    if (this.#lane.carries(line)) this.#send(line.head);
     else this.answered(line.head.id, noPermission(subject));
   }
 
   reconnected(): void {
     const now = this.options.clock.now();
-    for (const { entry, line } of this.#wire.values()) {
-      const ended = line.mode === 'checking' || copiesEnded(this.#patience, entry.firstSentAt, now);
-      if (!ended) this.#send(entry, line);
+    for (const entry of this.#wire.values()) {
+      const ended = entry.line.mode === 'checking' || copiesEnded(this.#patience, entry.firstSentAt, now);
+      if (!ended) this.#send(entry);
     }
     this.#fillWire();
   }
@@ -224,27 +223,27 @@ export class Sequencer implements PublishListener {
       const { head } = line;
       if (head === undefined || head.settled || this.#wire.has(head.id)) continue;
       if (this.#lane.pays(line, this.#busyLines)) this.#lane.open(++this.#lastId, line, head);
-      else this.#send(head, line);
+      else this.#send(head);
     }
   }
 
-  #send(entry: Entry, line: Line): void {
-    this.#lane.wentAlone(line);
-    this.#leaves(entry, line);
+  #send(entry: Entry): void {
+    this.#lane.wentAlone(entry.line);
+    this.#leaves(entry);
     this.#port.send(entry.id, entry.sends > 1 ? copyOf(entry.event) : entry.event);
   }
 
-  #leaves(entry: Entry, line: Line): void {
+  #leaves(entry: Entry): void {
     const now = this.options.clock.now();
     if (entry.sends++ === 0) entry.firstSentAt = now;
-    this.#wire.set(entry.id, { entry, line });
+    this.#wire.set(entry.id, entry);
     entry.resendAt = now + RESEND_AFTER_MS;
   }
 
-  #stored(entry: Entry, line: Line, sequence: number, duplicate: boolean): void {
+  #stored(entry: Entry, sequence: number, duplicate: boolean): void {
     this.#wire.delete(entry.id);
     this.#outcomes.stored(entry, sequence, duplicate);
-    this.#goOn(line);
+    this.#goOn(entry.line);
   }
 
   /** Takes the head off and lets the next one leave. */
@@ -259,61 +258,63 @@ export class Sequencer implements PublishListener {
     line.hasGivenUp = false;
     line.mode = 'open';
     if (line.head === undefined) this.#lines.delete(line.token);
-    else this.#makeReady(line);
+    else this.#ready.add(line);
     this.#fillWire();
   }
 
-  #rejected(entry: Entry, line: Line, error: AggregateTransportError): void {
+  #rejected(entry: Entry, error: AggregateTransportError): void {
     this.#wire.delete(entry.id);
     this.#fail(entry, error);
-    const followers = isSabotaged('publisher-skips-after-refusal') ? [] : line.takeFollowers();
+    const followers = isSabotaged('publisher-skips-after-refusal') ? [] : entry.line.takeFollowers();
     for (const follower of followers) this.#fail(follower, refusal.predecessorRejected(error));
-    this.#goOn(line);
+    this.#goOn(entry.line);
   }
 
-  #sendSoon(entry: Entry, line: Line): void {
-    line.mode = 'open';
+  #sendSoon(entry: Entry): void {
+    entry.line.mode = 'open';
     entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
   }
 
   /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
-  async #check(entry: Entry, line: Line, answer: Answer & { kind: 'refused' }): Promise<void> {
-    const fate = await this.#lookUps.ask(entry, line, answer);
+  async #check(entry: Entry, answer: Answer & { kind: 'refused' }): Promise<void> {
+    const fate = await this.#lookUps.ask(entry, answer);
     if (fate === undefined || this.#closed) return;
-    if (fate.kind === 'open') this.#sendSoon(entry, line);
-    else if (fate.kind === 'stored') this.#stored(entry, line, fate.sequence, entry.sends === 1);
-    else if (fate.kind === 'conflict') this.#rejected(entry, line, refusal.conflict(entry, fate.actual));
-    else this.#rejected(entry, line, refusal.rejected(entry, this.options.topic, answer));
+    if (fate.kind === 'open') this.#sendSoon(entry);
+    else if (fate.kind === 'stored') this.#stored(entry, fate.sequence, entry.sends === 1);
+    else if (fate.kind === 'conflict') this.#rejected(entry, refusal.conflict(entry, fate.actual));
+    else this.#rejected(entry, refusal.rejected(entry, this.options.topic, answer));
   }
 
   #sweepOnce(): void {
     const now = this.options.clock.now();
     this.#lane.sweep();
-    for (const { entry, line } of this.#wire.values()) {
-      if (line.mode === 'checking') continue;
+    for (const entry of this.#wire.values()) {
+      if (entry.line.mode === 'checking') continue;
       const isLate = now - entry.firstSentAt >= this.#patience.giveUpAfterMs;
-      if (isLate && !entry.settled) this.#giveUp(entry, line);
-      if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry, line);
-      else if (now >= entry.resendAt && this.#port.connected) this.#send(entry, line);
+      if (isLate && !entry.settled) this.#giveUp(entry);
+      if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry);
+      else if (now >= entry.resendAt && this.#port.connected) this.#send(entry);
     }
     this.#fillWire();
   }
 
-  #giveUp(entry: Entry, line: Line): void {
+  #giveUp(entry: Entry): void {
     this.#fail(entry, refusal.outcomeUnknown(entry, this.#patience.reason));
-    line.hasGivenUp = true;
+    entry.line.hasGivenUp = true;
     this.#unknown++;
-    if (isSabotaged('publisher-forgets-unknown')) this.#reopen(line);
-    else for (const follower of line.takeFollowers()) this.#fail(follower, refusal.behindUnknown(follower));
+    if (isSabotaged('publisher-forgets-unknown')) this.#reopen(entry.line);
+    else
+      for (const follower of entry.line.takeFollowers())
+        this.#fail(follower, refusal.behindUnknown(follower));
   }
 
   /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
-  async #findOut(entry: Entry, line: Line): Promise<void> {
+  async #findOut(entry: Entry): Promise<void> {
     if (!this.#port.connected) return;
-    const fate = await this.#lookUps.ask(entry, line);
+    const fate = await this.#lookUps.ask(entry);
     if (fate === undefined || this.#closed) return;
     this.#lookUps.tell(entry, fate);
-    this.#reopen(line);
+    this.#reopen(entry.line);
   }
 
   #reopen(line: Line): void {
