@@ -136,8 +136,9 @@ export class PullLoop implements FeedListener {
     this.#outstanding = Math.max(0, this.#outstanding - 1);
     this.#averageBytes += (event.origin.body.length - this.#averageBytes) / 64;
     if (this.#fence === undefined) {
-      this.options.delivered(event);
+      // First, so that the pull leaves before the turn's handlers run, and the server works meanwhile.
       this.#replenishSoon();
+      this.options.delivered(event);
       return;
     }
     this.#progressAt = this.options.clock.now();
