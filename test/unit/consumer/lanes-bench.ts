@@ -37,7 +37,7 @@ export interface LanesBenchOptions {
   readonly breaker?: Partial<BreakerOptions>;
   /** Called when an event may be acked. */
   readonly handled?: (event: Delivery) => void;
-  readonly isSettling?: (token: string, sequence?: number) => boolean;
+  readonly isSettling?: (token: string, through?: number) => boolean;
 }
 
 /**

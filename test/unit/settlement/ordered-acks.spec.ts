@@ -133,6 +133,24 @@ describe('order', () => {
     expect([sent, asked, acks.size]).toEqual([[1, 2], 2, 3]);
   });
 
+  test('an aggregate is settled up to a sequence when no ack up to it is open, whatever the order they came in', async () => {
+    const { clock, acks, add } = bench();
+    acks.reached(1_000_000);
+    acks.resume();
+    // The head of a diverted lane is acked behind events that follow it.
+    add('a', 4, 5, 2);
+    await clock.settle();
+    const isOpen = (): boolean[] => [1, 2, 3, 4, 5].map((through) => acks.has('a', through));
+    expect([isOpen(), acks.has('a'), acks.has('b')]).toEqual([[false, true, true, true, true], true, false]);
+    acks.confirmed(4);
+    await clock.settle();
+    acks.confirmed(5);
+    await clock.settle();
+    expect(isOpen()).toEqual([false, true, true, true, true]);
+    acks.confirmed(2);
+    expect([isOpen(), acks.has('a')]).toEqual([Array(5).fill(false), false]);
+  });
+
   test('an ack beyond what the server has delivered waits until it is delivered again', async () => {
     const { clock, acks, sent, add } = bench();
     acks.reached(4);

@@ -19,8 +19,8 @@ export interface LanesOptions extends PartitionConsumerOptions {
   /** The event is handled, or a letter: it may be acked. */
   readonly handled: (event: Delivery) => void;
   readonly attempted: (event: Delivery, goesOn: boolean) => void;
-  /** True while acks of the aggregate are not confirmed; with a sequence, while that event's is not. */
-  readonly isSettling: (token: string, sequence?: number) => boolean;
+  /** True while an ack of the aggregate is not confirmed; with a sequence, while that of an event up to it is not. */
+  readonly isSettling: (token: string, through?: number) => boolean;
   readonly streamCreated: () => string;
   /** Handlers had to wait for the processor, and none does any more: there is room for more events. */
   readonly caughtUp: () => void;

@@ -64,7 +64,7 @@ export class PartitionConsumer implements ConsumerListener {
       isCurrent: (event) => this.#isCurrent(event),
       handled: (event) => this.#handled(event),
       attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
-      isSettling: (token, sequence) => this.#acks.has(token, sequence),
+      isSettling: (token, through) => this.#acks.has(token, through),
       streamCreated: () => this.#memory.streamCreated,
       caughtUp: () => this.#loop.replenish(),
       halt: (reason) => this.#halt(reason),

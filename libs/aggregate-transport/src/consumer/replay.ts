@@ -41,8 +41,8 @@ export interface ReplaysOptions {
   readonly mayStart: () => boolean;
   /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
   readonly isFiling: (token: string, through?: number) => boolean;
-  /** True while acks of the aggregate are not confirmed: its events might come again behind newer ones. */
-  readonly isSettling: (token: string, sequence?: number) => boolean;
+  /** True while acks of the aggregate, up to this sequence, are not confirmed: its events might come again behind newer ones. */
+  readonly isSettling: (token: string, through?: number) => boolean;
   readonly streamCreated: () => string;
   readonly halt: (reason: string) => void;
   /** The aggregate's lane is done with its letters, for now or for good. */

@@ -91,10 +91,10 @@ export class OrderedAcks {
     return lowest;
   }
 
-  /** True while an ack of this aggregate is not confirmed; with a sequence, while that one is not. */
-  has(token: string, sequence?: number): boolean {
+  /** True while an ack of this aggregate is not confirmed; with a sequence, while one up to it is not. */
+  has(token: string, through = Number.POSITIVE_INFINITY): boolean {
     let link = this.#chains.get(token)?.head;
-    while (link !== undefined && sequence !== undefined && link.sequence !== sequence) link = link.next;
+    while (link !== undefined && link.sequence > through) link = link.next;
     return link !== undefined;
   }
 
