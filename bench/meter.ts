@@ -8,6 +8,7 @@ import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
+import { subjectOf } from '#library/message/subject.js';
 import type { PartitionObserver } from '#library/consumer/partition-options.js';
 
 const EVENTS = 200_000;
@@ -48,7 +49,7 @@ function eventOf(sequence: number): Delivery {
   const index = sequence % AGGREGATES;
   const token = `order-${index}`;
   return new Delivery({
-    subject: `orders.0.0.0.0.0.0.0.0.${token}`,
+    subject: subjectOf('orders', token),
     token,
     ackSubject: '',
     sequence,
