@@ -41,6 +41,23 @@ const GARBAGE: [id: string, body: string | Uint8Array, text: RegExp][] = [
   ],
 ];
 
+/** Well-formed events under subjects that no aggregate has. */
+function foreignTo(topic: string): [what: string, subject: string, aggregateId: string][] {
+  return [
+    ['a token that should have been encoded', subjectOf(topic, 'tenant:7'), 'tenant:7'],
+    ['a token that is encoded without need', subjectOf(topic, '~YWJj'), 'abc'],
+    ['a token that decodes to nothing', subjectOf(topic, '~'), '~'],
+    ['a token that is no base64url', subjectOf(topic, '~!!'), '~!!'],
+    ['bits that are not those of its token', flipped(subjectOf(topic, 'sound')), 'sound'],
+  ];
+}
+
+/** The same subject in the other half of all partitions. */
+function flipped(subject: string): string {
+  const [topic = '', first, ...rest] = subject.split('.');
+  return [topic, first === '0' ? '1' : '0', ...rest].join('.');
+}
+
 function publish(nats: NatsConnection, subject: string, body: string | Uint8Array): Promise<unknown> {
   return nats.request(subject, body, { timeout: 2_000 });
 }
@@ -112,3 +129,56 @@ test.each(['depth.1.2', 'depth.0.0.0.0.0.0.0.0.a.b', 'depth', 'depth.0.0.0.0.0.0
     await app.close();
   },
 );
+
+test.each([1, 4])(
+  'with %d partition(s), an event under a subject that no aggregate has is reported, kept and passed over; no aggregate gets a second place in the order',
+  async (partitions) => {
+    const topic = `foreign-${partitions}`;
+    const handled: string[] = [];
+
+    @Controller()
+    class Handler {
+      @AggregateHandler(topic)
+      handle(@AggregateId() id: string) {
+        handled.push(id);
+      }
+    }
+    const log = new CapturedLog();
+    const app = await startApp({
+      options: {
+        servers: server().url,
+        group: 'foreign',
+        topics: { [topic]: { consume: { partitions, onExhausted: 'block' } } },
+      },
+      publishers: [topic],
+      controllers: [Handler],
+      logger: log,
+    });
+    const nats = await connect({ servers: server().url });
+    const publisher = publisherOf(app, topic);
+    const ids = ['sound', 'tenant:7', 'abc'];
+    for (const aggregateId of ids) await publisher.publish({ aggregateId, type: 'Counted', payload: 1 });
+    const foreign = foreignTo(topic);
+    for (const [what, subject, id] of foreign) {
+      await publish(nats, subject, JSON.stringify({ ...good, event_id: what, aggregate_id: id }));
+    }
+    for (const aggregateId of ids) await publisher.publish({ aggregateId, type: 'Counted', payload: 2 });
+    for (const [, subject] of foreign) {
+      const line = await log.says(new RegExp(`found "${escaped(subject)}"`));
+      expect(line).toContain('no aggregate has its subject, so it is passed over');
+    }
+    const parked = app.get(ParkedAggregates);
+    const kept: string[] = [];
+    for await (const { event } of parked.skipped({ topic })) kept.push(event?.event_id ?? '');
+    expect(kept.sort()).toEqual(foreign.map(([what]) => what).sort());
+    expect(await parked.list({ topic })).toEqual([]);
+    await eventually('all others are handled', () => handled.length === 2 * ids.length);
+    expect(handled.toSorted()).toEqual([...ids, ...ids].toSorted());
+    await nats.close();
+    await app.close();
+  },
+);
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\~!]/g, '\\$&');
+}

@@ -65,6 +65,7 @@ function bench({ handle, handlerPolicy = policy, maxParked = 20, ...options }: B
   }
   const runs = new HandlerRuns({
     name,
+    topic: 'orders',
     codec: jsonCodec,
     handlers,
     onUnhandledType,

@@ -1,4 +1,5 @@
 import { Delivery } from '#library/message/delivery.js';
+import { subjectOf } from '#library/message/subject.js';
 import type { ConsumerPort, ConsumerState, Feed, FeedListener, StreamState } from '#library/message/ports.js';
 import type { Log } from '#library/log.js';
 
@@ -128,7 +129,7 @@ export interface DeliveryFields {
 
 export function deliveryOf({ sequence, consumerSequence, token = 'a', body }: DeliveryFields): Delivery {
   return new Delivery({
-    subject: `orders.0.0.0.0.0.0.0.0.${token}`,
+    subject: subjectOf('orders', token),
     token,
     ackSubject: `ack.${sequence}`,
     sequence,

@@ -10,6 +10,7 @@ import {
 } from '#library/message/partition.js';
 import {
   aggregateIdOf,
+  isSubjectOfAggregate,
   streamSubjectOf,
   subjectOf,
   tokenOf,
@@ -246,6 +247,40 @@ describe('the vectors for other languages', () => {
     expect(vectors.length).toBeGreaterThanOrEqual(12);
     expect(new Set(vectors.map(({ partitions }) => partitions['8'])).size).toBeGreaterThanOrEqual(6);
     expect(vectors.some(({ token }) => token.startsWith('~'))).toBe(true);
+  });
+});
+
+describe('a subject of our depth', () => {
+  test('belongs to an aggregate if it is what its id gives', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), (id) => {
+        const token = tokenOf(id);
+        expect(isSubjectOfAggregate(subjectOf('orders', token), 'orders', token)).toBe(true);
+      }),
+    );
+  });
+
+  test.each([
+    ['a token that should have been encoded', 'tenant:7'],
+    ['a token that begins like a marker key', '=YWJj'],
+    ['a token that is encoded without need', '~YWJj'],
+    ['a token that decodes to nothing', '~'],
+    ['a token that is no base64url', '~!!'],
+    ['a token of bytes that are no UTF-8', '~_w'],
+    ['a token of 257 bytes', `~${Buffer.from('ä'.repeat(128) + '!', 'utf8').toString('base64url')}`],
+    ['a plain token of 129 characters', 'a'.repeat(129)],
+  ])('belongs to nobody with %s, which stands for itself', (_what, token) => {
+    expect(isSubjectOfAggregate(subjectOf('orders', token), 'orders', token)).toBe(false);
+    expect(aggregateIdOf(token)).toBe(token);
+  });
+
+  test('belongs to nobody with other bits than its token has', () => {
+    const subject = subjectOf('orders', 'a');
+    for (let slot = 0; slot < 256; slot++) {
+      const other = `orders.${bitsOf(slot)}.a`;
+      expect(isSubjectOfAggregate(other, 'orders', 'a')).toBe(other === subject);
+    }
+    expect(isSubjectOfAggregate('orders.x.x.x.x.x.x.x.x.a', 'orders', 'a')).toBe(false);
   });
 });
 

@@ -74,10 +74,13 @@ export class Attempts {
   };
   /** For an event that no handler is for. */
   readonly #routePolicy: FailurePolicy;
+  /** For an event under a subject that no aggregate has. */
+  readonly #nobodysPolicy: FailurePolicy;
 
   constructor(private readonly options: AttemptOptions) {
     const onExhausted = options.onUnhandledType === 'block' ? 'block' : 'park';
     this.#routePolicy = { ...options.failurePolicy, onExhausted, classify: undefined };
+    this.#nobodysPolicy = { ...options.failurePolicy, onExhausted: 'skip', classify: undefined };
   }
 
   /** One attempt at the head of a lane. Never throws, never rejects. */
@@ -132,8 +135,7 @@ export class Attempts {
       return NEXT;
     }
     if ('stage' in handler) {
-      const policy = handler.stage === 'route' ? this.#routePolicy : this.options.failurePolicy;
-      const step = this.#failed(event, handler, policy);
+      const step = this.#failed(event, handler, this.#policyWithoutHandler(handler));
       this.options.attempted(event, false);
       return step;
     }
@@ -143,6 +145,11 @@ export class Attempts {
       this.options.runs.ended(event);
       return this.#ended(event, handler, failure);
     });
+  }
+
+  #policyWithoutHandler({ stage, isNobodys }: Failure): FailurePolicy {
+    if (isNobodys === true) return this.#nobodysPolicy;
+    return stage === 'route' ? this.#routePolicy : this.options.failurePolicy;
   }
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
@@ -197,9 +204,7 @@ export class Attempts {
         // The breaker kept it in its lane.
         if (typeof step === 'number') return step;
         this.counts[outcome.kind === 'park' ? 'parked' : 'skipped']++;
-        const then =
-          outcome.kind === 'park' ? 'its aggregate is parked' : 'it is skipped: a hole in the order';
-        log.error(`${what}; ${then} (${outcome.reason}): ${why}`, failure.error);
+        log.error(`${what}; ${thenOf(outcome.kind, failure)} (${outcome.reason}): ${why}`, failure.error);
         return step;
       }
       case 'halt':
@@ -212,6 +217,13 @@ export class Attempts {
 
 /** For sabotage only. */
 const TOO_OFTEN = 2;
+
+function thenOf(kind: 'park' | 'skip', { isNobodys }: Failure): string {
+  if (kind === 'park') return 'its aggregate is parked';
+  return isNobodys === true
+    ? 'no aggregate has its subject, so it is passed over and kept among the skipped'
+    : 'it is skipped: a hole in the order';
+}
 
 function hintFor(failure: Failure): string {
   return failure.stage === 'guard'

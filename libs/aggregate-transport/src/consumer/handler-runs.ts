@@ -4,12 +4,14 @@ import type { Log } from '../log.js';
 import { type Codec, decodeBody } from '../message/codec.js';
 import type { Delivery } from '../message/delivery.js';
 import { checkEnvelope } from '../message/envelope.js';
+import { isSubjectOfAggregate } from '../message/subject.js';
 import type { Failure } from '../settlement/outcome.js';
 import { endsLater, type EventHandler, type EventHandlers, type OnUnhandledType } from './event-handlers.js';
 
 export interface HandlerRunsOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
+  readonly topic: string;
   readonly codec: Codec;
   readonly handlers: EventHandlers;
   readonly onUnhandledType: OnUnhandledType;
@@ -67,6 +69,8 @@ export class HandlerRuns {
 
   /** The handler of an event, undefined if it is to be passed over, or why there can be none. */
   handlerOf(event: Delivery): EventHandler | Failure | undefined {
+    const { subject } = event.origin;
+    if (!isSubjectOfAggregate(subject, this.options.topic, event.token)) return foreign(subject);
     try {
       event.envelope ??= checkEnvelope(decodeBody(this.options.codec, event.origin.body), event.aggregateId);
     } catch (error) {
@@ -125,4 +129,13 @@ export class HandlerRuns {
       `${this.options.name}: events of type "${type}" have no handler and are passed over (said once per type)`,
     );
   }
+}
+
+function foreign(subject: string): Failure {
+  const error = new AggregateTransportError(
+    'ENVELOPE_INVALID',
+    `expected a subject of the form that subjectOf(topic, tokenOf(aggregateId)) gives, found "${subject}"; ` +
+      'publish through AggregatePublisher, or as docs/wire-format.md says',
+  );
+  return { stage: 'decode', error, unrecoverable: true, isNobodys: true };
 }

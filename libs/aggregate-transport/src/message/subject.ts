@@ -40,14 +40,31 @@ export function tokenOf(aggregateId: string): string {
   return ENCODED_MARK + bytes.toString('base64url');
 }
 
-/** The aggregate id behind a token; the inverse of {@link tokenOf}. */
+/** The aggregate id behind a token; the inverse of {@link tokenOf}. A token that no id has stands for itself. */
 export function aggregateIdOf(token: string): string {
-  return token.startsWith(ENCODED_MARK) ? Buffer.from(token.slice(1), 'base64url').toString('utf8') : token;
+  return token.startsWith(ENCODED_MARK) ? (decodedId(token) ?? token) : token;
+}
+
+/** The id of an encoded token; undefined if it has another token, or none. */
+function decodedId(token: string): string | undefined {
+  const bytes = Buffer.from(token.slice(1), 'base64url');
+  const id = bytes.toString('utf8');
+  const isEncoded = bytes.length > 0 && bytes.length <= MAX_ID_BYTES && !PLAIN_TOKEN.test(id);
+  return isEncoded && ENCODED_MARK + Buffer.from(id, 'utf8').toString('base64url') === token ? id : undefined;
 }
 
 /** `<topic>.<b7>.….<b0>.<token>`: the subject all events of one aggregate are stored under. */
 export function subjectOf(topic: string, token: string): string {
   return `${topic}.${bitsOf(fnv1a32(token))}.${token}`;
+}
+
+/**
+ * True if some aggregate's events are stored under this subject. Anything else was made up by a publisher that is not
+ * ours: a second token for an id, or bits that are not its token's, would give one aggregate two places in the order.
+ */
+export function isSubjectOfAggregate(subject: string, topic: string, token: string): boolean {
+  const isToken = token.startsWith(ENCODED_MARK) ? decodedId(token) !== undefined : PLAIN_TOKEN.test(token);
+  return isToken && subject.startsWith(bitsOf(fnv1a32(token)), topic.length + 1);
 }
 
 /** The token of a subject: whatever its depth, the last part decides the lane. */

@@ -13,6 +13,8 @@ export interface Failure {
   readonly error: unknown;
   /** The handler said that no retry can help. */
   readonly unrecoverable: boolean;
+  /** It came under a subject that no aggregate has, so there is no order that passing it over could break. */
+  readonly isNobodys?: true;
 }
 
 export interface RetryPolicy extends Backoff {
