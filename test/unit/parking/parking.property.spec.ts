@@ -240,7 +240,9 @@ class World {
     }
     if (this.owner.port.isDead) await this.succeed(true);
     const clock = new ManualClock();
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 60; round++) {
+      // A void marker whose removal got no answer stays until a takeover finds it; its aggregate is live meanwhile.
+      if (round === 40) await this.ownAgain();
       for (const { token } of this.server.markers()) void this.retry(token, clock);
       await clock.advance(100);
       for (let n = 0; n < 5; n++) {
