@@ -15,6 +15,7 @@ import { lastValueFrom } from 'rxjs';
 import { publisherOf, startApp } from '../../support/app.js';
 import { CapturedLog } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
+import { SAYS_ALL } from '../../support/says-all.js';
 import { serverForAll } from '../../support/server.js';
 
 const server = serverForAll();
@@ -82,6 +83,7 @@ describe('an event that cannot be sent is refused by itself, with its reason', (
     ],
     ["a header of the server's", { headers: { 'Nats-Rollup': 'all' } }, 'HEADER_RESERVED', /"Nats-Rollup"/],
     ['its dedup header', { headers: { 'nats-msg-id': '1' } }, 'HEADER_RESERVED', /"nats-msg-id"/],
+    ['headers that are none', { headers: null as never }, 'EVENT_INVALID', /event\.headers/],
     ['a header of two lines', { headers: { a: 'b\r\nNats-Rollup: all' } }, 'EVENT_INVALID', /header "a"/],
   ];
 
@@ -91,8 +93,32 @@ describe('an event that cannot be sent is refused by itself, with its reason', (
     expect(outcome).toBeInstanceOf(AggregateTransportError);
     expect(outcome).toMatchObject({ code });
     expect((outcome as Error).message).toMatch(text);
+    expect((outcome as Error).message).toMatch(SAYS_ALL);
     // It has touched nothing: neither the stream, nor the connection, nor its aggregate.
     await publisher.publish(event({}));
+    expect(await storedCount()).toBe(before + 1);
+  });
+
+  test.each<[what: unknown, text: RegExp]>([
+    [undefined, /found undefined/],
+    [null, /found null/],
+    ['x', /found a text/],
+    [5, /found number/],
+    [[], /found a list/],
+  ])('what is no event at all: %p', async (what, text) => {
+    const before = await storedCount();
+    const refusal: unknown = await publisher.publish(what as never).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(AggregateTransportError);
+    expect(refusal).toMatchObject({ code: 'EVENT_INVALID' });
+    expect((refusal as Error).message).toMatch(text);
+    expect((refusal as Error).message).toMatch(SAYS_ALL);
+    const record = new AggregateRecord(what as never);
+    const emitted = lastValueFrom(app.get(AggregateClient).emit('input', record));
+    await expect(emitted).rejects.toMatchObject({ code: 'EVENT_INVALID' });
+    const several = publisher.publishAll([event({}), what as never]);
+    await expect(several).rejects.toMatchObject({
+      results: [{ duplicate: false }, { code: 'EVENT_INVALID' }],
+    });
     expect(await storedCount()).toBe(before + 1);
   });
 

@@ -42,6 +42,9 @@ describe('nothing is sent of an event with', () => {
     ['a bad aggregate id', { aggregateId: '' }, 'AGGREGATE_ID_INVALID'],
     ['a bad type', { type: '' }, 'EVENT_INVALID'],
     ['a payload that cannot be written', { payload: 5n }, 'PAYLOAD_NOT_SERIALIZABLE'],
+    ['headers that are null', { headers: null }, 'EVENT_INVALID'],
+    ['headers that are a text', { headers: 'a: b' }, 'EVENT_INVALID'],
+    ['headers that are a list', { headers: ['a'] }, 'EVENT_INVALID'],
     ['a header of the server', { headers: { 'Nats-Rollup': 'all' } }, 'HEADER_RESERVED'],
     ['a header of the server in other letters', { headers: { 'nats-msg-ID': 'x' } }, 'HEADER_RESERVED'],
     ['a negative expectedSequence', { expectedSequence: -1 }, 'EVENT_INVALID'],
@@ -50,6 +53,14 @@ describe('nothing is sent of an event with', () => {
     ['an expectedSequence that is not one', { expectedSequence: Number.NaN }, 'EVENT_INVALID'],
   ])('%s', (_name, change, code) => {
     expect(codeOf(() => prepareEvent({ ...event, ...change }, options))).toBe(code);
+  });
+
+  test.each([[undefined], [null], ['x'], [5], [true], [[]], [() => event]])('no form of one: %p', (what) => {
+    const error = errorOf(() => prepareEvent(what as never, options));
+    expect(error.code).toBe('EVENT_INVALID');
+    expect(error.message).toMatch(
+      /^expected an event \{ aggregateId, type, payload \}, found .+; nothing was sent/,
+    );
   });
 
   test('more than the largest message less 8 KiB, headers included; a byte less is sent', () => {

@@ -19,12 +19,31 @@ export interface Envelope {
 
 const EVENT_ID = /^[!-~]{1,128}$/;
 
+/** Never its content. */
+function shown(found: unknown): string {
+  if (typeof found === 'string') return found === '' ? 'an empty string' : 'another string';
+  if (Array.isArray(found)) return 'a list';
+  return found === null ? 'null' : typeof found;
+}
+
 function invalid(field: string, expected: string, found: unknown): AggregateTransportError {
-  const shown =
-    typeof found === 'string' ? (found === '' ? 'an empty string' : 'another string') : typeof found;
   return new AggregateTransportError(
     'EVENT_INVALID',
-    `expected event.${field} to be ${expected}, found ${shown}; nothing was sent`,
+    `expected event.${field} to be ${expected}, found ${shown(found)}; nothing was sent`,
+  );
+}
+
+/**
+ * Callers without a compiler may hand over anything.
+ * @throws EVENT_INVALID if it is no object at all
+ */
+export function requireEvent(event: unknown): void {
+  if (typeof event === 'object' && event !== null && !Array.isArray(event)) return;
+  const found = typeof event === 'string' ? 'a text' : shown(event);
+  throw new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected an event { aggregateId, type, payload }, found ${found}; nothing was sent: pass one such object ` +
+      '(publishAll takes a list of them)',
   );
 }
 

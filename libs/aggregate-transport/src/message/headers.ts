@@ -18,9 +18,15 @@ function hasLineBreak(value: string): boolean {
 /**
  * Checks the headers a service adds to its event.
  * @throws HEADER_RESERVED for a name beginning with `Nats-` (the server acts on those)
- * @throws EVENT_INVALID for a name or value a header cannot carry
+ * @throws EVENT_INVALID for a name or value a header cannot carry, or for what is no object
  */
 export function checkUserHeaders(headers: Readonly<Record<string, string>>): void {
+  if (typeof headers !== 'object' || (headers as unknown) === null || Array.isArray(headers)) {
+    throw new AggregateTransportError(
+      'EVENT_INVALID',
+      'expected event.headers to be an object of names and texts, found another value; nothing was sent',
+    );
+  }
   for (const [name, value] of Object.entries(headers)) {
     if (name.toLowerCase().startsWith('nats-')) {
       throw new AggregateTransportError(
@@ -31,7 +37,7 @@ export function checkUserHeaders(headers: Readonly<Record<string, string>>): voi
     if (!NAME.test(name) || typeof value !== 'string' || hasLineBreak(value)) {
       throw new AggregateTransportError(
         'EVENT_INVALID',
-        `expected header "${name.replace(/[^!-~]/g, '?')}" to be printable ASCII with a one-line text as value; nothing was sent`,
+        `expected header "${name.replace(/[^!-~]/g, '?')}" to be printable ASCII with a one-line text as value, found another; nothing was sent`,
       );
     }
   }

@@ -1,6 +1,6 @@
 import { AggregateTransportError } from '../errors.js';
 import { type Codec, encodeEnvelope } from './codec.js';
-import { toEnvelope } from './envelope.js';
+import { requireEvent, toEnvelope } from './envelope.js';
 import type { AggregateEvent } from './event.js';
 import { checkUserHeaders, encodeHeaders, messageIdOf } from './headers.js';
 import { subjectOf, tokenOf } from './subject.js';
@@ -33,6 +33,7 @@ const RESERVED_BYTES = 8_192;
  * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
  */
 export function prepareEvent(event: AggregateEvent, options: PrepareOptions): OutgoingEvent {
+  requireEvent(event);
   const token = tokenOf(event.aggregateId);
   const envelope = toEnvelope(event, options.wallMs);
   if (event.headers !== undefined) checkUserHeaders(event.headers);

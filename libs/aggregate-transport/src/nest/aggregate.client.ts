@@ -129,8 +129,9 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
 }
 
 /** Nest 12's tools leave trace metadata on the packet; it travels as headers. */
-function withMetadata(record: AggregateRecord, packet: ReadPacket<unknown>): AggregateEvent {
+function withMetadata({ event }: AggregateRecord, packet: ReadPacket<unknown>): AggregateEvent {
   const { metadata } = packet as { metadata?: Record<string, string> };
-  if (metadata === undefined) return record.event;
-  return { ...record.event, headers: { ...metadata, ...record.event.headers } };
+  // What is no event is refused by the publisher.
+  if (metadata === undefined || typeof event !== 'object' || (event as unknown) === null) return event;
+  return { ...event, headers: { ...metadata, ...event.headers } };
 }
