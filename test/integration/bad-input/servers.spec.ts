@@ -5,6 +5,7 @@ import { AggregateHandler, type AggregateTransportOptions } from 'nestjs-aggrega
 import { publisherOf, startApp } from '../../support/app.js';
 import { CapturedLog } from '../../support/captured-log.js';
 import { fakeNats } from '../../support/fake-nats.js';
+import { SAYS_ALL } from '../../support/says-all.js';
 import { serverForAll } from '../../support/server.js';
 
 const server = serverForAll({
@@ -106,6 +107,7 @@ describe('a start-up that cannot succeed says why', () => {
     const starting = start(options, log);
     await expect(starting).rejects.toMatchObject({ code });
     await expect(starting).rejects.toThrow(text);
+    await expect(starting).rejects.toThrow(SAYS_ALL);
     const error = (await starting.catch((found: unknown) => found)) as Error;
     expect(`${error.message} ${log.lines.join(' ')}`).not.toMatch(/secret/);
   });
@@ -136,6 +138,7 @@ describe('a start-up that cannot succeed says why', () => {
       const starting = start({ servers: fake.url });
       await expect(starting).rejects.toMatchObject({ code });
       await expect(starting).rejects.toThrow(text);
+      await expect(starting).rejects.toThrow(SAYS_ALL);
     } finally {
       await fake.close();
     }

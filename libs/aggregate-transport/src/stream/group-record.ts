@@ -64,7 +64,8 @@ export async function groupRecordOf(
 function recordError(key: string, cause: unknown): AggregateTransportError {
   return new AggregateTransportError(
     'JETSTREAM_REQUEST_FAILED',
-    `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible: ${explain(cause)}`,
+    `expected to write or read the record "${key}" of bucket "${BUCKET}", found neither possible: ${explain(cause)}; ` +
+      'check that the bucket has a leader and that the user may read and write it',
     { cause },
   );
 }

@@ -23,7 +23,7 @@ export class JetStreamApiError extends AggregateTransportError {
   ) {
     super(
       'JETSTREAM_REQUEST_FAILED',
-      `expected an answer to ${subject}, found error ${errorCode}: ${description}`,
+      `expected an answer to ${subject}, found error ${errorCode}: ${description}; correct what it names, or ask the server's operator`,
     );
   }
 }
@@ -61,7 +61,8 @@ export class JetStreamApi {
     } catch (cause) {
       throw new AggregateTransportError(
         'JETSTREAM_REQUEST_FAILED',
-        `expected an answer to ${subject} within ${timeoutMs} ms, found ${explain(cause)}`,
+        `expected an answer to ${subject} within ${timeoutMs} ms, found ${explain(cause)}; ` +
+          'check that JetStream runs and that the user may publish to this subject and hear the answer',
         { cause },
       );
     }
