@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Controller, Injectable, type Type } from '@nestjs/common';
-import { EventPattern, MessagePattern } from '@nestjs/microservices';
+import { EventPattern, MessagePattern, Transport } from '@nestjs/microservices';
 import { connect } from 'nats';
 import {
   AGGREGATE_TRANSPORT,
@@ -9,6 +9,7 @@ import {
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { SAYS_ALL } from '../support/says-all.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
@@ -53,6 +54,24 @@ describe('a mistake in the wiring ends the start-up, named', () => {
     handle() {}
   }
   @Controller()
+  class OtherTransportAbove {
+    @EventPattern<unknown>('start', Transport.TCP)
+    @AggregateHandler('start')
+    handle() {}
+  }
+  @Controller()
+  class OtherTopicAbove {
+    @EventPattern<unknown>('other', AGGREGATE_TRANSPORT)
+    @AggregateHandler('start')
+    handle() {}
+  }
+  @Controller()
+  class RequestAbove {
+    @MessagePattern('start', AGGREGATE_TRANSPORT)
+    @AggregateHandler('start')
+    handle() {}
+  }
+  @Controller()
   class Empty {}
 
   test.each<[string, Promise<unknown> | (() => Promise<unknown>), string, RegExp]>([
@@ -75,6 +94,14 @@ describe('a mistake in the wiring ends the start-up, named', () => {
       'REQUEST_UNSUPPORTED',
       /@MessagePattern\("start"\)/,
     ],
+    ...[OtherTransportAbove, OtherTopicAbove, RequestAbove].map(
+      (controller): [string, () => Promise<unknown>, string, RegExp] => [
+        `another pattern decorator above ours: ${controller.name}`,
+        () => start({}, [Handler, controller]),
+        'OPTIONS_INVALID',
+        new RegExp(`one pattern decorator on ${controller.name}\\.handle, found two`),
+      ],
+    ),
     [
       'a strategy without handlers',
       () => start({}, [Empty]),
@@ -103,17 +130,25 @@ describe('a mistake in the wiring ends the start-up, named', () => {
     const starting = typeof begin === 'function' ? begin() : begin;
     await expect(starting).rejects.toMatchObject({ code });
     await expect(starting).rejects.toThrow(text);
+    await expect(starting).rejects.toThrow(SAYS_ALL);
   });
 
-  test('two pattern decorators on one method', () => {
-    expect(() => {
+  test.each([
+    ['an event pattern', EventPattern<unknown>('other')],
+    ['a request pattern', MessagePattern('start', AGGREGATE_TRANSPORT)],
+    ['a second one of ours', AggregateHandler('start', { type: 'B' })],
+  ])('another pattern decorator below ours: %s', (_what, other) => {
+    const declare = (): unknown => {
       class Twice {
         @AggregateHandler('start', { type: 'A' })
-        @EventPattern<unknown>('other')
+        @other
         handle() {}
       }
       return Twice;
-    }).toThrow(/one pattern decorator on Twice\.handle/);
+    };
+    expect(declare).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+    expect(declare).toThrow(/one pattern decorator on Twice\.handle, found two/);
+    expect(declare).toThrow(SAYS_ALL);
   });
 });
 

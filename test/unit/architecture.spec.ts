@@ -40,7 +40,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'settlement', 'publisher', 'stream'],
       ...['consumer', 'parking', 'observe'],
     ],
-    packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/],
+    packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/, /^node:util$/],
   },
   cli: {
     knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'consumer', 'stream'],

@@ -10,7 +10,7 @@ import { AGGREGATE_TRANSPORT } from './tokens.js';
 
 /** Options of one handler; what is missing comes from its topic's options, then the root's. */
 export interface AggregateHandlerOptions<K extends string = string> {
-  /** The event type or types it handles; without it, every type that has no handler of its own. */
+  /** The event type or types it handles, at least one, none blank; without it, every type that has no handler of its own. */
   type?: K | readonly K[];
   /** Another consumer group than the service's: own consumers, own lanes, own pace. */
   group?: string;
@@ -49,7 +49,8 @@ const PATTERN = 'microservices:pattern';
  * `@AggregateId()`, `@Ctx()` and whatever else Nest can inject. For a typed topic the compiler checks the
  * type name and the payload.
  *
- * @throws OPTIONS_INVALID for unknown options, or on a method with another pattern decorator
+ * @throws OPTIONS_INVALID for unknown options, or on a method with another pattern decorator below it; one above it is
+ *   seen at start-up
  */
 export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
   topic: T,
@@ -79,9 +80,14 @@ export function AggregateHandler(
 
 function refuseSecondPattern(method: unknown, where: string): void {
   if (typeof method !== 'function' || Reflect.getMetadata(PATTERN, method) === undefined) return;
-  throw new AggregateTransportError(
+  throw secondPatternError(where);
+}
+
+/** @internal */
+export function secondPatternError(where: string): AggregateTransportError {
+  return new AggregateTransportError(
     'OPTIONS_INVALID',
-    `expected one pattern decorator on ${where}, found two: the second would silently replace the first; ` +
+    `expected one pattern decorator on ${where}, found two: the upper one would silently replace the lower; ` +
       'use one method for each, or a list of types',
   );
 }

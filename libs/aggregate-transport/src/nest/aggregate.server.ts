@@ -99,10 +99,16 @@ export class AggregateServer
     }
   }
 
-  /** Handlers that nobody ever calls are a mistake that nothing else would tell of. */
+  /**
+   * Handlers that nobody ever calls are a mistake that nothing else would tell of, also in an application that never
+   * connects this server.
+   * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
+   */
   onApplicationBootstrap(): void {
+    if (this.#listening || this.#closing !== undefined) return;
+    this.scan?.check();
     const handlers = this.scan?.handlers() ?? [];
-    if (handlers.length === 0 || this.#listening || this.#closing !== undefined) return;
+    if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
       if (this.#listening || this.#closing !== undefined) return;
       nestLog(new Logger('AggregateServer')).error(
@@ -176,9 +182,10 @@ export class AggregateServer
   }
 
   async #start(): Promise<void> {
+    // Once more, for `startAllMicroservices` may come before `init`; first, for a replaced pattern is no topic of ours.
+    this.scan?.check();
     this.#addUnmarked();
     if (this.#problems.length > 0) throw this.#problems[0];
-    this.scan?.check();
     const groups = this.#registry.groups();
     if (groups.length === 0) {
       throw new AggregateTransportError(

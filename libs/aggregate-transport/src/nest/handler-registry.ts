@@ -28,17 +28,19 @@ export interface HandlerGroup {
  * of one pattern and ends as soon as the fastest does; ours keeps each apart.
  */
 export class HandlerRegistry {
-  readonly #groups = new Map<
-    string,
-    { topic: ResolvedTopic; group: string; registrations: Registration[] }
-  >();
+  readonly #groups = new Map<string, HandlerGroup & { registrations: Registration[] }>();
+  /** What has its handler, as `topic group type`, or `topic group` for every other type. */
+  readonly #claims = new Set<string>();
 
   constructor(
     private readonly options: ResolvedOptions,
     private readonly hooks: () => ProcessingHooks | undefined,
   ) {}
 
-  /** @throws TOPIC_UNDECLARED, GROUP_MISSING */
+  /**
+   * @throws TOPIC_UNDECLARED, GROUP_MISSING
+   * @throws HANDLER_DUPLICATE if another handler claims the same type, or another claims every other type
+   */
   add(pattern: string, callback: MessageHandler, extras: Partial<HandlerExtras> | undefined): void {
     const handler: AggregateHandlerOptions = extras?.aggregateHandler ?? {};
     const topic = this.options.topics.get(pattern);
@@ -52,6 +54,11 @@ export class HandlerRegistry {
       );
     }
     const key = `${pattern} ${group}`;
+    for (const type of typesOf(handler)) {
+      const claim = type === undefined ? key : `${key} ${type}`;
+      if (this.#claims.has(claim)) throw duplicateError(pattern, group, type);
+      this.#claims.add(claim);
+    }
     const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
     known.registrations.push({ options: handler, callback, witness: extras?.witness });
     this.#groups.set(key, known);
@@ -61,10 +68,7 @@ export class HandlerRegistry {
     return [...this.#groups.values()];
   }
 
-  /**
-   * The handlers of a group for one partition.
-   * @throws HANDLER_DUPLICATE if two handlers claim one type, or two claim every other type
-   */
+  /** The handlers of a group for one partition. */
   handlersOf(
     { topic, group, registrations }: HandlerGroup,
     partition: number,
@@ -91,12 +95,15 @@ export class HandlerRegistry {
         timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
         hooks: this.hooks,
       });
-      for (const type of options.type === undefined ? [undefined] : [options.type].flat()) {
-        if (!handlers.add(type, bridge)) throw duplicateError(topic.name, group, type);
-      }
+      for (const type of typesOf(options)) handlers.add(type, bridge);
     }
     return handlers;
   }
+}
+
+/** The types a handler claims; undefined stands for every other type. */
+function typesOf({ type }: AggregateHandlerOptions): readonly (string | undefined)[] {
+  return type === undefined ? [undefined] : [type].flat();
 }
 
 function duplicateError(topic: string, group: string, type: string | undefined): AggregateTransportError {

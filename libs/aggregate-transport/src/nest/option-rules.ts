@@ -135,8 +135,16 @@ const ROOT_RULES: Rules = {
   hooks: { onParked: callback, onUnparked: callback, onStuck: callback },
 };
 
+/** Any other would match no event, and the group would settle every event unhandled. */
+function eventTypes(value: unknown): string | undefined {
+  const list = [value].flat();
+  return list.length > 0 && list.every((type) => typeof type === 'string' && type.trim() !== '')
+    ? undefined
+    : 'a text that is not blank, or a list of one or more such texts';
+}
+
 export const HANDLER_RULES: Rules = {
-  type: () => undefined,
+  type: eventTypes,
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   retry: RETRY_RULES,
   onExhausted,
@@ -185,9 +193,14 @@ export function checkTopicOptions(topic: string, given: unknown): void {
 }
 
 function invalid(path: string, expected: string, found: unknown): AggregateTransportError {
-  const shown = typeof found === 'string' || typeof found === 'number' ? JSON.stringify(found) : typeof found;
   return new AggregateTransportError(
     'OPTIONS_INVALID',
-    `expected option ${path === '' ? '(root)' : path} to be ${expected}, found ${shown}; correct it`,
+    `expected option ${path === '' ? '(root)' : path} to be ${expected}, found ${shown(found)}; correct it`,
   );
+}
+
+function shown(found: unknown): string {
+  if (typeof found === 'string' || typeof found === 'number') return JSON.stringify(found);
+  if (Array.isArray(found)) return found.length === 0 ? 'an empty list' : `a list of ${found.length}`;
+  return found === null ? 'null' : typeof found;
 }
