@@ -98,7 +98,7 @@ describe('a start-up that cannot succeed says why', () => {
       'a host that nobody knows',
       { servers: 'nats://no-such-host.invalid:4222' },
       'CONNECTION_FAILED',
-      /no-such-host\.invalid/,
+      /found .*(ENOTFOUND|EAI_AGAIN)/,
     ],
     ['an address that is none', { servers: 'nats://a b:x' }, 'CONNECTION_FAILED', /check the address/],
   ])('%s', async (_what, options, code, text) => {
