@@ -10,6 +10,7 @@ export { partitionFilter, partitionOf } from './message/partition.js';
 export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
+export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-events.js';
 export { SequenceConflictError } from './publisher/refusals.js';
 export type { Disposition, FailedAttempt } from './settlement/outcome.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './nest/aggregate-hooks.js';
@@ -72,5 +73,5 @@ export {
   AGGREGATE_TRANSPORT_OPTIONS,
   getAggregatePublisherToken,
 } from './nest/tokens.js';
-export type { EventOf, PublisherOf } from './nest/typed-topic.js';
+export type { PublisherOf } from './nest/typed-topic.js';
 export { UnrecoverableError } from './nest/unrecoverable.error.js';

@@ -2,19 +2,20 @@ import { type Observable, Subject } from 'rxjs';
 import { AggregateTransportError } from '../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../message/event.js';
 import type { EventMap } from '../message/topic.js';
+import type { EventIn, StoredEventIn } from '../message/topic-events.js';
 import { tokenOf } from '../message/subject.js';
 import { saturated } from '../publisher/refusals.js';
 import { DEFAULTS } from './options.js';
-import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
+import { toStoredEvent } from '../message/stored-event.js';
 import type { TopicLink, TopicLinks } from './topic-links.js';
 
 /** How one publish call ended; see {@link AggregatePublisher.results$}. */
-export type PublishResult =
-  | { readonly outcome: 'stored'; readonly event: AggregateEvent; readonly receipt: PublishReceipt }
+export type PublishResult<E extends AggregateEvent = AggregateEvent> =
+  | { readonly outcome: 'stored'; readonly event: E; readonly receipt: PublishReceipt }
   /** It is certain that the call did not store the event. */
-  | { readonly outcome: 'failed'; readonly event: AggregateEvent; readonly error: AggregateTransportError }
+  | { readonly outcome: 'failed'; readonly event: E; readonly error: AggregateTransportError }
   /** The event may be stored or not. */
-  | { readonly outcome: 'unknown'; readonly event: AggregateEvent; readonly error: AggregateTransportError };
+  | { readonly outcome: 'unknown'; readonly event: E; readonly error: AggregateTransportError };
 
 export interface PublishCallOptions {
   /** Calls the event off as long as it is not sent; then the call rejects with ABORTED. */
@@ -61,7 +62,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    * The outcome of every call made on this object, exactly once, as it becomes known; for an outbox. Subscribe
    * before the first call. After `unknown`, publish that event again, under its own id, before any later one.
    */
-  readonly results$: Observable<PublishResult> = this.#results.asObservable();
+  readonly results$ = this.#results.asObservable() as Observable<PublishResult<EventIn<M>>>;
 
   /** @internal */
   constructor(
@@ -96,7 +97,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
    */
   publish<K extends keyof M & string>(
-    event: AggregateEvent<M[K], K>,
+    event: EventIn<M, K>,
     options: PublishCallOptions = {},
   ): Promise<PublishReceipt> {
     const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
@@ -111,7 +112,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    * @throws PublishAllError if any failed, with one entry per event
    */
   async publishAll<K extends keyof M & string>(
-    events: readonly AggregateEvent<M[K], K>[],
+    events: readonly EventIn<M, K>[],
     options: PublishCallOptions = {},
   ): Promise<PublishReceipt[]> {
     const outcomes = await Promise.allSettled(events.map((event) => this.publish(event, options)));
@@ -130,7 +131,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    */
   async publishAggregate<E, K extends keyof M & string>(
     aggregate: UncommittedAggregate<E>,
-    toEvent: (event: E) => AggregateEvent<M[K], K>,
+    toEvent: (event: E) => EventIn<M, K>,
   ): Promise<PublishReceipt[]> {
     const receipts = await this.publishAll(aggregate.getUncommittedEvents().map(toEvent));
     aggregate.uncommit();
@@ -152,20 +153,21 @@ export class AggregatePublisher<M extends object = EventMap> {
 
   /**
    * An aggregate's history in stored order, from its own subject: the size of the stream does not matter, only
-   * that of the history (about a millisecond per event). Events published while it runs come last.
+   * that of the history (about a millisecond per event). Events published while it runs come last. The topic's
+   * types are taken on trust: nothing checks here what other publishers have stored.
    *
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    * @throws ENVELOPE_INVALID at an event that cannot be read
    */
-  async *read<K extends keyof M & string>(
+  async *read(
     aggregateId: string,
     { fromSequence = 1 }: ReadOptions = {},
-  ): AsyncGenerator<StoredEvent<M[K], K>, void> {
+  ): AsyncGenerator<StoredEventIn<M>, void> {
     const token = tokenOf(aggregateId);
     const link = await this.links.open(this.topic);
     const { codec } = link.topic;
     for await (const message of link.wire.messagesOf(link.subjectOf(token), fromSequence)) {
-      yield toStoredEvent(message, { topic: this.topic, token, codec }) as StoredEvent<M[K], K>;
+      yield toStoredEvent(message, { topic: this.topic, token, codec }) as StoredEventIn<M>;
     }
   }
 

@@ -8,9 +8,10 @@ import type {
   LeaseOnServer,
   PartitionOnServer,
 } from '../message/server-look.js';
-import { type StoredEvent, toStoredEvent } from '../message/stored-event.js';
+import { toStoredEvent } from '../message/stored-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
+import type { StoredEventOf } from '../message/topic-events.js';
 import type { ResolvedTopic } from '../nest/resolve-options.js';
 import type { GroupWire, PartitionWire, TopicWire, TopicWires } from '../nest/topic-wire.js';
 import { ManualClock } from './manual-clock.js';
@@ -51,13 +52,18 @@ export class TestingStreams implements TopicWires {
   #moves = 0;
 
   /** Every event of a topic, in stream order. */
-  events(topic: TopicRef): StoredEvent[] {
+  events<T extends TopicRef>(topic: T): StoredEventOf<T>[] {
     const name = topicNameOf(topic);
     const found = this.#topics.get(name);
     if (found === undefined) return [];
     const { codec } = found.topic;
-    return found.stream.messages.map((message) =>
-      toStoredEvent(message, { topic: name, token: tokenOfSubject(message.subject), codec }),
+    return found.stream.messages.map(
+      (message) =>
+        toStoredEvent(message, {
+          topic: name,
+          token: tokenOfSubject(message.subject),
+          codec,
+        }) as StoredEventOf<T>,
     );
   }
 
