@@ -1,24 +1,37 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { expect, test } from '@jest/globals';
-import { Controller } from '@nestjs/common';
-import { Ctx, Payload } from '@nestjs/microservices';
+import { afterEach, expect, test } from '@jest/globals';
 import { connect, createInbox, type NatsConnection } from 'nats';
-import { diesWithParent } from '#library/testing/dies-with-parent.js';
 import {
-  AggregateContext,
   type AggregateEvent,
-  AggregateHandler,
-  AggregatePublisher,
+  type AggregatePublisher,
   type StoredEvent,
   subjectOf,
   tokenOf,
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
+const open: { close(): Promise<unknown> }[] = [];
+
+afterEach(async () => {
+  for (const opened of open.splice(0).reverse()) await opened.close();
+});
+
+/** A publisher in an application of its own. */
+async function publisherFor(topic: string): Promise<AggregatePublisher> {
+  const app = await startApp({
+    options: { servers: server().url, topics: { [topic]: {} } },
+    publishers: [topic],
+  });
+  open.push(app);
+  return publisherOf(app, topic);
+}
+
+async function connected(): Promise<NatsConnection> {
+  const nats = await connect({ servers: server().url });
+  open.push(nats);
+  return nats;
+}
 
 async function all(publisher: AggregatePublisher, id: string, fromSequence = 1): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
@@ -27,11 +40,7 @@ async function all(publisher: AggregatePublisher, id: string, fromSequence = 1):
 }
 
 test('an aggregate is read back from its own subject, whole, in order, and nothing of another', async () => {
-  const app = await startApp({
-    options: { servers: server().url, topics: { history: {} } },
-    publishers: ['history'],
-  });
-  const publisher = publisherOf(app, 'history');
+  const publisher = await publisherFor('history');
   expect(await all(publisher, 'größe')).toEqual([]);
   const timestamp = new Date('2026-11-24T10:00:00.000Z');
   const first: AggregateEvent = {
@@ -71,17 +80,16 @@ test('an aggregate is read back from its own subject, whole, in order, and nothi
     expect(stored.sequence).toBe(1);
     break;
   }
-  const nats = await connect({ servers: server().url });
+  const nats = await connected();
   await nats.request(subjectOf('history', tokenOf('größe')), 'garbage');
-  await nats.close();
   await expect(all(publisher, 'größe')).rejects.toMatchObject({ code: 'ENVELOPE_INVALID' });
   await expect(all(publisher, '')).rejects.toMatchObject({ code: 'AGGREGATE_ID_INVALID' });
-  await app.close();
+  for (const opened of open.splice(0).reverse()) await opened.close();
   await expect(all(publisher, 'größe')).rejects.toMatchObject({ code: 'PUBLISHER_CLOSED' });
 });
 
-/** `HISTORY_EVENTS=1000000 npm run jest -- test/integration/history` is the long form. */
-const EVENTS = Number(process.env['HISTORY_EVENTS'] ?? 200_000);
+/** `HISTORY_EVENTS=1000000 npm run jest -- test/integration/history` is the long form, for its timings. */
+const EVENTS = Number(process.env['HISTORY_EVENTS'] ?? 20_000);
 const AGGREGATES = 2_000;
 
 /** Fills a topic as a plain client does, without order, because that is fastest. */
@@ -113,71 +121,58 @@ function fill(nats: NatsConnection, topic: string): Promise<void> {
   });
 }
 
-test(`a history is read out of ${EVENTS} events without a scan of the stream`, async () => {
-  const app = await startApp({
-    options: { servers: server().url, topics: { big: {} } },
-    publishers: ['big'],
+/** Counts what all others of this account ask JetStream about a topic's stream, whichever way they ask. */
+async function requestsAbout(nats: NatsConnection, topic: string): Promise<() => Promise<string[]>> {
+  let seen: string[] = [];
+  nats.subscribe('$JS.API.>', {
+    callback: (_error, { subject }) => {
+      if (subject.split('.').includes(topic)) seen.push(subject);
+    },
   });
-  const publisher = publisherOf(app, 'big');
-  const nats = await connect({ servers: server().url });
-  await fill(nats, 'big');
-  await nats.close();
-  const timed = async <T>(work: () => Promise<T>): Promise<[T, number]> => {
-    const startedAt = performance.now();
-    return [await work(), performance.now() - startedAt];
+  await nats.flush();
+  return async () => {
+    // Whoever asked has its answer, so the server has sent us the question, too.
+    await nats.flush();
+    const taken = seen;
+    seen = [];
+    return taken;
   };
-  const [rare, rareMs] = await timed(() => all(publisher, 'rare'));
-  const [usual, usualMs] = await timed(() => all(publisher, 'aggregate-77'));
-  const [last, lastMs] = await timed(() => publisher.lastSequence('rare'));
-  await app.close();
+}
+
+test(`out of ${EVENTS} events a history of n costs n + 1 requests and the last sequence one: no scan of the stream`, async () => {
+  const publisher = await publisherFor('big');
+  const nats = await connected();
+  await fill(nats, 'big');
+  const asked = await requestsAbout(nats, 'big');
+  const request = '$JS.API.STREAM.MSG.GET.big';
+  const timed = async <T>(work: () => Promise<T>): Promise<[T, number, string[]]> => {
+    const startedAt = performance.now();
+    const result = await work();
+    return [result, performance.now() - startedAt, await asked()];
+  };
+  const [rare, rareMs, askedForRare] = await timed(() => all(publisher, 'rare'));
+  const [usual, usualMs, askedForUsual] = await timed(() => all(publisher, 'aggregate-77'));
+  const [last, lastMs, askedForLast] = await timed(() => publisher.lastSequence('rare'));
+  const [none, , askedForNone] = await timed(() => all(publisher, 'nobody'));
+  const [first, , askedForFirst] = await timed(async () => {
+    for await (const event of publisher.read('aggregate-77')) return event;
+    return undefined;
+  });
   expect(rare.map(({ sequence }) => sequence)).toEqual([1, EVENTS]);
   expect(usual).toHaveLength(EVENTS / AGGREGATES);
-  expect(last).toBe(EVENTS);
+  expect([last, none, first]).toEqual([EVENTS, [], usual[0]]);
+  // The one more learns that there is no next event.
+  expect(askedForRare).toEqual([request, request, request]);
+  expect(askedForUsual).toEqual(Array(usual.length + 1).fill(request));
+  expect(askedForLast).toEqual([request]);
+  expect(askedForNone).toEqual([request]);
+  // The next event is asked for while the caller looks at this one, and no further one.
+  expect(askedForFirst.length).toBeLessThanOrEqual(2);
   // What a plain client left out: the schema version is 1, the time is when it was stored.
   expect([rare[0]!.version, Date.now() - rare[0]!.timestamp.getTime() < 60_000]).toEqual([1, true]);
-  // Timings report, they do not gate: reading all 200 000 events takes seconds.
+  // Timings report, they do not gate.
   console.log(
     `of ${EVENTS} events: 2 far apart in ${rareMs.toFixed(1)} ms, ${usual.length} in ${usualMs.toFixed(1)} ms, ` +
       `the last sequence in ${lastMs.toFixed(1)} ms`,
   );
 }, 120_000);
-
-test('the plain client of the docs publishes what a handler handles in order, and dedups', async () => {
-  const handled: unknown[] = [];
-
-  @Controller()
-  class Handler {
-    @AggregateHandler('plain')
-    handle(@Payload() payload: number, @Ctx() ctx: AggregateContext) {
-      handled.push([ctx.aggregateId, ctx.type, ctx.version, payload]);
-    }
-  }
-
-  const app = await startApp({
-    options: { servers: server().url, group: 'plain', topics: { plain: { consume: { partitions: 8 } } } },
-    controllers: [Handler],
-    publishers: ['plain'],
-  });
-  const client = spawn(process.execPath, ['docs/examples/plain-publisher.js', server().url, 'plain'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  diesWithParent(client);
-  let output = '';
-  client.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  for (const payload of [1, 2, 3]) {
-    for (const aggregateId of ['order-7', 'größe 注文'])
-      client.stdin.write(`${JSON.stringify({ aggregateId, type: 'T', payload, eventId: `e-${payload}` })}\n`);
-  }
-  client.stdin.end(`${JSON.stringify({ aggregateId: 'order-7', type: 'T', payload: 1, eventId: 'e-1' })}\n`);
-  const [code] = (await once(client, 'exit')) as [number];
-  await eventually('all handled', () => handled.length >= 6);
-  const own = await all(publisherOf(app, 'plain'), 'order-7');
-  await app.close();
-  expect(code).toBe(0);
-  expect(output.trim().split('\n').at(-1)).toBe('{"sequence":1,"duplicate":true}');
-  for (const id of ['order-7', 'größe 注文']) {
-    const ofOne = handled.filter((entry) => (entry as unknown[])[0] === id);
-    expect(ofOne).toEqual([1, 2, 3].map((payload) => [id, 'T', 1, payload]));
-  }
-  expect(own.map(({ eventId }) => eventId)).toEqual(['e-1', 'e-2', 'e-3']);
-});
