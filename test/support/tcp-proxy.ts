@@ -23,6 +23,8 @@ interface Link {
   readonly number: number;
   readonly client: Socket;
   readonly upstream: Socket;
+  /** In a black hole of its own, both ways. */
+  isHeld: boolean;
   /** What a black hole holds, per way: chunks, then `undefined` for the end of the stream. */
   readonly held: Record<Way, (Buffer | undefined)[]>;
 }
@@ -85,10 +87,16 @@ export class TcpProxy implements AsyncDisposable {
     if (direction !== 'c2s') this.#holes.s2c = true;
   }
 
+  /** From now on nothing arrives on this connection, either way; the others go on. An observer may call it at once. */
+  blackholeLink(number: number): void {
+    for (const link of this.#links) if (link.number === number) link.isHeld = true;
+  }
+
   /** Closes all black holes; what they held arrives now. */
   heal(): void {
     this.#holes.c2s = this.#holes.s2c = false;
     for (const link of this.#links) {
+      link.isHeld = false;
       for (const way of ['c2s', 's2c'] as const) {
         for (const chunk of link.held[way].splice(0)) this.#pass(link, way, chunk);
       }
@@ -119,7 +127,7 @@ export class TcpProxy implements AsyncDisposable {
       return;
     }
     const upstream = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true });
-    const link: Link = { number: ++linkCount, client, upstream, held: { c2s: [], s2c: [] } };
+    const link: Link = { number: ++linkCount, client, upstream, isHeld: false, held: { c2s: [], s2c: [] } };
     this.#links.add(link);
     this.#accepted++;
     this.observer?.opened(link.number);
@@ -132,7 +140,7 @@ export class TcpProxy implements AsyncDisposable {
   #pipe(link: Link, way: Way, from: Socket): void {
     const take = (chunk: Buffer | undefined): void => {
       if (way === 'c2s' && chunk !== undefined) this.observer?.fromClient(link.number, chunk);
-      if (this.#holes[way]) link.held[way].push(chunk);
+      if (this.#holes[way] || link.isHeld) link.held[way].push(chunk);
       else this.#pass(link, way, chunk);
     };
     from.on('data', (chunk: Buffer) => take(chunk));
