@@ -19,9 +19,11 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** Waits as long as it is so; a measurement that cannot be made must not hang the others. */
 async function untilNot(isSo: () => boolean): Promise<void> {
-  for (const endsAt = performance.now() + PATIENCE_MS; isSo(); await pause(LOOK_EVERY_MS)) {
+  const endsAt = performance.now() + PATIENCE_MS;
+  while (isSo()) {
     if (performance.now() > endsAt)
       throw new Error(`expected an end within ${PATIENCE_MS} ms, found none; look at the limits of intake`);
+    await pause(LOOK_EVERY_MS);
   }
 }
 
