@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type NatsConnection, type StreamState } from 'nats';
 import { systemClock } from '#library/clock.js';
 import { AggregateTransportError } from '#library/errors.js';
 import { silentLog } from '#library/log.js';
@@ -119,16 +119,25 @@ class Rig {
     for (let n = 1; n <= count; n++) this.publish(n);
   }
 
+  /** A server that has just started answers before it has loaded its streams. */
+  async #look(): Promise<StreamState | undefined> {
+    try {
+      const manager = await this.beside.jetstreamManager();
+      return (await manager.streams.info(this.topic)).state;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The stream, read past the library. */
   async stored(): Promise<{ n: number; sequence: number }[]> {
-    await eventually('the second connection', async () => {
-      await this.beside.flush();
-      return true;
-    });
-    const manager = await this.beside.jetstreamManager();
-    const { state } = await manager.streams.info(this.topic);
+    let state: StreamState | undefined;
+    await eventually(
+      'the stream, by the second connection',
+      async () => (state = await this.#look()) !== undefined,
+    );
     const stored: { n: number; sequence: number }[] = [];
-    if (state.messages === 0) return stored;
+    if (state === undefined || state.messages === 0) return stored;
     const consumer = await this.beside.jetstream().consumers.get(this.topic);
     for await (const message of await consumer.consume()) {
       const { payload } = message.json<{ payload: { n: number } }>();

@@ -1,13 +1,16 @@
 import { expect, test } from '@jest/globals';
 import {
+  type ArgumentsHost,
   Catch,
   Controller,
   type ExceptionFilter,
   type NestInterceptor,
+  type Provider,
   type Type,
   UseFilters,
   UseInterceptors,
 } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
 import { RpcException } from '@nestjs/microservices';
 import { AggregateHandler, UnrecoverableError } from 'nestjs-aggregate-transport';
 import { catchError, defer, EMPTY, map, of, tap, throwError } from 'rxjs';
@@ -24,6 +27,7 @@ async function handleOne(
   topic: string,
   controller: Type,
   until: (log: CapturedLog) => Promise<unknown>,
+  providers: Provider[] = [],
 ): Promise<CapturedLog> {
   const log = new CapturedLog();
   const app = await startApp({
@@ -36,6 +40,7 @@ async function handleOne(
     },
     publishers: [topic],
     controllers: [controller],
+    providers,
     logger: log,
   });
   await publisherOf(app, topic).publish({ aggregateId: 'a', type: 'Counted', payload: 1 });
@@ -261,4 +266,38 @@ test('UnrecoverableError skips the retries; an RpcException is an error like any
 
   const rpc = await handleOne('rpc-exception', Rpc, (lines) => lines.says(new RegExp(EXHAUSTED)));
   expect(rpc.matching(/again in .*not now/)).toHaveLength(2);
+});
+
+test('a global interceptor runs around handlers too, and a global filter that is meant for HTTP hides neither stage nor error', async () => {
+  const steps: string[] = [];
+  const around: NestInterceptor = {
+    intercept: (context, next) => {
+      steps.push(context.getType());
+      return next.handle();
+    },
+  };
+
+  @Catch()
+  class HttpOnlyFilter implements ExceptionFilter {
+    catch(error: Error, host: ArgumentsHost): void {
+      const response = host
+        .switchToHttp()
+        .getResponse<{ status(code: number): { json(body: unknown): void } }>();
+      response.status(500).json({ message: error.message });
+    }
+  }
+
+  @Controller()
+  class Broken {
+    @AggregateHandler('globals')
+    handle() {
+      throw new UnrecoverableError(new Error('no stock'));
+    }
+  }
+  const log = await handleOne('globals', Broken, (seen) => seen.says(new RegExp(EXHAUSTED)), [
+    { provide: APP_FILTER, useClass: HttpOnlyFilter },
+    { provide: APP_INTERCEPTOR, useValue: around },
+  ]);
+  expect(steps).toEqual(['rpc']);
+  expect(log.matching(/failed in its handler \(attempt 1\).*no stock/)).toHaveLength(1);
 });

@@ -1,0 +1,8 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from '@jest/globals';
+
+test('the packed library is sound to publint and are-the-types-wrong', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, ['test/package/check.js']);
+  expect(stdout).toContain('the package is sound');
+}, 120_000);
