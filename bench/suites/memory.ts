@@ -54,8 +54,8 @@ const goals: Goal[] = [
 async function compareLanes(bench: Bench, streams: Streams): Promise<void> {
   const events = bench.scaled(HELD, 500);
   const { url } = bench.server;
-  await storeBacklog(bench.server.url, streams, 'few-lanes', { events, aggregates: FEW_LANES });
-  await storeBacklog(bench.server.url, streams, 'many-lanes', { events, aggregates: events });
+  await storeBacklog(url, streams, 'few-lanes', { events, aggregates: FEW_LANES });
+  await storeBacklog(url, streams, 'many-lanes', { events, aggregates: events });
   // Both are measured in one round; the differences make the contenders.
   let few: Record<string, number> = {};
   let many: Record<string, number> = {};
@@ -101,7 +101,7 @@ async function compareBacklogs(bench: Bench, streams: Streams): Promise<void> {
     { name: '1 000 000 aggregates', topic: 'backlog-many', aggregates: events },
   ];
   for (const { topic, aggregates } of contenders)
-    await storeBacklog(bench.server.url, streams, topic, { events, aggregates });
+    await storeBacklog(url, streams, topic, { events, aggregates });
   await bench.compare({
     id: 'backlog',
     title: `resident memory of a service while it works off ${events} events`,

@@ -103,8 +103,10 @@ export class Sequencer implements PublishListener {
       const entry = new Entry(++this.#lastId, event, line, { resolve, reject });
       this.#outcomes.accepted();
       line.append(entry);
-      if (signal !== undefined) this.#callOffOnAbort(entry, line, signal);
-      if (line.head === entry) this.#makeReady(line);
+      if (signal !== undefined) this.#callOffOnAbort(entry, signal);
+      if (line.head !== entry) return;
+      this.#ready.add(line);
+      this.#fillWire();
     });
   }
 
@@ -196,19 +198,14 @@ export class Sequencer implements PublishListener {
     return undefined;
   }
 
-  #callOffOnAbort(entry: Entry, line: Line, signal: AbortSignal): void {
+  #callOffOnAbort(entry: Entry, signal: AbortSignal): void {
     const callOff = (): void => {
       if (entry.sends > 0 || entry.alone || entry.settled) return;
       this.#fail(entry, refusal.aborted(signal.reason));
-      if (line.head === entry) this.#goOn(line);
+      if (entry.line.head === entry) this.#goOn(entry.line);
     };
     signal.addEventListener('abort', callOff, { once: true });
     entry.letGo = () => signal.removeEventListener('abort', callOff);
-  }
-
-  #makeReady(line: Line): void {
-    this.#ready.add(line);
-    this.#fillWire();
   }
 
   get #busyLines(): number {
