@@ -9,7 +9,7 @@ import {
   AggregateTransportModule,
   type AggregateTransportOptions,
 } from 'nestjs-aggregate-transport';
-import { startApp } from '../support/app.js';
+import { createPure, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { SAYS_ALL } from '../support/says-all.js';
 import { serverForAll } from '../support/server.js';
@@ -129,12 +129,7 @@ describe('a pure microservice ends its start-up, named, and does not hang', () =
         providers,
       })
       class PureModule {}
-      const app = await NestFactory.createMicroservice(PureModule, {
-        inject: [AggregateServer],
-        useFactory: (strategy: AggregateServer) => ({ strategy }),
-        logger: false,
-        abortOnError: false,
-      });
+      const app = await createPure(PureModule);
       try {
         const starting = app.listen();
         await expect(starting).rejects.toMatchObject({ code });

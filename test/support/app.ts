@@ -1,4 +1,4 @@
-import type { INestApplication, LoggerService, Provider, Type } from '@nestjs/common';
+import type { INestApplication, INestMicroservice, LoggerService, Provider, Type } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -62,4 +62,14 @@ export function publisherOf(app: INestApplication, topic: string): AggregatePubl
 /** Takeovers of all partitions since the application started. */
 export function takeoversOf(app: INestApplication): number {
   return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
+}
+
+/** A pure microservice around the strategy; not listening yet. */
+export function createPure(module: Type): Promise<INestMicroservice> {
+  return NestFactory.createMicroservice(module, {
+    inject: [AggregateServer],
+    useFactory: (strategy: AggregateServer) => ({ strategy }),
+    logger: false,
+    abortOnError: false,
+  });
 }

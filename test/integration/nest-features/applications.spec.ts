@@ -14,7 +14,7 @@ import {
   type PublishReceipt,
 } from 'nestjs-aggregate-transport';
 import { lastValueFrom } from 'rxjs';
-import { publisherOf, startApp } from '../../support/app.js';
+import { createPure, publisherOf, startApp } from '../../support/app.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 
@@ -108,12 +108,7 @@ test('a pure microservice takes the strategy from the module, and handles after 
   })
   class PureModule {}
 
-  const app = await NestFactory.createMicroservice(PureModule, {
-    inject: [AggregateServer],
-    useFactory: (strategy: AggregateServer) => ({ strategy }),
-    logger: false,
-    abortOnError: false,
-  });
+  const app = await createPure(PureModule);
   await app.listen();
   await eventually('handled', () => steps.length === 2);
   await app.close();
