@@ -14,6 +14,8 @@ export interface Clock {
   wallNow(): number;
   /** Calls back once after `delayMs`. Never keeps the process alive. */
   after(delayMs: number, callback: () => void): Timer;
+  /** Calls back when the code that runs now has come to its end, before any further input. */
+  soon(callback: () => void): void;
   /** Calls back once the current turn of the event loop has handled its input. */
   nextTurn(callback: () => void): void;
 }
@@ -26,6 +28,7 @@ export const systemClock: Clock = {
     timeout.unref();
     return { cancel: () => clearTimeout(timeout) };
   },
+  soon: queueMicrotask,
   nextTurn: (callback) => void setImmediate(callback),
 };
 

@@ -20,6 +20,9 @@ class BareClock implements Clock {
     this.timers.add(timer);
     return { cancel: () => void this.timers.delete(timer) };
   }
+  soon(): void {
+    throw new Error('not needed');
+  }
   nextTurn(): void {
     throw new Error('not needed');
   }

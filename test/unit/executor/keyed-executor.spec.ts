@@ -60,13 +60,30 @@ describe('order and concurrency', () => {
     expect([executor.size, executor.running, executor.laneCount]).toEqual([0, 0, 0]);
   });
 
-  test('no run starts in the turn of its push', async () => {
-    const { clock, started, push } = bench();
+  test('no run starts before the code that pushes has come to its end, and none waits for longer', async () => {
+    const { started, push } = bench();
     push('a', 1);
-    await Promise.resolve();
+    push('b', 1);
     expect(started).toEqual([]);
-    await clock.settle();
-    expect(started).toEqual(['a1']);
+    await Promise.resolve();
+    expect(started).toEqual(['a1', 'b1']);
+  });
+
+  test('what is pushed in a turn in which others have started waits for the next one', async () => {
+    const { clock, started, push } = bench(10, () => NEXT);
+    const seen: string[][] = [];
+    for (const key of ['a', 'b', 'c']) {
+      push(key, 1);
+      await Promise.resolve();
+      seen.push([...started]);
+    }
+    expect(seen).toEqual([['a1'], ['a1'], ['a1']]);
+    await clock.settle(1);
+    expect(started).toEqual(['a1', 'b1', 'c1']);
+    await clock.settle(1);
+    push('d', 1);
+    await Promise.resolve();
+    expect(started).toContain('d1');
   });
 
   test('never more than `concurrency` runs; the next key starts when one ends', async () => {

@@ -34,8 +34,9 @@ export interface KeyedExecutorOptions<T> {
  * Runs items one at a time per key, in the order they were pushed, and keys side by side.
  *
  * Fair between keys: a lane gets one run per turn through the ready ring, however long its queue.
- * A lane whose head waits or is closed holds up no other. Runs start in a later turn than their push,
- * so one read from the socket is taken in whole before the first handler blocks the loop.
+ * A lane whose head waits or is closed holds up no other. Runs start when the code that pushes has come to
+ * its end, so one read from the socket is taken in whole before the first handler blocks the loop; if others have started in
+ * this turn, in the next one, so that the loop gets to its timers however much is read.
  */
 export class KeyedExecutor<T extends LaneItem> {
   readonly #lanes = new Map<string, Lane<T>>();
@@ -45,6 +46,8 @@ export class KeyedExecutor<T extends LaneItem> {
   #running = 0;
   #queued = 0;
   #scheduled = false;
+  /** Runs have started ahead of their turn, in the one that goes on. */
+  #wasEarly = false;
   #turnEndsAt = 0;
   #looksIn = 0;
   #laterLeft = 0;
@@ -99,7 +102,10 @@ export class KeyedExecutor<T extends LaneItem> {
     const lane = this.#lanes.get(key) ?? this.#newLane(key);
     lane.append(item);
     this.#queued++;
-    if (lane.mode === 'idle') this.#makeReady(lane);
+    if (lane.mode === 'idle') {
+      if (this.#firstReady === undefined) this.#scheduleEarly();
+      this.#makeReady(lane);
+    }
     return lane.size;
   }
 
@@ -222,13 +228,23 @@ export class KeyedExecutor<T extends LaneItem> {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    this.options.clock.nextTurn(() => {
-      this.#scheduled = false;
-      this.#turnEndsAt = this.options.clock.now() + TURN_BUDGET_MS;
-      this.#looksIn = STARTS_PER_LOOK;
-      this.#laterLeft = LATER_PER_TURN;
-      this.#startReady();
-    });
+    this.options.clock.nextTurn(() => this.#turn());
+  }
+
+  #scheduleEarly(): void {
+    if (this.#scheduled || this.#stopped || this.#wasEarly) return;
+    this.#scheduled = true;
+    this.#wasEarly = true;
+    this.options.clock.soon(() => this.#turn());
+    this.options.clock.nextTurn(() => (this.#wasEarly = false));
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    this.#turnEndsAt = this.options.clock.now() + TURN_BUDGET_MS;
+    this.#looksIn = STARTS_PER_LOOK;
+    this.#laterLeft = LATER_PER_TURN;
+    this.#startReady();
   }
 
   #startReady(): void {

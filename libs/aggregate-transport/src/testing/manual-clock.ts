@@ -42,6 +42,10 @@ export class ManualClock implements Clock {
     return { cancel: () => void this.#alarms.delete(alarm) };
   }
 
+  soon(callback: () => void): void {
+    queueMicrotask(callback);
+  }
+
   nextTurn(callback: () => void): void {
     setImmediate(callback);
   }
