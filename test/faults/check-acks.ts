@@ -3,9 +3,6 @@ import type { History, LogLine, Ms } from './history.js';
 
 /** Clocks of two processes and the way through the server. */
 export const SLACK_MS = 50;
-/** A takeover that fails and starts over, or dies with its process, does not say when it began. */
-const UNKNOWN_START_MS = 3_000;
-
 /**
  * The server hands its confirmation to the worker and to the tap by different ways; the tap's copy was seen up to
  * 350 ms behind the ack that the worker's copy had released, on a machine with three times the load it can bear.
@@ -14,11 +11,8 @@ const TAP_LATENESS_MS = 1_000;
 /** A letter sent unseen is acked this soon. */
 const TAP_AWAY_MS = 2_000;
 
-export type Span = readonly [from: Ms, to: Ms];
-
 /**
- * C5: an ack leaves behind its handler's end, or behind its letter, and behind its predecessor's confirmation. Only a takeover, which sends
- * again what may be lost, does so in one go.
+ * C5: an ack leaves behind its handler's end, or behind its letter, and behind its predecessor's confirmation, in a takeover, too.
  */
 export function checkAcks(history: History): Finding[] {
   const findings: Finding[] = [];
@@ -28,7 +22,6 @@ export function checkAcks(history: History): Finding[] {
   const filedAt = firsts(history.letters);
   const sentAt = firsts(history.acksSent);
   const confirmedAt = firsts(history.acksConfirmed);
-  const takeovers = takeoverSpans(history);
   for (const [seq, at] of sentAt) {
     const event = nameOf.get(seq);
     if (event === undefined) continue;
@@ -46,8 +39,7 @@ export function checkAcks(history: History): Finding[] {
     if (before !== undefined && (filedAt.get(before) ?? Infinity) <= at + TAP_LATENESS_MS) continue;
     if (before === undefined || isUnseen(history, at, [doneAt.get(before), sentAt.get(before)])) continue;
     const confirmed = confirmedAt.get(before);
-    const inTakeover = takeovers.some(([from, to]) => from <= at && at <= to);
-    if ((confirmed === undefined || confirmed > at + TAP_LATENESS_MS) && !inTakeover) {
+    if (confirmed === undefined || confirmed > at + TAP_LATENESS_MS) {
       findings.push({
         checker: 'C5',
         text: `${key}: the ack of ${n} left at ${at}, before that of ${n - 1} was confirmed`,
@@ -66,23 +58,6 @@ function isFiled({ tapGaps }: History, filedAt: Ms | undefined, at: Ms): boolean
 /** While the tap was away its predecessor's ack may have passed. */
 function isUnseen({ tapGaps }: History, at: Ms, [ended, sent]: readonly (Ms | undefined)[]): boolean {
   return tapGaps.some((gap) => gap <= at && gap >= Math.min(ended ?? at, sent ?? at));
-}
-
-/** When takeovers went on, by what the log says of their ends and of what begins them. */
-export function takeoverSpans({ logs, exits }: Pick<History, 'logs' | 'exits'>): Span[] {
-  const spans = logs.flatMap(({ worker, at, text }, index): Span[] => {
-    const ms = /: taken over \(.*\) in (\d+) ms/.exec(text)?.[1];
-    if (ms !== undefined) return [[at - Number(ms) - SLACK_MS, at + SLACK_MS]];
-    if (/takeover .* failed/.test(text)) return [[at - UNKNOWN_START_MS, at + UNKNOWN_START_MS]];
-    if (!/is back, on|lease held/.test(text)) return [];
-    const end = logs.find(
-      (line, other) =>
-        other > index && line.worker === worker && /taken over|is gone|lease is lost/.test(line.text),
-    );
-    const exit = exits.find((one) => one.worker === worker);
-    return [[at, (end?.at ?? exit?.at ?? at + UNKNOWN_START_MS) + SLACK_MS]];
-  });
-  return [...spans, ...exits.map(({ at }): Span => [at - UNKNOWN_START_MS, at])];
 }
 
 /** When each event was handled; an end under a lease that was over, with another epoch begun, counts for nothing. */

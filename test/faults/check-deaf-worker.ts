@@ -1,4 +1,4 @@
-import { firsts, SLACK_MS, takeoverSpans } from './check-acks.js';
+import { firsts, SLACK_MS } from './check-acks.js';
 import type { Finding } from './finding.js';
 import type { History, Trouble } from './history.js';
 
@@ -12,23 +12,20 @@ export function checkDeafWorkers(history: History): Finding[] {
     .flatMap((trouble) => judge(history, trouble));
 }
 
-function judge({ attempts, acksSent, stored, ...rest }: History, { worker, from, to }: Trouble): Finding[] {
+function judge({ attempts, acksSent, stored }: History, { worker, from, to }: Trouble): Finding[] {
   const own = new Set<number>();
   const others = new Set<number>();
   for (const one of attempts) {
     if (one.worker !== worker) others.add(one.seq);
     else if (one.ok === true && one.end <= to) own.add(one.seq);
   }
-  const takeovers = takeoverSpans(rest);
   const keyOf = new Map(stored.map(({ key, seq }) => [seq, key]));
   const left = new Map<string, number[]>();
-  // What was sent before is sent again every now and then; a takeover sends in one go whatever may be lost.
   for (const [seq, at] of firsts(acksSent)) {
     const key = keyOf.get(seq);
     // An event that another process handled too may have got its ack from there.
     if (key === undefined || !own.has(seq) || others.has(seq)) continue;
-    if (at < from + SLACK_MS || at > to || takeovers.some(([begun, ended]) => begun <= at && at <= ended))
-      continue;
+    if (at < from + SLACK_MS || at > to) continue;
     left.set(key, [...(left.get(key) ?? []), seq]);
   }
   return [...left].flatMap(([key, acks]) => {

@@ -1,11 +1,11 @@
 import { connect, Events, type Msg, type NatsConnection } from 'nats';
+import { HeardAcks } from '../support/heard-acks.js';
 import type { Journal, ParentLine } from './journal.js';
 import { type ConsumerSetup, GROUP, TOPIC } from './scenario.js';
 
 const NANOS_PER_MS = 1_000_000;
 const RECONNECT_AFTER_MS = 20;
 const ANSWER_WITHIN_MS = 500;
-const MAX_EARLY = 10_000;
 /** Written out again: a judge does not ask the judged what is on the wire. */
 const LETTER_HEADER = 'Aggregate-Transport-Letter';
 const STRANGER = '_STRANGER.inbox';
@@ -23,28 +23,21 @@ interface ConsumerCounts {
  * have two, would keep the pulls of dead processes alive.
  */
 export class Tap {
-  /** Reply subjects of acks whose confirmation is still to be seen, with their sequence. */
-  readonly #unconfirmed = new Map<string, number>();
-  /** Confirmations whose acks have not come by yet: in a cluster the two take different ways. */
-  readonly #early = new Set<string>();
+  readonly #acks: HeardAcks;
 
   private constructor(
     readonly nats: NatsConnection,
-    private readonly partitions: number,
-    private readonly leaseTtlMs: number,
+    private readonly consumers: ConsumerSetup,
     private readonly journal: Journal<ParentLine>,
+    isLone: boolean,
   ) {
-    nats.subscribe(`$JS.ACK.${TOPIC}.>`, {
-      callback: (_error, message) => {
-        if (message.string() === '+ACK' && message.reply !== undefined) this.#sent(message.reply);
-      },
+    this.#acks = new HeardAcks({
+      isLone,
+      sent: ({ sequence: seq }) => journal.write({ what: 'ack.sent', seq }),
+      confirmed: (seq) => journal.write({ what: 'ack.ok', seq }),
     });
-    nats.subscribe('_INBOX.*.*', {
-      callback: (_error, message) => {
-        // With headers it is "no responders": nothing was confirmed.
-        if (message.data.length === 0 && message.headers === undefined) this.#confirmed(message.subject);
-      },
-    });
+    nats.subscribe(`$JS.ACK.${TOPIC}.>`, { callback: (_error, message) => this.#acks.acked(message) });
+    nats.subscribe('_INBOX.*.*', { callback: (_error, message) => this.#acks.answered(message) });
     nats.subscribe(`${TOPIC}_parked.${GROUP}.>`, {
       callback: (_error, { headers }) => {
         const { sequence: seq } = JSON.parse(headers?.get(LETTER_HEADER) || '{}') as { sequence?: number };
@@ -66,7 +59,7 @@ export class Tap {
       reconnectTimeWait: RECONNECT_AFTER_MS,
       reconnectJitter: 0,
     });
-    return new Tap(nats, consumers.partitions, consumers.leaseTtlMs, journal);
+    return new Tap(nats, consumers, journal, servers.length === 1);
   }
 
   /** The consumer's counts, or undefined while there is no answer. */
@@ -123,14 +116,14 @@ export class Tap {
 
   /** The partition's lease names its consumer: one that was deleted is followed by one of another name. */
   async #consumerOf(partition: number): Promise<string> {
-    const key = `$KV.aggregate-transport.lease.${TOPIC}.${GROUP}.${this.partitions}.${partition}`;
+    const key = `$KV.aggregate-transport.lease.${TOPIC}.${GROUP}.${this.consumers.partitions}.${partition}`;
     const found = await this.#ask<{ message?: { data: string } }>(
       'STREAM.MSG.GET.KV_aggregate-transport',
       JSON.stringify({ last_by_subj: key }),
     );
     const json = Buffer.from(found.message?.data ?? '', 'base64').toString('utf8') || '{}';
     const { generation = 0 } = JSON.parse(json) as { generation?: number };
-    return `${GROUP}-${this.partitions}-${partition}${generation === 0 ? '' : `-g${generation}`}`;
+    return `${GROUP}-${this.consumers.partitions}-${partition}${generation === 0 ? '' : `-g${generation}`}`;
   }
 
   async #ask<T>(call: string, body = ''): Promise<T> {
@@ -142,32 +135,16 @@ export class Tap {
     const expiresMs = (message.json<{ expires?: number }>().expires ?? 0) / NANOS_PER_MS;
     const consumer = message.subject.slice(message.subject.lastIndexOf('.') + 1);
     const isOurs = consumer.startsWith(`${GROUP}-`);
-    if (isOurs && expiresMs > this.leaseTtlMs) this.journal.write({ what: 'pull.long', consumer, expiresMs });
-  }
-
-  #sent(reply: string): void {
-    const seq = Number(reply.slice(reply.lastIndexOf('.') + 1));
-    this.#unconfirmed.set(reply, seq);
-    this.journal.write({ what: 'ack.sent', seq });
-    if (this.#early.delete(reply)) this.#confirmed(reply);
-  }
-
-  #confirmed(subject: string): void {
-    const seq = this.#unconfirmed.get(subject);
-    if (seq === undefined) {
-      this.#early.add(subject);
-      const [oldest = ''] = this.#early;
-      if (this.#early.size > MAX_EARLY) this.#early.delete(oldest);
-      return;
-    }
-    this.#unconfirmed.delete(subject);
-    this.journal.write({ what: 'ack.ok', seq });
+    if (isOurs && expiresMs > this.consumers.leaseTtlMs)
+      this.journal.write({ what: 'pull.long', consumer, expiresMs });
   }
 
   async #follow(): Promise<void> {
     for await (const { type } of this.nats.status()) {
+      if (type !== Events.Reconnect && type !== Events.Disconnect) continue;
       // Acks of this time were seen by nobody here.
-      if (type === Events.Reconnect || type === Events.Disconnect) this.journal.write({ what: 'tap.gap' });
+      this.#acks.interrupted();
+      this.journal.write({ what: 'tap.gap' });
     }
   }
 }

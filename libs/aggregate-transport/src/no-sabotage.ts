@@ -9,7 +9,7 @@ export type ConsumerRule =
   | 'retry-by-nak'
   /** Rule 3: a takeover asks for nothing again. */
   | 'no-takeover'
-  /** Rule 3: acks go on while the server may have forgotten earlier ones, and those are not sent again. */
+  /** Rule 3: acks go on in a takeover, and those the server has forgotten are not sent again. */
   | 'acks-not-repeated'
   /** Rule 3: a new owner begins with a new consumer, behind what its lease knows to be settled. */
   | 'takeover-by-new-consumer'

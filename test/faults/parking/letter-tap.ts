@@ -1,4 +1,5 @@
 import { connect, type Msg, type NatsConnection } from 'nats';
+import { HeardAcks } from '../../support/heard-acks.js';
 import { stamp } from '../journal.js';
 import type { Ms, SeenLetter, Settled } from './parking-history.js';
 import { PARKING_GROUP } from './setup.js';
@@ -7,8 +8,6 @@ import { PARKING_GROUP } from './setup.js';
 const LETTER_HEADER = 'Aggregate-Transport-Letter';
 const MARKER_BUCKET = 'aggregate-transport-parked';
 const NANOS_PER_MS = 1_000_000;
-/** In `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…`. */
-const SEQUENCE_TOKEN = 5;
 const READ_WITHIN_MS = 2_000;
 const MAX_EARLY = 2_000;
 
@@ -96,18 +95,19 @@ export class LetterTap {
         if (answer.json<{ success?: boolean }>().success === true) this.removed.push({ position, at: now() });
       };
     });
+    const heard = new HeardAcks({
+      isLone: true,
+      confirmed: (seq) => void this.acked.push({ seq, at: now() }),
+    });
     if (acks) {
-      this.#expect(`$JS.ACK.${this.topic}.>`, (message) => {
-        if (message.string() !== '+ACK') return undefined;
-        const seq = Number(message.subject.split('.')[SEQUENCE_TOKEN]);
-        return () => void this.acked.push({ seq, at: now() });
-      });
+      this.nats.subscribe(`$JS.ACK.${this.topic}.>`, { callback: (_error, message) => heard.acked(message) });
     }
     // Inboxes of three tokens only: an ear on those of pulls would keep the pulls of dead processes alive.
     this.nats.subscribe('_INBOX.*.*', {
       callback: (_error, answer) => {
-        // With headers and no body it is "no responders".
-        if (answer.headers !== undefined) return;
+        if (acks) heard.answered(answer);
+        // A confirmation of an ack is empty; with headers and no body it is "no responders".
+        if (answer.headers !== undefined || answer.data.length === 0) return;
         const open = this.#open.get(answer.subject);
         if (open === undefined) this.#keep(answer);
         else open(answer);

@@ -39,7 +39,6 @@ export class FakeConsumerPort implements ConsumerPort {
   states: ConsumerState[] = [stateOf()];
   /** Overrides `states`. */
   stateResult: (() => ConsumerState) | undefined;
-  onAckSequence: (sequence: number) => void = () => undefined;
   onBarrier: () => void = () => undefined;
   generation = 0;
   listener: FeedListener | undefined;
@@ -90,13 +89,8 @@ export class FakeConsumerPort implements ConsumerPort {
     };
   }
 
-  ack(event: { readonly sequence: number }): void {
-    this.calls.push(`ack ${event.sequence}`);
-  }
-
-  ackSequence(sequence: number): void {
-    this.calls.push(`ack ${sequence}`);
-    this.onAckSequence(sequence);
+  ack(event: { readonly sequence: number }, number: number | undefined): void {
+    this.calls.push(`ack ${event.sequence}${number === undefined ? '' : ` asks ${number}`}`);
   }
 
   nak(sequence: number): void {

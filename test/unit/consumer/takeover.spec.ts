@@ -1,83 +1,52 @@
 import { describe, expect, test } from '@jest/globals';
-import { takeOver, type TakeoverMemory } from '#library/consumer/takeover.js';
+import { takeOver, type TakeoverOptions } from '#library/consumer/takeover.js';
 import { TakeoverRunner } from '#library/consumer/takeover-runner.js';
 import type { ConsumerState } from '#library/message/ports.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 import { FakeConsumerPort, recordedLog, stateOf } from './fake-consumer-port.js';
 
-/** A process's memory: which acks it must repeat, what it has handled. */
-function memoryOf(toRepeat: number[], handled: number[] = []): TakeoverMemory & { repeatedWith: number[][] } {
-  const repeatedWith: number[][] = [];
-  return {
-    repeatedWith,
-    toRepeat: () => toRepeat,
-    repeated: (sequences) => void repeatedWith.push([...sequences]),
-    unsettled: (first, last, callback) => {
-      for (let sequence = first; sequence <= last; sequence++)
-        if (!handled.includes(sequence)) callback(sequence);
-    },
+/** Calls back with all sequences that are not among these. */
+function allBut(handled: readonly number[]): TakeoverOptions['unsettled'] {
+  return (first, last, callback) => {
+    for (let sequence = first; sequence <= last; sequence++)
+      if (!handled.includes(sequence)) callback(sequence);
   };
 }
 
 interface Given {
-  readonly memory?: TakeoverMemory;
+  readonly settled?: readonly number[];
   readonly thorough?: boolean;
-  readonly confirms?: boolean;
 }
 
-function begin({ memory = memoryOf([]), thorough = false, confirms = true }: Given = {}) {
+function begin({ settled = [], thorough = false }: Given = {}) {
   const port = new FakeConsumerPort();
   const clock = new ManualClock();
-  const confirmed = new Set<number>();
   const abort = new AbortController();
-  if (confirms) port.onAckSequence = (sequence) => void setImmediate(() => confirmed.add(sequence));
   const run = () => {
     const outcome: { state?: ConsumerState; error?: unknown } = {};
-    takeOver({ port, memory, clock, confirmed, thorough, mayHaveForgotten: true, signal: abort.signal }).then(
+    takeOver({ port, clock, unsettled: allBut(settled), thorough, signal: abort.signal }).then(
       (state) => (outcome.state = state),
       (error: unknown) => (outcome.error = error),
     );
     return outcome;
   };
-  return { port, clock, confirmed, abort, run };
+  return { port, clock, abort, run };
 }
 
 const unsettled = stateOf({ ackFloor: 10, delivered: 15, deliveredConsumerSequence: 40, ackPending: 4 });
 
 describe('one takeover', () => {
-  test('repeats acks ascending, asks for the unhandled ascending, waits until the server has worked through each, and looks again', async () => {
-    const memory = memoryOf([12, 14], [12, 14]);
-    const { port, clock, run } = begin({ memory });
+  test('asks for the unsettled ascending, waits until the server has worked through that, and looks again; it acks nothing', async () => {
+    const { port, clock, run } = begin({ settled: [12, 14] });
     port.states = [unsettled];
     const outcome = run();
     await clock.settle(20);
     expect(outcome.state).toEqual(unsettled);
-    expect(port.calls).toEqual([
-      'state',
-      'ack 12',
-      'ack 14',
-      'barrier',
-      'nak 11',
-      'nak 13',
-      'nak 15',
-      'barrier',
-      'state',
-    ]);
-    expect(memory.repeatedWith).toEqual([[12, 14]]);
+    expect(port.calls).toEqual(['state', 'nak 11', 'nak 13', 'nak 15', 'barrier', 'state']);
   });
 
-  test("acks at or below the server's floor are not sent again, and count as repeated", async () => {
-    const memory = memoryOf([9, 10, 12], [9, 10, 12]);
-    const { port, clock, run } = begin({ memory });
-    port.states = [unsettled];
-    run();
-    await clock.settle(20);
-    expect(port.calls.filter((call) => call.startsWith('ack'))).toEqual(['ack 12']);
-    expect(memory.repeatedWith).toEqual([[9, 10, 12]]);
-  });
-
-  test('asks for handled sequences too when it is thorough', async () => {
-    const { port, clock, run } = begin({ memory: memoryOf([], [12, 14]), thorough: true });
+  test('asks for settled sequences too when it is thorough', async () => {
+    const { port, clock, run } = begin({ settled: [12, 14], thorough: true });
     port.states = [unsettled];
     run();
     await clock.settle(20);
@@ -131,34 +100,6 @@ describe('one takeover', () => {
     expect(port.calls.filter((call) => call === 'state').length).toBeGreaterThanOrEqual(4);
   });
 
-  test('asks for nothing new before the repeated acks are confirmed, and sends those again after 400 ms', async () => {
-    const { port, clock, confirmed, run } = begin({ memory: memoryOf([12]), confirms: false });
-    port.states = [unsettled];
-    const outcome = run();
-    await clock.advance(300);
-    await clock.settle(20);
-    expect(port.calls.filter((call) => call === 'ack 12')).toHaveLength(1);
-    await clock.advance(200);
-    await clock.settle(20);
-    expect(port.calls.filter((call) => call === 'ack 12')).toHaveLength(2);
-    expect(port.calls.filter((call) => call.startsWith('nak'))).toEqual([]);
-    confirmed.add(12);
-    await clock.settle(20);
-    expect(outcome.state).toEqual(unsettled);
-  });
-
-  test('fails if the repeated acks are not confirmed within 2 s', async () => {
-    const memory = memoryOf([12]);
-    const { port, clock, run } = begin({ memory, confirms: false });
-    port.states = [unsettled];
-    const outcome = run();
-    for (let step = 0; step < 25; step++) await clock.advance(100);
-    await clock.settle(20);
-    expect(outcome.error).toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
-    expect(memory.repeatedWith).toEqual([]);
-    expect(port.calls.filter((call) => call.startsWith('nak'))).toEqual([]);
-  });
-
   test.each([
     [20_000, 'nak'],
     [20_001, 'expire all'],
@@ -176,8 +117,7 @@ describe('one takeover', () => {
 
   test('ends between two steps when it is called off, and tells nobody it succeeded', async () => {
     for (let turns = 0; turns < 5; turns++) {
-      const memory = memoryOf([12]);
-      const { port, clock, abort, run } = begin({ memory });
+      const { port, clock, abort, run } = begin();
       port.states = [unsettled];
       const outcome = run();
       await clock.settle(turns);
@@ -193,7 +133,7 @@ describe('one takeover', () => {
 
 describe('the runner', () => {
   function runner(
-    memory: TakeoverMemory = memoryOf([]),
+    handled: readonly number[] = [],
     prepare = (): Promise<void> => Promise.resolve(),
     complete = (): Promise<void> => Promise.resolve(),
   ) {
@@ -205,7 +145,8 @@ describe('the runner', () => {
     const takeovers = new TakeoverRunner({
       name: 'orders/billing/0',
       port,
-      memory,
+      ledger: { unhandled: allBut(handled) },
+      acks: { unconfirmed: (first, last, callback) => allBut([11, 13, 14, 15])(first, last, callback) },
       clock,
       log,
       prepare,
@@ -227,7 +168,7 @@ describe('the runner', () => {
   });
 
   test('a failure is tried again after growing pauses, and then asks for everything', async () => {
-    const { port, clock, done, failed, takeovers, log } = runner(memoryOf([], [11, 12, 13, 14, 15]));
+    const { port, clock, done, failed, takeovers, log } = runner([11, 12, 13, 14, 15]);
     let failures = 3;
     port.stateResult = () => {
       if (failures-- > 0) throw new Error('no answer');
@@ -252,7 +193,7 @@ describe('the runner', () => {
 
   test('what prepares an attempt comes before it, and what it throws fails it', async () => {
     let prepared = 0;
-    const { port, clock, done, failed, takeovers } = runner(memoryOf([]), () => {
+    const { port, clock, done, failed, takeovers } = runner([], () => {
       port.calls.push('prepare');
       return ++prepared === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve();
     });
@@ -268,7 +209,7 @@ describe('the runner', () => {
 
   test('what completes an attempt comes after its last look at the server, and what it throws fails it', async () => {
     let completed = 0;
-    const { port, clock, done, failed, takeovers } = runner(memoryOf([]), undefined, () => {
+    const { port, clock, done, failed, takeovers } = runner([], undefined, () => {
       port.calls.push('complete');
       return ++completed === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve();
     });
@@ -285,7 +226,7 @@ describe('the runner', () => {
     let end: () => void = () => undefined;
     const waits = new Promise<void>((resolve) => (end = resolve));
     let completed = 0;
-    const { port, clock, done, takeovers } = runner(memoryOf([]), undefined, () =>
+    const { port, clock, done, takeovers } = runner([], undefined, () =>
       ++completed === 1 ? waits : Promise.resolve(),
     );
     port.states = [unsettled];
@@ -350,29 +291,24 @@ describe('the runner', () => {
     expect(done).toEqual([unsettled]);
   });
 
-  test('takes note of confirmations while it runs, and of none otherwise', async () => {
-    const { port, clock, done, takeovers } = runner(memoryOf([12]));
-    expect(takeovers.confirmed(12)).toBe(false);
+  test('asks for what is not handled and for what is not confirmed, and for all if the server is another', async () => {
+    const { port, clock, takeovers } = runner([11, 12, 13, 14]);
     port.states = [unsettled];
+    const asked = (): string[] => port.calls.splice(0).filter((call) => call.startsWith('nak'));
+    port.serverId = 'one';
     takeovers.begin('start', false);
-    await clock.settle(6);
-    expect(done).toEqual([]);
-    expect(takeovers.confirmed(12)).toBe(true);
     await clock.settle(20);
-    expect(done).toEqual([unsettled]);
-    expect(takeovers.confirmed(12)).toBe(false);
-  });
-
-  test('confirmations of an earlier takeover do not count for a later one', async () => {
-    const { port, clock, done, takeovers } = runner(memoryOf([12]));
-    port.states = [unsettled];
-    takeovers.begin('first', false);
-    takeovers.confirmed(12);
-    takeovers.begin('second', false);
+    expect(asked()).toEqual([11, 12, 13, 14, 15].map((sequence) => `nak ${sequence}`));
+    takeovers.begin('reconnect', false);
     await clock.settle(20);
-    expect(done).toEqual([]);
-    takeovers.confirmed(12);
+    expect(asked()).toEqual(['nak 15', 'nak 12']);
+    port.serverId = 'another';
+    takeovers.begin('reconnect', false);
     await clock.settle(20);
-    expect(done).toEqual([unsettled]);
+    expect(asked()).toHaveLength(5);
+    port.serverId = undefined;
+    takeovers.begin('reconnect', false);
+    await clock.settle(20);
+    expect(asked()).toHaveLength(5);
   });
 });

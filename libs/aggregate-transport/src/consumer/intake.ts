@@ -67,6 +67,7 @@ export class Intake {
   /** Everything the fence held, in stream order. */
   released(events: readonly Delivery[]): void {
     this.forget();
+    for (const { sequence } of events) this.options.acks.reached(sequence);
     const { suspects, parkedLanes } = this.options;
     const alone = events.filter(
       (event) =>
@@ -88,6 +89,8 @@ export class Intake {
 
   /** The next event behind the fence. */
   delivered(event: Delivery): void {
+    // Here and not when it is taken in: what is held may be taken in when the server that delivered it is gone.
+    this.options.acks.reached(event.sequence);
     if (this.#held !== undefined) {
       this.#held.push(event);
       return;
@@ -152,7 +155,6 @@ export class Intake {
 
   #takeIn(event: Delivery): void {
     const { ledger, acks, executor, parkedLanes } = this.options;
-    acks.reached(event.sequence);
     switch (ledger.know(event.sequence)) {
       case 'in flight':
         return;

@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
-import type { ConsumerListener, ConsumerPort, ConsumerState } from '../message/ports.js';
+import type { ConsumerPort, ConsumerState } from '../message/ports.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
 import { Drain } from './drain.js';
 import { Intake } from './intake.js';
@@ -14,7 +14,6 @@ import type { LanesLook, PartitionLoad, PartitionMode } from './partition-look.j
 import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
 import { PullLoop } from './pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
-import { takeoverMemory } from './takeover-memory.js';
 import { TakeoverRunner } from './takeover-runner.js';
 
 /** A lane with this many handled events whose acks are not confirmed starts no further one. */
@@ -35,7 +34,7 @@ const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
  * A drain crosses these modes: from then on nothing new is taken in and nothing starts, while takeovers
  * and acks go on, because acks may leave only behind a takeover.
  */
-export class PartitionConsumer implements ConsumerListener {
+export class PartitionConsumer {
   readonly #ledger = new Ledger();
   readonly #lanes: Lanes;
   readonly #acks: OrderedAcks;
@@ -55,7 +54,12 @@ export class PartitionConsumer implements ConsumerListener {
 
   constructor(private readonly options: PartitionConsumerOptions) {
     const { clock, name, log, ownership } = options;
-    this.#port = options.connect(this);
+    this.#port = options.connect({
+      ackConfirmed: (number) => this.#acks.confirmed(number),
+      ackRefused: () => this.#acks.refused(),
+      disconnected: () => this.#disconnected(),
+      reconnected: () => this.#reconnected(),
+    });
     const shared = { ...options, port: this.#port };
     const disordered = (reason: string): void => this.#takeOver(reason, 'disorder');
     this.#memory = new StreamMemory(name, this.#port, log);
@@ -66,7 +70,7 @@ export class PartitionConsumer implements ConsumerListener {
       attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
       isSettling: (token, through) => this.#acks.has(token, through),
       streamCreated: () => this.#memory.streamCreated,
-      caughtUp: () => this.#loop.replenish(),
+      caughtUp: () => this.#loop.replenishSoon(),
       halt: (reason) => this.#halt(reason),
       handBack: (event) => {
         this.#ledger.dropped(event);
@@ -77,17 +81,15 @@ export class PartitionConsumer implements ConsumerListener {
       clock,
       // The acks of a process that has lost its lease would only confuse the books of its successor.
       maySend: () => ownership.isValid(),
-      send: (event) => this.#port.ack(event),
+      send: (event, number) => this.#port.ack(event, number),
       maxUnconfirmedPerAggregate: MAX_UNCONFIRMED_PER_AGGREGATE,
       pauseLane: (token) => this.#lanes.executor.close(token),
       resumeLane: (token) => this.#lanes.executor.open(token),
     });
     this.#takeovers = new TakeoverRunner({
-      name,
-      port: this.#port,
-      memory: takeoverMemory(this.#ledger, this.#acks),
-      clock,
-      log,
+      ...shared,
+      ledger: this.#ledger,
+      acks: this.#acks,
       prepare: () => this.#inspect(),
       complete: () => this.#origin.load(this.#memory.streamCreated).then(() => this.#lanes.loadParked()),
       done: (state) => this.#takenOver(state),
@@ -212,11 +214,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#port.close();
   }
 
-  confirmed(sequence: number): void {
-    if (!this.#takeovers.confirmed(sequence)) this.#acks.confirmed(sequence);
-  }
-
-  disconnected(): void {
+  #disconnected(): void {
     if (this.#mode === 'idle' || this.#mode === 'closed') return;
     // Halted too: acks may leave only behind a takeover, and a halted partition makes none any more.
     this.#acks.pause();
@@ -226,7 +224,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#loop.close();
   }
 
-  reconnected(): void {
+  #reconnected(): void {
     if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect', 'reconnect');
   }
 
@@ -301,7 +299,7 @@ export class PartitionConsumer implements ConsumerListener {
     this.#fenceOpened = true;
     this.options.observer.fenceOpened?.(this.options.clock.now() - this.#takenOverAt);
     this.#intake.released(events);
-    this.#acks.resume();
+    this.#acks.resume(this.#port.serverId !== undefined);
   }
 
   /** Whoever says so has looked at the lease within this turn. */
@@ -309,7 +307,7 @@ export class PartitionConsumer implements ConsumerListener {
     if (!this.#ledger.holds(event) && !isSabotaged('late-outcome-counts')) return;
     this.#ledger.handled(event);
     this.#acks.add(event);
-    this.#loop.replenish();
+    this.#loop.replenishSoon();
   }
 
   #halt(reason: string): void {

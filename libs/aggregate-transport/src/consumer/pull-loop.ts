@@ -125,6 +125,20 @@ export class PullLoop implements FeedListener {
     this.#pull(pullSize(load, this.options));
   }
 
+  /**
+   * Replenishes once per turn. In the middle of a read a pull is answered within the same read, and in the middle of a
+   * turn that starts handlers no head seems to wait while each runs for a moment: either way events come in faster than
+   * lanes work them off, to wait there by the thousand.
+   */
+  replenishSoon(): void {
+    if (this.#replenishing) return;
+    this.#replenishing = true;
+    this.options.clock.nextTurn(() => {
+      this.#replenishing = false;
+      this.replenish();
+    });
+  }
+
   delivered(event: Delivery): void {
     this.#heard = true;
     if (!this.#gate.admits(event.origin.consumerSequence) && !isSabotaged('no-gate')) {
@@ -137,7 +151,7 @@ export class PullLoop implements FeedListener {
     this.#averageBytes += (event.origin.body.length - this.#averageBytes) / 64;
     if (this.#fence === undefined) {
       // First, so that the pull leaves before the turn's handlers run, and the server works meanwhile.
-      this.#replenishSoon();
+      this.replenishSoon();
       this.options.delivered(event);
       return;
     }
@@ -163,19 +177,6 @@ export class PullLoop implements FeedListener {
 
   lost(reason: string): void {
     this.#break(reason);
-  }
-
-  /**
-   * Once per turn, after all that has arrived: a pull sent in the middle of a read is answered within the same read, and
-   * events come in faster than any lane can start, to wait there by the thousand.
-   */
-  #replenishSoon(): void {
-    if (this.#replenishing) return;
-    this.#replenishing = true;
-    this.options.clock.nextTurn(() => {
-      this.#replenishing = false;
-      this.replenish();
-    });
   }
 
   #openFence(fence: Fence): void {

@@ -1,14 +1,15 @@
-import { type Clock, delay } from '../clock.js';
+import { delay } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { Log } from '../log.js';
-import type { ConsumerPort, ConsumerState } from '../message/ports.js';
-import { takeOver, type TakeoverMemory } from './takeover.js';
+import type { ConsumerState } from '../message/ports.js';
+import type { OrderedAcks } from '../settlement/ordered-acks.js';
+import type { Ledger } from './ledger.js';
+import { takeOver, type TakeoverOptions } from './takeover.js';
 
-export interface TakeoverRunnerOptions {
+export interface TakeoverRunnerOptions extends Pick<TakeoverOptions, 'port' | 'clock'> {
   readonly name: string;
-  readonly port: ConsumerPort;
-  readonly memory: TakeoverMemory;
-  readonly clock: Clock;
+  readonly ledger: Pick<Ledger, 'unhandled'>;
+  readonly acks: Pick<OrderedAcks, 'unconfirmed'>;
   readonly log: Log;
   /** Runs before each attempt; what it throws fails the attempt. */
   readonly prepare: () => Promise<void>;
@@ -27,7 +28,6 @@ const MAX_PAUSE_MS = 1_000;
  * whose picture of the server is out of date. While disconnected it waits: the reconnect begins a new one.
  */
 export class TakeoverRunner {
-  readonly #confirmed = new Set<number>();
   #current: AbortController | undefined;
   #count = 0;
   #lastMs = 0;
@@ -47,7 +47,6 @@ export class TakeoverRunner {
 
   begin(reason: string, thorough: boolean): void {
     this.cancel();
-    this.#confirmed.clear();
     this.#current = new AbortController();
     void this.#tryUntilDone(reason, thorough, this.#current.signal);
   }
@@ -57,33 +56,26 @@ export class TakeoverRunner {
     this.#current = undefined;
   }
 
-  /** The server has confirmed an ack; true if a takeover is under way and took note. */
-  confirmed(sequence: number): boolean {
-    if (this.#current === undefined) return false;
-    this.#confirmed.add(sequence);
-    return true;
-  }
-
   /** Only a server's process that is still the same one remembers all it has confirmed. */
   #isAnotherServer(): boolean {
     return this.#serverId === undefined || this.#serverId !== this.options.port.serverId;
   }
 
   async #tryUntilDone(reason: string, thorough: boolean, signal: AbortSignal): Promise<void> {
-    const { name, port, memory, clock, log, prepare, complete, done, failed } = this.options;
+    const { name, port, ledger, acks, clock, log, prepare, complete, done, failed } = this.options;
     const startedAt = clock.now();
     for (let attempt = 1; port.connected && !signal.aborted; attempt++) {
       try {
         await prepare();
-        const confirmed = this.#confirmed;
-        const isThorough = thorough || attempt > 1;
+        const mayHaveForgotten = thorough || attempt > 1 || this.#isAnotherServer();
         const state = await takeOver({
           port,
-          memory,
           clock,
-          confirmed,
-          thorough: isThorough,
-          mayHaveForgotten: isThorough || this.#isAnotherServer(),
+          unsettled: (first, last, callback) => {
+            ledger.unhandled(first, last, callback);
+            acks.unconfirmed(first, last, callback);
+          },
+          thorough: mayHaveForgotten,
           signal,
         });
         await complete();

@@ -49,8 +49,9 @@ export interface Feed {
 export interface ConsumerPort {
   readonly connected: boolean;
   /**
-   * The server process that keeps the consumer, as long as this connection leads to it: while the id stays the same,
-   * nothing is forgotten that it has confirmed. Undefined if that cannot be told, as in a cluster.
+   * The server process that keeps the consumer, and alone, if this connection leads straight to it: while the id stays the
+   * same, nothing is forgotten that it has confirmed, and it works through the acks of this connection in their order.
+   * Undefined if that cannot be told, as in a cluster or behind a leaf node.
    */
   readonly serverId: string | undefined;
   /**
@@ -72,10 +73,8 @@ export interface ConsumerPort {
   /** Removes a consumer of another generation, if there is one. */
   remove(generation: number): Promise<void>;
   open(listener: FeedListener): Feed;
-  /** Sends an ack; {@link ConsumerListener.confirmed} tells when the server has it. */
-  ack(event: { readonly sequence: number; readonly ackSubject: string }): void;
-  /** Sends an ack for a sequence without its delivery at hand. */
-  ackSequence(sequence: number, deliveredConsumerSequence: number): void;
+  /** Sends an ack. Given a number, {@link ConsumerListener.ackConfirmed} tells it when the server has the ack. */
+  ack(event: { readonly sequence: number; readonly ackSubject: string }, number: number | undefined): void;
   /** Asks for a new delivery. The server ignores sequences it does not hold as unsettled. */
   nak(sequence: number, deliveredConsumerSequence: number): void;
   /** Resolves when the server has worked through all acks and naks sent before. */
@@ -88,7 +87,9 @@ export interface ConsumerPort {
 
 /** What a consumer's owner hears besides events. */
 export interface ConsumerListener {
-  confirmed(sequence: number): void;
+  ackConfirmed(number: number): void;
+  /** The server has refused an ack: the user may not publish it. Told at the latest in the turn in which confirmations of later ones come. */
+  ackRefused(): void;
   disconnected(): void;
   reconnected(): void;
 }

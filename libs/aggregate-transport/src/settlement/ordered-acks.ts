@@ -1,80 +1,51 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
-import { RecentAcks } from './recent-acks.js';
-
-/** A handled event that is to be acked. */
-export interface Settleable {
-  readonly token: string;
-  readonly sequence: number;
-  /** Where its ack goes. */
-  readonly ackSubject: string;
-}
-
-/**
- * What is kept of a handled event until its ack is confirmed. Not the event itself: its body and what was decoded from it
- * would live for a round trip, long enough for the collector to copy all of it.
- */
-class Ack implements Settleable {
-  readonly token: string;
-  readonly sequence: number;
-  readonly ackSubject: string;
-  /** When it was last sent, on the clock. */
-  sentAt = 0;
-  /** The ack of the event of the same aggregate that was handled after this one. */
-  next: Ack | undefined = undefined;
-
-  constructor({ token, sequence, ackSubject }: Settleable) {
-    this.token = token;
-    this.sequence = sequence;
-    this.ackSubject = ackSubject;
-  }
-}
-
-interface Chain {
-  head: Ack;
-  tail: Ack;
-  length: number;
-}
+import { Ack, AckChain, type Settleable } from './ack-chain.js';
+import { AckRows } from './ack-rows.js';
 
 export interface OrderedAcksOptions {
   readonly clock: Clock;
-  /** Asked once for all acks that leave in a turn. An ack held back is tried again like one that got no answer. */
+  /** Asked once for all acks that leave in a turn. Those held back are tried again with the next ones, 100 ms later at most. */
   readonly maySend: () => boolean;
-  /** Sends one ack that asks for a confirmation; the answer comes back through {@link OrderedAcks.confirmed}. */
-  readonly send: (event: Settleable) => void;
+  /** Sends one ack. With a number it asks for a confirmation, which comes back with it through {@link OrderedAcks.confirmed}. */
+  readonly send: (event: Settleable, number: number | undefined) => void;
   /** An aggregate may have this many handled events without a confirmed ack before its lane pauses. */
   readonly maxUnconfirmedPerAggregate: number;
   readonly pauseLane: (token: string) => void;
   readonly resumeLane: (token: string) => void;
 }
 
-/** An ack without a confirmation is sent again after this time. */
-const RESEND_AFTER_MS = 400;
 const SWEEP_MS = 100;
-/** Acks confirmed this recently may be forgotten by a server that is killed: it writes them at most ten times a second. */
-const VOLATILE_MS = 5_000;
 
 /**
  * Settles handled events: the ack of one leaves only after the ack of its aggregate's previous one is
- * confirmed, so what the server holds as settled is always a prefix of what was handled. An ack sent
- * and forgotten breaks that: the ack of n is lost, n+1 is acked, and a takeover replays n after n+1.
+ * confirmed. So what the server holds as settled is always a prefix of what was handled, and of each
+ * aggregate one ack at most is on its way. Two ways in which more than one goes wrong:
+ *
+ * - The ack of n is lost, n+1 is acked, and a takeover replays n after n+1.
+ * - 1. An owner is cut off with the acks of n to n+5 on their way. 2. Its successor replays n and n+1, and
+ *   is in n+2. 3. The late acks arrive and settle what it has still before it. 4. It dies, and the next owner begins
+ *   with n+6. One late ack settles nothing but the event at which the replay begins.
  *
  * Modes: `open`, acks leave at the end of each turn of the event loop, so that a turn's acks share few
  * socket writes; `paused`, events queue up. Paused from the start of a takeover to the end of its fence,
  * because the fence counts what the server holds as unsettled, and an ack would change the count.
  */
 export class OrderedAcks {
-  readonly #chains = new Map<string, Chain>();
-  readonly #unconfirmed = new Map<number, Ack>();
+  readonly #chains = new Map<string, AckChain>();
+  readonly #rows: AckRows;
   #leaving: Ack[] = [];
-  #flushing = false;
+  /** Numbers confirmed in this turn. */
+  #heard: number[] = [];
+  #isTurnDue = false;
   #paused = true;
   #reach = 0;
   #sweep: Timer | undefined;
-  readonly #recent = new RecentAcks();
   #emptyWaiters: (() => void)[] = [];
 
-  constructor(private readonly options: OrderedAcksOptions) {}
+  constructor(private readonly options: OrderedAcksOptions) {
+    this.#rows = new AckRows(options.send);
+  }
 
   /** Handled events whose ack is not confirmed. */
   get size(): number {
@@ -93,28 +64,22 @@ export class OrderedAcks {
 
   /** True while an ack of this aggregate is not confirmed; with a sequence, while one up to it is not. */
   has(token: string, through = Number.POSITIVE_INFINITY): boolean {
-    let link = this.#chains.get(token)?.head;
-    while (link !== undefined && link.sequence > through) link = link.next;
-    return link !== undefined;
+    return this.#chains.get(token)?.hasUpTo(through) ?? false;
   }
 
   /** Takes a handled event. Events of one aggregate must come in the order they were handled. */
   add(event: Settleable): void {
-    const chain = this.#chains.get(event.token);
     if (isSabotaged('acks-unordered')) {
-      this.options.send(event);
+      this.#rows.send([new Ack(event)], this.options.clock.now());
       return;
     }
-    const ack = new Ack(event);
+    const chain = this.#chains.get(event.token);
     if (chain === undefined) {
-      this.#chains.set(event.token, { head: ack, tail: ack, length: 1 });
-      this.#leave(ack);
+      this.#begin(event);
       return;
     }
-    chain.tail.next = ack;
-    chain.tail = ack;
-    chain.length++;
-    if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(event.token);
+    chain.append(new Ack(event));
+    this.#grown(event.token, chain);
   }
 
   /** The server has delivered everything up to here; acks beyond it drops without an answer. */
@@ -122,33 +87,47 @@ export class OrderedAcks {
     if (sequence > this.#reach) this.#reach = sequence;
   }
 
-  /** The server delivered a handled event again: it leaves in its chain's turn, or, if it was confirmed, at once. */
+  /**
+   * The server delivered a handled event again. If its ack was confirmed, the server has forgotten that, and it is
+   * acked anew, before all that was handled after it.
+   */
   redelivered(event: Settleable): void {
-    const head = this.#chains.get(event.token)?.head;
-    let link = head;
-    while (link !== undefined && link.sequence !== event.sequence) link = link.next;
-    if (link === undefined) {
-      this.#recent.add(event.sequence, this.options.clock.now());
-      if (this.options.maySend()) this.options.send(event);
-    } else if (link === head && !this.#unconfirmed.has(link.sequence)) this.#leave(link);
+    const chain = this.#chains.get(event.token);
+    if (chain?.has(event.sequence) === true) {
+      this.#leave(chain);
+      return;
+    }
+    if (isSabotaged('acks-not-repeated')) return;
+    if (chain === undefined) {
+      this.#begin(event);
+      return;
+    }
+    chain.insert(new Ack(event));
+    this.#grown(event.token, chain);
+    this.#leave(chain);
   }
 
   /** Calls back with the sequences of `first..last` whose acks are not confirmed. */
   unconfirmed(first: number, last: number, callback: (sequence: number) => void): void {
     for (const chain of this.#chains.values()) {
-      for (let link: Ack | undefined = chain.head; link !== undefined; link = link.next) {
-        if (link.sequence >= first && link.sequence <= last) callback(link.sequence);
-      }
+      for (const { sequence } of chain) if (sequence >= first && sequence <= last) callback(sequence);
     }
   }
 
-  /** The server has confirmed the ack of this sequence. Confirmations of anything else are ignored. */
-  confirmed(sequence: number): void {
-    const ack = this.#unconfirmed.get(sequence);
-    if (ack === undefined) return;
-    this.#unconfirmed.delete(sequence);
-    this.#recent.add(sequence, this.options.clock.now());
-    this.#advance(ack);
+  /**
+   * The server has confirmed the ack that asked with this number. Counts at the end of the turn: what the server
+   * refused before, the client tells a moment later. Numbers of what left before a pause are ignored.
+   */
+  confirmed(number: number): void {
+    if (this.#paused) return;
+    this.#heard.push(number);
+    this.#turnSoon();
+  }
+
+  /** The server has refused an ack, and which one is not known: no row that is on its way counts, and none is sent until the next takeover. */
+  refused(): void {
+    if (!this.#rows.areTrusted) return;
+    this.#startAgain(false);
   }
 
   /** Sends no ack until {@link resume}. */
@@ -160,51 +139,19 @@ export class OrderedAcks {
     this.#sweep = undefined;
   }
 
-  /** Sends the heads that waited. */
-  resume(): void {
+  /** Sends the heads that waited, and those on their way once more. `inRows`: see {@link AckRows}. */
+  resume(inRows: boolean): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#sweep = every(this.options.clock, SWEEP_MS, () => this.#sweepOnce());
-    this.#leaving = [];
-    for (const chain of this.#chains.values()) this.#leave(chain.head);
-  }
-
-  /**
-   * While paused: everything a takeover has to tell the server again, ascending: what is handled and
-   * unconfirmed, and, if the server may have forgotten anything, what it confirmed within the last five seconds.
-   */
-  toRepeat(mayHaveForgotten: boolean): number[] {
-    if (isSabotaged('acks-not-repeated')) return [];
-    const sequences = mayHaveForgotten ? this.#recent.since(this.#volatileSince()) : [];
-    for (const chain of this.#chains.values()) {
-      for (let link: Ack | undefined = chain.head; link !== undefined; link = link.next) {
-        sequences.push(link.sequence);
-      }
-    }
-    return sequences.sort((a, b) => a - b);
-  }
-
-  /** A takeover has told the server these sequences again, and the server has confirmed them. */
-  repeated(sequences: readonly number[]): void {
-    const settled = new Set(sequences);
-    this.#recent.renew(sequences, this.options.clock.now());
-    for (const chain of [...this.#chains.values()]) {
-      for (let link: Ack | undefined = chain.head; link && settled.has(link.sequence);) {
-        const next: Ack | undefined = link.next;
-        this.#unconfirmed.delete(link.sequence);
-        this.#advance(link);
-        link = next;
-      }
-    }
+    this.#startAgain(inRows);
   }
 
   /** Forgets everything: the server will deliver it again, or the stream it belonged to is gone. */
   clear(): void {
     const lanes = [...this.#chains.entries()];
     this.#chains.clear();
-    this.#unconfirmed.clear();
-    this.#leaving = [];
-    this.#recent.clear();
+    this.#startAgain(false);
     for (const [token, chain] of lanes) {
       if (chain.length >= this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(token);
     }
@@ -217,59 +164,72 @@ export class OrderedAcks {
     return new Promise((resolve) => this.#emptyWaiters.push(resolve));
   }
 
-  #leave(ack: Ack): void {
-    if (this.#paused || ack.sequence > this.#reach) return;
-    this.#leaving.push(ack);
-    if (this.#flushing) return;
-    this.#flushing = true;
+  #begin(event: Settleable): void {
+    const chain = new AckChain(new Ack(event));
+    this.#chains.set(event.token, chain);
+    this.#leave(chain);
+  }
+
+  #grown(token: string, { length }: AckChain): void {
+    if (length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(token);
+  }
+
+  /** Nothing is on its way any more that would count; all heads leave, if they may. */
+  #startAgain(inRows: boolean): void {
+    this.#rows.begin(inRows);
+    this.#leaving = [];
+    this.#heard = [];
+    for (const chain of this.#chains.values()) {
+      chain.head.hasLeft = false;
+      this.#leave(chain);
+    }
+  }
+
+  #leave({ head }: AckChain): void {
+    if (this.#paused || head.hasLeft || head.sequence > this.#reach) return;
+    head.hasLeft = true;
+    this.#leaving.push(head);
+    this.#turnSoon();
+  }
+
+  #turnSoon(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
     this.options.clock.nextTurn(() => {
-      this.#flushing = false;
-      const leaving = this.#leaving;
-      this.#leaving = [];
-      if (!this.#paused) this.#send(leaving);
+      if (!this.#paused) this.#turn();
+      this.#isTurnDue = false;
     });
   }
 
-  #send(acks: readonly Ack[]): void {
-    const now = this.options.clock.now();
-    const maySend = this.options.maySend();
-    for (const ack of acks) {
-      ack.sentAt = now;
-      this.#unconfirmed.set(ack.sequence, ack);
-      if (maySend) this.options.send(ack);
-    }
+  #turn(): void {
+    const heard = this.#heard;
+    this.#heard = [];
+    for (const number of heard) for (const ack of this.#rows.confirmed(number)) this.#advance(ack);
+    if (this.#leaving.length === 0 || !this.options.maySend()) return;
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    this.#rows.send(leaving, this.options.clock.now());
   }
 
   /** Takes the confirmed head off its chain and lets the next one leave. */
   #advance(ack: Ack): void {
     const chain = this.#chains.get(ack.token);
     if (chain?.head !== ack) return;
-    const next = ack.next;
-    ack.next = undefined;
-    if (chain.length-- === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(ack.token);
-    if (next === undefined) {
+    if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(ack.token);
+    if (chain.shorten()) {
+      // It may have left before one that was forgotten came in front of it.
+      chain.head.hasLeft = false;
+      this.#leave(chain);
+    } else {
       this.#chains.delete(ack.token);
       this.#wakeIfEmpty();
-    } else {
-      chain.head = next;
-      this.#leave(next);
     }
   }
 
   #sweepOnce(): void {
-    const now = this.options.clock.now();
-    // A Map iterates in the order of insertion, and a resent ack is inserted again: oldest first.
-    for (const ack of this.#unconfirmed.values()) {
-      if (now - ack.sentAt < RESEND_AFTER_MS) break;
-      this.#unconfirmed.delete(ack.sequence);
-      this.#leave(ack);
-    }
-    this.#recent.forgetBefore(this.#volatileSince());
-  }
-
-  /** Counted back from the server's last sign of life, not from now: a server that is away writes nothing. */
-  #volatileSince(): number {
-    return this.#recent.newestAt - VOLATILE_MS;
+    if (this.#leaving.length > 0) this.#turnSoon();
+    if (this.options.maySend())
+      this.#rows.resend(this.options.clock.now(), (ack) => this.#chains.get(ack.token)?.head === ack);
   }
 
   #wakeIfEmpty(): void {

@@ -86,6 +86,11 @@ export class Connection {
     return info?.jetstream === true && info.cluster === undefined ? info.server_id : undefined;
   }
 
+  /** The name of the server at the other end, by which servers tell who keeps a stream or a consumer. */
+  get serverName(): string | undefined {
+    return this.nats.info?.server_name;
+  }
+
   get serverVersion(): string {
     return this.nats.info?.version ?? 'unknown';
   }

@@ -29,6 +29,7 @@ export interface ConsumerWireOptions {
 interface StreamInfo {
   created: string;
   state: { first_seq: number; last_seq: number };
+  cluster?: { leader?: string };
 }
 
 interface ConsumerInfo {
@@ -57,6 +58,8 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   #generation = 0;
   #consumer = '';
   #ackPrefix = '';
+  /** The name of the server that kept the stream when last asked; a lone one names itself. */
+  #keeper: string | undefined;
   readonly #confirmInbox = `${createInbox()}.`;
   readonly #confirmations: Subscription;
 
@@ -69,9 +72,8 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     this.#confirmations = connection.nats.subscribe(`${this.#confirmInbox}*`, {
       callback: (error, message) => {
         // A confirmation is empty and bare; with headers it is "no responders": the consumer is gone.
-        if (error === null && message.headers === undefined) {
-          listener.confirmed(Number(message.subject.slice(this.#confirmInbox.length)));
-        }
+        if (error !== null || message.headers !== undefined) return;
+        listener.ackConfirmed(Number(message.subject.slice(this.#confirmInbox.length)));
       },
     });
     connection.listen(this);
@@ -82,7 +84,8 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   }
 
   get serverId(): string | undefined {
-    return this.options.connection.loneServerId;
+    const { loneServerId, serverName } = this.options.connection;
+    return this.#keeper === serverName ? loneServerId : undefined;
   }
 
   disconnected(): void {
@@ -91,6 +94,10 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
 
   reconnected(): void {
     this.listener.reconnected();
+  }
+
+  publishDenied(subject: string): void {
+    if (subject.startsWith(this.#ackPrefix)) this.listener.ackRefused();
   }
 
   use(generation: number): void {
@@ -112,6 +119,7 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
   async stream(): Promise<StreamState> {
     const { api, stream } = this.options;
     const info = await api.request<StreamInfo>(`STREAM.INFO.${stream}`, undefined, STATE_TIMEOUT_MS);
+    this.#keeper = info.cluster?.leader;
     return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
   }
 
@@ -153,16 +161,8 @@ export class ConsumerWire implements ConsumerPort, ConnectionListener {
     };
   }
 
-  ack(event: { readonly sequence: number; readonly ackSubject: string }): void {
-    this.#publish(event.ackSubject, ACK, this.#confirmInbox + String(event.sequence));
-  }
-
-  ackSequence(sequence: number, deliveredConsumerSequence: number): void {
-    this.#publish(
-      this.#forged(sequence, deliveredConsumerSequence),
-      ACK,
-      this.#confirmInbox + String(sequence),
-    );
+  ack({ ackSubject }: { readonly ackSubject: string }, number: number | undefined): void {
+    this.#publish(ackSubject, ACK, number === undefined ? undefined : this.#confirmInbox + String(number));
   }
 
   nak(sequence: number, deliveredConsumerSequence: number): void {

@@ -45,13 +45,6 @@ export class MemoryConsumer {
     const later = <T>(value: () => T): Promise<T> =>
       new Promise((resolve) => this.clock.nextTurn(() => resolve(value())));
     let isOpen = true;
-    const ack = (sequence: number): void =>
-      this.clock.nextTurn(() => {
-        this.#unacked.delete(sequence);
-        this.options.moved();
-        this.clock.nextTurn(() => isOpen && listener.confirmed(sequence));
-        this.#deliver();
-      });
     return {
       connected: true,
       serverId: 'memory',
@@ -68,8 +61,13 @@ export class MemoryConsumer {
         })),
       create: () => later(() => undefined),
       open: (feed) => this.#open(feed),
-      ack: ({ sequence }) => ack(sequence),
-      ackSequence: ack,
+      ack: ({ sequence }, number) =>
+        this.clock.nextTurn(() => {
+          this.#unacked.delete(sequence);
+          this.options.moved();
+          if (number !== undefined) this.clock.nextTurn(() => isOpen && listener.ackConfirmed(number));
+          this.#deliver();
+        }),
       nak: (sequence) => this.clock.nextTurn(() => this.#askAgain(sequence)),
       barrier: () => later(() => undefined),
       expireAll: () =>
