@@ -24,6 +24,15 @@ async function bench(hang: (event: Delivery) => boolean) {
   await suspects.load();
   suspects.takenOver(10);
   const started: number[] = [];
+  const acked: number[] = [];
+  const acks = new OrderedAcks({
+    clock,
+    maySend: () => true,
+    send: ({ sequence }) => acked.push(sequence),
+    maxUnconfirmedPerAggregate: 10,
+    pauseLane: () => undefined,
+    resumeLane: () => undefined,
+  });
   const executor: KeyedExecutor<Delivery> = new KeyedExecutor<Delivery>({
     concurrency: 10,
     clock,
@@ -37,14 +46,7 @@ async function bench(hang: (event: Delivery) => boolean) {
   const intake: Intake = new Intake({
     ledger: new Ledger(),
     executor,
-    acks: new OrderedAcks({
-      clock,
-      maySend: () => true,
-      send: () => undefined,
-      maxUnconfirmedPerAggregate: 10,
-      pauseLane: () => undefined,
-      resumeLane: () => undefined,
-    }),
+    acks,
     suspects,
     maxAckPending: 1_000,
     clock,
@@ -54,7 +56,7 @@ async function bench(hang: (event: Delivery) => boolean) {
     passOver: () => undefined,
     disordered: () => undefined,
   });
-  return { clock, executor, intake, started };
+  return { clock, executor, intake, started, acks, acked };
 }
 
 const suspect = (): Delivery => deliveryOf({ sequence: 5, token: 'a' });
@@ -99,4 +101,24 @@ test('one whose lane still runs a handler of an earlier epoch holds up nobody: i
   intake.released([suspect(), other()]);
   await clock.advance(1);
   expect(started).toEqual([5, OPENED, 6]);
+});
+
+test('what is taken in when the server that delivered it is gone is not acked before it is delivered again', async () => {
+  const { clock, intake, started, acks, acked } = await bench(({ sequence }) => sequence === 5);
+  const held = other();
+  acks.resume(true);
+  intake.released([suspect(), held]);
+  acks.pause();
+  await clock.advance(ALONE_MS + 1);
+  expect(started).toContain(6);
+  acks.add(held);
+  // The next server knows of no delivery beyond 4.
+  acks.reached(4);
+  acks.resume(true);
+  await clock.settle();
+  expect(acked).toEqual([]);
+  intake.delivered(held);
+  acks.redelivered(held);
+  await clock.settle();
+  expect(acked).toEqual([6]);
 });
