@@ -10,6 +10,7 @@ import { Crew } from './crew.js';
 import { LetterTap } from './letter-tap.js';
 import { type HandlerRun, type ParkingHistory, readJournals } from './parking-history.js';
 import { PARKING_GROUP, type Plan, WORKERS, type WorkerSetup } from './setup.js';
+import { whenRead } from './when-read.js';
 
 export interface ParkingWorldOptions {
   readonly server: { readonly url: string; readonly port: number };
@@ -168,7 +169,7 @@ export class ParkingWorld {
 
   async whenAllHandled(withinMs = 20_000): Promise<void> {
     try {
-      await eventually('every event to be handled', () => this.missing().length === 0, withinMs);
+      await whenRead('every event to be handled', () => this.missing().length === 0, withinMs);
     } catch (error) {
       throw new Error(`missing: ${this.missing().slice(0, 20).join(', ')} in ${this.folder}`, {
         cause: error,

@@ -7,6 +7,7 @@ import type { Worker } from '../parking/crew.js';
 import type { HandlerRun } from '../parking/parking-history.js';
 import { ParkingWorld, type ParkingWorldOptions } from '../parking/parking-world.js';
 import { PARKING_GROUP, STOP_VARIABLE } from '../parking/setup.js';
+import { whenRead } from '../parking/when-read.js';
 import { SABOTAGE_CONDITION } from '../sabotage.js';
 import type { By } from './steps.js';
 
@@ -48,7 +49,6 @@ const HANDLER_MS = 20;
 /** Long enough for a machine that has other work: a lease that ends repeats what was not settled. */
 const LEASE_TTL_MS = 2_000;
 const SETTLED_BESIDE_MS = 300;
-const READ_EVERY_MS = 150;
 const BURST = 4;
 const BURST_EVERY_MS = 15;
 const CHANGED_WITHIN_MS = 40_000;
@@ -103,14 +103,6 @@ function overlaps(runs: readonly HandlerRun[]): string[] {
   return findings;
 }
 
-/** Reading all journals costs more than a look at a variable. */
-function whenSo(what: string, condition: () => boolean): Promise<void> {
-  return eventually(what, async () => {
-    await delay(READ_EVERY_MS);
-    return condition();
-  });
-}
-
 class Story {
   #publishes = true;
   #published: Promise<void> = Promise.resolve();
@@ -136,7 +128,7 @@ class Story {
     if (told.sabotage !== undefined) await (await crew.spawn({ sabotage: told.sabotage })).ready();
     for (let n = 1; n <= 3; n++) await world.publish(ILL, n === 2 ? { cause: CAUSE, trouble: 'fail' } : {});
     this.#published = this.#publishOnAndOn();
-    await whenSo('some to be handled', () => world.handled().size > WELL.length);
+    await whenRead('some to be handled', () => world.handled().size > WELL.length);
     await eventually('the ill one to be parked', async () => (await world.parkedState(ILL)) !== undefined);
     await this.#deepen();
     let stopped = true;
@@ -234,7 +226,7 @@ class Story {
   async #works(): Promise<void> {
     const sequence = await this.world.publish(WELL[0]!);
     const isHandled = (): boolean => this.world.runs().some(({ seq, ok }) => seq === sequence && ok === true);
-    await whenSo('the layout to be at work', isHandled);
+    await whenRead('the layout to be at work', isHandled);
   }
 
   async #publishOnAndOn(): Promise<void> {
