@@ -20,6 +20,7 @@ function bench(options: Partial<PullLoopOptions> = {}) {
     remainingMs: () => Number.POSITIVE_INFINITY,
     held: () => held,
     isBehind: () => false,
+    unconfirmed: () => 0,
     released: (events) => released.push(events.map(({ sequence }) => sequence)),
     delivered: (event) => delivered.push(event.sequence),
     broken: (reason) => broken.push(reason),
@@ -88,6 +89,25 @@ describe('behind a takeover with nothing unsettled', () => {
     isBehind = false;
     await clock.advance(100);
     expect(port.pulls).toHaveLength(4);
+  });
+
+  test('it is no more than two batches ahead of the acks, and goes on when they are confirmed', async () => {
+    let unconfirmed = 21;
+    const { loop, port, deliver, clock } = bench({ unconfirmed: () => unconfirmed });
+    loop.begin(calm);
+    expect(port.pulls).toEqual([]);
+    unconfirmed = 20;
+    loop.replenishSoon();
+    await clock.settle();
+    expect(port.pulls).toHaveLength(1);
+    unconfirmed = 30;
+    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
+    await clock.settle();
+    expect(port.pulls).toHaveLength(1);
+    // Should nobody tell that acks were confirmed: the loop looks now and then.
+    unconfirmed = 0;
+    await clock.advance(100);
+    expect(port.pulls).toHaveLength(2);
   });
 
   test('it pulls no more than the lanes can hold, and again when there is room', async () => {

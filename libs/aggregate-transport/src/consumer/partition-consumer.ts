@@ -85,6 +85,7 @@ export class PartitionConsumer {
       maxUnconfirmedPerAggregate: MAX_UNCONFIRMED_PER_AGGREGATE,
       pauseLane: (token) => this.#lanes.executor.close(token),
       resumeLane: (token) => this.#lanes.executor.open(token),
+      settled: () => this.#loop.replenishSoon(),
     });
     this.#takeovers = new TakeoverRunner({
       ...shared,
@@ -118,6 +119,7 @@ export class PartitionConsumer {
       remainingMs: () => ownership.remainingMs(),
       held: () => ({ events: this.#ledger.inFlight + this.#intake.held, bytes: this.#ledger.heldBytes }),
       isBehind: () => this.#lanes.executor.isBehind,
+      unconfirmed: () => this.#acks.size,
       released: (events) => this.#released(events),
       delivered: (event) => this.#intake.delivered(event),
       broken: (reason) => this.#takeOver(reason, 'gap'),

@@ -17,6 +17,8 @@ export interface PullLoopOptions extends PullLimits {
   readonly held: () => { events: number; bytes: number };
   /** True while handlers wait for the processor or for a place, so that more events would only wait, too. */
   readonly isBehind: () => boolean;
+  /** Handled events whose acks are not confirmed. */
+  readonly unconfirmed: () => number;
   /** The fence is open: these events were unsettled, or came behind them; in stream order. */
   readonly released: (events: Delivery[]) => void;
   /** The next event in stream order. */
@@ -31,6 +33,8 @@ const WATCH_EVERY_MS = 100;
 /** A feed that hears neither event nor heartbeat for this many heartbeats is dead. */
 const MISSED_HEARTBEATS = 4;
 const MIN_EXPIRES_MS = 30;
+/** No more is fetched while so many batches are handled and not settled. */
+const MAX_BATCHES_UNCONFIRMED = 2;
 const FIRST_GUESS_OF_BYTES = 512;
 
 /**
@@ -116,6 +120,8 @@ export class PullLoop implements FeedListener {
     // Whoever is behind catches up before he fetches more: thousands of waiting events cost the collector more than
     // they cost the handlers. A batch is enough to work on until the next one is here.
     if (held.events > this.options.batch && this.options.isBehind()) return;
+    // Nor does it help to be ahead of the acks: a hundred aggregates are settled a hundred at a time.
+    if (this.options.unconfirmed() > MAX_BATCHES_UNCONFIRMED * this.options.batch) return;
     const load = {
       outstanding: this.#outstanding,
       held: held.events,

@@ -13,6 +13,8 @@ export interface OrderedAcksOptions {
   readonly maxUnconfirmedPerAggregate: number;
   readonly pauseLane: (token: string) => void;
   readonly resumeLane: (token: string) => void;
+  /** Acks were confirmed in this turn. */
+  readonly settled?: () => void;
 }
 
 const SWEEP_MS = 100;
@@ -34,6 +36,7 @@ const SWEEP_MS = 100;
 export class OrderedAcks {
   readonly #chains = new Map<string, AckChain>();
   readonly #rows: AckRows;
+  #size = 0;
   #leaving: Ack[] = [];
   /** Numbers confirmed in this turn. */
   #heard: number[] = [];
@@ -49,9 +52,7 @@ export class OrderedAcks {
 
   /** Handled events whose ack is not confirmed. */
   get size(): number {
-    let size = 0;
-    for (const chain of this.#chains.values()) size += chain.length;
-    return size;
+    return this.#size;
   }
 
   /** The lowest sequence whose ack is not confirmed; infinity if there is none. */
@@ -151,6 +152,7 @@ export class OrderedAcks {
   clear(): void {
     const lanes = [...this.#chains.entries()];
     this.#chains.clear();
+    this.#size = 0;
     this.#startAgain(false);
     for (const [token, chain] of lanes) {
       if (chain.length >= this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(token);
@@ -167,10 +169,12 @@ export class OrderedAcks {
   #begin(event: Settleable): void {
     const chain = new AckChain(new Ack(event));
     this.#chains.set(event.token, chain);
+    this.#size++;
     this.#leave(chain);
   }
 
   #grown(token: string, { length }: AckChain): void {
+    this.#size++;
     if (length === this.options.maxUnconfirmedPerAggregate) this.options.pauseLane(token);
   }
 
@@ -205,6 +209,7 @@ export class OrderedAcks {
     const heard = this.#heard;
     this.#heard = [];
     for (const number of heard) for (const ack of this.#rows.confirmed(number)) this.#advance(ack);
+    if (heard.length > 0) this.options.settled?.();
     if (this.#leaving.length === 0 || !this.options.maySend()) return;
     const leaving = this.#leaving;
     this.#leaving = [];
@@ -215,6 +220,7 @@ export class OrderedAcks {
   #advance(ack: Ack): void {
     const chain = this.#chains.get(ack.token);
     if (chain?.head !== ack) return;
+    this.#size--;
     if (chain.length === this.options.maxUnconfirmedPerAggregate) this.options.resumeLane(ack.token);
     if (chain.shorten()) {
       // It may have left before one that was forgotten came in front of it.
