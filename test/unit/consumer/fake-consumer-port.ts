@@ -89,8 +89,8 @@ export class FakeConsumerPort implements ConsumerPort {
     };
   }
 
-  ack(event: { readonly sequence: number }, number: number | undefined): void {
-    this.calls.push(`ack ${event.sequence}${number === undefined ? '' : ` asks ${number}`}`);
+  ack(event: { readonly sequence: number }): void {
+    this.calls.push(`ack ${event.sequence}`);
   }
 
   nak(sequence: number): void {

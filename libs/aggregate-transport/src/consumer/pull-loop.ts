@@ -156,7 +156,7 @@ export class PullLoop implements FeedListener {
     this.#outstanding = Math.max(0, this.#outstanding - 1);
     this.#averageBytes += (event.origin.body.length - this.#averageBytes) / 64;
     if (this.#fence === undefined) {
-      // First, so that the pull leaves before the turn's handlers run, and the server works meanwhile.
+      // First, so that in the next turn the pull leaves before handlers run, and the server works meanwhile.
       this.replenishSoon();
       this.options.delivered(event);
       return;
