@@ -5,6 +5,7 @@ import type { Worker } from './crew.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 import type { Plan, WorkerSetup } from './setup.js';
 import { STEPS, type StepPlan } from './steps.js';
+import { whenRead } from './when-read.js';
 
 export interface Interruption {
   readonly server: ParkingWorldOptions['server'];
@@ -151,7 +152,7 @@ class Story {
   async #successorWorks(worker: Worker): Promise<void> {
     const works = (): boolean =>
       this.world.runs().some(({ key, worker: by, ok }) => by === worker.name && key !== ILL && ok === true);
-    await eventually(`${worker.name} to handle events of the neighbours`, works);
+    await whenRead(`${worker.name} to handle events of the neighbours`, works);
   }
 
   async #whenParked(): Promise<void> {
@@ -166,7 +167,7 @@ class Story {
 
   async #whenSkipped(): Promise<void> {
     await eventually('the event to be skipped', async () => (await this.world.tap.left()).skipped.length > 0);
-    await eventually('its followers to be handled', () => this.world.handled().has(`${ILL} 3`));
+    await whenRead('its followers to be handled', () => this.world.handled().has(`${ILL} 3`));
   }
 
   async #whenNothingIsParked(): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually } from '../../support/eventually.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 import { OUTAGE, type WorkerSetup } from './setup.js';
+import { whenRead } from './when-read.js';
 
 export interface OutageOptions {
   readonly server: ParkingWorldOptions['server'];
@@ -46,7 +46,7 @@ export async function sitOutOutage(options: OutageOptions): Promise<OutageResult
     const mendedAt = performance.now();
     const parked = new Set((await world.operator.list({ topic })).map(({ aggregateId }) => aggregateId));
     const isParked = (event: string): boolean => parked.has(event.split(' ', 1)[0]!);
-    await eventually('the rest to recover', () => world.missing().every(isParked), recoversWithinMs);
+    await whenRead('the rest to recover', () => world.missing().every(isParked), recoversWithinMs);
     const recoveredMs = Math.round(performance.now() - mendedAt);
     await world.operator.retryAll({ topic }, { ratePerSecond: 100 });
     await world.whenAllHandled();
