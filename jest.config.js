@@ -9,7 +9,7 @@ export default {
   moduleNameMapper: {
     '^nestjs-aggregate-transport$': '<rootDir>/libs/aggregate-transport/src/index.ts',
     '^nestjs-aggregate-transport/testing$': '<rootDir>/libs/aggregate-transport/src/testing.ts',
-    '^#sabotage$': '<rootDir>/libs/aggregate-transport/src/no-sabotage.ts',
+    '^#sabotage$': '<rootDir>/libs/aggregate-transport/src/sabotage.ts',
     '^#library/(.*)\\.js$': '<rootDir>/libs/aggregate-transport/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

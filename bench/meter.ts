@@ -1,9 +1,9 @@
 // What a meter costs per event: lanes, decoding and outcome of 200 000 events in 1 000 aggregates, with a handler that does
 // nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no acks: everything else would hide it.
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
-import { Breaker } from '#library/consumer/breaker.js';
-import { EventHandlers } from '#library/consumer/event-handlers.js';
-import { Lanes } from '#library/consumer/lanes.js';
+import { Breaker } from '#library/consumer/handling/breaker.js';
+import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
+import { Lanes } from '#library/consumer/handling/lanes.js';
 import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';

@@ -1,12 +1,12 @@
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { systemClock } from '#library/clock.js';
-import { EventHandlers } from '#library/consumer/event-handlers.js';
+import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
 import type { Delivery } from '#library/message/delivery.js';
-import { Group } from '#library/nest/group.js';
-import { resolveOptions } from '#library/nest/resolve-options.js';
-import { TopicLinks } from '#library/nest/topic-links.js';
-import { DEFAULTS } from '#library/nest/options.js';
+import { Group } from '#library/transport/served-group.js';
+import { resolveOptions } from '#library/transport/resolve-options.js';
+import { TopicLinks } from '#library/transport/open-topics.js';
+import { DEFAULTS } from '#library/transport/options.js';
 
 const DRAIN_MS = 10_000;
 

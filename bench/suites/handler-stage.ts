@@ -3,8 +3,8 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { EventPattern, type MessageHandler, Payload, Server } from '@nestjs/microservices';
 import { AGGREGATE_TRANSPORT, AggregateContext, AggregateHandler } from 'nestjs-aggregate-transport';
-import { watchPipeline } from '#library/nest/attempt-trace.js';
-import { ErrorWitness } from '#library/nest/error-witness.js';
+import { watchPipeline } from '#library/nest/handling/attempt-trace.js';
+import { ErrorWitness } from '#library/nest/handling/error-witness.js';
 import { Delivery } from '#library/message/delivery.js';
 import type { Bench, Suite } from '../suite.js';
 

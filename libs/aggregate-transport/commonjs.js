@@ -9,7 +9,7 @@ writeFileSync(join(root, 'package.json'), '{"type":"commonjs"}\n');
 for (const file of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
   if (!file.endsWith('.js')) continue;
   const source = readFileSync(join(root, file), 'utf8');
-  const target = posix.relative(dirname(file).split(sep).join('/'), 'no-sabotage.js');
+  const target = posix.relative(dirname(file).split(sep).join('/'), 'sabotage.js');
   const path = target.startsWith('.') ? target : `./${target}`;
   const finished = source.replaceAll('require("#sabotage")', `require("${path}")`);
   if (finished !== source) writeFileSync(join(root, file), finished);

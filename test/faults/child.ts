@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { diesWithParent } from '#library/testing/dies-with-parent.js';
+import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
 
 const END_WITHIN_MS = 15_000;
 

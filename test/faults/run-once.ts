@@ -7,7 +7,7 @@ import { Nemesis } from './nemesis.js';
 import { CLUSTER_FAULT_KINDS, FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
 import { judge, type Verdict } from './oracle.js';
 import type { Profile } from './profile.js';
-import type { ConsumerRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/sabotage.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';
 import { SABOTAGES } from './sabotage.js';

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LONG_PROFILES, runLong } from './long-profiles.js';
 import { PROFILES, type ProfileName } from './profile.js';
-import type { ConsumerRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/sabotage.js';
 import type { CheckerName } from './finding.js';
 import { runParking } from './parking/run.js';
 import { runRepartition } from './repartition/run.js';

@@ -1,4 +1,4 @@
-import type { ConsumerRule } from '#library/no-sabotage.js';
+import type { ConsumerRule } from '#library/sabotage.js';
 import type { CheckerName, Finding } from './finding.js';
 import type { FaultKind } from './nemesis-plan.js';
 import { checkPoison } from './poison.js';

@@ -4,7 +4,7 @@ import { Payload } from '@nestjs/microservices';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
 import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { freePorts } from '#library/testing/nats-process.js';
+import { freePorts } from '#library/testing/nats/nats-process.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { type HeardAck, HeardAcks } from '../support/heard-acks.js';

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { silentLog } from '#library/log.js';
-import { Connection } from '#library/stream/connection.js';
+import { Connection } from '#library/stream/api/connection.js';
 import {
   type ConsumerConfig,
   consumerConfigOf,
   msOf,
   streamConfigOf,
-} from '#library/stream/configuration.js';
-import { JetStreamApi } from '#library/stream/jetstream-api.js';
-import { adjustConsumer, writeConsumer } from '#library/stream/provision.js';
-import { DEFAULTS } from '#library/nest/options.js';
+} from '#library/stream/api/configuration.js';
+import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
+import { adjustConsumer, writeConsumer } from '#library/stream/api/provision.js';
+import { DEFAULTS } from '#library/transport/options.js';
 import { serverForAll } from '../support/server.js';
 
 // What a partition's owner does at its takeover with a consumer that somebody has changed.

@@ -9,11 +9,11 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInThisContext } from 'node:vm';
 import { connect, Empty, type NatsConnection, type StreamState } from 'nats';
-import { debianMirror, parseAptSources } from '#library/testing/nats-apt.js';
-import { findNatsServer } from '#library/testing/nats-binary.js';
-import { startNatsCluster } from '#library/testing/nats-cluster.js';
-import { fetchRelease, intoCache, run, type FetchPlan } from '#library/testing/nats-download.js';
-import { NatsServer, startNatsServer, type StartNatsServerOptions } from '#library/testing/nats-server.js';
+import { debianMirror, parseAptSources } from '#library/testing/nats/nats-apt.js';
+import { findNatsServer } from '#library/testing/nats/nats-binary.js';
+import { startNatsCluster } from '#library/testing/nats/nats-cluster.js';
+import { fetchRelease, intoCache, run, type FetchPlan } from '#library/testing/nats/nats-download.js';
+import { NatsServer, startNatsServer, type StartNatsServerOptions } from '#library/testing/nats/nats-server.js';
 
 const FETCH_WITHIN_MS = 90_000;
 const POLL_WITHIN_MS = 10_000;
@@ -398,7 +398,7 @@ test('await using stops the server', async () => {
     value: runInThisContext('Symbol.asyncDispose') as symbol,
   });
   await jest.isolateModulesAsync(async () => {
-    const library = await import('#library/testing/nats-server.js');
+    const library = await import('#library/testing/nats/nats-server.js');
     let pid = 0;
     {
       await using server = await library.startNatsServer({ config: '' });

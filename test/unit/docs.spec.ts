@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { fnv1a32 } from '#library/message/partition.js';
+import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
-import { DEFAULTS } from '#library/nest/options.js';
+import { DEFAULTS } from '#library/transport/options.js';
 
 const README = readFileSync('README.md', 'utf8');
 

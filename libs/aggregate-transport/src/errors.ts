@@ -15,7 +15,9 @@ export type AggregateTransportErrorCode =
   | 'JETSTREAM_REQUEST_FAILED'
   | 'STREAM_MISSING'
   | 'STREAM_MISMATCH'
-  | 'CONSUMER_MISMATCH'
+  | 'RECORD_INVALID'
+  | 'RECORD_MISSING'
+  | 'OLD_CONSUMERS'
   // one event, reported before it is sent
   | 'AGGREGATE_ID_INVALID'
   | 'EVENT_INVALID'

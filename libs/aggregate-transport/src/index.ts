@@ -6,25 +6,25 @@ export type { Envelope } from './message/envelope.js';
 export type { AggregateEvent, PublishReceipt } from './message/event.js';
 export type { AttemptFailure } from './message/delivery.js';
 export type { ParkReason } from './message/park-reason.js';
-export { partitionFilter, partitionOf } from './message/partition.js';
+export { partitionFilter, partitionOf } from './message/partitioning.js';
 export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
-export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-events.js';
+export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
 export { SequenceConflictError } from './publisher/refusals.js';
-export type { Disposition, FailedAttempt } from './settlement/outcome.js';
-export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './nest/aggregate-hooks.js';
-export { AggregateContext } from './nest/aggregate.context.js';
-export { AggregateClient, AggregateRecord } from './nest/aggregate.client.js';
-export { aggregateExceptionFactory } from './nest/aggregate-exception-factory.js';
-export type { AggregateClientEvents, AggregateClientStatus } from './nest/client-status.js';
+export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
+export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
+export { AggregateContext } from './nest/handling/aggregate.context.js';
+export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';
+export { aggregateExceptionFactory } from './nest/handling/aggregate-exception-factory.js';
+export type { AggregateClientEvents, AggregateClientStatus } from './nest/publishing/client-status.js';
 export {
   AggregateHealthIndicator,
   type AggregateHealthResult,
   type HealthCheckOptions,
-} from './nest/aggregate-health.indicator.js';
-export { AggregateHandler, type AggregateHandlerOptions } from './nest/aggregate-handler.decorator.js';
-export { AggregateId } from './nest/aggregate-id.decorator.js';
+} from './nest/operating/aggregate-health.indicator.js';
+export { AggregateHandler, type AggregateHandlerOptions } from './nest/handling/aggregate-handler.decorator.js';
+export { AggregateId } from './nest/handling/aggregate-id.decorator.js';
 export {
   AggregatePublisher,
   PublishAllError,
@@ -32,11 +32,11 @@ export {
   type PublishResult,
   type ReadOptions,
   type UncommittedAggregate,
-} from './nest/aggregate-publisher.js';
-export { AggregateServer } from './nest/aggregate.server.js';
-export { AggregateTransportStatus, type SnapshotOptions } from './nest/aggregate-transport-status.js';
+} from './nest/publishing/aggregate-publisher.js';
+export { AggregateServer } from './nest/handling/aggregate.server.js';
+export { AggregateTransportStatus, type SnapshotOptions } from './nest/operating/aggregate-transport-status.js';
 export { AggregateTransportModule } from './nest/aggregate-transport.module.js';
-export { InjectAggregatePublisher } from './nest/inject-aggregate-publisher.decorator.js';
+export { InjectAggregatePublisher } from './nest/publishing/inject-aggregate-publisher.decorator.js';
 export {
   type AggregateStreamOptions,
   type AggregateTransportOptions,
@@ -47,7 +47,7 @@ export {
   type PublishOptions,
   type ShutdownOptions,
   type TopicOptions,
-} from './nest/options.js';
+} from './transport/options.js';
 export {
   type ParkedAddress,
   type ParkedAggregate,
@@ -56,7 +56,7 @@ export {
   type ParkedLetter,
   type ParkedPage,
   type RetryAllResult,
-} from './nest/parked-aggregates.js';
+} from './nest/operating/parked-aggregates.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health.js';
 export type { Meter, MetricAttributes } from './observe/meter.js';
 export type {
@@ -66,12 +66,12 @@ export type {
   TopicStatus,
   TransportSnapshot,
 } from './observe/snapshot.js';
-export type { AggregateLook, PartitionCounts } from './consumer/partition-look.js';
-export type { CommandResult } from './parking/parked-commands.js';
+export type { AggregateLook, PartitionCounts } from './consumer/partition-status.js';
+export type { CommandResult } from './parking/operator-commands.js';
 export {
   AGGREGATE_TRANSPORT,
   AGGREGATE_TRANSPORT_OPTIONS,
   getAggregatePublisherToken,
 } from './nest/tokens.js';
-export type { PublisherOf } from './nest/typed-topic.js';
-export { UnrecoverableError } from './nest/unrecoverable.error.js';
+export type { PublisherOf } from './nest/publishing/publisher-of.js';
+export { UnrecoverableError } from './nest/handling/unrecoverable.error.js';

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Child } from '../child.js';

@@ -1,4 +1,4 @@
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 

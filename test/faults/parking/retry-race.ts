@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SabotagedRule } from '#library/no-sabotage.js';
+import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { randomFor } from '../random.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';

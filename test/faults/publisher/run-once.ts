@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
-import type { PublisherRule } from '#library/no-sabotage.js';
+import type { PublisherRule } from '#library/sabotage.js';
 import { Journal } from '../journal.js';
 import { readStored } from '../stored.js';
 import { type History, readHistory } from './history.js';

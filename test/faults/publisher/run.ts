@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { PublisherRule } from '#library/no-sabotage.js';
+import type { PublisherRule } from '#library/sabotage.js';
 import type { CheckerName } from './finding.js';
 import { FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
 import { LONG_RUNS } from './long-runs.js';

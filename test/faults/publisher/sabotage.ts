@@ -1,4 +1,4 @@
-import type { PublisherRule } from '#library/no-sabotage.js';
+import type { PublisherRule } from '#library/sabotage.js';
 import type { CheckerName } from './finding.js';
 import type { FaultKind } from './nemesis-plan.js';
 import { IMPATIENT, type PublisherSetup } from './scenario.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RepartitionRule } from '#library/no-sabotage.js';
+import type { RepartitionRule } from '#library/sabotage.js';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
 import { groupBy } from '../finding.js';

@@ -4,8 +4,8 @@ import { Test } from '@nestjs/testing';
 import { AggregateHandler, AggregateServer, AggregateTransportModule } from 'nestjs-aggregate-transport';
 import { ManualClock } from 'nestjs-aggregate-transport/testing';
 import { silentLog } from '#library/log.js';
-import { resolveOptions } from '#library/nest/resolve-options.js';
-import { TopicLinks } from '#library/nest/topic-links.js';
+import { resolveOptions } from '#library/transport/resolve-options.js';
+import { TopicLinks } from '#library/transport/open-topics.js';
 import { CapturedLog } from '../../support/captured-log.js';
 import { serverForAll } from '../../support/server.js';
 

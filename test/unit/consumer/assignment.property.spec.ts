@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { assign, type GroupView } from '#library/consumer/assignment.js';
+import { assign, type GroupView } from '#library/consumer/ownership/assignment.js';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 const GONE = 'gone';

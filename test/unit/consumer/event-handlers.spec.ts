@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { EventHandlers, type EventHandler } from '#library/consumer/event-handlers.js';
+import { EventHandlers, type EventHandler } from '#library/consumer/handling/event-handlers.js';
 
 function handler(): EventHandler {
   return {

@@ -1,6 +1,6 @@
 import { Delivery } from '#library/message/delivery.js';
 import { subjectOf } from '#library/message/subject.js';
-import type { ConsumerPort, ConsumerState, Feed, FeedListener, StreamState } from '#library/message/ports.js';
+import type { ConsumerPort, ConsumerState, Feed, FeedListener, StreamState } from '#library/message/reader-port.js';
 import type { Log } from '#library/log.js';
 
 /** A state of the server's consumer; what a test does not name is zero. */

@@ -1,4 +1,4 @@
-import type { KeyPort } from '#library/message/key-port.js';
+import type { KeyPort } from '#library/records/key-port.js';
 
 /** One key with compare-and-set, as the server keeps it. */
 export class FakeKeyPort<T> implements KeyPort<T> {

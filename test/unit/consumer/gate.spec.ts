@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Gate } from '#library/consumer/gate.js';
+import { Gate } from '#library/consumer/reading/gate.js';
 
 test('admits deliveries whose numbers follow one another, from 1', () => {
   const gate = new Gate();

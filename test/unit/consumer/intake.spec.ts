@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { ALONE_MS, Intake } from '#library/consumer/intake.js';
-import { Ledger } from '#library/consumer/ledger.js';
-import { Suspects, type SuspectRecord } from '#library/consumer/suspects.js';
+import { Ledger } from '#library/consumer/position/ledger.js';
+import { Suspects, type SuspectRecord } from '#library/consumer/handling/suspects.js';
 import { KeyedExecutor, NEXT, type Step } from '#library/executor/keyed-executor.js';
 import { silentLog } from '#library/log.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { OrderedAcks } from '#library/settlement/ordered-acks.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf } from './fake-consumer-port.js';
 import { FakeKeyPort } from './fake-key-port.js';
 

@@ -1,11 +1,11 @@
-import { Breaker, type BreakerOptions } from '#library/consumer/breaker.js';
-import { EventHandlers } from '#library/consumer/event-handlers.js';
-import { Lanes } from '#library/consumer/lanes.js';
+import { Breaker, type BreakerOptions } from '#library/consumer/handling/breaker.js';
+import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
+import { Lanes } from '#library/consumer/handling/lanes.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { tokenOf } from '#library/message/subject.js';
-import type { Failure, FailurePolicy } from '#library/settlement/outcome.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeParkedPort, type ParkedServer } from '../parking/fake-parked-port.js';
 import { deliveryOf, recordedLog } from './fake-consumer-port.js';
 import { FakeKeyPort } from './fake-key-port.js';

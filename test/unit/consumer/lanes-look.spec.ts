@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type LaneNow, lookAtLanes } from '#library/consumer/lanes-look.js';
+import { type LaneNow, lookAtLanes } from '#library/consumer/handling/lane-report.js';
 import { eventOf } from './lanes-bench.js';
 
 interface Story {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { Lease, LEASE_MARGIN_MS } from '#library/consumer/lease.js';
-import { chooseConsumer, type LeaseRecord } from '#library/consumer/lease-record.js';
+import { Lease, LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
+import { chooseConsumer, type LeaseRecord } from '#library/records/lease-record.js';
 import { silentLog } from '#library/log.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeKeyPort } from './fake-key-port.js';
 
 const TTL_MS = 3_000;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Ledger } from '#library/consumer/ledger.js';
+import { Ledger } from '#library/consumer/position/ledger.js';
 import { deliveryOf } from './fake-consumer-port.js';
 
 const event = (sequence: number, bytes = 10) => deliveryOf({ sequence, body: new Uint8Array(bytes) });

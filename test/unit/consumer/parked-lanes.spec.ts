@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Delivery } from '#library/message/delivery.js';
-import { identityOf } from '#library/parking/marker.js';
-import type { CommandKind } from '#library/parking/marker.js';
-import type { Failure, FailurePolicy } from '#library/settlement/outcome.js';
+import { identityOf } from '#library/records/marker.js';
+import type { CommandKind } from '#library/records/marker.js';
+import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { type Fate, ParkedServer } from '../parking/fake-parked-port.js';
 import { eventOf, failureOf, LanesBench, type LanesBenchOptions, parks } from './lanes-bench.js';
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { UNMADE } from '#library/consumer/layout-marks.js';
-import type { LeaseRecord } from '#library/consumer/lease-record.js';
-import { planLayout } from '#library/consumer/plan-layout.js';
-import { SettledBefore } from '#library/consumer/settled-before.js';
-import { sourcesOf } from '#library/message/group-layout.js';
-import { partitionOf } from '#library/message/partition.js';
-import { readPosition, storePosition } from '#library/message/position.js';
+import type { LeaseRecord } from '#library/records/lease-record.js';
+import { planLayout } from '#library/consumer/repartition/initial-positions.js';
+import { SettledBefore } from '#library/consumer/position/settled-before.js';
+import { sourcesOf } from '#library/records/group-record.js';
+import { partitionOf } from '#library/message/partitioning.js';
+import { readPosition, storePosition } from '#library/records/position-record.js';
 
 const CREATED = 'then';
 

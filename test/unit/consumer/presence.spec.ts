@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { LEASE_MARGIN_MS } from '#library/consumer/lease.js';
-import { Presence } from '#library/consumer/presence.js';
+import { LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
+import { Presence } from '#library/consumer/ownership/presence.js';
 import { silentLog } from '#library/log.js';
-import type { PresencePort } from '#library/message/presence-port.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
-import { MemoryPresence } from '#library/testing/memory-presence.js';
+import type { PresencePort } from '#library/records/member-record.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
+import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
 
 const TTL_MS = 3_000;
 const BEAT_MS = TTL_MS / 5;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { PullLoop, type PullLoopOptions } from '#library/consumer/pull-loop.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { PullLoop, type PullLoopOptions } from '#library/consumer/reading/pull-loop.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf, FakeConsumerPort, stateOf } from './fake-consumer-port.js';
 
 function bench(options: Partial<PullLoopOptions> = {}) {

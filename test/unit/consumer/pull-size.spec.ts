@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { pullSize } from '#library/consumer/pull-size.js';
+import { pullSize } from '#library/consumer/reading/pull-size.js';
 
 const limits = { batch: 500, maxHeld: 10_000, maxHeldBytes: 1_000_000 };
 const load = { outstanding: 0, held: 0, heldBytes: 0, averageBytes: 100 };

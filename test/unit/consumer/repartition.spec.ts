@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import type { LeaseRecord } from '#library/consumer/lease-record.js';
-import { Repartition, type RepartitionPorts } from '#library/consumer/repartition.js';
-import type { SuspectRecord } from '#library/consumer/suspects.js';
-import type { GroupLayout } from '#library/message/group-layout.js';
-import type { KeyPort } from '#library/message/key-port.js';
-import { storePosition } from '#library/message/position.js';
-import { MemoryKey } from '#library/testing/memory-key.js';
+import type { LeaseRecord } from '#library/records/lease-record.js';
+import { Repartition, type RepartitionPorts } from '#library/consumer/repartition/repartition.js';
+import type { SuspectRecord } from '#library/consumer/handling/suspects.js';
+import type { GroupLayout } from '#library/records/group-record.js';
+import type { KeyPort } from '#library/records/key-port.js';
+import { storePosition } from '#library/records/position-record.js';
+import { MemoryKey } from '#library/testing/memory/memory-key.js';
 
 const CREATED = 'then';
 

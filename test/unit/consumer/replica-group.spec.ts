@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { EventHandlers } from '#library/consumer/event-handlers.js';
+import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
 import { silentLog } from '#library/log.js';
 import type { Delivery } from '#library/message/delivery.js';
-import type { KeyPort } from '#library/message/key-port.js';
-import type { PresencePort } from '#library/message/presence-port.js';
-import { AggregatePublisher } from '#library/nest/aggregate-publisher.js';
-import { Group } from '#library/nest/group.js';
-import { resolveOptions } from '#library/nest/resolve-options.js';
-import { TopicLinks } from '#library/nest/topic-links.js';
-import type { TopicWire } from '#library/nest/topic-wire.js';
-import { TestingStreams } from '#library/testing/testing-streams.js';
+import type { KeyPort } from '#library/records/key-port.js';
+import type { PresencePort } from '#library/records/member-record.js';
+import { AggregatePublisher } from '#library/nest/publishing/aggregate-publisher.js';
+import { Group } from '#library/transport/served-group.js';
+import { resolveOptions } from '#library/transport/resolve-options.js';
+import { TopicLinks } from '#library/transport/open-topics.js';
+import type { TopicWire } from '#library/transport/wires.js';
+import { TestingStreams } from '#library/testing/memory/testing-streams.js';
 import { recordedLog } from './fake-consumer-port.js';
 
 // Replicas of one group over streams in memory, each with its own connection to break, by a manual clock.

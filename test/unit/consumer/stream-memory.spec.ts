@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type Inheritance, judgeStream, StreamMemory } from '#library/consumer/stream-memory.js';
-import type { ConsumerState } from '#library/message/ports.js';
+import type { ConsumerState } from '#library/message/reader-port.js';
 import { FakeConsumerPort, recordedLog, stateOf } from './fake-consumer-port.js';
 
 const stream = { created: 'then', firstSequence: 1, lastSequence: 50 };

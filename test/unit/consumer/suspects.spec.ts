@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { type SuspectRecord, Suspects } from '#library/consumer/suspects.js';
+import { type SuspectRecord, Suspects } from '#library/consumer/handling/suspects.js';
 import { silentLog } from '#library/log.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeKeyPort } from './fake-key-port.js';
 
 function bench(left: SuspectRecord = {}) {

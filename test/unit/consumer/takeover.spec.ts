@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { takeOver, type TakeoverOptions } from '#library/consumer/takeover.js';
 import { TakeoverRunner } from '#library/consumer/takeover-runner.js';
-import type { ConsumerState } from '#library/message/ports.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import type { ConsumerState } from '#library/message/reader-port.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeConsumerPort, recordedLog, stateOf } from './fake-consumer-port.js';
 
 /** Calls back with all sequences that are not among these. */

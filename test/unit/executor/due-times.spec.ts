@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Clock } from '#library/clock.js';
 import { DueTimes } from '#library/executor/due-times.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 /** A clock the test sets by hand, without turns of the event loop, that counts the timers alive. */
 class BareClock implements Clock {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '#library/executor/keyed-executor.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 type Plan = { readonly kind: 'sync' | 'async'; readonly steps: readonly Step[] };
 type Action =

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '#library/clock.js';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '#library/executor/keyed-executor.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 interface Item {
   next: Item | undefined;

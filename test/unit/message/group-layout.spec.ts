@@ -9,8 +9,8 @@ import {
   isCancelled,
   readLayout,
   sourcesOf,
-} from '#library/message/group-layout.js';
-import { partitionOf } from '#library/message/partition.js';
+} from '#library/records/group-record.js';
+import { partitionOf } from '#library/message/partitioning.js';
 
 const counts = fc.integer({ min: 0, max: 8 }).map((bits) => 2 ** bits);
 const FIRST: GroupLayout = { partitions: 4, layout: 0, changes: 0 };

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { readPosition, storePosition } from '#library/message/position.js';
+import { readPosition, storePosition } from '#library/records/position-record.js';
 
 test('a position comes back as it was stored', () => {
   const sequences = fc.uniqueArray(fc.integer({ min: 1, max: 2 ** 45 }), { maxLength: 300 });

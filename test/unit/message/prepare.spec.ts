@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { checkUserHeaders, encodeHeaders, HEADER, messageIdOf } from '#library/message/headers.js';
-import { prepareEvent, type PrepareOptions } from '#library/message/prepare.js';
+import { prepareEvent, type PrepareOptions } from '#library/message/outgoing-event.js';
 import { codeOf, errorOf } from './code-of.js';
 
 const options: PrepareOptions = { topic: 'orders', codec: jsonCodec, maxPayloadBytes: 1_048_576, wallMs: 0 };

@@ -7,7 +7,7 @@ import {
   isPartitionCount,
   partitionFilter,
   partitionOf,
-} from '#library/message/partition.js';
+} from '#library/message/partitioning.js';
 import {
   aggregateIdOf,
   isSubjectOfAggregate,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { aggregateExceptionFactory } from '#library/nest/aggregate-exception-factory.js';
+import { aggregateExceptionFactory } from '#library/nest/handling/aggregate-exception-factory.js';
 
 test('names fields and rules, to any depth, and no value', () => {
   const error = aggregateExceptionFactory([

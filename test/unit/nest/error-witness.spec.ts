@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { expect, test } from '@jest/globals';
-import { ErrorWitness } from '#library/nest/error-witness.js';
+import { ErrorWitness } from '#library/nest/handling/error-witness.js';
 
 /** Asks as Nest does: is this error for the filter? */
 function asker(witness: ErrorWitness): (error: unknown) => boolean {

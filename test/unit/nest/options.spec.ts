@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
-import { AggregateHandler } from '#library/nest/aggregate-handler.decorator.js';
-import { type AggregateTransportOptions, DEFAULTS } from '#library/nest/options.js';
-import { resolveOptions, type ResolvedTopic } from '#library/nest/resolve-options.js';
+import { AggregateHandler } from '#library/nest/handling/aggregate-handler.decorator.js';
+import { type AggregateTransportOptions, DEFAULTS } from '#library/transport/options.js';
+import { resolveOptions, type ResolvedTopic } from '#library/transport/resolve-options.js';
 import { codeOf, errorOf } from '../message/code-of.js';
 
 /** Options as somebody without a compiler might write them. */

@@ -1,7 +1,7 @@
-import type { LanesLook, PartitionCounts, PartitionLoad } from '#library/consumer/partition-look.js';
-import type { GroupOnServer, GroupQuestion } from '#library/message/server-look.js';
+import type { LanesLook, PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
+import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

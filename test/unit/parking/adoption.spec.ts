@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { decideAdoption } from '#library/parking/adoption.js';
-import type { Marker, ParkedState } from '#library/parking/marker.js';
+import type { Marker, ParkedState } from '#library/records/marker.js';
 
 const markerOf = (state: ParkedState, given: Partial<Marker> = {}): Marker => ({
   epoch: 3,

@@ -1,6 +1,6 @@
 import { AggregateTransportError } from '#library/errors.js';
-import type { Letter, LetterNote } from '#library/parking/letter.js';
-import type { Marker, StoredMarker } from '#library/parking/marker.js';
+import type { Letter, LetterNote } from '#library/records/letter.js';
+import type { Marker, StoredMarker } from '#library/records/marker.js';
 import type { Appended, LetterEvent, ParkedArchive } from '#library/parking/parked-port.js';
 
 /** What becomes of one request. */

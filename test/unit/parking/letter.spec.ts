@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeNote, encodeNote, type LetterNote, shorten } from '#library/parking/letter.js';
+import { decodeNote, encodeNote, type LetterNote, shorten } from '#library/records/letter.js';
 
 const note: LetterNote = {
   marker: 7,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { identityOf, type Marker } from '#library/parking/marker.js';
-import { type CommandResult, ParkedCommands } from '#library/parking/parked-commands.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { identityOf, type Marker } from '#library/records/marker.js';
+import { type CommandResult, ParkedCommands } from '#library/parking/operator-commands.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf } from '../consumer/fake-consumer-port.js';
 import { FakeParkedPort, ParkedServer } from './fake-parked-port.js';
 

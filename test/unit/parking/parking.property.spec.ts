@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Delivery } from '#library/message/delivery.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
-import { ParkedCommands } from '#library/parking/parked-commands.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
+import { ParkedCommands } from '#library/parking/operator-commands.js';
 import { eventOf, failureOf, LanesBench } from '../consumer/lanes-bench.js';
 import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
 

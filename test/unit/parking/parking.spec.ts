@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Delivery } from '#library/message/delivery.js';
-import { identityOf, type Marker } from '#library/parking/marker.js';
-import type { Parked } from '#library/parking/parked.js';
+import { identityOf, type Marker } from '#library/records/marker.js';
+import type { Parked } from '#library/parking/parked-aggregate.js';
 import { Parking } from '#library/parking/parking.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf, recordedLog } from '../consumer/fake-consumer-port.js';
 import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
 

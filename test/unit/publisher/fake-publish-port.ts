@@ -1,11 +1,11 @@
 import type { AggregateTransportError } from '#library/errors.js';
 import type { PublishReceipt } from '#library/message/event.js';
-import type { OutgoingEvent } from '#library/message/prepare.js';
+import type { OutgoingEvent } from '#library/message/outgoing-event.js';
 import type { Answer } from '#library/publisher/answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 /** A wire that does nothing by itself: the test answers. */
 export class FakePublishPort implements PublishPort {

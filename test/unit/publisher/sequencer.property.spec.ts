@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { OutgoingEvent } from '#library/message/prepare.js';
+import type { OutgoingEvent } from '#library/message/outgoing-event.js';
 import type { Answer } from '#library/publisher/answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import { silentLog } from '#library/log.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import {
   type Call,
   callOn,

@@ -1,6 +1,6 @@
 import type { Settleable } from '#library/settlement/ack-chain.js';
 import { OrderedAcks } from '#library/settlement/ordered-acks.js';
-import { ManualClock } from '#library/testing/manual-clock.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 export interface SentAck {
   readonly sequence: number;

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { backoffMs } from '#library/settlement/backoff.js';
+import { backoffMs } from '#library/consumer/handling/backoff.js';
 
 const plain = { firstDelayMs: 100, factor: 2, maxDelayMs: 30_000, jitter: 0 };
 

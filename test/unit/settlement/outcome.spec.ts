@@ -9,7 +9,7 @@ import {
   type FailureStage,
   type OnExhausted,
   type Outcome,
-} from '#library/settlement/outcome.js';
+} from '#library/consumer/handling/outcome.js';
 
 const retry = { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 };
 

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
-import type { Connection } from '#library/stream/connection.js';
-import { JetStreamApi } from '#library/stream/jetstream-api.js';
-import { groupsWithParked } from '#library/stream/parked-wire.js';
-import { subjectsOf } from '#library/stream/subjects.js';
+import type { Connection } from '#library/stream/api/connection.js';
+import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
+import { groupsWithParked } from '#library/stream/wires/parked-wire.js';
+import { subjectsOf } from '#library/stream/api/subjects.js';
 
 /** A server that tells of its subjects a few at a time, at the connection's edge. */
 function apiOver(subjects: readonly string[], pageSize: number, total = subjects.length) {

@@ -1,15 +1,15 @@
 import { type Clock, delay } from '../clock.js';
 import { describeError, hasCode } from '../errors.js';
-import type { LeaseRecord } from '../consumer/lease-record.js';
+import type { LeaseRecord } from '../records/lease-record.js';
 import {
   type ChangeProgress,
   isUnowned,
   Repartition,
   type RepartitionPorts,
-} from '../consumer/repartition.js';
-import type { GroupLayout } from '../message/group-layout.js';
-import { isPartitionCount } from '../message/partition.js';
-import type { StoredValue } from '../message/key-port.js';
+} from '../consumer/repartition/repartition.js';
+import type { GroupLayout } from '../records/group-record.js';
+import { isPartitionCount } from '../message/partitioning.js';
+import type { StoredValue } from '../records/key-port.js';
 import { type Terminal, UsageError } from './terminal.js';
 
 /** What the command line says. */

@@ -1,15 +1,15 @@
 import { type Clock, delay } from '../clock.js';
 import { describeError } from '../errors.js';
-import type { PartitionOnServer } from '../message/server-look.js';
-import type { Connection } from '../stream/connection.js';
-import { lookAtGroup } from '../stream/group-look.js';
+import type { PartitionOnServer } from '../records/group-on-server.js';
+import type { Connection } from '../stream/api/connection.js';
+import { lookAtGroup } from '../stream/groups/group-status.js';
 import {
   groupsOnServer,
   type KnownGroup,
   type ParkedCount,
   parkedOnServer,
-} from '../stream/groups-on-server.js';
-import { JetStreamApi } from '../stream/jetstream-api.js';
+} from '../stream/groups/known-groups.js';
+import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { ageOf, tableOf } from './table.js';
 import type { Terminal } from './terminal.js';
 

@@ -1,14 +1,14 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, delay } from '../clock.js';
 import type { Log } from '../log.js';
-import type { ConsumerPort } from '../message/ports.js';
-import type { Position } from '../message/position.js';
+import type { ConsumerPort } from '../message/reader-port.js';
+import type { Position } from '../records/position-record.js';
 import type { OrderedAcks } from '../settlement/ordered-acks.js';
-import type { Lanes } from './lanes.js';
+import type { Lanes } from './handling/lanes.js';
 import type { RunningHandler } from './layout-marks.js';
-import type { Ledger } from './ledger.js';
-import type { PartitionMode } from './partition-look.js';
-import type { PullLoop } from './pull-loop.js';
+import type { Ledger } from './position/ledger.js';
+import type { PartitionMode } from './partition-status.js';
+import type { PullLoop } from './reading/pull-loop.js';
 
 export interface DrainOptions {
   readonly name: string;

@@ -3,9 +3,9 @@ import { type Clock, delay } from '../clock.js';
 import type { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Delivery } from '../message/delivery.js';
 import type { OrderedAcks } from '../settlement/ordered-acks.js';
-import type { Ledger } from './ledger.js';
-import type { LaneEntry, ParkedLanes } from './parked-lanes.js';
-import type { Suspects } from './suspects.js';
+import type { Ledger } from './position/ledger.js';
+import type { LaneEntry, ParkedLanes } from './handling/letter-lanes.js';
+import type { Suspects } from './handling/suspects.js';
 
 export interface IntakeOptions {
   readonly ledger: Ledger;

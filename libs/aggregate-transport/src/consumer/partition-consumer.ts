@@ -1,18 +1,18 @@
 import { isSabotaged } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
-import type { ConsumerPort, ConsumerState } from '../message/ports.js';
+import type { ConsumerPort, ConsumerState } from '../message/reader-port.js';
 import { OrderedAcks } from '../settlement/ordered-acks.js';
 import { Drain } from './drain.js';
 import { Intake } from './intake.js';
-import { Lanes } from './lanes.js';
-import { Ledger } from './ledger.js';
+import { Lanes } from './handling/lanes.js';
+import { Ledger } from './position/ledger.js';
 import type { OriginMark } from './layout-marks.js';
-import type { LeaseFacts } from './lease-record.js';
+import type { LeaseFacts } from '../records/lease-record.js';
 import { Origin } from './origin.js';
-import type { LanesLook, PartitionLoad, PartitionMode } from './partition-look.js';
+import type { LanesLook, PartitionLoad, PartitionMode } from './partition-status.js';
 import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
-import { PullLoop } from './pull-loop.js';
+import { PullLoop } from './reading/pull-loop.js';
 import { type Inheritance, StreamMemory } from './stream-memory.js';
 import { TakeoverRunner } from './takeover-runner.js';
 

@@ -1,17 +1,17 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { Codec } from '../message/codec.js';
-import type { KeyPort } from '../message/key-port.js';
-import type { ConsumerListener, ConsumerPort } from '../message/ports.js';
+import type { KeyPort } from '../records/key-port.js';
+import type { ConsumerListener, ConsumerPort } from '../message/reader-port.js';
 import type { Delivery } from '../message/delivery.js';
 import type { ParkNote } from '../message/park-reason.js';
 import type { ParkedPort } from '../parking/parked-port.js';
-import type { FailurePolicy, FailureStage } from '../settlement/outcome.js';
-import type { Breaker } from './breaker.js';
-import type { LeaseRecord } from './lease-record.js';
-import type { EventHandlers, OnUnhandledType } from './event-handlers.js';
-import type { Ownership } from './ownership.js';
-import type { SuspectRecord } from './suspects.js';
+import type { FailurePolicy, FailureStage } from './handling/outcome.js';
+import type { Breaker } from './handling/breaker.js';
+import type { LeaseRecord } from '../records/lease-record.js';
+import type { EventHandlers, OnUnhandledType } from './handling/event-handlers.js';
+import type { Ownership } from './ownership/ownership.js';
+import type { SuspectRecord } from './handling/suspects.js';
 
 /**
  * Why a partition was taken over: with a lease that was let go, with one whose last owner had died, after a reconnect,

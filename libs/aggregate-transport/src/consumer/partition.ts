@@ -1,13 +1,13 @@
 import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
-import type { KeyPort } from '../message/key-port.js';
-import { storePosition } from '../message/position.js';
+import type { KeyPort } from '../records/key-port.js';
+import { storePosition } from '../records/position-record.js';
 import { UNMADE } from './layout-marks.js';
-import { Lease } from './lease.js';
-import type { LeaseRecord } from './lease-record.js';
+import { Lease } from './ownership/lease.js';
+import type { LeaseRecord } from '../records/lease-record.js';
 import { PartitionConsumer } from './partition-consumer.js';
-import type { PartitionCounts } from './partition-look.js';
+import type { PartitionCounts } from './partition-status.js';
 import type { PartitionConsumerOptions } from './partition-options.js';
 
 export interface PartitionOptions extends Omit<

@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
-import type { PresencePort } from '../message/presence-port.js';
-import { assign } from './assignment.js';
+import type { PresencePort } from '../records/member-record.js';
+import { assign } from './ownership/assignment.js';
 import type { Partition } from './partition.js';
-import { Presence } from './presence.js';
+import { Presence } from './ownership/presence.js';
 
 export interface ReplicaGroupOptions {
   /** For log texts: topic and group. */

@@ -1,39 +1,49 @@
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
-/** What the stream says of one delivered event; the rest of {@link Delivery} is what becomes of it here. */
+/** What the stream says of one event; the rest of {@link Delivery} is what becomes of it here. */
 export interface DeliveryOrigin {
   readonly subject: string;
   readonly token: string;
-  readonly ackSubject: string;
   /** The event's place in the topic's stream. */
   readonly sequence: number;
-  /** The delivery's place among all deliveries of its consumer: the gate checks that none is missing. */
+  /** The delivery's place among all deliveries of its reader; 0 if no reader delivered it. */
   readonly consumerSequence: number;
-  /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
-  readonly deliveryCount: number;
   readonly body: Uint8Array;
   readHeaders(): Readonly<Record<string, string>>;
+  /** When the stream stored it, in nanoseconds since 1970, as text: a number cannot hold it. */
+  readStoredAt(): string;
 }
 
-/** Why an attempt failed, and what follows; the words are those of `settlement/outcome.ts`. Never a payload. */
+/** Why an attempt failed, and what follows; the words are those of `handling/outcome.ts`. Never a payload. */
 export interface AttemptFailure {
   readonly stage: string;
   readonly outcome: string;
   readonly error: string;
 }
 
-/** Whatever stands in one queue with deliveries. */
+/** An item of a lane. */
 export interface Link {
   next: Link | undefined;
 }
 
+/** An event that is not settled, as a link of the list that holds all of them in stream order. */
+export interface Unsettled {
+  readonly sequence: number;
+  previousUnsettled: Unsettled | undefined;
+  nextUnsettled: Unsettled | undefined;
+}
+
 /**
- * One event on its way through a process: read once from the socket, then handed along, so that an
- * event costs one object. `next` is the link of the queue it stands in.
+ * One event on its way through a process. It is read once from the socket and then handed along, so an event costs one
+ * object: `next` is the link of its lane, the other links are those of the list of unsettled events.
  */
-export class Delivery {
+export class Delivery implements Unsettled {
   next: Link | undefined = undefined;
+  previousUnsettled: Unsettled | undefined = undefined;
+  nextUnsettled: Unsettled | undefined = undefined;
+  /** The tenure whose list holds it; 0 once it is settled. */
+  tenure = 0;
   /** Attempts started in this process: 1 during the first. */
   attempt = 0;
   /** When the running attempt started, on the clock. */
@@ -50,12 +60,10 @@ export class Delivery {
   constructor(readonly origin: DeliveryOrigin) {
     this.token = origin.token;
     this.sequence = origin.sequence;
-    this.ackSubject = origin.ackSubject;
   }
 
   readonly token: string;
   readonly sequence: number;
-  readonly ackSubject: string;
 
   get aggregateId(): string {
     return aggregateIdOf(this.token);

@@ -1,5 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
-import { bitsOf, fnv1a32 } from './partition.js';
+import { bitsOf, fnv1a32 } from './partitioning.js';
 
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
 const MAX_ID_BYTES = 256;

@@ -10,17 +10,17 @@ import {
 import { DiscoveryModule } from '@nestjs/core';
 import { systemClock } from '../clock.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
-import { AggregateClient } from './aggregate.client.js';
-import { AggregatePublisher } from './aggregate-publisher.js';
-import { AggregateServer } from './aggregate.server.js';
-import { HandlerScan } from './handler-scan.js';
+import { AggregateClient } from './publishing/aggregate.client.js';
+import { AggregatePublisher } from './publishing/aggregate-publisher.js';
+import { AggregateServer } from './handling/aggregate.server.js';
+import { HandlerScan } from './handling/handler-scan.js';
 import { nestLog } from './nest-log.js';
-import type { AggregateTransportOptions } from './options.js';
-import { OBSERVERS } from './observers.js';
-import { ParkedAggregates } from './parked-aggregates.js';
-import { resolveOptions } from './resolve-options.js';
+import type { AggregateTransportOptions } from '../transport/options.js';
+import { OBSERVERS } from './operating/observers.js';
+import { ParkedAggregates } from './operating/parked-aggregates.js';
+import { resolveOptions } from '../transport/resolve-options.js';
 import { AGGREGATE_TRANSPORT_OPTIONS, getAggregatePublisherToken } from './tokens.js';
-import { TopicLinks, undeclaredError } from './topic-links.js';
+import { TopicLinks, undeclaredError } from '../transport/open-topics.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTransportOptions>({
   optionsInjectionToken: AGGREGATE_TRANSPORT_OPTIONS,

@@ -1,4 +1,4 @@
-import type { GroupOnServer } from '../message/server-look.js';
+import type { GroupOnServer } from '../records/group-on-server.js';
 import type { Observed, ObservedGroup, ObservedTopic } from './observed.js';
 
 /** Who looks within this time of another gets the same answer. */

@@ -1,4 +1,4 @@
-import type { PartitionCounts, PartitionLoad } from '../consumer/partition-look.js';
+import type { PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
 
 /** A counter that exists already and is only read. */
 export interface CountedInstrument {

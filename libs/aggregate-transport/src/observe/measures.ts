@@ -1,5 +1,5 @@
 import type { PartitionObserver, TakeoverCause } from '../consumer/partition-options.js';
-import type { FailureStage } from '../settlement/outcome.js';
+import type { FailureStage } from '../consumer/handling/outcome.js';
 import { groupAttributes, partitionAttributes } from './attributes.js';
 import type { DurationHistogram, Meter, MetricAttributes } from './meter.js';
 

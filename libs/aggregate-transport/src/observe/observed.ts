@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
-import type { GroupOnServer, GroupQuestion } from '../message/server-look.js';
+import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
 import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */

@@ -1,6 +1,6 @@
 import { describeError } from '../errors.js';
-import type { AggregateLook, PartitionCounts, PartitionLoad } from '../consumer/partition-look.js';
-import type { GroupOnServer } from '../message/server-look.js';
+import type { AggregateLook, PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
+import type { GroupOnServer } from '../records/group-on-server.js';
 import type { FastLaneStatus } from '../publisher/fast-lane.js';
 import type { GroupLooks } from './group-looks.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';

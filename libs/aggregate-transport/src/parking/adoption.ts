@@ -1,8 +1,8 @@
 import { reached } from '#sabotage';
 import type { Log } from '../log.js';
 import { AggregateTransportError } from '../errors.js';
-import { identityOf, type Marker, type StoredMarker } from './marker.js';
-import type { Parked } from './parked.js';
+import { identityOf, type Marker, type StoredMarker } from '../records/marker.js';
+import type { Parked } from './parked-aggregate.js';
 import type { ParkedPort } from './parked-port.js';
 
 export interface AdoptionOptions {

@@ -1,15 +1,15 @@
-import type { Letter, LetterNote } from './letter.js';
-import type { Marker, StoredMarker } from './marker.js';
+import type { Letter, LetterNote } from '../records/letter.js';
+import type { Marker, StoredMarker } from '../records/marker.js';
 
 /** An event as it goes into a letter. */
 export interface LetterEvent {
   readonly token: string;
   readonly sequence: number;
-  /** Of the delivery; tells when the event was stored. */
-  readonly ackSubject: string;
   readonly origin: {
     readonly body: Uint8Array;
-    readonly readHeaders: () => Readonly<Record<string, string>>;
+    readHeaders(): Readonly<Record<string, string>>;
+    /** When the stream stored it, in nanoseconds since 1970. */
+    readStoredAt(): string;
   };
 }
 
@@ -31,20 +31,20 @@ export interface ParkedPort {
   writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined>;
   /** Compare-and-remove: false if there is no marker of this revision any more. */
   removeMarker(revision: number): Promise<boolean>;
-  /** Calls back when anybody writes a marker; a hint, which may be missed. */
+  /** Calls back on every write of a marker, refused ones included. A hint: it may be missed. */
   onMarker(callback: (token: string, marker: Marker) => void): void;
-  /** Stores a letter behind the one at `after` (0: none on the subject). */
+  /** Stores a letter after the one at `after` (0: none on the subject). */
   append(
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt'>,
     after: number,
   ): Promise<Appended>;
-  /** Stores an event that its aggregate goes on without. */
+  /** Stores an event that its aggregate continues without. Its id names stream and sequence, so a repeat is stored once. */
   appendSkipped(
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended>;
-  /** The first letter of an aggregate behind this position. */
+  /** The first letter of an aggregate after this position. */
   next(token: string, after: number): Promise<Letter | undefined>;
   last(token: string): Promise<Letter | undefined>;
   /** Safe to call twice. */
@@ -56,6 +56,6 @@ export interface ParkedPort {
 export interface ParkedArchive extends ParkedPort {
   /** How many letters lie on each aggregate's subject, by token. */
   letterCounts(): Promise<ReadonlyMap<string, number>>;
-  /** The first skipped event behind this position. */
+  /** The first skipped event after this position. */
   nextSkipped(after: number): Promise<Letter | undefined>;
 }

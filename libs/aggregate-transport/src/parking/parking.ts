@@ -4,11 +4,11 @@ import type { Clock } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { adopt } from './adoption.js';
-import { type Letter, shorten } from './letter.js';
-import type { CommandKind, Marker } from './marker.js';
-import type { Parked } from './parked.js';
+import { type Letter, shorten } from '../records/letter.js';
+import type { CommandKind, Marker } from '../records/marker.js';
+import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
-import { lostError, ParkedWrites, type ParkedWritesOptions, refusedError } from './parked-writes.js';
+import { lostError, ParkedWrites, type ParkedWritesOptions, refusedError } from './marker-writes.js';
 
 export interface ParkingOptions extends ParkedWritesOptions {
   readonly clock: Clock;

@@ -1,5 +1,5 @@
 import { isSabotaged } from '#sabotage';
-import type { OutgoingEvent } from '../message/prepare.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
 
 const NO_HEADERS = new TextEncoder().encode('NATS/1.0\r\n\r\n');
 

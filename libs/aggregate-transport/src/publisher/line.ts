@@ -1,5 +1,5 @@
 import type { PublishReceipt } from '../message/event.js';
-import type { OutgoingEvent } from '../message/prepare.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
 
 /** Who waits for an outcome. */
 interface Caller {

@@ -1,5 +1,5 @@
 import type { Answer } from './answer.js';
-import type { OutgoingEvent } from '../message/prepare.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
 
 /** The way to one topic's stream, as the sequencer sees it. */
 export interface PublishPort {

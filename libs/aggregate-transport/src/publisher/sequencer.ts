@@ -4,7 +4,7 @@ import { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
 import { type Answer, noPermission } from './answer.js';
 import { FastLane, type FastLaneStatus } from './fast-lane.js';
-import type { OutgoingEvent } from '../message/prepare.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { Entry, Line } from './line.js';
 import { LookUps } from './look-ups.js';

@@ -1,6 +1,6 @@
-import type { SabotagedRule } from '../no-sabotage.js';
+import type { SabotagedRule } from '../sabotage.js';
 
-/** Takes the place of `no-sabotage.ts` under `node --conditions=aggregate-transport-sabotage`. Not published. */
+/** Takes the place of `sabotage.ts` under `node --conditions=aggregate-transport-sabotage`. Not published. */
 export function isSabotaged(rule: SabotagedRule): boolean {
   // Read each time: the process that runs all sabotages has its publisher sabotaged by turns.
   return process.env['AGGREGATE_TRANSPORT_SABOTAGE'] === rule;

@@ -1,0 +1,54 @@
+import type { Delivery } from '../../message/delivery.js';
+import type { Failure, FailurePolicy } from './outcome.js';
+
+/** One handler of a group, as the consumer sees it: what is behind it (Nest, a test) is not its business. */
+export interface EventHandler {
+  readonly failurePolicy: FailurePolicy;
+  /** After this time the attempt's signal aborts, in milliseconds. */
+  readonly timeoutMs: number;
+  /**
+   * Runs the handler once. Settles when the handler has ended for good: undefined if it handled the
+   * event, else what went wrong. Never throws, never rejects.
+   */
+  handle(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined;
+}
+
+/** True if the handler has not ended with its call. */
+export function endsLater(
+  ended: ReturnType<EventHandler['handle']>,
+): ended is PromiseLike<Failure | undefined> {
+  return ended !== undefined && 'then' in ended;
+}
+
+/** What to do with an event whose type has no handler. */
+export type OnUnhandledType = 'ignore' | 'park' | 'block';
+
+/** The handlers of one group and topic: at most one per event type, and one for every other type. */
+export class EventHandlers {
+  readonly #byType = new Map<string, EventHandler>();
+  #other: EventHandler | undefined;
+
+  /** Returns false if the type, or "every other type", is taken. */
+  add(type: string | undefined, handler: EventHandler): boolean {
+    if (type === undefined) {
+      if (this.#other !== undefined) return false;
+      this.#other = handler;
+      return true;
+    }
+    if (this.#byType.has(type)) return false;
+    this.#byType.set(type, handler);
+    return true;
+  }
+
+  find(type: string): EventHandler | undefined {
+    return this.#byType.get(type) ?? this.#other;
+  }
+}
+
+/** The policy that a failure falls under: its handler's own, or, where no handler was found, the topic's. */
+export function policyOf(
+  handler: EventHandler | Failure | undefined,
+  otherwise: FailurePolicy,
+): FailurePolicy {
+  return handler === undefined || 'stage' in handler ? otherwise : handler.failurePolicy;
+}

@@ -1,0 +1,62 @@
+import type { LaneMode } from '../../executor/lane.js';
+import type { AttemptFailure, Delivery } from '../../message/delivery.js';
+import { aggregateIdOf } from '../../message/subject.js';
+import type { AggregateLook, LanesLook } from '../partition-status.js';
+
+/** A lane as it stands. */
+export interface LaneNow {
+  readonly token: string;
+  readonly mode: LaneMode;
+  readonly size: number;
+  /** The event at its head; undefined while its letters are looked for. */
+  readonly event: Delivery | undefined;
+  readonly isLetter: boolean;
+}
+
+/** Goes through all lanes once and keeps the `top` worst. Pure. */
+export function lookAtLanes(lanes: Iterable<LaneNow>, now: number, top: number): LanesLook {
+  const counts = { blocked: 0, refusedByGuard: 0, stuck: 0 };
+  const worst: { lane: LaneNow; badness: number }[] = [];
+  for (const lane of lanes) {
+    const { event } = lane;
+    // An event that waits for its first attempt says nothing against its aggregate.
+    if (event === undefined || event.attempt === 0) continue;
+    const isBlocked = event.lastFailure?.outcome === 'block';
+    if (isBlocked) counts.blocked++;
+    if (isBlocked && event.lastFailure?.stage === 'guard') counts.refusedByGuard++;
+    const isStuck = lane.mode === 'running' && event.reportedStuck;
+    if (isStuck) counts.stuck++;
+    keepWorst(worst, { lane, badness: now - event.firstStartedAt + (isBlocked || isStuck ? FIRST : 0) }, top);
+  }
+  return { ...counts, slowest: worst.map(({ lane }) => aggregateLookOf(lane, now)) };
+}
+
+/** More than any age in milliseconds. */
+const FIRST = 1e15;
+
+function keepWorst<T extends { badness: number }>(worst: T[], found: T, top: number): void {
+  if (worst.length >= top && found.badness <= (worst.at(-1)?.badness ?? Number.POSITIVE_INFINITY)) return;
+  let at = worst.length;
+  while (at > 0 && (worst[at - 1]?.badness ?? 0) < found.badness) at--;
+  worst.splice(at, 0, found);
+  if (worst.length > top) worst.pop();
+}
+
+function failureOf({ stage, outcome, error }: AttemptFailure): AttemptFailure {
+  return { stage, outcome, error };
+}
+
+function aggregateLookOf({ token, mode, size, event, isLetter }: LaneNow, now: number): AggregateLook {
+  return {
+    aggregateId: aggregateIdOf(token),
+    sequence: event?.sequence ?? 0,
+    type: event?.envelope?.event_type,
+    state: mode,
+    attempts: event?.attempt ?? 0,
+    ageMs: event === undefined ? 0 : Math.round(now - event.firstStartedAt),
+    queued: size,
+    isStuck: mode === 'running' && event?.reportedStuck === true,
+    isLetter,
+    lastFailure: event?.lastFailure && failureOf(event.lastFailure),
+  };
+}

@@ -1,0 +1,295 @@
+import { isSabotaged } from '#sabotage';
+import { type Clock, delay } from '../../clock.js';
+import { describeError, hasCode } from '../../errors.js';
+import { CLOSE, KeyedExecutor, NEXT, type Step } from '../../executor/keyed-executor.js';
+import type { Log } from '../../log.js';
+import type { Delivery } from '../../message/delivery.js';
+import type { ParkNote } from '../../message/park-reason.js';
+import type { Parking } from '../../parking/parking.js';
+import type { Breaker } from './breaker.js';
+import { OverShare } from './stuck-lanes.js';
+import { Probing } from './breaker-probe.js';
+import { ReplayItem } from './letter-replay.js';
+
+export type LaneEntry = Delivery | ReplayItem;
+
+export interface ParkedLanesOptions {
+  readonly name: string;
+  readonly parking: Parking;
+  /** The lanes whose heads reach handlers. */
+  readonly lanes: KeyedExecutor<LaneEntry>;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mayStart: () => boolean;
+  readonly isCurrent: (event: Delivery) => boolean;
+  /** The event is a letter now, or handled: it may be acked. */
+  readonly handled: (event: Delivery) => void;
+  /** Its head was handled in the lane and is its first letter, too. */
+  readonly headHandled: (token: string, sequence: number) => void;
+  readonly parked: (event: Delivery, note: ParkNote) => void;
+}
+
+/** A lane on its way to letters. */
+interface Diversion {
+  readonly head: Delivery;
+  /** The head was handled, or parked. */
+  settled: boolean;
+  /** Marker and first letter are confirmed. */
+  done: boolean;
+  /** The write under way. */
+  attempt: Promise<void>;
+}
+
+/** Letters written at once, over all aggregates. */
+const FILING_AT_ONCE = 64;
+const TRY_AGAIN_MS = 500;
+const WAIT_FOR_PROBE_MS = 1_000;
+
+/**
+ * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while
+ * everything else goes on. An aggregate is on the detour from the moment it is decided, before its marker is
+ * written: the lane of letters stays closed until marker and first letter are confirmed.
+ */
+export class ParkedLanes {
+  /** Events that became letters. */
+  filed = 0;
+  /** Why an event could not become a letter, until one can again. */
+  refusal: string | undefined;
+  /** Where events become letters. */
+  readonly filing: KeyedExecutor<Delivery>;
+  /** What is still to be done for a head that shall be parked or skipped, because the server did not answer. */
+  readonly #unfinished = new Map<Delivery, () => Promise<void>>();
+  /** Diversions under way, by aggregate. */
+  readonly #diverting = new Map<string, Diversion>();
+  readonly #overShare: OverShare<LaneEntry>;
+  readonly #replaying = new Set<string>();
+  readonly #probing: Probing<LaneEntry>;
+
+  constructor(private readonly options: ParkedLanesOptions) {
+    const { clock, breaker } = options;
+    this.filing = new KeyedExecutor<Delivery>({
+      concurrency: FILING_AT_ONCE,
+      clock,
+      run: (event) => this.#file(event),
+    });
+    this.#overShare = new OverShare({
+      lanes: options.lanes,
+      clock,
+      isParked: (token) => this.isParked(token),
+      stuck: (token, head, mode) => this.#divert(token, head, mode),
+    });
+    this.#probing = new Probing({ lanes: options.lanes, breaker, clock, owns: options.mayStart });
+  }
+
+  isParked(token: string): boolean {
+    return this.options.parking.isParked(token);
+  }
+
+  /** Takes the event in if its aggregate is parked. */
+  takes(event: Delivery): boolean {
+    if (!this.options.parking.isParked(event.token)) return false;
+    this.filing.push(event.token, event);
+    return true;
+  }
+
+  /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
+  isFiling(token: string, through = Number.POSITIVE_INFINITY): boolean {
+    const first = this.filing.laneOf(token)?.head;
+    return first !== undefined && first.sequence <= through;
+  }
+
+  /** What is left to do for this head before it may be acked, if anything. */
+  unfinished(event: Delivery): Promise<Step> | undefined {
+    const rest = this.#unfinished.size === 0 ? undefined : this.#unfinished.get(event);
+    return rest === undefined ? undefined : this.#finish(event, rest);
+  }
+
+  /**
+   * Parks the head of a lane, and with it what follows. While most aggregates fail the breaker forbids it, and the
+   * head waits in its place.
+   */
+  park(event: Delivery, note: ParkNote): Step | Promise<Step> {
+    const { breaker, clock, parking, log, name } = this.options;
+    if (!breaker.permits(event.token, event.firstStartedAt, clock.now())) {
+      if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
+      log.error(
+        `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
+          `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
+      );
+      return breaker.options.probeEveryMs;
+    }
+    const wasDiverted = parking.isParked(event.token);
+    if (!wasDiverted) this.#detour(event.token);
+    return this.#finish(event, async () => {
+      await this.#diverting.get(event.token)?.attempt;
+      await parking.park(event, note);
+      this.#diverting.delete(event.token);
+      this.filing.open(event.token);
+      this.options.parked(event, note);
+    });
+  }
+
+  /** The event becomes a letter of its own, and its aggregate goes on. */
+  skip(event: Delivery, note: ParkNote): Promise<Step> {
+    return this.#finish(event, async () => {
+      await this.options.parking.skip(event, note);
+      if (this.isHeadOfDetour(event)) await this.#removeHead(event);
+    });
+  }
+
+  /** True if this handled head is on the detour too, as its aggregate's first letter. */
+  isHeadOfDetour(event: Delivery): boolean {
+    return this.#diverting.size > 0 && this.#diverting.get(event.token)?.head === event;
+  }
+
+  /** The head of a diverted lane is handled: its letter goes, then it may be acked. */
+  settleHead(event: Delivery): Promise<Step> {
+    const diversion = this.#diverting.get(event.token);
+    if (diversion !== undefined) diversion.settled = true;
+    return this.#finish(event, () => this.#removeHead(event));
+  }
+
+  /** The lane of this aggregate holds its share of the intake. */
+  overShare(token: string): void {
+    this.#overShare.add(token);
+  }
+
+  /** Works off the letters of an aggregate, in its lane, behind what runs there. */
+  replay(token: string): void {
+    if (this.#replaying.has(token)) return;
+    this.#replaying.add(token);
+    this.options.lanes.push(token, new ReplayItem(token));
+  }
+
+  replayEnded(token: string): void {
+    this.#replaying.delete(token);
+  }
+
+  /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
+  forget(): void {
+    this.#probing.forget();
+    this.filing.discardQueued(() => undefined);
+    this.#unfinished.clear();
+    this.refusal = undefined;
+    this.#diverting.clear();
+    this.#overShare.forget();
+    this.#replaying.clear();
+    this.options.parking.forget();
+  }
+
+  close(): void {
+    this.#overShare.close();
+    this.#probing.close();
+    this.filing.stop();
+    this.options.parking.close();
+  }
+
+  /** From now on events of the aggregate go into the lane of letters, which stays closed until its marker stands. */
+  #detour(token: string): void {
+    this.options.parking.begin(token);
+    this.filing.close(token);
+    for (const entry of this.options.lanes.takeTail(token)) {
+      if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
+      else this.filing.push(token, entry);
+    }
+  }
+
+  /** The head of a diverted lane is settled: it is no letter any more, and never will be. */
+  async #removeHead({ token, sequence }: Delivery): Promise<void> {
+    const { parking, headHandled } = this.options;
+    const diversion = this.#diverting.get(token);
+    if (diversion !== undefined) diversion.settled = true;
+    headHandled(token, sequence);
+    await diversion?.attempt;
+    const parked = parking.find(token);
+    if (parked === undefined || parked.revision === 0) return;
+    const letter = await parking.head(parked);
+    if (letter?.note.sequence === sequence) await parking.remove(letter);
+    if (diversion?.done === true && this.#diverting.get(token) === diversion) this.#diverting.delete(token);
+  }
+
+  async #finish(event: Delivery, rest: () => Promise<void>): Promise<Step> {
+    const { isCurrent, handled } = this.options;
+    this.#unfinished.set(event, rest);
+    try {
+      await rest();
+    } catch (error) {
+      this.#report(error);
+      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+    }
+    this.#unfinished.delete(event);
+    this.refusal = undefined;
+    if (isCurrent(event)) handled(event);
+    return NEXT;
+  }
+
+  #file(event: Delivery): Step | Promise<Step> {
+    const { parking, mayStart, handled } = this.options;
+    if (!mayStart()) return CLOSE;
+    if (event.sequence > (parking.find(event.token)?.lastSequence ?? 0)) return this.#store(event);
+    handled(event);
+    return NEXT;
+  }
+
+  async #store(event: Delivery): Promise<Step> {
+    const { parking, isCurrent, handled } = this.options;
+    if (isSabotaged('ack-before-letter')) handled(event);
+    try {
+      await parking.file(event);
+    } catch (error) {
+      this.#report(error);
+      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+    }
+    this.refusal = undefined;
+    if (!isCurrent(event)) return NEXT;
+    this.filed++;
+    handled(event);
+    return NEXT;
+  }
+
+  #report(error: unknown): void {
+    if (hasCode(error, 'LEASE_LOST') || this.refusal !== undefined) return;
+    this.refusal = describeError(error);
+    const { log, name } = this.options;
+    log.error(`${name}: a parked event could not be stored, its aggregate waits: ${this.refusal}`);
+  }
+
+  #divert(token: string, head: LaneEntry, mode: string): boolean {
+    if (head instanceof ReplayItem || (mode !== 'running' && mode !== 'waiting')) return false;
+    const { log, name } = this.options;
+    log.error(
+      `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
+        'does not settle; what follows becomes letters, which are handled as soon as it has settled',
+    );
+    this.#detour(token);
+    this.replay(token);
+    const diversion: Diversion = { head, settled: false, done: false, attempt: Promise.resolve() };
+    this.#diverting.set(token, diversion);
+    void this.#divertUntilDone(token, diversion);
+    return true;
+  }
+
+  async #divertUntilDone(token: string, diversion: Diversion): Promise<void> {
+    const { parking, clock } = this.options;
+    const note: ParkNote = {
+      reason: 'DIVERTED',
+      error: 'its head does not settle',
+      attempts: diversion.head.attempt,
+    };
+    while (this.#diverting.get(token) === diversion) {
+      diversion.attempt = parking
+        .divert(diversion.head, note, () => !diversion.settled)
+        .then(() => void (diversion.done = true))
+        .catch((error: unknown) => this.#report(error));
+      await diversion.attempt;
+      if (this.#diverting.get(token) !== diversion) return;
+      if (diversion.done) {
+        if (diversion.settled) this.#diverting.delete(token);
+        this.filing.open(token);
+        return;
+      }
+      await delay(clock, TRY_AGAIN_MS);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import type { ParkReason } from '../../message/park-reason.js';
+import { type Backoff, backoffMs } from './backoff.js';
+
+/**
+ * Where an attempt failed. `interceptor` is everything around the handler that is none of the others, `route` an event
+ * that no handler is for, `crash` one whose every start ended its process.
+ */
+export type FailureStage = 'decode' | 'route' | 'guard' | 'interceptor' | 'pipe' | 'handler' | 'crash';
+
+/** A failed attempt. `error` is what was thrown, untouched. */
+export interface Failure {
+  readonly stage: FailureStage;
+  readonly error: unknown;
+  /** The handler said that no retry can help. */
+  readonly unrecoverable: boolean;
+  /** It came under a subject that no aggregate has, so there is no order that passing it over could break. */
+  readonly isNobodys?: true;
+}
+
+export interface RetryPolicy extends Backoff {
+  /** Attempts before an event counts as exhausted, the first included. */
+  readonly attempts: number;
+}
+
+/**
+ * What happens to an event whose attempts are used up: `park` it and what follows of its aggregate, `skip` it alone
+ * (a hole in the order), `block` its aggregate and try for ever, `halt` the partition.
+ */
+export type OnExhausted = 'park' | 'skip' | 'block' | 'halt';
+
+/** What an error calls for: one of the policies at once, or `retry` while attempts are left. */
+export type Disposition = 'retry' | OnExhausted;
+
+/** What {@link FailurePolicy.classify} decides on. */
+export interface FailedAttempt {
+  readonly error: unknown;
+  readonly stage: FailureStage;
+  readonly attempt: number;
+  readonly type: string | undefined;
+}
+
+/** What follows a failed attempt; the closed set. */
+export type Outcome =
+  /** The head of the lane runs again after the wait. */
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  /** As `retry`, for ever, at the longest wait: attempts are used up or cannot help. */
+  | { readonly kind: 'block'; readonly delayMs: number }
+  /** The event becomes a letter, and so does what follows of its aggregate. */
+  | { readonly kind: 'park'; readonly reason: ParkReason }
+  /** The event becomes a letter, and its aggregate goes on without it. */
+  | { readonly kind: 'skip'; readonly reason: ParkReason }
+  /** The partition stops. */
+  | { readonly kind: 'halt' };
+
+export interface FailurePolicy {
+  readonly retry: RetryPolicy;
+  readonly onExhausted: OnExhausted;
+  /** Decides by the error; undefined leaves it to the rest of the policy. Pure; what it throws counts as undefined. */
+  readonly classify?: ((failed: FailedAttempt) => Disposition | undefined) | undefined;
+}
+
+/**
+ * What follows failed attempt number `attempt` (1, 2, …). Pure.
+ *
+ * A guard's refusal says nothing about the event, so it never exhausts it: the lane blocks until the
+ * guard lets it pass. Bytes that cannot be decoded and payloads a pipe rejects fail the same way every time,
+ * so they are exhausted at once, as is whatever the handler calls unrecoverable.
+ */
+export function decideOutcome(
+  failure: Failure,
+  { attempt, type }: { readonly attempt: number; readonly type?: string | undefined },
+  policy: FailurePolicy,
+  random: number,
+): Outcome {
+  const longest: Outcome = { kind: 'block', delayMs: policy.retry.maxDelayMs };
+  if (failure.stage === 'guard') return longest;
+  const chosen = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
+  const hopeless = HOPELESS[failure.stage] !== undefined || failure.unrecoverable;
+  const mayRetry = chosen === undefined ? !hopeless : chosen === 'retry' && failure.stage !== 'crash';
+  if (mayRetry && attempt < policy.retry.attempts) {
+    return { kind: 'retry', delayMs: backoffMs(attempt, policy.retry, random) };
+  }
+  const disposition = chosen === undefined || chosen === 'retry' ? policy.onExhausted : chosen;
+  switch (disposition) {
+    case 'halt':
+      return { kind: 'halt' };
+    case 'block':
+      return longest;
+    case 'park':
+    case 'skip':
+      return { kind: disposition, reason: reasonOf(failure) };
+  }
+}
+
+/** Stages that fail the same way every time. */
+const HOPELESS: Readonly<Partial<Record<FailureStage, ParkReason>>> = {
+  decode: 'UNDECODABLE',
+  route: 'UNHANDLED_TYPE',
+  pipe: 'REJECTED',
+  crash: 'CRASHED',
+};
+
+/** Why an event with this failure is parked. */
+export function reasonOf({ stage, unrecoverable }: Failure): ParkReason {
+  return HOPELESS[stage] ?? (unrecoverable ? 'UNRECOVERABLE' : 'EXHAUSTED');
+}
+
+function classified(policy: FailurePolicy, failed: FailedAttempt): Disposition | undefined {
+  try {
+    return policy.classify?.(failed);
+  } catch {
+    // A broken classifier must not decide; the plain policy does.
+    return undefined;
+  }
+}

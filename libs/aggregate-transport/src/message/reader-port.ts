@@ -1,0 +1,63 @@
+import type { Delivery } from './delivery.js';
+
+/** What the leader of the topic's stream says of it. */
+export interface StreamState {
+  /** When it was made: another time is another stream, although it has the same name. */
+  readonly created: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+/** Hears one reader. Calls come in the order the server sent them. */
+export interface FeedListener {
+  delivered(event: Delivery): void;
+  /** No event is waiting. The reader has delivered `delivered` events and has gone past stream sequence `through`. */
+  idle(delivered: number, through: number): void;
+  /** A pull ended with this many of its events not delivered. */
+  pullEnded(unused: number): void;
+  /** No server hears pulls of this reader (503): it is gone, or its making is not known everywhere yet. */
+  unheard(): void;
+  /** The reader is gone, or the server refused a pull. */
+  lost(reason: string): void;
+}
+
+/** One reader on the server, with the subscription that hears it. */
+export interface Feed {
+  pull(request: { events: number; expiresMs: number; idleHeartbeatMs: number }): void;
+  /** Ends the subscription and deletes the reader, without waiting. The listener hears nothing from here on. */
+  close(): void;
+}
+
+export interface ReaderRequest {
+  /** Used once and never again: the server must not mistake it for an earlier one. */
+  readonly name: string;
+  readonly fromSequence: number;
+}
+
+/**
+ * A partition's ways to its topic's stream. A reader is a short-lived consumer without acks: it delivers the partition's
+ * events from a sequence on, each once, numbered 1, 2, 3, …. What is sent while disconnected is lost.
+ */
+export interface ReaderPort {
+  readonly connected: boolean;
+  /**
+   * Makes a reader.
+   * @throws JETSTREAM_REQUEST_FAILED if the server refuses or does not answer; the reader may exist nevertheless
+   */
+  open(request: ReaderRequest, listener: FeedListener): Promise<Feed>;
+  /** @throws JETSTREAM_REQUEST_FAILED if there is no stream, or its leader does not answer */
+  stream(): Promise<StreamState>;
+  /**
+   * One event, of whatever partition, from the stream's leader; undefined if the stream does not hold it.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  find(sequence: number): Promise<Delivery | undefined>;
+  /** Ends its subscriptions. The connection is not its own and stays open. */
+  close(): void;
+}
+
+/** What a partition hears of its connection. */
+export interface ReaderConnectionListener {
+  disconnected(): void;
+  reconnected(): void;
+}

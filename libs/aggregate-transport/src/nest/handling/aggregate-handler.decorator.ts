@@ -1,0 +1,93 @@
+import 'reflect-metadata';
+import { EventPattern } from '@nestjs/microservices';
+import { AggregateTransportError } from '../../errors.js';
+import { checkName, type EventsOf, type Topic, topicNameOf } from '../../message/topic.js';
+import type { FailurePolicy, OnExhausted, RetryPolicy } from '../../consumer/handling/outcome.js';
+import { traceAttempts } from './attempt-trace.js';
+import { ErrorWitness } from './error-witness.js';
+import { checkOptions, HANDLER_RULES } from '../../transport/option-rules.js';
+import { AGGREGATE_TRANSPORT } from '../tokens.js';
+
+/** Options of one handler; what is missing comes from its topic's options, then the root's. */
+export interface AggregateHandlerOptions<K extends string = string> {
+  /** The event type or types it handles, at least one, none blank; without it, every type that has no handler of its own. */
+  type?: K | readonly K[];
+  /** Another consumer group than the service's: own consumers, own lanes, own pace. */
+  group?: string;
+  retry?: Partial<RetryPolicy>;
+  onExhausted?: OnExhausted;
+  /** Decides by the error; see `consume.classify`. */
+  classify?: FailurePolicy['classify'];
+  /** In milliseconds. */
+  timeoutMs?: number;
+}
+
+/** What the decorator leaves for the server, as the `extras` of the Nest handler. */
+export interface HandlerExtras {
+  readonly aggregateHandler: AggregateHandlerOptions & { readonly topic: string };
+  /** @internal */
+  readonly witness: ErrorWitness;
+}
+
+type PayloadOf<M, K> = K extends keyof M ? M[K] : M[keyof M];
+
+/** Accepts methods whose first parameter takes the payload of every type the handler is for. */
+type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>(
+  target: object,
+  method: string | symbol,
+  descriptor: TypedPropertyDescriptor<F>,
+) => void;
+
+/** What `EventPattern` and `MessagePattern` leave on a method. */
+const PATTERN = 'microservices:pattern';
+
+/**
+ * Handles the events of a topic. Events of one aggregate come one at a time and in stored order: the next
+ * one starts when this method has returned, and a failed one is tried again in its place.
+ *
+ * The method belongs to a controller. Its first parameter is the payload (`@Payload()`), then
+ * `@AggregateId()`, `@Ctx()` and whatever else Nest can inject. For a typed topic the compiler checks the
+ * type name and the payload.
+ *
+ * @throws OPTIONS_INVALID for unknown options, or on a method with another pattern decorator below it; one above it is
+ *   seen at start-up
+ */
+export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
+  topic: T,
+  options?: AggregateHandlerOptions<K>,
+): HandlerDecorator<PayloadOf<EventsOf<T>, K>>;
+export function AggregateHandler(topic: string, options?: AggregateHandlerOptions): MethodDecorator;
+export function AggregateHandler(
+  topic: string | { readonly name: string },
+  options: AggregateHandlerOptions = {},
+): MethodDecorator {
+  const name = topicNameOf(topic);
+  checkName('topic', name);
+  checkOptions(`@AggregateHandler("${name}")`, options, HANDLER_RULES);
+  if (options.group !== undefined) checkName('group', options.group);
+  const extras: HandlerExtras = {
+    aggregateHandler: { ...options, topic: name },
+    witness: new ErrorWitness(),
+  };
+  return (target, method, descriptor) => {
+    refuseSecondPattern(descriptor.value, `${target.constructor.name}.${String(method)}`);
+    traceAttempts(target, method, descriptor as TypedPropertyDescriptor<unknown>);
+    // The type argument chooses Nest's untyped overload; its typed one refuses `@Ctx()` parameters.
+    const eventPattern = EventPattern<unknown>(name, AGGREGATE_TRANSPORT, extras);
+    return eventPattern(target, method, descriptor);
+  };
+}
+
+function refuseSecondPattern(method: unknown, where: string): void {
+  if (typeof method !== 'function' || Reflect.getMetadata(PATTERN, method) === undefined) return;
+  throw secondPatternError(where);
+}
+
+/** @internal */
+export function secondPatternError(where: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'OPTIONS_INVALID',
+    `expected one pattern decorator on ${where}, found two: the upper one would silently replace the lower; ` +
+      'use one method for each, or a list of types',
+  );
+}

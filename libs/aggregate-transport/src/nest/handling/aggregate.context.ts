@@ -1,0 +1,145 @@
+import { BaseRpcContext } from '@nestjs/microservices';
+import type { LeaseView } from '../../consumer/ownership/ownership.js';
+import type { Delivery } from '../../message/delivery.js';
+import type { Envelope } from '../../message/envelope.js';
+import type { FailureStage } from '../../consumer/handling/outcome.js';
+
+/** What every event of one handler has in common. */
+export interface HandlerScope {
+  readonly topic: string;
+  readonly group: string;
+  readonly partition: number;
+  readonly ownership: LeaseView;
+  /** Where a failure is reported from before anything of ours has run: the decorator moves it on. */
+  readonly firstStage: FailureStage;
+}
+
+/** How far an attempt came and what stopped it; written by the wrapped handler method. */
+export interface AttemptTrace {
+  stage: FailureStage;
+  /** What the handler threw, before any filter or proxy rewrote it. */
+  thrown: { readonly error: unknown } | undefined;
+}
+
+/** What `@Ctx()` injects: everything about the event besides its payload. */
+export class AggregateContext extends BaseRpcContext<[Delivery]> {
+  readonly #event: Delivery;
+  readonly #envelope: Envelope;
+  readonly #scope: HandlerScope;
+  /**
+   * Grows with every change of the partition's owner; a store that remembers it can refuse a late writer.
+   * It stays what it was when the attempt began: a handler that slept through the loss of its lease must not
+   * wake up with the token of the next one.
+   */
+  readonly fencingToken: number;
+  /** @internal */
+  readonly trace: AttemptTrace;
+
+  /** @internal */
+  constructor(event: Delivery, envelope: Envelope, scope: HandlerScope) {
+    super([event]);
+    this.#event = event;
+    this.#envelope = envelope;
+    this.#scope = scope;
+    this.fencingToken = scope.ownership.epoch;
+    this.trace = { stage: scope.firstStage, thrown: undefined };
+  }
+
+  /**
+   * False if the lease has ended since this attempt began: Nest's guards and pipes take their time, and the
+   * event loop may have been blocked meanwhile.
+   * @internal
+   */
+  mayStart(): boolean {
+    const { ownership } = this.#scope;
+    return ownership.isValid() && ownership.epoch === this.fencingToken;
+  }
+
+  get topic(): string {
+    return this.#scope.topic;
+  }
+
+  get group(): string {
+    return this.#scope.group;
+  }
+
+  get partition(): number {
+    return this.#scope.partition;
+  }
+
+  get aggregateId(): string {
+    return this.#envelope.aggregate_id;
+  }
+
+  get type(): string {
+    return this.#envelope.event_type;
+  }
+
+  get eventId(): string {
+    return this.#envelope.event_id;
+  }
+
+  /** Schema version of the payload. */
+  get version(): number {
+    return this.#envelope.event_version;
+  }
+
+  /** The service's own count of the aggregate's events, if its publisher sets one. */
+  get aggregateVersion(): number | undefined {
+    return this.#envelope.aggregate_version;
+  }
+
+  get timestamp(): Date {
+    return new Date(this.#envelope.timestamp);
+  }
+
+  get traceId(): string | undefined {
+    return this.#envelope.trace_id;
+  }
+
+  get correlationId(): string | undefined {
+    return this.#envelope.correlation_id;
+  }
+
+  get tenantId(): number | undefined {
+    return this.#envelope.tenant_id;
+  }
+
+  /** The message's headers, read when asked for. */
+  get headers(): Readonly<Record<string, string>> {
+    return this.#event.origin.readHeaders();
+  }
+
+  /**
+   * The event's sequence in the topic's stream; rises within an aggregate. Stored together with the side
+   * effect, it tells a repeated event from a new one.
+   */
+  get sequence(): number {
+    return this.#event.sequence;
+  }
+
+  /** Attempts in this process: 1, 2, … */
+  get attempt(): number {
+    return this.#event.attempt;
+  }
+
+  /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
+  get deliveryCount(): number {
+    return this.#event.origin.deliveryCount;
+  }
+
+  /** Aborted when the handler's time is over, or when the process stops without waiting for it. */
+  get signal(): AbortSignal {
+    return this.#event.signal;
+  }
+
+  /** The pattern Nest's tools show for this message. */
+  getPattern(): string {
+    return this.#scope.topic;
+  }
+
+  /** The headers, as Nest's tools read them. */
+  getMetadata(): Readonly<Record<string, string>> {
+    return this.headers;
+  }
+}

@@ -1,0 +1,252 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  Optional,
+} from '@nestjs/common';
+import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import type { Timer } from '../../clock.js';
+import type { Partition } from '../../consumer/partition.js';
+import { AggregateTransportError } from '../../errors.js';
+import { Measures } from '../../observe/measures.js';
+import type { HandlerExtras } from './aggregate-handler.decorator.js';
+import type { AggregateContext } from './aggregate.context.js';
+import { Group, type ServedGroup } from '../../transport/served-group.js';
+import type { ProcessingHooks } from './handler-bridge.js';
+import { HandlerRegistry } from './handler-registry.js';
+import { HandlerScan } from './handler-scan.js';
+import { nestLog } from '../nest-log.js';
+import { AGGREGATE_TRANSPORT } from '../tokens.js';
+import { TopicLinks } from '../../transport/open-topics.js';
+
+/** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
+const LISTENS_WITHIN_MS = 10_000;
+
+/**
+ * The transport strategy: pass it to `app.connectMicroservice({ strategy: app.get(AggregateServer) })` or
+ * `createMicroservice`. Its modes:
+ *
+ * - `idle`: collects handlers. Left by {@link listen}.
+ * - `listening`: consumers run. Left by {@link close}, or by Nest's `onModuleDestroy`, whichever comes first:
+ *   their order differs between hybrid apps, pure microservices and signals.
+ * - `closed`: the end; what handlers had not finished is delivered to the next process.
+ */
+@Injectable()
+export class AggregateServer
+  extends Server
+  implements CustomTransportStrategy, OnApplicationBootstrap, OnModuleDestroy
+{
+  override readonly transportId = AGGREGATE_TRANSPORT;
+  readonly #links: TopicLinks;
+  readonly #registry: HandlerRegistry;
+  readonly #problems: unknown[] = [];
+  readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
+  #hooks: ProcessingHooks | undefined;
+  readonly #groups: Group[] = [];
+  #listening = false;
+  #closing: Promise<void> | undefined;
+  #listenWatch: Timer | undefined;
+
+  constructor(
+    @Inject(TopicLinks) links: TopicLinks,
+    @Optional() @Inject(HandlerScan) private readonly scan?: HandlerScan,
+  ) {
+    super();
+    this.#links = links;
+    this.scan?.watch();
+    this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
+    // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
+    // Nest 11, so it is set rather than overridden.
+    (this as { propagatesEventHandlerErrors?: boolean }).propagatesEventHandlerErrors = true;
+  }
+
+  /** The partitions of this process's groups, whether it owns them or waits for them. */
+  get partitions(): readonly Partition[] {
+    return this.#groups.flatMap(({ partitions }) => partitions);
+  }
+
+  /** The groups of this process's handlers, each with the partitions of the layout it follows. */
+  get groups(): readonly ServedGroup[] {
+    return this.#groups;
+  }
+
+  /** Handlers that carry our decorator, whether anybody listens for them or not. */
+  get handlerCount(): number {
+    return this.scan?.handlers().length ?? 0;
+  }
+
+  /** True from the moment all consumers are started. */
+  get isListening(): boolean {
+    return this.#listening;
+  }
+
+  /** Called by Nest for each handler. Mistakes are kept and reported by {@link listen}. */
+  override addHandler(
+    pattern: unknown,
+    callback: MessageHandler,
+    isEventHandler = false,
+    extras: Partial<HandlerExtras> = {},
+  ): void {
+    try {
+      const topic = String(pattern);
+      if (extras.aggregateHandler !== undefined) this.#registry.add(topic, callback, extras);
+      else if (isEventHandler) this.#unmarked.push({ pattern: topic, callback });
+      else if (this.scan?.isOurs(topic) !== false) throw requestError(topic);
+    } catch (problem) {
+      this.#problems.push(problem);
+    }
+  }
+
+  /**
+   * Handlers that nobody ever calls are a mistake that nothing else would tell of, also in an application that never
+   * connects this server.
+   * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
+   */
+  onApplicationBootstrap(): void {
+    if (this.#listening || this.#closing !== undefined) return;
+    this.scan?.check();
+    const handlers = this.scan?.handlers() ?? [];
+    if (handlers.length === 0) return;
+    this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
+      if (this.#listening || this.#closing !== undefined) return;
+      nestLog(new Logger('AggregateServer')).error(
+        `expected the server of ${handlers.length} handlers (${handlers.slice(0, 3).join(', ')}${handlers.length > 3 ? ', …' : ''}) ` +
+          `to listen ${LISTENS_WITHIN_MS / 1_000} s after bootstrap, found that it does not, so they get no event; ` +
+          'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
+      );
+    });
+  }
+
+  /**
+   * Opens the topics that have handlers and starts to consume. Reports through the callback, as Nest
+   * expects: a rejected promise here would hang `app.listen()` for ever.
+   */
+  listen(callback: (error?: unknown) => void): void {
+    this.#start().then(
+      () => callback(),
+      (error: unknown) => callback(error),
+    );
+  }
+
+  /**
+   * Stops pulling, lets running handlers end within `shutdown.drainMs`, confirms their acks in order.
+   * Safe to call twice, and without a `listen` before it.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  /** Handlers need the application's providers, so they end before those are torn down. */
+  onModuleDestroy(): Promise<void> {
+    return this.close();
+  }
+
+  override setOnProcessingStartHook(hook: Parameters<Server['setOnProcessingStartHook']>[0]): void {
+    super.setOnProcessingStartHook(hook);
+    this.#hooks = (context: AggregateContext, run) =>
+      new Promise((resolve, reject) => {
+        hook(AGGREGATE_TRANSPORT, context, async () => {
+          try {
+            resolve(await run());
+          } catch (error) {
+            reject(error);
+          } finally {
+            (this.onProcessingEndHook as Server['onProcessingEndHook'] | undefined)?.(
+              AGGREGATE_TRANSPORT,
+              context,
+            );
+          }
+        });
+      });
+  }
+
+  /** Not supported: there is no single connection to listen to; see the log and the health indicator. */
+  on(): never {
+    throw new AggregateTransportError(
+      'REQUEST_UNSUPPORTED',
+      'expected no use of on(): this transport has no events there',
+    );
+  }
+
+  /** The NATS connections by topic name, as `Map<string, NatsConnection>`. */
+  unwrap<T>(): T {
+    const topics = [...this.#links.options.topics.keys()];
+    const open = topics.flatMap((name) => {
+      const link = this.#links.opened(name);
+      return link?.wire.nats === undefined ? [] : [[name, link.wire.nats] as const];
+    });
+    return new Map(open) as T;
+  }
+
+  async #start(): Promise<void> {
+    // Once more, for `startAllMicroservices` may come before `init`; first, for a replaced pattern is no topic of ours.
+    this.scan?.check();
+    this.#addUnmarked();
+    if (this.#problems.length > 0) throw this.#problems[0];
+    const groups = this.#registry.groups();
+    if (groups.length === 0) {
+      throw new AggregateTransportError(
+        'HANDLER_MISSING',
+        'expected at least one @AggregateHandler in a controller, found none; remove the strategy, or add the controller to a module',
+      );
+    }
+    const log = nestLog(new Logger('AggregateServer'));
+    const { metrics } = this.#links.options;
+    const measures = metrics && new Measures(metrics);
+    for (const group of groups) {
+      const link = await this.#links.open(group.topic.name);
+      this.#groups.push(
+        await Group.open({
+          link,
+          group: group.group,
+          handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
+          hooks: this.#links.options.hooks,
+          measures,
+          drainMs: this.#links.options.drainMs,
+          clock: this.#links.clock,
+          log,
+        }),
+      );
+    }
+    if (this.#closing !== undefined) return;
+    for (const group of this.#groups) group.start();
+    this.#listening = true;
+    this.#listenWatch?.cancel();
+  }
+
+  /** `@EventPattern(topic, AGGREGATE_TRANSPORT)`; without the transport, a pattern is for some other server. */
+  #addUnmarked(): void {
+    for (const { pattern, callback } of this.#unmarked.splice(0)) {
+      if (this.scan?.isOurs(pattern) === true) {
+        try {
+          this.#registry.add(pattern, callback, undefined);
+        } catch (problem) {
+          this.#problems.push(problem);
+        }
+      }
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#listenWatch?.cancel();
+    this.#listening = false;
+    const { drainMs } = this.#links.options;
+    const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
+    if (drained.includes(false)) {
+      nestLog(new Logger('AggregateServer')).error(
+        `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,
+      );
+    }
+  }
+}
+
+function requestError(topic: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'REQUEST_UNSUPPORTED',
+    `expected event handlers on this transport, found @MessagePattern("${topic}"): a stored event has nobody waiting ` +
+      'for a reply; use @AggregateHandler, or another transport for requests',
+  );
+}

@@ -1,0 +1,138 @@
+import 'reflect-metadata';
+import {
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { isObservable, tap } from 'rxjs';
+import { AggregateTransportError } from '../../errors.js';
+import type { AggregateContext, AttemptTrace } from './aggregate.context.js';
+import type { ErrorWitness } from './error-witness.js';
+
+/** Nest's metadata of decorated parameters: `"<kind>:<index>"` to `{ index, … }` on the class, per method. */
+const PARAMETERS = '__routeArguments__';
+const CONTEXT = Symbol('aggregate-context');
+
+function contextOf(host: ExecutionContext): AggregateContext {
+  return host.switchToRpc().getContext<AggregateContext>();
+}
+
+/** The hidden parameter. That Nest resolves it tells that the interceptors have called the handler. */
+const HiddenContext = createParamDecorator((_data: unknown, host: ExecutionContext) => {
+  const context = contextOf(host);
+  context.trace.stage = 'pipe';
+  return { [CONTEXT]: context };
+});
+
+/** That Nest asks this guard tells that all others have let the event pass, because it is the last. */
+const LAST_GUARD: CanActivate = {
+  canActivate: (host) => {
+    contextOf(host).trace.stage = 'interceptor';
+    return true;
+  },
+};
+
+const watched = new WeakSet();
+
+/**
+ * Adds what must stand behind every guard and filter of the service, so it is called when all decorators have
+ * run. Safe to call twice for a method.
+ */
+export function watchPipeline(prototype: object, name: string, method: object, witness: ErrorWitness): void {
+  if (watched.has(method)) return;
+  watched.add(method);
+  const descriptor = { value: method };
+  UseGuards(LAST_GUARD)(prototype, name, descriptor);
+  UseFilters(witness.asFilter())(prototype, name, descriptor);
+}
+
+/**
+ * Wraps the method so that the transport learns how far an attempt came and what the method really threw:
+ * Nest replaces the error by "Internal server error". A hidden last parameter costs a fraction of a
+ * microsecond per event, an interceptor 3 to 7.
+ */
+export function traceAttempts(
+  target: object,
+  method: string | symbol,
+  descriptor: TypedPropertyDescriptor<unknown>,
+): void {
+  const original = descriptor.value as (...args: unknown[]) => unknown;
+  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
+    string,
+    { index: number }
+  >;
+  const indices = Object.values(declared).map(({ index }) => index);
+  // Nest gives an undecorated method the payload; with any decorated parameter it gives only those.
+  if (indices.length === 0) Payload()(target, method, 0);
+  const hidden = Math.max(original.length - 1, 0, ...indices) + 1;
+  HiddenContext()(target, method, hidden);
+  const traced = function (this: unknown, ...args: unknown[]): unknown {
+    const context = (args[hidden] as { [CONTEXT]?: AggregateContext } | undefined)?.[CONTEXT];
+    if (context === undefined) return original.apply(this, args);
+    args.length = hidden;
+    return runTraced(context, original, this, args);
+  };
+  // Nest reads a method's metadata by its name and its parameter types by its property.
+  Object.defineProperty(traced, 'name', { value: original.name });
+  for (const key of Reflect.getMetadataKeys(original) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, original), traced);
+  }
+  descriptor.value = traced;
+}
+
+/** Makes no closure for a handler that returns at once. */
+function runTraced(
+  context: AggregateContext,
+  method: (...args: unknown[]) => unknown,
+  self: unknown,
+  args: unknown[],
+): unknown {
+  const { trace } = context;
+  trace.stage = 'handler';
+  trace.thrown = undefined;
+  if (!context.mayStart()) {
+    throw new AggregateTransportError(
+      'LEASE_LOST',
+      'the lease ended before the handler could start; it was not started',
+    );
+  }
+  let result: unknown;
+  try {
+    result = method.apply(self, args);
+  } catch (error) {
+    return failed(trace, error);
+  }
+  if (!isThenable(result)) return returned(trace, result);
+  // A lazy thenable, such as a query builder, runs once for each `then`.
+  const promise = result instanceof Promise ? result : Promise.resolve(result);
+  return promise.then(
+    (value: unknown) => returned(trace, value),
+    (error: unknown) => failed(trace, error),
+  );
+}
+
+function failed(trace: AttemptTrace, error: unknown): never {
+  trace.thrown = { error };
+  throw error;
+}
+
+function returned(trace: AttemptTrace, result: unknown): unknown {
+  if (isObservable(result)) {
+    return result.pipe(
+      tap({
+        error: (error: unknown) => (trace.thrown = { error }),
+        complete: () => (trace.stage = 'interceptor'),
+      }),
+    );
+  }
+  // Whatever fails from here on, the handler has done its part.
+  trace.stage = 'interceptor';
+  return result;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}

@@ -1,0 +1,116 @@
+import type { MessageHandler } from '@nestjs/microservices';
+import { EventHandlers } from '../../consumer/handling/event-handlers.js';
+import { AggregateTransportError } from '../../errors.js';
+import type { LeaseView } from '../../consumer/ownership/ownership.js';
+import type { HandlerScope } from './aggregate.context.js';
+import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
+import type { ErrorWitness } from './error-witness.js';
+import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
+import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
+import { undeclaredError } from '../../transport/open-topics.js';
+
+interface Registration {
+  readonly options: AggregateHandlerOptions;
+  readonly callback: MessageHandler;
+  /** Undefined for a bare `@EventPattern`, whose method carries no trace. */
+  readonly witness: ErrorWitness | undefined;
+}
+
+/** The handlers of one topic and group. */
+export interface HandlerGroup {
+  readonly topic: ResolvedTopic;
+  readonly group: string;
+  readonly registrations: readonly Registration[];
+}
+
+/**
+ * Collects the handlers Nest finds and sorts them by topic and group. Nest's own registry chains handlers
+ * of one pattern and ends as soon as the fastest does; ours keeps each apart.
+ */
+export class HandlerRegistry {
+  readonly #groups = new Map<string, HandlerGroup & { registrations: Registration[] }>();
+  /** What has its handler, as `topic group type`, or `topic group` for every other type. */
+  readonly #claims = new Set<string>();
+
+  constructor(
+    private readonly options: ResolvedOptions,
+    private readonly hooks: () => ProcessingHooks | undefined,
+  ) {}
+
+  /**
+   * @throws TOPIC_UNDECLARED, GROUP_MISSING
+   * @throws HANDLER_DUPLICATE if another handler claims the same type, or another claims every other type
+   */
+  add(pattern: string, callback: MessageHandler, extras: Partial<HandlerExtras> | undefined): void {
+    const handler: AggregateHandlerOptions = extras?.aggregateHandler ?? {};
+    const topic = this.options.topics.get(pattern);
+    if (topic === undefined) throw undeclaredError(pattern, this.options);
+    const group = handler.group ?? this.options.group;
+    if (group === undefined) {
+      throw new AggregateTransportError(
+        'GROUP_MISSING',
+        `expected a consumer group for the handler of topic "${pattern}", found none; set group in ` +
+          'AggregateTransportModule.forRoot, or in the decorator',
+      );
+    }
+    const key = `${pattern} ${group}`;
+    for (const type of typesOf(handler)) {
+      const claim = type === undefined ? key : `${key} ${type}`;
+      if (this.#claims.has(claim)) throw duplicateError(pattern, group, type);
+      this.#claims.add(claim);
+    }
+    const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
+    known.registrations.push({ options: handler, callback, witness: extras?.witness });
+    this.#groups.set(key, known);
+  }
+
+  groups(): HandlerGroup[] {
+    return [...this.#groups.values()];
+  }
+
+  /** The handlers of a group for one partition. */
+  handlersOf(
+    { topic, group, registrations }: HandlerGroup,
+    partition: number,
+    ownership: LeaseView,
+  ): EventHandlers {
+    const handlers = new EventHandlers();
+    for (const { options, callback, witness } of registrations) {
+      const scope: HandlerScope = {
+        topic: topic.name,
+        group,
+        partition,
+        ownership,
+        firstStage: witness === undefined ? 'handler' : 'guard',
+      };
+      const bridge = new HandlerBridge({
+        callback,
+        witness,
+        scope,
+        failurePolicy: {
+          retry: merge(topic.consume.retry, options.retry),
+          onExhausted: options.onExhausted ?? topic.consume.onExhausted,
+          classify: options.classify ?? topic.consume.classify,
+        },
+        timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
+        hooks: this.hooks,
+      });
+      for (const type of typesOf(options)) handlers.add(type, bridge);
+    }
+    return handlers;
+  }
+}
+
+/** The types a handler claims; undefined stands for every other type. */
+function typesOf({ type }: AggregateHandlerOptions): readonly (string | undefined)[] {
+  return type === undefined ? [undefined] : [type].flat();
+}
+
+function duplicateError(topic: string, group: string, type: string | undefined): AggregateTransportError {
+  const what = type === undefined ? 'every other type' : `type "${type}"`;
+  return new AggregateTransportError(
+    'HANDLER_DUPLICATE',
+    `expected one handler of topic "${topic}" for ${what} in group "${group}", found two; ` +
+      'remove one, or give it a group of its own',
+  );
+}

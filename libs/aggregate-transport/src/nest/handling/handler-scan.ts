@@ -1,0 +1,132 @@
+import { types } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { AggregateTransportError } from '../../errors.js';
+import { type HandlerExtras, secondPatternError } from './aggregate-handler.decorator.js';
+import { watchPipeline } from './attempt-trace.js';
+import { AGGREGATE_TRANSPORT } from '../tokens.js';
+
+/** What Nest's pattern decorators leave on a method. */
+const PATTERN = 'microservices:pattern';
+const TRANSPORT = 'microservices:transport';
+const EXTRAS = 'microservices:pattern_extras';
+const KIND = 'microservices:handler_type';
+/** The kind of an `EventPattern`; a `MessagePattern` has another. */
+const EVENT = 2;
+
+type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
+
+interface Method {
+  readonly where: string;
+  readonly patterns: readonly string[];
+  readonly transport: unknown;
+  /** True if it carries our decorator. */
+  readonly marked: boolean;
+  /** True if another pattern decorator, applied after ours, has replaced what ours left. */
+  readonly replaced: boolean;
+  readonly watch: () => void;
+}
+
+/** Looks at the application's classes for what Nest does not tell a transport about its handlers. */
+@Injectable()
+export class HandlerScan {
+  #ours: Set<string> | undefined;
+
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
+  ) {}
+
+  /** Before Nest builds the handlers' pipelines: puts our ears behind the guards and filters of each. */
+  watch(): void {
+    for (const { watch } of this.#inControllers()) watch();
+  }
+
+  /** The handlers of all controllers, as `Class.method`. */
+  handlers(): string[] {
+    return this.#inControllers()
+      .filter(({ marked }) => marked)
+      .map(({ where }) => where);
+  }
+
+  /** True if a handler without our decorator names our transport for this pattern. */
+  isOurs(pattern: string): boolean {
+    this.#ours ??= new Set(
+      this.#inControllers()
+        .filter(({ transport, marked }) => transport === AGGREGATE_TRANSPORT && !marked)
+        .flatMap(({ patterns }) => patterns),
+    );
+    return this.#ours.has(pattern);
+  }
+
+  /**
+   * Finds the handlers that would silently get no event, or not those of their topic.
+   * @throws HANDLER_MISPLACED for a handler on a class that is no controller: Nest never looks there
+   * @throws OPTIONS_INVALID for a handler below another pattern decorator
+   */
+  check(): void {
+    const controllers = new Set(this.discovery.getControllers().map(classOf));
+    const providers = new Set(this.discovery.getProviders().map(classOf));
+    const others = [...providers].filter((found) => !controllers.has(found));
+    const misplaced = this.#methodsOf(others).find(({ marked }) => marked);
+    if (misplaced !== undefined) {
+      throw new AggregateTransportError(
+        'HANDLER_MISPLACED',
+        `expected @AggregateHandler in a controller, found it on provider ${misplaced.where}, where Nest registers no handlers; ` +
+          'move the method to a class listed in controllers',
+      );
+    }
+    const replaced = this.#methodsOf(controllers).find((method) => method.replaced);
+    if (replaced !== undefined) throw secondPatternError(replaced.where);
+  }
+
+  #inControllers(): Method[] {
+    return this.#methodsOf(this.discovery.getControllers().map(classOf));
+  }
+
+  #methodsOf(classes: Iterable<unknown>): Method[] {
+    return [...classes].flatMap((metatype) => {
+      if (typeof metatype !== 'function' || typeof metatype.prototype !== 'object') return [];
+      const prototype = metatype.prototype as Record<string, unknown>;
+      return this.scanner.getAllMethodNames(prototype).flatMap((name) => {
+        const method = prototype[name];
+        if (typeof method !== 'function') return [];
+        const patterns = Reflect.getMetadata(PATTERN, method) as unknown[] | undefined;
+        if (patterns === undefined) return [];
+        const extras = Reflect.getMetadata(EXTRAS, method) as Partial<HandlerExtras> | undefined;
+        const transport = Reflect.getMetadata(TRANSPORT, method) as unknown;
+        const ours = extras?.aggregateHandler;
+        const untouched =
+          transport === AGGREGATE_TRANSPORT &&
+          Reflect.getMetadata(KIND, method) === EVENT &&
+          patterns.length === 1 &&
+          patterns[0] === ours?.topic;
+        return [
+          {
+            where: `${metatype.name}.${name}`,
+            patterns: patterns.map(String),
+            transport,
+            marked: ours !== undefined,
+            replaced: ours !== undefined && !untouched,
+            watch: () => {
+              if (extras?.witness !== undefined) watchPipeline(prototype, name, method, extras.witness);
+            },
+          },
+        ];
+      });
+    });
+  }
+}
+
+/**
+ * The class behind a wrapper; for a value, or what a factory made, the class of that. It only looks: what is made per
+ * request is not made for it, and neither a getter nor a proxy (which may make its target at the first touch) is asked.
+ */
+function classOf(wrapper: Wrapper): unknown {
+  if (!wrapper.isNotMetatype) return wrapper.metatype;
+  const instance: unknown = wrapper.instance;
+  if (typeof instance !== 'object' || instance === null || types.isProxy(instance)) return undefined;
+  const prototype: unknown = Object.getPrototypeOf(instance);
+  if (prototype === null || types.isProxy(prototype)) return undefined;
+  return Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+}

@@ -1,0 +1,74 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { type Clock, every, type Timer } from '../../clock.js';
+import { GroupLooks } from '../../observe/group-looks.js';
+import { Metrics } from '../../observe/metrics.js';
+import type { Observed, ObservedTopic } from '../../observe/observed.js';
+import { AggregateServer } from '../handling/aggregate.server.js';
+import { TopicLinks } from '../../transport/open-topics.js';
+
+/** Events that leave the stream before they are delivered shall not go unnoticed, whether anybody asks or not. */
+const LOOK_EVERY_MS = 10_000;
+
+/**
+ * This application's transport as `observe/` sees it: what status, health and metrics are read from. Looks at the groups
+ * whose partitions it owns now and then, and hands everything to the meter, if there is one.
+ */
+@Injectable()
+export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicationShutdown {
+  readonly clock: Clock;
+  readonly looks: GroupLooks;
+  readonly #metrics: Metrics | undefined;
+  #hasHandlers: boolean | undefined;
+  #watch: Timer | undefined;
+
+  constructor(
+    @Inject(TopicLinks) private readonly links: TopicLinks,
+    @Inject(AggregateServer) private readonly server: AggregateServer,
+  ) {
+    this.clock = links.clock;
+    this.looks = new GroupLooks(this);
+    const { metrics } = links.options;
+    if (metrics !== undefined) this.#metrics = new Metrics({ ...metrics, observed: this, looks: this.looks });
+  }
+
+  get hasHandlers(): boolean {
+    return (this.#hasHandlers ??= this.server.handlerCount > 0) || this.server.groups.length > 0;
+  }
+
+  get isListening(): boolean {
+    return this.server.isListening;
+  }
+
+  topics(): ObservedTopic[] {
+    return [...this.links.options.topics.keys()].flatMap((name) => {
+      const link = this.links.opened(name);
+      if (link === undefined) return [];
+      const { wire, sequencer: publisher } = link;
+      const groups = this.server.groups.filter(({ topic }) => topic === name);
+      const { connected, closed } = wire;
+      return [
+        { name, connected, closed, publisher, groups, lookAt: (question) => wire.lookAt(question) },
+      ] satisfies ObservedTopic[];
+    });
+  }
+
+  closedTopics(): string[] {
+    return [...this.links.options.topics.keys()].filter((name) => this.links.opened(name) === undefined);
+  }
+
+  onApplicationBootstrap(): void {
+    if (!this.hasHandlers) return;
+    this.#watch = every(this.clock, LOOK_EVERY_MS, () => {
+      for (const topic of this.topics())
+        for (const group of topic.groups)
+          if (topic.connected && group.partitions.some(({ lease }) => lease.mode === 'held'))
+            // Whoever cannot look now looks again soon.
+            this.looks.owned(topic, group).catch(() => undefined);
+    });
+  }
+
+  onApplicationShutdown(): void {
+    this.#watch?.cancel();
+    this.#metrics?.close();
+  }
+}

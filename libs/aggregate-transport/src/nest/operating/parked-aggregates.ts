@@ -1,0 +1,203 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
+import { decodeBody } from '../../message/codec.js';
+import type { Envelope } from '../../message/envelope.js';
+import { newEventId } from '../../message/event-id.js';
+import type { ParkReason } from '../../message/park-reason.js';
+import { type TopicRef, topicNameOf } from '../../message/topic.js';
+import type { Letter } from '../../records/letter.js';
+import type { CommandKind } from '../../records/marker.js';
+import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
+import {
+  type LetterSummary,
+  letterSummaryOf,
+  type ParkedSummary,
+  summaryOf,
+} from '../../parking/parked-summary.js';
+import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
+
+/** Names a parked aggregate. */
+export interface ParkedAddress {
+  readonly topic: TopicRef;
+  /** @default the group of `forRoot` */
+  readonly group?: string;
+  readonly aggregateId: string;
+}
+
+export interface ParkedFilter {
+  readonly topic: TopicRef;
+  /** @default the group of `forRoot` */
+  readonly group?: string;
+  readonly reason?: ParkReason;
+  /** Parked at least this long ago, in milliseconds. */
+  readonly olderThanMs?: number;
+}
+
+export interface ParkedPage {
+  /** At most so many, from 1. @default 100 */
+  readonly limit?: number;
+  /** Behind this aggregate: the last one of the page before. */
+  readonly after?: string;
+}
+
+export interface ParkedAggregate extends ParkedSummary {
+  readonly topic: string;
+  readonly group: string;
+}
+
+/** An event that waits in the parked stream. */
+export interface ParkedLetter extends LetterSummary {
+  readonly body: Uint8Array;
+  /** Undefined if the body is no envelope. */
+  readonly event: Envelope | undefined;
+}
+
+export interface RetryAllResult {
+  readonly unparked: readonly string[];
+  readonly failed: readonly { readonly aggregateId: string; readonly error: string }[];
+}
+
+const PAGE = 100;
+const DEFAULT_WAIT_MS = 30_000;
+const DEFAULT_RATE = 20;
+const LEAST_RATE = 0.01;
+
+/**
+ * The parked aggregates of this service's topics, for its operators: what waits and why, and what to do with it. Every
+ * call works from any process that has the topic declared, whoever owns the aggregate's partition. All reject with
+ * TOPIC_UNDECLARED, GROUP_MISSING or JETSTREAM_REQUEST_FAILED where they cannot work.
+ */
+@Injectable()
+export class ParkedAggregates {
+  constructor(@Inject(TopicLinks) private readonly links: TopicLinks) {}
+
+  /** Parked aggregates, sorted by id, a page at a time. */
+  async list(
+    filter: ParkedFilter,
+    { limit = PAGE, after = '' }: ParkedPage = {},
+  ): Promise<ParkedAggregate[]> {
+    const all = await this.#matching(filter);
+    return all.filter(({ aggregateId }) => aggregateId > after).slice(0, Math.max(1, limit));
+  }
+
+  /** The letters of one aggregate, in order; none if it is not parked. */
+  async *letters(address: ParkedAddress): AsyncGenerator<ParkedLetter> {
+    const { link, commands } = await this.#open(address);
+    for await (const letter of commands.letters(address.aggregateId)) yield letterOf(link, letter);
+  }
+
+  /** Events that were skipped, oldest first: holes in the order of their aggregates. */
+  async *skipped(where: Pick<ParkedFilter, 'topic' | 'group'>): AsyncGenerator<ParkedLetter> {
+    const { link, commands } = await this.#open(where);
+    for await (const letter of commands.skipped()) yield letterOf(link, letter);
+  }
+
+  /**
+   * Runs the letters through the handler again, first to last, in the owner's lane of the aggregate, until one fails or
+   * none is left. Resolves when that has happened, or with `running` after `waitMs` (default 30 000).
+   * @throws NOT_PARKED, COMMAND_UNANSWERED
+   */
+  retry(address: ParkedAddress, options: { waitMs?: number } = {}): Promise<CommandResult> {
+    return this.#command(address, 'retry', options.waitMs);
+  }
+
+  /**
+   * Drops the first letter for good: a hole in the order of the aggregate. It stays parked if letters are left.
+   * @throws NOT_PARKED, COMMAND_UNANSWERED
+   */
+  skipHead(address: ParkedAddress, options: { waitMs?: number } = {}): Promise<CommandResult> {
+    return this.#command(address, 'skipHead', options.waitMs);
+  }
+
+  /**
+   * Drops all letters for good, and the aggregate is live again with its next event.
+   * @throws NOT_PARKED, COMMAND_UNANSWERED
+   */
+  discard(address: ParkedAddress, options: { waitMs?: number } = {}): Promise<CommandResult> {
+    return this.#command(address, 'discard', options.waitMs);
+  }
+
+  /**
+   * {@link retry} for every aggregate that matches, at most `ratePerSecond` (default 20) begun each second. Resolves
+   * when each is answered. Safe to call again.
+   */
+  async retryAll(
+    filter: ParkedFilter,
+    { ratePerSecond = DEFAULT_RATE, waitMs }: { ratePerSecond?: number; waitMs?: number } = {},
+  ): Promise<RetryAllResult> {
+    const unparked: string[] = [];
+    const failed: { aggregateId: string; error: string }[] = [];
+    const rate = Math.max(LEAST_RATE, ratePerSecond);
+    await beginPaced(await this.#matching(filter), rate, this.links.clock, ({ aggregateId }) =>
+      this.retry({ ...filter, aggregateId }, waitMs === undefined ? {} : { waitMs }).then(
+        (result) => {
+          if (result.outcome === 'unparked') unparked.push(aggregateId);
+          else
+            failed.push({ aggregateId, error: result.outcome === 'failed' ? result.error : result.outcome });
+        },
+        (error: unknown) => {
+          if (hasCode(error, 'NOT_PARKED')) unparked.push(aggregateId);
+          else failed.push({ aggregateId, error: describeError(error) });
+        },
+      ),
+    );
+    return { unparked, failed };
+  }
+
+  async #command(
+    address: ParkedAddress,
+    kind: CommandKind,
+    waitMs = DEFAULT_WAIT_MS,
+  ): Promise<CommandResult> {
+    const { commands } = await this.#open(address);
+    return commands.command(address.aggregateId, kind, waitMs);
+  }
+
+  async #matching(filter: ParkedFilter): Promise<ParkedAggregate[]> {
+    const { topic, group, commands } = await this.#open(filter);
+    const before = this.links.clock.wallNow() - (filter.olderThanMs ?? 0);
+    const found = await commands.list();
+    return found
+      .filter(({ marker }) => marker.since <= before && (filter.reason ?? marker.reason) === marker.reason)
+      .map((parked) => ({ topic, group, ...summaryOf(parked) }))
+      .sort((a, b) => (a.aggregateId < b.aggregateId ? -1 : 1));
+  }
+
+  async #open({ topic: ref, group: named }: Pick<ParkedFilter, 'topic' | 'group'>): Promise<{
+    topic: string;
+    group: string;
+    link: TopicLink;
+    commands: ParkedCommands;
+  }> {
+    const topic = topicNameOf(ref);
+    const group = named ?? this.links.options.group;
+    if (group === undefined) {
+      throw new AggregateTransportError(
+        'GROUP_MISSING',
+        'expected a consumer group, found none; name it in the call, or set group in AggregateTransportModule.forRoot',
+      );
+    }
+    const { clock } = this.links;
+    const link = await this.links.open(topic);
+    const commands = new ParkedCommands({
+      name: `topic "${topic}", group "${group}"`,
+      port: link.wire.parkedArchive(group),
+      clock,
+      newId: () => newEventId(clock.wallNow()),
+    });
+    return { topic, group, link, commands };
+  }
+}
+
+function letterOf(link: TopicLink, letter: Letter): ParkedLetter {
+  const { body } = letter;
+  return { ...letterSummaryOf(letter), body, event: decoded(link, body) };
+}
+
+function decoded(link: TopicLink, body: Uint8Array): Envelope | undefined {
+  try {
+    return decodeBody(link.topic.codec, body) as Envelope;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,214 @@
+import { type Observable, Subject } from 'rxjs';
+import { AggregateTransportError } from '../../errors.js';
+import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
+import type { EventMap } from '../../message/topic.js';
+import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
+import { tokenOf } from '../../message/subject.js';
+import { saturated } from '../../publisher/refusals.js';
+import { DEFAULTS } from '../../transport/options.js';
+import { toStoredEvent } from '../../message/stored-event.js';
+import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
+
+/** How one publish call ended; see {@link AggregatePublisher.results$}. */
+export type PublishResult<E extends AggregateEvent = AggregateEvent> =
+  | { readonly outcome: 'stored'; readonly event: E; readonly receipt: PublishReceipt }
+  /** It is certain that the call did not store the event. */
+  | { readonly outcome: 'failed'; readonly event: E; readonly error: AggregateTransportError }
+  /** The event may be stored or not. */
+  | { readonly outcome: 'unknown'; readonly event: E; readonly error: AggregateTransportError };
+
+export interface PublishCallOptions {
+  /** Calls the event off as long as it is not sent; then the call rejects with ABORTED. */
+  signal?: AbortSignal;
+}
+
+export interface ReadOptions {
+  /** The first stream sequence of interest. @default 1 */
+  fromSequence?: number;
+}
+
+/** Some events of a `publishAll` call failed. */
+export class PublishAllError extends AggregateTransportError {
+  constructor(
+    /** One entry per event, in the order given. */
+    readonly results: readonly (PublishReceipt | AggregateTransportError)[],
+  ) {
+    const failed = results.filter((result) => result instanceof Error);
+    super(
+      'PUBLISH_ALL_FAILED',
+      `expected ${results.length} events to be stored, found that ${failed.length} failed; see results`,
+      { cause: failed[0] },
+    );
+  }
+}
+
+/** An aggregate as `@nestjs/cqrs` has it. */
+export interface UncommittedAggregate<E> {
+  getUncommittedEvents(): E[];
+  uncommit(): void;
+}
+
+/**
+ * Publishes the events of one topic. Events of one aggregate are stored in call order, without a hole:
+ * if one fails, those queued behind it fail too, and none of them is stored. All publishers of a topic in
+ * one process share one sequencer. Safe to call concurrently.
+ */
+export class AggregatePublisher<M extends object = EventMap> {
+  readonly #results = new Subject<PublishResult>();
+  /** Calls that wait for the connection; a later call may not pass them. */
+  #early = 0;
+
+  /**
+   * The outcome of every call made on this object, exactly once, as it becomes known; for an outbox. Subscribe
+   * before the first call. After `unknown`, publish that event again, under its own id, before any later one.
+   */
+  readonly results$ = this.#results.asObservable() as Observable<PublishResult<EventIn<M>>>;
+
+  /** @internal */
+  constructor(
+    readonly topic: string,
+    private readonly links: TopicLinks,
+  ) {}
+
+  /** Events without an outcome. */
+  get pending(): number {
+    return this.#early + (this.links.opened(this.topic)?.sequencer.pending ?? 0);
+  }
+
+  /** Events stored since the start, counted when the stream has confirmed them. */
+  get published(): number {
+    return this.links.opened(this.topic)?.sequencer.published ?? 0;
+  }
+
+  /** Accepted events that were not stored, or whose outcome is unknown. */
+  get failed(): number {
+    return this.links.opened(this.topic)?.sequencer.failed ?? 0;
+  }
+
+  /**
+   * Publishes one event; resolves when the stream has stored it. While `publish.maxPending` is reached the
+   * event waits in the process. Repeating a call with the same `eventId` within the stream's duplicate
+   * window stores nothing new.
+   *
+   * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE,
+   *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent
+   * @throws PUBLISHER_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
+   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: sent, not stored
+   * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
+   */
+  publish<K extends keyof M & string>(
+    event: EventIn<M, K>,
+    options: PublishCallOptions = {},
+  ): Promise<PublishReceipt> {
+    const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
+    const stored =
+      link === undefined ? this.#publishWhenOpen(event, options) : publishOn(link, event, options);
+    if (this.#results.observed) this.#report(event, stored);
+    return stored;
+  }
+
+  /**
+   * Publishes many events, in the order given for each aggregate, aggregates side by side. Waits for all.
+   * @throws PublishAllError if any failed, with one entry per event
+   */
+  async publishAll<K extends keyof M & string>(
+    events: readonly EventIn<M, K>[],
+    options: PublishCallOptions = {},
+  ): Promise<PublishReceipt[]> {
+    const outcomes = await Promise.allSettled(events.map((event) => this.publish(event, options)));
+    const results = outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as AggregateTransportError),
+    );
+    const receipts = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    if (receipts.length < results.length) throw new PublishAllError(results);
+    return receipts;
+  }
+
+  /**
+   * Publishes the uncommitted events of a CQRS aggregate and takes them off it once all are stored. Unlike
+   * its own `commit()`, which drops the promise, this one can be awaited.
+   * @throws PublishAllError; the aggregate keeps its events then
+   */
+  async publishAggregate<E, K extends keyof M & string>(
+    aggregate: UncommittedAggregate<E>,
+    toEvent: (event: E) => EventIn<M, K>,
+  ): Promise<PublishReceipt[]> {
+    const receipts = await this.publishAll(aggregate.getUncommittedEvents().map(toEvent));
+    aggregate.uncommit();
+    return receipts;
+  }
+
+  /** Resolves when every event published so far has its outcome, whatever it is. */
+  async flush(): Promise<void> {
+    const { sequencer } = await this.links.open(this.topic);
+    await sequencer.flush();
+  }
+
+  /** The sequence of an aggregate's last stored event, 0 if it has none: what `expectedSequence` compares with. */
+  async lastSequence(aggregateId: string): Promise<number> {
+    const token = tokenOf(aggregateId);
+    const link = await this.links.open(this.topic);
+    return link.sequencer.lastSequence(link.subjectOf(token));
+  }
+
+  /**
+   * An aggregate's history in stored order, from its own subject: the size of the stream does not matter, only
+   * that of the history (about a millisecond per event). Events published while it runs come last. The topic's
+   * types are taken on trust: nothing checks here what other publishers have stored.
+   *
+   * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
+   * @throws ENVELOPE_INVALID at an event that cannot be read
+   */
+  async *read(
+    aggregateId: string,
+    { fromSequence = 1 }: ReadOptions = {},
+  ): AsyncGenerator<StoredEventIn<M>, void> {
+    const token = tokenOf(aggregateId);
+    const link = await this.links.open(this.topic);
+    const { codec } = link.topic;
+    for await (const message of link.wire.messagesOf(link.subjectOf(token), fromSequence)) {
+      yield toStoredEvent(message, { topic: this.topic, token, codec }) as StoredEventIn<M>;
+    }
+  }
+
+  /** Lets an aggregate whose last outcome is unknown go on; the caller vouches for the open event. */
+  resume(aggregateId: string): void {
+    this.links.opened(this.topic)?.sequencer.resume(tokenOf(aggregateId));
+  }
+
+  async #publishWhenOpen(event: AggregateEvent, options: PublishCallOptions): Promise<PublishReceipt> {
+    const { maxPending, maxBlocked } = this.links.options.topics.get(this.topic)?.publish ?? DEFAULTS.publish;
+    if (this.#early >= maxPending + maxBlocked) throw saturated(maxPending + maxBlocked);
+    this.#early++;
+    let link: TopicLink;
+    try {
+      link = await this.links.open(this.topic);
+    } finally {
+      this.#early--;
+    }
+    return publishOn(link, event, options);
+  }
+
+  #report(event: AggregateEvent, stored: Promise<PublishReceipt>): void {
+    stored.then(
+      (receipt) => this.#results.next({ outcome: 'stored', event, receipt }),
+      (error: unknown) => this.#results.next(failedResult(event, error as AggregateTransportError)),
+    );
+  }
+}
+
+function publishOn(
+  link: TopicLink,
+  event: AggregateEvent,
+  options: PublishCallOptions,
+): Promise<PublishReceipt> {
+  try {
+    return link.sequencer.publish(link.prepare(event), options.signal);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function failedResult(event: AggregateEvent, error: AggregateTransportError): PublishResult {
+  return { outcome: error.code === 'OUTCOME_UNKNOWN' ? 'unknown' : 'failed', event, error };
+}

@@ -1,0 +1,49 @@
+import type { TopicLink } from '../../transport/open-topics.js';
+
+/** `connected` while every open topic's connection is up. */
+export type AggregateClientStatus = 'connected' | 'disconnected';
+
+/** What `AggregateClient.on` tells: the topic whose connection went or came back. */
+export interface AggregateClientEvents {
+  disconnect: (topic: string) => void;
+  reconnect: (topic: string) => void;
+}
+
+/** Follows the connections of a client's topics. */
+export class ClientStatus {
+  readonly #away = new Set<string>();
+  readonly #callbacks: { [E in keyof AggregateClientEvents]: AggregateClientEvents[E][] } = {
+    disconnect: [],
+    reconnect: [],
+  };
+
+  constructor(private readonly report: (status: AggregateClientStatus) => void) {}
+
+  on(event: keyof AggregateClientEvents, callback: (topic: string) => void): void {
+    this.#callbacks[event].push(callback);
+  }
+
+  watch({ topic: { name }, wire }: TopicLink): void {
+    wire.listen({
+      disconnected: () => {
+        this.#away.add(name);
+        this.#tell('disconnect', name);
+      },
+      reconnected: () => {
+        this.#away.delete(name);
+        this.#tell('reconnect', name);
+      },
+    });
+    if (!wire.connected) this.#away.add(name);
+    this.#report();
+  }
+
+  #tell(event: keyof AggregateClientEvents, topic: string): void {
+    this.#report();
+    for (const callback of this.#callbacks[event]) callback(topic);
+  }
+
+  #report(): void {
+    this.report(this.#away.size === 0 ? 'connected' : 'disconnected');
+  }
+}

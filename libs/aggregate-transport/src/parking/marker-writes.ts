@@ -1,0 +1,124 @@
+import { AggregateTransportError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { ParkNote } from '../message/park-reason.js';
+import { findTail } from './adoption.js';
+import { identityOf, type Marker } from '../records/marker.js';
+import type { Parked } from './parked-aggregate.js';
+import type { LetterEvent, ParkedPort } from './parked-port.js';
+
+export interface ParkedWritesOptions {
+  /** For log and error texts: topic, group and partition. */
+  readonly name: string;
+  readonly port: ParkedPort;
+  readonly log: Log;
+  readonly epoch: () => number;
+  /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
+  readonly streamCreated: () => string;
+  /** False once the partition may belong to somebody else: nothing is written then. */
+  readonly mayWrite: () => boolean;
+}
+
+/** Undefined removes a field. */
+type MarkerChange = { readonly [K in keyof Marker]?: Marker[K] | undefined };
+
+/**
+ * The owner's writes. Each is compare-and-set against what it last knew, and each looks at the lease right before it
+ * leaves: of two processes that think they own a partition one is refused.
+ */
+export class ParkedWrites {
+  constructor(private readonly options: ParkedWritesOptions) {}
+
+  /** @throws LEASE_LOST */
+  check(parked?: Parked): void {
+    if (!this.options.mayWrite() || parked?.forgotten === true) throw lostError(this.options.name);
+  }
+
+  /** Makes the marker of an aggregate. Safe to call again after it rejected. */
+  async make(parked: Parked, change: Partial<Marker>): Promise<void> {
+    const { port, epoch, log, name } = this.options;
+    const marker: Marker = { ...parked.marker, ...change };
+    for (;;) {
+      this.check(parked);
+      const revision = await port.writeMarker(parked.token, marker, 0);
+      if (revision !== undefined) {
+        this.#written(parked, marker, revision);
+        parked.identity = revision;
+        return;
+      }
+      const found = await port.readMarker(parked.token);
+      if (found === undefined) continue;
+      if (found.marker.epoch > epoch()) throw lostError(name);
+      if (found.marker.epoch === epoch()) {
+        // Ours: the answer to the write was lost.
+        this.#written(parked, found.marker, found.revision);
+        parked.identity = identityOf(found);
+        return;
+      }
+      log.error(`${name}: a marker of epoch ${found.marker.epoch} came too late and is void`);
+      await port.removeMarker(found.revision);
+    }
+  }
+
+  /** Changes the marker, and takes up a command that somebody wrote into it meanwhile. */
+  async update(parked: Parked, wanted: MarkerChange): Promise<void> {
+    const { port, epoch, name } = this.options;
+    for (let change = wanted; ;) {
+      this.check(parked);
+      const marker = { ...parked.marker, ...change, made: parked.identity, epoch: epoch() } as Marker;
+      const revision = await port.writeMarker(parked.token, marker, parked.revision);
+      if (revision !== undefined) {
+        this.#written(parked, marker, revision);
+        return;
+      }
+      const found = await port.readMarker(parked.token);
+      if (found !== undefined && found.marker.epoch > epoch()) throw lostError(name);
+      // A command came in between, or the answer to our own write was lost.
+      parked.revision = found?.revision ?? 0;
+      const { command } = found?.marker ?? {};
+      if (command !== undefined && command.id !== change.answer?.id) change = { ...change, command };
+    }
+  }
+
+  /** Stores the event behind the aggregate's last letter, unless it is there already. */
+  async append(parked: Parked, event: LetterEvent, note?: ParkNote): Promise<void> {
+    const { port, name, streamCreated } = this.options;
+    for (;;) {
+      this.check(parked);
+      const result = await port.append(
+        event,
+        { ...note, marker: parked.identity, stream: streamCreated() },
+        parked.tail,
+      );
+      if (result.kind === 'refused') throw refusedError(name, result.reason);
+      if (result.kind === 'stored') {
+        parked.tail = result.position;
+        parked.lastSequence = event.sequence;
+        return;
+      }
+      Object.assign(parked, await findTail(port, parked, streamCreated()));
+      if (parked.lastSequence >= event.sequence) return;
+    }
+  }
+
+  #written(parked: Parked, marker: Marker, revision: number): void {
+    parked.marker = marker;
+    parked.revision = revision;
+  }
+}
+
+/** The partition belongs to somebody else, or may. */
+export function lostError(name: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'LEASE_LOST',
+    `expected ${name} to be ours, found that its lease has ended`,
+  );
+}
+
+/** The server does not take a letter. */
+export function refusedError(name: string, reason: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'PARK_REFUSED',
+    `expected the parked stream to take a letter of ${name}, found: ${reason}; the aggregate waits: ` +
+      'make room (retry, skip or discard parked aggregates) or raise parked.maxBytes',
+  );
+}

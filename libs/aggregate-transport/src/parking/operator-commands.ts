@@ -1,0 +1,165 @@
+import { type Clock, delay } from '../clock.js';
+import { AggregateTransportError } from '../errors.js';
+import { aggregateIdOf, tokenOf } from '../message/subject.js';
+import type { Letter } from '../records/letter.js';
+import { type Command, type CommandKind, identityOf, type StoredMarker } from '../records/marker.js';
+import type { ParkedArchive } from './parked-port.js';
+
+export interface ParkedCommandsOptions {
+  /** For error texts: topic and group. */
+  readonly name: string;
+  readonly port: ParkedArchive;
+  readonly clock: Clock;
+  /** A name no other command has. */
+  readonly newId: () => string;
+}
+
+/** What became of a command. */
+export type CommandResult =
+  /** No letter is left: the aggregate is live again. */
+  | { readonly outcome: 'unparked' }
+  /** Carried out; the aggregate stays parked, because letters are left. */
+  | { readonly outcome: 'parked' }
+  /** The first letter failed again, and the aggregate stays parked. */
+  | { readonly outcome: 'failed'; readonly error: string }
+  /** Its owner is at it, and needs longer than the caller waits. */
+  | { readonly outcome: 'running' };
+
+const LOOK_EVERY_MS = 50;
+const MAX_LOOK_EVERY_MS = 500;
+const SAY_AGAIN_EVERY_MS = 2_000;
+
+/**
+ * What an operator can see of the parked aggregates of one topic and group, and ask their owner to do. Works from
+ * any process: a command is written into the aggregate's marker, and whoever owns its partition carries it out.
+ */
+export class ParkedCommands {
+  constructor(private readonly options: ParkedCommandsOptions) {}
+
+  /** All parked aggregates with the number of their letters. */
+  async list(): Promise<(StoredMarker & { readonly letters: number })[]> {
+    const { port } = this.options;
+    const [markers, counts] = await Promise.all([port.markers(), port.letterCounts()]);
+    return markers.map((found) => ({ ...found, letters: counts.get(found.token) ?? 0 }));
+  }
+
+  /**
+   * The letters of an aggregate, first to last; without a marker, none.
+   * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
+   */
+  async *letters(aggregateId: string): AsyncGenerator<Letter> {
+    const { port } = this.options;
+    const token = tokenOf(aggregateId);
+    const found = await port.readMarker(token);
+    if (found === undefined) return;
+    const identity = identityOf(found);
+    for (let letter = await port.next(token, 0); letter !== undefined;) {
+      if (letter.note.marker === identity) yield letter;
+      letter = await port.next(token, letter.position);
+    }
+  }
+
+  /** Events whose aggregates went on without them, oldest first. */
+  async *skipped(): AsyncGenerator<Letter> {
+    const { port } = this.options;
+    for (let letter = await port.nextSkipped(0); letter !== undefined;) {
+      yield letter;
+      letter = await port.nextSkipped(letter.position);
+    }
+  }
+
+  /**
+   * Asks the owner of the aggregate, and waits up to `waitMs` for what becomes of it. Safe to call again.
+   * @throws NOT_PARKED, COMMAND_UNANSWERED if nobody took the command up in time, JETSTREAM_REQUEST_FAILED
+   */
+  async command(aggregateId: string, kind: CommandKind, waitMs: number): Promise<CommandResult> {
+    const { clock } = this.options;
+    const until = clock.now() + waitMs;
+    const written = await this.#write(tokenOf(aggregateId), kind, until);
+    let sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
+    for (let pauseMs = LOOK_EVERY_MS; ; pauseMs = Math.min(MAX_LOOK_EVERY_MS, pauseMs * 1.5)) {
+      await delay(clock, pauseMs);
+      const found = await this.options.port.readMarker(written.token);
+      if (found === undefined || identityOf(found) !== written.identity) return { outcome: 'unparked' };
+      const { answer, command, state } = found.marker;
+      if (answer?.id === written.id) {
+        return answer.error === undefined
+          ? { outcome: 'parked' }
+          : { outcome: 'failed', error: answer.error };
+      }
+      if (clock.now() >= until) {
+        if (state === 'retrying') return { outcome: 'running' };
+        throw unansweredError(this.options.name, aggregateId, waitMs);
+      }
+      if (clock.now() >= sayAgainAt && command?.id === written.id) {
+        // Whoever took the partition over in between may have missed it.
+        await this.options.port.writeMarker(written.token, found.marker, found.revision);
+        sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
+      }
+    }
+  }
+
+  async #write(
+    token: string,
+    kind: CommandKind,
+    until: number,
+  ): Promise<{ token: string; id: string; identity: number }> {
+    const { port, clock, newId, name } = this.options;
+    for (;;) {
+      const found = await port.readMarker(token);
+      if (found === undefined) throw notParkedError(name, aggregateIdOf(token));
+      const identity = identityOf(found);
+      const pending = found.marker.command;
+      if (pending?.kind === kind) return { token, id: pending.id, identity };
+      if (pending === undefined) {
+        const command = await this.#commandOf(token, kind, newId());
+        // A marker in its first version names itself by its revision, which this write moves.
+        const marker = { ...found.marker, made: identity, command };
+        if ((await port.writeMarker(token, marker, found.revision)) !== undefined) {
+          return { token, id: command.id, identity };
+        }
+        continue;
+      }
+      if (clock.now() >= until) throw unansweredError(name, aggregateIdOf(token), 0);
+      await delay(clock, MAX_LOOK_EVERY_MS);
+    }
+  }
+
+  async #commandOf(token: string, kind: CommandKind, id: string): Promise<Command> {
+    if (kind !== 'skipHead') return { id, kind };
+    const head = await this.options.port.next(token, 0);
+    return head === undefined ? { id, kind } : { id, kind, position: head.position };
+  }
+}
+
+function notParkedError(name: string, aggregateId: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'NOT_PARKED',
+    `expected aggregate "${aggregateId}" of ${name} to be parked, found no marker; it is live, or the name is another`,
+  );
+}
+
+function unansweredError(name: string, aggregateId: string, waitMs: number): AggregateTransportError {
+  return new AggregateTransportError(
+    'COMMAND_UNANSWERED',
+    `expected the owner of aggregate "${aggregateId}" of ${name} to answer within ${waitMs} ms, found no answer; ` +
+      'the command stands and is carried out as soon as a process of the group runs',
+  );
+}
+
+const SECOND_MS = 1_000;
+
+/** Begins something for each item, so many each second, and resolves when all of it has ended. `begin` never rejects. */
+export async function beginPaced<T>(
+  items: readonly T[],
+  ratePerSecond: number,
+  clock: Clock,
+  begin: (item: T) => Promise<void>,
+): Promise<void> {
+  const running: Promise<void>[] = [];
+  for (const item of items) {
+    running.push(begin(item));
+    await delay(clock, SECOND_MS / ratePerSecond);
+  }
+  await Promise.all(running);
+}

@@ -1,0 +1,52 @@
+/** The lease of a partition as the server holds it. */
+export interface LeaseOnServer {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly released: boolean;
+  readonly ttlMs: number;
+  /** When it was last written, by the server's clock, in milliseconds since 1970. */
+  readonly writtenAt: number;
+}
+
+/** The position of a partition as the server holds it. */
+export interface PositionOnServer {
+  /** The highest settled sequence. */
+  readonly high: number;
+  readonly epoch: number;
+  readonly run: number;
+  /** Events up to `high` that are not settled. */
+  readonly unsettled: number;
+  /** Events above `high`, settled ones excluded; counted by a reader made for this question. */
+  readonly pending: number;
+}
+
+/** What the server says of one partition of a group. */
+export interface PartitionOnServer {
+  readonly partition: number;
+  /** Undefined if it was never taken, or if it was not asked for. */
+  readonly lease: LeaseOnServer | undefined;
+  /** A partition without a record counts from the start of its group; undefined if there is no stream. */
+  readonly position: PositionOnServer | undefined;
+  /** When the oldest event that is not settled was stored, in milliseconds since 1970; undefined if there is none. */
+  readonly oldestStoredAt: number | undefined;
+}
+
+/** What the server says of a group on a topic. */
+export interface GroupOnServer {
+  /** Where the topic's stream begins; 0 if it has none. */
+  readonly firstSequence: number;
+  readonly partitions: readonly PartitionOnServer[];
+}
+
+/** What to ask the server about a group. */
+export interface GroupQuestion {
+  readonly group: string;
+  readonly layout: number;
+  readonly partitions: number;
+  /** Partitions that the asking process owns: their lease is not read. */
+  readonly owned: ReadonlySet<number>;
+  /** Asks about those only. */
+  readonly ownedOnly: boolean;
+  /** No request begins later than this many milliseconds from now. */
+  readonly withinMs: number;
+}

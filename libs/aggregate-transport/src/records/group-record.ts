@@ -1,0 +1,113 @@
+import { AggregateTransportError } from '../errors.js';
+import { isPartitionCount } from '../message/partitioning.js';
+
+/** A change of a group's layout that is under way. */
+export interface LayoutChange {
+  /** Counts the changes ever begun; never used twice. */
+  readonly number: number;
+  /** How many partitions the group will have. */
+  readonly to: number;
+  /** Set for a reset: names it, so that the same command run again continues it. */
+  readonly id?: string;
+  /** Set for a reset: where the partitions of the new layout begin, instead of where the old ones ended. */
+  readonly start?: { readonly sequence: number; readonly created: string };
+}
+
+/** Where partitions without a record begin. */
+export interface GroupStart {
+  /** The last sequence that is not handled (again). */
+  readonly sequence: number;
+  /** The stream that sequence belongs to. In another stream the group begins at its first event. */
+  readonly created: string;
+  /** The highest epoch of any partition before. Every later epoch is above it. */
+  readonly epoch: number;
+}
+
+/**
+ * What all replicas of a group follow, whatever their options say: how its events are divided, and where it began.
+ * Written by compare-and-set only. While `change` is set the layout in force is drained; it stays in force until the
+ * record says otherwise.
+ */
+export interface GroupRecord {
+  /** How many partitions the group has. The number belongs to the group, never to a replica's options. */
+  readonly partitions: number;
+  /** The change that made this layout; 0 for the group's first one. */
+  readonly layout: number;
+  /** Changes begun so far, cancelled ones included. */
+  readonly changes: number;
+  readonly change?: LayoutChange;
+  /** Of the group's first start, or of its last reset. */
+  readonly start: GroupStart;
+  /** True if the change that made this layout wrote a record for each partition: one that is missing is lost. */
+  readonly hasRecords: boolean;
+  /** How often the group began again, when its layout was made. Never falls. */
+  readonly run: number;
+  /** The largest `high` of any partition before the last reset. */
+  readonly replayUntil?: number;
+}
+
+/**
+ * A stored record, checked.
+ * @throws RECORD_INVALID
+ */
+export function readGroupRecord(value: Partial<GroupRecord>, where: string): GroupRecord {
+  const { partitions, start } = value;
+  if (partitions !== undefined && isPartitionCount(partitions) && typeof start?.sequence === 'number') {
+    return { layout: 0, changes: 0, hasRecords: false, run: 0, ...value, partitions, start };
+  }
+  throw new AggregateTransportError(
+    'RECORD_INVALID',
+    `expected ${where} to hold a power of two up to 256 and a start, found ${partitions ?? 'nothing'}; ` +
+      'restore it from a backup taken with the topic',
+  );
+}
+
+/** The record of a group's first start. Pure. */
+export function firstGroupRecord(partitions: number, start: Omit<GroupStart, 'epoch'>): GroupRecord {
+  return { partitions, layout: 0, changes: 0, start: { ...start, epoch: 0 }, hasRecords: false, run: 0 };
+}
+
+/** The first step of a change. The caller has made sure that no other is under way. Pure. */
+export function beginChange(group: GroupRecord, change: Omit<LayoutChange, 'number'>): GroupRecord {
+  const number = group.changes + 1;
+  return { ...group, changes: number, change: { ...change, number } };
+}
+
+/** The layout stays as it is; what was drained for the change is void, for ever. Pure. */
+export function cancelChange(group: GroupRecord): GroupRecord {
+  const { change, ...rest } = group;
+  return change === undefined ? group : rest;
+}
+
+/** The layout of a change is in force. `reached` is what its sources say together. Pure. */
+export function completeChange(
+  group: GroupRecord,
+  { number, to, start }: LayoutChange,
+  reached: { readonly epoch: number; readonly run: number; readonly high: number },
+): GroupRecord {
+  const { change: _, ...rest } = group;
+  const next = { ...rest, partitions: to, layout: number };
+  if (start === undefined) return { ...next, hasRecords: true, run: reached.run };
+  return {
+    ...next,
+    hasRecords: false,
+    start: { ...start, epoch: reached.epoch },
+    run: reached.run + 1,
+    replayUntil: Math.max(reached.high, group.replayUntil ?? 0),
+  };
+}
+
+/**
+ * True if a change was cancelled that drained a partition of layout `of`. Numbers are never used twice, so once true it
+ * stays true, and a process that learned it long ago may still rely on it. Pure.
+ */
+export function isCancelled(change: number, of: number, now: GroupRecord): boolean {
+  return now.layout === of && change > of && change <= now.changes && change !== now.change?.number;
+}
+
+/** The partitions, among `from`, whose aggregates partition `partition` among `partitions` holds. Pure. */
+export function sourcesOf(partition: number, partitions: number, from: number): number[] {
+  if (partitions >= from) return [Math.floor((partition * from) / partitions)];
+  const each = from / partitions;
+  return Array.from({ length: each }, (_, index) => partition * each + index);
+}

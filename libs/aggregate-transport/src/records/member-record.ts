@@ -1,0 +1,39 @@
+import type { StoredValue } from './key-port.js';
+
+/** What a replica of a group writes to be seen by the others. */
+export interface MemberRecord {
+  /** Names the process; no other may use the same name. */
+  readonly member: string;
+  /** How long it counts as alive without another write, in milliseconds. */
+  readonly ttlMs: number;
+  /** Grows with every write, so that two of them are told apart wherever they are seen. */
+  readonly beat: number;
+  /** It shuts down and wants no partition any more. */
+  readonly released?: boolean;
+  /** Epochs whose lease it lost and survived, by partition: no event started under them has killed it. */
+  readonly survived?: Readonly<Record<number, number>>;
+}
+
+/** Where the replicas of one topic and group see each other. */
+export interface PresencePort {
+  /**
+   * Writes this replica's record; resolves with its revision.
+   * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+   */
+  announce(record: MemberRecord): Promise<number>;
+  /**
+   * The names of all records there are.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  list(): Promise<string[]>;
+  /** @throws JETSTREAM_REQUEST_FAILED */
+  read(member: string): Promise<StoredValue<MemberRecord>>;
+  /**
+   * Removes a member's record unless it was written again since.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  remove(member: string, revision: number): Promise<void>;
+  /** Calls back whenever a replica writes. A hint: it may be missed. */
+  onHint(callback: (record: MemberRecord) => void): void;
+  close(): void;
+}

@@ -1,0 +1,88 @@
+/**
+ * The rules that order, ownership or loss depend on. A fault test switches one off and sees the checker that the rule is
+ * for turn red. Named after what goes wrong.
+ */
+export type ConsumerRule =
+  /** An owner begins without claiming the position: writes of older owners still fit. */
+  | 'no-claim'
+  /** Positions are written whatever the key holds. */
+  | 'no-compare'
+  /** Missing deliveries are not noticed. */
+  | 'no-gate'
+  /** What a lagging replica delivers from below the reader's start is handled. */
+  | 'no-pass-over'
+  /** Unsettled events of the claimed position are missing in the first commit. */
+  | 'no-placeholders'
+  /** An event is handled while an earlier one, which its reader skipped, is still asked for. */
+  | 'placeholder-not-waited-for'
+  /** The list of unsettled events in the claimed position is not read. */
+  | 'list-ignored'
+  /** A commit calls settled what was only taken in. */
+  | 'commit-ahead'
+  /** What the claimed position calls settled is handled again. */
+  | 'settled-again'
+  /** Handlers start although the lease has ended. */
+  | 'no-deadline'
+  /** With its lease a process forgets which handlers still run. */
+  | 'lanes-forgotten'
+  /** The lease is released while handlers run. */
+  | 'release-early'
+  /** No owner writes down which event kills its process. */
+  | 'no-suspects'
+  /** An owner with smaller options looks for the killer among fewer events than its predecessor may have started. */
+  | 'window-shrinks'
+  /** Two partitions of one process run a suspect alone at the same time. */
+  | 'alone-per-partition'
+  /** A new owner continues with the fencing token of the last one. */
+  | 'token-stands-still'
+  /** A stream that ends before what was handled is taken for the same. */
+  | 'regression-unnoticed'
+  /** Each partition resolves the start of its group for itself. */
+  | 'start-per-partition'
+  /** Copies of an event that is sent again do not carry one id. */
+  | 'copies-without-id';
+
+/** The publisher's rules. */
+export type PublisherRule =
+  /** More than one event of an aggregate is on the wire. */
+  | 'publisher-pipelines'
+  /** A copy leaves without the id by which the stream knows it. */
+  | 'publisher-drops-dedup-id'
+  /** Events behind a refused one are sent as if nothing had happened. */
+  | 'publisher-skips-after-refusal'
+  /** An aggregate continues although an outcome is unknown. */
+  | 'publisher-forgets-unknown'
+  /** The rest of a batch leaves before the server has said that it knows batches. */
+  | 'publisher-fills-unopened-batch';
+
+/** The rules about parked aggregates. */
+export type ParkingRule =
+  /** The marker falls when one letter is handled, without a look for more. */
+  | 'unpark-without-check'
+  /** A new owner does not look at the markers that earlier ones left. */
+  | 'markers-not-loaded'
+  /** A later event of a parked aggregate is settled before its letter is confirmed. */
+  | 'settle-before-letter'
+  /** A letter is replayed although earlier events of its aggregate may come again. */
+  | 'letters-not-waited-for'
+  /** As before, but the letter's own event is waited for. */
+  | 'letter-waits-for-itself-only';
+
+/** The rules about a change of a group's layout. */
+export type LayoutRule =
+  /** Not one that can be broken: replicas drain, and leave all further steps to the command. */
+  | 'command-goes-on-alone'
+  /** A partition is given up while its handlers run. */
+  | 'drained-while-running'
+  /** The mark of a drained partition does not keep the next owner from starting. */
+  | 'drained-mark-ignored'
+  /** The new layout handles what the old one had settled. */
+  | 'origin-ignored';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule;
+
+/** No rule is, in the library as it is published; see `imports` in package.json. */
+export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;
+
+/** A step after which a fault test may kill or freeze the process. */
+export const reached: (step: string) => void = () => undefined;

@@ -1,0 +1,111 @@
+import { NatsError } from 'nats';
+import { AggregateTransportError, describeError } from '../../errors.js';
+import { type Connection, describeDenial } from './connection.js';
+
+/** The error codes of nats-server (errors.json) that we act on. */
+export const API_ERROR = {
+  streamNotFound: 10059,
+  consumerNotFound: 10014,
+  messageNotFound: 10037,
+  streamNameInUse: 10058,
+  consumerNameInUse: 10013,
+  consumerExists: 10148,
+  jetStreamNotEnabledForAccount: 10039,
+} as const;
+
+/** The JetStream API answered with an error. */
+export class JetStreamApiError extends AggregateTransportError {
+  constructor(
+    subject: string,
+    /** nats-server's own number, 0 if it gave none. */
+    readonly errorCode: number,
+    description: string,
+  ) {
+    super(
+      'JETSTREAM_REQUEST_FAILED',
+      `expected an answer to ${subject}, found error ${errorCode}: ${description}; correct what it names, or ask the server's operator`,
+    );
+  }
+}
+
+const REQUEST_TIMEOUT_MS = 2_000;
+
+/** Requests to the JetStream API as plain JSON: every field of every server version, none filtered by a client. */
+export class JetStreamApi {
+  readonly #prefix: string;
+
+  constructor(
+    private readonly connection: Connection,
+    domain?: string,
+  ) {
+    this.#prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
+  }
+
+  /** The full subject of an API call, for those who publish to it themselves. */
+  subjectOf(call: string): string {
+    return `${this.#prefix}.${call}`;
+  }
+
+  /**
+   * @throws JetStreamApiError if the server refuses
+   * @throws JETSTREAM_UNAVAILABLE if the account has none
+   * @throws JETSTREAM_REQUEST_FAILED if it does not answer within `timeoutMs`
+   */
+  async request<T>(call: string, body?: unknown, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {
+    const subject = this.subjectOf(call);
+    const payload = body === undefined ? '' : JSON.stringify(body);
+    let answer: { error?: { err_code?: number; description?: string } } & T;
+    try {
+      const message = await this.connection.nats.request(subject, payload, { timeout: timeoutMs });
+      answer = message.json();
+    } catch (cause) {
+      throw new AggregateTransportError(
+        'JETSTREAM_REQUEST_FAILED',
+        `expected an answer to ${subject} within ${timeoutMs} ms, found ${explain(cause)}; ` +
+          'check that JetStream runs and that the user may publish to this subject and hear the answer',
+        { cause },
+      );
+    }
+    if (answer.error !== undefined) {
+      const { err_code: errorCode = 0, description = 'no description' } = answer.error;
+      if (errorCode === API_ERROR.jetStreamNotEnabledForAccount) {
+        throw new AggregateTransportError(
+          'JETSTREAM_UNAVAILABLE',
+          `expected JetStream in the user's account, found "${description}"; enable it for the account`,
+        );
+      }
+      throw new JetStreamApiError(subject, errorCode, description);
+    }
+    return answer;
+  }
+
+  /** As {@link request}, but an error with this code is an ordinary answer: undefined. */
+  async find<T>(
+    call: string,
+    body: unknown,
+    missing: number,
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<T | undefined> {
+    try {
+      return await this.request<T>(call, body, timeoutMs);
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.errorCode === missing) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Why a request to the server failed, in words. */
+export function explain(cause: unknown): string {
+  if (!(cause instanceof NatsError)) return describeError(cause);
+  switch (cause.code) {
+    case '503':
+      return 'nobody who answers: JetStream is off for this account, or has no leader';
+    case 'PERMISSIONS_VIOLATION':
+      return cause.permissionContext === undefined
+        ? 'that the user lacks a permission'
+        : describeDenial(cause.permissionContext);
+    default:
+      return `${cause.code}: ${cause.message}`;
+  }
+}

@@ -1,0 +1,209 @@
+import { headers as createHeaders, type MsgHdrs, type Subscription } from 'nats';
+import { HEADER } from '../../message/headers.js';
+import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
+import { tokenOfSubject } from '../../message/subject.js';
+import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
+import type { Marker, StoredMarker } from '../../records/marker.js';
+import type { Appended, LetterEvent, ParkedArchive } from '../../parking/parked-port.js';
+import { storedAtOf } from './reply-subject.js';
+import { publishConfirmed } from '../api/confirmed-publish.js';
+import type { Connection } from '../api/connection.js';
+import { type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
+import { hearKeys, readKey, writeKey } from '../api/kv.js';
+import { MARKER_BUCKET, parkedStreamOf } from '../groups/parked-streams.js';
+import { readLetter } from './stored-letter.js';
+import { findMessage, type RawMessage } from './stored-message.js';
+import { subjectsOf } from '../api/subjects.js';
+
+export interface ParkedWireOptions {
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
+  readonly topic: string;
+  readonly group: string;
+  /** The leading bits of the partition's subjects, `''` for all: `0.1`. */
+  readonly bits: string;
+}
+
+const READ_AT_ONCE = 64;
+const READ_TIMEOUT_MS = 1_000;
+const ENCODED_MARK = '~';
+/** A key-value key may hold `=` but no `~`. */
+const KEY_MARK = '=';
+
+/** The parked events of a topic and group over a NATS connection: a key per marker, a subject per aggregate's letters. */
+export class ParkedWire implements ParkedArchive {
+  readonly #markers: string;
+  readonly #letters: string;
+  readonly #stream: string;
+  #hints: Subscription | undefined;
+
+  constructor(private readonly options: ParkedWireOptions) {
+    const { topic, group } = options;
+    this.#stream = parkedStreamOf(topic);
+    this.#markers = `$KV.${MARKER_BUCKET}.${topic}.${group}.`;
+    this.#letters = `${this.#stream}.${group}.`;
+  }
+
+  async markers(): Promise<StoredMarker[]> {
+    const tokens = await this.#markedTokens();
+    const found: StoredMarker[] = [];
+    for (let from = 0; from < tokens.length; from += READ_AT_ONCE) {
+      const reads = tokens.slice(from, from + READ_AT_ONCE).map((token) => this.readMarker(token));
+      for (const marker of await Promise.all(reads)) if (marker !== undefined) found.push(marker);
+    }
+    return found;
+  }
+
+  async readMarker(token: string): Promise<StoredMarker | undefined> {
+    const { api } = this.options;
+    const found = await readKey<Marker>(api, MARKER_BUCKET, this.#keyOf(token), READ_TIMEOUT_MS);
+    return found === undefined ? undefined : { token, marker: found.value, revision: found.revision };
+  }
+
+  writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
+    return writeKey(this.options.connection, this.#keyOf(token), marker, revision);
+  }
+
+  removeMarker(revision: number): Promise<boolean> {
+    // A key keeps one value, so that a revision which can be removed is the current one.
+    return this.#remove(`KV_${MARKER_BUCKET}`, revision);
+  }
+
+  onMarker(callback: (token: string, marker: Marker) => void): void {
+    const filter = `${this.#markers}${this.#filter()}`;
+    this.#hints = hearKeys(this.options.connection.nats, filter, (marker, subject) =>
+      callback(tokenOfKey(subject), marker as Marker),
+    );
+  }
+
+  append(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+    after: number,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, note);
+    headers.set(HEADER.expectedLastSubjectSequence, String(after));
+    return this.#store(this.#subjectOf(event.token), event, headers);
+  }
+
+  appendSkipped(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, { ...note, marker: 0 });
+    headers.set(HEADER.messageId, `skipped:${this.options.group}:${event.sequence}`);
+    return this.#store(`${this.#letters}skipped.${event.token}`, event, headers);
+  }
+
+  async next(token: string, after: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: this.#subjectOf(token) });
+  }
+
+  async last(token: string): Promise<Letter | undefined> {
+    return this.#letter({ last_by_subj: this.#subjectOf(token) });
+  }
+
+  /** The first skipped event behind this position. */
+  async nextSkipped(after: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
+  }
+
+  async removeLetter(position: number): Promise<void> {
+    await this.#remove(this.#stream, position);
+  }
+
+  async letterCounts(): Promise<Map<string, number>> {
+    const filter = `${this.#letters}*.*.*.*.*.*.*.*.*`;
+    const subjects = await subjectsOf(this.options.api, this.#stream, filter);
+    return new Map([...subjects].map(([subject, count]) => [tokenOfSubject(subject), count]));
+  }
+
+  close(): void {
+    if (!this.options.connection.nats.isClosed()) this.#hints?.unsubscribe();
+  }
+
+  #filter(): string {
+    return this.options.bits === '' ? '>' : `${this.options.bits}.>`;
+  }
+
+  #keyOf(token: string): string {
+    const key = token.startsWith(ENCODED_MARK) ? KEY_MARK + token.slice(1) : token;
+    return `${this.#markers}${bitsOf(fnv1a32(token))}.${key}`;
+  }
+
+  #subjectOf(token: string): string {
+    return `${this.#letters}${bitsOf(fnv1a32(token))}.${token}`;
+  }
+
+  async #markedTokens(): Promise<string[]> {
+    const filter = `${this.#markers}${this.#filter()}`;
+    const subjects = await subjectsOf(this.options.api, `KV_${MARKER_BUCKET}`, filter);
+    return [...subjects.keys()].map(tokenOfKey);
+  }
+
+  async #letter(which: object): Promise<Letter | undefined> {
+    const found = await this.#get(this.#stream, which);
+    return found === undefined ? undefined : readLetter(found);
+  }
+
+  #get(stream: string, which: object): Promise<RawMessage | undefined> {
+    return findMessage(this.options.api, stream, which, READ_TIMEOUT_MS);
+  }
+
+  async #store(subject: string, event: LetterEvent, headers: MsgHdrs): Promise<Appended> {
+    const { connection } = this.options;
+    const { body } = event.origin;
+    const size = body.length + (headers as MsgHdrs & { encode(): Uint8Array }).encode().length;
+    // A message over the limit would end the connection.
+    if (size > connection.maxPayloadBytes) {
+      return {
+        kind: 'refused',
+        reason: `the letter has about ${size} bytes, the server takes ${connection.maxPayloadBytes}`,
+      };
+    }
+    const answer = await publishConfirmed(connection, subject, body, headers);
+    if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence };
+    if (answer.kind === 'refused' && answer.wrongSequence) return { kind: 'moved' };
+    return { kind: 'refused', reason: answer.description };
+  }
+
+  async #remove(stream: string, sequence: number): Promise<boolean> {
+    try {
+      await this.options.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
+      return true;
+    } catch (error) {
+      // Servers answer differently for a message that is gone; so look.
+      if (!(error instanceof JetStreamApiError)) throw error;
+      if ((await this.#get(stream, { seq: sequence })) !== undefined) throw error;
+      return false;
+    }
+  }
+}
+
+/** The topics and groups that have parked aggregates. */
+export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: string; group: string }[]> {
+  const subjects = await subjectsOf(api, `KV_${MARKER_BUCKET}`, '>');
+  const pairs = [...subjects.keys()].map((subject) =>
+    subject.slice(`$KV.${MARKER_BUCKET}.`.length).split('.', 2).join('.'),
+  );
+  return [...new Set(pairs)].map((pair) => {
+    const [topic = '', group = ''] = pair.split('.');
+    return { topic, group };
+  });
+}
+
+/** The token that a marker key stands for. */
+export function tokenOfKey(subject: string): string {
+  const key = subject.slice(subject.lastIndexOf('.') + 1);
+  return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
+}
+
+function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>): MsgHdrs {
+  const headers = createHeaders();
+  for (const [name, value] of Object.entries(event.origin.readHeaders())) {
+    if (!name.startsWith('Nats-')) headers.set(name, value);
+  }
+  const whole = { ...note, sequence: event.sequence, storedAt: storedAtOf(event.ackSubject) };
+  headers.set(LETTER_HEADER, encodeNote(whole));
+  return headers;
+}

@@ -1,0 +1,143 @@
+import { type Clock, delay } from '../clock.js';
+import { AggregateTransportError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { AggregateEvent } from '../message/event.js';
+import { type OutgoingEvent, prepareEvent } from '../message/outgoing-event.js';
+import { subjectOf } from '../message/subject.js';
+import { Sequencer } from '../publisher/sequencer.js';
+import { NatsWires } from './nats-wires.js';
+import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
+import type { TopicWire, TopicWires } from './wires.js';
+
+/** An open topic: the ways to its stream, and the one sequencer of this process. */
+export interface TopicLink {
+  readonly topic: ResolvedTopic;
+  readonly wire: TopicWire;
+  readonly sequencer: Sequencer;
+  /** Checks and encodes an event; throws whatever is wrong with it. */
+  prepare(event: AggregateEvent): OutgoingEvent;
+  subjectOf(token: string): string;
+}
+
+/**
+ * Opens each declared topic once per process, and closes them all. Shared by every publisher, the client
+ * and the server, so one aggregate has one queue however many places publish to it.
+ */
+export class TopicLinks {
+  readonly #opening = new Map<string, Promise<TopicLink>>();
+  readonly #opened = new Map<string, TopicLink>();
+  readonly #watchers: ((link: TopicLink) => void)[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    readonly options: ResolvedOptions,
+    readonly clock: Clock,
+    private readonly log: Log,
+    private readonly wires: TopicWires = new NatsWires({ ...options, clock, log }),
+  ) {}
+
+  /**
+   * The topic, opened by the first call.
+   * @throws TOPIC_UNDECLARED, PUBLISHER_CLOSED, CONNECTION_FAILED, STREAM_MISMATCH and what else provisioning
+   *   finds; a failed opening is tried anew by the next call
+   */
+  open(name: string): Promise<TopicLink> {
+    if (this.#closing !== undefined) return Promise.reject(closedError(name));
+    const known = this.#opening.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#open(name);
+    this.#opening.set(name, opening);
+    opening.catch(() => this.#opening.delete(name));
+    return opening;
+  }
+
+  /** The topic if it is open. */
+  opened(name: string): TopicLink | undefined {
+    return this.#opened.get(name);
+  }
+
+  /** Calls back for every topic that is open, and for each that is opened later. */
+  watch(opened: (link: TopicLink) => void): void {
+    this.#watchers.push(opened);
+    for (const link of this.#opened.values()) opened(link);
+  }
+
+  async openAll(): Promise<void> {
+    await Promise.all([...this.options.topics.keys()].map((name) => this.open(name)));
+  }
+
+  /** Waits for open publishes, within the drain time, then closes everything. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #open(name: string): Promise<TopicLink> {
+    const topic = this.options.topics.get(name);
+    if (topic === undefined) throw undeclaredError(name, this.options);
+    const wire = await this.wires.open(topic);
+    const sequencer = new Sequencer({
+      topic: name,
+      connect: (listener) => wire.connectPublisher(listener),
+      maxInFlight: topic.publish.maxInFlight,
+      maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
+      giveUpAfterMs: topic.publish.giveUpAfterMs,
+      duplicateWindowMs: wire.duplicateWindowMs,
+      fastLane: {
+        maxBatch: topic.publish.maxBatch,
+        maxOpenBatches: topic.publish.maxOpenBatches,
+        obstacle: wire.batchObstacle,
+      },
+      clock: this.clock,
+      log: this.log,
+    });
+    const link: TopicLink = {
+      topic,
+      wire,
+      sequencer,
+      prepare: (event) =>
+        prepareEvent(event, {
+          topic: name,
+          codec: topic.codec,
+          maxPayloadBytes: wire.maxPayloadBytes,
+          wallMs: this.clock.wallNow(),
+        }),
+      subjectOf: (token) => subjectOf(name, token),
+    };
+    this.#opened.set(name, link);
+    for (const opened of this.#watchers) opened(link);
+    return link;
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    const links = [...this.#opened.values()];
+    const flushed = Promise.all(links.map(({ sequencer }) => sequencer.flush())).then(() => true);
+    const late = delay(this.clock, this.options.drainMs).then(() => false);
+    if (!(await Promise.race([flushed, late]))) {
+      const open = links.reduce((sum, { sequencer }) => sum + sequencer.pending, 0);
+      this.log.error(
+        `${open} publish calls had no outcome within ${this.options.drainMs} ms of shutdown; they reject now`,
+      );
+    }
+    for (const { sequencer } of links) sequencer.close();
+    await this.wires.close();
+    this.#opened.clear();
+  }
+}
+
+function closedError(name: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'PUBLISHER_CLOSED',
+    `expected an open transport for topic "${name}", found one that is shut down; publish before the application closes`,
+  );
+}
+
+/** @internal */
+export function undeclaredError(name: string, options: ResolvedOptions): AggregateTransportError {
+  const declared = [...options.topics.keys()].join(', ') || 'none';
+  return new AggregateTransportError(
+    'TOPIC_UNDECLARED',
+    `expected a topic declared in AggregateTransportModule.forRoot({ topics }) (${declared}), found "${name}"; declare it there`,
+  );
+}

@@ -1,0 +1,197 @@
+import type { ConnectionOptions } from 'nats';
+import type { BreakerOptions } from '../consumer/handling/breaker.js';
+import type { OnUnhandledType } from '../consumer/handling/event-handlers.js';
+import type { Codec } from '../message/codec.js';
+import type { FailurePolicy, OnExhausted, RetryPolicy } from '../consumer/handling/outcome.js';
+import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
+import type { ParkedOptions } from '../stream/groups/parked-streams.js';
+import type { Provision } from '../stream/api/provision.js';
+import type { Meter } from '../observe/meter.js';
+import type { AggregateHooks } from './hooks.js';
+
+/** How a topic's stream is made and checked. An existing stream is never changed. */
+export interface AggregateStreamOptions extends Partial<StreamOptions> {
+  /**
+   * `ensure` makes a missing stream, `verify` refuses to start without it, `off` does not look at its
+   * configuration at all.
+   * @default 'ensure'
+   */
+  provision?: Provision;
+}
+
+/** Limits of a topic's publisher; one per process and topic. */
+export interface PublishOptions {
+  /**
+   * Events on the wire at once, over all aggregates, 1 to 8 000. The server's ingest queue holds 10 000
+   * for all publishers of a stream and silently drops what is over; below 100 the round trip rules.
+   * @default 2_048
+   */
+  maxInFlight?: number;
+  /** Events accepted and without an outcome, in flight or queued, from 1. Each costs its encoded size. @default 10_000 */
+  maxPending?: number;
+  /** Calls that may wait beyond `maxPending`, from 0; the next one rejects with PUBLISHER_SATURATED. @default 100_000 */
+  maxBlocked?: number;
+  /**
+   * From its first send, how long an event is tried before its caller hears OUTCOME_UNKNOWN, in
+   * milliseconds, from 1 000. At most the stream's duplicate window less 15 s, because copies must stop
+   * before the stream forgets the id.
+   * @default 60_000
+   */
+  giveUpAfterMs?: number;
+  /**
+   * Events of one aggregate that are stored as one batch when its queue is long, 1 to 1 000 (the server's own
+   * limit); 1 switches the fast lane off.
+   * @default 500
+   */
+  maxBatch?: number;
+  /** Batches under way at once, per topic, 1 to 50. The server takes 50 per stream from all its publishers. @default 4 */
+  maxOpenBatches?: number;
+}
+
+/** How a topic's events are read and handled, per consumer group. */
+export interface ConsumeOptions {
+  /** Parts the group's work is divided into, a power of two up to 256. Taken at the group's first start only. @default 1 */
+  partitions?: number;
+  /** Where the group begins at its first start: `all`, `new`, `{ sequence }` or `{ time }`. @default 'all' */
+  startAt?: StartAt;
+  /** Events per pull request, 1 to 10 000; the next pull goes out when half is used. More is no faster. @default 500 */
+  batch?: number;
+  /** How long an idle pull stays open, in milliseconds, 100 to 60 000. An event never waits for it. @default 1_000 */
+  pullExpiresMs?: number;
+  /**
+   * How long the server waits for an ack before it delivers again, in milliseconds, from 1 000. Only a
+   * backstop: recovery never waits for it, and copies of held events are ignored.
+   * @default 600_000
+   */
+  ackWaitMs?: number;
+  /** Events delivered and not settled, per partition, 1 to 1 000 000. At this many all aggregates wait. @default 10_000 */
+  maxAckPending?: number;
+  /** Pull requests that may wait at the server. It cannot be changed later. @default 1_000 */
+  maxWaiting?: number;
+  /** Bytes of event bodies held in lanes, per partition, from 64 KiB; pulls shrink as it fills. @default 67_108_864 */
+  maxBufferedBytes?: number;
+  /** Handlers at once per topic and group, from 1; per aggregate it is always one. Shared among partitions. @default 256 */
+  concurrency?: number;
+  /**
+   * How long a lease stands without a renewal, in milliseconds, 1 000 to 60 000: after a crash or a freeze the
+   * next process takes over about this much later. Below 1 000 a busy machine looks dead.
+   * @default 3_000
+   */
+  leaseTtlMs?: number;
+  /** A handler's time in milliseconds, from 1; then its signal aborts. Its lane waits until it settles. @default 60_000 */
+  timeoutMs?: number;
+  /** Attempts in place, and the waits between them. */
+  retry?: Partial<RetryPolicy>;
+  /**
+   * What follows when attempts are used up: `park` the aggregate, `skip` the event (a hole in the order), `block` the
+   * aggregate and try for ever, `halt` the partition.
+   * @default 'park'
+   */
+  onExhausted?: OnExhausted;
+  /**
+   * Decides by the error: `retry` (while attempts are left), `park`, `skip`, `block` or `halt` at once; undefined leaves it
+   * to the other options. Must be pure. A guard's refusal is never asked for: it blocks its aggregate.
+   */
+  classify?: FailurePolicy['classify'];
+  /** When parking stops because nearly everything fails. */
+  breaker?: Partial<BreakerOptions>;
+  /** What happens to an event whose type has no handler. @default 'ignore' */
+  onUnhandledType?: OnUnhandledType;
+}
+
+export interface ShutdownOptions {
+  /** How long running handlers, acks and publishes may take at shutdown, in milliseconds, from 0. @default 10_000 */
+  drainMs?: number;
+}
+
+/** Options of one topic; what is missing comes from the root options. */
+export interface TopicOptions {
+  stream?: AggregateStreamOptions;
+  publish?: PublishOptions;
+  consume?: ConsumeOptions;
+  /**
+   * Room for parked events, per topic: `maxBytes` from 1 MiB, `maxLetters` from 1. Full, it never drops: the aggregates
+   * that need it wait, and in the end their partition does. Taken when the stream is made.
+   */
+  parked?: Partial<ParkedOptions>;
+  codec?: Codec;
+}
+
+export interface AggregateTransportOptions extends TopicOptions {
+  /** Addresses of the NATS servers. @default 'nats://127.0.0.1:4222' */
+  servers?: string | string[];
+  /** Passed to the NATS client: credentials, TLS, timeouts. */
+  connection?: ConnectionOptions;
+  /** One connection for each topic, or one for all. @default 'perTopic' */
+  connectionMode?: 'perTopic' | 'shared';
+  /** The consumer group of this service's handlers; the replicas of one service share it. */
+  group?: string;
+  /** Every topic this process publishes to or handles. */
+  topics: Record<string, TopicOptions>;
+  shutdown?: ShutdownOptions;
+  /** Called when an aggregate is parked, is live again, or is stuck. */
+  hooks?: AggregateHooks;
+  /**
+   * Where metrics go: `meter` is what `metrics.getMeter('…')` of `@opentelemetry/api` gives, or anything of that shape.
+   * Without it nothing is measured, and the path of an event pays nothing.
+   */
+  metrics?: MetricsOptions;
+}
+
+export interface MetricsOptions {
+  meter: Meter;
+  /**
+   * Measure every attempt of a handler, unless it is `false`. The only thing that costs something per event: what the
+   * meter's histogram takes. `false` leaves `messaging.process.duration` out; the rest stays.
+   */
+  handlerDuration?: boolean;
+}
+
+/** Writes or makes the options for `forRootAsync({ useClass | useExisting })`. */
+export interface AggregateTransportOptionsFactory {
+  createAggregateTransportOptions(): AggregateTransportOptions | Promise<AggregateTransportOptions>;
+}
+
+/** What an option is when nobody sets it. The numbers in the comments above are checked against these by a test. */
+export const DEFAULTS = {
+  servers: 'nats://127.0.0.1:4222',
+  connectionMode: 'perTopic',
+  stream: {
+    provision: 'ensure',
+    storage: 'file',
+    maxBytes: 1_073_741_824,
+    maxMessages: 1_000_000,
+    maxAgeMs: 0,
+    replicas: 1,
+    duplicateWindowMs: 120_000,
+    discard: 'old',
+  },
+  publish: {
+    maxInFlight: 2_048,
+    maxPending: 10_000,
+    maxBlocked: 100_000,
+    giveUpAfterMs: 60_000,
+    maxBatch: 500,
+    maxOpenBatches: 4,
+  },
+  consume: {
+    partitions: 1,
+    startAt: 'all',
+    batch: 500,
+    pullExpiresMs: 1_000,
+    ackWaitMs: 600_000,
+    maxAckPending: 10_000,
+    maxWaiting: 1_000,
+    maxBufferedBytes: 67_108_864,
+    concurrency: 256,
+    leaseTtlMs: 3_000,
+    timeoutMs: 60_000,
+    retry: { attempts: 10, firstDelayMs: 100, factor: 2, maxDelayMs: 30_000, jitter: 0.2 },
+    onExhausted: 'park',
+    classify: undefined,
+    breaker: { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 },
+    onUnhandledType: 'ignore',
+  },
+  parked: { maxBytes: 1_073_741_824, maxLetters: 1_000_000 },
+  shutdown: { drainMs: 10_000 },
+} as const satisfies Omit<AggregateTransportOptions, 'topics'>;

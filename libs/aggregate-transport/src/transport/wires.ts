@@ -1,0 +1,82 @@
+import type { NatsConnection } from 'nats';
+import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
+import type { StoredMessage } from '../message/stored-event.js';
+import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
+import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
+import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
+import type { GroupRecord } from '../records/group-record.js';
+import type { KeyPort } from '../records/key-port.js';
+import type { LeaseRecord } from '../records/lease-record.js';
+import type { PresencePort } from '../records/member-record.js';
+import type { PartitionAddress } from '../records/partition-address.js';
+import type { PositionRecord } from '../records/position-record.js';
+import type { ResolvedTopic } from './resolve-options.js';
+
+/** The ways from one partition of a group to its events, its records and its parked aggregates. */
+export interface PartitionWire {
+  readonly address: PartitionAddress;
+  /** The way to the partition's events. */
+  connect(listener: ReaderConnectionListener): ReaderPort;
+  readonly leasePort: KeyPort<LeaseRecord>;
+  readonly positionPort: KeyPort<PositionRecord>;
+  readonly parkedPort: ParkedPort;
+}
+
+/** A group as its record divides it at this moment. */
+export interface GroupWire {
+  readonly record: GroupRecord;
+  readonly partitions: readonly PartitionWire[];
+  /** The record, to be followed. */
+  readonly recordPort: KeyPort<GroupRecord>;
+  /** What a change of the layout reads and writes. */
+  readonly repartitionPorts: RepartitionPorts;
+  /** Consumers that a release with acks left for this group, by name: with them the group would be handled twice. */
+  oldConsumers(): Promise<readonly string[]>;
+}
+
+/** The part of a connection's life that others follow. */
+export interface WireListener {
+  disconnected?(): void;
+  reconnected?(): void;
+}
+
+/** All ways from one topic to its stream: what `transport/` and `nest/` know of NATS, and what a test replaces. */
+export interface TopicWire {
+  /** Undefined where there is no NATS. */
+  readonly nats: NatsConnection | undefined;
+  readonly connected: boolean;
+  /** The client has given up: the connection never comes back. */
+  readonly closed: boolean;
+  /** Calls back whenever the connection goes or comes back. */
+  listen(listener: WireListener): void;
+  /** The largest message the stream takes. */
+  readonly maxPayloadBytes: number;
+  /** How long the stream really knows an event's id. */
+  readonly duplicateWindowMs: number;
+  /** Why events cannot be stored in atomic batches; undefined if they can. */
+  readonly batchObstacle: string | undefined;
+  connectPublisher(listener: PublishListener): PublishPort;
+  /** The messages of one subject, in stream order. */
+  messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
+  /**
+   * Finds or makes what a group needs: its record, its positions, and the place for its parked aggregates.
+   * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+   */
+  openGroup(group: string): Promise<GroupWire>;
+  /** Where the replicas of a group see each other. */
+  presencePort(group: string): PresencePort;
+  /**
+   * What the server says of a group, to an observer.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  lookAt(question: GroupQuestion): Promise<GroupOnServer>;
+  /** The parked aggregates of a group, whether it runs in this process or not. */
+  parkedArchive(group: string): ParkedArchive;
+}
+
+/** Opens the ways of topics, and closes what they share. */
+export interface TopicWires {
+  open(topic: ResolvedTopic): Promise<TopicWire>;
+  close(): Promise<void>;
+}
