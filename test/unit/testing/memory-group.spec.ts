@@ -7,6 +7,7 @@ import type { PositionRecord } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { MemoryGroup } from '#library/testing/memory/memory-group.js';
 import { MemoryParked } from '#library/testing/memory/memory-parked.js';
+import { MemoryRepartition } from '#library/testing/memory/memory-repartition.js';
 import { MemoryStream } from '#library/testing/memory/memory-stream.js';
 import { eventOf, TOPIC } from './memory-fixture.js';
 
@@ -17,7 +18,7 @@ function fixture(...tokens: string[]) {
   for (const token of tokens) stream.append(eventOf(token));
   const parked = new MemoryParked({ maxLetters: 10, clock, moved });
   const group = new MemoryGroup({ topic: TOPIC, group: 'g', stream, parked, clock, moved });
-  return { clock, stream, group };
+  return { clock, stream, group, parked, moved };
 }
 
 function leaseOf(more: Partial<LeaseRecord> = {}): LeaseRecord {
@@ -124,6 +125,18 @@ describe('a layout', () => {
     expect(await repartitionPorts.firstAfter({ partitions: 1, partition: 0 }, 1)).toBe(2);
     expect(await repartitionPorts.stream()).toEqual(stream.state);
     expect(await repartitionPorts.lastBefore(new Date(0))).toBe(0);
+  });
+
+  test('is found by its keys, and counts events of a partition', async () => {
+    const { stream, group, parked, clock, moved } = fixture('a', 'b', 'a');
+    await group.open({ partitions: 1, startAt: 'all' });
+    const ports = new MemoryRepartition(group, { group: 'g', stream, parked, clock, moved });
+    expect(await ports.places()).toEqual([]);
+    const place = { layout: 2, partitions: 4, partition: 3 };
+    await ports.lease(place).write(leaseOf(), 0);
+    expect(await ports.places()).toEqual([place]);
+    const own = { partitions: 256, partition: partitionOf('a', 256) };
+    expect(await Promise.all([ports.countAfter(own, 0), ports.countAfter(own, 1)])).toEqual([2, 1]);
   });
 
   test('has no consumers of the old kind', async () => {

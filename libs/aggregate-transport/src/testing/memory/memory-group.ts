@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js';
-import type { LayoutPlace, RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
+import type { LayoutPlace } from '../../consumer/repartition/repartition-ports.js';
 import { AggregateTransportError } from '../../errors.js';
 import { partitionBits } from '../../message/partitioning.js';
 import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
@@ -12,6 +12,7 @@ import { partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
 import { MemoryReaders } from './memory-readers.js';
+import { type GroupKeys, MemoryRepartition } from './memory-repartition.js';
 import type { MemoryStream } from './memory-stream.js';
 
 export interface MemoryGroupOptions {
@@ -28,13 +29,14 @@ type Consume = Pick<ResolvedTopic['consume'], 'partitions' | 'startAt'>;
 
 /** What a group keeps of one partition of one layout. */
 interface MemoryPartition {
+  readonly place: LayoutPlace;
   readonly lease: MemoryKey<LeaseRecord>;
   readonly position: MemoryKey<PositionRecord>;
   readonly readers: MemoryReaders;
 }
 
 /** A group on a topic in memory: its record, and per partition of each layout a lease, a position and readers. */
-export class MemoryGroup {
+export class MemoryGroup implements GroupKeys {
   readonly record: MemoryKey<GroupRecord>;
   readonly #partitions = new Map<string, MemoryPartition>();
 
@@ -43,15 +45,17 @@ export class MemoryGroup {
   }
 
   /** The keys and readers of one partition, whether its layout is in force or not. */
-  partition({ layout, partitions, partition }: LayoutPlace): MemoryPartition {
+  partition(place: LayoutPlace): MemoryPartition {
+    const { layout, partitions, partition } = place;
     const name = `${layout}.${partitions}.${partition}`;
     const known = this.#partitions.get(name);
     if (known !== undefined) return known;
     const { options } = this;
     const made: MemoryPartition = {
+      place: { layout, partitions, partition },
       lease: new MemoryKey(options),
       position: new MemoryKey(options),
-      readers: new MemoryReaders({ ...options, prefix: this.#prefixOf(partition, partitions) }),
+      readers: new MemoryReaders({ ...options, prefix: this.prefixOf(place) }),
     };
     this.#partitions.set(name, made);
     return made;
@@ -60,6 +64,17 @@ export class MemoryGroup {
   /** All partitions that were ever asked for. */
   get known(): readonly MemoryPartition[] {
     return [...this.#partitions.values()];
+  }
+
+  written(): readonly LayoutPlace[] {
+    return this.known
+      .filter(({ lease, position }) => lease.stored.revision + position.stored.revision > 0)
+      .map(({ place }) => place);
+  }
+
+  prefixOf({ partitions, partition }: Pick<LayoutPlace, 'partitions' | 'partition'>): string {
+    const bits = partitionBits(partition, partitions);
+    return bits === '' ? `${this.options.topic}.` : `${this.options.topic}.${bits}.`;
   }
 
   /**
@@ -75,7 +90,7 @@ export class MemoryGroup {
         this.#wireOf({ layout, partitions, partition }),
       ),
       recordPort: this.record.connect(),
-      repartitionPorts: this.#repartitionPorts(),
+      repartitionPorts: new MemoryRepartition(this, this.options),
       oldConsumers: () => Promise.resolve([]),
     };
   }
@@ -91,7 +106,7 @@ export class MemoryGroup {
         return partitionStatus({
           partition,
           stream: this.options.stream,
-          prefix: this.#prefixOf(partition, partitions),
+          prefix: this.prefixOf({ partition, partitions }),
           group,
           position: position.stored.value,
           lease: owned.has(partition) ? undefined : lease,
@@ -114,23 +129,6 @@ export class MemoryGroup {
       get parkedPort() {
         return parked.connect(group, partitionBits(place.partition, place.partitions));
       },
-    };
-  }
-
-  #repartitionPorts(): RepartitionPorts {
-    const { stream } = this.options;
-    return {
-      group: this.record.connect(),
-      lease: (place) => this.partition(place).lease.connect(),
-      position: (place) => this.partition(place).position.connect(),
-      stream: () => this.#inLaterTurn(() => stream.state),
-      firstAfter: ({ partition, partitions }, sequence) =>
-        this.#inLaterTurn(() => {
-          const prefix = this.#prefixOf(partition, partitions);
-          const found = stream.next(sequence + 1, (subject) => subject.startsWith(prefix));
-          return found?.sequence ?? Math.max(sequence, stream.lastSequence) + 1;
-        }),
-      lastBefore: (time) => this.#inLaterTurn(() => stream.lastBefore(time)),
     };
   }
 
@@ -159,21 +157,6 @@ export class MemoryGroup {
       'RECORD_MISSING',
       `expected a record of group "${group}" on topic "${topic}", which has handled events before, found none; ` +
         'restore it from a backup taken with the topic',
-    );
-  }
-
-  #prefixOf(partition: number, partitions: number): string {
-    const bits = partitionBits(partition, partitions);
-    return bits === '' ? `${this.options.topic}.` : `${this.options.topic}.${bits}.`;
-  }
-
-  #inLaterTurn<T>(answer: () => T): Promise<T> {
-    const { clock, moved } = this.options;
-    return new Promise((resolve) =>
-      clock.nextTurn(() => {
-        moved();
-        resolve(answer());
-      }),
     );
   }
 }

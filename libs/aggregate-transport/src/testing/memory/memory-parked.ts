@@ -45,6 +45,12 @@ export class MemoryParked {
     return [...this.#markers, ...this.#letters].some((found) => found.group === group);
   }
 
+  /** The highest epoch in a marker of the group; 0 if there is none. */
+  highestEpoch(group: string): number {
+    const own = this.#markers.filter((found) => found.group === group);
+    return Math.max(0, ...own.map(({ marker }) => marker.epoch));
+  }
+
   /** The way to the parked aggregates of one partition, or of the whole group if `bits` is empty. */
   connect(group: string, bits: string): ParkedArchive {
     let listener: MarkerListener | undefined;
