@@ -23,7 +23,7 @@ export function describeParking(name: string, world: World): void {
     });
     afterAll(() => world.close());
 
-    test('parks one aggregate, keeps it parked through a restart, and replays its letters in order on command', async () => {
+    test('parks one aggregate, keeps it parked through a restart, and replays its letters in order', async () => {
       const [failing, other] = [fresh('failing'), fresh('other')];
       const handled: string[] = [];
       let broken = true;

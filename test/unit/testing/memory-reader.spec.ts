@@ -64,7 +64,7 @@ describe('a reader', () => {
     expect(heard.lines).toHaveLength(4);
   });
 
-  test('waits when it starts behind the end of the stream', async () => {
+  test('waits when it starts after the end of the stream', async () => {
     const { clock, store, read } = readersFixture();
     store('a');
     const { heard } = await read(3);

@@ -27,7 +27,7 @@ export class KeyFaults<T> {
     return this.#held;
   }
 
-  /** Holds the next write until the test calls {@link HeldWrite.arrive}. Its writer gives up after 500 ms of the clock. */
+  /** Holds the next write until {@link HeldWrite.arrive} is called. The writer gives up after 500 ms of the clock. */
   holdWrite(matches: Matches<T> = ANY): void {
     this.#writes.push({ kind: 'hold', matches });
   }
