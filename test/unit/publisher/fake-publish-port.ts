@@ -1,7 +1,7 @@
 import type { AggregateTransportError } from '#library/errors.js';
 import type { PublishReceipt } from '#library/message/event.js';
 import type { OutgoingEvent } from '#library/message/prepare.js';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
@@ -56,7 +56,7 @@ export class FakePublishPort implements PublishPort {
   }
 
   /** Answers the latest send of an event. */
-  answer(messageId: string, answer: Answer): void {
+  answer(messageId: string, answer: ServerAnswer): void {
     const send = this.sent.findLast(({ event }) => event.messageId === messageId);
     if (send === undefined) throw new Error(`${messageId} was never sent`);
     this.listener.answered(send.id, answer);
@@ -108,19 +108,19 @@ export function callOn(sequencer: Sequencer, event: OutgoingEvent, signal?: Abor
   return call;
 }
 
-export const stored = (sequence: number, duplicate = false): Answer => ({
+export const stored = (sequence: number, duplicate = false): ServerAnswer => ({
   kind: 'stored',
   sequence,
   duplicate,
 });
-export const unavailable: Answer = { kind: 'unavailable', description: 'no leader' };
-export const refused: Answer = {
+export const unavailable: ServerAnswer = { kind: 'unavailable', description: 'no leader' };
+export const refused: ServerAnswer = {
   kind: 'refused',
   errorCode: 10077,
   description: 'maximum messages exceeded',
   wrongSequence: false,
 };
-export const wrongSequence: Answer = {
+export const wrongSequence: ServerAnswer = {
   kind: 'refused',
   errorCode: 10071,
   description: 'wrong last sequence: 7',
@@ -146,7 +146,7 @@ export function bench(options: Partial<SequencerOptions> = {}): Bench {
     maxPending: 1_000,
     giveUpAfterMs: 60_000,
     duplicateWindowMs: 120_000,
-    fastLane: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
+    batching: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
     clock,
     log: {
       info: () => undefined,

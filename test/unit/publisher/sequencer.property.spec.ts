@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OutgoingEvent } from '#library/message/prepare.js';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import { silentLog } from '#library/log.js';
@@ -21,7 +21,7 @@ const GIVE_UP_MS = 4_000;
 /** A request or an answer is on its way for this long at most; the library's margin is 10 s. */
 const LONGEST_WAY_MS = 3_000;
 
-const batchRefusal = (errorCode: number, description: string): Answer => ({
+const batchRefusal = (errorCode: number, description: string): ServerAnswer => ({
   kind: 'refused',
   errorCode,
   description,
@@ -136,7 +136,7 @@ class BadStream implements PublishPort {
   }
 
   /** All or nothing, and nothing if any event of it is known, is poison, or did not arrive. */
-  #takeBatch(batch: number, rest: readonly OutgoingEvent[]): Answer {
+  #takeBatch(batch: number, rest: readonly OutgoingEvent[]): ServerAnswer {
     const staged = this.#staged.get(batch);
     this.#staged.delete(batch);
     if (!this.healthy && this.random() < 0.1) return unavailable;
@@ -166,7 +166,7 @@ class BadStream implements PublishPort {
     return look();
   }
 
-  #take(event: OutgoingEvent): Answer {
+  #take(event: OutgoingEvent): ServerAnswer {
     if (event.messageId.endsWith('poison')) return refused;
     const known = this.#known(event.messageId);
     const { expectedSequence } = event;
@@ -220,8 +220,8 @@ interface Journal {
 }
 
 test.each([
-  { lane: 'without the fast lane', obstacle: 'not here', maxInFlight: 2 },
-  { lane: 'with the fast lane', obstacle: undefined, maxInFlight: 20 },
+  { lane: 'without batching', obstacle: 'not here', maxInFlight: 2 },
+  { lane: 'with batching', obstacle: undefined, maxInFlight: 20 },
 ])(
   'whatever the network does, $lane: per aggregate stored in call order, once, without a hole, and every call gets its outcome',
   async ({ obstacle, maxInFlight }) => {
@@ -240,7 +240,7 @@ test.each([
             maxPending: 100,
             giveUpAfterMs: GIVE_UP_MS,
             duplicateWindowMs: WINDOW_MS,
-            fastLane: { maxBatch: 4, maxOpenBatches: 2, obstacle, worthwhileAt: () => 2 },
+            batching: { maxBatch: 4, maxOpenBatches: 2, obstacle, worthwhileAt: () => 2 },
             clock,
             log: silentLog,
           });

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from '@jest/globals';
-import { SequenceConflictError } from '#library/publisher/refusals.js';
+import { SequenceConflictError } from '#library/publisher/publish-errors.js';
 import { bench, refused, stored, unavailable, wrongSequence } from './fake-publish-port.js';
 
 describe('one event per aggregate is on the wire', () => {

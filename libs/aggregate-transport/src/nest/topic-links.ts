@@ -83,7 +83,7 @@ export class TopicLinks {
       maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
       giveUpAfterMs: topic.publish.giveUpAfterMs,
       duplicateWindowMs: wire.duplicateWindowMs,
-      fastLane: {
+      batching: {
         maxBatch: topic.publish.maxBatch,
         maxOpenBatches: topic.publish.maxOpenBatches,
         obstacle: wire.batchObstacle,

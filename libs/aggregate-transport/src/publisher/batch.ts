@@ -1,4 +1,4 @@
-import type { Entry, Line } from './line.js';
+import type { QueuedEvent, PublishQueue } from './publish-queue.js';
 
 export interface BatchLimits {
   readonly events: number;
@@ -9,8 +9,8 @@ export interface BatchLimits {
  * The events from the head of a line on that may be stored as one: in call order, none left out, none that was
  * sent before, expects a sequence, or was in a batch that was refused. Pure.
  */
-export function batchFrom(head: Entry | undefined, limits: BatchLimits): Entry[] {
-  const events: Entry[] = [];
+export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
+  const events: QueuedEvent[] = [];
   let bytes = 0;
   for (let entry = head; entry !== undefined && events.length < limits.events; entry = entry.next) {
     if (entry.settled) continue;
@@ -43,12 +43,12 @@ export function worthwhileAt(busyLines: number): number {
 export class Batch {
   mode: 'opening' | 'sent' | 'doubtful' = 'opening';
   /** In call order; the first alone while it opens. */
-  events: readonly Entry[];
+  events: readonly QueuedEvent[];
 
   constructor(
     readonly id: number,
-    readonly line: Line,
-    readonly first: Entry,
+    readonly line: PublishQueue,
+    readonly first: QueuedEvent,
   ) {
     this.events = [first];
   }
@@ -64,7 +64,7 @@ export class Batch {
   }
 
   /** Takes the events that go with the first one. */
-  fill(followers: readonly Entry[], now: number): void {
+  fill(followers: readonly QueuedEvent[], now: number): void {
     const { first } = this;
     this.mode = 'sent';
     this.events = [first, ...followers];

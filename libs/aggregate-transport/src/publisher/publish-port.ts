@@ -1,4 +1,4 @@
-import type { Answer } from './answer.js';
+import type { ServerAnswer } from './server-answer.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 
 /** The way to one topic's stream, as the sequencer sees it. */
@@ -22,7 +22,7 @@ export interface PublishPort {
 }
 
 export interface PublishListener {
-  answered(id: number, answer: Answer): void;
+  answered(id: number, answer: ServerAnswer): void;
   /** The server holds the batch's first event and stores nothing before the last one. */
   opened(batch: number): void;
   reconnected(): void;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { FastLaneOptions } from './fast-lane.js';
+import type { BatchingOptions } from './batching.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 
 export interface SequencerOptions {
@@ -14,7 +14,7 @@ export interface SequencerOptions {
   readonly giveUpAfterMs: number;
   /** How long the stream knows an event's id. */
   readonly duplicateWindowMs: number;
-  readonly fastLane: FastLaneOptions;
+  readonly batching: BatchingOptions;
   readonly clock: Clock;
   readonly log: Log;
 }

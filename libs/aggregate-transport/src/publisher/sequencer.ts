@@ -2,17 +2,17 @@ import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
-import { type Answer, noPermission } from './answer.js';
-import { FastLane, type FastLaneStatus } from './fast-lane.js';
+import { type ServerAnswer, noPermission } from './server-answer.js';
+import { Batching, type BatchingStatus } from './batching.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import { tokenOfSubject } from '../message/subject.js';
-import { Entry, Line } from './line.js';
-import { LookUps } from './look-ups.js';
-import { Outcomes } from './outcomes.js';
-import { copiesEnded, type Patience, patienceOf } from './patience.js';
+import { QueuedEvent, PublishQueue } from './publish-queue.js';
+import { OutcomeLookup } from './outcome-lookup.js';
+import { PublishOutcomes } from './publish-outcomes.js';
+import { copiesEnded, type ResendWindow, resendWindowOf } from './resend-window.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
-import { ReadyLines } from './ready-lines.js';
-import * as refusal from './refusals.js';
+import { ReadyQueues } from './ready-queues.js';
+import * as refusal from './publish-errors.js';
 import type { SequencerOptions } from './sequencer-options.js';
 import { copyOf } from './copy-of.js';
 
@@ -22,7 +22,7 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
 
 /**
  * Stores the events of each aggregate in call order: one event per aggregate is on the wire, the next
- * one leaves when it is stored. Aggregates go side by side. A long queue goes in batches ({@link FastLane}),
+ * one leaves when it is stored. Aggregates go side by side. A long queue goes in batches ({@link Batching}),
  * of which one per aggregate is on the wire in place of the event.
  *
  * An event keeps its dedup id over all sends, so sending again is safe whenever the outcome is open:
@@ -32,25 +32,25 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
  */
 export class Sequencer implements PublishListener {
   readonly #port: PublishPort;
-  readonly #lines = new Map<string, Line>();
-  readonly #wire = new Map<number, Entry>();
-  readonly #outcomes: Outcomes;
+  readonly #lines = new Map<string, PublishQueue>();
+  readonly #wire = new Map<number, QueuedEvent>();
+  readonly #outcomes: PublishOutcomes;
   readonly #sweep: Timer;
-  readonly #patience: Patience;
-  readonly #ready = new ReadyLines();
-  readonly #lane: FastLane;
-  readonly #lookUps: LookUps;
+  readonly #resendWindow: ResendWindow;
+  readonly #ready = new ReadyQueues();
+  readonly #lane: Batching;
+  readonly #lookup: OutcomeLookup;
   /** Lines on the wire whose outcome is unknown. They hold no place there: others must not wait for them. */
   #unknown = 0;
   #lastId = 0;
   #closed = false;
 
   constructor(private readonly options: SequencerOptions) {
-    this.#patience = patienceOf(options.giveUpAfterMs, options.duplicateWindowMs);
+    this.#resendWindow = resendWindowOf(options.giveUpAfterMs, options.duplicateWindowMs);
     this.#port = options.connect(this);
-    this.#lookUps = new LookUps(options.topic, this.#port, options.log);
-    this.#outcomes = new Outcomes(options.topic);
-    this.#lane = new FastLane({
+    this.#lookup = new OutcomeLookup(options.topic, this.#port, options.log);
+    this.#outcomes = new PublishOutcomes(options.topic);
+    this.#lane = new Batching({
       ...options,
       port: this.#port,
       outcomes: this.#outcomes,
@@ -77,7 +77,7 @@ export class Sequencer implements PublishListener {
   }
 
   /** Whether long queues are stored in batches; if not, why. */
-  get fastLane(): FastLaneStatus {
+  get batching(): BatchingStatus {
     return this.#lane.status;
   }
 
@@ -100,7 +100,7 @@ export class Sequencer implements PublishListener {
         reject(obstacle);
         return;
       }
-      const entry = new Entry(++this.#lastId, event, line, { resolve, reject });
+      const entry = new QueuedEvent(++this.#lastId, event, line, { resolve, reject });
       this.#outcomes.accepted();
       line.append(entry);
       if (signal !== undefined) this.#callOffOnAbort(entry, signal);
@@ -143,7 +143,7 @@ export class Sequencer implements PublishListener {
     this.#wire.clear();
   }
 
-  answered(id: number, answer: Answer): void {
+  answered(id: number, answer: ServerAnswer): void {
     const entry = this.#wire.get(id);
     if (entry === undefined) {
       this.#lane.answered(id, answer);
@@ -178,19 +178,19 @@ export class Sequencer implements PublishListener {
   reconnected(): void {
     const now = this.options.clock.now();
     for (const entry of this.#wire.values()) {
-      const ended = entry.line.mode === 'checking' || copiesEnded(this.#patience, entry.firstSentAt, now);
+      const ended = entry.line.mode === 'checking' || copiesEnded(this.#resendWindow, entry.firstSentAt, now);
       if (!ended) this.#send(entry);
     }
     this.#fillWire();
   }
 
-  #newLine(token: string): Line {
-    const line = new Line(token);
+  #newLine(token: string): PublishQueue {
+    const line = new PublishQueue(token);
     this.#lines.set(token, line);
     return line;
   }
 
-  #obstacleFor(line: Line, signal: AbortSignal | undefined): Error | undefined {
+  #obstacleFor(line: PublishQueue, signal: AbortSignal | undefined): Error | undefined {
     if (this.#closed) return refusal.closed();
     if (signal?.aborted === true) return refusal.aborted(signal.reason);
     if (line.isUnknown) return refusal.predecessorUnknown();
@@ -198,7 +198,7 @@ export class Sequencer implements PublishListener {
     return undefined;
   }
 
-  #callOffOnAbort(entry: Entry, signal: AbortSignal): void {
+  #callOffOnAbort(entry: QueuedEvent, signal: AbortSignal): void {
     const callOff = (): void => {
       if (entry.sends > 0 || entry.alone || entry.settled) return;
       this.#fail(entry, refusal.aborted(signal.reason));
@@ -224,33 +224,33 @@ export class Sequencer implements PublishListener {
     }
   }
 
-  #send(entry: Entry): void {
+  #send(entry: QueuedEvent): void {
     this.#lane.wentAlone(entry.line);
     this.#leaves(entry);
     this.#port.send(entry.id, entry.sends > 1 ? copyOf(entry.event) : entry.event);
   }
 
-  #leaves(entry: Entry): void {
+  #leaves(entry: QueuedEvent): void {
     const now = this.options.clock.now();
     if (entry.sends++ === 0) entry.firstSentAt = now;
     this.#wire.set(entry.id, entry);
     entry.resendAt = now + RESEND_AFTER_MS;
   }
 
-  #stored(entry: Entry, sequence: number, duplicate: boolean): void {
+  #stored(entry: QueuedEvent, sequence: number, duplicate: boolean): void {
     this.#wire.delete(entry.id);
     this.#outcomes.stored(entry, sequence, duplicate);
     this.#goOn(entry.line);
   }
 
   /** Takes the head off and lets the next one leave. */
-  #goOn(line: Line): void {
+  #goOn(line: PublishQueue): void {
     line.shift();
     this.#advance(line);
   }
 
   /** The head is another one, or may leave again. */
-  #advance(line: Line): void {
+  #advance(line: PublishQueue): void {
     if (line.hasGivenUp) this.#unknown--;
     line.hasGivenUp = false;
     line.mode = 'open';
@@ -259,7 +259,7 @@ export class Sequencer implements PublishListener {
     this.#fillWire();
   }
 
-  #rejected(entry: Entry, error: AggregateTransportError): void {
+  #rejected(entry: QueuedEvent, error: AggregateTransportError): void {
     this.#wire.delete(entry.id);
     this.#fail(entry, error);
     const followers = isSabotaged('publisher-skips-after-refusal') ? [] : entry.line.takeFollowers();
@@ -267,14 +267,14 @@ export class Sequencer implements PublishListener {
     this.#goOn(entry.line);
   }
 
-  #sendSoon(entry: Entry): void {
+  #sendSoon(entry: QueuedEvent): void {
     entry.line.mode = 'open';
     entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
   }
 
   /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
-  async #check(entry: Entry, answer: Answer & { kind: 'refused' }): Promise<void> {
-    const fate = await this.#lookUps.ask(entry, answer);
+  async #check(entry: QueuedEvent, answer: ServerAnswer & { kind: 'refused' }): Promise<void> {
+    const fate = await this.#lookup.ask(entry, answer);
     if (fate === undefined || this.#closed) return;
     if (fate.kind === 'open') this.#sendSoon(entry);
     else if (fate.kind === 'stored') this.#stored(entry, fate.sequence, entry.sends === 1);
@@ -287,16 +287,16 @@ export class Sequencer implements PublishListener {
     this.#lane.sweep();
     for (const entry of this.#wire.values()) {
       if (entry.line.mode === 'checking') continue;
-      const isLate = now - entry.firstSentAt >= this.#patience.giveUpAfterMs;
+      const isLate = now - entry.firstSentAt >= this.#resendWindow.giveUpAfterMs;
       if (isLate && !entry.settled) this.#giveUp(entry);
-      if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry);
+      if (copiesEnded(this.#resendWindow, entry.firstSentAt, now)) void this.#findOut(entry);
       else if (now >= entry.resendAt && this.#port.connected) this.#send(entry);
     }
     this.#fillWire();
   }
 
-  #giveUp(entry: Entry): void {
-    this.#fail(entry, refusal.outcomeUnknown(entry, this.#patience.reason));
+  #giveUp(entry: QueuedEvent): void {
+    this.#fail(entry, refusal.outcomeUnknown(entry, this.#resendWindow.reason));
     entry.line.hasGivenUp = true;
     this.#unknown++;
     if (isSabotaged('publisher-forgets-unknown')) this.#reopen(entry.line);
@@ -306,20 +306,20 @@ export class Sequencer implements PublishListener {
   }
 
   /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
-  async #findOut(entry: Entry): Promise<void> {
+  async #findOut(entry: QueuedEvent): Promise<void> {
     if (!this.#port.connected) return;
-    const fate = await this.#lookUps.ask(entry);
+    const fate = await this.#lookup.ask(entry);
     if (fate === undefined || this.#closed) return;
-    this.#lookUps.tell(entry, fate);
+    this.#lookup.tell(entry, fate);
     this.#reopen(entry.line);
   }
 
-  #reopen(line: Line): void {
+  #reopen(line: PublishQueue): void {
     if (line.head !== undefined) this.#wire.delete(line.head.id);
     this.#goOn(line);
   }
 
-  #fail(entry: Entry, error: Error): void {
+  #fail(entry: QueuedEvent, error: Error): void {
     this.#outcomes.failedWith(entry, error);
   }
 }

@@ -1,6 +1,6 @@
 import type { MsgHdrs } from 'nats';
 import { AggregateTransportError } from '../errors.js';
-import { type Answer, NO_RESPONDERS, readAnswer } from '../publisher/answer.js';
+import { NO_RESPONDERS, readAnswer, type ServerAnswer } from '../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
 
 const TIMEOUT_MS = 500;
@@ -14,7 +14,7 @@ export async function publishConfirmed(
   subject: string,
   body: string | Uint8Array,
   headers: MsgHdrs,
-): Promise<Answer> {
+): Promise<ServerAnswer> {
   if (!connection.connected) throw unknownError(subject, 'no connection');
   const listener: ConnectionListener = {};
   // Nobody here has time to wait for an answer that cannot come any more.

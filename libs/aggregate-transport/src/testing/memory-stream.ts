@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import { HEADER, parseHeaders } from '../message/headers.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 import type { StoredMessage } from '../message/stored-event.js';
-import type { Answer } from '../publisher/answer.js';
+import type { ServerAnswer } from '../publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 
 export interface MemoryMessage extends StoredMessage {
@@ -27,7 +27,7 @@ export class MemoryStream {
     this.created = new Date(clock.wallNow()).toISOString();
   }
 
-  append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): Answer {
+  append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): ServerAnswer {
     const now = this.clock.now();
     const known = this.#ids.get(messageId);
     if (known !== undefined && now - known.at < this.duplicateWindowMs) {

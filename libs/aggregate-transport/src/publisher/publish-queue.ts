@@ -8,8 +8,8 @@ interface Caller {
 }
 
 /** One publish call that waits for its outcome. */
-export class Entry {
-  next: Entry | undefined;
+export class QueuedEvent {
+  next: QueuedEvent | undefined;
   /** How often it was sent. Above 1 a refusal may speak of a copy of itself. */
   sends = 0;
   firstSentAt = 0;
@@ -17,7 +17,7 @@ export class Entry {
   /** Its caller has its outcome. */
   settled = false;
   /** The batch it was sent with and that has no definite answer: its last event, and how many of its events follow this one. */
-  batch: { readonly last: Entry; readonly behind: number } | undefined = undefined;
+  batch: { readonly last: QueuedEvent; readonly behind: number } | undefined = undefined;
   /** A batch that held it was refused, so it goes alone. */
   alone = false;
   /** Lets go of the caller's signal. */
@@ -26,7 +26,7 @@ export class Entry {
   constructor(
     readonly id: number,
     readonly event: OutgoingEvent,
-    readonly line: Line,
+    readonly line: PublishQueue,
     readonly caller: Caller,
   ) {}
 }
@@ -42,10 +42,10 @@ export class Entry {
  * accepted then until the head's fate is known, or a caller resumes the aggregate, because a later event
  * must not be stored in front of it. Such a line is never forgotten.
  */
-export class Line {
+export class PublishQueue {
   mode: 'open' | 'checking' = 'open';
-  head: Entry | undefined;
-  #tail: Entry | undefined;
+  head: QueuedEvent | undefined;
+  #tail: QueuedEvent | undefined;
   /** Events in line, those called off included. */
   length = 0;
   /** True while the ready ring holds this line. */
@@ -60,7 +60,7 @@ export class Line {
     return this.head?.settled === true;
   }
 
-  append(entry: Entry): void {
+  append(entry: QueuedEvent): void {
     if (this.#tail === undefined) this.head = entry;
     else this.#tail.next = entry;
     this.#tail = entry;
@@ -77,8 +77,8 @@ export class Line {
   }
 
   /** Takes everything behind the head off. */
-  takeFollowers(): Entry[] {
-    const followers: Entry[] = [];
+  takeFollowers(): QueuedEvent[] {
+    const followers: QueuedEvent[] = [];
     for (let entry = this.head?.next; entry !== undefined; entry = entry.next) {
       if (!entry.settled) followers.push(entry);
     }

@@ -1,8 +1,10 @@
-import type { Entry } from './line.js';
+import { describeError } from '../errors.js';
+import type { Log } from '../log.js';
 import type { PublishPort } from './publish-port.js';
+import type { QueuedEvent } from './publish-queue.js';
 
 /** What became of an event, as the stream itself tells. */
-export type Fate =
+type Fate =
   | { readonly kind: 'stored'; readonly sequence: number }
   /** Not stored; this is the aggregate's last sequence instead of the expected one. */
   | { readonly kind: 'conflict'; readonly actual: number }
@@ -19,9 +21,9 @@ export type Fate =
  *
  * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
  */
-export async function fateOf(
+async function fateOf(
   port: PublishPort,
-  entry: Entry,
+  entry: QueuedEvent,
   refused?: { wrongSequence: boolean },
 ): Promise<Fate> {
   const { subject, messageId, expectedSequence } = entry.event;
@@ -43,4 +45,40 @@ export async function fateOf(
     if (sequence !== undefined) return { kind: 'stored', sequence };
   }
   return { kind: 'not stored' };
+}
+
+/** Asks the stream what became of events. */
+export class OutcomeLookup {
+  constructor(
+    private readonly topic: string,
+    private readonly port: PublishPort,
+    private readonly log: Log,
+  ) {}
+
+  /** What became of the head; undefined if that stays open, or the head is no longer the head. Meanwhile the line is `checking`. */
+  async ask(entry: QueuedEvent, refused?: { wrongSequence: boolean }): Promise<Fate | undefined> {
+    const { line } = entry;
+    line.mode = 'checking';
+    try {
+      const fate = await fateOf(this.port, entry, refused);
+      return line.head === entry ? fate : undefined;
+    } catch (error) {
+      this.log.warn(
+        `topic "${this.topic}": an event's outcome could not be looked up: ${describeError(error)}`,
+      );
+      if (line.head === entry) line.mode = 'open';
+      return undefined;
+    }
+  }
+
+  /** Logs what an unknown outcome turned out to be. */
+  tell({ event, batch }: QueuedEvent, fate: Fate): void {
+    // Without expectedSequence only the aggregate's last event is looked at, and the last one of its batch.
+    const about = batch === undefined ? 'not its' : 'neither it nor the end of its batch is the';
+    const found =
+      fate.kind === 'stored' ? 'stored' : `${about} aggregate's last event, so most likely not stored`;
+    this.log.info(
+      `topic "${this.topic}": the unknown outcome of an event of "${event.token}" was looked up: ${found}`,
+    );
+  }
 }

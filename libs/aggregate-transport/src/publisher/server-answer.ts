@@ -1,5 +1,5 @@
 /** What the server answered to one event that was sent. */
-export type Answer =
+export type ServerAnswer =
   | { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean }
   /** For good: the same event sent again gets the same answer. */
   | {
@@ -28,7 +28,7 @@ interface PubAck {
 }
 
 /** Reads the server's answer to a publish. Pure. */
-export function readAnswer(body: string): Answer {
+export function readAnswer(body: string): ServerAnswer {
   let ack: PubAck;
   try {
     ack = (JSON.parse(body) ?? {}) as PubAck;
@@ -52,12 +52,12 @@ export function readAnswer(body: string): Answer {
   return { kind: 'refused', errorCode, description, wrongSequence: WRONG_SEQUENCE.has(errorCode) };
 }
 
-export const NO_RESPONDERS: Answer = {
+export const NO_RESPONDERS: ServerAnswer = {
   kind: 'unavailable',
   description: 'no stream takes this subject, or it has no leader',
 };
 
-export function noPermission(subject: string): Answer {
+export function noPermission(subject: string): ServerAnswer {
   return {
     kind: 'refused',
     errorCode: 0,

@@ -47,7 +47,7 @@ class Rig {
     const proxy = await TcpProxy.listen(port);
     const connection = await Connection.open(
       { servers: proxy.url, pingInterval: 500, maxPingOut: 2 },
-      'fast-lane',
+      'batching',
       silentLog,
     );
     const rig = new Rig(
@@ -83,7 +83,7 @@ class Rig {
       maxPending: 100_000,
       giveUpAfterMs: 60_000,
       duplicateWindowMs: 120_000,
-      fastLane: {
+      batching: {
         maxBatch: 200,
         maxOpenBatches: 4,
         obstacle: batchObstacle(stream, connection.serverVersion),
@@ -157,8 +157,8 @@ class Rig {
   }
 
   get batches(): number {
-    const { fastLane } = this.sequencer;
-    return fastLane.on ? fastLane.batches : -1;
+    const { batching } = this.sequencer;
+    return batching.on ? batching.batches : -1;
   }
 
   async close(): Promise<void> {
@@ -171,7 +171,7 @@ class Rig {
   }
 }
 
-describe('the fast lane on a real server', () => {
+describe('batching on a real server', () => {
   let rig: Rig | undefined;
   let able = false;
   beforeEach(() => {
@@ -182,7 +182,7 @@ describe('the fast lane on a real server', () => {
 
   /** On a server without atomic batches everything must hold too, only without batches. */
   const expectBatches = (made: Rig): void => {
-    expect(made.sequencer.fastLane.on).toBe(able);
+    expect(made.sequencer.batching.on).toBe(able);
     if (able) expect(made.batches).toBeGreaterThan(0);
   };
 
@@ -276,7 +276,7 @@ describe('the fast lane on a real server', () => {
     rig = await Rig.open({}, { allow_atomic: false });
     rig.publishAll();
     await rig.verdict();
-    expect(rig.sequencer.fastLane).toEqual({
+    expect(rig.sequencer.batching).toEqual({
       on: false,
       reason: able
         ? 'the stream was made without allow_atomic'
@@ -290,7 +290,7 @@ describe('the fast lane on a real server', () => {
     await eventually('progress', () => rig!.sequencer.published > 0.2 * EVENTS);
     await rig.changeStream({ allow_atomic: false });
     await rig.verdict();
-    expect(rig.sequencer.fastLane.on).toBe(false);
+    expect(rig.sequencer.batching.on).toBe(false);
   });
 });
 
@@ -332,7 +332,7 @@ test('three replicas whose leader steps down again and again: stored in call ord
       await eventually('a leader that steps down', () => stepDown(rig!));
     }
     await rig.verdict();
-    if (sequencer.fastLane.on) expect(rig.batches).toBeGreaterThan(0);
+    if (sequencer.batching.on) expect(rig.batches).toBeGreaterThan(0);
   } finally {
     await rig?.close();
     await cluster.stop();

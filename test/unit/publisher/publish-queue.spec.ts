@@ -1,23 +1,23 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FlushWaiters } from '#library/publisher/flush-waiters.js';
-import { Entry, Line } from '#library/publisher/line.js';
-import { ReadyLines } from '#library/publisher/ready-lines.js';
+import { QueuedEvent, PublishQueue } from '#library/publisher/publish-queue.js';
+import { ReadyQueues } from '#library/publisher/ready-queues.js';
 import { eventOf } from './fake-publish-port.js';
 
-function entry(id: number): Entry {
-  return new Entry(id, eventOf('a', id), new Line('a'), {
+function entry(id: number): QueuedEvent {
+  return new QueuedEvent(id, eventOf('a', id), new PublishQueue('a'), {
     resolve: () => undefined,
     reject: () => undefined,
   });
 }
 
-describe('Line', () => {
+describe('PublishQueue', () => {
   test('is first in, first out, and passes over what was called off', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom('append', 'shift', 'call off', 'take')), (actions) => {
-        const line = new Line('a');
-        let model: Entry[] = [];
+        const line = new PublishQueue('a');
+        let model: QueuedEvent[] = [];
         let id = 0;
         for (const action of actions) {
           if (action === 'append') {
@@ -42,10 +42,10 @@ describe('Line', () => {
   });
 });
 
-describe('ReadyLines', () => {
+describe('ReadyQueues', () => {
   test('gives lines in the order they came, each once, however many', () => {
-    const ready = new ReadyLines();
-    const lines = Array.from({ length: 10_000 }, (_, n) => new Line(String(n)));
+    const ready = new ReadyQueues();
+    const lines = Array.from({ length: 10_000 }, (_, n) => new PublishQueue(String(n)));
     for (const line of lines) {
       ready.add(line);
       ready.add(line);

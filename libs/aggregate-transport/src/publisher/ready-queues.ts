@@ -1,19 +1,19 @@
-import type { Line } from './line.js';
+import type { PublishQueue } from './publish-queue.js';
 
 const COMPACT_AFTER = 4_096;
 
 /** Lines whose head may leave, first come first served; each stands in here once. */
-export class ReadyLines {
-  #lines: Line[] = [];
+export class ReadyQueues {
+  #lines: PublishQueue[] = [];
   #from = 0;
 
-  add(line: Line): void {
+  add(line: PublishQueue): void {
     if (line.isReady) return;
     line.isReady = true;
     this.#lines.push(line);
   }
 
-  take(): Line | undefined {
+  take(): PublishQueue | undefined {
     const line = this.#lines[this.#from];
     if (line === undefined) return undefined;
     line.isReady = false;

@@ -1,5 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
-import type { Entry } from './line.js';
+import type { QueuedEvent } from './publish-queue.js';
 
 /** Every reason a publish call ends without a receipt, in words. */
 
@@ -11,7 +11,7 @@ export function closed(): AggregateTransportError {
 }
 
 /** Of an event that is in line when the publisher is closed. */
-export function calledOffByClose(entry: Entry): AggregateTransportError {
+export function calledOffByClose(entry: QueuedEvent): AggregateTransportError {
   return entry.sends > 0 ? outcomeUnknown(entry, 'the publisher was closed') : closed();
 }
 
@@ -30,7 +30,7 @@ export function saturated(limit: number): AggregateTransportError {
 }
 
 export function rejected(
-  entry: Entry,
+  entry: QueuedEvent,
   topic: string,
   answer: { errorCode: number; description: string },
 ): AggregateTransportError {
@@ -41,7 +41,7 @@ export function rejected(
   );
 }
 
-export function conflict(entry: Entry, actual: number): AggregateTransportError {
+export function conflict(entry: QueuedEvent, actual: number): AggregateTransportError {
   return new SequenceConflictError(entry.event.expectedSequence ?? 0, actual);
 }
 
@@ -67,7 +67,7 @@ export function predecessorRejected(cause: Error): AggregateTransportError {
   );
 }
 
-export function outcomeUnknown(entry: Entry, why: string): AggregateTransportError {
+export function outcomeUnknown(entry: QueuedEvent, why: string): AggregateTransportError {
   return new AggregateTransportError(
     'OUTCOME_UNKNOWN',
     `the event was sent ${entry.sends} time(s) and may be stored or not: ${why}; ` +
@@ -83,6 +83,6 @@ export function predecessorUnknown(): AggregateTransportError {
 }
 
 /** Of an event behind one whose outcome is unknown: in one batch with it, it shares its fate. */
-export function behindUnknown(follower: Entry): AggregateTransportError {
+export function behindUnknown(follower: QueuedEvent): AggregateTransportError {
   return follower.sends > 0 ? outcomeUnknown(follower, 'no answer to its batch') : predecessorUnknown();
 }

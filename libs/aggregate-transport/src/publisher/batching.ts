@@ -1,13 +1,13 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { Answer } from './answer.js';
+import type { ServerAnswer } from './server-answer.js';
 import { Batch, batchFrom, worthwhileAt } from './batch.js';
-import type { Entry, Line } from './line.js';
-import type { Outcomes } from './outcomes.js';
+import type { QueuedEvent, PublishQueue } from './publish-queue.js';
+import type { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishPort } from './publish-port.js';
 
-export interface FastLaneOptions {
+export interface BatchingOptions {
   /** Events in a batch, at most. */
   readonly maxBatch: number;
   /** Batches under way, at most. */
@@ -19,24 +19,24 @@ export interface FastLaneOptions {
 }
 
 /** Whether long queues are stored in batches, and how many were; if not, why. */
-export type FastLaneStatus =
+export type BatchingStatus =
   { readonly on: true; readonly batches: number } | { readonly on: false; readonly reason: string };
 
-/** The sequencer, as the fast lane needs it. */
+/** The sequencer, as batching needs it. */
 interface Surroundings {
   readonly topic: string;
-  readonly fastLane: FastLaneOptions;
+  readonly batching: BatchingOptions;
   readonly maxInFlight: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly port: PublishPort;
-  readonly outcomes: Outcomes;
+  readonly outcomes: PublishOutcomes;
   /** The event counts as sent, and its line waits for its answer. */
-  leaves(entry: Entry): void;
+  leaves(entry: QueuedEvent): void;
   /** Nothing is waited for any more. */
-  answered(entry: Entry): void;
+  answered(entry: QueuedEvent): void;
   /** The line's first event may leave. */
-  advance(line: Line): void;
+  advance(line: PublishQueue): void;
 }
 
 const MAX_BATCH_BYTES = 1_048_576;
@@ -60,7 +60,7 @@ function obstacleOf(maxBatch: number, maxInFlight: number): string | undefined {
  *
  * Its modes: on; resting for a second, after a refusal; off for good, with a reason.
  */
-export class FastLane {
+export class Batching {
   readonly #batches = new Map<number, Batch>();
   #maxBatch: number;
   #off: string | undefined;
@@ -68,17 +68,17 @@ export class FastLane {
   #stored = 0;
 
   constructor(private readonly around: Surroundings) {
-    const { topic, log, fastLane } = around;
-    this.#maxBatch = fastLane.maxBatch;
-    this.#off = fastLane.obstacle ?? obstacleOf(fastLane.maxBatch, around.maxInFlight);
+    const { topic, log, batching } = around;
+    this.#maxBatch = batching.maxBatch;
+    this.#off = batching.obstacle ?? obstacleOf(batching.maxBatch, around.maxInFlight);
     log.info(
       this.#off === undefined
-        ? `topic "${topic}": the fast lane is on, up to ${fastLane.maxBatch} events a batch`
-        : `topic "${topic}": the fast lane is off: ${this.#off}`,
+        ? `topic "${topic}": batching is on, up to ${batching.maxBatch} events a batch`
+        : `topic "${topic}": batching is off: ${this.#off}`,
     );
   }
 
-  get status(): FastLaneStatus {
+  get status(): BatchingStatus {
     return this.#off === undefined ? { on: true, batches: this.#stored } : { on: false, reason: this.#off };
   }
 
@@ -93,16 +93,16 @@ export class FastLane {
   }
 
   /** Whether the line's queue is worth a batch now, with so many lines under way. */
-  pays(line: Line, busyLines: number): boolean {
-    const least = (this.around.fastLane.worthwhileAt ?? worthwhileAt)(busyLines);
+  pays(line: PublishQueue, busyLines: number): boolean {
+    const least = (this.around.batching.worthwhileAt ?? worthwhileAt)(busyLines);
     if (this.#off !== undefined || line.length < least) return false;
     if (this.around.clock.now() < this.#restsUntil) return false;
     if (busyLines + this.followersOnWire + this.#maxBatch > this.around.maxInFlight) return false;
-    return this.#underWay < this.around.fastLane.maxOpenBatches && this.#take(line.head).length >= least;
+    return this.#underWay < this.around.batching.maxOpenBatches && this.#take(line.head).length >= least;
   }
 
   /** Sends the first event of a batch. */
-  open(id: number, line: Line, first: Entry): void {
+  open(id: number, line: PublishQueue, first: QueuedEvent): void {
     this.around.leaves(first);
     this.#batches.set(id, new Batch(id, line, first));
     this.around.port.openBatch(id, first.event);
@@ -127,7 +127,7 @@ export class FastLane {
   }
 
   /** An answer to a batch. */
-  answered(id: number, answer: Answer): void {
+  answered(id: number, answer: ServerAnswer): void {
     const batch = this.#batches.get(id);
     if (batch === undefined) return;
     this.#batches.delete(id);
@@ -147,14 +147,14 @@ export class FastLane {
   }
 
   /** Whether the line waits for the answer to a batch. */
-  carries(line: Line): boolean {
+  carries(line: PublishQueue): boolean {
     for (const batch of this.#batches.values())
       if (batch.line === line && batch.mode !== 'doubtful') return true;
     return false;
   }
 
   /** The line's first event leaves again, alone: what was opened will never be filled. */
-  wentAlone(line: Line): void {
+  wentAlone(line: PublishQueue): void {
     if (this.#batches.size === 0) return;
     for (const batch of this.#batches.values()) {
       if (batch.line !== line) continue;
@@ -178,11 +178,11 @@ export class FastLane {
     return count;
   }
 
-  #take(head: Entry | undefined): Entry[] {
+  #take(head: QueuedEvent | undefined): QueuedEvent[] {
     return batchFrom(head, { events: this.#maxBatch, bytes: MAX_BATCH_BYTES });
   }
 
-  #batchStored(batch: Batch, answer: Answer & { kind: 'stored' }): void {
+  #batchStored(batch: Batch, answer: ServerAnswer & { kind: 'stored' }): void {
     const { line, events } = batch;
     let moved = false;
     for (const [index, entry] of events.entries()) {
@@ -216,8 +216,6 @@ export class FastLane {
   #turnOff(reason: string): void {
     this.#off = reason;
     const { log, topic } = this.around;
-    log.warn(
-      `topic "${topic}": the fast lane is off: ${reason}; events go one by one, with the same promises`,
-    );
+    log.warn(`topic "${topic}": batching is off: ${reason}; events go one by one, with the same promises`);
   }
 }

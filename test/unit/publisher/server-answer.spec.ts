@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { NO_RESPONDERS, readAnswer } from '#library/publisher/answer.js';
+import { NO_RESPONDERS, readAnswer } from '#library/publisher/server-answer.js';
 
 test.each([
   ['stored', '{"stream":"orders","seq":7}', { kind: 'stored', sequence: 7, duplicate: false }],

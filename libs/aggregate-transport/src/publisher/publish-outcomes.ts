@@ -1,8 +1,8 @@
 import { FlushWaiters } from './flush-waiters.js';
-import type { Entry } from './line.js';
+import type { QueuedEvent } from './publish-queue.js';
 
 /** Gives every publish call its outcome, once, and counts. */
-export class Outcomes {
+export class PublishOutcomes {
   readonly #flushes = new FlushWaiters();
   #pending = 0;
   #published = 0;
@@ -34,14 +34,14 @@ export class Outcomes {
     this.#failed++;
   }
 
-  stored(entry: Entry, sequence: number, duplicate: boolean): void {
+  stored(entry: QueuedEvent, sequence: number, duplicate: boolean): void {
     if (entry.settled) return;
     this.#published++;
     this.#settle(entry);
     entry.caller.resolve({ topic: this.topic, sequence, duplicate });
   }
 
-  failedWith(entry: Entry, error: Error): void {
+  failedWith(entry: QueuedEvent, error: Error): void {
     if (entry.settled) return;
     this.#failed++;
     this.#settle(entry);
@@ -53,7 +53,7 @@ export class Outcomes {
     return this.#flushes.wait(lastId, this.#pending);
   }
 
-  #settle(entry: Entry): void {
+  #settle(entry: QueuedEvent): void {
     entry.settled = true;
     entry.letGo?.();
     this.#pending--;

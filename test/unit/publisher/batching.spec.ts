@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import { worthwhileAt } from '#library/publisher/batch.js';
 import { type Bench, bench, type Call, refused, stored, unavailable } from './fake-publish-port.js';
 
-const refusal = (errorCode: number): Answer => ({
+const refusal = (errorCode: number): ServerAnswer => ({
   kind: 'refused',
   errorCode,
   description: 'no batch',
@@ -11,15 +11,15 @@ const refusal = (errorCode: number): Answer => ({
 });
 const containsDuplicate = refusal(10201);
 
-/** A fast lane that takes four events from two on, with the queue a:1 … a:5, of which a:1 has left alone. */
-function queue(fastLane = {}): Bench & { calls: Call[] } {
+/** Batching that takes four events from two on, with the queue a:1 … a:5, of which a:1 has left alone. */
+function queue(batching = {}): Bench & { calls: Call[] } {
   const made = bench({
-    fastLane: {
+    batching: {
       maxBatch: 4,
       maxOpenBatches: 2,
       obstacle: undefined,
       worthwhileAt: () => 2,
-      ...fastLane,
+      ...batching,
     },
   });
   const calls = [1, 2, 3, 4, 5].map((n) => made.publish('a', n));
@@ -56,7 +56,7 @@ describe('a long queue', () => {
     await sequencer.flush();
     await Promise.resolve();
     expect(receipts(calls)).toEqual([1, 17, 18, 19, 20]);
-    expect(sequencer.fastLane).toEqual({ on: true, batches: 1 });
+    expect(sequencer.batching).toEqual({ on: true, batches: 1 });
   });
 
   test('nothing of the aggregate leaves while its batch has no answer', () => {
@@ -68,7 +68,7 @@ describe('a long queue', () => {
 
   test('an event that expects a sequence, and what is behind it, is in no batch', () => {
     const { port, publish, sequencer } = bench({
-      fastLane: { maxBatch: 9, maxOpenBatches: 1, obstacle: undefined, worthwhileAt: () => 2 },
+      batching: { maxBatch: 9, maxOpenBatches: 1, obstacle: undefined, worthwhileAt: () => 2 },
     });
     for (const n of [1, 2, 3]) publish('a', n);
     publish('a', 4, { expected: 3 });
@@ -95,8 +95,8 @@ describe('a long queue', () => {
   test.each([
     ['the stream takes none', { obstacle: 'no' }],
     ['the queue is not worth one', { worthwhileAt: () => 5 }],
-  ])('goes one by one if %s', (_why, fastLane) => {
-    const { port } = queue(fastLane);
+  ])('goes one by one if %s', (_why, batching) => {
+    const { port } = queue(batching);
     port.answer('a:1', stored(1));
     expect([port.sentIds, port.batches]).toEqual([['a:1', 'a:2'], []]);
   });
@@ -155,7 +155,7 @@ describe('a refused batch', () => {
   test('a stream that takes none any more switches the lane off', () => {
     const { sequencer, batch, warnings } = sentBatch();
     sequencer.answered(batch, refusal(10174));
-    expect(sequencer.fastLane).toEqual({ on: false, reason: 'the stream takes no batches any more' });
+    expect(sequencer.batching).toEqual({ on: false, reason: 'the stream takes no batches any more' });
     expect(warnings).toHaveLength(1);
   });
 
@@ -165,7 +165,7 @@ describe('a refused batch', () => {
     sequencer.answered(port.batches[0]!.id, stored(2));
     await Promise.resolve();
     expect(receipts(calls).slice(0, 3)).toEqual([1, 2, undefined]);
-    expect(sequencer.fastLane.on).toBe(false);
+    expect(sequencer.batching.on).toBe(false);
     expect([port.sentIds, port.batches[0]!.isFull]).toEqual([['a:1', 'a:3'], false]);
   });
 });
@@ -279,7 +279,7 @@ describe('places on the wire', () => {
   const queues = (maxInFlight: number): Bench => {
     const made = bench({
       maxInFlight,
-      fastLane: { maxBatch: 4, maxOpenBatches: 2, obstacle: undefined, worthwhileAt: () => 2 },
+      batching: { maxBatch: 4, maxOpenBatches: 2, obstacle: undefined, worthwhileAt: () => 2 },
     });
     for (const n of [1, 2, 3, 4, 5]) made.publish('a', n);
     made.port.answer('a:1', stored(1));
@@ -324,7 +324,7 @@ describe('places on the wire', () => {
   });
 
   test('with fewer places than a batch may need the lane is off', () => {
-    expect(queues(3).sequencer.fastLane).toEqual({
+    expect(queues(3).sequencer.batching).toEqual({
       on: false,
       reason: 'publish.maxBatch (4) is more than publish.maxInFlight (3)',
     });

@@ -1,5 +1,5 @@
 /** How long an event is tried, in milliseconds from its first send. */
-export interface Patience {
+export interface ResendWindow {
   /** After this no copy may leave: the stream may have forgotten the id by the time it arrives. */
   readonly copiesUntilMs: number;
   /** After this its caller hears OUTCOME_UNKNOWN. */
@@ -13,7 +13,7 @@ const WINDOW_MARGIN_MS = 10_000;
 /** Of a short window this share is left for copies; else a healthy publisher would have no time at all. */
 const LEAST_SHARE = 0.5;
 
-export function patienceOf(giveUpAfterMs: number, duplicateWindowMs: number): Patience {
+export function resendWindowOf(giveUpAfterMs: number, duplicateWindowMs: number): ResendWindow {
   const copiesUntilMs = Math.max(duplicateWindowMs - WINDOW_MARGIN_MS, duplicateWindowMs * LEAST_SHARE);
   return giveUpAfterMs <= copiesUntilMs
     ? { copiesUntilMs, giveUpAfterMs, reason: `no answer for ${giveUpAfterMs} ms (publish.giveUpAfterMs)` }
@@ -25,6 +25,6 @@ export function patienceOf(giveUpAfterMs: number, duplicateWindowMs: number): Pa
 }
 
 /** True if no copy of an event first sent at `firstSentAt` may leave any more. */
-export function copiesEnded({ copiesUntilMs }: Patience, firstSentAt: number, now: number): boolean {
+export function copiesEnded({ copiesUntilMs }: ResendWindow, firstSentAt: number, now: number): boolean {
   return now - firstSentAt >= copiesUntilMs;
 }
