@@ -78,7 +78,7 @@ class Rig {
     const stream = await provisionStream(api, request);
     rig.sequencer = new Sequencer({
       topic,
-      connect: (listener) => new PublishWire(connection, api, topic, listener),
+      connector: { connectPublisher: (listener) => new PublishWire(connection, api, topic, listener) },
       maxInFlight: 2_048,
       maxPending: 100_000,
       giveUpAfterMs: 60_000,

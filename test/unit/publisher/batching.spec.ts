@@ -155,8 +155,22 @@ describe('a refused batch', () => {
   test('a stream that takes none any more switches the lane off', () => {
     const { sequencer, batch, warnings } = sentBatch();
     sequencer.answered(batch, refusal(10174));
-    expect(sequencer.batching).toEqual({ on: false, reason: 'the stream takes no batches any more' });
+    expect(sequencer.batching).toEqual({ on: false, reason: 'the stream no longer accepts batches' });
     expect(warnings).toHaveLength(1);
+  });
+
+  test('batching stays off, and warns once, if batches that were under way are refused too', async () => {
+    const { port, sequencer, batch, publish, warnings, clock } = sentBatch();
+    for (const n of [1, 2, 3]) publish('b', n);
+    port.answer('b:1', stored(2));
+    const other = port.batches[1]!.id;
+    sequencer.answered(batch, refusal(10174));
+    sequencer.answered(other, containsDuplicate);
+    expect(warnings).toHaveLength(1);
+    await clock.advance(1_000);
+    for (const n of [1, 2, 3]) publish('c', n);
+    port.answer('c:1', stored(3));
+    expect([port.batches.length, sequencer.batching.on]).toEqual([2, false]);
   });
 
   test('a server that knows no batches and stored the first event switches the lane off; nothing else was sent', async () => {

@@ -141,7 +141,7 @@ export function bench(options: Partial<SequencerOptions> = {}): Bench {
   let port: FakePublishPort | undefined;
   const sequencer = new Sequencer({
     topic: 'orders',
-    connect: (listener) => (port = new FakePublishPort(listener, clock)),
+    connector: { connectPublisher: (listener) => (port = new FakePublishPort(listener, clock)) },
     maxInFlight: 100,
     maxPending: 1_000,
     giveUpAfterMs: 60_000,

@@ -235,7 +235,9 @@ test.each([
           let stream: BadStream | undefined;
           const sequencer = new Sequencer({
             topic: 'orders',
-            connect: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+            connector: {
+              connectPublisher: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+            },
             maxInFlight,
             maxPending: 100,
             giveUpAfterMs: GIVE_UP_MS,

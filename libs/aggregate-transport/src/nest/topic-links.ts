@@ -78,7 +78,7 @@ export class TopicLinks {
     const wire = await this.wires.open(topic);
     const sequencer = new Sequencer({
       topic: name,
-      connect: (listener) => wire.connectPublisher(listener),
+      connector: wire,
       maxInFlight: topic.publish.maxInFlight,
       maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
       giveUpAfterMs: topic.publish.giveUpAfterMs,

@@ -1,88 +1,90 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { ServerAnswer } from './server-answer.js';
 import { Batch, batchFrom, worthwhileAt } from './batch.js';
-import type { QueuedEvent, PublishQueue } from './publish-queue.js';
-import type { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishPort } from './publish-port.js';
+import type { PublishQueue, QueuedEvent } from './publish-queue.js';
+import type { ServerAnswer } from './server-answer.js';
 
 export interface BatchingOptions {
-  /** Events in a batch, at most. */
+  /** The most events in a batch. */
   readonly maxBatch: number;
-  /** Batches under way, at most. */
+  /** The most batches under way. */
   readonly maxOpenBatches: number;
-  /** Why the stream takes no batches; undefined if it does. */
+  /** Why the stream accepts no batches; undefined if it does. */
   readonly obstacle: string | undefined;
-  /** How many events a line must hold, with so many lines under way. Default: what was measured. */
-  readonly worthwhileAt?: (busyLines: number) => number;
+  /** How many events a queue must hold while so many queues are on the wire. Default: as measured. */
+  readonly worthwhileAt?: (busyQueues: number) => number;
 }
 
 /** Whether long queues are stored in batches, and how many were; if not, why. */
 export type BatchingStatus =
   { readonly on: true; readonly batches: number } | { readonly on: false; readonly reason: string };
 
-/** The sequencer, as batching needs it. */
-interface Surroundings {
+interface BatchingParts {
   readonly topic: string;
-  readonly batching: BatchingOptions;
+  readonly limits: BatchingOptions;
   readonly maxInFlight: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly port: PublishPort;
-  readonly outcomes: PublishOutcomes;
-  /** The event counts as sent, and its line waits for its answer. */
-  leaves(entry: QueuedEvent): void;
-  /** Nothing is waited for any more. */
-  answered(entry: QueuedEvent): void;
-  /** The line's first event may leave. */
-  advance(line: PublishQueue): void;
 }
 
 const MAX_BATCH_BYTES = 1_048_576;
-/** A refused batch says that its events should go one by one, and often that the next ones should too. */
+/** A refused batch says that its events should be sent one by one, and often that the next ones should be, too. */
 const REST_MS = 1_000;
-const RETRY_WHEN_UNAVAILABLE_MS = 100;
 const BATCHES_DISABLED = 10174;
 const BATCH_TOO_LARGE = 10199;
 
-function obstacleOf(maxBatch: number, maxInFlight: number): string | undefined {
-  if (maxBatch === 1) return 'publish.maxBatch is 1';
-  return maxBatch <= maxInFlight
-    ? undefined
-    : `publish.maxBatch (${maxBatch}) is more than publish.maxInFlight (${maxInFlight})`;
-}
+type Mode =
+  | { readonly name: 'on' }
+  | { readonly name: 'resting'; readonly until: number }
+  | { readonly name: 'off'; readonly reason: string };
+
+const MAY_ENTER_FROM: Readonly<Record<Mode['name'], readonly Mode['name'][]>> = {
+  on: ['resting'],
+  resting: ['on', 'resting'],
+  off: ['on', 'resting'],
+};
 
 /**
- * Stores the long queue of one aggregate in atomic batches. An aggregate still has one thing under way at a time: an
- * event or a batch. A batch that is refused is stored in no part, so its events go one by one and each gets the answer
- * it would have got anyway; a batch without an answer is followed by its first event, alone and under the same id.
+ * Stores the long queue of a hot aggregate in atomic batches, because one event per round trip is slow. An aggregate
+ * still has one thing under way at a time: an event or a batch.
  *
- * Its modes: on; resting for a second, after a refusal; off for good, with a reason.
+ * The server stores a refused batch in no part, so its events are then sent one by one and get their own answers.
+ * After a batch without an answer, its first event is sent alone, under the same dedup id.
+ *
+ * Its modes:
+ *
+ * - `on`: batches are opened.
+ * - `resting`: a batch was not stored; none is opened for a second. The next one that is opened ends the mode.
+ * - `off`: the stream or the server accepts no batches. Final.
  */
 export class Batching {
   readonly #batches = new Map<number, Batch>();
+  #mode: Mode;
   #maxBatch: number;
-  #off: string | undefined;
-  #restsUntil = Number.NEGATIVE_INFINITY;
   #stored = 0;
 
-  constructor(private readonly around: Surroundings) {
-    const { topic, log, batching } = around;
-    this.#maxBatch = batching.maxBatch;
-    this.#off = batching.obstacle ?? obstacleOf(batching.maxBatch, around.maxInFlight);
+  constructor(private readonly parts: BatchingParts) {
+    const { topic, log, limits, maxInFlight } = parts;
+    this.#maxBatch = limits.maxBatch;
+    const obstacle = limits.obstacle ?? obstacleOf(limits.maxBatch, maxInFlight);
+    this.#mode = obstacle === undefined ? { name: 'on' } : { name: 'off', reason: obstacle };
     log.info(
-      this.#off === undefined
-        ? `topic "${topic}": batching is on, up to ${batching.maxBatch} events a batch`
-        : `topic "${topic}": batching is off: ${this.#off}`,
+      obstacle === undefined
+        ? `topic "${topic}": batching is on, up to ${limits.maxBatch} events a batch`
+        : `topic "${topic}": batching is off: ${obstacle}`,
     );
   }
 
   get status(): BatchingStatus {
-    return this.#off === undefined ? { on: true, batches: this.#stored } : { on: false, reason: this.#off };
+    return this.#mode.name === 'off'
+      ? { on: false, reason: this.#mode.reason }
+      : { on: true, batches: this.#stored };
   }
 
-  /** Events under way in batches, the first of each not counted. One that opens keeps its places free. */
+  /** Events under way in batches, without the first event of each. A batch that opens keeps all its places free. */
   get followersOnWire(): number {
     if (this.#batches.size === 0) return 0;
     let count = 0;
@@ -92,83 +94,80 @@ export class Batching {
     return count;
   }
 
-  /** Whether the line's queue is worth a batch now, with so many lines under way. */
-  pays(line: PublishQueue, busyLines: number): boolean {
-    const least = (this.around.batching.worthwhileAt ?? worthwhileAt)(busyLines);
-    if (this.#off !== undefined || line.length < least) return false;
-    if (this.around.clock.now() < this.#restsUntil) return false;
-    if (busyLines + this.followersOnWire + this.#maxBatch > this.around.maxInFlight) return false;
-    return this.#underWay < this.around.batching.maxOpenBatches && this.#take(line.head).length >= least;
+  /** Whether a batch of the queue's events pays now, while so many queues are on the wire. */
+  pays(queue: PublishQueue, busyQueues: number): boolean {
+    const { limits, clock, maxInFlight } = this.parts;
+    const least = (limits.worthwhileAt ?? worthwhileAt)(busyQueues);
+    if (this.#mode.name === 'off' || queue.length < least) return false;
+    if (this.#mode.name === 'resting' && clock.now() < this.#mode.until) return false;
+    if (busyQueues + this.followersOnWire + this.#maxBatch > maxInFlight) return false;
+    return this.#underWay < limits.maxOpenBatches && this.#eventsFrom(queue.head).length >= least;
   }
 
-  /** Sends the first event of a batch. */
-  open(id: number, line: PublishQueue, first: QueuedEvent): void {
-    this.around.leaves(first);
-    this.#batches.set(id, new Batch(id, line, first));
-    this.around.port.openBatch(id, first.event);
-    if (isSabotaged('publisher-fills-unopened-batch')) this.opened(id);
-  }
-
-  /** The server has opened the batch: sends the events behind the first one. */
-  opened(id: number): void {
-    const batch = this.#batches.get(id);
-    if (batch?.mode !== 'opening') return;
-    const followers = this.#take(batch.first.next).slice(0, this.#maxBatch - 1);
-    if (followers.length === 0) {
-      this.#batches.delete(id);
-      this.#dissolve(batch);
-      return;
-    }
-    batch.fill(followers, this.around.clock.now());
-    this.around.port.storeBatch(
-      id,
-      followers.map(({ event }) => event),
-    );
-  }
-
-  /** An answer to a batch. */
-  answered(id: number, answer: ServerAnswer): void {
-    const batch = this.#batches.get(id);
-    if (batch === undefined) return;
-    this.#batches.delete(id);
-    const { first, line, mode } = batch;
-    if (answer.kind === 'stored') {
-      // Asked to open a batch, a server that knows none stores the event.
-      if (mode === 'opening') this.#turnOff('the server does not know atomic batches');
-      this.#batchStored(batch, answer);
-      return;
-    }
-    const now = this.around.clock.now();
-    this.#restsUntil = now + REST_MS;
-    if (answer.kind === 'refused') this.#learnFrom(answer.errorCode);
-    if (mode === 'doubtful' || line.head !== first) return;
-    if (answer.kind === 'refused') this.#dissolve(batch);
-    else first.resendAt = now + RETRY_WHEN_UNAVAILABLE_MS;
-  }
-
-  /** Whether the line waits for the answer to a batch. */
-  carries(line: PublishQueue): boolean {
+  /** Whether the queue waits for the answer to a batch. */
+  carries(queue: PublishQueue): boolean {
     for (const batch of this.#batches.values())
-      if (batch.line === line && batch.mode !== 'doubtful') return true;
+      if (batch.queue === queue && batch.mode !== 'doubtful') return true;
     return false;
   }
 
-  /** The line's first event leaves again, alone: what was opened will never be filled. */
-  wentAlone(line: PublishQueue): void {
+  /** Opens a batch by sending its first event. */
+  open(id: number, queue: PublishQueue, first: QueuedEvent): void {
+    if (this.#mode.name === 'resting') this.#enter({ name: 'on' });
+    this.#batches.set(id, new Batch(id, queue, first));
+    this.parts.port.openBatch(id, first.outgoing);
+    if (isSabotaged('publisher-fills-unopened-batch')) this.fill(id);
+  }
+
+  /** Sends the rest of an opened batch. Returns the batch, forgotten, if no event can follow its first one. */
+  fill(id: number): Batch | undefined {
+    const batch = this.#batches.get(id);
+    if (batch?.mode !== 'opening') return undefined;
+    const followers = this.#eventsFrom(batch.first.next).slice(0, this.#maxBatch - 1);
+    if (followers.length === 0) {
+      this.#batches.delete(id);
+      return batch;
+    }
+    batch.fill(followers, this.parts.clock.now());
+    this.parts.port.storeBatch(
+      id,
+      followers.map(({ outgoing }) => outgoing),
+    );
+    return undefined;
+  }
+
+  /** Forgets a batch that was answered, and returns it. What the answer says about batches counts for later ones. */
+  take(id: number, answer: ServerAnswer): Batch | undefined {
+    const batch = this.#batches.get(id);
+    if (batch === undefined) return undefined;
+    this.#batches.delete(id);
+    if (answer.kind === 'stored') {
+      // A server without atomic batches stores the event that should open the batch.
+      if (batch.mode === 'opening') this.#turnOff('the server does not support atomic batches');
+      if (batch.events.length > 1) this.#stored++;
+      return batch;
+    }
+    this.#rest();
+    if (answer.kind === 'refused') this.#learnFrom(answer.errorCode);
+    return batch;
+  }
+
+  /** The queue's head is sent alone: a batch that was only opened is not filled, a sent one becomes doubtful. */
+  noteSentAlone(queue: PublishQueue): void {
     if (this.#batches.size === 0) return;
     for (const batch of this.#batches.values()) {
-      if (batch.line !== line) continue;
+      if (batch.queue !== queue) continue;
       if (batch.mode === 'opening') this.#batches.delete(batch.id);
-      else batch.mode = 'doubtful';
+      else batch.markDoubtful();
     }
   }
 
-  /** Forgets batches whose events all have an outcome; their answers were lost. */
-  sweep(): void {
-    for (const { id, mode, first, line, events } of this.#batches.values()) {
-      // Of one whose first event holds its line closed an answer would still tell; unless a copy tells anyway.
-      if (mode !== 'doubtful' && line.head === first) continue;
-      if (events.every(({ settled }) => settled)) this.#batches.delete(id);
+  /** Forgets batches whose events all have an outcome: their answers were lost. */
+  forgetEnded(): void {
+    for (const { id, mode, first, queue, events } of this.#batches.values()) {
+      // The first event keeps its queue closed, and only the answer to the batch, or to a copy, opens it.
+      if (mode !== 'doubtful' && queue.head === first) continue;
+      if (events.every(({ hasOutcome }) => hasOutcome)) this.#batches.delete(id);
     }
   }
 
@@ -178,44 +177,43 @@ export class Batching {
     return count;
   }
 
-  #take(head: QueuedEvent | undefined): QueuedEvent[] {
+  #eventsFrom(head: QueuedEvent | undefined): QueuedEvent[] {
     return batchFrom(head, { events: this.#maxBatch, bytes: MAX_BATCH_BYTES });
   }
 
-  #batchStored(batch: Batch, answer: ServerAnswer & { kind: 'stored' }): void {
-    const { line, events } = batch;
-    let moved = false;
-    for (const [index, entry] of events.entries()) {
-      // The first ones may have been answered one by one meanwhile.
-      if (line.head !== entry) continue;
-      this.around.answered(entry);
-      this.around.outcomes.stored(entry, batch.sequenceOf(index, answer.sequence), answer.duplicate);
-      line.shift();
-      moved = true;
-    }
-    if (events.length > 1) this.#stored++;
-    if (moved) this.around.advance(line);
-  }
-
-  /** Nothing of the batch is stored or under way: its events go one by one, each for its own answer. */
-  #dissolve(batch: Batch): void {
-    const { first, line } = batch;
-    if (line.head !== first) return;
-    batch.dissolve();
-    this.around.answered(first);
-    // If its caller was told that the outcome is unknown, it is known now.
-    if (first.settled) line.shift();
-    this.around.advance(line);
-  }
-
   #learnFrom(errorCode: number): void {
-    if (errorCode === BATCHES_DISABLED) this.#turnOff('the stream takes no batches any more');
+    if (errorCode === BATCHES_DISABLED) this.#turnOff('the stream no longer accepts batches');
     if (errorCode === BATCH_TOO_LARGE) this.#maxBatch >>= 1;
   }
 
-  #turnOff(reason: string): void {
-    this.#off = reason;
-    const { log, topic } = this.around;
-    log.warn(`topic "${topic}": batching is off: ${reason}; events go one by one, with the same promises`);
+  #rest(): void {
+    if (this.#mode.name === 'off') return;
+    this.#enter({ name: 'resting', until: this.parts.clock.now() + REST_MS });
   }
+
+  #turnOff(reason: string): void {
+    if (this.#mode.name === 'off') return;
+    this.#enter({ name: 'off', reason });
+    const { log, topic } = this.parts;
+    log.warn(
+      `topic "${topic}": batching is off: ${reason}; events are sent one by one, with the same promises`,
+    );
+  }
+
+  #enter(mode: Mode): void {
+    const allowed = MAY_ENTER_FROM[mode.name];
+    if (!allowed.includes(this.#mode.name)) {
+      throw new Error(
+        `expected batching to be ${allowed.join(' or ')} before ${mode.name}, found ${this.#mode.name}`,
+      );
+    }
+    this.#mode = mode;
+  }
+}
+
+function obstacleOf(maxBatch: number, maxInFlight: number): string | undefined {
+  if (maxBatch === 1) return 'publish.maxBatch is 1';
+  return maxBatch <= maxInFlight
+    ? undefined
+    : `publish.maxBatch (${maxBatch}) is more than publish.maxInFlight (${maxInFlight})`;
 }

@@ -1,7 +1,7 @@
 import { FlushWaiters } from './flush-waiters.js';
 import type { QueuedEvent } from './publish-queue.js';
 
-/** Gives every publish call its outcome, once, and counts. */
+/** Tells each caller one outcome, once, and counts the outcomes. */
 export class PublishOutcomes {
   readonly #flushes = new FlushWaiters();
   #pending = 0;
@@ -10,7 +10,7 @@ export class PublishOutcomes {
 
   constructor(private readonly topic: string) {}
 
-  /** Events accepted whose outcome is open. */
+  /** Events accepted and without an outcome. */
   get pending(): number {
     return this.#pending;
   }
@@ -20,43 +20,44 @@ export class PublishOutcomes {
     return this.#published;
   }
 
-  /** Events whose caller got an error. */
+  /** Calls that ended with an error. */
   get failed(): number {
     return this.#failed;
   }
 
-  accepted(): void {
+  noteAccepted(): void {
     this.#pending++;
   }
 
-  /** A call ended before it was accepted. */
-  turnedAway(): void {
+  /** A call ended with an error before its event was accepted. */
+  noteTurnedAway(): void {
     this.#failed++;
   }
 
-  stored(entry: QueuedEvent, sequence: number, duplicate: boolean): void {
-    if (entry.settled) return;
+  /** Resolves the call, unless its caller has an outcome. */
+  resolve(event: QueuedEvent, sequence: number, duplicate: boolean): void {
+    if (event.hasOutcome) return;
     this.#published++;
-    this.#settle(entry);
-    entry.caller.resolve({ topic: this.topic, sequence, duplicate });
+    this.#end(event);
+    event.caller.resolve({ topic: this.topic, sequence, duplicate });
   }
 
-  failedWith(entry: QueuedEvent, error: Error): void {
-    if (entry.settled) return;
+  /** Rejects the call, unless its caller has an outcome. */
+  reject(event: QueuedEvent, error: Error): void {
+    if (event.hasOutcome) return;
     this.#failed++;
-    this.#settle(entry);
-    entry.caller.reject(error);
+    this.#end(event);
+    event.caller.reject(error);
   }
 
-  /** Resolves when every event accepted up to this id has its outcome, whatever it is. */
+  /** Resolves when every event accepted up to this id has an outcome, of either kind. */
   flush(lastId: number): Promise<void> {
     return this.#flushes.wait(lastId, this.#pending);
   }
 
-  #settle(entry: QueuedEvent): void {
-    entry.settled = true;
-    entry.letGo?.();
+  #end(event: QueuedEvent): void {
+    event.markOutcome();
     this.#pending--;
-    this.#flushes.settled(entry.id);
+    this.#flushes.noteOutcome(event.id);
   }
 }

@@ -1,90 +1,190 @@
 import type { PublishReceipt } from '../message/event.js';
 import type { OutgoingEvent } from '../message/prepare.js';
 
-/** Who waits for an outcome. */
-interface Caller {
-  readonly resolve: (receipt: PublishReceipt) => void;
-  readonly reject: (error: Error) => void;
+/** The caller of one publish call. It is told one outcome, once. */
+export interface PublishCaller {
+  /** The event is stored. */
+  resolve(receipt: PublishReceipt): void;
+  /** The event is not stored, or its outcome is unknown; the error says which. */
+  reject(error: Error): void;
 }
 
-/** One publish call that waits for its outcome. */
+/** The place of an event in a batch. */
+export interface PlaceInBatch {
+  readonly last: QueuedEvent;
+  /** How many events of the batch follow this one. */
+  readonly eventsAfter: number;
+}
+
+/** Keeps what the publisher knows about one publish call until its outcome is known. */
 export class QueuedEvent {
-  next: QueuedEvent | undefined;
-  /** How often it was sent. Above 1 a refusal may speak of a copy of itself. */
-  sends = 0;
-  firstSentAt = 0;
-  resendAt = 0;
-  /** Its caller has its outcome. */
-  settled = false;
-  /** The batch it was sent with and that has no definite answer: its last event, and how many of its events follow this one. */
-  batch: { readonly last: QueuedEvent; readonly behind: number } | undefined = undefined;
-  /** A batch that held it was refused, so it goes alone. */
-  alone = false;
-  /** Lets go of the caller's signal. */
-  letGo: (() => void) | undefined = undefined;
+  /** The event queued after this one. Written by {@link PublishQueue} only. */
+  next: QueuedEvent | undefined = undefined;
+  #sends = 0;
+  #firstSentAt = 0;
+  #resendAt = 0;
+  #hasOutcome = false;
+  #batch: PlaceInBatch | undefined = undefined;
+  #alone = false;
+  #watch: { readonly signal: AbortSignal; readonly onAbort: () => void } | undefined = undefined;
 
   constructor(
     readonly id: number,
-    readonly event: OutgoingEvent,
-    readonly line: PublishQueue,
-    readonly caller: Caller,
+    readonly outgoing: OutgoingEvent,
+    readonly queue: PublishQueue,
+    readonly caller: PublishCaller,
   ) {}
+
+  /** How often the event was sent. Above 1, a refusal may be about an earlier copy of the same event. */
+  get sends(): number {
+    return this.#sends;
+  }
+
+  get firstSentAt(): number {
+    return this.#firstSentAt;
+  }
+
+  /** When the event is sent again if no answer came. */
+  get resendAt(): number {
+    return this.#resendAt;
+  }
+
+  /** The caller was told an outcome: a receipt or an error. */
+  get hasOutcome(): boolean {
+    return this.#hasOutcome;
+  }
+
+  /** The batch that the event was sent with, if that batch has no definite answer. */
+  get batch(): PlaceInBatch | undefined {
+    return this.#batch;
+  }
+
+  /** A batch with this event was refused, so the event is sent alone. */
+  get alone(): boolean {
+    return this.#alone;
+  }
+
+  markSent(now: number, resendAt: number): void {
+    if (this.#sends++ === 0) this.#firstSentAt = now;
+    this.#resendAt = resendAt;
+  }
+
+  scheduleResend(at: number): void {
+    this.#resendAt = at;
+  }
+
+  /** Marks the event as sent in a batch. The batch's first event was sent before the batch was filled. */
+  markSentInBatch(place: PlaceInBatch, now: number): void {
+    this.#batch = place;
+    if (this.#sends > 0) return;
+    this.#firstSentAt = now;
+    this.#sends = 1;
+  }
+
+  /** The batch is not stored and nothing of it is under way, so the event counts as never sent. */
+  leaveBatch(): void {
+    this.#batch = undefined;
+    this.#alone = true;
+    this.#sends = 0;
+  }
+
+  /** Calls `onAbort` if `signal` aborts before the event has an outcome. */
+  watchAbort(signal: AbortSignal, onAbort: () => void): void {
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#watch = { signal, onAbort };
+  }
+
+  markOutcome(): void {
+    this.#hasOutcome = true;
+    this.#watch?.signal.removeEventListener('abort', this.#watch.onAbort);
+  }
 }
 
 /**
- * The queue of one aggregate at the publisher. Its modes:
+ * Keeps the events of one aggregate in call order. Its modes:
  *
- * - `open`: the head is sent when the wire has room; the next one only when the head is stored.
- * - `checking`: the server refused the head after more than one send. The refusal may be about its own
- *   first copy, so the stream is asked. Nothing else leaves meanwhile.
+ * - `open`: the head is sent when the wire has a free place, the next event only after the head is stored.
+ * - `checking`: the stream is asked whether it holds the head. Nothing else is sent meanwhile.
  *
- * In either mode it is unknown while its head's caller was told that the outcome is unknown. Nothing is
- * accepted then until the head's fate is known, or a caller resumes the aggregate, because a later event
- * must not be stored in front of it. Such a line is never forgotten.
+ * In both modes the queue is unknown while its head's caller was told OUTCOME_UNKNOWN. It then accepts no event
+ * until the head's outcome is known or a caller resumes the aggregate: a later event must not be stored before the
+ * head. An unknown queue is never forgotten.
  */
 export class PublishQueue {
-  mode: 'open' | 'checking' = 'open';
-  head: QueuedEvent | undefined;
-  #tail: QueuedEvent | undefined;
-  /** Events in line, those called off included. */
-  length = 0;
-  /** True while the ready ring holds this line. */
-  isReady = false;
-  /** Its head's caller was told that the outcome is unknown. */
-  hasGivenUp = false;
+  #mode: 'open' | 'checking' = 'open';
+  #head: QueuedEvent | undefined = undefined;
+  #tail: QueuedEvent | undefined = undefined;
+  #length = 0;
+  #isReady = false;
 
   constructor(readonly token: string) {}
 
-  /** A settled head that is still here is one whose outcome is unknown: what was called off is taken off. */
+  get mode(): 'open' | 'checking' {
+    return this.#mode;
+  }
+
+  get head(): QueuedEvent | undefined {
+    return this.#head;
+  }
+
+  /** Events in the queue, aborted ones included. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The queue stands among the ready queues. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Only the event whose outcome is unknown stays at the head after its caller was told: others are removed. */
   get isUnknown(): boolean {
-    return this.head?.settled === true;
+    return this.#head?.hasOutcome === true;
   }
 
-  append(entry: QueuedEvent): void {
-    if (this.#tail === undefined) this.head = entry;
-    else this.#tail.next = entry;
-    this.#tail = entry;
-    this.length++;
+  markOpen(): void {
+    this.#mode = 'open';
   }
 
-  /** Takes the head off, and whatever behind it was called off meanwhile. */
+  markChecking(): void {
+    this.#mode = 'checking';
+  }
+
+  markReady(): void {
+    this.#isReady = true;
+  }
+
+  clearReady(): void {
+    this.#isReady = false;
+  }
+
+  append(event: QueuedEvent): void {
+    if (this.#tail === undefined) this.#head = event;
+    else this.#tail.next = event;
+    this.#tail = event;
+    this.#length++;
+  }
+
+  /** Removes the head, and the aborted events directly after it. */
   shift(): void {
+    let head = this.#head;
     do {
-      if (this.head !== undefined) this.length--;
-      this.head = this.head?.next;
-    } while (this.head?.settled === true);
-    if (this.head === undefined) this.#tail = undefined;
+      if (head !== undefined) this.#length--;
+      head = head?.next;
+    } while (head?.hasOutcome === true);
+    this.#head = head;
+    if (head === undefined) this.#tail = undefined;
   }
 
-  /** Takes everything behind the head off. */
+  /** Removes all events after the head. Returns those without an outcome, in call order. */
   takeFollowers(): QueuedEvent[] {
     const followers: QueuedEvent[] = [];
-    for (let entry = this.head?.next; entry !== undefined; entry = entry.next) {
-      if (!entry.settled) followers.push(entry);
+    for (let event = this.#head?.next; event !== undefined; event = event.next) {
+      if (!event.hasOutcome) followers.push(event);
     }
-    if (this.head !== undefined) this.head.next = undefined;
-    this.#tail = this.head;
-    this.length = this.head === undefined ? 0 : 1;
+    if (this.#head !== undefined) this.#head.next = undefined;
+    this.#tail = this.#head;
+    this.#length = this.#head === undefined ? 0 : 1;
     return followers;
   }
 }

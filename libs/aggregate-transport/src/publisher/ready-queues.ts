@@ -2,27 +2,29 @@ import type { PublishQueue } from './publish-queue.js';
 
 const COMPACT_AFTER = 4_096;
 
-/** Lines whose head may leave, first come first served; each stands in here once. */
+/** Gives free places on the wire to the queue that has waited longest. Holds each queue once. */
 export class ReadyQueues {
-  #lines: PublishQueue[] = [];
+  #queues: PublishQueue[] = [];
   #from = 0;
 
-  add(line: PublishQueue): void {
-    if (line.isReady) return;
-    line.isReady = true;
-    this.#lines.push(line);
+  /** Adds the queue at the end, unless it is in here already. */
+  add(queue: PublishQueue): void {
+    if (queue.isReady) return;
+    queue.markReady();
+    this.#queues.push(queue);
   }
 
+  /** Removes the queue that has waited longest; undefined if none waits. */
   take(): PublishQueue | undefined {
-    const line = this.#lines[this.#from];
-    if (line === undefined) return undefined;
-    line.isReady = false;
+    const queue = this.#queues[this.#from];
+    if (queue === undefined) return undefined;
+    queue.clearReady();
     this.#from++;
-    // Taking from the front of an array moves the rest; so it is cut now and then instead.
-    if (this.#from === this.#lines.length || this.#from >= COMPACT_AFTER) {
-      this.#lines = this.#lines.slice(this.#from);
+    // Removing the first item of an array moves all others, so the array is cut now and then instead.
+    if (this.#from === this.#queues.length || this.#from >= COMPACT_AFTER) {
+      this.#queues = this.#queues.slice(this.#from);
       this.#from = 0;
     }
-    return line;
+    return queue;
   }
 }

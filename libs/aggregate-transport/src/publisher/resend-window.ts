@@ -1,30 +1,32 @@
-/** How long an event is tried, in milliseconds from its first send. */
-export interface ResendWindow {
-  /** After this no copy may leave: the stream may have forgotten the id by the time it arrives. */
-  readonly copiesUntilMs: number;
-  /** After this its caller hears OUTCOME_UNKNOWN. */
-  readonly giveUpAfterMs: number;
-  /** What the caller is told then. */
-  readonly reason: string;
-}
-
-/** Copies stop this long before the stream forgets the id: a copy stored after that would be a second event. */
+/** Copies stop this long before the stream forgets the dedup id: a copy stored later would be a second event. */
 const WINDOW_MARGIN_MS = 10_000;
-/** Of a short window this share is left for copies; else a healthy publisher would have no time at all. */
+/** Copies may use at least this share of a short window, or a healthy publisher would have no time at all. */
 const LEAST_SHARE = 0.5;
 
-export function resendWindowOf(giveUpAfterMs: number, duplicateWindowMs: number): ResendWindow {
-  const copiesUntilMs = Math.max(duplicateWindowMs - WINDOW_MARGIN_MS, duplicateWindowMs * LEAST_SHARE);
-  return giveUpAfterMs <= copiesUntilMs
-    ? { copiesUntilMs, giveUpAfterMs, reason: `no answer for ${giveUpAfterMs} ms (publish.giveUpAfterMs)` }
-    : {
-        copiesUntilMs,
-        giveUpAfterMs: copiesUntilMs,
-        reason: `no answer for ${copiesUntilMs} ms, all that the stream's duplicate window of ${duplicateWindowMs} ms leaves`,
-      };
-}
+/** Says how long an event is sent again. All times count from the event's first send. */
+export class ResendWindow {
+  /** Why the outcome of an event that got no answer is unknown, for its caller. */
+  readonly reason: string;
+  readonly #copiesUntilMs: number;
+  readonly #giveUpAfterMs: number;
 
-/** True if no copy of an event first sent at `firstSentAt` may leave any more. */
-export function copiesEnded({ copiesUntilMs }: ResendWindow, firstSentAt: number, now: number): boolean {
-  return now - firstSentAt >= copiesUntilMs;
+  constructor(giveUpAfterMs: number, duplicateWindowMs: number) {
+    this.#copiesUntilMs = Math.max(duplicateWindowMs - WINDOW_MARGIN_MS, duplicateWindowMs * LEAST_SHARE);
+    this.#giveUpAfterMs = Math.min(giveUpAfterMs, this.#copiesUntilMs);
+    this.reason =
+      giveUpAfterMs <= this.#copiesUntilMs
+        ? `no answer for ${giveUpAfterMs} ms (publish.giveUpAfterMs)`
+        : `no answer for ${this.#copiesUntilMs} ms, ` +
+          `all that the stream's duplicate window of ${duplicateWindowMs} ms leaves`;
+  }
+
+  /** The event's caller must be told OUTCOME_UNKNOWN. */
+  isLate(firstSentAt: number, now: number): boolean {
+    return now - firstSentAt >= this.#giveUpAfterMs;
+  }
+
+  /** No copy may be sent: the stream may have forgotten the dedup id when it arrives. */
+  hasEnded(firstSentAt: number, now: number): boolean {
+    return now - firstSentAt >= this.#copiesUntilMs;
+  }
 }
