@@ -7,7 +7,7 @@ import { Sequencer } from '#library/publisher/sequencer.js';
 import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
 import { ManualClock } from '#library/testing/manual-clock.js';
 
-/** A wire that does nothing by itself: the test answers. */
+/** A port that records what is sent. The test gives the answers. */
 export class FakePublishPort implements PublishPort {
   connected = true;
   closed = false;
@@ -50,7 +50,7 @@ export class FakePublishPort implements PublishPort {
     this.closed = true;
   }
 
-  /** What was sent, as message ids, in order. */
+  /** The message ids of the events sent alone, in order. */
   get sentIds(): string[] {
     return this.sent.map(({ event }) => event.messageId);
   }
@@ -72,7 +72,7 @@ export class FakePublishPort implements PublishPort {
   }
 }
 
-/** One publish call and what became of it. */
+/** One publish call and its outcome. */
 export interface Call {
   readonly event: OutgoingEvent;
   receipt: PublishReceipt | undefined;
@@ -127,7 +127,7 @@ export const wrongSequence: ServerAnswer = {
   wrongSequence: true,
 };
 
-export interface Bench {
+export interface Fixture {
   readonly clock: ManualClock;
   readonly port: FakePublishPort;
   readonly sequencer: Sequencer;
@@ -135,7 +135,7 @@ export interface Bench {
   readonly publish: (token: string, n: number, options?: { expected?: number; signal?: AbortSignal }) => Call;
 }
 
-export function bench(options: Partial<SequencerOptions> = {}): Bench {
+export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
   const clock = new ManualClock();
   const warnings: string[] = [];
   let port: FakePublishPort | undefined;

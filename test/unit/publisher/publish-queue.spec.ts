@@ -13,9 +13,9 @@ function queued(id: number): QueuedEvent {
 }
 
 describe('PublishQueue', () => {
-  test('is first in, first out, and passes over what was called off', () => {
+  test('is first in, first out, and skips aborted events', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('append', 'shift', 'call off', 'take')), (actions) => {
+      fc.property(fc.array(fc.constantFrom('append', 'shift', 'abort', 'take')), (actions) => {
         const queue = new PublishQueue('a');
         let model: QueuedEvent[] = [];
         let id = 0;
@@ -28,7 +28,7 @@ describe('PublishQueue', () => {
             queue.shift();
             model = model.slice(1);
             while (model[0]?.hasOutcome === true) model = model.slice(1);
-          } else if (action === 'call off') {
+          } else if (action === 'abort') {
             const last = model.at(-1);
             if (last !== undefined && last !== model[0]) last.markOutcome();
           } else {
@@ -43,7 +43,7 @@ describe('PublishQueue', () => {
 });
 
 describe('ReadyQueues', () => {
-  test('gives queues in the order they came, each once, however many', () => {
+  test('returns queues in the order they were added, each once', () => {
     const ready = new ReadyQueues();
     const queues = Array.from({ length: 10_000 }, (_, n) => new PublishQueue(String(n)));
     for (const queue of queues) {
@@ -59,7 +59,7 @@ describe('ReadyQueues', () => {
 });
 
 describe('FlushWaiters', () => {
-  test('wakes each caller when all up to its id are settled, in any order', async () => {
+  test('resolves each flush when all events up to its id have an outcome, in any order', async () => {
     const waiters = new FlushWaiters();
     const woken: string[] = [];
     void waiters.wait(2, 2).then(() => woken.push('first'));
