@@ -41,7 +41,7 @@ export interface PublishOptions {
   giveUpAfterMs?: number;
   /**
    * Events of one aggregate that are stored as one batch when its queue is long, 1 to 1 000 (the server's own
-   * limit); 1 switches the fast lane off.
+   * limit); 1 switches batching off.
    * @default 500
    */
   maxBatch?: number;

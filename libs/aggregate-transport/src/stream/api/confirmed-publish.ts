@@ -1,6 +1,6 @@
 import { type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
-import { type Answer, NO_RESPONDERS, readAnswer } from '../../publisher/answer.js';
+import { type Answer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
 import { explain } from './jetstream-api.js';
 

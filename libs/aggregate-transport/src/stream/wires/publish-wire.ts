@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import { createInbox, type MsgHdrs, type Subscription } from 'nats';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
-import { NO_RESPONDERS, readAnswer } from '../../publisher/answer.js';
+import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../api/connection.js';

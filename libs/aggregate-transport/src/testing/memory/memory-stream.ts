@@ -3,7 +3,7 @@ import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
-import type { Answer } from '../../publisher/answer.js';
+import type { Answer } from '../../publisher/server-answer.js';
 
 export interface MemoryMessage extends StoredMessage {
   readonly subject: string;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import { worthwhileAt } from '#library/publisher/batch.js';
-import { type Bench, bench, type Call, refused, stored, unavailable } from './fake-publish-port.js';
+import { type Fixture, fixture, type Call, refused, stored, unavailable } from './fake-publish-port.js';
 
-const refusal = (errorCode: number): Answer => ({
+const refusal = (errorCode: number): ServerAnswer => ({
   kind: 'refused',
   errorCode,
   description: 'no batch',
@@ -11,22 +11,22 @@ const refusal = (errorCode: number): Answer => ({
 });
 const containsDuplicate = refusal(10201);
 
-/** A fast lane that takes four events from two on, with the queue a:1 … a:5, of which a:1 has left alone. */
-function queue(fastLane = {}): Bench & { calls: Call[] } {
-  const made = bench({
-    fastLane: {
+/** Batches of up to four events from two queued events on, and the queue a:1 … a:5, of which a:1 was sent alone. */
+function queue(batching = {}): Fixture & { calls: Call[] } {
+  const made = fixture({
+    batching: {
       maxBatch: 4,
       maxOpenBatches: 2,
       obstacle: undefined,
       worthwhileAt: () => 2,
-      ...fastLane,
+      ...batching,
     },
   });
   const calls = [1, 2, 3, 4, 5].map((n) => made.publish('a', n));
   return { ...made, calls };
 }
 
-/** The same, with a:2 … a:5 in a batch that is on its way. */
+/** The same queue, with a:2 … a:5 sent as a batch. */
 function sentBatch(): ReturnType<typeof queue> & { batch: number } {
   const made = queue();
   made.port.answer('a:1', stored(1));
@@ -40,7 +40,7 @@ const receipts = (calls: readonly Call[]): (number | undefined)[] =>
   calls.map(({ receipt }) => receipt?.sequence);
 
 describe('a long queue', () => {
-  test('goes as one batch, whose rest leaves only when the server has opened it', () => {
+  test('is sent as one batch; its events after the first leave only when the server has opened it', () => {
     const { port, sequencer } = queue();
     expect([port.sentIds, port.batches]).toEqual([['a:1'], []]);
     port.answer('a:1', stored(1));
@@ -50,25 +50,25 @@ describe('a long queue', () => {
     expect(port.sentIds).toEqual(['a:1']);
   });
 
-  test('every event of a stored batch gets its own sequence', async () => {
+  test('gives every event of a stored batch its own sequence', async () => {
     const { sequencer, batch, calls } = sentBatch();
     sequencer.answered(batch, stored(20));
     await sequencer.flush();
     await Promise.resolve();
     expect(receipts(calls)).toEqual([1, 17, 18, 19, 20]);
-    expect(sequencer.fastLane).toEqual({ on: true, batches: 1 });
+    expect(sequencer.batching).toEqual({ on: true, batches: 1 });
   });
 
-  test('nothing of the aggregate leaves while its batch has no answer', () => {
+  test('sends no further event while its batch has no answer', () => {
     const { port, publish } = sentBatch();
     publish('a', 6);
     publish('a', 7);
     expect([port.sentIds, port.batches.length]).toEqual([['a:1'], 1]);
   });
 
-  test('an event that expects a sequence, and what is behind it, is in no batch', () => {
-    const { port, publish, sequencer } = bench({
-      fastLane: { maxBatch: 9, maxOpenBatches: 1, obstacle: undefined, worthwhileAt: () => 2 },
+  test('keeps an event that expects a sequence, and the events after it, out of the batch', () => {
+    const { port, publish, sequencer } = fixture({
+      batching: { maxBatch: 9, maxOpenBatches: 1, obstacle: undefined, worthwhileAt: () => 2 },
     });
     for (const n of [1, 2, 3]) publish('a', n);
     publish('a', 4, { expected: 3 });
@@ -78,7 +78,7 @@ describe('a long queue', () => {
     expect(port.batches[0]!.ids).toEqual(['a:2', 'a:3']);
   });
 
-  test('an event called off before it is sent is left out', async () => {
+  test('leaves an aborted event out of the batch', async () => {
     const { port, publish, sequencer } = queue();
     const abort = new AbortController();
     publish('b', 1);
@@ -93,15 +93,15 @@ describe('a long queue', () => {
   });
 
   test.each([
-    ['the stream takes none', { obstacle: 'no' }],
-    ['the queue is not worth one', { worthwhileAt: () => 5 }],
-  ])('goes one by one if %s', (_why, fastLane) => {
-    const { port } = queue(fastLane);
+    ['the stream accepts no batches', { obstacle: 'no' }],
+    ['the queue is too short', { worthwhileAt: () => 5 }],
+  ])('is sent one by one if %s', (_why, batching) => {
+    const { port } = queue(batching);
     port.answer('a:1', stored(1));
     expect([port.sentIds, port.batches]).toEqual([['a:1', 'a:2'], []]);
   });
 
-  test('batches under way have a limit', () => {
+  test('is sent one by one while maxOpenBatches batches are under way', () => {
     const { port, publish } = queue({ maxOpenBatches: 1 });
     for (const n of [1, 2, 3]) publish('b', n);
     port.answer('a:1', stored(1));
@@ -112,7 +112,7 @@ describe('a long queue', () => {
 });
 
 describe('a refused batch', () => {
-  test('its events go one by one, each for its own answer, duplicates known as such', async () => {
+  test('is followed by its events one by one, each with its own answer, duplicates as such', async () => {
     const { port, sequencer, batch, calls } = sentBatch();
     sequencer.answered(batch, containsDuplicate);
     expect(port.sentIds).toEqual(['a:1', 'a:2']);
@@ -132,7 +132,7 @@ describe('a refused batch', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2', 'a:3', 'a:4']);
   });
 
-  test('its events are in no later batch', async () => {
+  test('keeps its events out of later batches', async () => {
     const { port, sequencer, batch, clock } = sentBatch();
     sequencer.answered(batch, containsDuplicate);
     await clock.advance(1_000);
@@ -140,7 +140,7 @@ describe('a refused batch', () => {
     expect([port.sentIds, port.batches.length]).toEqual([['a:1', 'a:2', 'a:3'], 1]);
   });
 
-  test('after one the lane rests for a second', async () => {
+  test('stops batching for a second', async () => {
     const { port, sequencer, batch, publish, clock } = sentBatch();
     sequencer.answered(batch, containsDuplicate);
     for (const n of [1, 2, 3]) publish('b', n);
@@ -152,26 +152,40 @@ describe('a refused batch', () => {
     expect(port.batches.length).toBe(2);
   });
 
-  test('a stream that takes none any more switches the lane off', () => {
+  test('turns batching off if the stream no longer accepts batches', () => {
     const { sequencer, batch, warnings } = sentBatch();
     sequencer.answered(batch, refusal(10174));
-    expect(sequencer.fastLane).toEqual({ on: false, reason: 'the stream takes no batches any more' });
+    expect(sequencer.batching).toEqual({ on: false, reason: 'the stream no longer accepts batches' });
     expect(warnings).toHaveLength(1);
   });
 
-  test('a server that knows no batches and stored the first event switches the lane off; nothing else was sent', async () => {
+  test('leaves batching off, with one warning, if other batches under way are refused too', async () => {
+    const { port, sequencer, batch, publish, warnings, clock } = sentBatch();
+    for (const n of [1, 2, 3]) publish('b', n);
+    port.answer('b:1', stored(2));
+    const other = port.batches[1]!.id;
+    sequencer.answered(batch, refusal(10174));
+    sequencer.answered(other, containsDuplicate);
+    expect(warnings).toHaveLength(1);
+    await clock.advance(1_000);
+    for (const n of [1, 2, 3]) publish('c', n);
+    port.answer('c:1', stored(3));
+    expect([port.batches.length, sequencer.batching.on]).toEqual([2, false]);
+  });
+
+  test('turns batching off if the server stores the first event alone; no other was sent', async () => {
     const { port, sequencer, calls } = queue();
     port.answer('a:1', stored(1));
     sequencer.answered(port.batches[0]!.id, stored(2));
     await Promise.resolve();
     expect(receipts(calls).slice(0, 3)).toEqual([1, 2, undefined]);
-    expect(sequencer.fastLane.on).toBe(false);
+    expect(sequencer.batching.on).toBe(false);
     expect([port.sentIds, port.batches[0]!.isFull]).toEqual([['a:1', 'a:3'], false]);
   });
 });
 
 describe('a batch without an answer', () => {
-  test('its first event follows alone under the same id, and the next only when that one is stored', async () => {
+  test('is followed by its first event, alone, under the same id, and then by the next', async () => {
     const { port, clock } = sentBatch();
     await clock.advance(2_000);
     expect(port.sentIds).toEqual(['a:1', 'a:2']);
@@ -180,7 +194,7 @@ describe('a batch without an answer', () => {
     expect(port.batches.length).toBe(1);
   });
 
-  test('what was stored by it is no duplicate to its caller', async () => {
+  test('does not report its stored events as duplicates', async () => {
     const { port, clock, calls } = sentBatch();
     await clock.advance(2_000);
     for (const n of [2, 3, 4, 5]) port.answer(`a:${n}`, stored(n, true));
@@ -188,7 +202,7 @@ describe('a batch without an answer', () => {
     expect(calls.map(({ receipt }) => receipt?.duplicate)).toEqual([false, false, false, false, false]);
   });
 
-  test('a late "stored" still counts, for the events that have no answer yet', async () => {
+  test('still counts if "stored" arrives late, for the events without an answer', async () => {
     const { port, clock, sequencer, batch, calls, publish } = sentBatch();
     publish('a', 6);
     await clock.advance(2_000);
@@ -201,7 +215,7 @@ describe('a batch without an answer', () => {
     expect(sequencer.pending).toBe(0);
   });
 
-  test('a late refusal changes nothing: the copy that was sent alone decides', async () => {
+  test('ignores a late refusal: the copy that was sent alone decides', async () => {
     const { port, clock, sequencer, batch } = sentBatch();
     await clock.advance(2_000);
     sequencer.answered(batch, containsDuplicate);
@@ -210,7 +224,7 @@ describe('a batch without an answer', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2', 'a:2']);
   });
 
-  test('after a reconnect its first event leaves alone, at once', () => {
+  test('is followed by its first event, alone, immediately after a reconnect', () => {
     const { port } = sentBatch();
     port.disconnect();
     expect(port.sentIds).toEqual(['a:1']);
@@ -218,7 +232,7 @@ describe('a batch without an answer', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2']);
   });
 
-  test('one that was only opened is given up at a reconnect; an opening that comes late fills nothing', () => {
+  test('is given up at a reconnect if it was only opened; a late opening sends nothing', () => {
     const { port, sequencer } = queue();
     port.answer('a:1', stored(1));
     port.disconnect();
@@ -227,7 +241,7 @@ describe('a batch without an answer', () => {
     expect([port.sentIds, port.batches[0]!.isFull]).toEqual([['a:1', 'a:2'], false]);
   });
 
-  test('when the caller hears that the outcome is unknown, so do all whose events were in the batch', async () => {
+  test('ends every call of the batch as unknown when the first one does', async () => {
     const { port, clock, publish, calls } = sentBatch();
     const behind = publish('a', 6);
     port.disconnect();
@@ -239,7 +253,7 @@ describe('a batch without an answer', () => {
     ]);
   });
 
-  test('a refusal of the copy is not believed while the batch may be stored: its last event is looked up', async () => {
+  test('looks up its last event before a refusal of the copy is believed: the batch may be stored', async () => {
     const { port, clock, sequencer, calls } = sentBatch();
     port.findStoredResult = () => Promise.resolve(port.lookups.at(-1)?.messageId === 'a:5' ? 15 : undefined);
     await clock.advance(2_000);
@@ -254,7 +268,7 @@ describe('a batch without an answer', () => {
     expect(sequencer.failed).toBe(0);
   });
 
-  test('no leader: its first event leaves alone after a moment', async () => {
+  test('is followed by its first event, alone, shortly after the answer that there is no leader', async () => {
     const { port, clock, sequencer, batch } = sentBatch();
     sequencer.answered(batch, unavailable);
     expect(port.sentIds).toEqual(['a:1']);
@@ -262,7 +276,7 @@ describe('a batch without an answer', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2']);
   });
 
-  test('a refusal after the caller heard "unknown" opens the aggregate again', async () => {
+  test('opens the aggregate again if a refusal arrives after OUTCOME_UNKNOWN', async () => {
     const { sequencer, batch, clock, port, publish } = sentBatch();
     port.disconnect();
     await clock.advance(60_000);
@@ -276,17 +290,17 @@ describe('a batch without an answer', () => {
 });
 
 describe('places on the wire', () => {
-  const queues = (maxInFlight: number): Bench => {
-    const made = bench({
+  const queues = (maxInFlight: number): Fixture => {
+    const made = fixture({
       maxInFlight,
-      fastLane: { maxBatch: 4, maxOpenBatches: 2, obstacle: undefined, worthwhileAt: () => 2 },
+      batching: { maxBatch: 4, maxOpenBatches: 2, obstacle: undefined, worthwhileAt: () => 2 },
     });
     for (const n of [1, 2, 3, 4, 5]) made.publish('a', n);
     made.port.answer('a:1', stored(1));
     return made;
   };
 
-  test('a batch has its places from when it is opened; others wait for the rest', () => {
+  test('are kept for all events of a batch from its opening on', () => {
     const { port, sequencer, publish } = queues(5);
     for (const token of ['b', 'c', 'd']) publish(token, 1);
     expect(port.sentIds).toEqual(['a:1', 'b:1']);
@@ -296,7 +310,7 @@ describe('places on the wire', () => {
     expect(port.sentIds).toEqual(['a:1', 'b:1', 'c:1', 'd:1']);
   });
 
-  test('one whose outcome is unknown holds none, nor one of the batches that may be under way', async () => {
+  test('are free again when the outcome of a batch is unknown, and so is its place among the batches', async () => {
     const { port, sequencer, publish, clock } = queues(5);
     sequencer.opened(port.batches[0]!.id);
     port.disconnect();
@@ -308,7 +322,7 @@ describe('places on the wire', () => {
     expect(port.sentIds).toEqual(expect.arrayContaining(['b:1', 'c:1', 'd:1', 'e:1']));
   });
 
-  test('one that no copy followed is forgotten when its outcome was looked up', async () => {
+  test('are free again when a batch without a copy was looked up', async () => {
     const { port, sequencer, publish, clock } = queues(20);
     sequencer.opened(port.batches[0]!.id);
     port.disconnect();
@@ -323,15 +337,15 @@ describe('places on the wire', () => {
     expect(port.batches.map(({ ids }) => ids[0])).toEqual(['a:2', 'b:2', 'c:2']);
   });
 
-  test('with fewer places than a batch may need the lane is off', () => {
-    expect(queues(3).sequencer.fastLane).toEqual({
+  test('turn batching off if there are fewer than a batch may need', () => {
+    expect(queues(3).sequencer.batching).toEqual({
       on: false,
       reason: 'publish.maxBatch (4) is more than publish.maxInFlight (3)',
     });
   });
 });
 
-test('a batch that the user may not publish: its first event, alone, hears so; none behind it is stored', async () => {
+test('rejects the first event of a denied batch when it is denied alone, and the events after it', async () => {
   const { port, sequencer, calls, clock } = sentBatch();
   sequencer.denied('orders.a');
   expect(port.sentIds).toEqual(['a:1', 'a:2']);
@@ -345,7 +359,7 @@ test('a batch that the user may not publish: its first event, alone, hears so; n
   expect(port.lookups.map(({ messageId }) => messageId)).toEqual(['a:5', 'a:2']);
 });
 
-test('an unfilled batch that was denied takes nothing of the lane with it', async () => {
+test('frees the place of an opened batch that was denied', async () => {
   const { port, sequencer, publish, clock } = queue({ maxOpenBatches: 1 });
   port.answer('a:1', stored(1));
   sequencer.denied('orders.a');
@@ -358,6 +372,6 @@ test('an unfilled batch that was denied takes nothing of the lane with it', asyn
   expect(port.batches.map(({ ids }) => ids[0])).toEqual(['a:2', 'b:2']);
 });
 
-test('the busier the wire, the longer a queue must be', () => {
+test('requires a longer queue when more aggregates are busy', () => {
   expect([1, 2, 3, 16, 17].map(worthwhileAt)).toEqual([100, 100, 400, 400, Number.POSITIVE_INFINITY]);
 });

@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { NO_RESPONDERS, readAnswer } from '#library/publisher/answer.js';
+import { NO_RESPONDERS, readAnswer } from '#library/publisher/server-answer.js';
 
 test.each([
   ['stored', '{"stream":"orders","seq":7}', { kind: 'stored', sequence: 7, duplicate: false }],
   ['stored before', '{"seq":7,"duplicate":true}', { kind: 'stored', sequence: 7, duplicate: true }],
-])('a receipt is read: %s', (_name, body, answer) => {
+])('reads a receipt: %s', (_name, body, answer) => {
   expect(readAnswer(body)).toEqual(answer);
 });
 
@@ -18,11 +18,11 @@ test.each([
   ['JetStream temporarily unavailable', '{"error":{"code":500,"err_code":10008,"description":"d"}}', 'd'],
   ['insufficient resources', '{"error":{"code":400,"err_code":10023,"description":"d"}}', 'd'],
   ['the same id is in process', '{"error":{"code":409,"err_code":10158,"description":"d"}}', 'd'],
-])('what passes by itself is no refusal: %s', (_name, body, description) => {
+])('reads a temporary error as unavailable: %s', (_name, body, description) => {
   expect(readAnswer(body)).toEqual({ kind: 'unavailable', description });
 });
 
-test('a duplicate without a sequence is not stored: nats-server 2.10 says so of a copy that may yet be dropped', () => {
+test('reads a duplicate with sequence 0 as unavailable: nats-server 2.10 may still drop its first copy', () => {
   expect(readAnswer('{"stream":"orders","seq":0,"duplicate":true}').kind).toBe('unavailable');
 });
 
@@ -32,12 +32,12 @@ test.each([
   ['half a JSON', '{"seq":'],
   ['no sequence', '{"stream":"orders"}'],
   ['a sequence that is no number', '{"seq":"7"}'],
-])('an answer that says nothing is taken for none, never for a receipt: %s', (_name, body) => {
+])('reads a malformed answer as unavailable, never as a receipt: %s', (_name, body) => {
   expect(readAnswer(body).kind).toBe('unavailable');
 });
 
 test.each([['null'], ['7'], ['"text"'], ['[]']])(
-  'JSON that is no object is taken for no answer, and nothing throws into the subscription: %s',
+  'reads JSON that is not an object as unavailable, and does not throw into the subscription: %s',
   (body) => {
     expect(readAnswer(body).kind).toBe('unavailable');
   },
@@ -47,13 +47,13 @@ test.each([
   ['message too large', 400, 10054, false],
   ['wrong last sequence', 400, 10071, true],
   ['wrong last sequence, per subject', 400, 10164, true],
-  ['a code nobody knows', 418, 99_999, false],
-])('a refusal is for good: %s', (_name, code, errorCode, wrongSequence) => {
+  ['an unknown code', 418, 99_999, false],
+])('reads a definite refusal: %s', (_name, code, errorCode, wrongSequence) => {
   const body = JSON.stringify({ error: { code, err_code: errorCode, description: 'why' } });
   expect(readAnswer(body)).toEqual({ kind: 'refused', errorCode, description: 'why', wrongSequence });
 });
 
-test('a refusal without details is a refusal still', () => {
+test('reads an error without details as a refusal', () => {
   expect(readAnswer('{"error":{}}')).toEqual({
     kind: 'refused',
     errorCode: 0,
@@ -62,6 +62,6 @@ test('a refusal without details is a refusal still', () => {
   });
 });
 
-test('no responders is not for good', () => {
+test('no responders means unavailable', () => {
   expect(NO_RESPONDERS.kind).toBe('unavailable');
 });

@@ -1,18 +1,18 @@
-/** What the server answered to one event that was sent. */
-export type Answer =
+/** What the server answered to an event or a batch. */
+export type ServerAnswer =
   | { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean }
-  /** For good: the same event sent again gets the same answer. */
+  /** Definite: the same event sent again gets the same answer. */
   | {
       readonly kind: 'refused';
       readonly errorCode: number;
       readonly description: string;
       readonly wrongSequence: boolean;
     }
-  /** Not now: no leader, no stream yet, overloaded. */
+  /** Temporary: no leader, no stream yet, or an overloaded server. */
   | { readonly kind: 'unavailable'; readonly description: string };
 
-/** JetStream error codes (nats-server errors.json) that pass by themselves. */
-const PASSING = new Set([
+/** JetStream error codes (nats-server errors.json) of conditions that end without our help. */
+const TEMPORARY = new Set([
   10008, // JetStream system temporarily unavailable
   10023, // insufficient resources
   10158, // duplicate message id is in process (R3, ADR-50)
@@ -28,36 +28,38 @@ interface PubAck {
 }
 
 /** Reads the server's answer to a publish. Pure. */
-export function readAnswer(body: string): Answer {
+export function readAnswer(body: string): ServerAnswer {
   let ack: PubAck;
   try {
     ack = (JSON.parse(body) ?? {}) as PubAck;
   } catch {
-    return { kind: 'unavailable', description: 'an answer that is no JSON' };
+    return { kind: 'unavailable', description: 'the answer is not JSON' };
   }
   if (ack.error === undefined) {
-    // nats-server 2.10 with replicas answers a copy whose first one is still under way with "duplicate" and no
-    // sequence, and that one may yet be dropped: by a step-down, by a full stream. Later servers say 10158.
+    // nats-server 2.10 with replicas answers a copy with "duplicate" and no sequence while the first copy is not
+    // stored. A step-down or a full stream may still drop that first copy. Later servers answer 10158.
     if (ack.seq === 0) return { kind: 'unavailable', description: 'an earlier copy is not stored yet' };
     if (typeof ack.seq === 'number') {
       return { kind: 'stored', sequence: ack.seq, duplicate: ack.duplicate === true };
     }
-    return { kind: 'unavailable', description: 'an answer without a sequence' };
+    return { kind: 'unavailable', description: 'the answer has no sequence' };
   }
   const errorCode = ack.error.err_code ?? 0;
   const description = ack.error.description ?? 'no description';
-  if (ack.error.code === UNAVAILABLE_STATUS || PASSING.has(errorCode)) {
+  if (ack.error.code === UNAVAILABLE_STATUS || TEMPORARY.has(errorCode)) {
     return { kind: 'unavailable', description };
   }
   return { kind: 'refused', errorCode, description, wrongSequence: WRONG_SEQUENCE.has(errorCode) };
 }
 
-export const NO_RESPONDERS: Answer = {
+/** The answer to an event that no stream received. */
+export const NO_RESPONDERS: ServerAnswer = {
   kind: 'unavailable',
-  description: 'no stream takes this subject, or it has no leader',
+  description: 'no stream has this subject, or the stream has no leader',
 };
 
-export function noPermission(subject: string): Answer {
+/** The answer to an event that the server dropped because of a missing permission. */
+export function noPermission(subject: string): ServerAnswer {
   return {
     kind: 'refused',
     errorCode: 0,

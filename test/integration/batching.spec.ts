@@ -24,16 +24,16 @@ const EVENTS = 3_000;
 
 type Outcome = PublishReceipt | string;
 
-/** A topic of its own for each test, published to through a proxy. */
+/** One topic per test, published to through a proxy. */
 class Rig {
-  readonly topic = `lane-${randomUUID().slice(0, 8)}`;
+  readonly topic = `batching-${randomUUID().slice(0, 8)}`;
   readonly outcomes: Outcome[] = [];
   readonly calls: Promise<unknown>[] = [];
 
   private constructor(
     readonly proxy: TcpProxy,
     readonly connection: Connection,
-    /** For what the test itself does to the stream and reads of it. */
+    /** The connection that the test itself uses to change and read the stream. */
     readonly beside: NatsConnection,
   ) {}
 
@@ -47,7 +47,7 @@ class Rig {
     const proxy = await TcpProxy.listen(port);
     const connection = await Connection.open(
       { servers: proxy.url, pingInterval: 500, maxPingOut: 2 },
-      'fast-lane',
+      'batching',
       silentLog,
     );
     const rig = new Rig(
@@ -78,12 +78,12 @@ class Rig {
     const stream = await provisionStream(api, request);
     rig.sequencer = new Sequencer({
       topic,
-      connect: (listener) => new PublishWire(connection, api, topic, listener),
+      connector: { connectPublisher: (listener) => new PublishWire(connection, api, topic, listener) },
       maxInFlight: 2_048,
       maxPending: 100_000,
       giveUpAfterMs: 60_000,
       duplicateWindowMs: 120_000,
-      fastLane: {
+      batching: {
         maxBatch: 200,
         maxOpenBatches: 4,
         obstacle: batchObstacle(stream, connection.serverVersion),
@@ -119,7 +119,7 @@ class Rig {
     for (let n = 1; n <= count; n++) this.publish(n);
   }
 
-  /** A server that has just started answers before it has loaded its streams. */
+  /** Undefined while a server that has just started has not loaded its streams. */
   async #look(): Promise<StreamState | undefined> {
     try {
       const manager = await this.beside.jetstreamManager();
@@ -129,7 +129,7 @@ class Rig {
     }
   }
 
-  /** The stream, read past the library. */
+  /** The stored events, read without the library. */
   async stored(): Promise<{ n: number; sequence: number }[]> {
     let state: StreamState | undefined;
     await eventually(
@@ -147,7 +147,7 @@ class Rig {
     return stored;
   }
 
-  /** Waits for every outcome, then judges: stored in call order, once, without a hole, each where its receipt says. */
+  /** Waits for every outcome, then checks call order, no copy, no hole, and the sequence of every receipt. */
   async verdict(count = EVENTS): Promise<void> {
     await Promise.all(this.calls);
     const stored = await this.stored();
@@ -157,8 +157,8 @@ class Rig {
   }
 
   get batches(): number {
-    const { fastLane } = this.sequencer;
-    return fastLane.on ? fastLane.batches : -1;
+    const { batching } = this.sequencer;
+    return batching.on ? batching.batches : -1;
   }
 
   async close(): Promise<void> {
@@ -171,7 +171,7 @@ class Rig {
   }
 }
 
-describe('the fast lane on a real server', () => {
+describe('batching on a real server', () => {
   let rig: Rig | undefined;
   let able = false;
   beforeEach(() => {
@@ -180,13 +180,13 @@ describe('the fast lane on a real server', () => {
   });
   afterEach(() => rig?.close());
 
-  /** On a server without atomic batches everything must hold too, only without batches. */
+  /** On a server without atomic batches everything else must hold, too. */
   const expectBatches = (made: Rig): void => {
-    expect(made.sequencer.fastLane.on).toBe(able);
+    expect(made.sequencer.batching.on).toBe(able);
     if (able) expect(made.batches).toBeGreaterThan(0);
   };
 
-  test('a hot queue is stored in batches, every receipt exact, other aggregates beside it', async () => {
+  test('stores a hot queue in batches beside other aggregates, with exact receipts', async () => {
     rig = await Rig.open();
     rig.publishAll();
     for (let n = 1; n <= 500; n++) rig.publish(n, `other-${n % 7}`);
@@ -200,7 +200,7 @@ describe('the fast lane on a real server', () => {
     expectBatches(rig);
   });
 
-  test('connections cut again and again in the middle', async () => {
+  test('stores everything in order if connections are cut repeatedly', async () => {
     rig = await Rig.open();
     rig.publishAll();
     for (const share of [0.1, 0.3, 0.5, 0.7]) {
@@ -211,7 +211,7 @@ describe('the fast lane on a real server', () => {
     expectBatches(rig);
   });
 
-  test('the server killed and started again in the middle, twice', async () => {
+  test('stores everything in order if the server is killed and restarted twice', async () => {
     if (server().external) return;
     rig = await Rig.open();
     rig.publishAll();
@@ -225,13 +225,13 @@ describe('the fast lane on a real server', () => {
   });
 
   test.each(['s2c', 'c2s'] as const)(
-    'no byte passes %s for a while, and what was held arrives late',
+    'stores everything in order if no byte passes %s for a while and held bytes arrive late',
     async (way) => {
       rig = await Rig.open();
       rig.publishAll();
       await eventually('progress', () => rig!.sequencer.published > 0.3 * EVENTS);
       rig.proxy.blackhole(way);
-      // The client leaves the half-open connection, and the next one hangs too.
+      // The client abandons the half-open connection, and the next one hangs, too.
       await eventually('disconnect', () => !rig!.connection.connected);
       rig.proxy.heal();
       await rig.verdict();
@@ -239,7 +239,7 @@ describe('the fast lane on a real server', () => {
     },
   );
 
-  test('an event that the stream refuses, in the middle: it is named, and nothing behind it is stored', async () => {
+  test('rejects an event that the stream refuses, and stores no event after it', async () => {
     rig = await Rig.open({}, { max_msg_size: 4_096 });
     for (let n = 1; n <= 1_000; n++) rig.publish(n, 'hot', n === 500 ? 'x'.repeat(5_000) : '');
     await rig.verdict(499);
@@ -247,7 +247,7 @@ describe('the fast lane on a real server', () => {
     expect(new Set(rig.outcomes.slice(500))).toEqual(new Set(['PREDECESSOR_REJECTED']));
   });
 
-  test('a full stream takes what fits, one by one; freed, it takes the rest', async () => {
+  test('fills a full stream one by one, and stores the rest when it has room again', async () => {
     rig = await Rig.open({ maxMessages: 1_234, discard: 'new' });
     rig.publishAll();
     await eventually('a full stream', () => rig!.sequencer.published === 1_234);
@@ -256,7 +256,7 @@ describe('the fast lane on a real server', () => {
     expectBatches(rig);
   });
 
-  test('events that were stored before are told as duplicates, with the sequence they have', async () => {
+  test('reports events that were stored before as duplicates, with their sequences', async () => {
     rig = await Rig.open();
     rig.publishAll(1_000);
     await rig.verdict(1_000);
@@ -272,11 +272,11 @@ describe('the fast lane on a real server', () => {
     );
   });
 
-  test('a stream made without the option: the lane is off and says so, all else is the same', async () => {
+  test('turns batching off with a reason if the stream was made without allow_atomic', async () => {
     rig = await Rig.open({}, { allow_atomic: false });
     rig.publishAll();
     await rig.verdict();
-    expect(rig.sequencer.fastLane).toEqual({
+    expect(rig.sequencer.batching).toEqual({
       on: false,
       reason: able
         ? 'the stream was made without allow_atomic'
@@ -284,17 +284,17 @@ describe('the fast lane on a real server', () => {
     });
   });
 
-  test('the option taken away while events are under way: the lane goes off, all else is the same', async () => {
+  test('turns batching off if allow_atomic is removed while events are under way', async () => {
     rig = await Rig.open();
     rig.publishAll();
     await eventually('progress', () => rig!.sequencer.published > 0.2 * EVENTS);
     await rig.changeStream({ allow_atomic: false });
     await rig.verdict();
-    expect(rig.sequencer.fastLane.on).toBe(false);
+    expect(rig.sequencer.batching.on).toBe(false);
   });
 });
 
-/** A young cluster refuses a replicated stream until its leader has heard of every server. */
+/** A new cluster refuses a replicated stream until its leader knows every server. */
 async function takesThreeReplicas(url: string): Promise<boolean> {
   const nats = await connect({ servers: url });
   try {
@@ -308,7 +308,7 @@ async function takesThreeReplicas(url: string): Promise<boolean> {
   }
 }
 
-/** Nobody answers while there is no leader, so the request is made again. */
+/** Fails while there is no leader, so the caller repeats it. */
 async function stepDown({ beside, topic }: Rig): Promise<boolean> {
   try {
     await beside.request(`$JS.API.STREAM.LEADER.STEPDOWN.${topic}`, '', { timeout: 1_000 });
@@ -318,7 +318,7 @@ async function stepDown({ beside, topic }: Rig): Promise<boolean> {
   }
 }
 
-test('three replicas whose leader steps down again and again: stored in call order, once, every receipt exact', async () => {
+test('stores in call order, once, on three replicas whose leader steps down repeatedly', async () => {
   if (server().external) return;
   const cluster = await startNatsCluster(3);
   let rig: Rig | undefined;
@@ -332,7 +332,7 @@ test('three replicas whose leader steps down again and again: stored in call ord
       await eventually('a leader that steps down', () => stepDown(rig!));
     }
     await rig.verdict();
-    if (sequencer.fastLane.on) expect(rig.batches).toBeGreaterThan(0);
+    if (sequencer.batching.on) expect(rig.batches).toBeGreaterThan(0);
   } finally {
     await rig?.close();
     await cluster.stop();

@@ -1,7 +1,7 @@
 import { AggregateTransportError } from '../errors.js';
-import type { Entry } from './line.js';
+import type { QueuedEvent } from './publish-queue.js';
 
-/** Every reason a publish call ends without a receipt, in words. */
+/** The errors of publish calls, one function for each reason. */
 
 export function closed(): AggregateTransportError {
   return new AggregateTransportError(
@@ -10,9 +10,9 @@ export function closed(): AggregateTransportError {
   );
 }
 
-/** Of an event that is in line when the publisher is closed. */
-export function calledOffByClose(entry: Entry): AggregateTransportError {
-  return entry.sends > 0 ? outcomeUnknown(entry, 'the publisher was closed') : closed();
+/** The error of an event that is queued when the publisher is closed. */
+export function endedByClose(event: QueuedEvent): AggregateTransportError {
+  return event.sends > 0 ? outcomeUnknown(event, 'the publisher was closed') : closed();
 }
 
 export function aborted(reason: unknown): AggregateTransportError {
@@ -30,19 +30,19 @@ export function saturated(limit: number): AggregateTransportError {
 }
 
 export function rejected(
-  entry: Entry,
+  event: QueuedEvent,
   topic: string,
   answer: { errorCode: number; description: string },
 ): AggregateTransportError {
   return new AggregateTransportError(
     'PUBLISH_REJECTED',
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
-      `(${answer.errorCode}: ${answer.description}) after ${entry.sends} send(s); it is not stored`,
+      `(${answer.errorCode}: ${answer.description}) after ${event.sends} send(s); it is not stored`,
   );
 }
 
-export function conflict(entry: Entry, actual: number): AggregateTransportError {
-  return new SequenceConflictError(entry.event.expectedSequence ?? 0, actual);
+export function conflict(event: QueuedEvent, actual: number): AggregateTransportError {
+  return new SequenceConflictError(event.outgoing.expectedSequence ?? 0, actual);
 }
 
 /** The aggregate's last event is not the one the caller expected. */
@@ -54,7 +54,7 @@ export class SequenceConflictError extends AggregateTransportError {
     super(
       'SEQUENCE_CONFLICT',
       `expected ${expectedSequence} as the sequence of the aggregate's last event, found ${actualSequence}; ` +
-        'the event is not stored: read the aggregate again and decide anew',
+        'the event is not stored: read the aggregate and decide again',
     );
   }
 }
@@ -67,22 +67,23 @@ export function predecessorRejected(cause: Error): AggregateTransportError {
   );
 }
 
-export function outcomeUnknown(entry: Entry, why: string): AggregateTransportError {
+export function outcomeUnknown(event: QueuedEvent, why: string): AggregateTransportError {
   return new AggregateTransportError(
     'OUTCOME_UNKNOWN',
-    `the event was sent ${entry.sends} time(s) and may be stored or not: ${why}; ` +
-      'its aggregate accepts no event until the stream tells, or resume() is called',
+    `the event was sent ${event.sends} time(s) and may be stored or not: ${why}; ` +
+      'its aggregate accepts no event until the outcome is known, or resume() is called',
   );
 }
 
 export function predecessorUnknown(): AggregateTransportError {
   return new AggregateTransportError(
     'PREDECESSOR_UNKNOWN',
-    'the outcome of an earlier event of this aggregate is unknown; this one is not stored, so that none is stored without it',
+    'the outcome of an earlier event of this aggregate is unknown; this one is not stored, ' +
+      'so that none is stored without it',
   );
 }
 
-/** Of an event behind one whose outcome is unknown: in one batch with it, it shares its fate. */
-export function behindUnknown(follower: Entry): AggregateTransportError {
-  return follower.sends > 0 ? outcomeUnknown(follower, 'no answer to its batch') : predecessorUnknown();
+/** The error of an event after one whose outcome is unknown. If it was sent in the same batch, it is unknown, too. */
+export function followsUnknown(event: QueuedEvent): AggregateTransportError {
+  return event.sends > 0 ? outcomeUnknown(event, 'no answer to its batch') : predecessorUnknown();
 }
