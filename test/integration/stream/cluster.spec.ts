@@ -46,21 +46,26 @@ describe('on three servers', () => {
   );
 
   test(
-    'positions with fewer replicas than their topic are refused',
+    'parked events and positions with fewer replicas than their topic are refused',
     async () => {
       const topic = await open('grown', { stream: { replicas: 1 } });
       await topic.openGroup('billing');
       const connection = await Connection.open({ servers: [...cluster.urls] }, 'spec', silentLog);
       try {
         const api = new JetStreamApi(connection);
-        const { config } = await api.request<{ config: object }>('STREAM.INFO.grown');
-        await api.request('STREAM.UPDATE.grown', { ...config, num_replicas: 3 });
+        for (const [stream, left] of [
+          ['grown', /"grown_parked" to have num_replicas of at least 3, found 1/],
+          ['grown_parked', /"grown_positions" to have num_replicas 3, found 1/],
+        ] as const) {
+          const { config } = await api.request<{ config: object }>(`STREAM.INFO.${stream}`);
+          await api.request(`STREAM.UPDATE.${stream}`, { ...config, num_replicas: 3 });
+          const starting = topic.openGroup('billing');
+          await expect(starting).rejects.toMatchObject({ code: 'STREAM_MISMATCH' });
+          await expect(starting).rejects.toThrow(left);
+        }
       } finally {
         await connection.close();
       }
-      const starting = topic.openGroup('billing');
-      await expect(starting).rejects.toMatchObject({ code: 'STREAM_MISMATCH' });
-      await expect(starting).rejects.toThrow(/"grown_positions" to have num_replicas 3, found 1/);
     },
     TEST_WITHIN_MS,
   );

@@ -118,7 +118,8 @@ describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
     await world.group(topic, 'g', { consume: { startAt: { sequence: 2 } } }, log);
     await world.group(topic, 'g', { consume: { startAt: { sequence: 2 } } }, log);
     expect(lines.filter((line) => line.includes('starts for the first time'))).toEqual([
-      `topic "${topic}": group "g" starts for the first time, after sequence 1 (consume.startAt: sequence 2), with 1 partition(s)`,
+      `topic "${topic}": group "g" starts for the first time, after sequence 1 ` +
+        '(consume.startAt: sequence 2), with 1 partition(s)',
     ]);
   });
 
@@ -176,7 +177,7 @@ describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
     await expect(world.group(topic, 'g')).rejects.toMatchObject({ code: 'RECORD_MISSING' });
   });
 
-  test('is not refused for what proves nothing: a lease that was never claimed, deleted keys, other groups', async () => {
+  test('is not refused for what proves nothing: leases never claimed, deleted keys, other groups', async () => {
     const topic = await topicOf(1);
     await world.group(topic, 'other');
     await world.put(leasePlace(addressOf(topic)).subject, LEASE);

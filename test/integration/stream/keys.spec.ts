@@ -27,7 +27,7 @@ describe.each(VERSIONS)('a key on nats-server %s', (version) => {
     const headers = createHeaders();
     headers.set('KV-Operation', operation);
     if (operation === 'PURGE') headers.set('Nats-Rollup', 'sub');
-    await world.connection.nats.request(subject, '', { headers });
+    await world.connection.nats.request(subject, '', { headers, timeout: 2_000 });
   }
 
   test('that was never written has no value and revision 0', async () => {

@@ -5,9 +5,9 @@ import type { Marker } from '#library/records/marker.js';
 import { StreamWorld, VERSIONS } from './world.js';
 
 const MARKER: Marker = {
-  ...{ epoch: 1, state: 'parked', made: 0, reason: 'exhausted', error: 'no stock', attempts: 3 },
+  ...{ epoch: 1, state: 'parked', made: 0, reason: 'EXHAUSTED', error: 'no stock', attempts: 3 },
   ...{ sequence: 5, since: 1_000, crashes: 0 },
-} as Marker;
+};
 const NOTE = { marker: 7, stream: '2026-11-29T00:00:00Z' };
 
 function eventOf(id: string, sequence: number, body = '{}', storedAt = '1795973284123456789'): LetterEvent {

@@ -86,6 +86,7 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
     ['max_age', { max_age: 3_600_000_000_000 }, /max_age 0, found/],
     ['deny_delete', { deny_delete: true }, /deny_delete unset, found true/],
     ['discard', { discard: 'old' }, /discard "new", found "old"/],
+    ['storage', { storage: 'memory' }, /storage "file", found "memory"/],
     ['metadata', { metadata: {} }, /metadata "aggregate-transport\.layout" = "parked-1", found none/],
   ])('%s of the parked events: %j', async (_setting, changed, text) => {
     const topic = `parked-${topics++}`;
