@@ -63,7 +63,7 @@ describe.each(VERSIONS)('a reader on nats-server %s', (version) => {
       const [heard, name] = [new Heard(), `g-0-1-0-e1-${names++}`];
       return { feed: await port.open({ name, fromSequence }, heard), heard, name };
     };
-    return { topic, port, read };
+    return { topic, port, read, told };
   }
 
   async function readers(topic: string): Promise<string[]> {
@@ -240,6 +240,28 @@ describe.each(VERSIONS)('a reader on nats-server %s', (version) => {
       await delay(500);
       return (await readers(topic)).length === 0;
     });
+    port.close();
+  });
+
+  test('hears of its connection; without one nothing is thrown but by what must have an answer', async () => {
+    const { topic, port, read, told } = await open(['a', 'b']);
+    const { feed, heard } = await read(1);
+    feed.pull({ ...PULL, events: 1 });
+    await eventually('the first event', () => heard.events.length === 1);
+    await world.crash();
+    await eventually('the loss of the connection', () => told.length === 1);
+    expect(port.connected).toBe(false);
+    await expect(read(1)).rejects.toThrow(/found no connection; /);
+    feed.pull(PULL);
+    feed.close();
+    await world.start();
+    await eventually('the connection', () => told.length === 2);
+    expect(told).toEqual(['disconnected', 'reconnected']);
+    const next = await read(2);
+    next.feed.pull(PULL);
+    await eventually('the second event', () => next.heard.events.length === 1);
+    expect(next.heard.events[0]!.origin.consumerSequence).toBe(1);
+    expect(await readers(topic)).toEqual([next.name]);
     port.close();
   });
 });

@@ -40,6 +40,15 @@ export class StreamWorld implements KeyAccess {
     return this.#server!.url;
   }
 
+  /** As a crash and a start of the server. */
+  async crash(): Promise<void> {
+    await this.#server!.kill();
+  }
+
+  async start(): Promise<void> {
+    await this.#server!.start();
+  }
+
   get connection(): Connection {
     return this.#opened!.connection;
   }
