@@ -238,14 +238,23 @@ export class Ledger {
     }
     if (isSabotaged('commit-ahead')) this.#high = Math.max(this.#high, this.#lastTaken);
     const highTime = this.#highest?.origin.readStoredAt() ?? this.#highTime;
-    return { high: this.#high, highTime, unsettled: this.#unsettledThrough(this.#high), settled: this.#settled };
+    return {
+      high: this.#high,
+      highTime,
+      unsettled: this.#unsettledThrough(this.#high),
+      settled: this.#settled,
+    };
   }
 
   #unsettledThrough(high: number): number[] {
     const sequences: number[] = [];
     if (isSabotaged('commit-ahead')) return sequences;
     const withoutPlaceholders = isSabotaged('no-placeholders');
-    for (let event = this.#first; event !== undefined && event.sequence <= high; event = event.nextUnsettled) {
+    for (
+      let event = this.#first;
+      event !== undefined && event.sequence <= high;
+      event = event.nextUnsettled
+    ) {
       if (withoutPlaceholders && event instanceof Placeholder) continue;
       sequences.push(event.sequence);
     }

@@ -188,9 +188,19 @@ export class PositionWriter {
     const version = this.#version;
     this.#isUrgent = false;
     const { owner, epoch, last } = tenure;
-    const record: PositionRecord = { v: 1, epoch, owner, write: ++tenure.write, ...source.snapshot(), ...last };
+    const record: PositionRecord = {
+      v: 1,
+      epoch,
+      owner,
+      write: ++tenure.write,
+      ...source.snapshot(),
+      ...last,
+    };
     this.#bytes = bytesOf(record);
-    if (this.#bytes > port.maxBytes) return this.#giveUp(this.#bytes);
+    if (this.#bytes > port.maxBytes) {
+      this.#giveUp(this.#bytes);
+      return;
+    }
     this.#enter('writing');
     pace.noteSent(this.#bytes);
     this.#failingSince ??= clock.now();
@@ -225,7 +235,8 @@ export class PositionWriter {
     let isReported = false;
     for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
       const found = await port.read().catch((error: unknown) => {
-        if (!isReported) log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
         isReported = true;
         return undefined;
       });
@@ -241,9 +252,13 @@ export class PositionWriter {
         return;
       }
       const isOwn = value?.epoch === tenure.epoch && value.owner === tenure.owner;
-      if (isOwn && value.write === record.write) return this.#confirm(record, revision, version);
+      if (isOwn && value.write === record.write) {
+        this.#confirm(record, revision, version);
+        return;
+      }
       tenure.revision = revision;
-      return this.#schedule(pauseMs);
+      this.#schedule(pauseMs);
+      return;
     }
   }
 
