@@ -84,9 +84,11 @@ export class Ledger {
   /** Forgets everything. Events of this tenure are held no longer. */
   end(): void {
     this.bodies.give(this.#bytes);
+    // A handler that still runs would keep all other events of its tenure in memory.
+    while (this.#first !== undefined) this.#unlink(this.#first);
     this.#tenure++;
     this.#isOpen = false;
-    this.#first = this.#last = this.#highest = this.#lastEvent = undefined;
+    this.#highest = this.#lastEvent = undefined;
     this.#placeholders.clear();
     this.#claimedHigh = this.#high = this.#lastTaken = this.#readThrough = 0;
     this.#takenIn = this.#left = this.#settled = this.#bytes = 0;
