@@ -216,7 +216,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** Writes down that the partition is drained for a change of layout, if it is at rest. */
   async markDrained(change: number): Promise<void> {
-    if (this.#drainedFor === change) return;
+    if (this.#mode !== 'running' || this.#drainedFor === change) return;
     if (await this.drain.markDrained(change)) {
       this.#drainedFor = change;
       reached('repartition: partition drained');

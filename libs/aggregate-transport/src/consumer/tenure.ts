@@ -4,6 +4,7 @@ import { AggregateTransportError, describeError, hasCode } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ReaderPort, StreamState } from '../message/reader-port.js';
 import type { Parking } from '../parking/parking.js';
+import type { GroupRecord } from '../records/group-record.js';
 import type { KeyPort } from '../records/key-port.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { Tenancy } from './ownership/ownership.js';
@@ -40,6 +41,11 @@ export interface TenureOptions {
 const TRY_AGAIN_MS = 50;
 const MAX_TRY_AGAIN_MS = 500;
 const CHECK_MARK_EVERY_MS = 100;
+
+/** For sabotage only: each partition resolves `new` for itself. */
+function startingNow(record: GroupRecord, { lastSequence: sequence }: StreamState): GroupRecord {
+  return { ...record, start: { ...record.start, sequence } };
+}
 
 /** Why a partition halts when its stream has lost events that were handled. */
 export const WENT_BACK =
@@ -109,7 +115,8 @@ export class Tenure {
     this.#check(number);
     const { owner, epoch } = tenancy;
     const outcome = await claimPosition(positionPort, {
-      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, group: group.record, created: stream.created },
+      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, created: stream.created },
+      group: isSabotaged('start-per-partition') ? startingNow(group.record, stream) : group.record,
       isCurrent: () => this.#number === number && tenancy.isValid(),
     });
     this.#check(number);

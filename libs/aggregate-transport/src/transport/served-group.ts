@@ -79,6 +79,7 @@ export class Group implements ServedGroup {
   #again = false;
   #failing = false;
   #reportAt = 0;
+  #advanceAt = 0;
   #checkOldConsumersAt = 0;
 
   private constructor(
@@ -188,13 +189,16 @@ export class Group implements ServedGroup {
     await this.#advance(change.number);
   }
 
-  /** A replica that has drained its share goes on with the change: the command that began it may be gone. */
+  /** A replica that has drained its share continues the change: the command that began it may be gone. */
   async #advance(change: number): Promise<void> {
     const { clock, log } = this.options;
     const isHereDrained = this.partitions.every(
       ({ lease, consumer }) => lease.mode !== 'held' || consumer.drainedFor === change,
     );
-    if (!isHereDrained || isSabotaged('command-goes-on-alone')) return;
+    if (!isHereDrained || clock.now() < this.#advanceAt || isSabotaged('command-goes-on-alone')) return;
+    // Each try reads the positions of all partitions: replicas that own none leave it to the others for a while.
+    const ownsSome = this.partitions.some(({ lease }) => lease.mode === 'held');
+    this.#advanceAt = clock.now() + (ownsSome ? 0 : READ_EVERY_MS);
     const progress = await new Repartition(this.#name, this.opened.wire.repartitionPorts).advance();
     if (progress.kind === 'none') {
       this.#again = true;

@@ -53,7 +53,8 @@ export async function claimPosition(port: KeyPort<PositionRecord>, claimant: Cla
     check(claimant);
     const own = standing(found, claimant);
     if (own !== undefined) return own;
-    const decision = decideClaim({ ...claimant, found: found.value });
+    const wasDeleted = found.value === undefined && found.revision > 0;
+    const decision = decideClaim({ ...claimant, found: found.value, wasDeleted });
     if (decision.kind !== 'claim') return decision;
     const revision = isSabotaged('no-claim')
       ? found.revision

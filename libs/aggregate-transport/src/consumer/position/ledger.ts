@@ -137,6 +137,11 @@ export class Ledger {
     return this.#settled;
   }
 
+  /** How far the reader has gone past the highest settled event while everything is settled; else 0. */
+  get idleGap(): number {
+    return this.#first === undefined ? this.#readThrough - this.#high : 0;
+  }
+
   get placeholders(): number {
     return this.#placeholders.size;
   }
@@ -162,6 +167,7 @@ export class Ledger {
   }
 
   hasPlaceholderThrough(sequence: number): boolean {
+    if (this.#placeholders.size === 0) return false;
     const [first] = this.#placeholders.keys();
     return first !== undefined && first <= sequence;
   }
@@ -224,10 +230,11 @@ export class Ledger {
   }
 
   snapshot(): LedgerSnapshot {
-    // Everything taken in is settled, so all that was passed over is, too.
-    if (this.#first === undefined && this.#lastTaken > this.#high) {
-      this.#high = this.#lastTaken;
-      this.#highest = this.#lastEvent;
+    // Everything taken in is settled, so all that was passed over is, too, and what the reader has gone past.
+    if (this.#first === undefined && this.#readThrough > this.#high) {
+      this.#high = this.#readThrough;
+      this.#highest = this.#readThrough === this.#lastTaken ? this.#lastEvent : undefined;
+      this.#highTime = '';
     }
     if (isSabotaged('commit-ahead')) this.#high = Math.max(this.#high, this.#lastTaken);
     const highTime = this.#highest?.origin.readStoredAt() ?? this.#highTime;

@@ -17,7 +17,10 @@ export class UnconfirmedError extends AggregateTransportError {
   ) {
     super(
       'JETSTREAM_REQUEST_FAILED',
-      `expected ${subject} to be written, found: ${found}`,
+      `expected ${subject} to be written, found ${found}; ` +
+        (isPassing
+          ? 'it may be stored nevertheless: read it, then write it again'
+          : 'correct what the server names'),
       cause === undefined ? undefined : { cause },
     );
   }

@@ -10,6 +10,7 @@ import { publishConfirmed } from '../api/confirmed-publish.js';
 import { type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
 import {
   keyPrefixOf,
+  letterSubjects,
   MARKER_BUCKET,
   markerPlace,
   parkedStreamOf,
@@ -117,8 +118,8 @@ export class ParkedWire implements ParkedArchive {
   }
 
   async letterCounts(): Promise<Map<string, number>> {
-    const filter = `${this.#letters}*.*.*.*.*.*.*.*.*`;
-    const subjects = await subjectsOf(this.options.api, this.#stream, filter);
+    const { api, topic, group } = this.options;
+    const subjects = await subjectsOf(api, this.#stream, letterSubjects(topic, group));
     return new Map([...subjects].map(([subject, count]) => [tokenOfSubject(subject), count]));
   }
 
