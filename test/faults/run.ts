@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { LONG_PROFILES, runLong } from './long-profiles.js';
-import { PROFILES, type ProfileName } from './profile.js';
+import { LONG_PROFILES, runLong } from './long/long-profiles.js';
+import { PROFILES, type ProfileName } from './consumer/profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
-import type { CheckerName } from './finding.js';
+import type { CheckerName } from './oracle/finding.js';
 import { runParking } from './parking/run.js';
 import { runRepartition } from './repartition/run.js';
 import {
@@ -11,10 +11,10 @@ import {
   UsageError as PublisherUsageError,
 } from './publisher/run.js';
 import { runReplicas } from './replicas/run.js';
-import { printRun, printTable, summaryOf, whyVoid } from './report.js';
-import { runOnce, type RunResult } from './run-once.js';
-import { SABOTAGES } from './sabotage.js';
-import { runSeeds, sabotageEach } from './seeds.js';
+import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
+import { runOnce, type RunResult } from './consumer/run-once.js';
+import { SABOTAGES } from './consumer/sabotage.js';
+import { runSeeds, sabotageEach } from './harness/seeds.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]

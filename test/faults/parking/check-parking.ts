@@ -1,4 +1,4 @@
-import { groupBy } from '../finding.js';
+import { groupBy } from '../oracle/finding.js';
 import type { HandlerRun, Ms, ParkingHistory, SeenLetter } from './parking-history.js';
 
 /**

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { Child } from '../child.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
-import { SABOTAGE_VARIABLE } from '../scenario.js';
+import { Child } from '../harness/child.js';
+import { SABOTAGE_CONDITION } from '../consumer/sabotage.js';
+import { SABOTAGE_VARIABLE } from '../consumer/scenario.js';
 import { SETUP_VARIABLE, STOP_VARIABLE, type WorkerMessage, type WorkerSetup } from './setup.js';
 
 export interface SpawnOptions {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
-import { randomFor } from '../random.js';
+import { randomFor } from '../harness/random.js';
 import type { Worker } from './crew.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 import { PARKING_GROUP } from './setup.js';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
-import { stamp } from '../journal.js';
-import { randomFor } from '../random.js';
-import { quantile } from '../report.js';
+import { stamp } from '../harness/journal.js';
+import { randomFor } from '../harness/random.js';
+import { quantile } from '../consumer/report.js';
 import type { HandlerRun } from './parking-history.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 import type { WorkerSetup } from './setup.js';

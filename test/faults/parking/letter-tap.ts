@@ -1,6 +1,6 @@
 import { connect, type Msg, type NatsConnection } from 'nats';
 import { HeardAcks } from '../../support/heard-acks.js';
-import { stamp } from '../journal.js';
+import { stamp } from '../harness/journal.js';
 import type { Ms, SeenLetter, Settled } from './parking-history.js';
 import { PARKING_GROUP } from './setup.js';
 

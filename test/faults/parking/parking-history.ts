@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readJournal } from '../journal.js';
+import { readJournal } from '../harness/journal.js';
 import type { ParkingLine, Run } from './setup.js';
 
 /** Milliseconds on the monotonic clock that all processes of the host share. */

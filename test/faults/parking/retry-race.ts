@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
-import { randomFor } from '../random.js';
+import { randomFor } from '../harness/random.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 
 const CAUSE = 'stock';

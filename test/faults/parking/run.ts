@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { between, randomFor } from '../random.js';
+import { between, randomFor } from '../harness/random.js';
 import { type CrowdOptions, type CrowdResult, judgeCrowd } from './crowd.js';
 import { hangHotHead } from './hot-head.js';
 import { interruptAt, type Interruption } from './interrupt.js';

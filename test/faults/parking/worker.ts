@@ -11,7 +11,7 @@ import {
   AggregateServer,
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
-import { Journal } from '../journal.js';
+import { Journal } from '../harness/journal.js';
 import {
   OUTAGE,
   PARKING_GROUP,

@@ -1,5 +1,5 @@
-import { groupBy } from '../finding.js';
-import type { StoredEvent } from '../stored.js';
+import { groupBy } from '../oracle/finding.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import type { Finding } from './finding.js';
 import type { Call, History } from './history.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { StoredEvent } from '../stored.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import { CHECKERS, type CheckerName } from './finding.js';
 import { historyOf } from './history.js';
 import type { DriverLine, PublisherLine } from './journal-lines.js';

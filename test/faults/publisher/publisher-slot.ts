@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { Child } from '../child.js';
-import { Journal } from '../journal.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
-import { SABOTAGE_VARIABLE } from '../scenario.js';
+import { Child } from '../harness/child.js';
+import { Journal } from '../harness/journal.js';
+import { SABOTAGE_CONDITION } from '../consumer/sabotage.js';
+import { SABOTAGE_VARIABLE } from '../consumer/scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import type { Order, ProcessSetup, PublisherSetup } from './scenario.js';
 import type { Servers } from './servers.js';

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import type { RepartitionRule } from '#library/sabotage.js';
-import { between, randomFor } from '../random.js';
+import { between, randomFor } from '../harness/random.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 

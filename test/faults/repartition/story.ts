@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RepartitionRule } from '#library/sabotage.js';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
-import { groupBy } from '../finding.js';
+import { groupBy } from '../oracle/finding.js';
 import type { Worker } from '../parking/crew.js';
 import type { HandlerRun } from '../parking/parking-history.js';
 import { ParkingWorld, type ParkingWorldOptions } from '../parking/parking-world.js';
 import { PARKING_GROUP, STOP_VARIABLE } from '../parking/setup.js';
 import { whenRead } from '../parking/when-read.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
+import { SABOTAGE_CONDITION } from '../consumer/sabotage.js';
 import type { By } from './steps.js';
 
 export interface Interruption {

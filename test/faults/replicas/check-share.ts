@@ -1,4 +1,4 @@
-import { type Finding, groupBy } from '../finding.js';
+import { type Finding, groupBy } from '../oracle/finding.js';
 import type { GroupLook } from './leases.js';
 
 /** C13, from two looks that are more than a renewal apart: every partition has an owner that renews its lease. Pure. */

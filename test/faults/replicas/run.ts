@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import type { CheckerName } from '../finding.js';
-import { PROFILES, type ProfileName } from '../profile.js';
-import { printRun, printTable, summaryOf, whyVoid } from '../report.js';
-import { runSeeds } from '../seeds.js';
+import type { CheckerName } from '../oracle/finding.js';
+import { PROFILES, type ProfileName } from '../consumer/profile.js';
+import { printRun, printTable, summaryOf, whyVoid } from '../consumer/report.js';
+import { runSeeds } from '../harness/seeds.js';
 import { type ReplicasRun, runReplicasOnce } from './run-once.js';
 
 // npm run test:faults -- --part replicas [--profile short|full|rolling] [--seeds N] [--seed S] [--cluster] [--server 2.10|2.15]

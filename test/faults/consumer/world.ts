@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { Child } from './child.js';
+import { Child } from '../harness/child.js';
 import { Fleet } from './fleet.js';
-import { Journal, type ParentLine } from './journal.js';
+import { Journal, type ParentLine } from '../harness/journal.js';
 import { Load } from './load.js';
 import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup, SABOTAGE_VARIABLE } from './scenario.js';
 import { Tap } from './tap.js';
@@ -137,7 +137,7 @@ async function startEffects(
 ): Promise<Child> {
   const setup: EffectStoreSetup = { socket, fenced, journal: join(folder, 'effects.jsonl') };
   const env = { FAULT_EFFECTS: JSON.stringify(setup) };
-  const child = new Child('effect-store.js', { env, errors: join(folder, 'effects.err') });
+  const child = new Child('consumer/effect-store.js', { env, errors: join(folder, 'effects.err') });
   await new Promise<void>((resolve) => child.onMessage(() => resolve()));
   return child;
 }

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { type EffectLine, type Handling, Journal } from './journal.js';
+import { type EffectLine, type Handling, Journal } from '../harness/journal.js';
 import type { EffectStoreSetup } from './scenario.js';
 
 // The database behind the handlers: one writer, so its journal is the total order of all side effects. A frozen

@@ -1,5 +1,5 @@
 import type { NatsConnection } from 'nats';
-import { HeardAcks } from '../support/heard-acks.js';
+import { HeardAcks } from '../../support/heard-acks.js';
 import { TOPIC } from './long-scene.js';
 
 /** When the server confirmed each ack, as a tap beside the consumers hears it. */

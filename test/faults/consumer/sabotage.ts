@@ -1,5 +1,5 @@
 import type { ConsumerRule } from '#library/sabotage.js';
-import type { CheckerName, Finding } from './finding.js';
+import type { CheckerName, Finding } from '../oracle/finding.js';
 import type { FaultKind } from './nemesis-plan.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';

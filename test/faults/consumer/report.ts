@@ -1,4 +1,4 @@
-import { CHECKERS, type CheckerName } from './finding.js';
+import { CHECKERS, type CheckerName } from '../oracle/finding.js';
 import { CLUSTER_FAULT_KINDS, REPLICA_FAULT_KINDS } from './nemesis-plan.js';
 import type { Profile } from './profile.js';
 import type { RunResult } from './run-once.js';

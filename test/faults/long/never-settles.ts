@@ -1,7 +1,7 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { OrderOracle } from 'nestjs-aggregate-transport/testing';
 import { LongScene, TOPIC } from './long-scene.js';
-import { quantile } from './report.js';
+import { quantile } from '../consumer/report.js';
 
 export interface NeverSettlesOptions {
   readonly forMs: number;

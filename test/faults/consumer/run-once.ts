@@ -1,17 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
-import type { Finding } from './finding.js';
-import { type History, readHistory } from './history.js';
+import type { Finding } from '../oracle/finding.js';
+import { type History, readHistory } from '../oracle/history.js';
 import { Nemesis } from './nemesis.js';
 import { CLUSTER_FAULT_KINDS, FAULT_KINDS, type FaultKind } from './nemesis-plan.js';
-import { judge, type Verdict } from './oracle.js';
+import { judge, type Verdict } from '../oracle/oracle.js';
 import type { Profile } from './profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';
 import { SABOTAGES } from './sabotage.js';
-import { readStored } from './stored.js';
+import { readStored } from '../oracle/stored.js';
 import { World } from './world.js';
 
 export interface RunOptions {

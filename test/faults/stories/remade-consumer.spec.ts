@@ -3,10 +3,10 @@ import { Controller, type INestApplication, type Type } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { connect, type NatsConnection } from 'nats';
 import { AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
-import { publisherOf, startApp } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
-import { serverForAll } from '../support/server.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import { publisherOf, startApp } from '../../support/app.js';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 // A consumer deleted by hand is made anew behind the floor of the lease, so settled events come again. What its last
 // owner sent to the old one may still be on its way then.

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { EffectAnswer, EffectRequest } from './effect-store.js';
-import type { Handling } from './journal.js';
+import type { Handling } from '../harness/journal.js';
 
 /** A worker's connection to the effect store. */
 export class EffectClient {

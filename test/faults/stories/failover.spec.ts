@@ -1,9 +1,9 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Attempt, type History, readHistory } from './history.js';
-import { quantile } from './report.js';
-import { readStored } from './stored.js';
-import { World } from './world.js';
+import { type Attempt, type History, readHistory } from '../oracle/history.js';
+import { quantile } from '../consumer/report.js';
+import { readStored } from '../oracle/stored.js';
+import { World } from '../consumer/world.js';
 
 // How long a group stands still when its owner goes. Medians are reported; the bounds that fail a test are three
 // times as wide, because a machine that runs other tests is no stopwatch. Needs `npm run build`: workers are built code.

@@ -3,10 +3,10 @@ import { Controller, type INestApplication } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { connect } from 'nats';
 import { AggregateHandler } from 'nestjs-aggregate-transport';
-import { publisherOf, startApp } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
-import { serverForAll } from '../support/server.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import { publisherOf, startApp } from '../../support/app.js';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 // What a process that was cut off had sent comes late, and is a message like any other to the server. It may settle
 // no event that a successor has still before it, or the one after that would begin behind a hole.

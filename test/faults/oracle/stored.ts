@@ -1,6 +1,6 @@
 import { connect } from 'nats';
-import type { EventPlan } from './scenario.js';
-import { TOPIC } from './scenario.js';
+import type { EventPlan } from '../consumer/scenario.js';
+import { TOPIC } from '../consumer/scenario.js';
 
 /** An event as the stream has it. */
 export interface StoredEvent {

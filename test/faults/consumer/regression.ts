@@ -1,9 +1,9 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
-import type { Finding } from './finding.js';
-import { type History, readHistory } from './history.js';
-import { stamp } from './journal.js';
+import type { Finding } from '../oracle/finding.js';
+import { type History, readHistory } from '../oracle/history.js';
+import { stamp } from '../harness/journal.js';
 import type { World } from './world.js';
 
 const EVENTS = 40;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { runFaultCommand } from './fault-command.js';
+import { runFaultCommand } from '../harness/fault-command.js';
 
 test('three processes keep every promise while they are killed, frozen and cut off', async () => {
   const output = await runFaultCommand('--profile', 'short');

@@ -1,7 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type EffectLine, type Handling, type ParentLine, readJournal, type WorkerLine } from './journal.js';
-import type { ConsumerSetup } from './scenario.js';
+import {
+  type EffectLine,
+  type Handling,
+  type ParentLine,
+  readJournal,
+  type WorkerLine,
+} from '../harness/journal.js';
+import type { ConsumerSetup } from '../consumer/scenario.js';
 import type { StoredEvent } from './stored.js';
 
 /** Milliseconds on the monotonic clock, as every time in a history. */

@@ -1,7 +1,7 @@
-import { groupBy } from './finding.js';
+import { groupBy } from '../oracle/finding.js';
 import { runHung } from './hung.js';
 import { runNeverSettles } from './never-settles.js';
-import { quantile } from './report.js';
+import { quantile } from '../consumer/report.js';
 
 /** Runs with one aggregate that is stuck all the time. They take as long as they are told. */
 export const LONG_PROFILES = ['hung', 'never-settles'] as const;

@@ -1,6 +1,6 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
-import type { Finding } from './finding.js';
-import { type History, readHistory } from './history.js';
+import type { Finding } from '../oracle/finding.js';
+import { type History, readHistory } from '../oracle/history.js';
 import type { World } from './world.js';
 
 /** A part of the names of the keys beside it, too. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { TcpProxy } from '../support/tcp-proxy.js';
-import { Child } from './child.js';
-import type { Journal, ParentLine } from './journal.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { Child } from '../harness/child.js';
+import type { Journal, ParentLine } from '../harness/journal.js';
 import { SABOTAGE_CONDITION } from './sabotage.js';
 import { type ConsumerSetup, SABOTAGE_VARIABLE, type WorkerMessage, type WorkerSetup } from './scenario.js';
 
@@ -57,7 +57,7 @@ export class Slot {
       onceFolder,
     };
     const env = { FAULT_WORKER: JSON.stringify(setup), [SABOTAGE_VARIABLE]: sabotage ?? '' };
-    const child = new Child('worker.js', {
+    const child = new Child('consumer/worker.js', {
       env,
       errors: join(folder, `${worker}.err`),
       execArgv: sabotage === undefined ? [] : [SABOTAGE_CONDITION],

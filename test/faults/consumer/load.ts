@@ -4,10 +4,10 @@ import {
   type AggregateTransportError,
   getAggregatePublisherToken,
 } from 'nestjs-aggregate-transport';
-import { startApp } from '../support/app.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
-import type { Journal, ParentLine } from './journal.js';
-import { randomFor } from './random.js';
+import { startApp } from '../../support/app.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import type { Journal, ParentLine } from '../harness/journal.js';
+import { randomFor } from '../harness/random.js';
 import { type EventPlan, TOPIC } from './scenario.js';
 
 export interface LoadOptions {

@@ -1,8 +1,8 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { NatsServer } from 'nestjs-aggregate-transport/testing';
-import { loopFaults } from './fault-loop.js';
+import { loopFaults } from '../harness/fault-loop.js';
 import type { Fleet, Slot } from './fleet.js';
-import type { Journal, ParentLine } from './journal.js';
+import type { Journal, ParentLine } from '../harness/journal.js';
 import type { Load } from './load.js';
 import { type FaultKind, type PlannedFault, planFault } from './nemesis-plan.js';
 import type { Tap } from './tap.js';

@@ -9,8 +9,8 @@ import {
   type ConsumeOptions,
 } from 'nestjs-aggregate-transport';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { publisherOf, startApp } from '../support/app.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import { publisherOf, startApp } from '../../support/app.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 // For runs with more events than journals could hold: everything but the server lives in this process, and what is
 // seen is judged at once.

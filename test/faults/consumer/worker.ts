@@ -13,7 +13,7 @@ import {
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
 import { EffectClient } from './effect-client.js';
-import { type Handling, Journal, type WorkerLine } from './journal.js';
+import { type Handling, Journal, type WorkerLine } from '../harness/journal.js';
 import { type EventPlan, GROUP, TOPIC, type WorkerMessage, type WorkerSetup } from './scenario.js';
 
 // One replica of the judged service: a hybrid Nest application with one controller, in a process of its own, so

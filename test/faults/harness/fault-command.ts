@@ -1,4 +1,4 @@
-import { runScript } from '../support/run-script.js';
+import { runScript } from '../../support/run-script.js';
 
 /**
  * Runs `test:faults` with these arguments and resolves with what it printed. A red run rejects with the whole output:

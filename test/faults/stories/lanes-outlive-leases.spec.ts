@@ -3,10 +3,10 @@ import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { AggregateContext, AggregateHandler, AggregateId, AggregateServer } from 'nestjs-aggregate-transport';
 import { OrderOracle } from 'nestjs-aggregate-transport/testing';
-import { publisherOf, startApp, takeoversOf } from '../support/app.js';
-import { eventually } from '../support/eventually.js';
-import { serverForAll } from '../support/server.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import { publisherOf, startApp, takeoversOf } from '../../support/app.js';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 // These tests kill the server, so it is one of our own.
 const server = serverForAll({ config: '' });

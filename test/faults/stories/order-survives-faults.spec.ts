@@ -11,9 +11,9 @@ import {
   type ConsumeOptions,
 } from 'nestjs-aggregate-transport';
 import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { eventually } from '../support/eventually.js';
-import { publisherOf, startApp, takeoversOf } from '../support/app.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import { eventually } from '../../support/eventually.js';
+import { publisherOf, startApp, takeoversOf } from '../../support/app.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 // One consumer at a time, and it remembers what it has handled. So, besides order and completeness, the verdict
 // says that nothing is handled twice unless a consumer crashes: a repeat would be an event that was settled.

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { eventually } from '../support/eventually.js';
-import { type History, readHistory } from './history.js';
-import { judge } from './oracle.js';
-import { readStored } from './stored.js';
-import { World } from './world.js';
+import { eventually } from '../../support/eventually.js';
+import { type History, readHistory } from '../oracle/history.js';
+import { judge } from '../oracle/oracle.js';
+import { readStored } from '../oracle/stored.js';
+import { World } from '../consumer/world.js';
 
 // Needs `npm run build`: workers are built code.
 

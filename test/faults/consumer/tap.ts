@@ -1,6 +1,6 @@
 import { connect, Events, type Msg, type NatsConnection } from 'nats';
-import { HeardAcks } from '../support/heard-acks.js';
-import type { Journal, ParentLine } from './journal.js';
+import { HeardAcks } from '../../support/heard-acks.js';
+import type { Journal, ParentLine } from '../harness/journal.js';
 import { type ConsumerSetup, GROUP, TOPIC } from './scenario.js';
 
 const NANOS_PER_MS = 1_000_000;
