@@ -13,7 +13,7 @@ import {
 import { runReplicas } from './replicas/run.js';
 import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
 import { runOnce, type RunResult } from './consumer/run-once.js';
-import { SABOTAGES } from './consumer/sabotage.js';
+import { SABOTAGES } from './sabotage.js';
 import { runSeeds, sabotageEach } from './harness/seeds.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
@@ -90,11 +90,27 @@ function runAll(
   sabotage?: ConsumerRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
-  const { profile, firstSeed, seeds, minutesMs: untilMs, serverVersion, processes, cluster } = given;
+  const { profile, firstSeed, seeds, minutesMs: untilMs, processes } = given;
+  const found = sabotage === undefined ? undefined : SABOTAGES[sabotage];
+  const exposure = found === undefined || 'story' in found ? undefined : found;
+  const cluster = given.cluster || exposure?.onCluster !== undefined;
+  const serverVersion = exposure?.onCluster ?? given.serverVersion;
   return runSeeds({ seeds, untilMs }, until, async (index) => {
-    const run = await runOnce({
-      ...{ seed: firstSeed + index, serverVersion, processes, profile, sabotage, cluster, say },
-    });
+    const run =
+      found !== undefined && 'story' in found
+        ? await found.story({ serverVersion, sabotage, cluster })
+        : await runOnce({
+            ...{
+              seed: firstSeed + index,
+              serverVersion,
+              processes,
+              profile,
+              sabotage,
+              cluster,
+              say,
+              exposure,
+            },
+          });
     printRun(run);
     return run;
   });
@@ -103,7 +119,7 @@ function runAll(
 /** Every promise must hold, and enough must have happened. */
 async function prove(given: Arguments): Promise<boolean> {
   const runs = await runAll(given);
-  printTable(runs, ['C13']);
+  printTable(runs, ['even-share']);
   const lack = whyVoid(runs, given.profile);
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);
   console.log(summaryOf(runs, '0/0'));

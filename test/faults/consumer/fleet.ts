@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Child } from '../harness/child.js';
 import type { Journal, ParentLine } from '../harness/journal.js';
-import { SABOTAGE_CONDITION } from './sabotage.js';
-import { type ConsumerSetup, SABOTAGE_VARIABLE, type WorkerMessage, type WorkerSetup } from './scenario.js';
+import { testBuild } from '../harness/test-build.js';
+import type { ConsumerSetup, WorkerMessage, WorkerSetup } from './scenario.js';
 
 export interface FleetOptions {
   readonly size: number;
+  /** Starts no process yet. */
+  readonly isIdle?: boolean;
   /** Replica i talks to the server behind port i, and begins again at the first one when they run out. */
   readonly natsPorts: readonly number[];
   readonly folder: string;
@@ -15,6 +18,14 @@ export interface FleetOptions {
   readonly consumers: ConsumerSetup;
   readonly journal: Journal<ParentLine>;
   readonly sabotage: string | undefined;
+  /** What the processes of one place are configured with instead, by turns: an option that changes between owners. */
+  readonly variants?: readonly Partial<ConsumerSetup>[] | undefined;
+}
+
+export interface SpawnOptions {
+  readonly setup?: Partial<ConsumerSetup>;
+  /** `kill:<step>#<n>` or `freeze:<step>#<n>`. */
+  readonly stopAt?: string;
 }
 
 const RESPAWN_AFTER_MS = 200;
@@ -40,27 +51,39 @@ export class Slot {
     return this.#child?.pid ?? 0;
   }
 
+  /** The name of the process that runs here, or ran here last. */
+  get worker(): string {
+    return `worker-${this.index}-${this.#count}`;
+  }
+
+  get isFrozen(): boolean {
+    return this.running && / T /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8'));
+  }
+
   get running(): boolean {
     return this.#child?.running === true;
   }
 
   /** Starts a process here; resolves when its handlers are registered, or when it ended before that. */
-  async spawn(): Promise<void> {
+  async spawn(options: SpawnOptions = {}): Promise<void> {
     if (this.running || this.#closed) return this.#ready;
-    const { folder, effectSocket, onceFolder, consumers, journal, sabotage } = this.options;
-    const worker = `worker-${this.index}-${++this.#count}`;
+    const { folder, effectSocket, onceFolder, consumers, journal, sabotage, variants = [] } = this.options;
+    this.#count++;
+    const { worker } = this;
     const setup: WorkerSetup = {
       ...consumers,
+      ...variants[(this.index + this.#count - 1) % variants.length],
+      ...options.setup,
       url: this.proxy.url,
       journal: join(folder, `${worker}.jsonl`),
       effectSocket,
       onceFolder,
     };
-    const env = { FAULT_WORKER: JSON.stringify(setup), [SABOTAGE_VARIABLE]: sabotage ?? '' };
+    const build = testBuild({ sabotage, stopAt: options.stopAt });
     const child = new Child('consumer/worker.js', {
-      env,
+      env: { FAULT_WORKER: JSON.stringify(setup), ...build.env },
       errors: join(folder, `${worker}.err`),
-      execArgv: sabotage === undefined ? [] : [SABOTAGE_CONDITION],
+      execArgv: build.execArgv,
     });
     this.#child = child;
     this.#expected = false;
@@ -121,7 +144,7 @@ export class Fleet {
       const held = (partition: number, epoch: number): void => fleet.#held(index, partition, epoch);
       fleet.slots.push(new Slot(index, proxy, options, held));
     }
-    await Promise.all(fleet.slots.map((slot) => slot.spawn()));
+    if (options.isIdle !== true) await Promise.all(fleet.slots.map((slot) => slot.spawn()));
     return fleet;
   }
 

@@ -10,9 +10,13 @@ const LOOK_EVERY_MS = 250;
 const PER_DEATH_MS = 4_000;
 const OTHERS_WITHIN_MS = 10_000;
 
+/** Owners that die before the next one suspects anything. */
+const FREE_DEATHS = 2;
+
 /**
- * C11: publishes an event that kills every process that handles it. It may do so as often as an event has attempts,
- * and no more; then the keys beside it go on. It leaves an unsettled event behind, so it comes near the end.
+ * `poison-found`: publishes an event that kills every process that handles it. Two deaths raise a suspicion; then the
+ * event may start as often as it has attempts, at least twice, and no more. It ends as the only letter, and the keys
+ * beside it continue. It leaves a letter behind, so it comes near the end.
  */
 export async function checkPoison(world: World): Promise<Finding[]> {
   const { load, folder, consumers, journal } = world.parts;
@@ -21,17 +25,17 @@ export async function checkPoison(world: World): Promise<Finding[]> {
   load.publish(KEY);
   await load.stop();
   const read = (): History => readHistory(folder, { stored: [], consumers, quiet: true }, KEY);
-  // Its first start came without a suspicion, so nobody wrote that one down.
-  const allowed = consumers.attempts + 1;
+  const allowed = FREE_DEATHS + Math.max(2, consumers.attempts);
   const deaths = (): number => read().attempts.filter(({ key }) => key === KEY).length;
   const until = performance.now() + (allowed + 1) * PER_DEATH_MS;
   while (deaths() <= allowed && performance.now() < until) await scheduled(LOOK_EVERY_MS);
   const found = deaths();
   if (found > allowed) {
-    return [{ checker: 'C11', text: `${KEY}: the event was started ${found} times, ${allowed} are allowed` }];
+    const text = `${KEY}: the event was started ${found} times, ${allowed} are allowed`;
+    return [{ checker: 'poison-found', text }];
   }
   return found === 0
-    ? [{ checker: 'C11', text: `${KEY}: the event was never started` }]
+    ? [{ checker: 'poison-found', text: `${KEY}: the event was never started` }]
     : othersGoOn(world, read);
 }
 
@@ -45,8 +49,14 @@ async function othersGoOn({ parts }: World, read: () => History): Promise<Findin
     return keys.filter((key) => !done.has(key));
   };
   while (missing().length > 0 && performance.now() < until) await scheduled(LOOK_EVERY_MS);
-  return missing().map((key) => ({
-    checker: 'C11',
+  const letters = await parts.tap.letters();
+  const blamed: Finding[] =
+    letters === 1
+      ? []
+      : [{ checker: 'poison-found', text: `expected one letter, found ${letters ?? 'none'}` }];
+  const late = missing().map((key): Finding => ({
+    checker: 'poison-found',
     text: `${key} was not handled beside the poison within ${OTHERS_WITHIN_MS} ms`,
   }));
+  return [...blamed, ...late];
 }

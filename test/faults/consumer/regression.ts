@@ -15,7 +15,7 @@ const NANOS_PER_MS = 1_000_000;
 const HALTS = ' halts: ';
 
 /**
- * C12: puts the server back to an earlier state of its store, as a restored backup does, behind the backs of
+ * `regression-noticed`: puts the server back to an earlier state of its store, as a restored backup does, behind the backs of
  * processes that have handled what the backup lacks. Every partition must halt, and nothing may start: new events
  * will get the sequences of events that were handled. It destroys the run's stream, so it comes last.
  */
@@ -29,7 +29,7 @@ export async function checkRegression(world: World): Promise<Finding[]> {
   await server.start();
   await publish(world, 'handled');
   if (!(await world.isQuietWithin(QUIET_WITHIN_MS))) {
-    return [{ checker: 'C9', text: 'events are pending or unsettled after a server kill at rest' }];
+    return [{ checker: 'at-rest', text: 'events are pending or unsettled after a server kill at rest' }];
   }
   await server.kill();
   rmSync(store, { recursive: true });
@@ -43,13 +43,13 @@ export async function checkRegression(world: World): Promise<Finding[]> {
   await load.stop();
   await scheduled(consumers.leaseTtlMs);
   const findings = missing.map((partition): Finding => ({
-    checker: 'C12',
+    checker: 'regression-noticed',
     text: `partition ${partition} did not notice within ${NOTICED_WITHIN_MS} ms that the stream went back at ${restoredAt}`,
   }));
   for (const { key, n, worker, start } of read().attempts) {
     if (start <= restoredAt) continue;
     findings.push({
-      checker: 'C12',
+      checker: 'regression-noticed',
       text: `${key}: ${n} (${worker}) started at ${start} on a stream that went back`,
     });
   }

@@ -4,6 +4,15 @@ import type { Profile } from './profile.js';
 import type { RunResult } from './run-once.js';
 
 const SHOWN_FINDINGS = 5;
+const REST = [
+  'at-rest',
+  'bounds',
+  'window',
+  'isolation',
+  'no-deaf-worker',
+  'poison-found',
+  'regression-noticed',
+] as const satisfies readonly CheckerName[];
 
 /** The value below which a share of the numbers lies; undefined without any. */
 export function quantile(numbers: readonly number[], share: number): number | undefined {
@@ -24,7 +33,8 @@ export function printRun(run: RunResult): void {
   const { evidence, findings } = run;
   const figures =
     `${run.events} events, ${run.starts} starts, ${run.faultCount} faults, ${evidence.takeovers} takeovers, ` +
-    `${evidence.replays} replays, ${evidence.staleOverlaps} stale overlaps, ${evidence.refusedWrites} writes refused`;
+    `${evidence.replays} replays, ${evidence.staleOverlaps} stale overlaps, ${evidence.refusedWrites} effects refused, ` +
+    `${evidence.refusedPositions} positions refused`;
   console.log(
     `seed ${run.seed} on ${run.serverVersion}: ${figures}: ${findings.length === 0 ? 'green' : 'RED'}`,
   );
@@ -52,7 +62,7 @@ export function printTable(runs: readonly RunResult[], without: readonly Checker
   const judged = Object.entries(CHECKERS).filter(([name]) => !without.includes(name as CheckerName));
   const rows: [string, string][] = judged.map(([name, promise]) => {
     const count = countOf(runs, name as CheckerName);
-    return [`${name} ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
+    return [`${name}: ${promise}`, count === 0 ? 'holds' : `BROKEN ${count} times`];
   });
   for (const kind of new Set([...CLUSTER_FAULT_KINDS, ...REPLICA_FAULT_KINDS])) {
     const count = sum(runs.map(({ faults }) => faults.get(kind) ?? 0));
@@ -70,15 +80,17 @@ export function summaryOf(runs: readonly RunResult[], sabotageCaught: string): s
   return JSON.stringify({
     runs: runs.length,
     events: sum(runs.map(({ events }) => events)),
-    orderViolations: countOf(runs, 'C1', 'C4', 'C5', 'C6', 'C8'),
-    lost: countOf(runs, 'C3'),
-    overlaps: countOf(runs, 'C2'),
-    unsettled: countOf(runs, 'C9', 'C10', 'C11', 'C12'),
+    orderViolations: countOf(runs, 'order', 'publish-order', 'settled-stays-settled', 'fencing'),
+    lost: countOf(runs, 'nothing-lost', 'unknown-event', 'positions-tell-the-truth'),
+    overlaps: countOf(runs, 'one-owner'),
+    unsettled: countOf(runs, ...REST),
     faults: sum(runs.map(({ faultCount }) => faultCount)),
     takeovers: sum(evidence.map(({ takeovers }) => takeovers)),
     replays: sum(evidence.map(({ replays }) => replays)),
     staleOverlaps: sum(evidence.map(({ staleOverlaps }) => staleOverlaps)),
     refusedWrites: sum(evidence.map(({ refusedWrites }) => refusedWrites)),
+    refusedPositions: sum(evidence.map(({ refusedPositions }) => refusedPositions)),
+    unheardClaims: sum(evidence.map(({ unheardClaims }) => unheardClaims)),
     takeoverP99Ms: quantile(
       evidence.flatMap(({ takeoverMs }) => takeoverMs),
       0.99,

@@ -10,8 +10,8 @@ import type { Profile } from './profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
 import { checkPoison } from './poison.js';
 import { checkRegression } from './regression.js';
-import { SABOTAGES } from './sabotage.js';
 import { readStored } from '../oracle/stored.js';
+import type { ConsumerSetup } from './scenario.js';
 import { World } from './world.js';
 
 export interface RunOptions {
@@ -22,7 +22,23 @@ export interface RunOptions {
   readonly sabotage: ConsumerRule | undefined;
   /** On three servers. */
   readonly cluster: boolean;
+  /** How a sabotage is brought to light. */
+  readonly exposure?: Exposure | undefined;
+  /** Only faults of these kinds. */
+  readonly kinds?: readonly FaultKind[];
   readonly say: (text: string) => void;
+}
+
+/** What brings a broken rule to light. */
+export interface Exposure {
+  readonly faults: readonly FaultKind[];
+  readonly consumers?: Partial<ConsumerSetup>;
+  /** What processes are configured with instead, by turns. */
+  readonly variants?: readonly Partial<ConsumerSetup>[];
+  /** It shows on three servers of this version only. */
+  readonly onCluster?: string;
+  /** What comes at the end. */
+  readonly epilogue?: (world: World) => Promise<Finding[]>;
 }
 
 export interface RunResult extends Verdict {
@@ -36,29 +52,41 @@ export interface RunResult extends Verdict {
   readonly folder: string | undefined;
 }
 
-const SHORTEST_ACK_WAIT_MS = 1_000;
 /** Both leave the stream unfit for anything else, so a run has one of them. */
 const EPILOGUES = [checkPoison, checkRegression] as const;
 const OUTCOMES_WITHIN_MS = 70_000;
+/** By the seed: how often a position is written. */
+const COMMIT_PACES = [5, 5, 0, 20, 100] as const;
+const WINDOWS = [{ maxAckPending: 2_000 }, { maxAckPending: 200 }] as const;
 
 /** One run: load and faults, then healing and quiet, then the verdict. Journals of a green run are removed. */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
-  const { seed, serverVersion, processes, profile, sabotage, cluster, say } = options;
+  const { seed, serverVersion, processes, profile, sabotage, cluster, say, kinds, exposure } = options;
   const { keys, eventsPerSecond } = profile;
   const fenced = seed % 4 !== 0;
-  // The shortest legal wait: the server delivers events again that wait in their lanes, in whatever order.
-  const exposure = sabotage === undefined ? undefined : SABOTAGES[sabotage];
-  const shortAckWait = exposure?.shortAckWait ?? (exposure === undefined && seed % 3 === 0);
-  const consumers = { ...(shortAckWait ? { ackWaitMs: SHORTEST_ACK_WAIT_MS } : {}), ...exposure?.consumers };
+  const consumers = { commitEveryMs: COMMIT_PACES[seed % COMMIT_PACES.length]!, ...exposure?.consumers };
+  // A window that shrinks and grows from owner to owner.
+  const variants = exposure?.variants ?? (exposure === undefined && seed % 5 === 0 ? WINDOWS : undefined);
   const world = await World.open({
-    ...{ seed, serverVersion, processes, fenced, keys, eventsPerSecond, sabotage, consumers, cluster },
+    ...{
+      seed,
+      serverVersion,
+      processes,
+      fenced,
+      keys,
+      eventsPerSecond,
+      sabotage,
+      consumers,
+      cluster,
+      variants,
+    },
   });
   const { parts } = world;
   const { server, servers, fleet, load, tap, journal, folder } = parts;
   const nemesis = new Nemesis({
     seed,
     partitions: parts.consumers.partitions,
-    kinds: exposure?.faults ?? (cluster ? CLUSTER_FAULT_KINDS : FAULT_KINDS),
+    kinds: exposure?.faults ?? kinds ?? (cluster ? CLUSTER_FAULT_KINDS : FAULT_KINDS),
     servers,
     fleet,
     load,

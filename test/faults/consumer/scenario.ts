@@ -8,7 +8,7 @@ export interface EventPlan {
   readonly n: number;
   /** The first so many attempts of a process fail. */
   readonly failures: number;
-  /** Blocks the event loop once, whoever handles it first. */
+  /** Blocks the event loop of the process that handles it first, once. */
   readonly blockMs?: number;
   /** Does not settle for so long, once, and ignores its signal. */
   readonly hangMs?: number;
@@ -23,11 +23,14 @@ export interface ConsumerSetup {
   readonly maxAckPending: number;
   readonly concurrency: number;
   readonly drainMs: number;
-  readonly ackWaitMs: number;
   /** Of an event, before it counts as exhausted. Above what any plan lets fail. */
   readonly attempts: number;
-  /** A handler takes up to so long. */
+  /** A handler takes up to this long. */
   readonly maxHandlerMs: number;
+  /** Every handler takes exactly `maxHandlerMs`. */
+  readonly steadyHandlers: boolean;
+  /** The least time between two writes of a position. */
+  readonly commitEveryMs: number;
   /** Of the stream and everything beside it; more than one needs a cluster. */
   readonly replicas: number;
 }
@@ -38,9 +41,10 @@ export const CONSUMERS: ConsumerSetup = {
   maxAckPending: 2_000,
   concurrency: 64,
   drainMs: 3_000,
-  ackWaitMs: 600_000,
   attempts: 4,
   maxHandlerMs: 5,
+  steadyHandlers: false,
+  commitEveryMs: 5,
   replicas: 1,
 };
 
@@ -64,6 +68,3 @@ export interface EffectStoreSetup {
 /** What a worker tells its parent over the channel between them. */
 export type WorkerMessage =
   { readonly ready: true } | { readonly held: { readonly partition: number; readonly epoch: number } };
-
-/** The switch of a rule that a test build turns off; see sabotage.ts. */
-export const SABOTAGE_VARIABLE = 'AGGREGATE_TRANSPORT_SABOTAGE';

@@ -33,7 +33,7 @@ class WriterOutOfDate extends Error {
   override readonly name = 'WriterOutOfDate';
 }
 
-/** True for one process only: a fault that came back with every redelivery would never end. */
+/** True for one process only: a fault that came back with every repeat would never end. */
 function isFirst(fault: string, key: string, n: number): boolean {
   try {
     closeSync(openSync(join(setup.onceFolder, `${fault}-${key}-${n}`), 'wx'));
@@ -66,6 +66,7 @@ class JudgedController {
     });
     const started = handling();
     journal.write({ what: 'start', ...started });
+    noteOwner(started.partition, started.epoch);
     try {
       await this.#work(plan, key);
       if (ctx.attempt <= plan.failures) throw new PlannedFailure();
@@ -91,7 +92,9 @@ class JudgedController {
       await delay(hangMs);
       journal.write({ what: 'hang', on: false, key, n });
     }
-    if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * setup.maxHandlerMs);
+    const { maxHandlerMs, steadyHandlers } = setup;
+    if (steadyHandlers) await delay(maxHandlerMs);
+    else if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * maxHandlerMs);
   }
 }
 
@@ -111,7 +114,7 @@ class JudgedController {
         partitions: setup.partitions,
         leaseTtlMs: setup.leaseTtlMs,
         maxAckPending: setup.maxAckPending,
-        ackWaitMs: setup.ackWaitMs,
+        commitEveryMs: setup.commitEveryMs,
         concurrency: setup.concurrency,
         retry: { attempts: setup.attempts, firstDelayMs: 5, maxDelayMs: 200 },
       },
@@ -126,13 +129,22 @@ function tell(message: WorkerMessage): void {
   if (process.connected) process.send?.(message);
 }
 
-/** Keeps what the library says as evidence, and tells the parent who owns what: the nemesis aims at owners. */
+const told = new Map<number, number>();
+
+/** Tells the parent which partitions this process owns: the nemesis aims at owners. */
+function noteOwner(partition: number, epoch: number): void {
+  if ((told.get(partition) ?? 0) >= epoch) return;
+  told.set(partition, epoch);
+  tell({ held: { partition, epoch } });
+}
+
+/** Keeps what the library says as evidence. */
 function log(level: string): (message: unknown) => void {
   return (message) => {
     const text = String(message);
     journal.write({ what: 'log', level, text });
     const held = /partition (\d+): lease held, epoch (\d+)/.exec(text);
-    if (held !== null) tell({ held: { partition: Number(held[1]), epoch: Number(held[2]) } });
+    if (held !== null) noteOwner(Number(held[1]), Number(held[2]));
   };
 }
 

@@ -7,25 +7,31 @@ import { Child } from '../harness/child.js';
 import { Fleet } from './fleet.js';
 import { Journal, type ParentLine } from '../harness/journal.js';
 import { Load } from './load.js';
-import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup, SABOTAGE_VARIABLE } from './scenario.js';
+import { SABOTAGE_VARIABLE } from '../harness/test-build.js';
+import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup } from './scenario.js';
 import { Tap } from './tap.js';
 
 export interface WorldOptions {
   readonly seed: number;
   readonly serverVersion: string;
   readonly processes: number;
+  /** Leaves the places of the processes empty at first. */
+  readonly isIdle?: boolean;
   readonly fenced: boolean;
   readonly keys: number;
   readonly eventsPerSecond: number;
   readonly sabotage?: string | undefined;
   readonly consumers?: Partial<ConsumerSetup>;
+  /** What the processes are configured with instead, by turns. */
+  readonly variants?: readonly Partial<ConsumerSetup>[] | undefined;
+  /** Of the events, on top of what is asked for. */
+  readonly failureShare?: number;
   /** Three servers in place of one, and three copies of everything. */
   readonly cluster?: boolean;
 }
 
 const CLUSTER_SIZE = 3;
 
-const SAMPLE_EVERY_MS = 250;
 const LOOK_EVERY_MS = 50;
 
 interface WorldParts {
@@ -43,11 +49,7 @@ interface WorldParts {
 
 /** A server, the replicas of one service, the service that publishes, the database behind, and the tap. */
 export class World {
-  readonly #sampler: NodeJS.Timeout;
-
-  private constructor(readonly parts: WorldParts) {
-    this.#sampler = setInterval(() => void this.#sample(), SAMPLE_EVERY_MS);
-  }
+  private constructor(readonly parts: WorldParts) {}
 
   static async open(options: WorldOptions): Promise<World> {
     const { seed, processes, fenced, keys, eventsPerSecond, sabotage } = options;
@@ -61,7 +63,7 @@ export class World {
     const effectSocket = join(folder, 'effects.sock');
     // Naming a configuration asks for a server of our own, even where NATS_URL names another.
     const servers = isCluster
-      ? (await startNatsCluster(CLUSTER_SIZE)).servers
+      ? (await startNatsCluster(CLUSTER_SIZE, options.serverVersion)).servers
       : [await startNatsServer({ version: options.serverVersion, config: '' })];
     const server = servers[0]!;
     const journal = new Journal<ParentLine>(join(folder, 'parent.jsonl'));
@@ -72,17 +74,18 @@ export class World {
       seed,
       keys,
       eventsPerSecond,
-      failureShare: 0.01,
+      failureShare: options.failureShare ?? 0.01,
       journal,
     });
     const natsPorts = servers.map(({ port }) => port);
-    const shared = { natsPorts, folder, effectSocket, onceFolder, consumers, journal, sabotage };
-    const fleet = await Fleet.start({ ...shared, size: processes });
+    // Before the first process: claims that are not heard cannot be judged.
     const tap = await Tap.open(
       servers.map(({ url }) => url),
-      consumers,
       journal,
     );
+    const { variants } = options;
+    const shared = { natsPorts, folder, effectSocket, onceFolder, consumers, journal, sabotage, variants };
+    const fleet = await Fleet.start({ ...shared, size: processes, isIdle: options.isIdle === true });
     return new World({ folder, consumers, server, servers, effects, journal, fleet, load, tap });
   }
 
@@ -90,12 +93,9 @@ export class World {
   async isQuietWithin(ms: number): Promise<boolean> {
     const until = performance.now() + ms;
     while (performance.now() < until) {
-      const counts = await Promise.all(
-        this.#partitions().map((partition) => this.parts.tap.counts(partition)),
-      );
-      const isSettled = counts.every((count) => count?.num_pending === 0 && count.num_ack_pending === 0);
-      // A lane that was diverted is worked off as letters.
-      if (isSettled && (await this.parts.tap.letters()) === 0) return true;
+      const { tap } = this.parts;
+      // The events of a diverted lane are settled as letters, and handled later.
+      if ((await tap.positions.isSettled()) && (await tap.letters()) === 0) return true;
       await scheduled(LOOK_EVERY_MS);
     }
     return false;
@@ -103,7 +103,6 @@ export class World {
 
   async close(): Promise<void> {
     const { fleet, load, tap, effects, servers, journal } = this.parts;
-    clearInterval(this.#sampler);
     await fleet.close();
     await load.close();
     await tap.close();
@@ -115,19 +114,6 @@ export class World {
   /** Removes all journals. */
   forget(): void {
     rmSync(this.parts.folder, { recursive: true, force: true });
-  }
-
-  #partitions(): number[] {
-    return Array.from({ length: this.parts.consumers.partitions }, (_, partition) => partition);
-  }
-
-  async #sample(): Promise<void> {
-    for (const partition of this.#partitions()) {
-      const counts = await this.parts.tap.counts(partition);
-      if (counts === undefined) continue;
-      const { num_ack_pending: ackPending, num_pending: pending } = counts;
-      this.parts.journal.write({ what: 'sample', partition, ackPending, pending });
-    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import type { PositionLine } from './position-tap.js';
 
 /** An event of one key, as a handler sees it. */
 export interface Handling {
@@ -28,7 +29,7 @@ export type EffectLine = {
   readonly highest: number;
 } & Handling;
 
-/** What the parent writes: publisher, nemesis, tap and samples. */
+/** What the parent writes: publisher, nemesis and tap. */
 export type ParentLine =
   | { readonly what: 'pub.call'; readonly key: string; readonly n: number }
   | { readonly what: 'pub.ok'; readonly key: string; readonly n: number; readonly seq: number }
@@ -54,15 +55,9 @@ export type ParentLine =
       readonly how: string;
       readonly expected: boolean;
     }
-  | { readonly what: 'ack.sent' | 'ack.ok' | 'letter'; readonly seq: number }
+  | PositionLine
+  | { readonly what: 'letter'; readonly seq: number }
   | { readonly what: 'tap.gap' }
-  | { readonly what: 'pull.long'; readonly consumer: string; readonly expiresMs: number }
-  | {
-      readonly what: 'sample';
-      readonly partition: number;
-      readonly ackPending: number;
-      readonly pending: number;
-    }
   | { readonly what: 'phase'; readonly name: string };
 
 /** Every line carries the monotonic clock, which all processes of a Linux host share, in nanoseconds. */

@@ -7,6 +7,7 @@ import {
   readJournal,
   type WorkerLine,
 } from '../harness/journal.js';
+import type { SentPosition } from '../harness/position-tap.js';
 import type { ConsumerSetup } from '../consumer/scenario.js';
 import type { StoredEvent } from './stored.js';
 
@@ -60,15 +61,20 @@ export interface Exit {
   readonly expected: boolean;
 }
 
-export interface Ack {
+/** An event that was on its way into the parked stream. */
+export interface SentLetter {
   readonly seq: number;
   readonly at: Ms;
 }
 
-export interface Sample {
-  readonly partition: number;
-  readonly ackPending: number;
-  readonly pending: number;
+/** A write of a partition's position, with the server's answer. */
+export interface PositionWrite extends Omit<SentPosition, 'what'> {
+  /** When it passed by. */
+  readonly at: Ms;
+  /** `unanswered` also if the answer passed by unheard. */
+  outcome: 'stored' | 'refused' | 'unanswered';
+  /** When its answer passed by: never before the server had decided. */
+  answeredAt: Ms | undefined;
 }
 
 /** Everything that is known of a run, from all journals and the stream. */
@@ -80,14 +86,12 @@ export interface History {
   readonly troubles: readonly Trouble[];
   readonly logs: readonly LogLine[];
   readonly exits: readonly Exit[];
-  readonly acksSent: readonly Ack[];
-  readonly acksConfirmed: readonly Ack[];
-  /** Events on their way into the parked stream: a diverted lane's followers. Its handler gets them later, from there. */
-  readonly letters: readonly Ack[];
+  /** Every position the owners have written, stored or not, in the order in which they passed by. */
+  readonly positions: readonly PositionWrite[];
+  /** Events on their way into the parked stream, such as a diverted lane's. Their handlers get them later, from there. */
+  readonly letters: readonly SentLetter[];
+  /** When the tap lost or regained its connection. */
   readonly tapGaps: readonly Ms[];
-  readonly samples: readonly Sample[];
-  /** Pull requests that may stay open longer than a lease. */
-  readonly longPulls: readonly { readonly at: Ms; readonly consumer: string; readonly expiresMs: number }[];
   readonly consumers: ConsumerSetup;
   /** All was settled within the bound after the faults ended. */
   readonly quiet: boolean;
@@ -128,14 +132,11 @@ export function readHistory(
     troubles,
     logs: logs.sort((a, b) => a.at - b.at),
     exits,
-    acksSent: acksOf(parent, 'ack.sent'),
-    acksConfirmed: acksOf(parent, 'ack.ok'),
-    letters: acksOf(parent, 'letter'),
-    tapGaps: parent.filter(({ what }) => what === 'tap.gap').map(({ at }) => at / NANOS_PER_MS),
-    longPulls: parent.flatMap((line) =>
-      line.what === 'pull.long' ? [{ ...line, at: line.at / NANOS_PER_MS }] : [],
+    positions: positionsOf(parent),
+    letters: parent.flatMap((line) =>
+      line.what === 'letter' ? [{ seq: line.seq, at: line.at / NANOS_PER_MS }] : [],
     ),
-    samples: parent.flatMap((line) => (line.what === 'sample' ? [line] : [])),
+    tapGaps: parent.filter(({ what }) => what === 'tap.gap').map(({ at }) => at / NANOS_PER_MS),
   };
 }
 
@@ -188,7 +189,7 @@ function troublesOf(parent: readonly (ParentLine & { at: number })[]): Trouble[]
 }
 
 /** Faults that have no end to wait for. */
-const MOMENTARY = /^(consumer-delete|foreign-pull|cut-publisher|stepdown-.*)$/;
+const MOMENTARY = /^(readers-deleted|foreign-pull|cut-publisher|stepdown-.*)$/;
 
 function note(
   troubles: Trouble[],
@@ -222,11 +223,18 @@ function publishesOf(parent: readonly (ParentLine & { at: number })[]): Publish[
   return [...publishes.values()];
 }
 
-function acksOf(
-  parent: readonly (ParentLine & { at: number })[],
-  what: 'ack.sent' | 'ack.ok' | 'letter',
-): Ack[] {
-  return parent.flatMap((line) =>
-    line.what === what ? [{ seq: line.seq, at: line.at / NANOS_PER_MS }] : [],
-  );
+function positionsOf(parent: readonly (ParentLine & { at: number })[]): PositionWrite[] {
+  const writes = new Map<number, PositionWrite>();
+  for (const line of parent) {
+    const at = line.at / NANOS_PER_MS;
+    if (line.what === 'position.sent') {
+      writes.set(line.id, { ...line, at, outcome: 'unanswered', answeredAt: undefined });
+    } else if (line.what === 'position.stored' || line.what === 'position.refused') {
+      const write = writes.get(line.id);
+      if (write === undefined) continue;
+      write.outcome = line.what === 'position.stored' ? 'stored' : 'refused';
+      write.answeredAt = at;
+    }
+  }
+  return [...writes.values()];
 }

@@ -1,15 +1,17 @@
-import { checkAcks } from './check-acks.js';
-import { checkDeafWorkers } from './check-deaf-worker.js';
-import { checkCompleteness, checkPublishOrder } from './check-completeness.js';
-import { checkExclusion } from './check-exclusion.js';
-import {
-  checkBounds,
-  checkConsumers,
-  checkIsolation,
-  checkQuiescence,
-  checkTakeovers,
-} from './check-health.js';
-import { checkOrder } from './check-order.js';
+import { checkRest } from './checkers/at-rest.js';
+import { checkBounds } from './checkers/bounds.js';
+import { checkFencing } from './checkers/fencing.js';
+import { checkIsolation } from './checkers/isolation.js';
+import { checkDeafWorkers } from './checkers/no-deaf-worker.js';
+import { checkNothingLost } from './checkers/nothing-lost.js';
+import { checkOwners } from './checkers/one-owner.js';
+import { checkOrder, countReplays } from './checkers/order.js';
+import { checkPositionsTellTheTruth } from './checkers/positions-tell-the-truth.js';
+import { checkPublishOrder } from './checkers/publish-order.js';
+import { checkSettledStaysSettled } from './checkers/settled-stays-settled.js';
+import { checkUnknownEvents } from './checkers/unknown-event.js';
+import { checkWindow } from './checkers/window.js';
+import { claimsOf } from './claims.js';
 import type { Evidence, Finding } from './finding.js';
 import type { History } from './history.js';
 
@@ -20,39 +22,51 @@ export interface Verdict {
 
 /** Judges a run from its journals and the stream. Pure. */
 export function judge(history: History): Verdict {
-  const order = checkOrder(history);
-  const exclusion = checkExclusion(history);
-  const takeoverMs = takeoversOf(history);
+  const owners = checkOwners(history);
+  const claims = claimsOf(history);
   return {
     findings: [
-      ...order.findings,
-      ...exclusion.findings,
-      ...checkCompleteness(history),
+      ...checkUnknownEvents(history),
       ...checkPublishOrder(history),
-      ...checkAcks(history),
+      ...checkOrder(history),
+      ...owners.findings,
+      ...checkNothingLost(history),
+      ...checkSettledStaysSettled(history),
+      ...checkPositionsTellTheTruth(history),
+      ...checkWindow(history),
       ...checkDeafWorkers(history),
+      ...checkFencing(history),
       ...checkIsolation(history),
-      ...checkQuiescence(history),
       ...checkBounds(history),
-      ...checkTakeovers(history),
-      ...checkConsumers(history),
+      ...checkRest(history),
     ],
     evidence: {
-      replays: order.replays,
-      takeovers: takeoverMs.length,
-      takeoverMs,
+      replays: countReplays(history),
+      takeovers: claims.standing.length,
+      takeoverMs: takeoversOf(history, claims.standing),
       failoverMs: failoversOf(history),
-      staleOverlaps: exclusion.staleOverlaps,
-      staleStarts: exclusion.staleStarts,
-      refusedWrites: exclusion.refusedWrites,
+      unheardClaims: claims.unheard.size,
+      refusedPositions: history.positions.filter(({ outcome }) => outcome === 'refused').length,
+      staleOverlaps: owners.staleOverlaps,
+      staleStarts: owners.staleStarts,
+      refusedWrites: history.effects.filter(({ accepted }) => !accepted).length,
     },
   };
 }
 
-function takeoversOf({ logs }: History): number[] {
-  return logs.flatMap(({ text }) => {
-    const ms = /: taken over \(.*?\) in (\d+) ms/.exec(text)?.[1];
-    return ms === undefined ? [] : [Number(ms)];
+/** From the claim to the first start under it, in milliseconds. */
+function takeoversOf(
+  { attempts }: Pick<History, 'attempts'>,
+  claims: readonly { readonly partition: number; readonly epoch: number; readonly at: number }[],
+): number[] {
+  const firsts = new Map<string, number>();
+  for (const { partition, epoch, start } of attempts) {
+    const name = `${partition} ${epoch}`;
+    if (!firsts.has(name)) firsts.set(name, start);
+  }
+  return claims.flatMap(({ partition, epoch, at }) => {
+    const start = firsts.get(`${partition} ${epoch}`);
+    return start === undefined ? [] : [Math.max(0, Math.round(start - at))];
   });
 }
 

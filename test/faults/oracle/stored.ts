@@ -7,6 +7,27 @@ export interface StoredEvent {
   readonly key: string;
   readonly n: number;
   readonly seq: number;
+  /** Of 256, by the bits of its subject: the partitions of a group are ranges of slots. */
+  readonly slot: number;
+}
+
+const SLOTS = 256;
+const BITS = 8;
+
+/** The partition, among `partitions`, that an event belongs to. Pure. */
+export function partitionOf({ slot }: Pick<StoredEvent, 'slot'>, partitions: number): number {
+  return Math.floor((slot * partitions) / SLOTS);
+}
+
+/** The slot that a subject `<topic>.<b7>.….<b0>.<token>` names. Pure. */
+export function slotOf(subject: string): number {
+  return Number.parseInt(
+    subject
+      .split('.')
+      .slice(1, 1 + BITS)
+      .join(''),
+    2,
+  );
 }
 
 /** Reads the whole stream through a plain ordered consumer, past the library. */
@@ -21,7 +42,7 @@ export async function readStored(url: string): Promise<StoredEvent[]> {
     const messages = await consumer.consume();
     for await (const message of messages) {
       const { aggregate_id: key, payload } = message.json<{ aggregate_id: string; payload: EventPlan }>();
-      stored.push({ key, n: payload.n, seq: message.seq });
+      stored.push({ key, n: payload.n, seq: message.seq, slot: slotOf(message.subject) });
       if (message.seq >= state.last_seq) break;
     }
     return stored;

@@ -4,9 +4,8 @@ import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { Child } from '../harness/child.js';
-import { SABOTAGE_CONDITION } from '../consumer/sabotage.js';
-import { SABOTAGE_VARIABLE } from '../consumer/scenario.js';
-import { SETUP_VARIABLE, STOP_VARIABLE, type WorkerMessage, type WorkerSetup } from './setup.js';
+import { testBuild } from '../harness/test-build.js';
+import { SETUP_VARIABLE, type WorkerMessage, type WorkerSetup } from './setup.js';
 
 export interface SpawnOptions {
   /** `kill:<step>#<n>` or `freeze:<step>#<n>`. */
@@ -89,15 +88,11 @@ export class Crew {
       journal: join(this.folder, `${name}.jsonl`),
       causes: this.#causes,
     };
-    const isTestBuild = stopAt !== undefined || sabotage !== undefined;
+    const build = testBuild({ sabotage, stopAt });
     const child = new Child('parking/worker.js', {
-      env: {
-        [SETUP_VARIABLE]: JSON.stringify(setup),
-        [STOP_VARIABLE]: stopAt ?? '',
-        [SABOTAGE_VARIABLE]: sabotage ?? '',
-      },
+      env: { [SETUP_VARIABLE]: JSON.stringify(setup), ...build.env },
       errors: join(this.folder, `${name}.err`),
-      execArgv: isTestBuild ? [SABOTAGE_CONDITION] : [],
+      execArgv: build.execArgv,
     });
     const worker = new Worker(name, child, proxy);
     this.workers.push(worker);

@@ -4,8 +4,6 @@ import type { BreakerOptions } from '#library/consumer/handling/breaker.js';
 export const PARKING_GROUP = 'judged';
 /** What the workers get in this environment variable, as JSON. */
 export const SETUP_VARIABLE = 'PARKING_WORKER';
-/** `kill:<step>#<n>` or `freeze:<step>#<n>`; read by a sabotage build, see `testing/sabotage.ts` in the library. */
-export const STOP_VARIABLE = 'AGGREGATE_TRANSPORT_STOP_AT';
 /** While this cause stands every handler fails. */
 export const OUTAGE = 'outage';
 

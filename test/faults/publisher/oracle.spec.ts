@@ -29,7 +29,7 @@ const end = (
   ...{ what: 'end', flushed: true, pending: 0, published, failed },
   ...more,
 });
-const stored = (n: number, seq: number): StoredEvent => ({ key: KEY, n, seq });
+const stored = (n: number, seq: number): StoredEvent => ({ key: KEY, n, seq, slot: 0 });
 const sent = (n: number, life = 1): DriverLine => ({
   what: 'sent',
   life,

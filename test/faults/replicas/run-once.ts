@@ -112,8 +112,8 @@ export async function runReplicasOnce(options: ReplicasOptions): Promise<Replica
     figures = { events: stored.length, starts: history.attempts.length, ...measure(pauses, changesFrom) };
     leasesLost = history.logs.filter(({ text }) => text.includes('the lease is lost')).length;
     if (story === 'rolling' && verdict.evidence.replays > 0 && leasesLost === 0) {
-      const text = `${verdict.evidence.replays} events were handled again, though every replica went in peace`;
-      findings.push({ checker: 'C8', text });
+      const text = `${verdict.evidence.replays} events were handled again, though every replica was released in order`;
+      findings.push({ checker: 'settled-stays-settled', text });
     }
   } finally {
     clearInterval(progress);

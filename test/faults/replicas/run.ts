@@ -49,7 +49,7 @@ export async function runReplicas(args: string[]): Promise<boolean> {
     );
     return run;
   });
-  printTable(runs, ['C11', 'C12']);
+  printTable(runs, ['poison-found', 'regression-noticed']);
   const least = isRolling ? { faults: 4, takeovers: LEAST_TAKEOVERS_OF_ROLLING, replays: 0 } : LEAST;
   const lack = whyVoid(runs, { ...profile, least });
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);
