@@ -7,7 +7,7 @@ import {
   readJournal,
   type WorkerLine,
 } from '../harness/journal.js';
-import type { SentPosition } from '../harness/position-tap.js';
+import type { PositionLine, SentPosition } from '../harness/position-tap.js';
 import type { ConsumerSetup } from '../consumer/scenario.js';
 import type { StoredEvent } from './stored.js';
 
@@ -223,9 +223,12 @@ function publishesOf(parent: readonly (ParentLine & { at: number })[]): Publish[
   return [...publishes.values()];
 }
 
-function positionsOf(parent: readonly (ParentLine & { at: number })[]): PositionWrite[] {
+/** Pairs writes with their answers. `at` is in nanoseconds. Pure. */
+export function positionsOf(
+  lines: readonly ((ParentLine | PositionLine) & { readonly at: number })[],
+): PositionWrite[] {
   const writes = new Map<number, PositionWrite>();
-  for (const line of parent) {
+  for (const line of lines) {
     const at = line.at / NANOS_PER_MS;
     if (line.what === 'position.sent') {
       writes.set(line.id, { ...line, at, outcome: 'unanswered', answeredAt: undefined });

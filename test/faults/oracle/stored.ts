@@ -19,6 +19,16 @@ export function partitionOf({ slot }: Pick<StoredEvent, 'slot'>, partitions: num
   return Math.floor((slot * partitions) / SLOTS);
 }
 
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** The slot of an aggregate's token: FNV-1a of 32 bits, modulo the number of slots. Pure. */
+export function slotOfToken(token: string): number {
+  let hash = FNV_OFFSET;
+  for (const byte of Buffer.from(token)) hash = Math.imul(hash ^ byte, FNV_PRIME);
+  return (hash >>> 0) % SLOTS;
+}
+
 /** The slot that a subject `<topic>.<b7>.….<b0>.<token>` names. Pure. */
 export function slotOf(subject: string): number {
   return Number.parseInt(

@@ -11,7 +11,7 @@ const SEED = 7;
 
 let race: readonly string[];
 let full: FullStreamResult;
-/** Rules that C7 found broken, by the switch. */
+/** Promises found broken, by the switch. */
 const broken = new Map<string, string[]>();
 
 /** Most of a story is waiting, so all are told at once. */
@@ -32,8 +32,8 @@ beforeAll(async () => {
     interruptAt({ server: server(), step, fault: 'kill', sabotage: 'markers-not-loaded' }).then(
       ({ findings }) => keep('markers-not-loaded', findings),
     ),
-    fillParkedStream(server(), 'full-sabotaged', 'ack-before-letter').then(({ findings }) =>
-      keep('ack-before-letter', findings),
+    fillParkedStream(server(), 'full-sabotaged', 'settle-before-letter').then(({ findings }) =>
+      keep('settle-before-letter', findings),
     ),
   ]);
 }, 90_000);
@@ -50,16 +50,16 @@ test('a full parked stream drops nothing: its aggregate waits, others go on unti
   expect(findings).toEqual([]);
 });
 
-describe('C7 turns red without the rule', () => {
+describe('a checker turns red without the rule', () => {
   test('that the marker stands until no letter is left', () => {
     expect(broken.get('unpark-without-check')).toEqual(expect.arrayContaining(['left']));
   });
 
   test('that a new owner reads the markers of earlier ones', () => {
-    expect(broken.get('markers-not-loaded')).toEqual(expect.arrayContaining(['live']));
+    expect(broken.get('markers-not-loaded')).toEqual(expect.arrayContaining(['parked-waits']));
   });
 
-  test('that an event is acked when its letter is confirmed', () => {
-    expect(broken.get('ack-before-letter')).toEqual(expect.arrayContaining(['lost']));
+  test('that an event is settled when its letter is confirmed', () => {
+    expect(broken.get('settle-before-letter')).toEqual(expect.arrayContaining(['positions-tell-the-truth']));
   });
 });

@@ -10,7 +10,7 @@ const BEFORE = 3;
 const DURING = 150;
 const MAX_PAUSE_MS = 5;
 
-/** Aggregates are retried while their events go on being published. What C7 finds. */
+/** Aggregates are retried while their events are published. Resolves with the promises that were broken. */
 export async function raceRetries(
   server: ParkingWorldOptions['server'],
   topic: string,

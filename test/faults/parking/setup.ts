@@ -13,7 +13,7 @@ export type Trouble = 'fail' | 'skip' | 'exit' | 'hang';
 /** An event's payload: its number within its key, and what goes wrong with it. */
 export interface Plan {
   readonly n: number;
-  /** Names a cause that can be mended; without one the event is well. */
+  /** Names a cause that can be removed; without one the event is well. */
   readonly cause?: string;
   readonly trouble?: Trouble;
   /** A failing handler takes so long. */
@@ -32,6 +32,8 @@ export interface WorkerSetup {
   readonly maxAckPending: number;
   readonly concurrency: number;
   readonly handlerMs: number;
+  readonly commitEveryMs: number;
+  readonly maxBufferedBytes: number;
   readonly maxLetters: number;
   readonly breaker: Partial<BreakerOptions>;
 }
@@ -43,6 +45,8 @@ export const WORKERS: Omit<WorkerSetup, 'url' | 'topic' | 'journal' | 'causes'> 
   maxAckPending: 2_000,
   concurrency: 64,
   handlerMs: 0,
+  commitEveryMs: 5,
+  maxBufferedBytes: 64 * 2 ** 20,
   maxLetters: 1_000_000,
   breaker: {},
 };
@@ -56,9 +60,8 @@ export interface Run {
   readonly n: number;
   readonly seq: number;
   readonly epoch: number;
+  readonly partition: number;
   readonly attempt: number;
-  /** From the topic's stream; false: from a letter. */
-  readonly live: boolean;
 }
 
 export type ParkingLine =

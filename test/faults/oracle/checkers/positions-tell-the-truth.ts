@@ -18,7 +18,7 @@ export function checkPositionsTellTheTruth(
   const filedAt = new Map(history.letters.toReversed().map(({ seq, at }) => [seq, at - TAP_LATENESS_MS]));
   const isDone = (seq: number, by: Ms): boolean =>
     (endedAt.get(seq) ?? Infinity) <= by || (filedAt.get(seq) ?? Infinity) <= by;
-  return [...groupBy(history.positions, ({ partitions, partition }) => `${partitions} ${partition}`).values()]
+  return [...groupBy(history.positions, ({ layout, partition }) => `${layout} ${partition}`).values()]
     .filter((writes) => !writes.some(({ hasOrigin }) => hasOrigin))
     .flatMap((writes) => {
       const { partition, partitions } = writes[0]!;

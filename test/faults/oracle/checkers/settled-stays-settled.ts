@@ -1,6 +1,7 @@
 import { claimsOf } from '../claims.js';
-import { type Finding, groupBy } from '../finding.js';
+import type { Finding } from '../finding.js';
 import type { History } from '../history.js';
+import { partitionOf } from '../stored.js';
 
 /**
  * `settled-stays-settled`: an event does not start under an epoch if a position claimed for this epoch or an earlier one
@@ -8,13 +9,18 @@ import type { History } from '../history.js';
  * parked aggregates judge them.
  */
 export function checkSettledStaysSettled(
-  history: Pick<History, 'attempts' | 'positions' | 'letters'>,
+  history: Pick<History, 'attempts' | 'positions' | 'letters' | 'stored'>,
 ): Finding[] {
   const letters = new Set(history.letters.map(({ seq }) => seq));
-  const claims = groupBy(claimsOf(history).standing, ({ partition }) => partition);
-  return history.attempts.flatMap(({ key, n, seq, epoch, partition, worker, start }) => {
-    if (letters.has(seq)) return [];
-    const claim = claims.get(partition)?.find((one) => one.epoch <= epoch && one.isSettled(seq));
+  const slots = new Map(history.stored.map(({ seq, slot }) => [seq, slot]));
+  const { standing } = claimsOf(history);
+  return history.attempts.flatMap(({ key, n, seq, epoch, worker, start }) => {
+    const slot = slots.get(seq);
+    if (slot === undefined || letters.has(seq)) return [];
+    const claim = standing.find(
+      (one) =>
+        one.epoch <= epoch && partitionOf({ slot }, one.partitions) === one.partition && one.isSettled(seq),
+    );
     if (claim === undefined) return [];
     const text =
       `${key}: ${n} (sequence ${seq}) started under epoch ${epoch} (${worker}) at ${start}, ` +

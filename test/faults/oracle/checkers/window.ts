@@ -1,5 +1,5 @@
 import { claimsOf } from '../claims.js';
-import { type Finding, groupBy } from '../finding.js';
+import type { Finding } from '../finding.js';
 import type { History } from '../history.js';
 import { partitionOf } from '../stored.js';
 
@@ -8,17 +8,15 @@ import { partitionOf } from '../stored.js';
  * events. Only there does an owner look for an event that kills its process.
  */
 export function checkWindow(history: Pick<History, 'attempts' | 'positions' | 'stored'>): Finding[] {
-  const starts = groupBy(history.attempts, ({ partition }) => partition);
   return claimsOf(history).standing.flatMap((claim) => {
     const { partition, partitions, epoch, window, standsAt } = claim;
     const open = history.stored
       .filter((event) => partitionOf(event, partitions) === partition && !claim.isSettled(event.seq))
       .map(({ seq }) => seq);
-    const beyond = open[window];
-    if (beyond === undefined) return [];
-    const missed = (starts.get(partition) ?? []).find(
-      (start) =>
-        start.seq >= beyond && start.epoch < epoch && start.start < standsAt && !claim.isSettled(start.seq),
+    const beyond = new Set(open.slice(window));
+    if (beyond.size === 0) return [];
+    const missed = history.attempts.find(
+      (start) => beyond.has(start.seq) && start.epoch < epoch && start.start < standsAt,
     );
     if (missed === undefined) return [];
     const { key, n, seq, worker } = missed;
