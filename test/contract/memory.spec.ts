@@ -6,13 +6,31 @@ import {
   ParkedAggregates,
 } from 'nestjs-aggregate-transport';
 import { AggregateTransportTestingModule, TestingStreams } from 'nestjs-aggregate-transport/testing';
+import type { MemoryKey } from '#library/testing/memory/memory-key.js';
+import type { PositionRecord } from '#library/records/position-record.js';
 import { describeParking } from './parking.contract.js';
+import { describePositions } from './positions.contract.js';
 import { describeTransport } from './transport.contract.js';
-import { SMALL, TOPIC, TOPICS, type World } from './world.js';
+import { NEW, SMALL, TOPIC, TOPICS, type World } from './world.js';
 
 let streams: TestingStreams;
 
+const positionOf = (group: string): MemoryKey<PositionRecord> => {
+  const found = streams.memoryOf(TOPIC)?.group(group);
+  if (found === undefined) throw new Error(`expected topic "${TOPIC}" to be open, found that it is not`);
+  return found.partition({ layout: 0, partitions: 1, partition: 0 }).position;
+};
+
 const world: World = {
+  server: {
+    async deleteReaders() {
+      for (const { known } of streams.memoryOf(TOPIC)?.groups ?? [])
+        for (const { readers } of known) readers.deleteAll();
+      await streams.settle();
+    },
+    position: (group) => Promise.resolve(positionOf(group).stored),
+    writePosition: (group, record, revision) => positionOf(group).connect().write(record, revision),
+  },
   open: () => {
     streams = new TestingStreams();
     return Promise.resolve();
@@ -21,7 +39,7 @@ const world: World = {
     const module = await Test.createTestingModule({
       imports: [
         AggregateTransportTestingModule.forRoot({ group, topics: TOPICS }, streams),
-        AggregateTransportModule.forFeature([TOPIC, SMALL]),
+        AggregateTransportModule.forFeature([TOPIC, SMALL, NEW]),
       ],
       controllers: controller === undefined ? [] : [controller],
     }).compile();
@@ -32,6 +50,7 @@ const world: World = {
     return {
       publisher: app.get(getAggregatePublisherToken(TOPIC)),
       small: app.get(getAggregatePublisherToken(SMALL)),
+      newOnly: app.get(getAggregatePublisherToken(NEW)),
       parked: app.get(ParkedAggregates),
       close: () => app.close(),
     };
@@ -46,5 +65,5 @@ const world: World = {
   close: () => Promise.resolve(),
 };
 
-for (const describeContract of [describeTransport, describeParking])
+for (const describeContract of [describeTransport, describePositions, describeParking])
   describeContract('streams in memory', world);

@@ -4,7 +4,7 @@ import { Payload } from '@nestjs/microservices';
 import { AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
 import { allOf, counted, fresh, RETRY, type RunningApp, SMALL, TOPIC, type World } from './world.js';
 
-/** What becomes of events that nobody can handle, wherever their letters are kept. */
+/** What happens to events that no handler can take, on a nats-server and in memory. */
 export function describeParking(name: string, world: World): void {
   describe(`parking on ${name}`, () => {
     const running: RunningApp[] = [];
@@ -13,7 +13,7 @@ export function describeParking(name: string, world: World): void {
       running.push(app);
       return app;
     };
-    /** The caller of a command looks for its answer every now and then, so time has to pass. */
+    /** A command polls for its answer, so time has to pass. */
     const told = async <T>(command: Promise<T>): Promise<T> =>
       (await Promise.all([command, world.advance(500)]))[0];
 
@@ -23,7 +23,7 @@ export function describeParking(name: string, world: World): void {
     });
     afterAll(() => world.close());
 
-    test('parks an aggregate alone, keeps it so through a restart, and gives its events back in order when told to', async () => {
+    test('parks one aggregate, keeps it parked through a restart, and replays its letters in order', async () => {
       const [failing, other] = [fresh('failing'), fresh('other')];
       const handled: string[] = [];
       let broken = true;
@@ -88,7 +88,7 @@ export function describeParking(name: string, world: World): void {
       await expect(retry()).rejects.toMatchObject({ code: 'NOT_PARKED' });
     });
 
-    test('keeps a skipped event, and goes on without it', async () => {
+    test('keeps a skipped event, and continues without it', async () => {
       const a = fresh('skipping');
       const handled: number[] = [];
 
@@ -110,7 +110,7 @@ export function describeParking(name: string, world: World): void {
       expect(await parked.list({ topic: TOPIC })).toEqual([]);
     });
 
-    test('drops nothing when there is no room for letters: the aggregate waits, and others go on', async () => {
+    test('drops nothing when there is no room for letters: the aggregate waits, and others continue', async () => {
       const [failing, other] = [fresh('failing'), fresh('other')];
       const handled: string[] = [];
       let broken = true;

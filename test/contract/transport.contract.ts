@@ -10,7 +10,7 @@ import {
 } from 'nestjs-aggregate-transport';
 import { allOf, counted, fresh, RETRY, type RunningApp, TOPIC, type World } from './world.js';
 
-/** What every stream behind the transport must do, a nats-server or one in memory. */
+/** What the transport promises, on a nats-server and on streams in memory. */
 export function describeTransport(name: string, world: World): void {
   describe(`the transport on ${name}`, () => {
     const running: RunningApp[] = [];
@@ -44,7 +44,7 @@ export function describeTransport(name: string, world: World): void {
       ]);
       expect(stored.map(({ sequence }) => sequence)).toEqual([0, 2, 4].map((index) => sequences[index]));
       expect(await publisher.lastSequence(a)).toBe(sequences[4]);
-      expect(await publisher.lastSequence(fresh('nobody'))).toBe(0);
+      expect(await publisher.lastSequence(fresh('unknown'))).toBe(0);
     });
 
     test('stores an event id once per aggregate', async () => {
@@ -61,7 +61,7 @@ export function describeTransport(name: string, world: World): void {
       expect(await history(publisher, a)).toHaveLength(1);
     });
 
-    test('refuses an event that expects another last one, and those queued behind it', async () => {
+    test('refuses an event that expects another last one, and the events queued after it', async () => {
       const { publisher } = await start('expected');
       const a = fresh('a');
       const first = await publisher.publish(counted(a, 1, { expectedSequence: 0 }));
@@ -105,7 +105,7 @@ export function describeTransport(name: string, world: World): void {
       expect(handled.slice(3)).toEqual(['slow 1', 'slow 2', 'slow 3']);
     });
 
-    test('tries a failed event again in its place, after its wait', async () => {
+    test('retries a failed event in its place, after its wait', async () => {
       const [failing, other] = [fresh('failing'), fresh('other')];
       const steps: string[] = [];
 
@@ -126,11 +126,11 @@ export function describeTransport(name: string, world: World): void {
       await world.advance(100);
       await world.until('the second attempt', () => steps.length === 3);
       await world.advance(200);
-      await world.until('the third attempt, and the event behind it', () => steps.length === 5);
+      await world.until('the third attempt, and the event after it', () => steps.length === 5);
       expect(steps.slice(2)).toEqual(['failing 1 attempt 2', 'failing 1 attempt 3', 'failing 2 attempt 1']);
     });
 
-    test('goes on after a restart where the group was: what is settled does not come again, the rest does, in order', async () => {
+    test('resumes after a restart: settled events do not come again, the others do, in order', async () => {
       const [a, b] = [fresh('a'), fresh('b')];
       const handled: string[] = [];
       let blocked = true;

@@ -157,7 +157,7 @@ test('a snapshot shows a failing aggregate with its attempts, a blocked lane, a 
       {
         topic: 'snapshots',
         connection: 'connected',
-        publisher: { pending: 0, published: 5, failed: 0, unknown: 0, fastLane: { on: true } },
+        publisher: { pending: 0, published: 5, failed: 0, unknown: 0, batching: { on: true } },
       },
     ],
   });

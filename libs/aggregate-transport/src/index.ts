@@ -11,7 +11,7 @@ export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
 export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
-export { SequenceConflictError } from './publisher/refusals.js';
+export { SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
 export { AggregateContext } from './nest/handling/aggregate.context.js';

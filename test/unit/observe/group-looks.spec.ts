@@ -71,7 +71,7 @@ describe('a snapshot', () => {
       {
         topic: 'orders',
         connection: 'connected',
-        publisher: { pending: 3, published: 5, failed: 1, unknown: 1, fastLane: { on: false } },
+        publisher: { pending: 3, published: 5, failed: 1, unknown: 1, batching: { on: false } },
         groups: [
           {
             group: 'billing',

@@ -55,7 +55,7 @@ export class ObservedBench implements Observed {
       pending: 3,
       published: 5,
       failed: 1,
-      fastLane: { on: false, reason: 'a test' },
+      batching: { on: false, reason: 'a test' },
       unknownAggregates: () => ['a'],
     },
     groups: [{ topic: 'orders', group: 'billing', partitions: [this.#partition()] }],

@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { bench, stored } from './fake-publish-port.js';
+import { fixture, stored } from './fake-publish-port.js';
 
-test('an event whose subject the user may not publish to is refused, with all behind it, and no other', async () => {
-  const { port, sequencer, publish, clock } = bench();
+test('rejects a denied event and the events queued after it, and no other aggregate', async () => {
+  const { port, sequencer, publish, clock } = fixture();
   const [first, second] = [publish('a', 1), publish('a', 2)];
   const other = publish('b', 1);
   sequencer.denied('orders.a');
-  sequencer.denied('orders.nobody');
+  sequencer.denied('orders.unknown');
   port.answer('b:1', stored(1));
   await clock.settle();
   expect([first.outcome, second.outcome, other.outcome]).toEqual([
@@ -16,8 +16,8 @@ test('an event whose subject the user may not publish to is refused, with all be
   expect(port.sentIds).toEqual(['a:1', 'b:1']);
 });
 
-test('an event that was sent before it was denied is looked up: its first copy may be stored', async () => {
-  const { port, sequencer, publish, clock } = bench();
+test('looks up a denied event that was sent more than once: its first copy may be stored', async () => {
+  const { port, sequencer, publish, clock } = fixture();
   const call = publish('a', 1);
   await clock.advance(2_100);
   expect(port.sentIds).toEqual(['a:1', 'a:1']);
@@ -27,8 +27,8 @@ test('an event that was sent before it was denied is looked up: its first copy m
   expect(call.receipt).toEqual({ topic: 'orders', sequence: 7, duplicate: false });
 });
 
-test('an event that waits for its turn has nothing that could be denied', async () => {
-  const { port, sequencer, publish, clock } = bench();
+test('ignores a denial while the event was not sent', async () => {
+  const { port, sequencer, publish, clock } = fixture();
   port.disconnect();
   const call = publish('a', 1);
   sequencer.denied('orders.a');

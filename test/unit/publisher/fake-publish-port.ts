@@ -1,13 +1,13 @@
 import type { AggregateTransportError } from '#library/errors.js';
 import type { PublishReceipt } from '#library/message/event.js';
 import type { OutgoingEvent } from '#library/message/outgoing-event.js';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
-/** A wire that does nothing by itself: the test answers. */
+/** A port that records what is sent. The test gives the answers. */
 export class FakePublishPort implements PublishPort {
   connected = true;
   closed = false;
@@ -50,13 +50,13 @@ export class FakePublishPort implements PublishPort {
     this.closed = true;
   }
 
-  /** What was sent, as message ids, in order. */
+  /** The message ids of the events sent alone, in order. */
   get sentIds(): string[] {
     return this.sent.map(({ event }) => event.messageId);
   }
 
   /** Answers the latest send of an event. */
-  answer(messageId: string, answer: Answer): void {
+  answer(messageId: string, answer: ServerAnswer): void {
     const send = this.sent.findLast(({ event }) => event.messageId === messageId);
     if (send === undefined) throw new Error(`${messageId} was never sent`);
     this.listener.answered(send.id, answer);
@@ -72,7 +72,7 @@ export class FakePublishPort implements PublishPort {
   }
 }
 
-/** One publish call and what became of it. */
+/** One publish call and its outcome. */
 export interface Call {
   readonly event: OutgoingEvent;
   receipt: PublishReceipt | undefined;
@@ -108,26 +108,26 @@ export function callOn(sequencer: Sequencer, event: OutgoingEvent, signal?: Abor
   return call;
 }
 
-export const stored = (sequence: number, duplicate = false): Answer => ({
+export const stored = (sequence: number, duplicate = false): ServerAnswer => ({
   kind: 'stored',
   sequence,
   duplicate,
 });
-export const unavailable: Answer = { kind: 'unavailable', description: 'no leader' };
-export const refused: Answer = {
+export const unavailable: ServerAnswer = { kind: 'unavailable', description: 'no leader' };
+export const refused: ServerAnswer = {
   kind: 'refused',
   errorCode: 10077,
   description: 'maximum messages exceeded',
   wrongSequence: false,
 };
-export const wrongSequence: Answer = {
+export const wrongSequence: ServerAnswer = {
   kind: 'refused',
   errorCode: 10071,
   description: 'wrong last sequence: 7',
   wrongSequence: true,
 };
 
-export interface Bench {
+export interface Fixture {
   readonly clock: ManualClock;
   readonly port: FakePublishPort;
   readonly sequencer: Sequencer;
@@ -135,18 +135,18 @@ export interface Bench {
   readonly publish: (token: string, n: number, options?: { expected?: number; signal?: AbortSignal }) => Call;
 }
 
-export function bench(options: Partial<SequencerOptions> = {}): Bench {
+export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
   const clock = new ManualClock();
   const warnings: string[] = [];
   let port: FakePublishPort | undefined;
   const sequencer = new Sequencer({
     topic: 'orders',
-    connect: (listener) => (port = new FakePublishPort(listener, clock)),
+    connector: { connectPublisher: (listener) => (port = new FakePublishPort(listener, clock)) },
     maxInFlight: 100,
     maxPending: 1_000,
     giveUpAfterMs: 60_000,
     duplicateWindowMs: 120_000,
-    fastLane: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
+    batching: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
     clock,
     log: {
       info: () => undefined,

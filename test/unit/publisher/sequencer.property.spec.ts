@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OutgoingEvent } from '#library/message/outgoing-event.js';
-import type { Answer } from '#library/publisher/answer.js';
+import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import { silentLog } from '#library/log.js';
@@ -18,10 +18,10 @@ import {
 
 const WINDOW_MS = 20_000;
 const GIVE_UP_MS = 4_000;
-/** A request or an answer is on its way for this long at most; the library's margin is 10 s. */
-const LONGEST_WAY_MS = 3_000;
+/** The longest delay of a request or an answer; the library's margin is 10 s. */
+const LONGEST_DELAY_MS = 3_000;
 
-const batchRefusal = (errorCode: number, description: string): Answer => ({
+const batchRefusal = (errorCode: number, description: string): ServerAnswer => ({
   kind: 'refused',
   errorCode,
   description,
@@ -31,7 +31,7 @@ const incomplete = batchRefusal(10176, 'batch publish is incomplete and was aban
 const containsDuplicate = batchRefusal(10201, 'batch publish contains duplicate message id');
 const tooMany = batchRefusal(10210, 'too many inflight batches');
 
-/** A small, seeded source of chance (mulberry32), so that a failure can be run again. */
+/** A small seeded random source (mulberry32), so that a failure can be repeated. */
 function chance(seed: number): () => number {
   let state = seed;
   return () => {
@@ -48,7 +48,7 @@ interface Stored {
   readonly at: number;
 }
 
-/** A stream behind a bad network: it loses, delays and refuses, and forgets ids after its duplicate window. */
+/** A stream on a bad network: it loses, delays and refuses messages, and forgets ids after its duplicate window. */
 class BadStream implements PublishPort {
   connected = true;
   healthy = false;
@@ -126,7 +126,7 @@ class BadStream implements PublishPort {
     if (!this.connected) this.faults.push('something was sent while disconnected');
     const session = this.#session;
     this.#onItsWay(() => {
-      // What was written before a cut may still arrive, or not.
+      // A request written before a cut may still arrive, or not.
       if (session !== this.#session && this.random() < 0.5) return;
       const answer = take();
       this.#onItsWay(() => {
@@ -135,8 +135,8 @@ class BadStream implements PublishPort {
     });
   }
 
-  /** All or nothing, and nothing if any event of it is known, is poison, or did not arrive. */
-  #takeBatch(batch: number, rest: readonly OutgoingEvent[]): Answer {
+  /** Stores all events or none; none if one of them is known, is poison, or did not arrive. */
+  #takeBatch(batch: number, rest: readonly OutgoingEvent[]): ServerAnswer {
     const staged = this.#staged.get(batch);
     this.#staged.delete(batch);
     if (!this.healthy && this.random() < 0.1) return unavailable;
@@ -156,7 +156,7 @@ class BadStream implements PublishPort {
 
   #onItsWay(arrived: () => void): void {
     if (!this.healthy && this.random() < 0.2) return;
-    const way = this.healthy || this.random() < 0.5 ? 5 : this.random() * LONGEST_WAY_MS;
+    const way = this.healthy || this.random() < 0.5 ? 5 : this.random() * LONGEST_DELAY_MS;
     this.clock.after(way, arrived);
   }
 
@@ -166,13 +166,13 @@ class BadStream implements PublishPort {
     return look();
   }
 
-  #take(event: OutgoingEvent): Answer {
+  #take(event: OutgoingEvent): ServerAnswer {
     if (event.messageId.endsWith('poison')) return refused;
     const known = this.#known(event.messageId);
     const { expectedSequence } = event;
     const wrong =
       expectedSequence !== undefined && (this.#last(event.subject)?.sequence ?? 0) !== expectedSequence;
-    // Servers differ in what they look at first.
+    // Servers differ in what they check first: the dedup id or the expected sequence.
     if (wrong && (known === undefined || this.random() < 0.5)) return wrongSequence;
     if (known !== undefined) return stored(known.sequence, true);
     const sequence = this.stored.length + 1;
@@ -215,15 +215,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 interface Journal {
   readonly call: Call;
-  /** The number of calls that had failed for good when this one was made. */
+  /** The calls that had failed when this one was made. */
   readonly failedBefore: ReadonlySet<Call>;
 }
 
 test.each([
-  { lane: 'without the fast lane', obstacle: 'not here', maxInFlight: 2 },
-  { lane: 'with the fast lane', obstacle: undefined, maxInFlight: 20 },
+  { name: 'without batching', obstacle: 'not here', maxInFlight: 2 },
+  { name: 'with batching', obstacle: undefined, maxInFlight: 20 },
 ])(
-  'whatever the network does, $lane: per aggregate stored in call order, once, without a hole, and every call gets its outcome',
+  'stores each aggregate in call order, once and without a hole, and ends every call on a bad network, $name',
   async ({ obstacle, maxInFlight }) => {
     let batchesStored = 0;
     await fc.assert(
@@ -235,12 +235,14 @@ test.each([
           let stream: BadStream | undefined;
           const sequencer = new Sequencer({
             topic: 'orders',
-            connect: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+            connector: {
+              connectPublisher: (listener) => (stream = new BadStream(listener, clock, chance(seed))),
+            },
             maxInFlight,
             maxPending: 100,
             giveUpAfterMs: GIVE_UP_MS,
             duplicateWindowMs: WINDOW_MS,
-            fastLane: { maxBatch: 4, maxOpenBatches: 2, obstacle, worthwhileAt: () => 2 },
+            batching: { maxBatch: 4, maxOpenBatches: 2, obstacle, worthwhileAt: () => 2 },
             clock,
             log: silentLog,
           });
@@ -250,7 +252,7 @@ test.each([
             const n = journals.length + 1;
             const name = flavour === 0 ? `${n}-poison` : `${n}`;
             const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
-            // A wrong expectation that never comes true: see _Not promised_ in docs/guarantees.md for one that does.
+            // A wrong expectation that never becomes right; _Not promised_ in docs/guarantees.md covers one that does.
             const expected = flavour === 1 ? last : flavour === 2 ? last + 1_000_000 : undefined;
             const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
             journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
@@ -291,7 +293,7 @@ test.each([
             if (call.receipt) expect(call.receipt.sequence).toBe(at + 1);
             if (at === -1) continue;
             expect(['stored', 'OUTCOME_UNKNOWN']).toContain(call.outcome);
-            // No hole: what was called before and is not stored had failed before this call was made.
+            // No hole: an earlier event that is not stored had failed before this call was made.
             for (const { call: earlier } of journals.slice(0, index)) {
               if (earlier.event.token !== call.event.token || storedIds.includes(earlier.event.messageId))
                 continue;
@@ -312,7 +314,7 @@ test.each([
       ),
       { numRuns: Number(process.env['SEQUENCER_RUNS'] ?? 300) },
     );
-    // Otherwise the lane was not tried.
+    // Otherwise batching was not tried.
     expect(batchesStored > 100).toBe(obstacle === undefined);
   },
 );

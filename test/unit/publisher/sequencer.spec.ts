@@ -1,11 +1,11 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from '@jest/globals';
-import { SequenceConflictError } from '#library/publisher/refusals.js';
-import { bench, refused, stored, unavailable, wrongSequence } from './fake-publish-port.js';
+import { SequenceConflictError } from '#library/publisher/publish-errors.js';
+import { fixture, refused, stored, unavailable, wrongSequence } from './fake-publish-port.js';
 
 describe('one event per aggregate is on the wire', () => {
-  test('n+1 leaves only when n is stored', async () => {
-    const { clock, port, publish } = bench();
+  test('sends n+1 only when n is stored', async () => {
+    const { clock, port, publish } = fixture();
     const calls = [publish('a', 1), publish('a', 2), publish('a', 3)];
     await clock.settle();
     expect(port.sentIds).toEqual(['a:1']);
@@ -21,16 +21,16 @@ describe('one event per aggregate is on the wire', () => {
     ]);
   });
 
-  test('aggregates go side by side', () => {
-    const { port, publish } = bench();
+  test('sends the events of different aggregates side by side', () => {
+    const { port, publish } = fixture();
     publish('a', 1);
     publish('b', 1);
     publish('a', 2);
     expect(port.sentIds).toEqual(['a:1', 'b:1']);
   });
 
-  test('maxInFlight bounds what is on the wire, and a free place goes to whoever waited longest', () => {
-    const { port, publish } = bench({ maxInFlight: 2 });
+  test('sends at most maxInFlight events; a free place goes to the aggregate that has waited longest', () => {
+    const { port, publish } = fixture({ maxInFlight: 2 });
     for (const token of ['a', 'b', 'c', 'd']) publish(token, 1);
     expect(port.sentIds).toEqual(['a:1', 'b:1']);
     publish('a', 2);
@@ -41,8 +41,8 @@ describe('one event per aggregate is on the wire', () => {
     expect(port.sentIds).toEqual(['a:1', 'b:1', 'c:1', 'd:1', 'a:2']);
   });
 
-  test('an answer that comes twice, or for nothing that was sent, changes nothing', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('ignores an answer that comes twice, and one with an unknown id', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     publish('a', 1);
     const first = port.sent[0]!.id;
     const second = publish('a', 2);
@@ -57,9 +57,9 @@ describe('one event per aggregate is on the wire', () => {
   });
 });
 
-describe('the same event again, under the same id, for as long as its outcome is open', () => {
-  test('nothing is sent while disconnected; at the reconnect the heads leave at once, those behind them wait', async () => {
-    const { clock, port, publish } = bench();
+describe('an event whose outcome is open is sent again under the same id', () => {
+  test('sends nothing while disconnected, and only the heads immediately after the reconnect', async () => {
+    const { clock, port, publish } = fixture();
     publish('a', 1);
     publish('a', 2);
     port.disconnect();
@@ -71,8 +71,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(port.sent[0]!.id).toBe(port.sent[1]!.id);
   });
 
-  test('a publisher that starts disconnected sends once it is connected', async () => {
-    const { clock, port, publish } = bench();
+  test('sends after the first connect if it starts disconnected', async () => {
+    const { clock, port, publish } = fixture();
     port.disconnect();
     const call = publish('a', 1);
     await clock.advance(300_000);
@@ -84,8 +84,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(call.outcome).toBe('stored');
   });
 
-  test('without an answer it is sent again after 2 s, and again', async () => {
-    const { clock, port, publish } = bench();
+  test('sends it again every 2 s without an answer', async () => {
+    const { clock, port, publish } = fixture();
     publish('a', 1);
     await clock.advance(1_900);
     expect(port.sent).toHaveLength(1);
@@ -98,8 +98,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(port.sent).toHaveLength(3);
   });
 
-  test('an answer to an earlier copy counts', async () => {
-    const { clock, port, publish } = bench();
+  test('accepts the answer to an earlier copy', async () => {
+    const { clock, port, publish } = fixture();
     const call = publish('a', 1);
     const { id } = port.sent[0]!;
     await clock.advance(2_000);
@@ -108,8 +108,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(call.receipt?.sequence).toBe(5);
   });
 
-  test('"not now" is no failure: it is sent again soon, without a hole', async () => {
-    const { clock, port, publish } = bench();
+  test('sends it again soon after the answer "unavailable", without a hole', async () => {
+    const { clock, port, publish } = fixture();
     const call = publish('a', 1);
     publish('a', 2);
     for (let round = 0; round < 5; round++) {
@@ -124,8 +124,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(port.sentIds.at(-1)).toBe('a:2');
   });
 
-  test('"duplicate" is told only if the stream held the event before this call sent it', async () => {
-    const { clock, port, publish } = bench();
+  test('reports a duplicate only if the stream held the event before this call sent it', async () => {
+    const { clock, port, publish } = fixture();
     const once = publish('a', 1);
     port.answer('a:1', stored(1, true));
     const twice = publish('b', 1);
@@ -136,8 +136,8 @@ describe('the same event again, under the same id, for as long as its outcome is
     expect(twice.receipt?.duplicate).toBe(false);
   });
 
-  test('no copy leaves any more once the stream may have forgotten the id, not even at a reconnect', async () => {
-    const { clock, port, publish } = bench({ giveUpAfterMs: 60_000, duplicateWindowMs: 120_000 });
+  test('sends no copy when the stream may have forgotten the id, not even after a reconnect', async () => {
+    const { clock, port, publish } = fixture({ giveUpAfterMs: 60_000, duplicateWindowMs: 120_000 });
     publish('a', 1);
     port.findStoredResult = () => Promise.resolve(1);
     port.disconnect();
@@ -150,8 +150,8 @@ describe('the same event again, under the same id, for as long as its outcome is
 });
 
 describe('a definite refusal', () => {
-  test("rejects the event with the server's reason and all behind it; none of those is ever sent", async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test("rejects the event with the server's reason, and the events queued after it without sending them", async () => {
+    const { clock, port, sequencer, publish } = fixture();
     const calls = [publish('a', 1), publish('a', 2), publish('a', 3)];
     const other = publish('b', 1);
     port.answer('a:1', refused);
@@ -169,8 +169,8 @@ describe('a definite refusal', () => {
     expect(sequencer.pending).toBe(0);
   });
 
-  test('leaves the aggregate open for calls made after it', async () => {
-    const { clock, port, publish } = bench();
+  test('leaves the aggregate open for later calls', async () => {
+    const { clock, port, publish } = fixture();
     publish('a', 1);
     port.answer('a:1', refused);
     const next = publish('a', 2);
@@ -179,8 +179,8 @@ describe('a definite refusal', () => {
     expect(next.outcome).toBe('stored');
   });
 
-  test('of an event that was sent twice is looked up first: stored means stored', async () => {
-    const { clock, port, publish } = bench();
+  test('is looked up if the event was sent twice; a stored event resolves', async () => {
+    const { clock, port, publish } = fixture();
     port.findStoredResult = () => Promise.resolve(41);
     const call = publish('a', 1);
     const next = publish('a', 2);
@@ -194,8 +194,8 @@ describe('a definite refusal', () => {
     expect(port.sentIds.at(-1)).toBe('a:2');
   });
 
-  test('of an event that was sent twice and is not stored is believed', async () => {
-    const { clock, port, publish } = bench();
+  test('is believed if the event was sent twice and is not stored', async () => {
+    const { clock, port, publish } = fixture();
     const call = publish('a', 1);
     const next = publish('a', 2);
     await clock.advance(2_000);
@@ -204,8 +204,8 @@ describe('a definite refusal', () => {
     expect([call.outcome, next.outcome]).toEqual(['PUBLISH_REJECTED', 'PREDECESSOR_REJECTED']);
   });
 
-  test('that cannot be looked up leaves the outcome open: the event is sent again', async () => {
-    const { clock, port, publish, warnings } = bench();
+  test('leaves the outcome open if it cannot be looked up: the event is sent again', async () => {
+    const { clock, port, publish, warnings } = fixture();
     port.findStoredResult = () => Promise.reject(new Error('no answer'));
     const call = publish('a', 1);
     await clock.advance(2_000);
@@ -220,8 +220,8 @@ describe('a definite refusal', () => {
     expect(call.outcome).toBe('stored');
   });
 
-  test('answers that come during a look-up are not believed before it', async () => {
-    const { clock, port, publish } = bench();
+  test('ignores answers that arrive during the look-up', async () => {
+    const { clock, port, publish } = fixture();
     let tell: (sequence: number | undefined) => void = () => undefined;
     port.findStoredResult = () => new Promise((resolve) => (tell = resolve));
     const call = publish('a', 1);
@@ -239,8 +239,8 @@ describe('a definite refusal', () => {
 });
 
 describe('expectedSequence', () => {
-  test('a wrong one is a conflict that names the actual sequence; it is not stored, nor is what follows', async () => {
-    const { clock, port, publish } = bench();
+  test('rejects with the actual sequence if it is wrong, and rejects the events queued after it', async () => {
+    const { clock, port, publish } = fixture();
     port.lastSequenceResult = () => Promise.resolve(7);
     const call = publish('a', 1, { expected: 3 });
     const next = publish('a', 2);
@@ -253,8 +253,8 @@ describe('expectedSequence', () => {
     expect(port.lookups).toEqual([{ messageId: 'a:1', afterSequence: 3 }]);
   });
 
-  test('an event that an earlier call stored, perhaps of a process that was killed, is no conflict with itself', async () => {
-    const { clock, port, publish } = bench();
+  test('resolves if an earlier call, perhaps of a killed process, stored the same event', async () => {
+    const { clock, port, publish } = fixture();
     port.findStoredResult = () => Promise.resolve(4);
     const call = publish('a', 1, { expected: 3 });
     port.answer('a:1', wrongSequence);
@@ -262,8 +262,8 @@ describe('expectedSequence', () => {
     expect(call.receipt).toMatchObject({ sequence: 4, duplicate: true });
   });
 
-  test("a conflict with one's own first copy is none", async () => {
-    const { clock, port, publish } = bench();
+  test("resolves if the refusal is about the event's own first copy", async () => {
+    const { clock, port, publish } = fixture();
     port.findStoredResult = () => Promise.resolve(4);
     const call = publish('a', 1, { expected: 3 });
     await clock.advance(2_000);
@@ -273,8 +273,8 @@ describe('expectedSequence', () => {
     expect(call.receipt?.sequence).toBe(4);
   });
 
-  test('a refusal with nothing behind the expected sequence speaks of an event under way: it is sent again', async () => {
-    const { clock, port, publish } = bench();
+  test('sends the event again if nothing is stored after the expected sequence', async () => {
+    const { clock, port, publish } = fixture();
     port.lastSequenceResult = () => Promise.resolve(3);
     const call = publish('a', 1, { expected: 3 });
     port.answer('a:1', wrongSequence);
@@ -287,8 +287,8 @@ describe('expectedSequence', () => {
     expect(call.receipt?.sequence).toBe(4);
   });
 
-  test('a conflict whose sequence cannot be read is tried again', async () => {
-    const { clock, port, publish } = bench();
+  test('sends the event again if the actual sequence cannot be read', async () => {
+    const { clock, port, publish } = fixture();
     port.lastSequenceResult = () => Promise.reject(new Error('no answer'));
     const call = publish('a', 1, { expected: 3 });
     port.answer('a:1', wrongSequence);
@@ -303,8 +303,8 @@ describe('expectedSequence', () => {
 });
 
 describe('an outcome that stays unknown', () => {
-  test('is told as unknown after giveUpAfterMs, those behind it were never sent, the aggregate accepts nothing', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('rejects its call and the calls after it at giveUpAfterMs, and closes its aggregate', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     const calls = [publish('a', 1), publish('a', 2)];
     await clock.advance(59_900);
     expect(calls[0]!.outcome).toBe('open');
@@ -319,8 +319,8 @@ describe('an outcome that stays unknown', () => {
     expect(new Set(port.sentIds)).toEqual(new Set(['a:1', 'b:1']));
   });
 
-  test('goes on being sent until 10 s before the duplicate window ends, then the stream is asked and the aggregate opens', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('is sent again until 10 s before the duplicate window ends; a look-up then opens it', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     port.findStoredResult = () => Promise.resolve(9);
     publish('a', 1);
     await clock.advance(109_900);
@@ -337,8 +337,8 @@ describe('an outcome that stays unknown', () => {
     expect(port.sent.length).toBe(copies + 1);
   });
 
-  test('holds no place on the wire: other aggregates go on however many are unknown', async () => {
-    const { clock, port, publish } = bench({ maxInFlight: 2 });
+  test('holds no place on the wire: other aggregates are sent even if many are unknown', async () => {
+    const { clock, port, publish } = fixture({ maxInFlight: 2 });
     const calls = [publish('a', 1), publish('b', 1), publish('c', 1), publish('d', 1)];
     await clock.advance(60_000);
     expect(calls.map(({ outcome }) => outcome)).toEqual([
@@ -349,7 +349,7 @@ describe('an outcome that stays unknown', () => {
     ]);
     port.answer('c:1', stored(1));
     port.answer('d:1', stored(2));
-    // Their late answers give no place back that they did not hold.
+    // They held no place, so their late answers free none.
     port.answer('a:1', stored(3));
     port.answer('b:1', stored(4));
     await clock.settle();
@@ -357,8 +357,8 @@ describe('an outcome that stays unknown', () => {
     expect(port.sentIds.filter((id) => /[efg]/.test(id))).toEqual(['e:1', 'f:1']);
   });
 
-  test('opens at once when a late answer tells', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('opens immediately when a late answer arrives', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     const call = publish('a', 1);
     await clock.advance(60_000);
     port.answer('a:1', stored(1));
@@ -371,8 +371,8 @@ describe('an outcome that stays unknown', () => {
     expect([sequencer.published, sequencer.failed]).toEqual([0, 1]);
   });
 
-  test('opens by resume(), and only then', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('opens by resume() of that aggregate', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     publish('a', 1);
     await clock.advance(60_000);
     sequencer.resume('b');
@@ -386,8 +386,8 @@ describe('an outcome that stays unknown', () => {
     expect(port.sentIds).toContain('a:2');
   });
 
-  test('resume() does nothing to an aggregate whose event is merely open', () => {
-    const { port, sequencer, publish } = bench();
+  test('is required for resume(): an aggregate with an open event stays as it is', () => {
+    const { port, sequencer, publish } = fixture();
     publish('a', 1);
     publish('a', 2);
     sequencer.resume('a');
@@ -395,8 +395,8 @@ describe('an outcome that stays unknown', () => {
     expect(sequencer.pending).toBe(2);
   });
 
-  test('stays unknown while the stream cannot be asked', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('stays unknown while the look-up fails', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     port.findStoredResult = () => Promise.reject(new Error('no answer'));
     publish('a', 1);
     await clock.advance(115_000);
@@ -407,8 +407,8 @@ describe('an outcome that stays unknown', () => {
     expect(sequencer.unknownAggregates()).toEqual([]);
   });
 
-  test('accepts nothing while the stream is being asked either', async () => {
-    const { clock, port, publish } = bench();
+  test('keeps the aggregate closed during the look-up', async () => {
+    const { clock, port, publish } = fixture();
     port.findStoredResult = () => new Promise(() => undefined);
     publish('a', 1);
     await clock.advance(111_000);
@@ -418,8 +418,8 @@ describe('an outcome that stays unknown', () => {
     expect(call.outcome).toBe('PREDECESSOR_UNKNOWN');
   });
 
-  test('can be resumed while the stream is being asked, and the late answer then changes nothing', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('can be resumed during the look-up, whose late answer then changes nothing', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     let tell: (sequence: number | undefined) => void = () => undefined;
     port.findStoredResult = () => new Promise((resolve) => (tell = resolve));
     publish('a', 1);
@@ -435,9 +435,12 @@ describe('an outcome that stays unknown', () => {
     expect(call.outcome).toBe('stored');
   });
 
-  test('a stream whose window is shorter than giveUpAfterMs still gives every caller an outcome', async () => {
+  test('ends every call if the duplicate window is shorter than giveUpAfterMs', async () => {
     for (const found of [undefined, 6]) {
-      const { clock, port, sequencer, publish } = bench({ giveUpAfterMs: 60_000, duplicateWindowMs: 30_000 });
+      const { clock, port, sequencer, publish } = fixture({
+        giveUpAfterMs: 60_000,
+        duplicateWindowMs: 30_000,
+      });
       port.findStoredResult = () => Promise.resolve(found);
       const calls = [publish('a', 1), publish('a', 2)];
       await clock.advance(25_000);
@@ -449,7 +452,7 @@ describe('an outcome that stays unknown', () => {
     }
   });
 
-  test('is told with the time that was really waited: giveUpAfterMs, or what a shorter window leaves', async () => {
+  test('names the time that was waited: giveUpAfterMs, or less if the window is shorter', async () => {
     for (const { window, text } of [
       { window: 120_000, text: 'no answer for 60000 ms (publish.giveUpAfterMs)' },
       {
@@ -457,15 +460,15 @@ describe('an outcome that stays unknown', () => {
         text: "no answer for 20000 ms, all that the stream's duplicate window of 30000 ms leaves",
       },
     ]) {
-      const { clock, publish } = bench({ giveUpAfterMs: 60_000, duplicateWindowMs: window });
+      const { clock, publish } = fixture({ giveUpAfterMs: 60_000, duplicateWindowMs: window });
       const call = publish('a', 1);
       await clock.advance(60_000);
       expect(call.error?.message).toContain(text);
     }
   });
 
-  test('a window of few seconds leaves half of it for copies: no event is given up before it could be answered', async () => {
-    const { clock, port, publish } = bench({ duplicateWindowMs: 6_000 });
+  test('is sent again for half of a duplicate window of a few seconds', async () => {
+    const { clock, port, publish } = fixture({ duplicateWindowMs: 6_000 });
     const call = publish('a', 1);
     await clock.advance(2_900);
     expect(call.outcome).toBe('open');
@@ -476,8 +479,8 @@ describe('an outcome that stays unknown', () => {
 });
 
 describe('bounds', () => {
-  test('a call beyond the limit is refused and never sent; a place that is free again is given', async () => {
-    const { clock, port, sequencer, publish } = bench({ maxPending: 2 });
+  test('reject a call beyond maxPending, and accept one when an earlier call has ended', async () => {
+    const { clock, port, sequencer, publish } = fixture({ maxPending: 2 });
     publish('a', 1);
     publish('a', 2);
     const third = publish('b', 1);
@@ -489,8 +492,8 @@ describe('bounds', () => {
     expect(port.sentIds).toEqual(['a:1', 'a:2', 'b:2']);
   });
 
-  test('counters tell every call: pending, then published or failed', async () => {
-    const { clock, port, sequencer, publish } = bench({ maxPending: 3 });
+  test('count every call as pending, then as published or failed', async () => {
+    const { clock, port, sequencer, publish } = fixture({ maxPending: 3 });
     publish('a', 1);
     publish('b', 1);
     publish('b', 2);
@@ -504,8 +507,8 @@ describe('bounds', () => {
 });
 
 describe("the caller's signal", () => {
-  test('that is aborted already keeps the event from being sent', async () => {
-    const { clock, port, publish } = bench();
+  test('keeps the event from being sent if it is already aborted', async () => {
+    const { clock, port, publish } = fixture();
     const call = publish('a', 1, { signal: AbortSignal.abort('no') });
     await clock.settle();
     expect(call.outcome).toBe('ABORTED');
@@ -513,16 +516,16 @@ describe("the caller's signal", () => {
     expect(port.sent).toEqual([]);
   });
 
-  test('calls an event off that waits behind another; those behind it go on without it', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('removes a waiting event; the events after it are still sent', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     const abort = new AbortController();
     publish('a', 1);
     const call = publish('a', 2, { signal: abort.signal });
-    const alsoOff = publish('a', 3, { signal: abort.signal });
+    const alsoAborted = publish('a', 3, { signal: abort.signal });
     const next = publish('a', 4);
     abort.abort('enough');
     await clock.settle();
-    expect([call.outcome, alsoOff.outcome]).toEqual(['ABORTED', 'ABORTED']);
+    expect([call.outcome, alsoAborted.outcome]).toEqual(['ABORTED', 'ABORTED']);
     expect(sequencer.pending).toBe(2);
     port.answer('a:1', stored(1));
     expect(port.sentIds).toEqual(['a:1', 'a:4']);
@@ -531,8 +534,8 @@ describe("the caller's signal", () => {
     expect(next.outcome).toBe('stored');
   });
 
-  test('calls off a head that is not sent; the next one takes its place', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('removes a head that was not sent; the next event takes its place', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     port.disconnect();
     const abort = new AbortController();
     const call = publish('a', 1, { signal: abort.signal });
@@ -546,8 +549,8 @@ describe("the caller's signal", () => {
     expect(sequencer.pending).toBe(1);
   });
 
-  test('does nothing to an event that was sent: its outcome is told as it is', async () => {
-    const { clock, port, publish } = bench();
+  test('does not change the outcome of an event that was sent', async () => {
+    const { clock, port, publish } = fixture();
     const abort = new AbortController();
     const call = publish('a', 1, { signal: abort.signal });
     abort.abort();
@@ -558,8 +561,8 @@ describe("the caller's signal", () => {
     expect(call.outcome).toBe('stored');
   });
 
-  test('is let go of with the outcome, so that one signal may serve for the life of a service', async () => {
-    const { clock, port, publish } = bench();
+  test('has no listener after the outcome, so one signal may serve for the life of a service', async () => {
+    const { clock, port, publish } = fixture();
     const { signal } = new AbortController();
     for (let n = 1; n <= 20; n++) {
       publish('a', n, { signal });
@@ -571,8 +574,8 @@ describe("the caller's signal", () => {
 });
 
 describe('the end', () => {
-  test('flush waits for every event accepted so far, whatever its outcome, and for none after it', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('flush waits for every event accepted so far to end, and for no later one', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     await sequencer.flush();
     publish('a', 1);
     publish('b', 1);
@@ -588,8 +591,8 @@ describe('the end', () => {
     expect(flushed).toBe(true);
   });
 
-  test('close tells what was sent as unknown, the rest as never sent, and accepts nothing more', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('close ends sent events as unknown and others as not stored, and accepts no more', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     const sent = publish('a', 1);
     const waiting = publish('a', 2);
     let flushed = false;
@@ -612,8 +615,8 @@ describe('the end', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test('close during a look-up gives the call its outcome once', async () => {
-    const { clock, port, sequencer, publish } = bench();
+  test('close during a look-up ends the call once', async () => {
+    const { clock, port, sequencer, publish } = fixture();
     let tell: (sequence: number | undefined) => void = () => undefined;
     port.findStoredResult = () => new Promise((resolve) => (tell = resolve));
     const call = publish('a', 1);
@@ -626,8 +629,8 @@ describe('the end', () => {
     expect([sequencer.published, sequencer.failed]).toEqual([0, 1]);
   });
 
-  test('lastSequence asks the stream', async () => {
-    const { port, sequencer } = bench();
+  test('lastSequence reads the stream', async () => {
+    const { port, sequencer } = fixture();
     port.lastSequenceResult = () => Promise.resolve(12);
     await expect(sequencer.lastSequence('orders.a')).resolves.toBe(12);
   });

@@ -2,14 +2,15 @@ import { type Clock, delay } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { PartitionOnServer } from '../records/group-on-server.js';
 import type { Connection } from '../stream/api/connection.js';
-import { lookAtGroup } from '../stream/groups/group-status.js';
+import { JetStreamApi } from '../stream/api/jetstream-api.js';
+import type { KeyAccess } from '../stream/api/partition-key.js';
+import { GroupLook } from '../stream/groups/group-status.js';
 import {
   groupsOnServer,
   type KnownGroup,
   type ParkedCount,
   parkedOnServer,
 } from '../stream/groups/known-groups.js';
-import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { ageOf, tableOf } from './table.js';
 import type { Terminal } from './terminal.js';
 
@@ -21,20 +22,25 @@ export interface StatusArguments {
   readonly everyMs: number | undefined;
 }
 
-/** How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell. */
+/**
+ * How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell.
+ */
 export interface StatusRow {
   readonly topic: string;
   readonly group: string;
   readonly partition: number;
-  /** Undefined if nobody holds the lease. */
+  /** Undefined if no process holds the lease. */
   readonly owner: string | undefined;
   /** `run out`: its owner has not renewed it for longer than it lasts. */
   readonly lease: 'held' | 'run out' | 'released' | 'none';
   readonly epoch: number;
   /** Since it was last written, in milliseconds, by the server's clock and this host's. */
   readonly leaseAgeMs: number | undefined;
-  /** Events stored and not settled; undefined if there is no consumer yet. */
+  /** How often the group began again; undefined, like the next three, if the topic has no stream. */
+  readonly run: number | undefined;
+  /** Events stored and not settled, whether the partition has an owner or not. */
   readonly lag: number | undefined;
+  /** Those among them that lie below the highest settled one. */
   readonly unsettled: number | undefined;
   readonly oldestUnsettledMs: number | undefined;
   readonly parked: number;
@@ -42,19 +48,21 @@ export interface StatusRow {
 }
 
 const WITHIN_MS = 10_000;
+/** The command owns no partition. */
+const NONE: ReadonlySet<number> = new Set();
 /** What a contender waits beyond the ttl, and a little for clocks that differ. */
 const LATE_MS = 1_000;
 
 /** `aggregate-transport status`: all partitions of all groups, from the server alone. */
 export class StatusCommand {
-  readonly #api: JetStreamApi;
+  readonly #access: KeyAccess;
 
   constructor(
     connection: Connection,
     private readonly terminal: Pick<Terminal, 'print'>,
     private readonly clock: Clock,
   ) {
-    this.#api = new JetStreamApi(connection);
+    this.#access = { connection, api: new JetStreamApi(connection) };
   }
 
   /** Resolves with the exit code, when it has looked once, or when `signal` ends the watch. */
@@ -68,7 +76,7 @@ export class StatusCommand {
       try {
         this.#print(await this.rows(args), args);
       } catch (error) {
-        // A server that is away may come back; whoever watches wants to see that.
+        // A server that is away may come back, and an operator who watches wants to see that.
         this.terminal.print(describeError(error));
       }
       await Promise.race([delay(this.clock, args.everyMs), ended]);
@@ -79,11 +87,12 @@ export class StatusCommand {
   /** @throws JETSTREAM_REQUEST_FAILED */
   async rows({ topic, group }: Pick<StatusArguments, 'topic' | 'group'>): Promise<StatusRow[]> {
     const rows: StatusRow[] = [];
-    for (const known of await groupsOnServer(this.#api, { topic, group })) {
-      const question = { ...known, known: new Map<number, number>(), knownOnly: false, withinMs: WITHIN_MS };
+    for (const known of await groupsOnServer(this.#access, { topic, group })) {
+      const question = { ...known, owned: NONE, ownedOnly: false, withinMs: WITHIN_MS };
+      const { clock } = this;
       const [look, parked] = await Promise.all([
-        lookAtGroup(this.#api, known.topic, { ...question, clock: this.clock }),
-        parkedOnServer(this.#api, known),
+        new GroupLook({ ...this.#access, topic: known.topic, question, clock }).read(),
+        parkedOnServer(this.#access.api, known),
       ]);
       const now = this.clock.wallNow();
       for (const partition of look.partitions)
@@ -104,7 +113,7 @@ export class StatusCommand {
 
 function rowOf(
   { topic, group }: KnownGroup,
-  { partition, lease, consumer, oldestStoredAt }: PartitionOnServer,
+  { partition, lease, position, oldestStoredAt }: PartitionOnServer,
   { parked, now }: { readonly parked: ParkedCount | undefined; readonly now: number },
 ): StatusRow {
   const leaseAgeMs = lease === undefined ? undefined : Math.max(0, now - lease.writtenAt);
@@ -115,11 +124,12 @@ function rowOf(
     partition,
     owner: state === 'held' || state === 'run out' ? lease?.owner : undefined,
     lease: state,
-    epoch: lease?.epoch ?? 0,
+    epoch: Math.max(lease?.epoch ?? 0, position?.epoch ?? 0),
     leaseAgeMs,
-    lag: consumer && consumer.pending + consumer.unsettled,
-    unsettled: consumer?.unsettled,
-    oldestUnsettledMs: consumer && Math.max(0, now - (oldestStoredAt ?? now)),
+    run: position?.run,
+    lag: position && position.pending + position.unsettled,
+    unsettled: position?.unsettled,
+    oldestUnsettledMs: position && Math.max(0, now - (oldestStoredAt ?? now)),
     parked: parked?.aggregates ?? 0,
     letters: parked?.letters ?? 0,
   };
@@ -138,6 +148,7 @@ const HEADINGS = [
   'OWNER',
   'LEASE',
   'EPOCH',
+  'RUN',
   'AGE',
   'LAG',
   'UNSETTLED',
@@ -153,6 +164,7 @@ function tableOfRows(rows: readonly StatusRow[]): string {
     row.owner === undefined ? '-' : `…${row.owner.slice(-12)}`,
     row.lease,
     String(row.epoch),
+    String(row.run ?? '-'),
     spanOf(row.leaseAgeMs),
     String(row.lag ?? '-'),
     String(row.unsettled ?? '-'),

@@ -1,175 +1,177 @@
 import { isSabotaged } from '#sabotage';
-import { type Clock, delay } from '../clock.js';
-import type { KeyedExecutor } from '../executor/keyed-executor.js';
 import type { Delivery } from '../message/delivery.js';
-import type { OrderedAcks } from '../settlement/ordered-acks.js';
+import { partitionOf } from '../message/partitioning.js';
+import type { PartitionAddress } from '../records/partition-address.js';
+import type { LaneBytes } from './handling/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
-import type { LaneEntry, ParkedLanes } from './handling/letter-lanes.js';
+import type { Position } from './position/position.js';
 import type { Suspects } from './handling/suspects.js';
+import type { DroppedEvents } from './reading/dropped-events.js';
+import type { DeliverySink } from './reading/pull-loop.js';
+import type { FetchSink, SingleFetch } from './reading/single-fetch.js';
 
-export interface IntakeOptions {
-  readonly ledger: Ledger;
-  readonly executor: KeyedExecutor<LaneEntry>;
-  readonly parkedLanes: Pick<ParkedLanes, 'isParked' | 'takes' | 'overShare'>;
-  readonly acks: OrderedAcks;
-  readonly suspects: Suspects;
-  /** Events delivered and not settled, over all aggregates. */
-  readonly maxAckPending: number;
-  readonly clock: Clock;
-  /** All that the fence let through has gone on; from now on letters may be worked off. */
-  readonly opened: () => void;
-  /** True if a partition of the layout before had settled the event. */
-  readonly isSettledBefore: (event: Delivery) => boolean;
-  /** Such an event is acked and not handled. */
-  readonly passOver: (event: Delivery) => void;
-  /** An old event came that nobody asked for and that is not known here. */
-  readonly disordered: (reason: string) => void;
+/** Where events that are to be handled go. */
+export interface EventSink {
+  push(event: Delivery): void;
 }
 
-/** The part of all unsettled events that one aggregate may hold while its head does not move. */
-const MAX_SHARE = 0.25;
-/** What has not killed its process after running alone for so long goes on beside others: it may just hang. */
-export const ALONE_MS = 2_000;
+/** What the intake needs the rest of the partition to know. */
+export interface IntakeListener {
+  /** Something became settled without a handler. */
+  changed(): void;
+}
+
+export interface IntakeOptions {
+  readonly address: Pick<PartitionAddress, 'partition' | 'partitions'>;
+  readonly ledger: Ledger;
+  readonly position: Position;
+  readonly suspects: Suspects;
+  readonly dropped: DroppedEvents;
+  readonly singles: SingleFetch;
+  readonly lanes: EventSink;
+  readonly listener: IntakeListener;
+  readonly bytes: LaneBytes;
+}
+
+type Mode = 'flowing' | 'asking';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = { flowing: ['flowing', 'asking'], asking: ['flowing'] };
 
 /**
- * Where events come in: decides for each whether it goes to its lane, is ignored because it is there already,
- * or is acked again because it is done. Its modes:
+ * Where events come in: decides for each whether it goes to its lane, or is passed over because it is settled or was
+ * taken in before. Its modes:
  *
- * - `open`: events go on as they come.
- * - `alone`: events that were started by owners that died run one after the other, with nothing beside them;
- *   everything else is held, and no letter is worked off: an event that is a letter already may be among those held, and
- *   must be known as one before its aggregate is live again. Entered when the fence lets such events through, left when each has had an attempt, or
- *   the time for one.
+ * - `flowing`: events go on as they come.
+ * - `asking`: a reader has gone past an unsettled event of the claimed record, or such events are fetched one by one.
+ *   What the reader delivers meanwhile is held, in order: an aggregate's later event must not start before an earlier
+ *   one is here, and the record does not know aggregates.
  */
-export class Intake {
-  #held: Delivery[] | undefined;
-  /** The event that runs alone, and what to do when it has had its attempt, or cannot have one. */
-  #alone: { readonly event: Delivery; readonly ended: () => void } | undefined;
-  /** Those that hung alone, and shall hold up nothing a second time. */
-  readonly #hung = new Set<number>();
+export class Intake implements DeliverySink, FetchSink {
+  #mode: Mode = 'flowing';
+  #held: Delivery[] = [];
+  #heldThrough = 0;
+  /** Ends what is asked for in an earlier tenure. */
+  #asking = 0;
+  #passedOver = 0;
 
-  readonly #share: number;
+  constructor(private readonly options: IntakeOptions) {}
 
-  constructor(private readonly options: IntakeOptions) {
-    this.#share = Math.max(1, Math.floor(options.maxAckPending * MAX_SHARE));
+  /** True while nothing more should be pulled. */
+  get isAsking(): boolean {
+    return this.#mode === 'asking';
   }
 
-  /** True while events are held that the ledger does not know yet. */
-  get isHolding(): boolean {
-    return this.#held !== undefined;
-  }
-
-  /** Events held, and not in the ledger: they count against the same limits. */
   get held(): number {
-    return this.#held?.length ?? 0;
+    return this.#held.length;
   }
 
-  /** Everything the fence held, in stream order. */
-  released(events: readonly Delivery[]): void {
-    this.forget();
-    for (const { sequence } of events) this.options.acks.reached(sequence);
-    const { suspects, parkedLanes } = this.options;
-    const alone = events.filter(
-      (event) =>
-        suspects.startsOf(event.sequence) > 0 &&
-        suspects.isSuspect(event.sequence) &&
-        !this.options.isSettledBefore(event) &&
-        !parkedLanes.isParked(event.token) &&
-        !suspects.isExhausted(event.sequence) &&
-        !this.#hung.has(event.sequence) &&
-        !this.#runsSinceBefore(event),
-    );
-    if (alone.length > 0) {
-      void this.#runAlone(alone, [...events]);
-      return;
-    }
-    for (const event of events) this.#takeIn(event);
-    this.options.opened();
+  /** Deliveries from below the place where their reader was to begin. */
+  get passedOver(): number {
+    return this.#passedOver;
   }
 
-  /** The next event behind the fence. */
-  delivered(event: Delivery): void {
-    // Here and not when it is taken in: what is held may be taken in when the server that delivered it is gone.
-    this.options.acks.reached(event.sequence);
-    if (this.#held !== undefined) {
+  deliver(event: Delivery): void {
+    if (this.#mode === 'asking') {
       this.#held.push(event);
       return;
     }
     const { ledger } = this.options;
-    const isOld = event.sequence <= ledger.highest && !isSabotaged('retry-by-nak');
-    if (isOld && ledger.know(event.sequence) === 'new') {
-      this.options.disordered(`event ${event.sequence} came again unasked, behind ${ledger.highest}`);
+    // A replica that lags begins a reader further back than it was told to.
+    if (event.sequence <= ledger.lastTaken && !isSabotaged('no-pass-over')) {
+      this.#passedOver++;
       return;
     }
-    this.#takeIn(event);
-  }
-
-  /**
-   * An attempt at this event has ended. `goesOn` says that its lane goes on with the next event; if it does
-   * not, nothing behind it will run soon, and nothing else may wait for that.
-   */
-  attempted({ token, sequence }: Delivery, goesOn: boolean): void {
-    if (this.#alone?.event.token !== token) return;
-    if (this.#alone.event.sequence === sequence || !goesOn) this.#alone.ended();
-  }
-
-  /** Drops what is held: it will be delivered again, here or elsewhere. */
-  forget(): void {
-    this.#held = undefined;
-    this.#alone = undefined;
-  }
-
-  /**
-   * A handler of an earlier epoch still runs in its lane: nothing can start there until it ends, and this process
-   * has survived it so far.
-   */
-  #runsSinceBefore({ token, sequence }: Delivery): boolean {
-    const { executor, ledger } = this.options;
-    return executor.sizeOf(token) > 0 && ledger.know(sequence) === 'new';
-  }
-
-  async #runAlone(alone: readonly Delivery[], held: Delivery[]): Promise<void> {
-    this.#held = held;
-    for (const suspect of alone) {
-      // It may have run beside one before it, as an earlier event of the same aggregate.
-      if (!this.options.suspects.isSuspect(suspect.sequence)) continue;
-      // One before it may have parked their aggregate.
-      if (this.options.parkedLanes.isParked(suspect.token)) continue;
-      const ended = new Promise<void>((resolve) => {
-        this.#alone = { event: suspect, ended: resolve };
-      });
-      // Its aggregate's earlier events first: they are handled, or as suspect as itself.
-      for (const event of held) {
-        if (event.token === suspect.token && event.sequence <= suspect.sequence) this.#takeIn(event);
+    const skipped = ledger.placeholdersThrough(event.sequence - 1);
+    if (skipped.length > 0) {
+      if (isSabotaged('placeholder-not-waited-for')) {
+        void this.options.singles.fetch(skipped, this, () => true);
+      } else {
+        this.#held.push(event);
+        void this.ask(skipped);
+        return;
       }
-      const late = delay(this.options.clock, ALONE_MS).then(() => true);
-      const hangs = await Promise.race([ended, late]);
-      if (this.#held !== held) return;
-      if (hangs === true) this.#hung.add(suspect.sequence);
     }
-    this.#held = undefined;
-    this.#alone = undefined;
-    for (const event of held) this.#takeIn(event);
-    this.options.opened();
+    this.#take(event);
   }
 
-  #takeIn(event: Delivery): void {
-    const { ledger, acks, executor, parkedLanes } = this.options;
-    switch (ledger.know(event.sequence)) {
-      case 'in flight':
-        return;
-      case 'done':
-        acks.redelivered(event);
-        return;
-      case 'new':
-        ledger.takeIn(event);
-        if (this.options.isSettledBefore(event)) {
-          this.options.passOver(event);
-          return;
-        }
-        if (parkedLanes.takes(event)) return;
-        // The server delivers in stream order, so an aggregate's share of the intake cannot be refused.
-        if (executor.push(event.token, event) === this.#share) parkedLanes.overShare(event.token);
+  readThrough(sequence: number): void {
+    if (this.#mode === 'asking') {
+      this.#heldThrough = Math.max(this.#heldThrough, sequence);
+      return;
     }
+    const { ledger, suspects, position, listener } = this.options;
+    const skipped = ledger.placeholdersThrough(sequence);
+    if (skipped.length > 0) {
+      this.#heldThrough = sequence;
+      void this.ask(skipped);
+      return;
+    }
+    ledger.noteReadThrough(sequence);
+    suspects.noteReadThrough(sequence);
+    if (position.isOriginDone) listener.changed();
+  }
+
+  /** Fetches unsettled events one by one; resolves when they are in their lanes, or the tenure has ended. */
+  async ask(sequences: readonly number[]): Promise<void> {
+    this.#enter('asking');
+    const asking = ++this.#asking;
+    await this.options.singles.fetch(sequences, this, () => this.#asking === asking);
+    if (this.#asking !== asking) return;
+    this.#enter('flowing');
+    const held = this.#held;
+    const through = this.#heldThrough;
+    this.#held = [];
+    this.#heldThrough = 0;
+    for (const event of held) this.deliver(event);
+    if (through > 0) this.readThrough(through);
+  }
+
+  fetched(sequence: number, event: Delivery | undefined): void {
+    const { ledger, suspects, dropped, listener, address } = this.options;
+    if (event !== undefined && partitionOf(event.token, address.partitions) === address.partition) {
+      this.#push(event);
+      return;
+    }
+    // After a split half of the listed events are another partition's.
+    if (event === undefined) dropped.noteGone(sequence);
+    ledger.giveUp(sequence);
+    suspects.clear(sequence);
+    listener.changed();
+  }
+
+  hasRoom(): boolean {
+    return this.options.ledger.held === 0 || !this.options.bytes.isSpent;
+  }
+
+  /** Forgets what is held and asked for: another owner, or a later tenure, reads it again. */
+  forget(): void {
+    this.#asking++;
+    this.#held = [];
+    this.#heldThrough = 0;
+    this.#enter('flowing');
+  }
+
+  #take(event: Delivery): void {
+    const { ledger, position, address, dropped, listener } = this.options;
+    // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
+    if (address.partitions === 1 && event.sequence > ledger.claimedHigh) dropped.noteGap(ledger.readThrough, event.sequence);
+    if (!position.hasSettled(event)) {
+      this.#push(event);
+      return;
+    }
+    ledger.pass(event);
+    if (position.isOriginDone) listener.changed();
+  }
+
+  #push(event: Delivery): void {
+    const { ledger, suspects, lanes } = this.options;
+    ledger.takeIn(event);
+    suspects.noteTakenIn(event.sequence);
+    lanes.push(event);
+  }
+
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
+    this.#mode = mode;
   }
 }

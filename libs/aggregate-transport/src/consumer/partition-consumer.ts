@@ -1,136 +1,106 @@
-import { isSabotaged } from '#sabotage';
+import { reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
-import type { ConsumerPort, ConsumerState } from '../message/reader-port.js';
-import { OrderedAcks } from '../settlement/ordered-acks.js';
-import { Drain } from './drain.js';
-import { Intake } from './intake.js';
-import { Lanes } from './handling/lanes.js';
-import { Ledger } from './position/ledger.js';
-import type { OriginMark } from './layout-marks.js';
-import type { LeaseFacts } from '../records/lease-record.js';
-import { Origin } from './origin.js';
-import type { LanesLook, PartitionLoad, PartitionMode } from './partition-status.js';
-import type { PartitionConsumerOptions, TakeoverCause } from './partition-options.js';
-import { PullLoop } from './reading/pull-loop.js';
-import { type Inheritance, StreamMemory } from './stream-memory.js';
-import { TakeoverRunner } from './takeover-runner.js';
+import type { ReaderPort, StreamState } from '../message/reader-port.js';
+import type { Parking } from '../parking/parking.js';
+import { decodeSequences, type PositionRecord } from '../records/position-record.js';
+import type { Drain } from './drain.js';
+import type { Lanes } from './handling/lanes.js';
+import type { LaneReport } from './handling/lane-status.js';
+import type { Suspects } from './handling/suspects.js';
+import type { Intake } from './intake.js';
+import type { Tenancy } from './ownership/ownership.js';
+import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
+import { type PartitionHall, PartitionParts } from './partition-parts.js';
+import type { PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
+import type { Claimed } from './position/claim.js';
+import type { Ledger } from './position/ledger.js';
+import type { Position } from './position/position.js';
+import type { PositionWriter } from './position/position-writer.js';
+import type { DroppedEvents } from './reading/dropped-events.js';
+import type { PullLoop } from './reading/pull-loop.js';
+import type { Reader, ReaderCause } from './reading/reader.js';
+import type { StreamVerdict } from './reading/stream-check.js';
+import { Tenure, type TenureListener, WENT_BACK } from './tenure.js';
 
-/** A lane with this many handled events whose acks are not confirmed starts no further one. */
-const MAX_UNCONFIRMED_PER_AGGREGATE = 256;
+const MAY_COME_FROM: Readonly<Record<PartitionMode, readonly PartitionMode[]>> = {
+  idle: ['idle', 'claiming', 'drained', 'running'],
+  claiming: ['idle', 'claiming', 'drained', 'running'],
+  drained: ['claiming', 'drained'],
+  running: ['claiming', 'drained'],
+  halted: ['idle', 'claiming', 'drained', 'running'],
+  closed: ['idle', 'claiming', 'drained', 'running', 'halted'],
+};
+
+/** Unsettled events are fetched one by one if reading through to them takes this many events, and 20 for each of them. */
+const FAR_BEHIND = 20_000;
+const FAR_BEHIND_PER_EVENT = 20;
+
+/** Counted since the start of the process, over all leases. */
+export type ConsumerCounts = Omit<PartitionCounts, 'leases' | 'leasesLost'>;
 
 /**
  * Handles the events of one partition in order. Its modes:
  *
- * - `idle`: somebody else owns the partition, or nobody. Nothing is pulled or started; a handler that
- *   still runs keeps its lane, and how it ends counts for nothing. Left by {@link own}.
- * - `taking over`: brings the server to a known state; lanes go on with what they hold, acks wait.
- *   Entered with the lease and whenever deliveries may have been lost: a reconnect, a gap, a silent feed.
- *   Left when a takeover succeeds, or by {@link disown}.
- * - `running`: the pull loop reads, behind its fence first; acks leave once the fence is open.
- * - `halted`: a handler's policy stopped the partition. Nothing is pulled or started any more.
+ * - `idle`: another process owns the partition, or it is free. Nothing is read or started. A handler that still runs
+ *   keeps its lane, and how it ends counts for nothing. Left by {@link own}.
+ * - `claiming`: the lease is held and the position is being claimed; see {@link Tenure}. Nothing is read or started.
+ * - `drained`: the claimed position says that the partition was drained for a change of layout. Left when that change
+ *   is cancelled, or with the layout.
+ * - `running`: events are read, handled and committed.
+ * - `halted`: a handler's policy, or a stream that lost events, stopped the partition.
  * - `closed`: the end.
- *
- * A drain crosses these modes: from then on nothing new is taken in and nothing starts, while takeovers
- * and acks go on, because acks may leave only behind a takeover.
  */
-export class PartitionConsumer {
-  readonly #ledger = new Ledger();
+export class PartitionConsumer implements PartitionHall, TenureListener {
+  readonly #name: string;
+  readonly #port: ReaderPort;
+  readonly #ledger: Ledger;
+  readonly #suspects: Suspects;
+  readonly #position: Position;
+  readonly #writer: PositionWriter;
+  readonly #parking: Parking;
   readonly #lanes: Lanes;
-  readonly #acks: OrderedAcks;
-  readonly #loop: PullLoop;
-  readonly #port: ConsumerPort;
-  readonly #takeovers: TakeoverRunner;
-  readonly #memory: StreamMemory;
   readonly #intake: Intake;
-  readonly #origin: Origin;
+  readonly #dropped: DroppedEvents;
+  readonly #reader: Reader;
+  readonly #loop: PullLoop;
+  readonly #tenure: Tenure;
   /** Brings the partition to rest. */
   readonly drain: Drain;
   #mode: PartitionMode = 'idle';
-  #fenceOpened = true;
-  #cause: TakeoverCause = 'lease';
-  #takenOverAt = 0;
   #haltReason: string | undefined;
+  #claims = 0;
+  #drainedFor = 0;
 
-  constructor(private readonly options: PartitionConsumerOptions) {
-    const { clock, name, log, ownership } = options;
-    this.#port = options.connect({
-      ackConfirmed: (number) => this.#acks.confirmed(number),
-      ackRefused: () => this.#acks.refused(),
-      disconnected: () => this.#disconnected(),
-      reconnected: () => this.#reconnected(),
-    });
-    const shared = { ...options, port: this.#port };
-    const disordered = (reason: string): void => this.#takeOver(reason, 'disorder');
-    this.#memory = new StreamMemory(name, this.#port, log);
-    this.#lanes = new Lanes({
-      ...options,
-      isCurrent: (event) => this.#isCurrent(event),
-      handled: (event) => this.#handled(event),
-      attempted: (event, goesOn) => this.#intake.attempted(event, goesOn),
-      isSettling: (token, through) => this.#acks.has(token, through),
-      streamCreated: () => this.#memory.streamCreated,
-      caughtUp: () => this.#loop.replenishSoon(),
-      halt: (reason) => this.#halt(reason),
-      handBack: (event) => {
-        this.#ledger.dropped(event);
-        this.#port.nak(event.sequence, event.origin.consumerSequence);
-      },
-    });
-    this.#acks = new OrderedAcks({
-      clock,
-      // The acks of a process that has lost its lease would only confuse the books of its successor.
-      maySend: () => ownership.isValid(),
-      send: (event, number) => this.#port.ack(event, number),
-      maxUnconfirmedPerAggregate: MAX_UNCONFIRMED_PER_AGGREGATE,
-      pauseLane: (token) => this.#lanes.executor.close(token),
-      resumeLane: (token) => this.#lanes.executor.open(token),
-      settled: () => this.#loop.replenishSoon(),
-    });
-    this.#takeovers = new TakeoverRunner({
-      ...shared,
-      ledger: this.#ledger,
-      acks: this.#acks,
-      prepare: () => this.#inspect(),
-      complete: () => this.#origin.load(this.#memory.streamCreated).then(() => this.#lanes.loadParked()),
-      done: (state) => this.#takenOver(state),
-      failed: options.takeoverFailed,
-    });
-    this.#origin = new Origin({
-      ...shared,
-      isAckedThrough: (sequence) => this.#isFlowing() && this.#acks.lowest() > sequence,
-    });
-    this.#intake = new Intake({
-      ...options,
-      ledger: this.#ledger,
-      executor: this.#lanes.executor,
-      acks: this.#acks,
-      suspects: this.#lanes.suspects,
-      parkedLanes: this.#lanes.parked,
-      opened: () => this.#lanes.fenceOpened(),
-      isSettledBefore: (event) => this.#origin.has(event),
-      passOver: (event) => this.#handled(event),
-      disordered,
-    });
-    this.#loop = new PullLoop({
-      ...shared,
-      maxHeld: options.maxAckPending,
-      maxHeldBytes: options.maxBufferedBytes,
-      remainingMs: () => ownership.remainingMs(),
-      held: () => ({ events: this.#ledger.inFlight + this.#intake.held, bytes: this.#ledger.heldBytes }),
-      isBehind: () => this.#lanes.executor.isBehind,
-      unconfirmed: () => this.#acks.size,
-      released: (events) => this.#released(events),
-      delivered: (event) => this.#intake.delivered(event),
-      broken: (reason) => this.#takeOver(reason, 'gap'),
-    });
-    const parts = { ...shared, ledger: this.#ledger, acks: this.#acks, lanes: this.#lanes, loop: this.#loop };
-    this.drain = new Drain({
-      ...parts,
-      mode: () => this.#mode,
-      isFlowing: () => this.#isFlowing(),
-      disordered,
-      undone: () => this.#takeOver('drain ended', 'hand-over'),
+  constructor(
+    private readonly options: PartitionConsumerOptions,
+    private readonly tenancy: Tenancy,
+  ) {
+    const parts = new PartitionParts(options, this);
+    this.#name = parts.name;
+    this.#port = parts.port;
+    this.#ledger = parts.ledger;
+    this.#suspects = parts.suspects;
+    this.#position = parts.position;
+    this.#writer = parts.writer;
+    this.#parking = parts.parking;
+    this.#lanes = parts.lanes;
+    this.#intake = parts.intake;
+    this.#dropped = parts.dropped;
+    this.#reader = parts.reader;
+    this.#loop = parts.loop;
+    this.drain = parts.drain;
+    this.#tenure = new Tenure({
+      name: parts.name,
+      port: parts.port,
+      positionPort: options.ports.positionPort,
+      parking: parts.parking,
+      group: options.group,
+      tenancy,
+      bound: options.handling.maxAckPending,
+      clock: options.surroundings.clock,
+      log: options.surroundings.log,
+      listener: this,
     });
   }
 
@@ -143,58 +113,87 @@ export class PartitionConsumer {
     return this.#haltReason;
   }
 
-  get counts(): Lanes['counts'] & { readonly lost: number } {
-    return { ...this.#lanes.counts, lost: this.#memory.lost };
+  get epoch(): number {
+    return this.tenancy.epoch;
   }
 
-  get takeoverCount(): number {
-    return this.#takeovers.count;
+  /** When the topic's stream was made, as the claimed position says. */
+  get created(): string {
+    return this.#position.created;
   }
 
-  /** How it stands, without going through anything. */
+  /** How often the group began again. */
+  get run(): number {
+    return this.#position.run;
+  }
+
+  /** Events up to here are a replay. */
+  get replayUntil(): number {
+    return this.#position.replayUntil;
+  }
+
+  /** The last change of layout for which the position of this tenure was drained; 0 for none. */
+  get drainedFor(): number {
+    return this.#drainedFor;
+  }
+
+  get isOver(): boolean {
+    return this.#mode === 'halted' || this.#mode === 'closed';
+  }
+
+  get isClaimed(): boolean {
+    return this.#writer.hasBegun;
+  }
+
+  get counts(): ConsumerCounts {
+    const { lost } = this.#dropped;
+    return { ...this.#lanes.counts, lost, claims: this.#claims, readers: this.#reader.made };
+  }
+
+  /** How it stands, from memory alone. */
   get load(): PartitionLoad {
-    const { inFlight: events, heldBytes: bytes } = this.#ledger;
-    return { mode: this.#mode, haltReason: this.#haltReason, events, bytes, ...this.#lanes.load };
+    const { isOpen, prober } = this.options.shared.breaker;
+    const now = this.options.surroundings.clock.now();
+    return {
+      mode: this.#mode,
+      haltReason: this.#haltReason,
+      notCommittingMs: now - (this.#writer.failingSince ?? now),
+      notReadingMs: now - (this.#reader.failingSince ?? now),
+      inFlight: this.#lanes.executor.running,
+      lanes: this.#lanes.executor.laneCount,
+      events: this.#ledger.held,
+      bytes: this.#ledger.heldBytes,
+      parked: this.#parking.size,
+      letterRefusal: this.#lanes.letterRefusal,
+      breaker: { isOpen, prober },
+    };
   }
 
   /** Goes through all lanes and tells of the `top` worst. */
-  look(top: number): LanesLook {
-    return this.#lanes.look(top);
+  report(top: number): LaneReport {
+    return this.#lanes.report(top);
   }
 
-  /** Somebody has looked at the server: what was delivered last, and where the stream begins. */
-  sawStream(delivered: number, firstSequence: number): void {
-    if (this.#mode === 'running') this.#memory.noteDropped(delivered, firstSequence);
+  /** An observer has asked the server where the stream begins. */
+  noteFirstSequence(firstSequence: number): void {
+    if (this.#mode === 'running') this.#dropped.noteGap(this.#ledger.readThrough, firstSequence);
   }
 
-  /** What the lease writes down: every event up to `floor` is settled, in the stream that was made then. */
-  facts(): LeaseFacts {
-    this.#noteSettled();
-    const { floor, streamCreated } = this.#memory;
-    return { floor, streamCreated, origin: this.#origin.mark, running: this.drain.running() };
-  }
-
-  /** The lease is ours: begins to take the partition over. Returns at once. */
-  own(inheritance: Inheritance & { readonly origin: OriginMark | undefined }): void {
-    if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#memory.inherit(inheritance);
-    this.#origin.inherit(inheritance.origin);
-    this.#lanes.inherit(inheritance.crashed);
-    this.#takeOver('lease', inheritance.crashed ? 'crash' : 'lease');
+  /** The lease is held: begins to claim the position. Returns at once. */
+  own(wasClaimed: boolean): void {
+    if (this.isOver) return;
+    this.#enter('claiming');
+    this.#tenure.begin(wasClaimed);
   }
 
   /**
-   * The lease is lost: nothing starts any more, and everything that does not run is forgotten; the next
-   * owner gets it from the server. A running handler is told through its signal and keeps its lane.
+   * The lease is lost: nothing starts any more, and all that does not run is forgotten; the next owner reads it. A running
+   * handler is told through its signal and keeps its lane.
    */
   disown(reason: string): void {
-    if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#noteSettled();
-    this.#mode = 'idle';
-    this.#takeovers.cancel();
-    this.#loop.close();
+    if (this.isOver) return;
+    this.#enter('idle');
     this.#lanes.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
-    this.#memory.saw(this.#ledger.highest);
     this.#forget();
   }
 
@@ -206,119 +205,159 @@ export class PartitionConsumer {
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */
   close(): void {
     if (this.#mode === 'closed') return;
-    this.#mode = 'closed';
-    this.#takeovers.cancel();
-    this.#acks.pause();
-    this.#origin.forget();
-    this.#loop.dispose();
+    this.#enter('closed');
     this.#lanes.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
+    this.#forget();
+    this.#loop.dispose();
     this.#lanes.close();
     this.#port.close();
+    this.options.ports.positionPort.close();
   }
 
-  #disconnected(): void {
-    if (this.#mode === 'idle' || this.#mode === 'closed') return;
-    // Halted too: acks may leave only behind a takeover, and a halted partition makes none any more.
-    this.#acks.pause();
-    if (this.#mode === 'halted') return;
-    this.#mode = 'taking over';
-    this.#takeovers.cancel();
-    this.#loop.close();
-  }
-
-  #reconnected(): void {
-    if (this.#mode === 'taking over' || this.#mode === 'running') this.#takeOver('reconnect', 'reconnect');
-  }
-
-  #isCurrent(event: Delivery): boolean {
-    if (isSabotaged('late-outcome-counts')) return true;
-    // The ledger forgets with every lease, and with every stream of the same name.
-    return this.#ledger.holds(event) && this.options.ownership.isValid() && this.#mode !== 'closed';
-  }
-
-  #isFlowing(): boolean {
-    return this.#mode === 'running' && this.#fenceOpened && !this.#intake.isHolding;
-  }
-
-  /** Moves the floor up to the first event that is not settled, where all events below are known. */
-  #noteSettled(): void {
-    if (!this.#isFlowing()) return;
-    const lowest = Math.min(this.#ledger.lowestInFlight(), this.#acks.lowest());
-    this.#memory.settledThrough(Number.isFinite(lowest) ? lowest - 1 : this.#ledger.highest);
-    this.#ledger.settledThrough(this.#memory.floor);
-  }
-
-  #forget(): void {
-    this.#acks.pause();
-    this.#acks.clear();
-    this.#origin.forget();
-    this.#intake.forget();
-    this.#lanes.forget();
-    this.#ledger.clear();
-    this.#fenceOpened = true;
-  }
-
-  /** Before a takeover: is it still the stream, and the consumer, that are remembered? */
-  async #inspect(): Promise<void> {
-    const judgement = await this.#memory.inspect(this.#ledger.highest);
-    if (judgement === 'remade') this.#forget();
-    // Events come again from the floor on. Skipping those known here would let old ones follow newer ones
-    // without the rest, so all of them come, under a new epoch and from a consumer of a new name.
-    if (judgement === 'consumer gone') {
-      this.options.startOver('its consumer is gone');
-      return;
+  /** Writes down that the partition is drained for a change of layout, if it is at rest. */
+  async markDrained(change: number): Promise<void> {
+    if (this.#drainedFor === change) return;
+    if (await this.drain.markDrained(change)) {
+      this.#drainedFor = change;
+      reached('repartition: partition drained');
     }
-    if (judgement !== 'regressed') return this.#lanes.suspects.load();
-    this.#halt(
-      'the stream ends before a sequence that was handled: it was restored to an earlier state, and what was handled ' +
-        'can no longer be told from what was not',
-    );
-    throw new AggregateTransportError('STREAM_MISMATCH', this.#haltReason ?? '');
   }
 
-  #takeOver(reason: string, cause: TakeoverCause): void {
-    if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#cause = cause;
-    this.#mode = 'taking over';
-    this.#acks.pause();
-    this.#loop.close();
-    this.#takeovers.begin(reason, !this.#fenceOpened);
+  disconnected(): void {
+    this.#reader.disconnected();
   }
 
-  #takenOver(state: ConsumerState): void {
-    this.#mode = 'running';
-    this.#fenceOpened = false;
-    this.#ledger.settledThrough(state.ackFloor);
-    this.#lanes.suspects.takenOver(state.delivered);
-    this.#memory.settledThrough(state.ackFloor);
-    this.#acks.reached(state.delivered);
-    this.#takenOverAt = this.options.clock.now();
-    this.options.observer.tookOver?.(this.#cause, this.#takeovers.lastMs);
-    this.#loop.begin(state);
+  reconnected(): void {
+    this.#reader.reconnected();
   }
 
-  #released(events: readonly Delivery[]): void {
-    this.#fenceOpened = true;
-    this.options.observer.fenceOpened?.(this.options.clock.now() - this.#takenOverAt);
-    this.#intake.released(events);
-    this.#acks.resume(this.#port.serverId !== undefined);
+  mayStart(): boolean {
+    return this.#mode === 'running' && this.tenancy.isValid();
   }
 
-  /** Whoever says so has looked at the lease within this turn. */
-  #handled(event: Delivery): void {
-    if (!this.#ledger.holds(event) && !isSabotaged('late-outcome-counts')) return;
-    this.#ledger.handled(event);
-    this.#acks.add(event);
+  mayWrite(): boolean {
+    return this.tenancy.isValid();
+  }
+
+  isCurrent(event: Delivery): boolean {
+    return this.#ledger.holds(event) && this.tenancy.isValid() && this.#mode !== 'closed';
+  }
+
+  settled(event: Delivery): void {
+    if (!this.#ledger.settle(event)) return;
+    this.#suspects.clear(event.sequence);
+    this.changed();
+  }
+
+  changed(): void {
+    this.#writer.noteChange();
     this.#loop.replenishSoon();
   }
 
-  #halt(reason: string): void {
-    if (this.#mode === 'closed' || this.#mode === 'halted') return;
-    this.#mode = 'halted';
-    this.#haltReason = reason;
-    this.options.log.error(`${this.options.name} halts: ${reason}`);
-    this.#takeovers.cancel();
-    this.#lanes.stop();
-    this.#loop.close();
+  caughtUp(): void {
+    this.#loop.replenishSoon();
   }
+
+  commitNow(): Promise<boolean> {
+    return this.#writer.commitNow();
+  }
+
+  confirmed(): void {
+    this.#position.noteConfirmed();
+    this.#loop.replenishSoon();
+  }
+
+  superseded(epoch: number): void {
+    this.tenancy.startOver(`its position was claimed in epoch ${epoch}`, epoch);
+  }
+
+  unwritable(reason: string): void {
+    this.halt(reason);
+  }
+
+  opened(cause: ReaderCause, tookMs: number, firstSequence: number): void {
+    this.#dropped.noteGap(this.#ledger.readThrough, firstSequence);
+    this.options.surroundings.observer.readerOpened?.(cause, tookMs);
+  }
+
+  streamChanged({ kind }: Exclude<StreamVerdict, { kind: 'same' }>): void {
+    if (kind === 'went back') this.halt(WENT_BACK);
+    else this.tenancy.startOver('its stream was made again');
+  }
+
+  claimed({ record, revision, before, begins }: Claimed, { lastSequence, created }: StreamState): void {
+    this.#claims++;
+    if (begins === 'stream made again') {
+      this.#dropped.forget();
+      this.options.surroundings.log.error(
+        `${this.#name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
+      );
+    }
+    this.#position.begin(record);
+    const unsettled = decodeSequences(record.unsettled);
+    this.#suspects.begin({ record, unsettled, lastSequence, before });
+    this.#writer.begin(record, revision);
+  }
+
+  waitsDrained(change: number): void {
+    this.#drainedFor = change;
+    this.#enter('drained');
+  }
+
+  ready(claimed: Claimed, tookMs: number): void {
+    const { record } = claimed;
+    this.#drainedFor = 0;
+    this.#writer.resume();
+    this.#enter('running');
+    this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
+    this.#lanes.replayLetters();
+    void this.#read(record);
+  }
+
+  halt(reason: string): void {
+    if (this.isOver) return;
+    this.#enter('halted');
+    this.#haltReason = reason;
+    this.options.surroundings.log.error(`${this.#name} halts: ${reason}`);
+    this.#tenure.end();
+    this.#reader.close();
+    this.#lanes.stop();
+  }
+
+  /** Unsettled events far below are fetched one by one: reading through to them would take longer. */
+  async #read({ high, unsettled, epoch }: PositionRecord): Promise<void> {
+    const listed = decodeSequences(unsettled);
+    const first = listed[0];
+    if (first !== undefined && high - first > FAR_BEHIND + FAR_BEHIND_PER_EVENT * listed.length) {
+      await this.#intake.ask(listed);
+      if (this.#mode !== 'running' || this.tenancy.epoch !== epoch) return;
+      this.#ledger.skipTo(high);
+    }
+    const { group, layout, partitions, partition } = this.options.address;
+    this.#reader.open(`${group}-${layout}-${partitions}-${partition}-e${epoch}`);
+  }
+
+  #forget(): void {
+    const { lastTaken: sequence, lastTakenTime: time } = this.#ledger;
+    this.#tenure.noteSeen(this.#position.created, { sequence, time });
+    this.#tenure.end();
+    this.#reader.close();
+    this.#writer.end();
+    this.#intake.forget();
+    this.#lanes.forget();
+    this.#position.end();
+    this.#drainedFor = 0;
+  }
+
+  #enter(mode: PartitionMode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) {
+      throw new Error(`${this.#name}: a partition cannot go from ${this.#mode} to ${mode}`);
+    }
+    this.#mode = mode;
+  }
+}
+
+function causeOf({ hasDied, before, record }: Claimed): ClaimCause {
+  if (hasDied) return 'death';
+  return before?.owner === record.owner ? 'own' : 'release';
 }

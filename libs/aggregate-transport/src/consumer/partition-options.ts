@@ -1,67 +1,83 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { Codec } from '../message/codec.js';
-import type { KeyPort } from '../records/key-port.js';
-import type { ConsumerListener, ConsumerPort } from '../message/reader-port.js';
-import type { Delivery } from '../message/delivery.js';
-import type { ParkNote } from '../message/park-reason.js';
+import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
 import type { ParkedPort } from '../parking/parked-port.js';
-import type { FailurePolicy, FailureStage } from './handling/outcome.js';
+import type { GroupRecord } from '../records/group-record.js';
+import type { KeyPort } from '../records/key-port.js';
+import type { PartitionAddress } from '../records/partition-address.js';
+import type { PositionRecord } from '../records/position-record.js';
+import type { ByteBudget } from './byte-budget.js';
+import type { AloneTurns } from './handling/alone-turns.js';
 import type { Breaker } from './handling/breaker.js';
-import type { LeaseRecord } from '../records/lease-record.js';
-import type { EventHandlers, OnUnhandledType } from './handling/event-handlers.js';
-import type { Ownership } from './ownership/ownership.js';
-import type { SuspectRecord } from './handling/suspects.js';
+import type { HandlerCallsOptions } from './handling/handler-calls.js';
+import type { LaneObserver } from './handling/lane-listener.js';
+import type { HandlingPolicy } from './handling/lanes.js';
+import type { Survivors } from './handling/suspects.js';
+import type { WriteBudget } from './position/commit-pace.js';
+import type { ReaderCause } from './reading/reader.js';
 
-/**
- * Why a partition was taken over: with a lease that was let go, with one whose last owner had died, after a reconnect,
- * because deliveries were lost or the feed fell silent, because an event came that nobody had asked for, or because a
- * hand-over did not come to its end and the partition goes on here.
- */
-export type TakeoverCause = 'lease' | 'crash' | 'reconnect' | 'gap' | 'disorder' | 'hand-over';
+/** How a partition came to this owner: released, from an owner that died, or this process itself had it before. */
+export type ClaimCause = 'release' | 'death' | 'own';
 
-/** Who wants to know what happens to aggregates, and how long things take. Nothing it does may throw. */
-export interface PartitionObserver {
-  parked(event: Delivery, note: ParkNote): void;
-  unparked(aggregateId: string): void;
-  stuck(event: Delivery, ageMs: number): void;
-  tookOver?: (cause: TakeoverCause, ms: number) => void;
-  /** So long after the takeover all unsettled events had arrived again. */
-  fenceOpened?: (ms: number) => void;
-  /** The one call per event; where nobody measures there is none, and no clock is read for it. */
-  attemptEnded?: (ms: number, failedIn: FailureStage | undefined) => void;
+/** Hears what happens to aggregates, and how long things take. Nothing it does may throw. */
+export interface PartitionObserver extends LaneObserver {
+  /** From the lease until the first event may be taken in. */
+  claimed?: (cause: ClaimCause, ms: number) => void;
+  /** From the wish for a reader until it reads. */
+  readerOpened?: (cause: ReaderCause, ms: number) => void;
 }
 
-/** What one partition of a group is made of: its ways to the server, its handlers, its limits. */
-export interface PartitionConsumerOptions {
-  /** For log texts: topic, group and partition. */
-  readonly name: string;
-  readonly topic: string;
-  readonly connect: (listener: ConsumerListener) => ConsumerPort;
-  readonly ownership: Ownership;
-  /** Where the starts of suspects are written down. */
-  readonly suspectPort: KeyPort<SuspectRecord>;
-  /** Where its parked aggregates are kept. */
+/** One partition's ways to the server. */
+export interface PartitionPorts {
+  connect(listener: ReaderConnectionListener): ReaderPort;
+  readonly positionPort: KeyPort<PositionRecord>;
   readonly parkedPort: ParkedPort;
-  /** The leases of the partitions, among so many, whose aggregates this partition holds. */
-  readonly formerLeases: (partitions: number) => Promise<ReadonlyMap<number, LeaseRecord | undefined>>;
-  /** Shared by all partitions of the group in this process. */
-  readonly breaker: Breaker;
-  readonly observer: PartitionObserver;
-  /** What is known of the partition no longer holds: its events come again under a new epoch. */
-  readonly startOver: (reason: string) => void;
-  /** A takeover keeps failing, since so many milliseconds. */
-  readonly takeoverFailed: (sinceMs: number) => void;
-  readonly handlers: EventHandlers;
-  readonly codec: Codec;
-  readonly onUnhandledType: OnUnhandledType;
-  readonly failurePolicy: FailurePolicy;
-  readonly concurrency: number;
+}
+
+/** How events are read and positions written. */
+export interface ReadingPolicy {
   readonly batch: number;
-  readonly maxAckPending: number;
-  readonly maxBufferedBytes: number;
   readonly pullExpiresMs: number;
+  readonly commitEveryMs: number;
+}
+
+/** What the partitions of a group in this process share. */
+export interface GroupParts {
+  readonly breaker: Breaker;
+  readonly turns: AloneTurns;
+  readonly bytes: ByteBudget;
+  readonly writes: WriteBudget;
+}
+
+/** The group, as its partitions see it. */
+export interface GroupView extends Survivors {
+  /** The record as this process saw it last. */
+  readonly record: GroupRecord;
+  /** True if the change of that number, which drained a partition of this layout, was cancelled. */
+  isCancelled(change: number): boolean;
+}
+
+/** Time, chance and where to tell. */
+export interface Surroundings {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly observer: PartitionObserver;
+}
+
+/** What one partition of a group is made of. */
+export interface PartitionConsumerOptions {
+  readonly address: PartitionAddress;
+  readonly ports: PartitionPorts;
+  readonly handling: HandlingPolicy;
+  readonly calls: Pick<HandlerCallsOptions, 'codec' | 'handlers'>;
+  readonly reading: ReadingPolicy;
+  readonly shared: GroupParts;
+  readonly group: GroupView;
+  readonly surroundings: Surroundings;
+}
+
+/** For log texts. */
+export function nameOf({ topic, group, partition }: PartitionAddress): string {
+  return `topic "${topic}", group "${group}", partition ${partition}`;
 }

@@ -2,185 +2,163 @@ import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import type { KeyPort } from '../records/key-port.js';
-import { storePosition } from '../records/position-record.js';
-import { UNMADE } from './layout-marks.js';
-import { Lease } from './ownership/lease.js';
 import type { LeaseRecord } from '../records/lease-record.js';
+import type { PartitionAddress } from '../records/partition-address.js';
+import { Lease } from './ownership/lease.js';
+import type { LeaseFacts, LeaseListener } from './ownership/lease-options.js';
 import { PartitionConsumer } from './partition-consumer.js';
+import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import type { PartitionCounts } from './partition-status.js';
-import type { PartitionConsumerOptions } from './partition-options.js';
 
-export interface PartitionOptions extends Omit<
-  PartitionConsumerOptions,
-  'ownership' | 'takeoverFailed' | 'startOver'
-> {
-  readonly partition: number;
+/** Hears what concerns the whole group. */
+export interface PartitionListener {
+  /** The partition has another holder, as far as this process sees. */
+  holderChanged(): void;
+  /** This process has lost the lease of that epoch and lives. */
+  survived(partition: number, epoch: number): void;
+}
+
+export interface PartitionOptions {
   /** Names this process; no other may use the same name. */
   readonly owner: string;
   readonly leasePort: KeyPort<LeaseRecord>;
   readonly leaseTtlMs: number;
-  /** The layout it belongs to; see {@link LeaseRecord.layout}. */
-  readonly layout: number;
-  /** True if the change of that number, which drained a partition of this layout, was cancelled. */
-  readonly isCancelled: (change: number) => boolean;
-  /** How long handlers and acks may take when the partition is handed over, in milliseconds. */
+  /** How long handlers and the last commit may take when the partition is handed over, in milliseconds. */
   readonly drainMs: number;
+  readonly consumer: PartitionConsumerOptions;
 }
 
 /** After a hand-over that did not come to its end, and twice as long after each further one. */
 const HAND_OVER_AGAIN_MS = 1_000;
 const MAX_HAND_OVER_AGAIN_MS = 600_000;
-const LOOK_FOR_REST_EVERY_MS = 50;
+const MARK_AGAIN_MS = 50;
 
 /**
- * One partition of a group as this process sees it: the lease that says whether it may run handlers, and
- * the consumer that runs them while it may. Its modes:
- *
- * - _idle_: takes no part. Left by {@link start}.
- * - _meant for another replica_, at first and by {@link assign}: the lease stands by.
- * - _meant for this one_, by {@link assign}: the lease is sought, and then held.
- * - _handing over_: held, and meant for another. Starts nothing; when no handler runs and all acks are confirmed the
- *   lease is let go, and not before. A handler that does not end within `drainMs` is told to give up; then the partition goes
- *   on here, so that one aggregate that hangs stops no other, and the hand-over is tried again later. While it lasts
- *   the lease is not sought, whatever is assigned.
- * - _draining for a change of layout_, by {@link drainFor}, wherever the lease is: nothing starts any more; whoever
- *   holds the lease gives it up when no handler runs, with a mark that keeps everybody from taking it. Comes before an
- *   assignment: what is held is not handed over any more. A hand-over under way ends first, and if the lease is still here
- *   then, it is drained like any other. What nobody holds is sought as ever, because somebody must drain it. Left by
- *   {@link resume} and {@link leave}.
- * - _closed_: by {@link close} or {@link leave}.
+ * What this process does about a partition: `idle` takes no part, `standing by` leaves it to another replica, `wanting`
+ * seeks its lease and holds it, `handing over` holds it and gives it to another, `closed` is the end.
  */
-export class Partition {
+type Mode = 'idle' | 'standing by' | 'wanting' | 'handing over' | 'closed';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  idle: [],
+  'standing by': ['idle', 'standing by', 'wanting', 'handing over'],
+  wanting: ['idle', 'standing by', 'wanting', 'handing over'],
+  'handing over': ['standing by', 'wanting'],
+  closed: ['idle', 'standing by', 'wanting', 'handing over', 'closed'],
+};
+
+/**
+ * One partition of a group as this process sees it: the lease that says whether it may run handlers, and the consumer
+ * that runs them while it may. Its modes:
+ *
+ * - `idle`: takes no part. Left by {@link start}.
+ * - `standing by`: another replica is meant to own it.
+ * - `wanting`: this replica is meant to own it. The lease is sought, and then held.
+ * - `handing over`: held, and meant for another. Nothing starts; when no handler runs and the last commit is confirmed the
+ *   lease is released, and not before. A handler that does not end within `drainMs` is told to give up. Then the
+ *   partition continues here, so that one aggregate that hangs stops no other, and the hand-over is tried again later.
+ * - `closed`: by {@link close} or {@link leave}.
+ *
+ * A change of layout crosses these modes: from {@link drainFor} on nothing starts, and the owner writes a mark into the
+ * position when no handler runs. It keeps the lease and waits. What is held is not handed over any more, and what is free
+ * is sought, because an owner must drain it. Left by {@link resume} and {@link leave}.
+ */
+export class Partition implements LeaseListener {
   readonly partition: number;
-  /** Names this process in the partition's lease. */
-  readonly owner: string;
+  readonly address: PartitionAddress;
   #leases = 0;
   #leasesLost = 0;
+  readonly #name: string;
   readonly #lease: Lease;
   readonly #consumer: PartitionConsumer;
-  #isStarted = false;
-  #isOurs = false;
+  #mode: Mode = 'idle';
+  #isAssigned = false;
+  /** A record of the position exists: the lease says so, or this process has claimed it. */
+  #wasClaimed = false;
   #draining: { readonly change: number; readonly timer: Timer } | undefined;
-  #givingUp = false;
-  #handingOver: Promise<void> | undefined;
+  #isMarking = false;
   #failedHandOvers = 0;
   #againTimer: Timer | undefined;
-  #closed = false;
-  #holderChanged = (): void => undefined;
+  #listener: PartitionListener | undefined;
 
   constructor(private readonly options: PartitionOptions) {
-    const { name, owner, clock, log, leasePort, leaseTtlMs } = options;
-    this.partition = options.partition;
-    this.owner = owner;
-    this.#lease = new Lease({
-      name,
-      owner,
-      ttlMs: leaseTtlMs,
-      port: leasePort,
-      clock,
-      log,
-      layout: options.layout,
-      isCancelled: options.isCancelled,
-      facts: () => this.#consumer.facts(),
-      acquired: (previous) => {
-        this.#leases++;
-        log.info(`${name}: lease held, epoch ${this.#lease.epoch}`);
-        this.#consumer.own({
-          floor: previous?.floor ?? 0,
-          streamCreated: previous?.streamCreated ?? '',
-          ...this.#lease.consumer,
-          origin: previous?.origin,
-          isFirst: previous?.generation === UNMADE,
-          mayCreate: this.#lease.consumer.generation === this.#lease.epoch,
-          // A lease that this very process lost and took again says nothing against any event: it is alive.
-          crashed: previous !== undefined && previous.released !== true && previous.owner !== owner,
-        });
-      },
-      lost: (reason) => {
-        this.#leasesLost++;
-        this.#consumer.disown(reason);
-      },
-      drained: () => this.#consumer.disown('its partition is drained'),
-      holderChanged: () => this.#holderChanged(),
-    });
-    this.#consumer = new PartitionConsumer({
-      ...options,
-      ownership: this.#lease,
-      startOver: (reason) => this.#lease.startOver(reason),
-      takeoverFailed: (sinceMs) => {
-        // Somebody with a better connection may do better.
-        if (sinceMs > leaseTtlMs) this.#lease.giveUp('its takeover keeps failing');
-      },
-    });
+    const { owner, leasePort: port, leaseTtlMs: ttlMs, consumer } = options;
+    const { clock, log } = consumer.surroundings;
+    this.address = consumer.address;
+    this.partition = consumer.address.partition;
+    this.#name = nameOf(consumer.address);
+    this.#lease = new Lease({ name: this.#name, owner, ttlMs, port, clock, log, listener: this });
+    this.#consumer = new PartitionConsumer(consumer, this.#lease);
   }
 
-  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder' | 'consumer' | 'drainedFor'> {
+  /** Names this process in the partition's lease. */
+  get owner(): string {
+    return this.options.owner;
+  }
+
+  get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder'> {
     return this.#lease;
   }
 
-  get consumer(): Omit<PartitionConsumer, 'own' | 'disown' | 'close' | 'drain' | 'abortRunning'> {
+  get consumer(): Pick<
+    PartitionConsumer,
+    'mode' | 'load' | 'report' | 'noteFirstSequence' | 'created' | 'run' | 'replayUntil' | 'drainedFor'
+  > {
     return this.#consumer;
   }
 
   get counts(): PartitionCounts {
-    const { counts, takeoverCount: takeovers } = this.#consumer;
-    return { ...counts, takeovers, leases: this.#leases, leasesLost: this.#leasesLost };
+    return { ...this.#consumer.counts, leases: this.#leases, leasesLost: this.#leasesLost };
   }
 
-  /** True if this replica shall hold it. */
-  get isOurs(): boolean {
-    return this.#isOurs;
-  }
-
-  /** True while it is drained for a change of layout: it is handed over to nobody. */
+  /** True while it is drained for a change of layout: it is handed over to no other replica. */
   get isDraining(): boolean {
     return this.#draining !== undefined;
   }
 
-  /** From now on calls back when the partition has another holder, as far as this process sees. */
-  watch(holderChanged: () => void): void {
-    this.#holderChanged = holderChanged;
+  /** From now on tells this listener. */
+  watch(listener: PartitionListener | undefined): void {
+    this.#listener = listener;
   }
 
-  /** Begins to take part. Whatever is assigned, no partition stays without an owner for long. */
+  /** Begins to take part. A wrong assignment delays, but leaves no partition without an owner for long. */
   start(): void {
-    this.#isStarted = true;
-    this.#follow();
+    if (this.#mode === 'idle') this.#follow();
   }
 
-  /** Says whether this replica shall hold the partition. What it holds and shall not is handed over. */
+  /** Says whether this replica is meant to own the partition. What it owns otherwise is handed over. */
   assign(isOurs: boolean): void {
-    this.#isOurs = isOurs;
-    this.#follow();
+    this.#isAssigned = isOurs;
+    if (this.#mode !== 'idle') this.#follow();
   }
 
   /**
-   * Drains the partition for a change of layout, here or wherever it is owned. Returns at once; `lease.drainedFor`
-   * tells when it is done. Safe to call again, also with a later change.
+   * Drains the partition for a change of layout, if this process owns it or comes to own it. Returns at once;
+   * `consumer.drainedFor` tells when it is done. Safe to call again, also with a later change.
    */
   drainFor(change: number): void {
-    if (this.#closed || this.#draining?.change === change) return;
+    if (this.#mode === 'closed' || this.#draining?.change === change) return;
     this.#stopDraining();
     this.#againTimer?.cancel();
     this.#againTimer = undefined;
     this.#consumer.drain.begin();
-    const timer = every(this.options.clock, LOOK_FOR_REST_EVERY_MS, () => void this.#giveUpIfAtRest(change));
-    this.#draining = { change, timer };
+    const { clock } = this.options.consumer.surroundings;
+    this.#draining = { change, timer: every(clock, MARK_AGAIN_MS, () => void this.#mark(change)) };
   }
 
-  /** The change was cancelled: the partition works on. */
+  /** The change was cancelled: the partition works again. */
   resume(): void {
-    if (this.#closed || this.#draining === undefined) return;
+    if (this.#mode === 'closed' || this.#draining === undefined) return;
     this.#stopDraining();
     // A hand-over under way undoes it when it has ended.
-    if (this.#handingOver === undefined) this.#consumer.drain.undo();
+    if (this.#mode !== 'handing over') this.#consumer.drain.undo();
     this.#follow();
-    this.#holderChanged();
+    this.#listener?.holderChanged();
   }
 
   /**
-   * Takes no part any more: the partition is drained and its layout no longer in force. Resolves when no handler of it
-   * runs in this process: one that does lost its lease before.
+   * Takes no part any more: its layout is no longer in force. Resolves when no handler of it runs in this process: one
+   * that does lost its lease before.
    */
   async leave(): Promise<void> {
     this.#end();
@@ -191,87 +169,106 @@ export class Partition {
   }
 
   /**
-   * Takes in nothing new, lets running handlers end within `withinMs`, confirms their acks, and lets the lease
-   * go, so that a successor takes over at once. If handlers or acks do not end in time the lease is left to
-   * run out: a successor must not start while they run. Resolves with true if all ended in time.
+   * Takes in nothing new, lets running handlers end within `withinMs`, confirms the last commit and releases the lease, so
+   * that a successor takes over at once. If that does not end in time the lease runs out: a successor must not start
+   * while handlers run. Resolves with true if all ended in time.
    */
   async close(withinMs: number): Promise<boolean> {
     this.#end();
     if (isSabotaged('release-early')) await this.#lease.release();
-    const drained = await this.#consumer.drain.completed(withinMs);
-    if (drained) await this.#lease.release();
+    const isDrained = await this.#consumer.drain.completed(withinMs);
+    if (isDrained) await this.#lease.release();
     else this.#lease.abandon();
     this.#consumer.close();
-    return drained;
+    return isDrained;
+  }
+
+  acquired(before: LeaseRecord | undefined): void {
+    this.#leases++;
+    this.#wasClaimed ||= before?.claimed === true;
+    this.options.consumer.surroundings.log.info(`${this.#name}: lease held, epoch ${this.#lease.epoch}`);
+    this.#consumer.own(before?.claimed === true);
+  }
+
+  lost(reason: string): void {
+    this.#leasesLost++;
+    const { epoch } = this.#lease;
+    this.#consumer.disown(reason);
+    this.#listener?.survived(this.partition, epoch);
+  }
+
+  facts(): LeaseFacts {
+    this.#wasClaimed ||= this.#consumer.isClaimed;
+    const running = this.#consumer.drain.running();
+    return {
+      ...(this.#wasClaimed ? { claimed: true } : {}),
+      ...(running === undefined ? {} : { running }),
+    };
+  }
+
+  holderChanged(): void {
+    this.#listener?.holderChanged();
   }
 
   #end(): void {
-    this.#closed = true;
+    this.#enter('closed');
     this.#againTimer?.cancel();
     this.#stopDraining();
   }
 
   #follow(): void {
-    // A hand-over under way looks again when it has ended.
-    if (!this.#isStarted || this.#closed || this.#handingOver !== undefined) return;
-    if (this.#isOurs) this.#lease.seek();
-    else if (this.#lease.mode !== 'held') this.#lease.standBy();
-    else if (
-      this.#draining === undefined &&
-      this.#againTimer === undefined &&
-      this.#consumer.mode !== 'halted'
-    ) {
-      this.#handingOver = this.#handOver().finally(() => {
-        this.#handingOver = undefined;
-        this.#follow();
-        this.#holderChanged();
-      });
+    // A hand-over under way follows when it has ended.
+    if (this.#mode === 'closed' || this.#mode === 'handing over') return;
+    if (this.#isAssigned) {
+      this.#enter('wanting');
+      this.#lease.seek();
+      return;
     }
+    if (this.#lease.mode !== 'held') {
+      this.#enter('standing by');
+      this.#lease.standBy();
+      return;
+    }
+    if (this.#mode === 'idle') this.#enter('standing by');
+    const isBusy = this.#draining !== undefined || this.#againTimer !== undefined;
+    if (!isBusy && this.#consumer.mode !== 'halted') void this.#handOver();
   }
 
   async #handOver(): Promise<void> {
-    const { drainMs } = this.options;
+    this.#enter('handing over');
     this.#lease.standBy();
     if (isSabotaged('release-early')) await this.#lease.handOver();
-    const drained = await this.#drain(drainMs);
-    if (this.#closed) return;
-    if (drained && !this.#isOurs && this.#draining === undefined) {
+    const isDrained = await this.#consumer.drain.completed(this.options.drainMs);
+    if (this.#isClosed()) return;
+    const isWanted = this.#isAssigned || this.#draining !== undefined;
+    if (isDrained && !isWanted) {
       await this.#lease.handOver();
+      if (this.#isClosed()) return;
       this.#consumer.disown('it is handed over');
     }
-    if (drained) this.#failedHandOvers = 0;
-    else if (this.#draining === undefined) this.#handOverFailed();
-    this.#consumer.drain.undo();
-    // What has begun meanwhile needs the feed that the hand-over has left.
-    if (this.#draining !== undefined) this.#consumer.drain.begin();
+    if (isDrained) this.#failedHandOvers = 0;
+    else if (this.#draining === undefined) this.#noteHandOverFailed();
+    // What has begun meanwhile keeps it at rest.
+    if (this.#draining === undefined) this.#consumer.drain.undo();
+    this.#enter(this.#isAssigned ? 'wanting' : 'standing by');
+    this.#follow();
+    this.#listener?.holderChanged();
   }
 
-  /**
-   * A long chain of acks takes its time to be confirmed, one after the other. If half of it is, and nothing runs, the
-   * rest gets as much time again: giving up would be in vain.
-   */
-  async #drain(drainMs: number): Promise<boolean> {
-    const { drain } = this.#consumer;
-    const before = drain.remaining;
-    if (await drain.completed(drainMs)) return true;
-    const { running, unconfirmed } = drain.remaining;
-    const isSettling = running === 0 && 2 * unconfirmed <= before.unconfirmed + before.running;
-    return isSettling && !this.#closed ? drain.completed(drainMs) : false;
-  }
-
-  /** The partition is not let go while its handlers run, and nothing else shall wait for them for long. */
-  #handOverFailed(): void {
-    const { name, clock, log, drainMs } = this.options;
+  /** The partition is not released while its handlers run, and nothing else waits for them for long. */
+  #noteHandOverFailed(): void {
+    const { drainMs, consumer } = this.options;
+    const { clock, log } = consumer.surroundings;
     const againMs = Math.min(
       MAX_HAND_OVER_AGAIN_MS,
       Math.max(HAND_OVER_AGAIN_MS, drainMs) * 2 ** Math.min(this.#failedHandOvers++, 20),
     );
-    const text = `handlers or acks did not end within shutdown.drainMs ${drainMs}`;
+    const text = `handlers or the last commit did not end within shutdown.drainMs ${drainMs}`;
     this.#consumer.abortRunning(
       new AggregateTransportError('LEASE_LOST', `its partition is to be handed over: ${text}`),
     );
     log.warn(
-      `${name} is not handed over: ${text}; their signals are aborted, and it is tried again in ${againMs} ms`,
+      `${this.#name} is not handed over: ${text}; their signals are aborted, and it is tried again in ${againMs} ms`,
     );
     this.#againTimer = clock.after(againMs, () => {
       this.#againTimer = undefined;
@@ -284,20 +281,28 @@ export class Partition {
     this.#draining = undefined;
   }
 
-  async #giveUpIfAtRest(change: number): Promise<void> {
-    if (this.#givingUp || this.#handingOver !== undefined || !this.#lease.isValid()) return;
-    this.#givingUp = true;
+  async #mark(change: number): Promise<void> {
+    if (this.#isMarking || this.#mode === 'handing over' || !this.#lease.isValid()) return;
+    this.#isMarking = true;
     try {
-      const { epoch } = this.#lease;
-      const position = await this.#consumer.drain.position();
-      if (position === undefined || this.#draining?.change !== change) return;
-      await this.#lease.giveUpDrained(epoch, { change, ...storePosition(position) });
+      await this.#consumer.markDrained(change);
     } catch (error) {
-      this.options.log.warn(
-        `${this.options.name}: it is not known whether it is drained: ${describeError(error)}`,
-      );
+      const { log } = this.options.consumer.surroundings;
+      log.warn(`${this.#name}: its mark of change ${change} could not be written: ${describeError(error)}`);
     } finally {
-      this.#givingUp = false;
+      this.#isMarking = false;
     }
+  }
+
+  /** It may have been closed during a request. */
+  #isClosed(): boolean {
+    return this.#mode === 'closed';
+  }
+
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) {
+      throw new Error(`${this.#name}: a partition cannot go from ${this.#mode} to ${mode}`);
+    }
+    this.#mode = mode;
   }
 }

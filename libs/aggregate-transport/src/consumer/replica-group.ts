@@ -82,7 +82,7 @@ export class ReplicaGroup {
   }
 
   #watch(partitions: readonly Partition[]): void {
-    for (const partition of this.#partitions) partition.watch(() => undefined);
+    for (const partition of this.#partitions) partition.watch(undefined);
     this.#partitions = partitions;
     for (const partition of partitions) partition.watch(() => this.#schedule());
   }

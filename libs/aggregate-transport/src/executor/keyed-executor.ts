@@ -5,9 +5,9 @@ import { Lane, type LaneItem } from './lane.js';
 
 /** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or milliseconds until the head runs again. */
 export type Step = number;
-/** The head is done: take it off and go on with the one behind it. */
+/** The head is done: take it off and continue with the next one. */
 export const NEXT: Step = -1;
-/** The head stays, and its lane is closed until somebody opens it. */
+/** The head stays, and its lane is closed until {@link KeyedExecutor.open}. */
 export const CLOSE: Step = -2;
 
 /** How long the executor starts runs within one turn of the event loop. Longer: sockets and lease renewals wait. */
@@ -53,6 +53,7 @@ export class KeyedExecutor<T extends LaneItem> {
   #laterLeft = 0;
   #fellBehind = false;
   #stopped = false;
+  #isHeld = false;
   #idleWaiters: (() => void)[] = [];
   /** While paused: the one key whose heads may start. */
   #only: string | undefined;
@@ -73,9 +74,9 @@ export class KeyedExecutor<T extends LaneItem> {
     return this.#running;
   }
 
-  /** True while heads wait for the processor or for a place, and not for somebody's leave. */
+  /** True while heads wait for the processor or for a place, and not because they may not start. */
   get isBehind(): boolean {
-    return this.#firstReady !== undefined && this.#only === undefined && !this.#stopped;
+    return this.#firstReady !== undefined && this.#only === undefined && !this.#stopped && !this.#isHeld;
   }
 
   get laneCount(): number {
@@ -92,7 +93,7 @@ export class KeyedExecutor<T extends LaneItem> {
     return this.#lanes.get(key);
   }
 
-  /** The lanes that are not idle, for a look from outside. */
+  /** The lanes that are not idle, for an observer. */
   lanes(): IterableIterator<Readonly<Lane<T>>> {
     return this.#lanes.values();
   }
@@ -109,7 +110,7 @@ export class KeyedExecutor<T extends LaneItem> {
     return lane.size;
   }
 
-  /** Starts no further head of this key until {@link open}. The running one ends in peace. */
+  /** Starts no further head of this key until {@link open}. The running one continues to its end. */
   close(key: string): void {
     const lane = this.#lanes.get(key) ?? this.#newLane(key);
     if (lane.mode === 'running') lane.closing = true;
@@ -126,14 +127,14 @@ export class KeyedExecutor<T extends LaneItem> {
     else this.#makeReady(lane);
   }
 
-  /** Takes everything behind a lane's head out of it, in order. The head stays, whether it runs or not. */
+  /** Takes everything after a lane's head out of it, in order. The head stays, running or not. */
   takeTail(key: string): T[] {
     const tail = this.#lanes.get(key)?.cutTail() ?? [];
     this.#queued -= tail.length;
     return tail;
   }
 
-  /** Starts nothing but heads of this key until {@link resume}. What runs goes on to its end. */
+  /** Starts nothing but heads of this key until {@link resume}. What runs continues to its end. */
   pauseAllBut(key: string): void {
     this.#only = key;
     if (this.#firstReady !== undefined) this.#schedule();
@@ -144,7 +145,18 @@ export class KeyedExecutor<T extends LaneItem> {
     if (this.#firstReady !== undefined) this.#schedule();
   }
 
-  /** Starts nothing any more. What runs goes on to its end; what waits is kept, until {@link restart}. */
+  /** Starts nothing until {@link release}; what runs or waits for a time is not touched. Safe to call twice. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Undoes {@link hold}. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.#firstReady !== undefined) this.#schedule();
+  }
+
+  /** Starts nothing any more. What runs continues to its end; what waits is kept, until {@link restart}. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.clear();
@@ -226,13 +238,13 @@ export class KeyedExecutor<T extends LaneItem> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#scheduled || this.#stopped || this.#isHeld) return;
     this.#scheduled = true;
     this.options.clock.nextTurn(() => this.#turn());
   }
 
   #scheduleEarly(): void {
-    if (this.#scheduled || this.#stopped || this.#wasEarly) return;
+    if (this.#scheduled || this.#stopped || this.#isHeld || this.#wasEarly) return;
     this.#scheduled = true;
     this.#wasEarly = true;
     this.options.clock.soon(() => this.#turn());
@@ -248,7 +260,7 @@ export class KeyedExecutor<T extends LaneItem> {
   }
 
   #startReady(): void {
-    while (!this.#stopped && this.#running < this.options.concurrency) {
+    while (!this.#stopped && !this.#isHeld && this.#running < this.options.concurrency) {
       if (this.#isTurnOver()) {
         if (this.#firstReady !== undefined) this.#schedule();
         break;

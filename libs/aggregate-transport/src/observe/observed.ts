@@ -21,7 +21,7 @@ export interface ObservedTopic {
   readonly connected: boolean;
   /** Its connection never comes back. */
   readonly closed: boolean;
-  readonly publisher: Pick<Sequencer, 'pending' | 'published' | 'failed' | 'fastLane' | 'unknownAggregates'>;
+  readonly publisher: Pick<Sequencer, 'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates'>;
   readonly groups: readonly ObservedGroup[];
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
 }

@@ -1,7 +1,7 @@
 import { describeError } from '../errors.js';
 import type { AggregateLook, PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
 import type { GroupOnServer } from '../records/group-on-server.js';
-import type { FastLaneStatus } from '../publisher/fast-lane.js';
+import type { BatchingStatus } from '../publisher/batching.js';
 import type { GroupLooks } from './group-looks.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
 
@@ -28,7 +28,7 @@ export interface PublisherStatus {
   /** Aggregates that accept nothing because an outcome is unknown. */
   readonly unknown: number;
   /** Whether long queues are stored in batches; if not, why. */
-  readonly fastLane: FastLaneStatus;
+  readonly batching: BatchingStatus;
 }
 
 export interface GroupStatus {
@@ -83,8 +83,8 @@ function connectionOf({ connected, closed }: ObservedTopic): TopicStatus['connec
 }
 
 function publisherOf({ publisher }: ObservedTopic): PublisherStatus {
-  const { pending, published, failed, fastLane } = publisher;
-  return { pending, published, failed, unknown: publisher.unknownAggregates().length, fastLane };
+  const { pending, published, failed, batching } = publisher;
+  return { pending, published, failed, unknown: publisher.unknownAggregates().length, batching };
 }
 
 interface Surroundings {

@@ -1,6 +1,7 @@
 import { reached } from '#sabotage';
-import type { Log } from '../log.js';
 import { AggregateTransportError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { GroupStart } from '../records/group-record.js';
 import { identityOf, type Marker, type StoredMarker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { ParkedPort } from './parked-port.js';
@@ -10,17 +11,23 @@ export interface AdoptionOptions {
   readonly port: ParkedPort;
   readonly log: Log;
   readonly epoch: number;
-  readonly streamCreated: string;
-  /** The last owner did not let the partition go in peace. */
-  readonly crashed: boolean;
+  /** When the topic's stream was made. */
+  readonly created: string;
+  /** Where the group began, or began again by its last reset. */
+  readonly start: GroupStart;
+  /** The last owner ended without a last commit. */
+  readonly hasDied: boolean;
   readonly maxCrashes: number;
-  /** Throws if the lease has ended, or another takeover reads the markers by now. */
+  /** Throws if the lease has ended, or a later tenure reads the markers by now. */
   readonly check: () => void;
 }
 
 /**
- * Takes over a marker that an earlier owner left, by writing this epoch into it: whatever that owner still
- * sends to it is refused then. Undefined if no letter is left to wait for, so that the marker falls.
+ * Takes over a marker that an earlier owner left, by writing this epoch into it: what that owner still sends to it is
+ * refused then. Undefined if it has no letter, so that it is removed. Its event is not settled: it comes again.
+ *
+ * After a reset, letters of events that come again are removed first. An epoch above the reset's tells that an owner
+ * since has done so; letters of a later run must stay.
  * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
  */
 export async function adopt(found: StoredMarker, options: AdoptionOptions): Promise<Parked | undefined> {
@@ -35,7 +42,8 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     }
     const { token } = current;
     const identity = identityOf(current);
-    const { hasLetters, ...end } = await findTail(port, { token, identity }, options.streamCreated);
+    if (current.marker.epoch <= options.start.epoch) await removeReset(port, { token, identity }, options);
+    const { hasLetters, ...end } = await findTail(port, { token, identity }, options.created);
     check();
     const marker = decideAdoption(current.marker, hasLetters ? identity : 0, options);
     if (marker === undefined) {
@@ -48,7 +56,7 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
           token,
           marker,
           revision,
-          identity: marker.made === 0 ? revision : identity,
+          identity,
           ...end,
           strangersThrough: 0,
           leaving: false,
@@ -61,22 +69,17 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
   return undefined;
 }
 
-/**
- * What an inherited marker becomes; undefined if it falls. `identity` is 0 if no letter names it. Pure.
- *
- * A marker without a letter gets a new identity: should its first owner wake up and store its letter after all,
- * that letter names a marker that is no more.
- */
+/** What an inherited marker becomes; undefined if it is removed. `identity` is 0 if no letter names it. Pure. */
 export function decideAdoption(
   marker: Marker,
   identity: number,
-  { epoch, crashed, maxCrashes }: Pick<AdoptionOptions, 'epoch' | 'crashed' | 'maxCrashes'>,
+  { epoch, hasDied, maxCrashes }: Pick<AdoptionOptions, 'epoch' | 'hasDied' | 'maxCrashes'>,
 ): Marker | undefined {
-  if (identity === 0) return marker.state === 'parking' ? { ...marker, epoch, made: 0 } : undefined;
+  if (identity === 0) return undefined;
   if (marker.state === 'parking' || marker.state === 'parked') {
     return { ...marker, epoch, made: identity, state: 'parked' };
   }
-  const died = crashed && marker.epoch !== epoch ? 1 : 0;
+  const died = hasDied && marker.epoch !== epoch ? 1 : 0;
   const crashes = marker.crashes + died;
   if (crashes < maxCrashes) return { ...marker, epoch, made: identity, crashes };
   const { command, ...rest } = marker;
@@ -93,29 +96,44 @@ export function decideAdoption(
   };
 }
 
+/** Removes letters of events that a reset brings again. */
+async function removeReset(
+  port: ParkedPort,
+  { token, identity }: Pick<Parked, 'token' | 'identity'>,
+  { start, check }: AdoptionOptions,
+): Promise<void> {
+  for (let letter = await port.next(token, 0); letter !== undefined;) {
+    check();
+    const { marker, stream, sequence } = letter.note;
+    const comesAgain = stream === start.created && sequence > start.sequence;
+    if (marker === identity && comesAgain) await port.removeLetter(letter.position);
+    letter = await port.next(token, letter.position);
+  }
+}
+
 export interface LettersEnd {
-  /** The last position on the subject, whosever letter it is. */
+  /** The last position on the subject, including letters of other markers. */
   readonly tail: number;
   /** The last event that letters of this marker hold, in the stream as it is now; 0 for none. */
   readonly lastSequence: number;
 }
 
-/** Where an aggregate's letters end, and whether any of them names this marker. */
+/** Where an aggregate's letters end, and whether any of them names this marker. `created`: of the topic's stream. */
 export async function findTail(
   port: ParkedPort,
   { token, identity }: Pick<Parked, 'token' | 'identity'>,
-  streamCreated: string,
+  created: string,
 ): Promise<LettersEnd & { readonly hasLetters: boolean }> {
   const last = await port.last(token);
   if (last === undefined) return { tail: 0, lastSequence: 0, hasLetters: false };
   let ours = last.note.marker === identity ? last : undefined;
-  // The last letter is a stranger's: ours, if there are any, lie before it.
+  // The last letter is of another marker: ours, if there are any, lie before it.
   if (ours === undefined) {
     for (let letter = await port.next(token, 0); letter !== undefined;) {
       if (letter.note.marker === identity) ours = letter;
       letter = await port.next(token, letter.position);
     }
   }
-  const lastSequence = ours?.note.stream === streamCreated ? ours.note.sequence : 0;
+  const lastSequence = ours?.note.stream === created ? ours.note.sequence : 0;
   return { tail: last.position, lastSequence, hasLetters: ours !== undefined };
 }

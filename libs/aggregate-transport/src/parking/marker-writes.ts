@@ -6,16 +6,22 @@ import { identityOf, type Marker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent, ParkedPort } from './parked-port.js';
 
-export interface ParkedWritesOptions {
+/** The owner of the partition, as far as parking asks. */
+export interface ParkingOwner {
+  /** Of the lease. */
+  readonly epoch: number;
+  /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
+  readonly created: string;
+  /** False once the partition may belong to another process: nothing is written then. */
+  mayWrite(): boolean;
+}
+
+export interface MarkerWritesOptions {
   /** For log and error texts: topic, group and partition. */
   readonly name: string;
   readonly port: ParkedPort;
   readonly log: Log;
-  readonly epoch: () => number;
-  /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
-  readonly streamCreated: () => string;
-  /** False once the partition may belong to somebody else: nothing is written then. */
-  readonly mayWrite: () => boolean;
+  readonly owner: ParkingOwner;
 }
 
 /** Undefined removes a field. */
@@ -25,17 +31,17 @@ type MarkerChange = { readonly [K in keyof Marker]?: Marker[K] | undefined };
  * The owner's writes. Each is compare-and-set against what it last knew, and each looks at the lease right before it
  * leaves: of two processes that think they own a partition one is refused.
  */
-export class ParkedWrites {
-  constructor(private readonly options: ParkedWritesOptions) {}
+export class MarkerWrites {
+  constructor(private readonly options: MarkerWritesOptions) {}
 
   /** @throws LEASE_LOST */
   check(parked?: Parked): void {
-    if (!this.options.mayWrite() || parked?.forgotten === true) throw lostError(this.options.name);
+    if (!this.options.owner.mayWrite() || parked?.forgotten === true) throw lostError(this.options.name);
   }
 
   /** Makes the marker of an aggregate. Safe to call again after it rejected. */
   async make(parked: Parked, change: Partial<Marker>): Promise<void> {
-    const { port, epoch, log, name } = this.options;
+    const { port, owner, log, name } = this.options;
     const marker: Marker = { ...parked.marker, ...change };
     for (;;) {
       this.check(parked);
@@ -47,8 +53,8 @@ export class ParkedWrites {
       }
       const found = await port.readMarker(parked.token);
       if (found === undefined) continue;
-      if (found.marker.epoch > epoch()) throw lostError(name);
-      if (found.marker.epoch === epoch()) {
+      if (found.marker.epoch > owner.epoch) throw lostError(name);
+      if (found.marker.epoch === owner.epoch) {
         // Ours: the answer to the write was lost.
         this.#written(parked, found.marker, found.revision);
         parked.identity = identityOf(found);
@@ -59,19 +65,19 @@ export class ParkedWrites {
     }
   }
 
-  /** Changes the marker, and takes up a command that somebody wrote into it meanwhile. */
+  /** Changes the marker, and takes up a command that was written into it meanwhile. */
   async update(parked: Parked, wanted: MarkerChange): Promise<void> {
-    const { port, epoch, name } = this.options;
+    const { port, owner, name } = this.options;
     for (let change = wanted; ;) {
       this.check(parked);
-      const marker = { ...parked.marker, ...change, made: parked.identity, epoch: epoch() } as Marker;
+      const marker = { ...parked.marker, ...change, made: parked.identity, epoch: owner.epoch } as Marker;
       const revision = await port.writeMarker(parked.token, marker, parked.revision);
       if (revision !== undefined) {
         this.#written(parked, marker, revision);
         return;
       }
       const found = await port.readMarker(parked.token);
-      if (found !== undefined && found.marker.epoch > epoch()) throw lostError(name);
+      if (found !== undefined && found.marker.epoch > owner.epoch) throw lostError(name);
       // A command came in between, or the answer to our own write was lost.
       parked.revision = found?.revision ?? 0;
       const { command } = found?.marker ?? {};
@@ -79,14 +85,14 @@ export class ParkedWrites {
     }
   }
 
-  /** Stores the event behind the aggregate's last letter, unless it is there already. */
+  /** Stores the event after the aggregate's last letter, unless it is there already. */
   async append(parked: Parked, event: LetterEvent, note?: ParkNote): Promise<void> {
-    const { port, name, streamCreated } = this.options;
+    const { port, name, owner } = this.options;
     for (;;) {
       this.check(parked);
       const result = await port.append(
         event,
-        { ...note, marker: parked.identity, stream: streamCreated() },
+        { ...note, marker: parked.identity, stream: owner.created },
         parked.tail,
       );
       if (result.kind === 'refused') throw refusedError(name, result.reason);
@@ -95,7 +101,8 @@ export class ParkedWrites {
         parked.lastSequence = event.sequence;
         return;
       }
-      Object.assign(parked, await findTail(port, parked, streamCreated()));
+      const { tail, lastSequence } = await findTail(port, parked, owner.created);
+      Object.assign(parked, { tail, lastSequence });
       if (parked.lastSequence >= event.sequence) return;
     }
   }
@@ -106,7 +113,7 @@ export class ParkedWrites {
   }
 }
 
-/** The partition belongs to somebody else, or may. */
+/** The partition belongs to another process, or may. */
 export function lostError(name: string): AggregateTransportError {
   return new AggregateTransportError(
     'LEASE_LOST',

@@ -10,7 +10,7 @@ export interface Parked {
   identity: number;
   /** The sequence of its last letter's event in the topic's stream; 0 without one. */
   lastSequence: number;
-  /** The position of the last letter on its subject, whoever wrote it. */
+  /** The position of the last letter on its subject, including letters of other markers. */
   tail: number;
   /** Letters up to this position belong to no marker that counts. */
   strangersThrough: number;

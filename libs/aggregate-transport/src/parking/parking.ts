@@ -1,50 +1,79 @@
 import { isSabotaged, reached } from '#sabotage';
 import { describeError } from '../errors.js';
-import type { Clock } from '../clock.js';
+import { type Clock, every, type Timer } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
+import type { GroupStart } from '../records/group-record.js';
 import { adopt } from './adoption.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
-import { lostError, ParkedWrites, type ParkedWritesOptions, refusedError } from './marker-writes.js';
+import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 
-export interface ParkingOptions extends ParkedWritesOptions {
+/** Hears what becomes of parked aggregates. */
+export interface ParkingListener {
+  /** An operator asks for something. */
+  commanded(parked: Parked): void;
+  /** No letter is left: the aggregate is live again. */
+  unparked(parked: Parked): void;
+}
+
+/** What a tenure inherits. */
+export interface ParkingInheritance {
+  /** The last owner ended without a last commit. */
+  readonly hasDied: boolean;
+  readonly start: GroupStart;
+}
+
+export interface ParkingOptions extends MarkerWritesOptions {
   readonly clock: Clock;
   /** Owners that may die while they replay an aggregate's letters; then it stays parked. */
   readonly maxCrashes: number;
-  readonly commanded: (parked: Parked) => void;
-  readonly unparked: (parked: Parked) => void;
 }
 
 /**
- * What the owner of a partition knows of its parked aggregates, and the writes that make it so. Markers are
- * read after the takeover's last look at the server and before the fence opens; from then on this memory is
- * the truth, and what others write is commands.
+ * What the owner of a partition knows of its parked aggregates, and the writes that make it so. Markers are read after
+ * the claim and before the first event is taken in. From then on this memory is the truth, and what others write is
+ * commands.
  *
  * How an aggregate is parked, and why each step may be the last one of its process:
- * 1. The marker is made by compare-and-set. Whoever dies here leaves an unsettled event: it comes again, and
- *    the successor, who finds the marker, makes the letter.
- * 2. The event is stored as a letter, behind the last letter that is known: of two owners only one succeeds,
- *    and a letter of the same marker says the same, whoever wrote it.
- * 3. The event is acked. Whoever dies before that finds the last letter's sequence, and only acks.
+ * 1. The marker is made by compare-and-set. An owner that dies here leaves an unsettled event: its successor removes the
+ *    marker, and the event comes again.
+ * 2. The event is stored as a letter, after the last letter that is known. Of two owners only one succeeds, and a letter
+ *    of the same marker says the same, whichever owner wrote it.
+ * 3. The event is settled. An owner that dies before that is confirmed leaves the last letter's sequence: the successor
+ *    settles the event without another letter.
  *
- * An owner that slept through the end of its lease makes no letter, for it looks at its lease before each.
- * If it fell asleep right after that look, its marker is an older epoch's: known to the successor, who adopts it,
- * or later than that, and void.
+ * An owner that slept through the end of its lease makes no letter, because it checks its lease before each write. If it
+ * fell asleep right after that check, its marker is of an older epoch: the successor adopts it, or finds it later, and
+ * then it is void.
  */
 export class Parking {
   readonly #parked = new Map<string, Parked>();
-  readonly #writes: ParkedWrites;
+  readonly #writes: MarkerWrites;
+  readonly #watch: Timer;
+  #listener: ParkingListener | undefined;
   #isTruth = false;
-  #fenceIsOpen = false;
   /** The reading of the markers that counts, and the aggregates whose markers were written meanwhile. */
   #loading: Set<string> | undefined;
 
   constructor(private readonly options: ParkingOptions) {
-    this.#writes = new ParkedWrites(options);
+    this.#writes = new MarkerWrites(options);
     options.port.onMarker((token, marker) => this.#heard(token, marker));
+    this.#watch = every(options.clock, LIST_EVERY_MS, () => void this.#list());
+  }
+
+  /** Tells this listener. Called once, before the first tenure. */
+  attach(listener: ParkingListener): void {
+    this.#listener = listener;
+  }
+
+  /** The highest event of the topic's stream, as it is now, that a letter is known to hold; 0 for none. */
+  get lastSequence(): number {
+    let last = 0;
+    for (const { lastSequence } of this.#parked.values()) last = Math.max(last, lastSequence);
+    return last;
   }
 
   /** True if events of this aggregate become letters. */
@@ -61,11 +90,10 @@ export class Parking {
     return this.#parked.get(token);
   }
 
-  /** Aggregates whose letters the owner replays by itself, or has been told to; and those that have none. */
+  /** Aggregates whose letters the owner replays by itself, or was told to. */
   toReplay(): Parked[] {
     return [...this.#parked.values()].filter(
-      ({ marker }) =>
-        ['parking', 'retrying', 'diverted'].includes(marker.state) || marker.command !== undefined,
+      ({ marker }) => marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
     );
   }
 
@@ -74,21 +102,15 @@ export class Parking {
     for (const parked of this.#parked.values()) parked.forgotten = true;
     this.#parked.clear();
     this.#isTruth = false;
-    this.#fenceIsOpen = false;
     this.#loading = undefined;
   }
 
-  /** From now on commands are carried out as they come; what came before is in {@link toReplay}. */
-  fenceOpened(): void {
-    this.#fenceIsOpen = true;
-  }
-
   /**
-   * Reads what earlier owners left; once that is done under this lease, only what others have asked for meanwhile. A
-   * marker of an older epoch that appears later came too late.
+   * Reads what earlier owners left. A marker of an older epoch that appears later came too late. Safe to call again after
+   * it rejected.
    * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
-  async load(crashed: boolean): Promise<void> {
+  async load({ hasDied, start }: ParkingInheritance): Promise<void> {
     if (isSabotaged('markers-not-loaded')) {
       this.#isTruth = true;
       return;
@@ -101,20 +123,13 @@ export class Parking {
     };
     const markers = await this.options.port.markers();
     check();
-    if (this.#isTruth) {
-      for (const { token, marker } of markers) this.#heard(token, marker);
-      return;
-    }
     this.#parked.clear();
-    const { epoch, streamCreated } = this.options;
+    const { epoch, created } = this.options.owner;
     for (let from = 0; from < markers.length; from += ADOPTED_AT_ONCE) {
       const adopting = markers.slice(from, from + ADOPTED_AT_ONCE).map(async (found) => {
         const adopted = await adopt(found, {
           ...this.options,
-          epoch: epoch(),
-          streamCreated: streamCreated(),
-          crashed,
-          check,
+          ...{ epoch, created, start, hasDied, check },
         });
         check();
         if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
@@ -131,7 +146,7 @@ export class Parking {
     if (this.#parked.get(token)?.leaving === false) return;
     this.#parked.set(token, {
       token,
-      marker: emptyMarker(this.options.epoch(), this.options.clock.wallNow()),
+      marker: emptyMarker(this.options.owner.epoch, this.options.clock.wallNow()),
       revision: 0,
       identity: 0,
       lastSequence: 0,
@@ -144,7 +159,7 @@ export class Parking {
 
   /**
    * Parks the aggregate with this event as its first letter, or keeps a diverted one parked. When it resolves
-   * the event may be acked. Safe to call again after it rejected.
+   * the event may be settled. Safe to call again after it rejected.
    * @throws PARK_REFUSED, JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
   async park(event: LetterEvent, note: ParkNote): Promise<void> {
@@ -156,7 +171,7 @@ export class Parking {
     reached('park: letter stored');
     await this.#writes.update(parked, { ...marker, state: 'parked', crashes: 0 });
     reached('park: marker says parked');
-    if (parked.marker.command !== undefined) this.options.commanded(parked);
+    if (parked.marker.command !== undefined) this.#listener?.commanded(parked);
   }
 
   /**
@@ -172,19 +187,19 @@ export class Parking {
     reached('divert: head stored');
   }
 
-  /** Stores a later event of a parked aggregate behind its letters; one that is there already is not stored again. */
+  /** Stores a later event of a parked aggregate after its letters; one that is there already is not stored again. */
   async file(event: LetterEvent): Promise<void> {
     const parked = this.#require(event.token);
     if (event.sequence > parked.lastSequence) await this.#writes.append(parked, event);
     reached('file: letter stored');
   }
 
-  /** Stores an event that its aggregate goes on without. */
+  /** Stores an event that its aggregate continues without. */
   async skip(event: LetterEvent, note: ParkNote): Promise<void> {
     this.#writes.check();
     const result = await this.options.port.appendSkipped(event, {
       ...note,
-      stream: this.options.streamCreated(),
+      stream: this.options.owner.created,
     });
     if (result.kind === 'refused') throw refusedError(this.options.name, result.reason);
     reached('skip: letter stored');
@@ -198,7 +213,7 @@ export class Parking {
       parked.strangersThrough = letter.position;
       this.options.log.error(
         `${this.options.name}: letter ${letter.position} of aggregate "${aggregateIdOf(parked.token)}" belongs to no marker ` +
-          'that counts (an owner wrote it after its lease had ended, or somebody else did); it is not replayed',
+          'that counts (an owner wrote it after its lease had ended, or another program did); it is not replayed',
       );
     }
   }
@@ -211,7 +226,7 @@ export class Parking {
     reached('retry: letter removed');
   }
 
-  /** A command is begun: what it does goes on under the next owner too, until it is answered. */
+  /** A command is begun: the next owner continues it, until it is answered. */
   async begun(parked: Parked, kind: CommandKind): Promise<void> {
     if (kind !== 'retry' || parked.marker.state === 'retrying') return;
     await this.#writes.update(parked, { state: 'retrying' });
@@ -234,7 +249,7 @@ export class Parking {
     reached('retry: stopped');
   }
 
-  /** No letter is left, and none comes: from this moment events go to the lane again, behind whoever calls. */
+  /** No letter is left, and none comes: from this moment events go to the lane again, after the caller. */
   leave(parked: Parked): void {
     parked.leaving = true;
   }
@@ -248,52 +263,65 @@ export class Parking {
       if (revision === 0 || (await port.removeMarker(revision))) break;
       const found = await port.readMarker(parked.token);
       if (found === undefined) break;
-      if (found.marker.epoch > this.options.epoch()) throw lostError(name);
+      if (found.marker.epoch > this.options.owner.epoch) throw lostError(name);
       revision = found.revision;
     }
     reached('unpark: marker removed');
     if (this.#parked.get(parked.token) === parked) this.#parked.delete(parked.token);
     this.#logUnparked(parked.token, 'all its letters are handled or dropped');
-    this.options.unparked(parked);
+    this.#listener?.unparked(parked);
   }
 
   close(): void {
+    this.#watch.cancel();
     this.options.port.close();
   }
 
   #heard(token: string, marker: Marker): void {
-    const { epoch, mayWrite } = this.options;
-    if (marker.epoch > epoch()) return;
+    const { owner } = this.options;
+    if (marker.epoch > owner.epoch) return;
     if (!this.#isTruth) {
       this.#loading?.add(token);
       return;
     }
     const parked = this.#parked.get(token);
-    if (parked !== undefined) this.#commanded(parked, marker);
-    else if (marker.epoch < epoch() && mayWrite()) this.#removeVoid(token);
+    if (parked !== undefined) this.#noteCommand(parked, marker);
+    else if (marker.epoch < owner.epoch && owner.mayWrite()) this.#removeVoid(token);
   }
 
-  /** What the server refused is heard, too: written for a marker that has fallen since, or was answered. */
-  #commanded(parked: Parked, { made, command }: Marker): void {
+  /** Finds commands and void markers whose announcement was missed. */
+  async #list(): Promise<void> {
+    if (!this.#isTruth || !this.options.owner.mayWrite()) return;
+    const markers = await this.options.port.markers().catch(() => []);
+    // A tenure may have ended meanwhile; then nothing is known any more.
+    if (!this.#isTruth) return;
+    for (const { token, marker } of markers) this.#heard(token, marker);
+  }
+
+  /**
+   * Announcements include refused writes, such as a command for a marker that was removed or already answered. Those are
+   * ignored.
+   */
+  #noteCommand(parked: Parked, { made, command }: Marker): void {
     if (command === undefined || made !== parked.identity || command.id === parked.marker.answer?.id) return;
     parked.marker = { ...parked.marker, command };
-    if (this.#fenceIsOpen) this.options.commanded(parked);
+    this.#listener?.commanded(parked);
   }
 
   #removeVoid(token: string): void {
     const { log, name } = this.options;
     this.#tryRemoveVoid(token).catch((error: unknown) =>
       log.warn(
-        `${name}: a void marker could not be removed; the next takeover finds it: ${describeError(error)}`,
+        `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
       ),
     );
   }
 
   /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
   async #tryRemoveVoid(token: string): Promise<void> {
-    const { port, epoch, log, name } = this.options;
+    const { port, owner, log, name } = this.options;
     const found = await port.readMarker(token);
-    if (found === undefined || found.marker.epoch >= epoch() || this.#parked.has(token)) return;
+    if (found === undefined || found.marker.epoch >= owner.epoch || this.#parked.has(token)) return;
     if (await port.removeMarker(found.revision)) {
       log.error(
         `${name}: aggregate "${aggregateIdOf(token)}" was parked by an owner whose lease had ended (epoch ` +
@@ -314,6 +342,7 @@ export class Parking {
 }
 
 const ADOPTED_AT_ONCE = 64;
+const LIST_EVERY_MS = 30_000;
 
 function emptyMarker(epoch: number, since: number): Marker {
   return {

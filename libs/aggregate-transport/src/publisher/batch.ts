@@ -1,4 +1,4 @@
-import type { Entry, Line } from './line.js';
+import type { PublishQueue, QueuedEvent } from './publish-queue.js';
 
 export interface BatchLimits {
   readonly events: number;
@@ -6,85 +6,91 @@ export interface BatchLimits {
 }
 
 /**
- * The events from the head of a line on that may be stored as one: in call order, none left out, none that was
- * sent before, expects a sequence, or was in a batch that was refused. Pure.
+ * The events from `head` on that may be stored as one batch, in call order and without a gap. Ends before an event that
+ * was sent, that expects a sequence, or that was in a refused batch. Pure.
  */
-export function batchFrom(head: Entry | undefined, limits: BatchLimits): Entry[] {
-  const events: Entry[] = [];
+export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
+  const events: QueuedEvent[] = [];
   let bytes = 0;
-  for (let entry = head; entry !== undefined && events.length < limits.events; entry = entry.next) {
-    if (entry.settled) continue;
-    const { event } = entry;
-    if (entry.alone || entry.sends > 0 || event.expectedSequence !== undefined) break;
-    bytes += event.body.length + event.headers.length;
+  for (let event = head; event !== undefined && events.length < limits.events; event = event.next) {
+    if (event.hasOutcome) continue;
+    const { outgoing } = event;
+    if (event.alone || event.sends > 0 || outgoing.expectedSequence !== undefined) break;
+    bytes += outgoing.body.length + outgoing.headers.length;
     if (bytes > limits.bytes && events.length > 0) break;
-    events.push(entry);
+    events.push(event);
   }
   return events;
 }
 
 /**
- * How many events a line must hold before a batch pays, or Infinity. A batch costs the server about as much as
- * 25 events sent alone (file storage), and while other aggregates keep it busy, waiting for it costs less. Pure.
+ * How many events a queue must hold before a batch pays; Infinity if none does. A batch costs the server about as much
+ * as 25 events sent alone (file storage). While other aggregates keep the server busy, waiting costs less. Pure.
  */
-export function worthwhileAt(busyLines: number): number {
-  if (busyLines <= 2) return 100;
-  return busyLines <= 16 ? 400 : Number.POSITIVE_INFINITY;
+export function worthwhileAt(busyQueues: number): number {
+  if (busyQueues <= 2) return 100;
+  return busyQueues <= 16 ? 400 : Number.POSITIVE_INFINITY;
 }
 
 /**
  * Events of one aggregate that the server stores together or not at all. Its modes:
  *
- * - `opening`: the first event is at the server, or on its way. Nothing of it can be stored.
- * - `sent`: all of it, with the order to store it. No answer yet.
- * - `doubtful`: no answer came in time, and its first event was sent again, alone. Both may arrive: the dedup ids let
+ * - `opening`: the first event was sent. Nothing of the batch can be stored.
+ * - `sent`: all events were sent, with the order to store them. There is no answer yet.
+ * - `doubtful`: no answer came in time, and the first event was sent again, alone. Both may arrive: the dedup ids let
  *   only one be stored. A late answer still counts if it says stored.
  */
 export class Batch {
-  mode: 'opening' | 'sent' | 'doubtful' = 'opening';
-  /** In call order; the first alone while it opens. */
-  events: readonly Entry[];
+  #mode: 'opening' | 'sent' | 'doubtful' = 'opening';
+  #events: readonly QueuedEvent[];
 
   constructor(
     readonly id: number,
-    readonly line: Line,
-    readonly first: Entry,
+    readonly queue: PublishQueue,
+    readonly first: QueuedEvent,
   ) {
-    this.events = [first];
+    this.#events = [first];
   }
 
-  /** Counts against what may be under way; not any more when its outcome is unknown: others must not wait for it. */
+  get mode(): 'opening' | 'sent' | 'doubtful' {
+    return this.#mode;
+  }
+
+  /** The events in call order; the first event alone while the batch opens. */
+  get events(): readonly QueuedEvent[] {
+    return this.#events;
+  }
+
+  /** The batch counts against what may be under way. A batch with an unknown outcome does not: others need not wait. */
   get holdsPlace(): boolean {
-    return this.mode !== 'doubtful' && !this.first.settled;
+    return this.#mode !== 'doubtful' && !this.first.hasOutcome;
   }
 
-  /** Where the event stands in the stream, if the last one stands at `last`: a batch is stored without a gap. */
+  /** The sequence of an event if the last one has sequence `last`: a batch is stored without a gap. */
   sequenceOf(index: number, last: number): number {
-    return last - (this.events.length - 1 - index);
+    return last - (this.#events.length - 1 - index);
   }
 
-  /** Takes the events that go with the first one. */
-  fill(followers: readonly Entry[], now: number): void {
+  /** Adds the events that are sent after the first one. */
+  fill(followers: readonly QueuedEvent[], now: number): void {
     const { first } = this;
-    this.mode = 'sent';
-    this.events = [first, ...followers];
+    this.#mode = 'sent';
+    this.#events = [first, ...followers];
     const last = followers.at(-1) ?? first;
-    // Its answer has the time from now on.
-    first.resendAt += now - first.firstSentAt;
-    for (const [index, entry] of this.events.entries()) {
-      entry.batch = { last, behind: this.events.length - 1 - index };
-      if (entry === first) continue;
-      entry.firstSentAt = now;
-      entry.sends = 1;
+    // The time for an answer starts now.
+    first.scheduleResend(first.resendAt + now - first.firstSentAt);
+    for (const [index, event] of this.#events.entries()) {
+      event.markSentInBatch({ last, eventsAfter: this.#events.length - 1 - index }, now);
     }
   }
 
-  /** Nothing of it is stored and nothing is on its way: its events are as if never sent, and go one by one. */
+  /** The first event was sent again, alone, after the whole batch was. */
+  markDoubtful(): void {
+    this.#mode = 'doubtful';
+  }
+
+  /** The batch is not stored and nothing of it is under way: its events count as never sent, and are sent alone. */
   dissolve(): void {
-    for (const entry of this.events) {
-      entry.batch = undefined;
-      entry.alone = true;
-      entry.sends = 0;
-    }
+    for (const event of this.#events) event.leaveBatch();
   }
 }

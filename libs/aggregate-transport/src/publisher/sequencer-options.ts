@@ -1,20 +1,20 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import type { FastLaneOptions } from './fast-lane.js';
-import type { PublishListener, PublishPort } from './publish-port.js';
+import type { BatchingOptions } from './batching.js';
+import type { PublishConnector } from './publish-port.js';
 
 export interface SequencerOptions {
   readonly topic: string;
-  readonly connect: (listener: PublishListener) => PublishPort;
-  /** Events on the wire at once, over all aggregates. */
+  readonly connector: PublishConnector;
+  /** The most events on the wire at once, over all aggregates. */
   readonly maxInFlight: number;
-  /** Events accepted and without an outcome. */
+  /** The most events accepted and without an outcome. */
   readonly maxPending: number;
-  /** From its first send, how long an event is tried before its caller hears OUTCOME_UNKNOWN. */
+  /** How long after its first send an event's caller is told OUTCOME_UNKNOWN. */
   readonly giveUpAfterMs: number;
-  /** How long the stream knows an event's id. */
+  /** How long the stream knows an event's dedup id. */
   readonly duplicateWindowMs: number;
-  readonly fastLane: FastLaneOptions;
+  readonly batching: BatchingOptions;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -1,67 +1,61 @@
-import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
-import { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
-import { type Answer, noPermission } from './answer.js';
-import { FastLane, type FastLaneStatus } from './fast-lane.js';
 import type { OutgoingEvent } from '../message/outgoing-event.js';
 import { tokenOfSubject } from '../message/subject.js';
-import { Entry, Line } from './line.js';
-import { LookUps } from './look-ups.js';
-import { Outcomes } from './outcomes.js';
-import { copiesEnded, type Patience, patienceOf } from './patience.js';
+import { AggregateQueues } from './aggregate-queues.js';
+import { Batching, type BatchingStatus } from './batching.js';
+import { Dispatcher } from './dispatcher.js';
+import { OutcomeLookup } from './outcome-lookup.js';
+import * as errors from './publish-errors.js';
+import { PublishOutcomes } from './publish-outcomes.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
-import { ReadyLines } from './ready-lines.js';
-import * as refusal from './refusals.js';
+import { type PublishQueue, QueuedEvent } from './publish-queue.js';
+import { ResendWindow } from './resend-window.js';
 import type { SequencerOptions } from './sequencer-options.js';
-import { copyOf } from './copy-of.js';
+import { noPermission, type ServerAnswer } from './server-answer.js';
 
 const SWEEP_MS = 100;
-const RESEND_AFTER_MS = 2_000;
 const RESEND_WHEN_UNAVAILABLE_MS = 100;
 
 /**
- * Stores the events of each aggregate in call order: one event per aggregate is on the wire, the next
- * one leaves when it is stored. Aggregates go side by side. A long queue goes in batches ({@link FastLane}),
- * of which one per aggregate is on the wire in place of the event.
+ * Stores the events of each aggregate in call order, each once. An aggregate has one event on the wire, and its next
+ * event leaves when that one is stored. Aggregates are independent of each other. A long queue is sent in batches
+ * ({@link Batching}): then the aggregate has one batch on the wire instead of one event.
  *
- * An event keeps its dedup id over all sends, so sending again is safe whenever the outcome is open:
- * after a reconnect (the client drops what was written while disconnected), without an answer, without
- * a leader. What must never happen is that n+1 leaves while n is open; pipelining n and n+1 loses n in
- * the middle and stores n+1 on every leader change.
+ * An event keeps its dedup id over all sends, so it may be sent again whenever its outcome is open: after a reconnect
+ * (the client drops what was written while disconnected), without an answer, without a leader. Event n+1 must never
+ * leave while n is open. If both were on the wire, order would be lost on every leader change:
+ *
+ * 1. The old leader drops n.
+ * 2. The new leader stores n+1.
+ * 3. n is sent again and stored after n+1.
  */
 export class Sequencer implements PublishListener {
   readonly #port: PublishPort;
-  readonly #lines = new Map<string, Line>();
-  readonly #wire = new Map<number, Entry>();
-  readonly #outcomes: Outcomes;
+  readonly #batching: Batching;
+  readonly #dispatcher: Dispatcher;
+  readonly #outcomes: PublishOutcomes;
+  readonly #queues: AggregateQueues;
+  readonly #lookup: OutcomeLookup;
+  readonly #resendWindow: ResendWindow;
   readonly #sweep: Timer;
-  readonly #patience: Patience;
-  readonly #ready = new ReadyLines();
-  readonly #lane: FastLane;
-  readonly #lookUps: LookUps;
-  /** Lines on the wire whose outcome is unknown. They hold no place there: others must not wait for them. */
-  #unknown = 0;
-  #lastId = 0;
   #closed = false;
 
   constructor(private readonly options: SequencerOptions) {
-    this.#patience = patienceOf(options.giveUpAfterMs, options.duplicateWindowMs);
-    this.#port = options.connect(this);
-    this.#lookUps = new LookUps(options.topic, this.#port, options.log);
-    this.#outcomes = new Outcomes(options.topic);
-    this.#lane = new FastLane({
-      ...options,
-      port: this.#port,
-      outcomes: this.#outcomes,
-      leaves: (entry) => this.#leaves(entry),
-      answered: (entry) => this.#wire.delete(entry.id),
-      advance: (line) => this.#advance(line),
-    });
-    this.#sweep = every(options.clock, SWEEP_MS, () => this.#sweepOnce());
+    const { topic, maxInFlight, clock, log } = options;
+    const port = options.connector.connectPublisher(this);
+    const batching = new Batching({ topic, limits: options.batching, maxInFlight, clock, log, port });
+    this.#port = port;
+    this.#batching = batching;
+    this.#dispatcher = new Dispatcher({ maxInFlight, clock, port, batching });
+    this.#outcomes = new PublishOutcomes(topic);
+    this.#queues = new AggregateQueues(this.#outcomes, this.#dispatcher);
+    this.#lookup = new OutcomeLookup(topic, port, log);
+    this.#resendWindow = new ResendWindow(options.giveUpAfterMs, options.duplicateWindowMs);
+    this.#sweep = every(clock, SWEEP_MS, () => this.#sweepOnce());
   }
 
-  /** Events accepted whose outcome is open. */
+  /** Events accepted and without an outcome. */
   get pending(): number {
     return this.#outcomes.pending;
   }
@@ -71,18 +65,18 @@ export class Sequencer implements PublishListener {
     return this.#outcomes.published;
   }
 
-  /** Events whose caller got an error. */
+  /** Calls that ended with an error. */
   get failed(): number {
     return this.#outcomes.failed;
   }
 
   /** Whether long queues are stored in batches; if not, why. */
-  get fastLane(): FastLaneStatus {
-    return this.#lane.status;
+  get batching(): BatchingStatus {
+    return this.#batching.status;
   }
 
   /**
-   * Queues an event behind its aggregate's earlier ones. Resolves when it is stored.
+   * Queues an event after its aggregate's earlier ones. Resolves when it is stored.
    * @throws PUBLISHER_SATURATED, ABORTED: never sent
    * @throws PUBLISHER_CLOSED: not stored
    * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored, because an earlier event failed
@@ -91,235 +85,148 @@ export class Sequencer implements PublishListener {
    */
   publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
     return new Promise((resolve, reject) => {
-      const known = isSabotaged('publisher-pipelines') ? undefined : this.#lines.get(event.token);
-      const line = known ?? this.#newLine(event.token);
-      const obstacle = this.#obstacleFor(line, signal);
+      const queue = this.#queues.open(event.token);
+      const obstacle = this.#obstacleFor(queue, signal);
       if (obstacle !== undefined) {
-        this.#outcomes.turnedAway();
-        if (line.head === undefined) this.#lines.delete(line.token);
+        this.#outcomes.noteTurnedAway();
+        this.#queues.forgetIfEmpty(queue);
         reject(obstacle);
         return;
       }
-      const entry = new Entry(++this.#lastId, event, line, { resolve, reject });
-      this.#outcomes.accepted();
-      line.append(entry);
-      if (signal !== undefined) this.#callOffOnAbort(entry, signal);
-      if (line.head !== entry) return;
-      this.#ready.add(line);
-      this.#fillWire();
+      const queued = new QueuedEvent(this.#dispatcher.takeId(), event, queue, { resolve, reject });
+      if (signal !== undefined) queued.watchAbort(signal, () => this.#queues.abort(queued, signal.reason));
+      this.#queues.append(queued);
     });
   }
 
-  /** Resolves when every event accepted so far has its outcome, whatever it is. */
+  /** Resolves when every event accepted so far has an outcome, of either kind. */
   flush(): Promise<void> {
-    return this.#outcomes.flush(this.#lastId);
+    return this.#outcomes.flush(this.#dispatcher.lastId);
   }
 
-  /** Lets an aggregate with an unknown outcome go on; the caller vouches that the open event is dealt with. */
+  /** Opens an aggregate with an unknown outcome; the caller vouches that the open event is dealt with. */
   resume(token: string): void {
-    const line = this.#lines.get(token);
-    if (line?.isUnknown === true) this.#reopen(line);
+    const queue = this.#queues.find(token);
+    if (queue?.isUnknown === true) this.#queues.reopen(queue);
   }
 
-  /** The aggregates that accept nothing because an outcome is unknown. */
+  /** The aggregates that accept no event because an outcome is unknown. */
   unknownAggregates(): string[] {
-    return [...this.#lines.values()].filter((line) => line.isUnknown).map((line) => line.token);
+    return this.#queues.unknown();
   }
 
+  /** The sequence of the subject's last stored event; 0 if there is none. */
   lastSequence(subject: string): Promise<number> {
     return this.#port.lastSequence(subject);
   }
 
-  /** Accepts nothing more. What was sent ends as unknown, the rest as not stored; {@link flush} first. */
+  /** Accepts no more events. Sent events end as unknown, others as not stored; call {@link flush} first. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#sweep.cancel();
     this.#port.close();
-    for (const { head } of this.#lines.values()) {
-      for (let entry = head; entry; entry = entry.next) this.#fail(entry, refusal.calledOffByClose(entry));
-    }
-    this.#lines.clear();
-    this.#wire.clear();
+    this.#queues.close();
   }
 
-  answered(id: number, answer: Answer): void {
-    const entry = this.#wire.get(id);
-    if (entry === undefined) {
-      this.#lane.answered(id, answer);
+  answered(id: number, answer: ServerAnswer): void {
+    const event = this.#dispatcher.find(id);
+    if (event === undefined) {
+      this.#batchAnswered(id, answer);
       return;
     }
-    if (entry.line.mode === 'checking') return;
+    if (event.queue.mode === 'checking') return;
     switch (answer.kind) {
       case 'stored':
-        this.#stored(entry, answer.sequence, answer.duplicate && entry.sends === 1);
+        this.#queues.store(event, answer.sequence, answer.duplicate && event.sends === 1);
         return;
       case 'unavailable':
-        this.#sendSoon(entry);
+        this.#resendSoon(event);
         return;
       case 'refused':
-        if (entry.sends > 1 || answer.wrongSequence) void this.#check(entry, answer);
-        else this.#rejected(entry, refusal.rejected(entry, this.options.topic, answer));
+        if (event.sends > 1 || answer.wrongSequence) void this.#check(event, answer);
+        else this.#queues.reject(event, errors.rejected(event, this.options.topic, answer));
     }
   }
 
-  opened(batch: number): void {
-    this.#lane.opened(batch);
+  opened(id: number): void {
+    const unfilled = this.#batching.fill(id);
+    if (unfilled !== undefined) this.#queues.dissolve(unfilled);
   }
 
   denied(subject: string): void {
-    const line = this.#lines.get(tokenOfSubject(subject));
-    if (line?.head === undefined || line.head.sends === 0) return;
-    // Which of a batch's events was denied, nobody knows; its first one, sent again behind all of it, hears for itself.
-    if (this.#lane.carries(line)) this.#send(line.head);
-    else this.answered(line.head.id, noPermission(subject));
+    const queue = this.#queues.find(tokenOfSubject(subject));
+    if (queue?.head === undefined || queue.head.sends === 0) return;
+    // The denial does not say which event of a batch it is about. The first event, sent again after all of the
+    // batch, gets an answer of its own.
+    if (this.#batching.carries(queue)) this.#dispatcher.send(queue.head);
+    else this.answered(queue.head.id, noPermission(subject));
   }
 
   reconnected(): void {
     const now = this.options.clock.now();
-    for (const entry of this.#wire.values()) {
-      const ended = entry.line.mode === 'checking' || copiesEnded(this.#patience, entry.firstSentAt, now);
-      if (!ended) this.#send(entry);
+    for (const event of this.#dispatcher.inFlight) {
+      const ended = event.queue.mode === 'checking' || this.#resendWindow.hasEnded(event.firstSentAt, now);
+      if (!ended) this.#dispatcher.send(event);
     }
-    this.#fillWire();
+    this.#dispatcher.fill();
   }
 
-  #newLine(token: string): Line {
-    const line = new Line(token);
-    this.#lines.set(token, line);
-    return line;
-  }
-
-  #obstacleFor(line: Line, signal: AbortSignal | undefined): Error | undefined {
-    if (this.#closed) return refusal.closed();
-    if (signal?.aborted === true) return refusal.aborted(signal.reason);
-    if (line.isUnknown) return refusal.predecessorUnknown();
-    if (this.#outcomes.pending >= this.options.maxPending) return refusal.saturated(this.options.maxPending);
+  #obstacleFor(queue: PublishQueue, signal: AbortSignal | undefined): Error | undefined {
+    if (this.#closed) return errors.closed();
+    if (signal?.aborted === true) return errors.aborted(signal.reason);
+    if (queue.isUnknown) return errors.predecessorUnknown();
+    if (this.#outcomes.pending >= this.options.maxPending) return errors.saturated(this.options.maxPending);
     return undefined;
   }
 
-  #callOffOnAbort(entry: Entry, signal: AbortSignal): void {
-    const callOff = (): void => {
-      if (entry.sends > 0 || entry.alone || entry.settled) return;
-      this.#fail(entry, refusal.aborted(signal.reason));
-      if (entry.line.head === entry) this.#goOn(entry.line);
-    };
-    signal.addEventListener('abort', callOff, { once: true });
-    entry.letGo = () => signal.removeEventListener('abort', callOff);
-  }
-
-  get #busyLines(): number {
-    return this.#wire.size - this.#unknown;
-  }
-
-  #fillWire(): void {
-    const room = this.options.maxInFlight - this.#lane.followersOnWire;
-    while (this.#busyLines < room && this.#port.connected) {
-      const line = this.#ready.take();
-      if (line === undefined) return;
-      const { head } = line;
-      if (head === undefined || head.settled || this.#wire.has(head.id)) continue;
-      if (this.#lane.pays(line, this.#busyLines)) this.#lane.open(++this.#lastId, line, head);
-      else this.#send(head);
+  #batchAnswered(id: number, answer: ServerAnswer): void {
+    const batch = this.#batching.take(id, answer);
+    if (batch === undefined) return;
+    if (answer.kind === 'stored') {
+      this.#queues.storeBatch(batch, answer);
+      return;
     }
+    // A batch in doubt may still be stored; the copy of its first event decides.
+    if (batch.mode === 'doubtful' || batch.queue.head !== batch.first) return;
+    if (answer.kind === 'refused') this.#queues.dissolve(batch);
+    else batch.first.scheduleResend(this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS);
   }
 
-  #send(entry: Entry): void {
-    this.#lane.wentAlone(entry.line);
-    this.#leaves(entry);
-    this.#port.send(entry.id, entry.sends > 1 ? copyOf(entry.event) : entry.event);
+  #resendSoon(event: QueuedEvent): void {
+    event.queue.markOpen();
+    event.scheduleResend(this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS);
   }
 
-  #leaves(entry: Entry): void {
-    const now = this.options.clock.now();
-    if (entry.sends++ === 0) entry.firstSentAt = now;
-    this.#wire.set(entry.id, entry);
-    entry.resendAt = now + RESEND_AFTER_MS;
-  }
-
-  #stored(entry: Entry, sequence: number, duplicate: boolean): void {
-    this.#wire.delete(entry.id);
-    this.#outcomes.stored(entry, sequence, duplicate);
-    this.#goOn(entry.line);
-  }
-
-  /** Takes the head off and lets the next one leave. */
-  #goOn(line: Line): void {
-    line.shift();
-    this.#advance(line);
-  }
-
-  /** The head is another one, or may leave again. */
-  #advance(line: Line): void {
-    if (line.hasGivenUp) this.#unknown--;
-    line.hasGivenUp = false;
-    line.mode = 'open';
-    if (line.head === undefined) this.#lines.delete(line.token);
-    else this.#ready.add(line);
-    this.#fillWire();
-  }
-
-  #rejected(entry: Entry, error: AggregateTransportError): void {
-    this.#wire.delete(entry.id);
-    this.#fail(entry, error);
-    const followers = isSabotaged('publisher-skips-after-refusal') ? [] : entry.line.takeFollowers();
-    for (const follower of followers) this.#fail(follower, refusal.predecessorRejected(error));
-    this.#goOn(entry.line);
-  }
-
-  #sendSoon(entry: Entry): void {
-    entry.line.mode = 'open';
-    entry.resendAt = this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS;
-  }
-
-  /** The refusal may be about the event's own first copy, so the stream is asked before it is believed. */
-  async #check(entry: Entry, answer: Answer & { kind: 'refused' }): Promise<void> {
-    const fate = await this.#lookUps.ask(entry, answer);
-    if (fate === undefined || this.#closed) return;
-    if (fate.kind === 'open') this.#sendSoon(entry);
-    else if (fate.kind === 'stored') this.#stored(entry, fate.sequence, entry.sends === 1);
-    else if (fate.kind === 'conflict') this.#rejected(entry, refusal.conflict(entry, fate.actual));
-    else this.#rejected(entry, refusal.rejected(entry, this.options.topic, answer));
+  /** Asks the stream before a refusal is believed: it may be about the event's own first copy. */
+  async #check(event: QueuedEvent, refusal: ServerAnswer & { kind: 'refused' }): Promise<void> {
+    const found = await this.#lookup.lookUp(event, refusal);
+    if (found === undefined || this.#closed) return;
+    if (found.kind === 'open') this.#resendSoon(event);
+    else if (found.kind === 'stored') this.#queues.store(event, found.sequence, event.sends === 1);
+    else if (found.kind === 'conflict') this.#queues.reject(event, errors.conflict(event, found.actual));
+    else this.#queues.reject(event, errors.rejected(event, this.options.topic, refusal));
   }
 
   #sweepOnce(): void {
     const now = this.options.clock.now();
-    this.#lane.sweep();
-    for (const entry of this.#wire.values()) {
-      if (entry.line.mode === 'checking') continue;
-      const isLate = now - entry.firstSentAt >= this.#patience.giveUpAfterMs;
-      if (isLate && !entry.settled) this.#giveUp(entry);
-      if (copiesEnded(this.#patience, entry.firstSentAt, now)) void this.#findOut(entry);
-      else if (now >= entry.resendAt && this.#port.connected) this.#send(entry);
+    this.#batching.forgetEnded();
+    for (const event of this.#dispatcher.inFlight) {
+      if (event.queue.mode === 'checking') continue;
+      const isLate = this.#resendWindow.isLate(event.firstSentAt, now);
+      if (isLate && !event.hasOutcome) this.#queues.giveUp(event, this.#resendWindow.reason);
+      if (this.#resendWindow.hasEnded(event.firstSentAt, now)) void this.#findOut(event);
+      else if (now >= event.resendAt && this.#port.connected) this.#dispatcher.send(event);
     }
-    this.#fillWire();
+    this.#dispatcher.fill();
   }
 
-  #giveUp(entry: Entry): void {
-    this.#fail(entry, refusal.outcomeUnknown(entry, this.#patience.reason));
-    entry.line.hasGivenUp = true;
-    this.#unknown++;
-    if (isSabotaged('publisher-forgets-unknown')) this.#reopen(entry.line);
-    else
-      for (const follower of entry.line.takeFollowers())
-        this.#fail(follower, refusal.behindUnknown(follower));
-  }
-
-  /** No copy may be sent any more: asks the stream what became of the event, and opens the line with the answer. */
-  async #findOut(entry: Entry): Promise<void> {
+  /** Asks the stream what became of an event that must not be sent again. Its answer opens the queue. */
+  async #findOut(event: QueuedEvent): Promise<void> {
     if (!this.#port.connected) return;
-    const fate = await this.#lookUps.ask(entry);
-    if (fate === undefined || this.#closed) return;
-    this.#lookUps.tell(entry, fate);
-    this.#reopen(entry.line);
-  }
-
-  #reopen(line: Line): void {
-    if (line.head !== undefined) this.#wire.delete(line.head.id);
-    this.#goOn(line);
-  }
-
-  #fail(entry: Entry, error: Error): void {
-    this.#outcomes.failedWith(entry, error);
+    const found = await this.#lookup.lookUp(event);
+    if (found === undefined || this.#closed) return;
+    this.#lookup.report(event, found);
+    this.#queues.reopen(event.queue);
   }
 }

@@ -44,6 +44,18 @@ export interface GroupRecord {
   readonly run: number;
   /** The largest `high` of any partition before the last reset. */
   readonly replayUntil?: number;
+  /** The id of the last reset that was completed. */
+  readonly lastReset?: string;
+}
+
+/** What all partitions of a drained layout say together. */
+export interface ReachedLayout {
+  /** The highest epoch. */
+  readonly epoch: number;
+  /** The largest run. */
+  readonly run: number;
+  /** The largest `high` in the stream that the change begins in. */
+  readonly high: number;
 }
 
 /**
@@ -79,22 +91,41 @@ export function cancelChange(group: GroupRecord): GroupRecord {
   return change === undefined ? group : rest;
 }
 
-/** The layout of a change is in force. `reached` is what its sources say together. Pure. */
+/** Puts the layout of a change in force. Pure. */
 export function completeChange(
   group: GroupRecord,
-  { number, to, start }: LayoutChange,
-  reached: { readonly epoch: number; readonly run: number; readonly high: number },
+  change: LayoutChange,
+  reached: ReachedLayout,
 ): GroupRecord {
-  const { change: _, ...rest } = group;
-  const next = { ...rest, partitions: to, layout: number };
-  if (start === undefined) return { ...next, hasRecords: true, run: reached.run };
+  const { number, to, start, id } = change;
+  const run = Math.max(group.run, reached.run);
+  const next = { ...cancelChange(group), partitions: to, layout: number };
+  if (start === undefined) return { ...next, hasRecords: true, run };
+  // Sequences of another stream say nothing of this one.
+  const replayed = group.start.created === start.created ? (group.replayUntil ?? 0) : 0;
   return {
     ...next,
     hasRecords: false,
-    start: { ...start, epoch: reached.epoch },
-    run: reached.run + 1,
-    replayUntil: Math.max(reached.high, group.replayUntil ?? 0),
+    start: { ...start, epoch: Math.max(group.start.epoch, reached.epoch) },
+    run: run + 1,
+    replayUntil: Math.max(reached.high, replayed),
+    ...(id === undefined ? {} : { lastReset: id }),
   };
+}
+
+/**
+ * True if `wanted` asks for what `found` does: the same number of partitions, and for a reset the same id or the same
+ * start. Pure.
+ */
+export function isSameChange(
+  found: Omit<LayoutChange, 'number'>,
+  wanted: Omit<LayoutChange, 'number'>,
+): boolean {
+  if (found.to !== wanted.to) return false;
+  if (found.start === undefined || wanted.start === undefined) return found.start === wanted.start;
+  const isSameStart =
+    found.start.sequence === wanted.start.sequence && found.start.created === wanted.start.created;
+  return isSameStart || (found.id !== undefined && found.id === wanted.id);
 }
 
 /**

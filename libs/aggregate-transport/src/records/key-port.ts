@@ -20,6 +20,7 @@ export interface KeyPort<T> {
    * Replaces the value if its revision still is `revision`. Resolves with the new revision, or with undefined if another
    * write was first.
    * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+   * @throws RECORD_INVALID if the value has more than `maxBytes`; nothing is sent
    */
   write(value: T, revision: number): Promise<number | undefined>;
   /** Calls back on every write, refused ones included. A hint: it may be missed. */

@@ -78,12 +78,12 @@ export class TopicLinks {
     const wire = await this.wires.open(topic);
     const sequencer = new Sequencer({
       topic: name,
-      connect: (listener) => wire.connectPublisher(listener),
+      connector: wire,
       maxInFlight: topic.publish.maxInFlight,
       maxPending: topic.publish.maxPending + topic.publish.maxBlocked,
       giveUpAfterMs: topic.publish.giveUpAfterMs,
       duplicateWindowMs: wire.duplicateWindowMs,
-      fastLane: {
+      batching: {
         maxBatch: topic.publish.maxBatch,
         maxOpenBatches: topic.publish.maxOpenBatches,
         obstacle: wire.batchObstacle,

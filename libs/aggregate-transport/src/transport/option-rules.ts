@@ -16,6 +16,13 @@ function share(value: unknown): string | undefined {
   return typeof value === 'number' && value >= 0 && value <= 1 ? undefined : 'a number from 0 to 1';
 }
 
+function unlimitedOr(rule: Rule): Rule {
+  return (value) => {
+    const expected = value === -1 ? undefined : rule(value);
+    return expected && `${expected}, or -1 for no limit`;
+  };
+}
+
 function oneOf(...choices: string[]): Rule {
   return (value) =>
     choices.includes(value as string) ? undefined : choices.map((choice) => `"${choice}"`).join(' or ');
@@ -109,6 +116,7 @@ const TOPIC_RULES: Rules = {
     onUnhandledType: oneOf('ignore', 'park', 'block'),
   },
   parked: { maxBytes: whole(1_048_576), maxLetters: whole(1) },
+  positions: { maxBytes: unlimitedOr(whole(8_388_608)) },
 };
 
 /** The client checks its own; ours is only that it is an object. */

@@ -5,6 +5,7 @@ import type { Codec } from '../message/codec.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../consumer/handling/outcome.js';
 import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
+import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { Provision } from '../stream/api/provision.js';
 import type { Meter } from '../observe/meter.js';
 import type { AggregateHooks } from './hooks.js';
@@ -40,7 +41,7 @@ export interface PublishOptions {
   giveUpAfterMs?: number;
   /**
    * Events of one aggregate that are stored as one batch when its queue is long, 1 to 1 000 (the server's own
-   * limit); 1 switches the fast lane off.
+   * limit); 1 switches batching off.
    * @default 500
    */
   maxBatch?: number;
@@ -114,6 +115,11 @@ export interface TopicOptions {
    * that need it wait, and in the end their partition does. Taken when the stream is made.
    */
   parked?: Partial<ParkedOptions>;
+  /**
+   * Room for the positions of all groups of the topic: `maxBytes` from 8 MiB, or -1 for no limit. Full, it takes no more
+   * commits: handlers stop until there is room. Taken when the stream is made. @default -1
+   */
+  positions?: Partial<PositionsOptions>;
   codec?: Codec;
 }
 
@@ -193,5 +199,6 @@ export const DEFAULTS = {
     onUnhandledType: 'ignore',
   },
   parked: { maxBytes: 1_073_741_824, maxLetters: 1_000_000 },
+  positions: { maxBytes: -1 },
   shutdown: { drainMs: 10_000 },
 } as const satisfies Omit<AggregateTransportOptions, 'topics'>;

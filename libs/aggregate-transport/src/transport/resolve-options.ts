@@ -6,6 +6,7 @@ import type { BreakerOptions } from '../consumer/handling/breaker.js';
 import type { FailurePolicy } from '../consumer/handling/outcome.js';
 import type { StreamOptions } from '../stream/api/configuration.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
+import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { Provision } from '../stream/api/provision.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
@@ -30,6 +31,7 @@ export interface ResolvedTopic {
   readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify'>> &
     FailurePolicy & { readonly breaker: BreakerOptions };
   readonly parked: ParkedOptions;
+  readonly positions: PositionsOptions;
   readonly codec: Codec;
 }
 
@@ -62,6 +64,7 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
   const topics = new Map<string, ResolvedTopic>();
   for (const [name, options] of Object.entries(given.topics)) {
     checkName('topic', name);
+    checkSuffix(name);
     checkTopicOptions(name, options);
     topics.set(name, resolveTopic(name, options, given));
   }
@@ -74,6 +77,19 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     hooks: given.hooks ?? {},
     metrics: given.metrics && { handlerDuration: true, ...given.metrics },
   });
+}
+
+/** Ends of names that a topic's other streams have. */
+const RESERVED_SUFFIXES = ['_positions', '_parked'] as const;
+
+function checkSuffix(topic: string): void {
+  const suffix = RESERVED_SUFFIXES.find((end) => topic.endsWith(end));
+  if (suffix === undefined) return;
+  throw new AggregateTransportError(
+    'OPTIONS_INVALID',
+    `expected a topic name that does not end in "${suffix}", found "${topic}": ` +
+      'streams of other topics have such names; choose another name',
+  );
 }
 
 function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): ResolvedTopic {
@@ -101,6 +117,7 @@ function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): Reso
     publish,
     consume,
     parked: merge(DEFAULTS.parked, root.parked, own.parked),
+    positions: merge(DEFAULTS.positions, root.positions, own.positions),
     codec: own.codec ?? root.codec ?? jsonCodec,
   };
 }

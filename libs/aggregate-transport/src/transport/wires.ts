@@ -62,6 +62,7 @@ export interface TopicWire {
   /**
    * Finds or makes what a group needs: its record, its positions, and the place for its parked aggregates.
    * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+   * @throws OPTIONS_INVALID if `consume.startAt` names a sequence that the stream does not have yet
    */
   openGroup(group: string): Promise<GroupWire>;
   /** Where the replicas of a group see each other. */

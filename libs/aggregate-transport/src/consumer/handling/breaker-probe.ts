@@ -2,27 +2,28 @@ import { type Clock, every, type Timer } from '../../clock.js';
 import type { KeyedExecutor } from '../../executor/keyed-executor.js';
 import type { Link } from '../../message/delivery.js';
 import type { Breaker, BreakerListener } from './breaker.js';
+import type { LaneListener } from './lane-listener.js';
 
-export interface ProbingOptions<Entry extends Link> {
+export interface BreakerProbeOptions<Entry extends Link> {
   readonly lanes: KeyedExecutor<Entry>;
   readonly breaker: Breaker;
   readonly clock: Clock;
-  readonly owns: () => boolean;
+  readonly listener: Pick<LaneListener, 'mayStart'>;
 }
 
 /**
- * What an open breaker means for one partition: nothing starts but the lane of the aggregate that probes. If that
- * lane is here, another one takes its turn after a while: what is wrong with the last may be its own fault.
+ * What an open breaker means for one partition: nothing starts but the lane of the aggregate that probes. If that lane
+ * is here, another one takes its turn after a while, because the last one may fail for a reason of its own.
  */
-export class Probing<Entry extends Link> implements BreakerListener {
+export class BreakerProbe<Entry extends Link> implements BreakerListener {
   #turns: Timer | undefined;
 
-  constructor(private readonly options: ProbingOptions<Entry>) {
+  constructor(private readonly options: BreakerProbeOptions<Entry>) {
     options.breaker.listen(this);
   }
 
   get isOwned(): boolean {
-    return this.options.owns();
+    return this.options.listener.mayStart();
   }
 
   opened(token: string): void {
@@ -39,7 +40,7 @@ export class Probing<Entry extends Link> implements BreakerListener {
   }
 
   /** The lease is lost: the aggregate that probes, if it is here, goes to another process. */
-  forget(): void {
+  leave(): void {
     const { breaker, lanes } = this.options;
     if (breaker.prober !== undefined && lanes.laneOf(breaker.prober) !== undefined)
       breaker.left(breaker.prober);

@@ -79,10 +79,10 @@ export class Breaker {
   }
 
   /**
-   * May this aggregate be parked, whose event was first attempted then? If not, it is the one that probes, or waits for
-   * the one that does.
+   * Requests to park `token`, whose event was first attempted at `triedSince`. Opens the breaker if the limit is
+   * exceeded; then `token` becomes the probe, or waits for it. True if it may be parked.
    */
-  permits(token: string, triedSince: number, now: number): boolean {
+  requestPark(token: string, triedSince: number, now: number): boolean {
     if (this.#prober !== undefined) return false;
     this.#parkedAt = this.#parkedAt.filter((at) => now - at < this.options.withinMs);
     const isItsOwnFault = this.#succeededAt > triedSince;

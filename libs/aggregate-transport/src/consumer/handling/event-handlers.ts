@@ -44,11 +44,3 @@ export class EventHandlers {
     return this.#byType.get(type) ?? this.#other;
   }
 }
-
-/** The policy that a failure falls under: its handler's own, or, where no handler was found, the topic's. */
-export function policyOf(
-  handler: EventHandler | Failure | undefined,
-  otherwise: FailurePolicy,
-): FailurePolicy {
-  return handler === undefined || 'stage' in handler ? otherwise : handler.failurePolicy;
-}

@@ -5,43 +5,61 @@ import { type Codec, decodeBody } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
 import { checkEnvelope } from '../../message/envelope.js';
 import { isSubjectOfAggregate } from '../../message/subject.js';
+import { endsLater, type EventHandler, type EventHandlers } from './event-handlers.js';
 import type { Failure } from './outcome.js';
-import { endsLater, type EventHandler, type EventHandlers, type OnUnhandledType } from './event-handlers.js';
 
-export interface HandlerRunsOptions {
+/** Hears of handlers that do not settle. */
+export interface StuckListener {
+  /** A handler has not settled for twice its time. */
+  stuck(event: Delivery, ageMs: number): void;
+}
+
+export interface HandlerCallsOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
   readonly topic: string;
   readonly codec: Codec;
   readonly handlers: EventHandlers;
-  readonly onUnhandledType: OnUnhandledType;
   readonly clock: Clock;
   readonly log: Log;
-  /** A handler has not settled for twice its time. */
-  readonly stuck: (event: Delivery, ageMs: number) => void;
+  readonly listener: StuckListener;
 }
 
-const LOOK_FOR_TIMEOUTS_EVERY_MS = 100;
-const MAX_LOGGED_TYPES = 1_000;
+const CHECK_TIMEOUTS_EVERY_MS = 100;
 
-/** Finds the handler of an event, and watches the handlers that run. */
-export class HandlerRuns {
-  /** Events passed over because their type has no handler. */
-  unhandledTypes = 0;
+/** Decodes events, finds their handlers, calls them, and watches those that run. */
+export class HandlerCalls {
   readonly #running = new Map<Delivery, EventHandler>();
   /** The attempt whose handler has not returned yet. Most end there, and never get into the map. */
   #starting: Delivery | undefined;
-  readonly #ignoredTypes = new Set<string>();
   readonly #watch: Timer;
 
-  constructor(private readonly options: HandlerRunsOptions) {
-    this.#watch = every(options.clock, LOOK_FOR_TIMEOUTS_EVERY_MS, () => this.#abortOverdue());
+  constructor(private readonly options: HandlerCallsOptions) {
+    this.#watch = every(options.clock, CHECK_TIMEOUTS_EVERY_MS, () => this.#abortOverdue());
   }
 
   /** The attempts that run now. */
   *running(): IterableIterator<Delivery> {
     if (this.#starting !== undefined) yield this.#starting;
     yield* this.#running.keys();
+  }
+
+  /** Decodes the event into its envelope, once. Returns why that is impossible, if it is. */
+  decode(event: Delivery): Failure | undefined {
+    if (event.envelope !== undefined) return undefined;
+    const { subject, body } = event.origin;
+    if (!isSubjectOfAggregate(subject, this.options.topic, event.token)) return foreign(subject);
+    try {
+      event.envelope = checkEnvelope(decodeBody(this.options.codec, body), event.aggregateId);
+      return undefined;
+    } catch (error) {
+      return { stage: 'decode', error, unrecoverable: true };
+    }
+  }
+
+  /** The handler of a decoded event, if there is one. */
+  find(event: Delivery): EventHandler | undefined {
+    return event.envelope && this.options.handlers.find(event.envelope.event_type);
   }
 
   /** Calls the handler, and watches it until it has settled. */
@@ -53,8 +71,8 @@ export class HandlerRuns {
     return ended;
   }
 
-  /** A handler that settled in a later tick has ended. */
-  ended(event: Delivery): void {
+  /** Notes that a handler which settled in a later tick has ended. */
+  noteEnded(event: Delivery): void {
     this.#running.delete(event);
   }
 
@@ -67,38 +85,13 @@ export class HandlerRuns {
     this.#watch.cancel();
   }
 
-  /** The handler of an event, undefined if it is to be passed over, or why there can be none. */
-  handlerOf(event: Delivery): EventHandler | Failure | undefined {
-    const { subject } = event.origin;
-    if (!isSubjectOfAggregate(subject, this.options.topic, event.token)) return foreign(subject);
-    try {
-      event.envelope ??= checkEnvelope(decodeBody(this.options.codec, event.origin.body), event.aggregateId);
-    } catch (error) {
-      return { stage: 'decode', error, unrecoverable: true };
-    }
-    const type = event.envelope.event_type;
-    const handler = this.options.handlers.find(type);
-    if (handler !== undefined) return handler;
-    this.unhandledTypes++;
-    if (this.options.onUnhandledType === 'ignore') {
-      this.#logIgnored(type);
-      return undefined;
-    }
-    const error = new AggregateTransportError(
-      'HANDLER_MISSING',
-      `expected a handler for event type "${type}" on ${this.options.name}, found none; ` +
-        'add one, or set consume.onUnhandledType to "ignore"',
-    );
-    return { stage: 'route', error, unrecoverable: true };
-  }
-
   nameOf(event: Delivery): string {
     const type = event.envelope?.event_type ?? 'event';
     return `${this.options.name}: ${type} of aggregate "${event.aggregateId}" (sequence ${event.sequence})`;
   }
 
   #abortOverdue(): void {
-    const { clock, log, stuck } = this.options;
+    const { clock, log, listener } = this.options;
     const now = clock.now();
     for (const [event, handler] of this.#running) {
       const age = now - event.startedAt;
@@ -115,19 +108,11 @@ export class HandlerRuns {
         event.reportedStuck = true;
         log.error(
           `${this.nameOf(event)} is stuck: its handler has not settled for ${Math.round(age)} ms; ` +
-            'its aggregate waits, others go on',
+            'its aggregate waits, others continue',
         );
-        stuck(event, age);
+        listener.stuck(event, age);
       }
     }
-  }
-
-  #logIgnored(type: string): void {
-    if (this.#ignoredTypes.has(type) || this.#ignoredTypes.size >= MAX_LOGGED_TYPES) return;
-    this.#ignoredTypes.add(type);
-    this.options.log.warn(
-      `${this.options.name}: events of type "${type}" have no handler and are passed over (said once per type)`,
-    );
   }
 }
 

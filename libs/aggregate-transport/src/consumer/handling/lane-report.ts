@@ -1,7 +1,7 @@
 import type { LaneMode } from '../../executor/lane.js';
 import type { AttemptFailure, Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
-import type { AggregateLook, LanesLook } from '../partition-status.js';
+import type { AggregateStatus, LaneReport } from './lane-status.js';
 
 /** A lane as it stands. */
 export interface LaneNow {
@@ -14,7 +14,7 @@ export interface LaneNow {
 }
 
 /** Goes through all lanes once and keeps the `top` worst. Pure. */
-export function lookAtLanes(lanes: Iterable<LaneNow>, now: number, top: number): LanesLook {
+export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number): LaneReport {
   const counts = { blocked: 0, refusedByGuard: 0, stuck: 0 };
   const worst: { lane: LaneNow; badness: number }[] = [];
   for (const lane of lanes) {
@@ -26,13 +26,27 @@ export function lookAtLanes(lanes: Iterable<LaneNow>, now: number, top: number):
     if (isBlocked && event.lastFailure?.stage === 'guard') counts.refusedByGuard++;
     const isStuck = lane.mode === 'running' && event.reportedStuck;
     if (isStuck) counts.stuck++;
-    keepWorst(worst, { lane, badness: now - event.firstStartedAt + (isBlocked || isStuck ? FIRST : 0) }, top);
+    const badness = badnessOf({ ageMs: now - event.firstStartedAt, isBlocked, isStuck });
+    keepWorst(worst, { lane, badness }, top);
   }
-  return { ...counts, slowest: worst.map(({ lane }) => aggregateLookOf(lane, now)) };
+  return { ...counts, slowest: worst.map(({ lane }) => aggregateOf(lane, now)) };
 }
 
 /** More than any age in milliseconds. */
-const FIRST = 1e15;
+const BEFORE_ALL_OTHERS = 1e15;
+
+/** How badly an aggregate stands: stuck and blocked ones first, then the oldest. Pure. */
+export function badnessOf({
+  ageMs,
+  isBlocked,
+  isStuck,
+}: {
+  readonly ageMs: number;
+  readonly isBlocked: boolean;
+  readonly isStuck: boolean;
+}): number {
+  return ageMs + (isBlocked || isStuck ? BEFORE_ALL_OTHERS : 0);
+}
 
 function keepWorst<T extends { badness: number }>(worst: T[], found: T, top: number): void {
   if (worst.length >= top && found.badness <= (worst.at(-1)?.badness ?? Number.POSITIVE_INFINITY)) return;
@@ -46,7 +60,7 @@ function failureOf({ stage, outcome, error }: AttemptFailure): AttemptFailure {
   return { stage, outcome, error };
 }
 
-function aggregateLookOf({ token, mode, size, event, isLetter }: LaneNow, now: number): AggregateLook {
+function aggregateOf({ token, mode, size, event, isLetter }: LaneNow, now: number): AggregateStatus {
   return {
     aggregateId: aggregateIdOf(token),
     sequence: event?.sequence ?? 0,

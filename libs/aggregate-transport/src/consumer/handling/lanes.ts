@@ -1,211 +1,231 @@
 import type { Clock } from '../../clock.js';
 import { KeyedExecutor } from '../../executor/keyed-executor.js';
+import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
-import { Parking } from '../../parking/parking.js';
-import { type AttemptCounts, Attempts } from './attempts.js';
+import type { Parked } from '../../parking/parked-aggregate.js';
+import type { Parking, ParkingListener } from '../../parking/parking.js';
+import type { AloneMember, AloneTurns } from './alone-turns.js';
+import { AttemptPolicies, Attempts } from './attempts.js';
 import type { Breaker } from './breaker.js';
-import { HandlerRuns } from './handler-calls.js';
-import { type LaneNow, lookAtLanes } from './lane-report.js';
-import { type LaneEntry, ParkedLanes } from './letter-lanes.js';
-import type { LanesLook, PartitionLoad } from '../partition-status.js';
-import type { PartitionConsumerOptions } from '../partition-options.js';
-import { ReplayItem, Replays } from './letter-replay.js';
-import { Suspects } from './suspects.js';
+import type { OnUnhandledType } from './event-handlers.js';
+import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
+import { type LaneEntry, ReplayItem } from './lane-entry.js';
+import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import { type LaneNow, reportLanes } from './lane-report.js';
+import type { LaneReport } from './lane-status.js';
+import { LetterLanes } from './letter-lanes.js';
+import { LetterReplay } from './letter-replay.js';
+import { MissingHandlers } from './missing-handlers.js';
+import type { FailurePolicy } from './outcome.js';
+import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
+import { SuspectRuns } from './suspect-runs.js';
+import type { Suspects } from './suspects.js';
 
-export interface LanesOptions extends PartitionConsumerOptions {
-  /** False if the event was taken in under a lease that has ended: how it ends counts for nothing. */
-  readonly isCurrent: (event: Delivery) => boolean;
-  /** The event is handled, or a letter: it may be acked. */
-  readonly handled: (event: Delivery) => void;
-  readonly attempted: (event: Delivery, goesOn: boolean) => void;
-  /** True while an ack of the aggregate is not confirmed; with a sequence, while that of an event up to it is not. */
-  readonly isSettling: (token: string, through?: number) => boolean;
-  readonly streamCreated: () => string;
-  /** Handlers had to wait for the processor, and none does any more: there is room for more events. */
-  readonly caughtUp: () => void;
-  readonly halt: (reason: string) => void;
-  readonly handBack: (event: Delivery) => void;
+/** How handlers are called and what follows when they fail. */
+export interface HandlingPolicy {
+  readonly failurePolicy: FailurePolicy;
+  readonly onUnhandledType: OnUnhandledType;
+  readonly concurrency: number;
+  /** Events taken in and not settled, over all aggregates. */
+  readonly maxAckPending: number;
 }
 
-/**
- * Where the events of a partition are handled: a lane per aggregate, the handlers, and the detour of aggregates
- * that are parked.
- */
-export class Lanes {
-  readonly executor: KeyedExecutor<LaneEntry>;
+/** What the partitions of a group, or of a process, share. */
+export interface SharedParts {
+  readonly breaker: Breaker;
+  readonly turns: AloneTurns;
+  readonly bytes: LaneBytes;
+}
+
+export interface LanesOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly calls: Omit<HandlerCallsOptions, 'listener' | 'name' | 'clock' | 'log'>;
+  readonly policy: HandlingPolicy;
+  readonly shared: SharedParts;
   readonly suspects: Suspects;
-  readonly parked: ParkedLanes;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly listener: LaneListener;
+  readonly observer: LaneObserver;
+}
+
+/** Counted since the start of the process, over all leases. */
+export type LaneCounts = Readonly<Attempts['counts']> & {
+  readonly filed: number;
+  readonly replayed: number;
+  readonly replaysFailed: number;
+  readonly unparked: number;
+};
+
+/**
+ * Where the events of a partition are handled: a lane per aggregate, the handlers, and the detour of aggregates that are
+ * parked.
+ */
+export class Lanes implements AloneMember, ParkingListener {
+  readonly executor: KeyedExecutor<LaneEntry>;
+  readonly #letterLanes: LetterLanes;
   readonly #parking: Parking;
-  readonly #runs: HandlerRuns;
+  readonly #calls: HandlerCalls;
   readonly #attempts: Attempts;
-  readonly #replays: Replays;
-  readonly #clock: Clock;
-  readonly #breaker: Breaker;
-  #crashed = false;
+  readonly #replay: LetterReplay;
+  readonly #share: number;
   #unparked = 0;
 
-  constructor(options: LanesOptions) {
-    const { clock, name, log, ownership, breaker, observer, isCurrent } = options;
-    this.#clock = clock;
-    this.#breaker = breaker;
-    const mayStart = (): boolean => ownership.isValid();
-    const maxCrashes = options.failurePolicy.retry.attempts;
+  constructor(
+    private readonly options: LanesOptions,
+    parking: Parking,
+    place: ConfirmedPlace,
+  ) {
+    const { name, clock, random, log, listener, observer, policy, shared, suspects } = options;
+    const common = { name, clock, random, log, listener, observer };
+    const { breaker, turns } = shared;
+    this.#parking = parking;
+    this.#share = Math.max(1, Math.floor(policy.maxAckPending * MAX_SHARE));
     this.executor = new KeyedExecutor<LaneEntry>({
-      concurrency: options.concurrency,
+      concurrency: policy.concurrency,
       clock,
-      caughtUp: options.caughtUp,
-      run: (entry) => (entry instanceof ReplayItem ? this.#replays.run(entry) : this.#attempts.run(entry)),
+      caughtUp: () => listener.caughtUp(),
+      run: (entry) => (entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry)),
     });
-    this.suspects = new Suspects({ name, port: options.suspectPort, maxStarts: maxCrashes, clock, log });
-    this.#runs = new HandlerRuns({ ...options, stuck: (event, ageMs) => observer.stuck(event, ageMs) });
-    this.#parking = new Parking({
-      name,
-      port: options.parkedPort,
-      clock,
-      log,
-      epoch: () => ownership.epoch,
-      streamCreated: options.streamCreated,
-      mayWrite: mayStart,
-      maxCrashes,
-      commanded: ({ token }) => this.parked.replay(token),
-      unparked: ({ token }) => {
-        this.#unparked++;
-        observer.unparked(aggregateIdOf(token));
-      },
-    });
-    this.parked = new ParkedLanes({
-      name,
-      parking: this.#parking,
+    this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
+    const missing = new MissingHandlers(name, policy.onUnhandledType, log);
+    const handling = { calls: this.#calls, missing, breaker };
+    this.#letterLanes = new LetterLanes({
+      ...common,
+      parking,
       lanes: this.executor,
       breaker,
-      clock,
-      log,
-      mayStart,
-      isCurrent,
-      handled: (event) => {
-        this.suspects.ended(event.sequence);
-        options.handled(event);
-      },
-      headHandled: (token, sequence) => this.#replays.headHandled(token, sequence),
-      parked: (event, note) => observer.parked(event, note),
+      bytes: shared.bytes,
+      detours: { noteHeadHandled: (token, sequence) => this.#replay.noteHeadHandled(token, sequence) },
     });
-    this.#replays = new Replays({
-      ...options,
-      parking: this.#parking,
-      runs: this.#runs,
-      mayStart,
-      isFiling: (token, through) => this.parked.isFiling(token, through),
-      ended: (token) => this.parked.replayEnded(token),
+    this.#replay = new LetterReplay({
+      ...common,
+      ...handling,
+      topic: options.calls.topic,
+      parking,
+      failurePolicy: policy.failurePolicy,
+      lanes: this.#letterLanes,
+      place,
     });
-    this.#attempts = new Attempts({
-      ...options,
-      mayStart,
-      runs: this.#runs,
-      suspects: this.suspects,
-      parkedLanes: this.parked,
-    });
+    const policies = new AttemptPolicies(policy.failurePolicy, policy.onUnhandledType);
+    this.#attempts = new Attempts({ ...common, ...handling, letterLanes: this.#letterLanes, policies });
+    this.#attempts.attach(
+      new SuspectRuns({
+        ...{ suspects, turns, clock, listener, calls: this.#calls },
+        attempts: this.#attempts,
+        member: this,
+        topicPolicy: policy.failurePolicy,
+      }),
+    );
+    turns.join(this);
   }
 
-  get counts(): Readonly<AttemptCounts> & {
-    readonly unhandledType: number;
-    readonly filed: number;
-    readonly replayed: number;
-    readonly replaysFailed: number;
-    readonly unparked: number;
-  } {
-    const { unhandledTypes: unhandledType } = this.#runs;
+  get counts(): LaneCounts {
     return {
       ...this.#attempts.counts,
-      unhandledType,
-      filed: this.parked.filed,
-      replayed: this.#replays.handled,
-      replaysFailed: this.#replays.failed,
+      filed: this.#letterLanes.filed,
+      replayed: this.#replay.handled,
+      replaysFailed: this.#replay.failed,
       unparked: this.#unparked,
     };
   }
 
-  get load(): Pick<PartitionLoad, 'inFlight' | 'lanes' | 'parked' | 'letterRefusal' | 'breaker'> {
-    const { isOpen, prober } = this.#breaker;
-    return {
-      inFlight: this.executor.running,
-      lanes: this.executor.laneCount,
-      parked: this.#parking.size,
-      letterRefusal: this.parked.refusal,
-      breaker: { isOpen, prober },
-    };
+  /** Why events cannot become letters at the moment. */
+  get letterRefusal(): string | undefined {
+    return this.#letterLanes.refusal;
   }
 
   /** Goes through all lanes and tells of the `top` worst. */
-  look(top: number): LanesLook {
-    return lookAtLanes(this.#now(), this.#clock.now(), top);
+  report(top: number): LaneReport {
+    return reportLanes(this.#now(), this.options.clock.now(), top);
   }
 
-  /** A new lease; `crashed` if its last owner did not let it go in peace. */
-  inherit(crashed: boolean): void {
-    this.#crashed = crashed;
-    this.suspects.inherit(crashed);
+  /** Puts an event that was taken in where it belongs: in its lane, or on the way to a letter. */
+  push(event: Delivery): void {
+    if (this.#parking.isParked(event.token)) this.#letterLanes.pushToLetters(event);
+    // The stream delivers in its order, so an aggregate's share of the intake cannot be refused.
+    else if (this.executor.push(event.token, event) === this.#share) this.#letterLanes.watchShare(event.token);
   }
 
-  /** Reads the markers of parked aggregates; see {@link Parking.load}. */
-  loadParked(): Promise<void> {
-    return this.#parking.load(this.#crashed);
+  /** The markers of this tenure are loaded: what was begun with letters continues. */
+  replayLetters(): void {
+    for (const { token } of this.#parking.toReplay()) this.#letterLanes.replay(token);
   }
 
-  /** All that came through the fence is in its place: what was begun with letters goes on. */
-  fenceOpened(): void {
-    this.#parking.fenceOpened();
-    for (const { token } of this.#parking.toReplay()) this.parked.replay(token);
+  commanded({ token }: Parked): void {
+    this.#letterLanes.replay(token);
+  }
+
+  unparked({ token }: Parked): void {
+    this.#unparked++;
+    this.options.observer.unparked(aggregateIdOf(token));
+  }
+
+  hold(): void {
+    this.executor.hold();
+  }
+
+  release(): void {
+    this.executor.release();
+  }
+
+  youngestStart(): number | undefined {
+    let youngest: number | undefined;
+    for (const { startedAt } of this.#calls.running()) youngest = Math.max(youngest ?? startedAt, startedAt);
+    return youngest;
   }
 
   abortAll(reason: unknown): void {
-    this.#runs.abortAll(reason);
+    this.#calls.abortAll(reason);
   }
 
   /** Drops everything that does not run. */
   forget(): void {
-    this.parked.forget();
-    this.#replays.forget();
+    this.#letterLanes.forget();
+    this.#replay.forget();
     this.executor.discardQueued(() => undefined);
   }
 
   get areAtRest(): boolean {
-    return this.executor.running === 0 && this.parked.filing.running === 0;
+    return this.executor.running === 0 && this.#letterLanes.filing.running === 0;
   }
 
   /** The attempts that run now. */
   running(): IterableIterator<Delivery> {
-    return this.#runs.running();
+    return this.#calls.running();
   }
 
   stop(): void {
     this.executor.stop();
-    this.parked.filing.stop();
+    this.#letterLanes.filing.stop();
   }
 
   /** Undoes {@link stop}. */
   restart(): void {
     this.executor.restart();
-    this.parked.filing.restart();
+    this.#letterLanes.filing.restart();
   }
 
-  /** Resolves when no handler runs and nothing is on its way into a letter. */
+  /** Resolves when no handler runs and no event is on its way into a letter. */
   async whenNoneRuns(): Promise<void> {
     await this.executor.whenNoneRuns();
-    await this.parked.filing.whenNoneRuns();
+    await this.#letterLanes.filing.whenNoneRuns();
+  }
+
+  close(): void {
+    this.stop();
+    this.options.shared.turns.leave(this);
+    this.#calls.close();
+    this.#letterLanes.close();
   }
 
   *#now(): Generator<LaneNow> {
     for (const { key: token, mode, size, head } of this.executor.lanes()) {
       const isLetter = head instanceof ReplayItem;
-      yield { token, mode, size, isLetter, event: isLetter ? this.#replays.currentOf(token) : head };
+      yield { token, mode, size, isLetter, event: isLetter ? this.#replay.currentOf(token) : head };
     }
-  }
-
-  close(): void {
-    this.stop();
-    this.#runs.close();
-    this.suspects.close();
-    this.parked.close();
   }
 }

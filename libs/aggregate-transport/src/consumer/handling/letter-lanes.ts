@@ -7,13 +7,18 @@ import type { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Breaker } from './breaker.js';
-import { OverShare } from './stuck-lanes.js';
-import { Probing } from './breaker-probe.js';
-import { ReplayItem } from './letter-replay.js';
+import { BreakerProbe } from './breaker-probe.js';
+import { type LaneEntry, ReplayItem } from './lane-entry.js';
+import type { LaneListener, LaneObserver } from './lane-listener.js';
+import { type LaneBytes, StuckLanes } from './stuck-lanes.js';
 
-export type LaneEntry = Delivery | ReplayItem;
+/** Replays letters, and must know of a letter that is settled elsewhere. */
+export interface DetourListener {
+  /** An aggregate's head was handled in its lane although it is its first letter, too. */
+  noteHeadHandled(token: string, sequence: number): void;
+}
 
-export interface ParkedLanesOptions {
+export interface LetterLanesOptions {
   readonly name: string;
   readonly parking: Parking;
   /** The lanes whose heads reach handlers. */
@@ -21,13 +26,10 @@ export interface ParkedLanesOptions {
   readonly breaker: Breaker;
   readonly clock: Clock;
   readonly log: Log;
-  readonly mayStart: () => boolean;
-  readonly isCurrent: (event: Delivery) => boolean;
-  /** The event is a letter now, or handled: it may be acked. */
-  readonly handled: (event: Delivery) => void;
-  /** Its head was handled in the lane and is its first letter, too. */
-  readonly headHandled: (token: string, sequence: number) => void;
-  readonly parked: (event: Delivery, note: ParkNote) => void;
+  readonly listener: LaneListener;
+  readonly detours: DetourListener;
+  readonly observer: Pick<LaneObserver, 'parked'>;
+  readonly bytes: LaneBytes;
 }
 
 /** A lane on its way to letters. */
@@ -47,11 +49,11 @@ const TRY_AGAIN_MS = 500;
 const WAIT_FOR_PROBE_MS = 1_000;
 
 /**
- * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while
- * everything else goes on. An aggregate is on the detour from the moment it is decided, before its marker is
- * written: the lane of letters stays closed until marker and first letter are confirmed.
+ * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while all other
+ * aggregates continue. An aggregate is on the detour from the moment it is decided, before its marker is written: the
+ * lane of letters stays closed until marker and first letter are confirmed.
  */
-export class ParkedLanes {
+export class LetterLanes {
   /** Events that became letters. */
   filed = 0;
   /** Why an event could not become a letter, until one can again. */
@@ -62,35 +64,28 @@ export class ParkedLanes {
   readonly #unfinished = new Map<Delivery, () => Promise<void>>();
   /** Diversions under way, by aggregate. */
   readonly #diverting = new Map<string, Diversion>();
-  readonly #overShare: OverShare<LaneEntry>;
+  readonly #stuckLanes: StuckLanes;
   readonly #replaying = new Set<string>();
-  readonly #probing: Probing<LaneEntry>;
+  readonly #probe: BreakerProbe<LaneEntry>;
 
-  constructor(private readonly options: ParkedLanesOptions) {
+  constructor(private readonly options: LetterLanesOptions) {
     const { clock, breaker } = options;
     this.filing = new KeyedExecutor<Delivery>({
       concurrency: FILING_AT_ONCE,
       clock,
       run: (event) => this.#file(event),
     });
-    this.#overShare = new OverShare({
-      lanes: options.lanes,
-      clock,
-      isParked: (token) => this.isParked(token),
-      stuck: (token, head, mode) => this.#divert(token, head, mode),
-    });
-    this.#probing = new Probing({ lanes: options.lanes, breaker, clock, owns: options.mayStart });
+    this.#stuckLanes = new StuckLanes({ lanes: options.lanes, bytes: options.bytes, clock, listener: this });
+    this.#probe = new BreakerProbe({ lanes: options.lanes, breaker, clock, listener: options.listener });
   }
 
   isParked(token: string): boolean {
     return this.options.parking.isParked(token);
   }
 
-  /** Takes the event in if its aggregate is parked. */
-  takes(event: Delivery): boolean {
-    if (!this.options.parking.isParked(event.token)) return false;
+  /** The event of a parked aggregate becomes a letter. */
+  pushToLetters(event: Delivery): void {
     this.filing.push(event.token, event);
-    return true;
   }
 
   /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
@@ -99,7 +94,7 @@ export class ParkedLanes {
     return first !== undefined && first.sequence <= through;
   }
 
-  /** What is left to do for this head before it may be acked, if anything. */
+  /** What is left to do for this head before it is settled, if anything. */
   unfinished(event: Delivery): Promise<Step> | undefined {
     const rest = this.#unfinished.size === 0 ? undefined : this.#unfinished.get(event);
     return rest === undefined ? undefined : this.#finish(event, rest);
@@ -111,7 +106,7 @@ export class ParkedLanes {
    */
   park(event: Delivery, note: ParkNote): Step | Promise<Step> {
     const { breaker, clock, parking, log, name } = this.options;
-    if (!breaker.permits(event.token, event.firstStartedAt, clock.now())) {
+    if (!breaker.requestPark(event.token, event.firstStartedAt, clock.now())) {
       if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
       log.error(
         `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
@@ -126,11 +121,11 @@ export class ParkedLanes {
       await parking.park(event, note);
       this.#diverting.delete(event.token);
       this.filing.open(event.token);
-      this.options.parked(event, note);
+      this.options.observer.parked(event, note);
     });
   }
 
-  /** The event becomes a letter of its own, and its aggregate goes on. */
+  /** The event becomes a letter of its own, and its aggregate continues without it. */
   skip(event: Delivery, note: ParkNote): Promise<Step> {
     return this.#finish(event, async () => {
       await this.options.parking.skip(event, note);
@@ -143,44 +138,45 @@ export class ParkedLanes {
     return this.#diverting.size > 0 && this.#diverting.get(event.token)?.head === event;
   }
 
-  /** The head of a diverted lane is handled: its letter goes, then it may be acked. */
+  /** The head of a diverted lane is handled: its letter goes, then it is settled. */
   settleHead(event: Delivery): Promise<Step> {
     const diversion = this.#diverting.get(event.token);
     if (diversion !== undefined) diversion.settled = true;
     return this.#finish(event, () => this.#removeHead(event));
   }
 
-  /** The lane of this aggregate holds its share of the intake. */
-  overShare(token: string): void {
-    this.#overShare.add(token);
+  /** Watches the lane of this aggregate: it holds its share of the intake. */
+  watchShare(token: string): void {
+    this.#stuckLanes.add(token);
   }
 
-  /** Works off the letters of an aggregate, in its lane, behind what runs there. */
+  /** Replays the letters of an aggregate in its lane, after what runs there. */
   replay(token: string): void {
     if (this.#replaying.has(token)) return;
     this.#replaying.add(token);
     this.options.lanes.push(token, new ReplayItem(token));
   }
 
-  replayEnded(token: string): void {
+  /** The aggregate's lane is done with its letters, for now or for good. */
+  noteReplayEnded(token: string): void {
     this.#replaying.delete(token);
   }
 
   /** The lease is lost: everything that is not a letter yet will come again, here or elsewhere. */
   forget(): void {
-    this.#probing.forget();
+    this.#probe.leave();
     this.filing.discardQueued(() => undefined);
     this.#unfinished.clear();
     this.refusal = undefined;
     this.#diverting.clear();
-    this.#overShare.forget();
+    this.#stuckLanes.forget();
     this.#replaying.clear();
     this.options.parking.forget();
   }
 
   close(): void {
-    this.#overShare.close();
-    this.#probing.close();
+    this.#stuckLanes.close();
+    this.#probe.close();
     this.filing.stop();
     this.options.parking.close();
   }
@@ -197,10 +193,10 @@ export class ParkedLanes {
 
   /** The head of a diverted lane is settled: it is no letter any more, and never will be. */
   async #removeHead({ token, sequence }: Delivery): Promise<void> {
-    const { parking, headHandled } = this.options;
+    const { parking, detours } = this.options;
     const diversion = this.#diverting.get(token);
     if (diversion !== undefined) diversion.settled = true;
-    headHandled(token, sequence);
+    detours.noteHeadHandled(token, sequence);
     await diversion?.attempt;
     const parked = parking.find(token);
     if (parked === undefined || parked.revision === 0) return;
@@ -210,41 +206,41 @@ export class ParkedLanes {
   }
 
   async #finish(event: Delivery, rest: () => Promise<void>): Promise<Step> {
-    const { isCurrent, handled } = this.options;
+    const { listener } = this.options;
     this.#unfinished.set(event, rest);
     try {
       await rest();
     } catch (error) {
       this.#report(error);
-      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+      return listener.isCurrent(event) ? TRY_AGAIN_MS : NEXT;
     }
     this.#unfinished.delete(event);
     this.refusal = undefined;
-    if (isCurrent(event)) handled(event);
+    if (listener.isCurrent(event)) listener.settled(event);
     return NEXT;
   }
 
   #file(event: Delivery): Step | Promise<Step> {
-    const { parking, mayStart, handled } = this.options;
-    if (!mayStart()) return CLOSE;
+    const { parking, listener } = this.options;
+    if (!listener.mayStart()) return CLOSE;
     if (event.sequence > (parking.find(event.token)?.lastSequence ?? 0)) return this.#store(event);
-    handled(event);
+    listener.settled(event);
     return NEXT;
   }
 
   async #store(event: Delivery): Promise<Step> {
-    const { parking, isCurrent, handled } = this.options;
-    if (isSabotaged('ack-before-letter')) handled(event);
+    const { parking, listener } = this.options;
+    if (isSabotaged('settle-before-letter')) listener.settled(event);
     try {
       await parking.file(event);
     } catch (error) {
       this.#report(error);
-      return isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+      return listener.isCurrent(event) ? TRY_AGAIN_MS : NEXT;
     }
     this.refusal = undefined;
-    if (!isCurrent(event)) return NEXT;
+    if (!listener.isCurrent(event)) return NEXT;
     this.filed++;
-    handled(event);
+    listener.settled(event);
     return NEXT;
   }
 
@@ -255,12 +251,13 @@ export class ParkedLanes {
     log.error(`${name}: a parked event could not be stored, its aggregate waits: ${this.refusal}`);
   }
 
-  #divert(token: string, head: LaneEntry, mode: string): boolean {
+  /** The head of this lane does not move, and too much stands behind it. True if a detour was begun. */
+  divert(token: string, head: LaneEntry, mode: string): boolean {
     if (head instanceof ReplayItem || (mode !== 'running' && mode !== 'waiting')) return false;
     const { log, name } = this.options;
     log.error(
       `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
-        'does not settle; what follows becomes letters, which are handled as soon as it has settled',
+        'does not settle; later events become letters, which are replayed once it has settled',
     );
     this.#detour(token);
     this.replay(token);

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.js';
 import { describeError, hasCode } from '../../errors.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
-import { Delivery, type Link } from '../../message/delivery.js';
+import { Delivery } from '../../message/delivery.js';
 import { subjectOf } from '../../message/subject.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
@@ -16,37 +16,35 @@ import {
   reasonOf,
 } from './outcome.js';
 import type { Breaker } from './breaker.js';
-import { policyOf } from './event-handlers.js';
-import type { HandlerRuns } from './handler-calls.js';
-import type { PartitionObserver } from '../partition-options.js';
+import type { HandlerCalls } from './handler-calls.js';
+import type { ReplayItem } from './lane-entry.js';
+import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type { DetourListener } from './letter-lanes.js';
+import type { MissingHandlers } from './missing-handlers.js';
 
-/** Stands in a parked aggregate's lane: while it is the head, the aggregate's letters are worked off. */
-export class ReplayItem implements Link {
-  next: Link | undefined = undefined;
-
-  constructor(readonly token: string) {}
+/** The lanes in which events become letters. */
+export interface FilingLanes {
+  /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
+  isFiling(token: string, through?: number): boolean;
+  /** The aggregate's lane is done with its letters, for now or for good. */
+  noteReplayEnded(token: string): void;
 }
 
-export interface ReplaysOptions {
+export interface LetterReplayOptions {
   readonly name: string;
   readonly topic: string;
   readonly parking: Parking;
-  readonly runs: HandlerRuns;
+  readonly calls: HandlerCalls;
+  readonly missing: MissingHandlers;
   readonly breaker: Breaker;
   readonly failurePolicy: FailurePolicy;
-  readonly observer: Pick<PartitionObserver, 'attemptEnded'>;
+  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  readonly mayStart: () => boolean;
-  /** True while events of the aggregate, up to this sequence, are on their way to become letters. */
-  readonly isFiling: (token: string, through?: number) => boolean;
-  /** True while acks of the aggregate, up to this sequence, are not confirmed: its events might come again behind newer ones. */
-  readonly isSettling: (token: string, through?: number) => boolean;
-  readonly streamCreated: () => string;
-  readonly halt: (reason: string) => void;
-  /** The aggregate's lane is done with its letters, for now or for good. */
-  readonly ended: (token: string) => void;
+  readonly listener: LaneListener;
+  readonly lanes: FilingLanes;
+  readonly place: ConfirmedPlace;
 }
 
 /** Names an event: the sequences of a stream made anew mean others. */
@@ -58,19 +56,26 @@ interface Current {
   readonly event: Delivery;
 }
 
-/** Letters are on their way, or acks: look again soon. */
-const LOOK_AGAIN_MS = 20;
+/** Letters are on their way, or a commit is: check again soon. */
+const CHECK_AGAIN_MS = 20;
 /** The server did not answer: try again. */
 const TRY_AGAIN_MS = 500;
 const AT_ONCE: Step = 0;
+const NANOS_OF_A_MILLISECOND = '000000';
 
 /**
- * Works off the letters of an aggregate in its own lane, first letter first, through the handler that would have
- * had the event. It ends when no letter is left and none comes, and the aggregate is live again; events that
- * arrived meanwhile stand behind it in the lane. A retry somebody asked for ends at the first failure; what was
- * diverted is retried as its handler's policy says, because its events have not failed yet.
+ * Replays the letters of an aggregate in its own lane, first letter first, through the handler that would have had the
+ * event. It ends when no letter is left and none comes, and the aggregate is live again; events that arrived meanwhile
+ * stand behind it in the lane. A retry by command ends at the first failure. What was diverted is retried as its
+ * handler's policy says, because its events have not failed yet.
+ *
+ * A letter is worked with only when every event of its aggregate up to it is settled in the confirmed position:
+ *
+ * 1. An owner handles event 1, parks the aggregate at 3 and dies before any commit says so.
+ * 2. Its successor replays letter 3 at once. The marker falls.
+ * 3. The reader brings 1 again: it starts after 3.
  */
-export class Replays {
+export class LetterReplay implements DetourListener {
   /** Letters handled. */
   handled = 0;
   /** Attempts at letters that failed. */
@@ -79,12 +84,13 @@ export class Replays {
   readonly #done = new Map<string, EventId>();
   /** The letter an aggregate is at, with its attempts. */
   readonly #current = new Map<string, Current>();
+  /** Up to which sequence an aggregate waits for a confirmation, and for which. */
+  readonly #waiting = new Map<string, { readonly sequence: number; readonly ticket: number }>();
 
-  constructor(private readonly options: ReplaysOptions) {}
+  constructor(private readonly options: LetterReplayOptions) {}
 
-  /** An aggregate's head was handled in its lane although it is its first letter, too. */
-  headHandled(token: string, sequence: number): void {
-    this.#done.set(token, { stream: this.options.streamCreated(), sequence });
+  noteHeadHandled(token: string, sequence: number): void {
+    this.#done.set(token, { stream: this.options.place.created, sequence });
   }
 
   /** The letter an aggregate is at. */
@@ -95,27 +101,28 @@ export class Replays {
   forget(): void {
     this.#done.clear();
     this.#current.clear();
+    this.#waiting.clear();
   }
 
   /** One step: at most one letter. Never rejects. */
   async run({ token }: ReplayItem): Promise<Step> {
     const step = await this.#tryStep(token);
-    if (step === NEXT) this.options.ended(token);
+    if (step === NEXT) this.options.lanes.noteReplayEnded(token);
     return step;
   }
 
   async #tryStep(token: string): Promise<Step> {
-    const { parking, mayStart, log, name } = this.options;
+    const { parking, listener, log, name } = this.options;
     const parked = parking.find(token);
     if (parked === undefined) return NEXT;
-    if (!mayStart()) return TRY_AGAIN_MS;
+    if (!listener.mayStart()) return TRY_AGAIN_MS;
     try {
       if (parked.leaving) return await this.#leave(parked);
       return await this.#step(parked);
     } catch (error) {
       if (!hasCode(error, 'LEASE_LOST')) {
         log.warn(
-          `${name}: letters of a parked aggregate cannot be worked off, trying again: ${describeError(error)}`,
+          `${name}: letters of a parked aggregate cannot be replayed, trying again: ${describeError(error)}`,
         );
       }
       return TRY_AGAIN_MS;
@@ -126,8 +133,7 @@ export class Replays {
     const { parking } = this.options;
     const { token, marker } = parked;
     const { command, state } = marker;
-    if (parked.revision === 0) return LOOK_AGAIN_MS;
-    if (command === undefined && state === 'parking') return this.#leaveIfBare(parked);
+    if (parked.revision === 0) return CHECK_AGAIN_MS;
     if (command === undefined && state !== 'retrying' && state !== 'diverted') return NEXT;
     if (command !== undefined) await parking.begun(parked, command.kind);
     if (isSabotaged('unpark-without-check') && this.#done.has(token)) return this.#leave(parked);
@@ -135,7 +141,7 @@ export class Replays {
     const letter = await parking.head(parked);
     // One that was stored while this looked is not seen.
     if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
-    if (!this.#isSettled(token, letter.note)) return LOOK_AGAIN_MS;
+    if (!this.#isBehindAllOthers(token, letter.note)) return CHECK_AGAIN_MS;
     if (this.#isDone(token, letter.note) || command?.kind === 'discard') {
       return this.#remove(token, letter);
     }
@@ -149,10 +155,10 @@ export class Replays {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { parking, runs, breaker } = this.options;
+    const { parking, breaker, listener } = this.options;
     const { token } = parked;
     // The letter took its time: the lease may have ended since.
-    if (parking.find(token) !== parked || !this.options.mayStart()) return TRY_AGAIN_MS;
+    if (parking.find(token) !== parked || !listener.mayStart()) return TRY_AGAIN_MS;
     let current = this.#current.get(token);
     if (current?.letter.position !== letter.position) {
       current = { letter, event: deliveryOf(this.options.topic, letter) };
@@ -160,8 +166,8 @@ export class Replays {
     }
     const { event } = current;
     const failure = await this.#attempt(event);
-    // The lease ended meanwhile: whoever has it now finds the letter where it was.
-    if (parking.find(token) !== parked || !this.options.mayStart()) return NEXT;
+    // The lease ended meanwhile: the next owner finds the letter where it was.
+    if (parking.find(token) !== parked || !listener.mayStart()) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
     if (failure === undefined) {
       this.handled++;
@@ -171,19 +177,21 @@ export class Replays {
     if (parked.marker.state === 'retrying') {
       return this.#failed(parked, current, failure, { kind: 'park', reason: reasonOf(failure) });
     }
-    const policy = policyOf(runs.handlerOf(event), this.options.failurePolicy);
+    const policy = this.options.calls.find(event)?.failurePolicy ?? this.options.failurePolicy;
     const about = { attempt: event.attempt, type: event.envelope?.event_type };
     const outcome = decideOutcome(failure, about, policy, this.options.random());
     return this.#failed(parked, current, failure, outcome);
   }
 
   async #attempt(event: Delivery): Promise<Failure | undefined> {
-    const { runs, clock } = this.options;
+    const { calls, missing, clock } = this.options;
     event.begin(clock.now());
-    const handler = runs.handlerOf(event);
-    if (handler === undefined || 'stage' in handler) return handler;
-    const failure = await runs.start(event, handler);
-    runs.ended(event);
+    const undecodable = calls.decode(event);
+    if (undecodable !== undefined) return undecodable;
+    const handler = calls.find(event);
+    if (handler === undefined) return missing.judge(event.envelope?.event_type ?? '');
+    const failure = await calls.start(event, handler);
+    calls.noteEnded(event);
     this.options.observer.attemptEnded?.(clock.now() - event.startedAt, failure?.stage);
     return failure;
   }
@@ -195,17 +203,17 @@ export class Replays {
     failure: Failure,
     outcome: Outcome,
   ): Promise<Step> {
-    const { parking, runs, log } = this.options;
+    const { parking, calls, log } = this.options;
     const why = describeError(failure.error);
     this.failed++;
     event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
-    const what = `${runs.nameOf(event)} failed as a letter in its ${failure.stage} (attempt ${event.attempt})`;
+    const what = `${calls.nameOf(event)} failed as a letter in its ${failure.stage} (attempt ${event.attempt})`;
     if (outcome.kind === 'retry' || outcome.kind === 'block') {
       log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);
       return outcome.delayMs;
     }
     if (outcome.kind === 'halt') {
-      this.options.halt(`${what}: ${why}`);
+      this.options.listener.halt(`${what}: ${why}`);
       return NEXT;
     }
     const note = { reason: outcome.reason, error: why, attempts: event.attempt };
@@ -221,15 +229,22 @@ export class Replays {
   }
 
   /**
-   * A diverted head is acked after events that follow it. If its letter, or one behind it, went before that, a crash
-   * would bring it again, alone, behind newer ones.
+   * True if every event of the aggregate up to this letter is settled in the confirmed position. Its live head has left
+   * the lane before this runs, so only the lane of letters and events that are still to be read can hold one.
    */
-  #isSettled(token: string, { stream, sequence }: EventId): boolean {
-    const { isFiling, isSettling, streamCreated } = this.options;
-    if (stream === streamCreated() && (isFiling(token, sequence) || isSettling(token, sequence)))
-      return false;
-    const done = this.#done.get(token);
-    return done?.stream !== streamCreated() || !isSettling(token, done.sequence);
+  #isBehindAllOthers(token: string, { stream, sequence }: EventId): boolean {
+    const { place, lanes } = this.options;
+    // Sequences of another stream say nothing of this one's events.
+    if (stream !== place.created || isSabotaged('letters-not-waited-for')) return true;
+    if (isSabotaged('letter-waits-for-itself-only')) {
+      if (lanes.isFiling(token, sequence) || place.isListed(sequence)) return false;
+    } else if (lanes.isFiling(token, sequence) || !place.hasRead(sequence)) return false;
+    let waiting = this.#waiting.get(token);
+    if (waiting?.sequence !== sequence) {
+      waiting = { sequence, ticket: place.ticket() };
+      this.#waiting.set(token, waiting);
+    }
+    return place.isConfirmed(waiting.ticket);
   }
 
   /** Letters of one stream rise, so one that does not is a copy that came late. */
@@ -244,28 +259,20 @@ export class Replays {
     return AT_ONCE;
   }
 
-  /**
-   * An inherited marker without a letter waits for the event it was made for. If that is not among those that came
-   * again it was settled: the marker came late, while nobody looked, and would park the aggregate's next event.
-   */
-  #leaveIfBare(parked: Parked): Step | Promise<Step> {
-    const isBare = parked.lastSequence === 0 && !this.options.isFiling(parked.token);
-    return isBare ? this.#leave(parked) : NEXT;
-  }
-
   async #leave(parked: Parked): Promise<Step> {
-    const { parking, isFiling, isSettling } = this.options;
+    const { parking, lanes } = this.options;
     const { token } = parked;
-    if (!parked.leaving && (isFiling(token) || isSettling(token))) return LOOK_AGAIN_MS;
+    if (!parked.leaving && lanes.isFiling(token)) return CHECK_AGAIN_MS;
     // From here to the end of the lane's step nothing of this aggregate can become a letter any more.
     parking.leave(parked);
     await parking.unpark(parked);
     this.#done.delete(token);
+    this.#waiting.delete(token);
     return NEXT;
   }
 }
 
-/** Somebody may have asked for something meanwhile. */
+/** Another command may have come meanwhile. */
 function afterStay({ marker }: Parked): Step {
   return marker.command === undefined ? NEXT : AT_ONCE;
 }
@@ -274,11 +281,10 @@ function deliveryOf(topic: string, { token, note, headers, body }: Letter): Deli
   return new Delivery({
     subject: subjectOf(topic, token),
     token,
-    ackSubject: '',
     sequence: note.sequence,
     consumerSequence: 0,
-    deliveryCount: 0,
     body,
     readHeaders: () => headers,
+    readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });
 }

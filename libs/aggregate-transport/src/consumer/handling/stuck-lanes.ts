@@ -1,54 +1,93 @@
 import { type Clock, every, type Timer } from '../../clock.js';
 import type { KeyedExecutor } from '../../executor/keyed-executor.js';
-import type { LaneItem } from '../../executor/lane.js';
+import { Delivery } from '../../message/delivery.js';
+import type { LaneEntry } from './lane-entry.js';
 
-export interface OverShareOptions<T extends LaneItem> {
-  readonly lanes: KeyedExecutor<T>;
-  readonly clock: Clock;
-  /** True if it needs no detour, because it is on one. */
-  readonly isParked: (token: string) => boolean;
-  /** The head of this lane does not move, and too much stands behind it. True if a detour was begun. */
-  readonly stuck: (token: string, head: T, mode: string) => boolean;
+/** The bytes that lanes may hold together. */
+export interface LaneBytes {
+  readonly limit: number;
+  /** Nothing more is taken in because of them. */
+  readonly isSpent: boolean;
 }
 
-const LOOK_EVERY_MS = 200;
-/** A lane over its share is diverted only if its head has not moved for this long: a hot one that moves needs no detour. */
+/** Takes a lane off the intake. */
+export interface StuckLaneListener {
+  isParked(token: string): boolean;
+  /** The head of this lane does not move, and too much stands behind it. True if a detour was begun. */
+  divert(token: string, head: LaneEntry, mode: string): boolean;
+}
+
+export interface StuckLanesOptions {
+  readonly lanes: KeyedExecutor<LaneEntry>;
+  readonly bytes: LaneBytes;
+  readonly clock: Clock;
+  readonly listener: StuckLaneListener;
+}
+
+const CHECK_EVERY_MS = 200;
+/** A lane over its share is diverted only if its head has not moved for this long: a busy one that moves needs no detour. */
 const STUCK_AFTER_MS = 1_000;
+/** The part of what lanes may hold that one of them may hold while its head does not move. */
+export const MAX_SHARE = 0.25;
 
-/** Finds, among the lanes that hold their share of the intake, those whose head does not move. */
-export class OverShare<T extends LaneItem> {
+/**
+ * Finds the lanes that would stop all others: they hold their share of the intake, in events or in bytes, and their head
+ * does not move, or nothing else is left to do while the intake waits for their bytes.
+ */
+export class StuckLanes {
   /** The head when the lane was first seen here, or has moved, and since when. */
-  readonly #seen = new Map<string, { head: T | undefined; since: number }>();
+  readonly #seen = new Map<string, { head: LaneEntry | undefined; since: number }>();
   readonly #watch: Timer;
+  #spentSince: number | undefined;
 
-  constructor(private readonly options: OverShareOptions<T>) {
-    this.#watch = every(options.clock, LOOK_EVERY_MS, () => this.#look());
+  constructor(private readonly options: StuckLanesOptions) {
+    this.#watch = every(options.clock, CHECK_EVERY_MS, () => this.#check());
   }
 
+  /** The lane holds its share in events. */
   add(token: string): void {
     const { lanes, clock } = this.options;
-    if (!this.#seen.has(token)) {
-      this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
-    }
+    if (!this.#seen.has(token)) this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
   }
 
   forget(): void {
     this.#seen.clear();
+    this.#spentSince = undefined;
   }
 
   close(): void {
     this.#watch.cancel();
   }
 
-  #look(): void {
-    const { lanes, clock, isParked, stuck } = this.options;
+  #check(): void {
+    const { lanes, clock, bytes, listener } = this.options;
+    const now = clock.now();
+    this.#spentSince = bytes.isSpent ? (this.#spentSince ?? now) : undefined;
+    if (bytes.isSpent) this.#addByBytes();
+    const isStarving = this.#spentSince !== undefined && now - this.#spentSince >= STUCK_AFTER_MS;
     for (const [token, seen] of this.#seen) {
       const lane = lanes.laneOf(token);
-      if (lane?.head === undefined || lane.size < 2 || isParked(token)) this.#seen.delete(token);
-      else if (lane.head !== seen.head) Object.assign(seen, { head: lane.head, since: clock.now() });
-      else if (clock.now() - seen.since >= STUCK_AFTER_MS && stuck(token, lane.head, lane.mode)) {
+      if (lane?.head === undefined || lane.size < 2 || listener.isParked(token)) {
         this.#seen.delete(token);
+        continue;
       }
+      if (lane.head !== seen.head) Object.assign(seen, { head: lane.head, since: now });
+      const isStuck = now - seen.since >= STUCK_AFTER_MS;
+      const isAlone = isStarving && lanes.laneCount <= this.#seen.size;
+      if ((isStuck || isAlone) && listener.divert(token, lane.head, lane.mode)) this.#seen.delete(token);
+    }
+  }
+
+  /** Counted only while the intake waits: a count for each event would cost all of them. */
+  #addByBytes(): void {
+    const { lanes, bytes } = this.options;
+    const share = bytes.limit * MAX_SHARE;
+    for (const { key, head } of lanes.lanes()) {
+      let held = 0;
+      for (let entry = head?.next; entry !== undefined && held < share; entry = entry.next) {
+        if (entry instanceof Delivery) held += entry.origin.body.length;
+      }
+      if (held >= share) this.add(key);
     }
   }
 }

@@ -1,22 +1,33 @@
 import type { Clock } from '../../clock.js';
+import type { Log } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
-import type { LayoutBarOptions } from '../layout-bar.js';
-import type { LeaseFacts, LeaseRecord } from '../../records/lease-record.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
 
-export interface LeaseOptions extends LayoutBarOptions {
+/** What the holder writes into the lease beside its name. */
+export type LeaseFacts = Pick<LeaseRecord, 'claimed' | 'running'>;
+
+/** The partition, as its lease sees it. */
+export interface LeaseListener {
+  /** Taken under a new epoch. `before` is what the lease said; undefined if it said nothing. */
+  acquired(before: LeaseRecord | undefined): void;
+  /** Nothing may start any more. */
+  lost(reason: string): void;
+  /** What the next renewal writes down. */
+  facts(): LeaseFacts;
+  /** The partition has another holder, as far as this process sees. */
+  holderChanged(): void;
+}
+
+export interface LeaseOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
   /** Names this process; no other may use the same name. */
   readonly owner: string;
   readonly ttlMs: number;
   readonly port: KeyPort<LeaseRecord>;
   readonly clock: Clock;
-  /** What the next renewal writes down. */
-  readonly facts: () => LeaseFacts;
-  readonly acquired: (previous: LeaseRecord | undefined) => void;
-  readonly lost: (reason: string) => void;
-  /** It is given up by `Lease.giveUpDrained`: nothing starts from here on. */
-  readonly drained: () => void;
-  /** The partition has another holder, as far as this process sees. */
-  readonly holderChanged?: () => void;
+  readonly log: Log;
+  readonly listener: LeaseListener;
 }
 
 /** See `Lease`. */

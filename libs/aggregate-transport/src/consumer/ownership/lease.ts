@@ -2,76 +2,77 @@ import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import { Deadline } from './deadline.js';
-import { LayoutBar } from '../layout-bar.js';
-import type { DrainedMark } from '../layout-marks.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
-import { chooseConsumer, type ConsumerChoice, type LeaseRecord } from '../../records/lease-record.js';
-import { LeaseSighting } from './observed-lease.js';
-import type { Ownership } from './ownership.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
+import { ObservedLease } from './observed-lease.js';
+import type { Tenancy } from './ownership.js';
 
 /** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
 export const LEASE_MARGIN_MS = 200;
 const RENEWALS_PER_TTL = 5;
 const RENEW_AGAIN_MS = 50;
-const LOOKS_PER_TTL = 10;
-const MAX_LOOK_EVERY_MS = 500;
-/** Of ttls: how much later than the replica it is meant for any other one takes a lease that nobody holds. */
+const READS_PER_TTL = 10;
+const MAX_READ_EVERY_MS = 500;
+/** In ttls: how much later than the replica it is meant for any other one takes a free lease. */
 const OTHERS_WAIT_TTLS = 1;
-const MIN_LOOK_EVERY_MS = 10;
+const MIN_READ_EVERY_MS = 10;
 
 /**
- * The lease of one partition: whoever holds it runs the partition's handlers. No server clock takes part,
- * so no clock of another host can end or prolong it. Its modes:
+ * The lease of one partition: its holder runs the partition's handlers. No server clock takes part, so no clock of
+ * another host can end or prolong it. Its modes:
  *
  * - `idle`: takes no part. Left by {@link seek} or {@link standBy}.
- * - `standby`: another replica shall hold it, and no request is made while that one is heard. If nobody holds it for
- *   a ttl longer than a seeking replica would wait, it is taken nevertheless: who is wrong about the group must not
+ * - `standby`: another replica is meant to hold it, and no request is made while that one is heard. If the lease is free
+ *   for a ttl longer than a seeking replica would wait, it is taken nevertheless: a wrong view of the group must not
  *   leave a partition without an owner. Left by {@link seek} too.
- * - `seeking`: looks at the record. Takes it over by compare-and-set when there is none, when it was
- *   released, or when its revision has not moved for the ttl written in it plus a margin. One that was drained for a
- *   change of layout, or is of another layout, is taken by nobody, in this mode or the one before.
- * - `held`: renews it five times per ttl. Left by {@link giveUpDrained}, or when the deadline passes without a renewal (a frozen process
- *   finds that out before it starts anything, because {@link isValid} reads the clocks), when somebody else
- *   has written, or by {@link giveUp}; then it seeks again, or stands by. {@link handOver} leads to `standby`.
+ * - `seeking`: reads the record. Takes it by compare-and-set when there is none, when it was released, or when its
+ *   revision has not moved for the ttl in it plus a margin. A deleted key counts as free.
+ * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, when another process has
+ *   written, or by {@link giveUp} or {@link startOver}; then it seeks again, or stands by. {@link handOver} leads to
+ *   `standby`. A frozen process finds out before it starts anything, because {@link isValid} reads the clocks.
  * - `closed`: by {@link release} or {@link abandon}.
  */
-export class Lease implements Ownership {
+export class Lease implements Tenancy {
   #mode: LeaseMode = 'idle';
   /** Seeks it; what is held although it is not wanted is about to be handed over. */
   #wanted = false;
   #epoch = 0;
   #revision = 0;
-  #consumer: ConsumerChoice = { generation: 0, retired: [] };
-  /** The generation that the last epoch found to have vanished. */
-  #gone: number | undefined;
-  readonly #sighting = new LeaseSighting();
+  /** Every later epoch must be above this one. */
+  #above = 0;
+  readonly #observed = new ObservedLease();
   /** What {@link holder} was when it was last told. */
   #toldHolder: string | undefined;
   #beat = 0;
-  /** When the server answered again: before, nobody could hold anything. */
+  /** When the server answered again: before, no process could renew anything. */
   #answeredSince = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
   #failing = false;
-  /** Seeks no sooner: somebody else shall have a chance. */
+  /** Seeks no sooner: another replica gets its turn. */
   #notBefore = 0;
   readonly #deadline: Deadline;
-  readonly #bar: LayoutBar;
 
   constructor(private readonly options: LeaseOptions) {
     // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
     this.#deadline = new Deadline(options.clock, () => this.#loseIfOver());
-    this.#bar = new LayoutBar(options);
     options.port.onHint((record) => {
       if (this.#mode === 'held' || this.#mode === 'closed') return;
-      this.#sighting.heard(record, options.clock.now());
-      this.#bar.heard(record);
-      // A release is worth a look at once; renewals of others are not.
+      this.#observed.noteHeard(record, options.clock.now());
+      // A release is worth a read at once; renewals of others are not.
       if (record.released === true && this.#mode === 'seeking') this.#next(0);
       if (record.released === true && this.#mode === 'standby') this.#next(this.#pauseMs());
       this.#tellHolder();
     });
+  }
+
+  get owner(): string {
+    return this.options.owner;
+  }
+
+  get ttlMs(): number {
+    return this.options.ttlMs;
   }
 
   get mode(): LeaseMode {
@@ -82,14 +83,9 @@ export class Lease implements Ownership {
     return this.#epoch;
   }
 
-  /** The process that holds the partition, as far as this one knows; undefined: nobody. */
+  /** The process that holds the partition, as far as this one knows; undefined if it is free. */
   get holder(): string | undefined {
-    return this.#mode === 'held' ? this.options.owner : this.#sighting.holder;
-  }
-
-  /** The partition's consumer, as the record names it. */
-  get consumer(): ConsumerChoice {
-    return this.#consumer;
+    return this.#mode === 'held' ? this.options.owner : this.#observed.holder;
   }
 
   /** Reads the clocks, so that a process that was frozen finds out before it starts anything. */
@@ -101,7 +97,7 @@ export class Lease implements Ownership {
     return this.#mode === 'held' ? this.#deadline.remainingMs() : 0;
   }
 
-  /** This replica shall hold the partition. */
+  /** This replica is meant to hold the partition. */
   seek(): void {
     this.#wanted = true;
     if (this.#mode !== 'idle' && this.#mode !== 'standby') return;
@@ -109,15 +105,15 @@ export class Lease implements Ownership {
     this.#next(0);
   }
 
-  /** Another replica shall hold it. One that is held stays so until {@link handOver}. */
+  /** Another replica is meant to hold it. One that is held stays so until {@link handOver}. */
   standBy(): void {
     this.#wanted = false;
     if (this.#mode !== 'idle' && this.#mode !== 'seeking') return;
     this.#mode = 'standby';
-    this.#next(this.#sighting.since === undefined ? 0 : this.#pauseMs());
+    this.#next(this.#observed.since === undefined ? 0 : this.#pauseMs());
   }
 
-  /** The holder cannot do its work: lets the lease run out, and seeks again when every other replica had its turn. */
+  /** The holder cannot do its work: lets the lease run out, and seeks again after every other replica had its turn. */
   giveUp(reason: string): void {
     if (this.#mode !== 'held') return;
     const turns = 1 + OTHERS_WAIT_TTLS;
@@ -127,73 +123,47 @@ export class Lease implements Ownership {
   }
 
   /**
-   * The partition's consumer is gone. Ends this epoch and seeks the next one at once, which names another consumer
-   * before it makes it: what comes again must come under a new token, from a consumer that nobody has sent anything to.
+   * Ends this epoch and seeks the next one at once: what comes again must come under a new token. The next epoch will be
+   * above `above`, too.
    */
-  startOver(reason: string): void {
+  startOver(reason: string, above = 0): void {
     if (this.#mode !== 'held') return;
-    this.#gone = this.#consumer.generation;
+    this.#above = Math.max(this.#above, above);
     this.#lose(reason);
     this.#next(0);
   }
 
-  /** The last change for which the partition was seen to be drained, by whomever; 0 for none. */
-  get drainedFor(): number {
-    return this.#bar.drainedFor;
+  /** The position is claimed: successors must know that there is one. Renews at once. */
+  noteClaimed(): void {
+    if (this.#mode === 'held') this.#next(0);
   }
 
   /**
-   * Gives the partition up for a change of layout, and writes down where it stands. Nothing starts from here on,
-   * whether the write succeeds or not; if it does not, the lease is sought again. Does nothing if `epoch` has ended:
-   * the position is no longer true then. Call only when no handler runs and all acks are confirmed.
-   */
-  async giveUpDrained(epoch: number, drained: DrainedMark): Promise<void> {
-    // A renewal under way moves the revision that this must name.
-    while (this.#stepping !== undefined) await this.#stepping;
-    if (this.#mode !== 'held' || !this.isValid() || this.#epoch !== epoch) return;
-    this.#timer?.cancel();
-    const record = { ...this.#record(epoch), running: undefined, released: true, drained };
-    this.#leave(this.#wanted ? 'seeking' : 'standby');
-    this.options.drained();
-    if (await this.#writeLast(record, 'it may not be known to be drained, looking again'))
-      reached('repartition: partition drained');
-    if (!this.#is('closed')) this.#next(0);
-    this.#tellHolder();
-  }
-
-  /**
-   * Lets go so that a successor takes over at once, and stands by. Call only when no handler runs and all acks are
-   * confirmed.
+   * Releases it so that a successor takes over at once, and stands by. Call only when no handler runs and the last commit
+   * is confirmed.
    */
   async handOver(): Promise<void> {
     this.#wanted = false;
-    await this.#letGo(() => this.#leave('standby'));
+    await this.#release(() => this.#leave('standby'));
     if (this.#mode === 'standby') this.#next(this.#pauseMs());
     this.#tellHolder();
   }
 
-  /** Lets go as {@link handOver} does, for good. */
+  /** Releases it as {@link handOver} does, for good. */
   async release(): Promise<void> {
-    await this.#letGo(() => this.abandon());
+    await this.#release(() => this.abandon());
   }
 
-  async #letGo(leave: () => void): Promise<void> {
+  async #release(leave: () => void): Promise<void> {
     // A renewal under way moves the revision that the release must name.
     await this.#stepping;
     const held = this.#mode === 'held' && this.isValid();
     leave();
     if (!held) return;
-    const record = { ...this.#record(this.#epoch), released: true };
-    await this.#writeLast(record, 'the lease was not released, it runs out');
-  }
-
-  async #writeLast(record: LeaseRecord, otherwise: string): Promise<boolean> {
     try {
-      await this.options.port.write(record, this.#revision);
-      return true;
+      await this.options.port.write({ ...this.#record(this.#epoch), released: true }, this.#revision);
     } catch (error) {
-      this.#warn(`${otherwise}: ${describeError(error)}`);
-      return false;
+      this.#warn(`the lease was not released, it runs out: ${describeError(error)}`);
     }
   }
 
@@ -218,14 +188,14 @@ export class Lease implements Ownership {
   async #step(): Promise<void> {
     try {
       if (this.#mode === 'held') await this.#renew();
-      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#look();
+      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#read();
       this.#failing = false;
     } catch (error) {
       const first = !this.#failing;
       this.#failing = true;
       const what = this.#mode === 'held' ? 'renewed' : 'read';
       if (!this.#is('closed') && first)
-        this.#warn(`the lease could not be ${what}, trying on: ${describeError(error)}`);
+        this.#warn(`the lease could not be ${what}, trying again: ${describeError(error)}`);
     }
     this.#loseIfOver();
   }
@@ -240,16 +210,14 @@ export class Lease implements Ownership {
     if (this.#mode === 'held') return ttlMs / RENEWALS_PER_TTL;
     const now = clock.now();
     const freeAt = this.#freeAt();
-    const lookMs = Math.max(Math.min(MAX_LOOK_EVERY_MS, ttlMs / LOOKS_PER_TTL), MIN_LOOK_EVERY_MS);
-    if (this.#bar.isUp) return Math.max(this.#notBefore - now, lookMs);
-    if (this.#mode === 'standby')
-      return Math.max(this.#failing ? lookMs : freeAt - now + 1, MIN_LOOK_EVERY_MS);
-    return Math.max(this.#notBefore - now, Math.min(lookMs, freeAt - now + 1), MIN_LOOK_EVERY_MS);
+    const readMs = Math.max(Math.min(MAX_READ_EVERY_MS, ttlMs / READS_PER_TTL), MIN_READ_EVERY_MS);
+    if (this.#mode === 'standby') return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
+    return Math.max(this.#notBefore - now, Math.min(readMs, freeAt - now + 1), MIN_READ_EVERY_MS);
   }
 
-  /** When this replica may take it unless somebody writes meanwhile. */
+  /** When this replica may take it unless it is written meanwhile. */
   #freeAt(): number {
-    const runsOutAt = this.#sighting.runsOutAt(LEASE_MARGIN_MS) ?? this.options.clock.now();
+    const runsOutAt = this.#observed.runsOutAt(LEASE_MARGIN_MS) ?? this.options.clock.now();
     if (this.#mode !== 'standby') return runsOutAt;
     return Math.max(runsOutAt, this.#answeredSince) + OTHERS_WAIT_TTLS * this.options.ttlMs;
   }
@@ -258,46 +226,45 @@ export class Lease implements Ownership {
     if (!this.isValid()) return;
     if ((await this.#write(this.#record(this.#epoch), this.#revision)) !== undefined) return;
     // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
-    const found = await this.options.port.read();
+    const { value, revision } = await this.options.port.read();
     if (!this.#is('held')) return;
-    const { owner, epoch } = found?.value ?? { owner: '', epoch: 0 };
-    if (found !== undefined && owner === this.options.owner && epoch === this.#epoch) {
-      this.#revision = found.revision;
+    const isOwn = value?.owner === this.options.owner && value.epoch === this.#epoch;
+    // A deleted key is no other owner: the position's revision is what fences. The next write expects its tombstone.
+    if (isOwn || value === undefined) {
+      this.#revision = revision;
       await this.#write(this.#record(this.#epoch), this.#revision);
-    } else this.#lose(`it is held by ${owner === '' ? 'nobody' : owner} in epoch ${epoch}`);
+    } else this.#lose(`it is held by ${value.owner} in epoch ${value.epoch}`);
   }
 
   /** Takes it if it is free. */
-  async #look(): Promise<void> {
-    const { port, clock } = this.options;
-    const isQuiet = this.#mode === 'standby' && this.#sighting.since !== undefined && !this.#bar.isUp;
+  async #read(): Promise<void> {
+    const { port, clock, listener } = this.options;
+    const isQuiet = this.#mode === 'standby' && this.#observed.since !== undefined;
     if (isQuiet && clock.now() < this.#freeAt()) return;
     const found = await port.read();
     const mode = this.#mode;
     if (mode !== 'seeking' && mode !== 'standby') return;
-    this.#sighting.read(found, clock.now());
+    this.#observed.noteRead(found, clock.now());
     if (this.#failing) this.#answeredSince = clock.now();
     this.#tellHolder();
-    if (this.#bar.keeps(found?.value)) return;
-    // Its own, from before it lost it or from a write whose answer was lost: nobody else came in between.
-    const isOwn = mode === 'seeking' && found?.value.owner === this.options.owner;
+    // Its own, from before it was lost or from a write whose answer was lost: no other owner came in between.
+    const isOwn = mode === 'seeking' && found.value?.owner === this.options.owner;
     if (!isOwn && clock.now() < this.#freeAt()) return;
-    const step = found !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
-    const record = this.#record((found?.value.epoch ?? 0) + step);
-    const consumer = chooseConsumer(found?.value, record.epoch, this.#gone);
-    // The record keeps what the last owner knew until the first takeover says more.
-    const { floor = 0, streamCreated = '', origin } = found?.value ?? {};
-    const inherited = { floor, streamCreated, origin };
-    const revision = await this.#write({ ...record, ...inherited, ...consumer }, found?.revision ?? 0);
+    const step = found.value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
+    const record = this.#record(Math.max(found.value?.epoch ?? 0, this.#above) + step);
+    // Says so until the first renewal of this epoch: a record that was claimed once must exist.
+    const { claimed } = found.value ?? {};
+    const inherited = claimed === undefined ? record : { ...record, claimed };
+    const revision = await this.#write(inherited, found.revision);
     if (revision === undefined || this.#is('closed')) return;
-    if (mode === 'standby') this.#warn('nobody held the lease for long, so it is held here');
+    reached('lease: taken');
+    if (mode === 'standby') this.#warn('the lease was free for long, so it is held here');
     this.#mode = 'held';
-    this.#consumer = consumer;
-    this.#gone = undefined;
     this.#epoch = record.epoch;
-    this.#sighting.forget();
-    this.options.acquired(found?.value);
-    // Its own write may have been heard before it was answered: who holds it was told then, that it is held was not.
+    this.#observed.forget();
+    listener.acquired(found.value);
+    // Our own write can be announced before its answer arrives. Listeners then know the owner, but not that this process
+    // is it, so notify again.
     this.#toldHolder = undefined;
     this.#tellHolder();
   }
@@ -315,16 +282,16 @@ export class Lease implements Ownership {
   }
 
   #record(epoch: number): LeaseRecord {
-    const { owner, ttlMs, facts, layout } = this.options;
-    return { owner, ttlMs, epoch, beat: ++this.#beat, ...facts(), ...this.#consumer, layout };
+    const { owner, ttlMs, listener } = this.options;
+    return { owner, ttlMs, epoch, beat: ++this.#beat, ...listener.facts() };
   }
 
   #lose(reason: string): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
-    // Until somebody else is seen it counts as held here: a stall that costs every lease shall move no partition.
-    this.#sighting.heard(this.#record(this.#epoch), this.options.clock.now());
+    // Until another holder is seen it counts as held here: a stall that costs every lease must move no partition.
+    this.#observed.noteHeard(this.#record(this.#epoch), this.options.clock.now());
     this.#warn(`the lease is lost: ${reason}`);
-    this.options.lost(reason);
+    this.options.listener.lost(reason);
     this.#tellHolder();
   }
 
@@ -332,14 +299,14 @@ export class Lease implements Ownership {
     if (this.#mode === 'closed') return;
     this.#mode = mode;
     this.#deadline.cancel();
-    this.#sighting.forget();
+    this.#observed.forget();
   }
 
   #tellHolder(): void {
     const { holder } = this;
     if (holder === this.#toldHolder) return;
     this.#toldHolder = holder;
-    this.options.holderChanged?.();
+    this.options.listener.holderChanged();
   }
 
   #warn(text: string): void {

@@ -1,15 +1,22 @@
-/** What a handler may know of the lease it runs under. */
-export type LeaseView = Pick<Ownership, 'epoch' | 'isValid'>;
-
-/**
- * The right to run the handlers of one partition. The pull loop asks it before every start and never
- * pulls for longer than it lasts.
- */
+/** The right to run the handlers of one partition. It is asked before every start. */
 export interface Ownership {
   /** Grows with every change of owner; handlers may use it to fence their side effects. */
   readonly epoch: number;
-  /** False from the moment somebody else may own the partition. */
+  /** False from the moment another process may own the partition. */
   isValid(): boolean;
   /** Milliseconds until the right ends unless it is renewed. */
   remainingMs(): number;
+}
+
+/** The lease, as the partition that runs under it asks for it. */
+export interface Tenancy extends Ownership {
+  /** Names this process. */
+  readonly owner: string;
+  readonly ttlMs: number;
+  /** Ends this epoch; the next one is sought at once, above `above`. */
+  startOver(reason: string, above?: number): void;
+  /** Lets the lease run out: another replica may do better. */
+  giveUp(reason: string): void;
+  /** Tells successors that a record of the position exists. */
+  noteClaimed(): void;
 }

@@ -33,6 +33,7 @@ interface Sighting {
   readonly beat: number;
   readonly ttlMs: number;
   readonly since: number;
+  readonly survived: MemberRecord['survived'];
 }
 
 /**
@@ -55,6 +56,7 @@ export class Presence {
   #timer: Timer | undefined;
   #stepping: Promise<void> | undefined;
   readonly #others = new Map<string, Sighting>();
+  #survived: Record<number, number> = {};
 
   constructor(private readonly options: PresenceOptions) {
     options.port.onHint((record) => this.#heard(record));
@@ -69,6 +71,21 @@ export class Presence {
   get members(): string[] {
     const own = this.#mode === 'present' ? [this.options.member] : [];
     return [...own, ...this.#others.keys()].sort();
+  }
+
+  /** This process has lost the partition's lease of that epoch and lives. The others hear it with the next beat. */
+  noteSurvived(partition: number, epoch: number): void {
+    this.#survived = { ...this.#survived, [partition]: epoch };
+  }
+
+  /** Another layout: its partitions have leases of their own. */
+  forgetSurvived(): void {
+    this.#survived = {};
+  }
+
+  /** True if that member has lost the partition's lease of that epoch and lives. */
+  hasSurvived(member: string, partition: number, epoch: number): boolean {
+    return this.#others.get(member)?.survived?.[partition] === epoch;
   }
 
   start(): void {
@@ -149,7 +166,7 @@ export class Presence {
 
   async #announce(released: boolean): Promise<void> {
     const { port, member, ttlMs } = this.options;
-    const record = { member, ttlMs, beat: ++this.#beat };
+    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived };
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 
@@ -179,29 +196,29 @@ export class Presence {
 
   async #read(member: string): Promise<void> {
     const { port, clock } = this.options;
-    const found = await port.read(member);
+    const { value, revision } = await port.read(member);
     const known = this.#others.get(member);
-    if (found === undefined) {
+    if (value === undefined) {
       this.#remove(member);
-    } else if (found.value.released === true) {
+    } else if (value.released === true) {
       this.#remove(member);
-      await port.remove(member, found.revision);
-    } else if (known?.beat !== found.value.beat) {
-      this.#heard(found.value);
+      await port.remove(member, revision);
+    } else if (known?.beat !== value.beat) {
+      this.#heard(value);
     } else if (clock.now() - known.since >= known.ttlMs + LEASE_MARGIN_MS) {
       this.#remove(member);
-      await port.remove(member, found.revision);
+      await port.remove(member, revision);
     }
   }
 
-  #heard({ member, beat, ttlMs, released }: MemberRecord): void {
+  #heard({ member, beat, ttlMs, released, survived }: MemberRecord): void {
     if (member === this.options.member || this.#mode === 'gone') return;
     if (released === true) {
       this.#remove(member);
       return;
     }
     const isNew = !this.#others.has(member);
-    this.#others.set(member, { beat, ttlMs, since: this.options.clock.now() });
+    this.#others.set(member, { beat, ttlMs, since: this.options.clock.now(), survived });
     if (isNew && this.#looked) this.options.changed();
   }
 

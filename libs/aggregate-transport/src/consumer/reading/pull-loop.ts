@@ -1,109 +1,111 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, every, type Timer } from '../../clock.js';
 import type { Delivery } from '../../message/delivery.js';
-import type { ConsumerPort, ConsumerState, Feed, FeedListener } from '../../message/reader-port.js';
-import { Fence } from '../fence.js';
+import type { Feed, FeedListener } from '../../message/reader-port.js';
 import { Gate } from './gate.js';
 import { type PullLimits, pullSize } from './pull-size.js';
 
-export interface PullLoopOptions extends PullLimits {
-  readonly port: ConsumerPort;
-  readonly clock: Clock;
-  /** How long a pull stays open at the server when there is nothing to deliver. */
-  readonly pullExpiresMs: number;
-  /** Milliseconds until the right to pull ends. */
-  readonly remainingMs: () => number;
-  /** Events taken in and not settled, and their bytes. */
-  readonly held: () => { events: number; bytes: number };
-  /** True while handlers wait for the processor or for a place, so that more events would only wait, too. */
-  readonly isBehind: () => boolean;
-  /** Handled events whose acks are not confirmed. */
-  readonly unconfirmed: () => number;
-  /** The fence is open: these events were unsettled, or came behind them; in stream order. */
-  readonly released: (events: Delivery[]) => void;
-  /** The next event in stream order. */
-  readonly delivered: (event: Delivery) => void;
-  /** Deliveries were lost, or may have been: only a takeover brings order back. */
-  readonly broken: (reason: string) => void;
+/** Takes events as they come, in stream order. */
+export interface DeliverySink {
+  deliver(event: Delivery): void;
+  /** The reader has gone past this sequence, and has delivered everything of the partition up to it. */
+  readThrough(sequence: number): void;
 }
 
-/** A fence that takes in nothing for this long will not open: the server lost the redeliveries. */
-const FENCE_PATIENCE_MS = 500;
+/** Says how much more may be taken in. */
+export interface IntakeRoom {
+  /** Events taken in and not settled in the confirmed position, and how many there may be. */
+  readonly unconfirmed: number;
+  readonly bound: number;
+  /** Bytes of bodies in lanes, and how many there may be. */
+  readonly heldBytes: number;
+  readonly maxHeldBytes: number;
+  /** Events in lanes. */
+  readonly held: number;
+  /** Handlers wait for the processor or for a place, so that more events would only wait, too. */
+  readonly isBehind: boolean;
+  /** Nothing may be pulled at the moment. */
+  readonly isPaused: boolean;
+}
+
+/** Hears that only another reader can restore the order. */
+export interface PullLoopListener {
+  broken(reason: string): void;
+  /** The reader answers: an event, or a heartbeat that agrees. */
+  heard(): void;
+}
+
+export interface PullLoopOptions {
+  readonly clock: Clock;
+  readonly batch: number;
+  /** How long a pull stays open at the server when there is nothing to deliver, in milliseconds. */
+  readonly pullExpiresMs: number;
+  readonly room: IntakeRoom;
+  readonly sink: DeliverySink;
+  readonly listener: PullLoopListener;
+}
+
 const WATCH_EVERY_MS = 100;
-/** A feed that hears neither event nor heartbeat for this many heartbeats is dead. */
+/** A reader that sends neither event nor heartbeat for this many heartbeats is dead. */
 const MISSED_HEARTBEATS = 4;
-const MIN_EXPIRES_MS = 30;
-/** No more is fetched while so many batches are handled and not settled. */
-const MAX_BATCHES_UNCONFIRMED = 2;
 const FIRST_GUESS_OF_BYTES = 512;
+/** The making of a reader takes a moment to be known everywhere: so long a pull that is not heard is sent again. */
+const KNOWN_EVERYWHERE_MS = 1_000;
+const UNHEARD_AGAIN_MS = 20;
+const MAX_UNHEARD = 5;
 
 /**
- * The one reader of a partition between two takeovers. Its modes:
+ * Asks one reader for events and checks what it delivers. Between {@link begin} and {@link close} it is open.
  *
- * - `closed`: no feed. Entered at first and whenever the order may be broken; left by {@link begin}.
- * - `fenced`: holds whatever arrives until every unsettled event has arrived again.
- * - `flowing`: hands each event on as it comes.
- *
- * It never waits for a handler, and nothing it does throws into the client's callback: a throw there
- * silently ends that subscription.
+ * It never waits for a handler, and nothing it does throws into the client's callback: a throw there silently ends that
+ * subscription.
  */
 export class PullLoop implements FeedListener {
   readonly #gate = new Gate();
   readonly #watch: Timer;
   #feed: Feed | undefined;
-  #fence: Fence | undefined;
   #outstanding = 0;
   #averageBytes = FIRST_GUESS_OF_BYTES;
+  #beganAt = 0;
   #heardAt = 0;
-  /** An event has come since the last look. Noted here, because reading the clock for each of them costs more. */
+  /** An event has come since the last check. Noted here, because reading the clock for each of them costs more. */
   #heard = false;
-  #progressAt = 0;
+  #unheard = 0;
   #draining = false;
   #replenishing = false;
 
   constructor(private readonly options: PullLoopOptions) {
-    // After the loop was blocked a timer fires before the socket is read; only then is silence silence.
-    this.#watch = every(options.clock, WATCH_EVERY_MS, () => options.clock.nextTurn(() => this.#look()));
+    // After the event loop was blocked a timer fires before the socket is read; only then is silence silence.
+    this.#watch = every(options.clock, WATCH_EVERY_MS, () => options.clock.nextTurn(() => this.#check()));
   }
 
-  get mode(): 'closed' | 'fenced' | 'flowing' {
-    if (this.#feed === undefined) return 'closed';
-    return this.#fence === undefined ? 'flowing' : 'fenced';
+  get isOpen(): boolean {
+    return this.#feed !== undefined;
   }
 
-  /** Starts to read behind a takeover that left this state. */
-  begin(state: ConsumerState): void {
+  /** Reads from a feed that has delivered nothing yet. */
+  begin(feed: Feed): void {
     this.close();
-    this.#gate.expectAfter(state.deliveredConsumerSequence);
-    this.#fence = new Fence(isSabotaged('no-fence') ? 0 : state.ackPending, state.delivered);
-    this.#outstanding = 0;
-    this.#heardAt = this.#progressAt = this.options.clock.now();
-    this.#feed = this.options.port.open(this);
-    if (this.#fence.isOpen) this.#openFence(this.#fence);
-    // Unsettled events come outside the usual limits: they were admitted once, and the fence needs them all.
-    else this.#pull(this.#fence.missing + (this.#draining ? 0 : this.options.batch));
+    this.#gate.expectAfter(0);
+    this.#outstanding = this.#unheard = 0;
+    this.#beganAt = this.#heardAt = this.options.clock.now();
+    this.#feed = feed;
+    this.replenish();
   }
 
-  /** Pulls nothing new any more; what a fence still needs is pulled nevertheless. */
+  /** Pulls nothing more until {@link restart}. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** Undoes {@link drain}. */
   restart(): void {
     this.#draining = false;
     this.replenish();
   }
 
-  /** True if every delivery the server counts has arrived. */
-  hasAll(deliveredConsumerSequence: number): boolean {
-    return this.#feed !== undefined && this.#gate.agreesWith(deliveredConsumerSequence);
-  }
-
   close(): void {
     this.#feed?.close();
     this.#feed = undefined;
-    this.#fence = undefined;
   }
 
   /** Ends the loop for good. */
@@ -114,27 +116,28 @@ export class PullLoop implements FeedListener {
 
   /** There may be room for more events. */
   replenish(): void {
-    if (this.#feed === undefined || this.#fence !== undefined || this.#draining) return;
-    if (this.#outstanding > this.options.batch / 2) return;
-    const held = this.options.held();
-    // Whoever is behind catches up before he fetches more: thousands of waiting events cost the collector more than
-    // they cost the handlers. A batch is enough to work on until the next one is here.
-    if (held.events > this.options.batch && this.options.isBehind()) return;
-    // Nor does it help to be ahead of the acks: a hundred aggregates are settled a hundred at a time.
-    if (this.options.unconfirmed() > MAX_BATCHES_UNCONFIRMED * this.options.batch) return;
-    const load = {
-      outstanding: this.#outstanding,
-      held: held.events,
-      heldBytes: held.bytes,
-      averageBytes: this.#averageBytes,
-    };
-    this.#pull(pullSize(load, this.options));
+    const { room, batch } = this.options;
+    if (this.#feed === undefined || this.#draining || room.isPaused) return;
+    if (this.#outstanding > batch / 2) return;
+    // An owner that is behind catches up before it fetches more: thousands of waiting events cost the collector more
+    // than they cost the handlers. A batch is enough to work on until the next one is here.
+    if (room.held > batch && room.isBehind) return;
+    const limits: PullLimits = { batch, maxHeld: room.bound, maxHeldBytes: room.maxHeldBytes };
+    const size = pullSize(
+      {
+        outstanding: this.#outstanding,
+        held: room.unconfirmed,
+        heldBytes: room.heldBytes,
+        averageBytes: this.#averageBytes,
+      },
+      limits,
+    );
+    if (size > 0) this.#pull(size);
   }
 
   /**
-   * Replenishes once per turn. In the middle of a read a pull is answered within the same read, and in the middle of a
-   * turn that starts handlers no head seems to wait while each runs for a moment: either way events come in faster than
-   * lanes work them off, to wait there by the thousand.
+   * Coalesces to one pull per turn of the event loop. In mid-read or mid-dispatch the lanes look idle for an instant:
+   * pulling then over-fetches, and thousands of events wait in memory.
    */
   replenishSoon(): void {
     if (this.#replenishing) return;
@@ -146,84 +149,85 @@ export class PullLoop implements FeedListener {
   }
 
   delivered(event: Delivery): void {
-    this.#heard = true;
-    if (!this.#gate.admits(event.origin.consumerSequence) && !isSabotaged('no-gate')) {
-      this.#break(
-        `expected delivery ${this.#gate.expected}, found ${event.origin.consumerSequence}: deliveries were lost or went elsewhere`,
-      );
+    if (!this.#heard) {
+      this.#heard = true;
+      this.options.listener.heard();
+    }
+    const { consumerSequence, body } = event.origin;
+    if (!this.#gate.admits(consumerSequence) && !isSabotaged('no-gate')) {
+      this.#break(`expected delivery ${this.#gate.expected}, found ${consumerSequence}: deliveries were lost`);
       return;
     }
+    this.#gate.advance();
     this.#outstanding = Math.max(0, this.#outstanding - 1);
-    this.#averageBytes += (event.origin.body.length - this.#averageBytes) / 64;
-    if (this.#fence === undefined) {
-      // First, so that in the next turn the pull leaves before handlers run, and the server works meanwhile.
-      this.replenishSoon();
-      this.options.delivered(event);
-      return;
-    }
-    this.#progressAt = this.options.clock.now();
-    this.#fence.hold(event);
-    if (this.#fence.isOpen) this.#openFence(this.#fence);
+    this.#averageBytes += (body.length - this.#averageBytes) / 64;
+    // First, so that in the next turn the pull leaves before handlers run, and the server works meanwhile.
+    this.replenishSoon();
+    this.options.sink.deliver(event);
   }
 
-  idle(deliveredConsumerSequence: number): void {
+  idle(delivered: number, through: number): void {
     this.#heardAt = this.options.clock.now();
-    if (this.#gate.agreesWith(deliveredConsumerSequence) || isSabotaged('no-gate')) return;
-    this.#break(
-      `expected ${this.#gate.expected - 1} deliveries so far, found that the server counts ${deliveredConsumerSequence}`,
-    );
+    if (!this.#gate.agreesWith(delivered) && !isSabotaged('no-gate')) {
+      this.#break(`expected ${this.#gate.expected - 1} deliveries so far, found that the server counts ${delivered}`);
+      return;
+    }
+    this.options.listener.heard();
+    this.options.sink.readThrough(through);
   }
 
   pullEnded(unused: number): void {
     this.#heardAt = this.options.clock.now();
     this.#outstanding = Math.max(0, this.#outstanding - unused);
-    if (this.#fence === undefined) this.replenish();
-    else this.#pull(this.#fence.missing);
+    this.replenish();
+  }
+
+  unheard(): void {
+    const { clock } = this.options;
+    const isNew = clock.now() - this.#beganAt < KNOWN_EVERYWHERE_MS && this.#unheard < MAX_UNHEARD;
+    if (!isNew) {
+      this.#break('expected the reader to hear a pull, found no responder: it is gone');
+      return;
+    }
+    this.#unheard++;
+    const feed = this.#feed;
+    clock.after(UNHEARD_AGAIN_MS, () => {
+      if (this.#feed !== feed) return;
+      this.#outstanding = 0;
+      this.replenish();
+    });
   }
 
   lost(reason: string): void {
     this.#break(reason);
   }
 
-  #openFence(fence: Fence): void {
-    this.#fence = undefined;
-    this.options.released(fence.release());
-    this.replenish();
-  }
-
   #pull(events: number): void {
-    if (this.#feed === undefined || events < 1) return;
-    const { pullExpiresMs, remainingMs } = this.options;
-    const expiresMs = isSabotaged('pull-outlives-lease') ? 30_000 : Math.min(pullExpiresMs, remainingMs());
-    if (expiresMs < MIN_EXPIRES_MS) return;
+    const { pullExpiresMs, clock } = this.options;
     this.#outstanding += events;
-    this.#heardAt = this.options.clock.now();
-    this.#feed.pull({ events, expiresMs, idleHeartbeatMs: heartbeatOf(expiresMs) });
+    this.#heardAt = clock.now();
+    this.#feed?.pull({ events, expiresMs: pullExpiresMs, idleHeartbeatMs: heartbeatOf(pullExpiresMs) });
   }
 
-  /** Finds what no message tells: a fence that will not open, a feed that fell silent, room nobody asked to fill. */
-  #look(): void {
+  /** Finds what no message tells: a reader that fell silent, and room that no event asked to fill. */
+  #check(): void {
     if (this.#feed === undefined) return;
     const now = this.options.clock.now();
-    if (this.#fence !== undefined && now - this.#progressAt > FENCE_PATIENCE_MS) {
-      this.#break(
-        `expected ${this.#fence.missing} more unsettled events, found none for ${FENCE_PATIENCE_MS} ms`,
-      );
-      return;
-    }
     if (this.#heard) this.#heardAt = now;
     this.#heard = false;
     const silentMs = now - this.#heardAt;
-    if (this.#outstanding > 0 && silentMs > MISSED_HEARTBEATS * heartbeatOf(this.options.pullExpiresMs)) {
+    const patienceMs = MISSED_HEARTBEATS * heartbeatOf(this.options.pullExpiresMs);
+    if (this.#outstanding > 0 && silentMs > patienceMs && !isSabotaged('no-gate')) {
       this.#break(`expected an event or a heartbeat, heard nothing for ${Math.round(silentMs)} ms`);
       return;
     }
+    if (silentMs > patienceMs) this.#outstanding = 0;
     this.replenish();
   }
 
   #break(reason: string): void {
     this.close();
-    this.options.broken(reason);
+    this.options.listener.broken(reason);
   }
 }
 

@@ -2,7 +2,7 @@
 export interface PullLoad {
   /** Asked for and neither delivered nor given back. */
   readonly outstanding: number;
-  /** Delivered and not settled. */
+  /** Taken in and not settled in the confirmed position. */
   readonly held: number;
   readonly heldBytes: number;
   /** Mean size of an event's body seen lately. */

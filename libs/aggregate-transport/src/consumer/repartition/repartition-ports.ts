@@ -4,7 +4,7 @@ import type { KeyPort } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 
-type Key<T> = Pick<KeyPort<T>, 'read' | 'write' | 'maxBytes'>;
+export type RepartitionKey<T> = Pick<KeyPort<T>, 'read' | 'write' | 'maxBytes'>;
 
 /** Which partition of which layout. */
 export interface LayoutPlace {
@@ -15,9 +15,9 @@ export interface LayoutPlace {
 
 /** A group's ways to what a change of its layout reads and writes. */
 export interface RepartitionPorts {
-  readonly group: Key<GroupRecord>;
-  lease(place: LayoutPlace): Key<LeaseRecord>;
-  position(place: LayoutPlace): Key<PositionRecord>;
+  readonly group: RepartitionKey<GroupRecord>;
+  lease(place: LayoutPlace): RepartitionKey<LeaseRecord>;
+  position(place: LayoutPlace): RepartitionKey<PositionRecord>;
   /** @throws JETSTREAM_REQUEST_FAILED */
   stream(): Promise<StreamState>;
   /**
@@ -30,4 +30,30 @@ export interface RepartitionPorts {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   lastBefore(time: Date): Promise<number>;
+  /**
+   * How many events of the partition the stream holds after `sequence`.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  countAfter(place: Pick<LayoutPlace, 'partitions' | 'partition'>, sequence: number): Promise<number>;
+  /**
+   * Every partition of the group, of any layout, that has a lease or a position. Tells what the group was when its own
+   * record is lost.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  places(): Promise<readonly LayoutPlace[]>;
+  /**
+   * The highest epoch in a marker of the group's parked aggregates; 0 if none is parked.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  parkedEpoch(): Promise<number>;
+  /**
+   * True if the topic's stream of positions exists. While it does not, `group` and `position` must not be used.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  hasPositions(): Promise<boolean>;
+  /**
+   * Makes the topic's stream of positions if it is missing, with the storage and replicas of the topic's stream.
+   * @throws STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+   */
+  ensurePositions(): Promise<void>;
 }

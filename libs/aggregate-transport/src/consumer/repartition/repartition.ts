@@ -4,53 +4,58 @@ import {
   beginChange,
   cancelChange,
   completeChange,
-  forgetFormer,
-  type GroupLayout,
+  type GroupRecord,
+  isSameChange,
   type LayoutChange,
+  type ReachedLayout,
 } from '../../records/group-record.js';
-import type { KeyPort, StoredValue } from '../../records/key-port.js';
-import { readPosition } from '../../records/position-record.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
-import { UNMADE } from '../layout-marks.js';
-import { planLayout } from './initial-positions.js';
-import type { SuspectRecord } from '../handling/suspects.js';
+import type { StoredValue } from '../../records/key-port.js';
+import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
+import { each } from './each.js';
+import { type DrainedPartition, initialPositions } from './initial-positions.js';
+import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
 
-type Key<T> = Pick<KeyPort<T>, 'read' | 'write'>;
+/** What to change: the number of partitions, or for a reset where they begin. */
+export type WantedChange = Omit<LayoutChange, 'number'>;
 
-/** A group's ways to what a change of its layout reads and writes. */
-export interface RepartitionPorts {
-  readonly layout: Key<GroupLayout>;
-  lease(partitions: number, partition: number): Key<LeaseRecord>;
-  suspects(partitions: number, partition: number): Key<SuspectRecord>;
-  /**
-   * The first event of a partition behind a sequence; if there is none, a sequence behind which its next one will lie.
-   * @throws JETSTREAM_REQUEST_FAILED
-   */
-  firstBehind(partitions: number, partition: number, sequence: number): Promise<number>;
-  /** When the topic's stream was made. */
-  streamCreated(): Promise<string>;
-  /** Removes a consumer, if there is one. */
-  removeConsumer(partitions: number, partition: number, generation: number): Promise<void>;
-}
+/**
+ * Partitions whose record is lost and whose lease the caller took, with the epoch it took it in. Every later claim of
+ * such a partition halts, so it is at rest for good.
+ */
+export type LostPartitions = ReadonlyMap<number, number>;
 
 /** How far a change has come. */
 export type ChangeProgress =
   /** None is under way. */
-  | { readonly kind: 'none'; readonly layout: GroupLayout }
-  /** Partitions of the layout in force, drained or not. */
+  | { readonly kind: 'none'; readonly group: GroupRecord }
   | {
       readonly kind: 'draining';
-      readonly layout: GroupLayout;
+      readonly group: GroupRecord;
       readonly change: LayoutChange;
-      readonly leases: readonly (StoredValue<LeaseRecord> | undefined)[];
+      /** Partitions of the layout in force that are not drained. */
+      readonly open: readonly number[];
     };
 
-const AT_ONCE = 32;
+interface StoredGroup {
+  readonly value: GroupRecord;
+  readonly revision: number;
+}
+
+const NONE_LOST: LostPartitions = new Map();
 
 /**
- * Changes the number of partitions of a group. Every step may be taken by any process, any number of times, beside
- * others that take it too; decision 7 tells the steps and what each prevents. It remembers nothing from one call to the
- * next.
+ * Changes the layout of a group: how many partitions it has, or for a reset where they begin. Keeps nothing between
+ * calls; every step may be taken by any process, several times, at once, and after a long sleep.
+ *
+ * 1. {@link begin} writes the change, under a number that is never used twice, into the group's record.
+ * 2. Owners drain their partitions. The last commit of a drain carries the mark of the change; a claim keeps the mark,
+ *    and nothing starts under it unless the change is known to be cancelled.
+ * 3. {@link advance}: once all records carry the mark, the records of the new layout are made. Their keys carry its
+ *    number, so they are written once and by no other change. A reset makes none: its partitions begin at its start.
+ * 4. The group's record switches by compare-and-set, against the revision at which the marks were read. A cancelled
+ *    change has moved that revision, so what was prepared for it is never used.
+ *
+ * Records of layouts no longer in force are left: their marks keep late owners from starting.
  */
 export class Repartition {
   constructor(
@@ -59,156 +64,171 @@ export class Repartition {
   ) {}
 
   /** @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED */
-  async layout(): Promise<GroupLayout> {
+  async group(): Promise<GroupRecord> {
     return (await this.#read()).value;
   }
 
   /**
-   * Why no change may begin yet: partitions that still meet events which the layout before had settled. Nothing but
-   * their own leases says what those are until they are through.
-   */
-  async notReady(): Promise<number[]> {
-    const { partitions } = await this.layout();
-    const leases = await this.#leases(partitions);
-    return leases.flatMap((lease, partition) => (lease?.value.origin === undefined ? [] : [partition]));
-  }
-
-  /**
-   * Begins a change, unless the very same one is under way, or complete. Resolves with false if somebody else changed the record
-   * meanwhile, or partitions are {@link notReady}: try again.
+   * Begins a change, unless the same one is under way or complete. Resolves with the change under way; undefined if it
+   * is complete.
    * @throws CHANGE_UNDER_WAY if another change is
+   * @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED
    */
-  async begin(to: number): Promise<boolean> {
-    await this.removeFormer();
-    // In this order: once gone, what makes a partition not ready never comes back within a layout.
-    const { value, revision } = await this.#read();
-    if (value.change?.to === to) return true;
-    // Whoever asked did not know yet. Another layout of the same number would write over the leases it is drained from.
-    if (value.change === undefined && value.partitions === to) return true;
-    if (value.change !== undefined) {
-      throw new AggregateTransportError(
-        'CHANGE_UNDER_WAY',
-        `expected no change of ${this.name} under way, found one to ${value.change.to} partitions; ` +
-          'finish it by the same command, or call it off with --cancel',
-      );
+  async begin(wanted: WantedChange): Promise<LayoutChange | undefined> {
+    for (;;) {
+      const { value: group, revision } = await this.#read();
+      const { change } = group;
+      if (change !== undefined) {
+        if (isSameChange(change, wanted)) return change;
+        throw new AggregateTransportError(
+          'CHANGE_UNDER_WAY',
+          `expected no change of ${this.name} under way, found ${describeChange(change)}; ` +
+            'finish it with --resume, or call it off with --cancel',
+        );
+      }
+      if (isComplete(group, wanted)) return undefined;
+      const begun = beginChange(group, wanted);
+      if ((await this.ports.group.write(begun, revision)) === undefined) continue;
+      reached('repartition: begun');
+      return begun.change;
     }
-    if (value.former !== undefined || (await this.notReady()).length > 0) return false;
-    const begun = await this.ports.layout.write(beginChange(value, to), revision);
-    if (begun !== undefined) reached('repartition: begun');
-    return begun !== undefined;
   }
 
   /** Calls a change off. Resolves with false if none is under way: there was none, or it is complete. */
   async cancel(): Promise<boolean> {
     for (;;) {
-      const { value, revision } = await this.#read();
-      if (value.change === undefined) return false;
-      if ((await this.ports.layout.write(cancelChange(value), revision)) !== undefined) {
-        reached('repartition: cancelled');
-        return true;
-      }
+      const { value: group, revision } = await this.#read();
+      if (group.change === undefined) return false;
+      if ((await this.ports.group.write(cancelChange(group), revision)) === undefined) continue;
+      reached('repartition: cancelled');
+      return true;
     }
   }
 
   /**
-   * Takes all steps of a change that can be taken now, and tells how far it is.
-   * @throws JETSTREAM_REQUEST_FAILED
+   * Takes all steps of a change that can be taken now, and tells how far it is. Only a reset may count partitions as
+   * drained whose record is `lost`.
+   * @throws RECORD_INVALID if a record of the new layout would be too large, or cannot be read by this release
+   * @throws RECORD_MISSING if a record made for the new layout was deleted
+   * @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED
    */
-  async advance(): Promise<ChangeProgress> {
-    const { value: layout, revision } = await this.#read();
-    const { change, partitions } = layout;
-    if (change === undefined) return { kind: 'none', layout: await this.removeFormer() };
-    const leases = await this.#leases(partitions);
-    const drained = leases.flatMap((lease) =>
-      lease?.value.drained?.change === change.number ? [lease.value] : [],
-    );
-    if (drained.length < partitions) return { kind: 'draining', layout, change, leases };
-    await this.#prepare(change, drained);
-    if ((await this.ports.layout.write(completeChange(layout, change), revision)) !== undefined)
+  async advance(lost: LostPartitions = NONE_LOST): Promise<ChangeProgress> {
+    for (;;) {
+      const { value: group, revision } = await this.#read();
+      const { change } = group;
+      if (change === undefined) return { kind: 'none', group };
+      const found = await this.#recordsOf(group);
+      const isDrained = (record: PositionRecord | undefined, partition: number): boolean =>
+        record === undefined
+          ? change.start !== undefined && lost.has(partition)
+          : record.drained?.change === change.number;
+      const open = found.flatMap((record, partition) => (isDrained(record, partition) ? [] : [partition]));
+      if (open.length > 0) return { kind: 'draining', group, change, open };
+      const records = found.filter((record) => record !== undefined);
+      if (change.start === undefined) await this.#prepare(change, records);
+      const epochs = found.flatMap((record, partition) => (record ? [] : [lost.get(partition) ?? 0]));
+      const next = completeChange(group, change, reachedOf(records, epochs, change));
+      if ((await this.ports.group.write(next, revision)) === undefined) continue;
       reached('repartition: switched');
-    return { kind: 'none', layout: await this.removeFormer() };
+      return { kind: 'none', group: next };
+    }
   }
 
-  /** Removes the consumers that the layout before has left. Their names are never used again, so doing it late or twice hits nobody. */
-  async removeFormer(): Promise<GroupLayout> {
-    const { value: layout, revision } = await this.#read();
-    const { former } = layout;
-    if (former === undefined) return layout;
-    const leases = await this.#leases(former);
-    await each(leases, async (lease, partition) => {
-      // Rewritten by a later change: then this one's consumers were removed before.
-      if (lease?.value.drained?.change !== layout.layout) return;
-      const { generation, retired } = lease.value;
-      for (const old of [generation, ...retired]) await this.ports.removeConsumer(former, partition, old);
-      reached('repartition: consumers removed');
+  /** Makes the records of the new layout. A record that another process made from the same marks says the same. */
+  async #prepare(change: LayoutChange, records: readonly PositionRecord[]): Promise<void> {
+    const { created } = await this.ports.stream();
+    const isMerge = change.to < records.length;
+    const drained = await each(records, async (record, partition): Promise<DrainedPartition> => {
+      const isHere = isMerge && record.created === created;
+      return { record, firstUnsettled: isHere ? await this.#firstUnsettled(records, partition) : 1 };
     });
-    const rest = forgetFormer(layout);
-    if ((await this.ports.layout.write(rest, revision)) === undefined) return this.layout();
-    reached('repartition: complete');
-    return rest;
-  }
-
-  /** Writes the leases of the new layout, and what their sources suspected. Leases of this change or a later one stay. */
-  async #prepare(change: LayoutChange, drained: readonly LeaseRecord[]): Promise<void> {
-    const { ports } = this;
-    const from = drained.length;
-    const streamCreated = await ports.streamCreated();
-    const positions = await each(drained, async (lease, partition) => {
-      const { delivered, unsettled } = readPosition(lease.drained ?? { delivered: 0, unsettled: '' });
-      const firstUnsettled = unsettled[0] ?? (await ports.firstBehind(from, partition, delivered));
-      return { lease, firstUnsettled };
-    });
-    const suspects = await this.#suspects(from);
-    const planned = planLayout({ change, drained: positions, streamCreated });
-    await each(planned, async (lease, partition) => {
-      const [key, suspectKey] = [ports.lease(change.to, partition), ports.suspects(change.to, partition)];
-      // In this order: what an owner has written since the look at the lease refuses the write.
-      const suspected = await suspectKey.read();
-      const found = await key.read();
-      if ((found?.value.layout ?? -1) >= change.number) return;
-      await suspectKey.write(suspects, suspected?.revision ?? 0);
-      // Refused: somebody else has prepared it.
-      await key.write(lease, found?.revision ?? 0);
-      reached('repartition: lease prepared');
+    await each(initialPositions({ change, drained, created }), async (record, partition) => {
+      await this.#make({ layout: change.number, partitions: change.to, partition }, record);
+      reached('repartition: position prepared');
     });
   }
 
-  /** Events that were started by owners that died. Those of other partitions are among them; they mean nothing there. */
-  async #suspects(partitions: number): Promise<SuspectRecord> {
-    const records = await each(Array.from({ length: partitions }), (_, partition) =>
-      this.ports.suspects(partitions, partition).read(),
-    );
-    return Object.assign({}, ...records.map((record) => record?.value ?? {})) as SuspectRecord;
+  async #firstUnsettled(records: readonly PositionRecord[], partition: number): Promise<number> {
+    const { high = 0, unsettled = '' } = records[partition] ?? {};
+    const [first] = decodeSequences(unsettled);
+    return first ?? this.ports.firstAfter({ partitions: records.length, partition }, high);
   }
 
-  #leases(partitions: number): Promise<(StoredValue<LeaseRecord> | undefined)[]> {
-    return each(Array.from({ length: partitions }), (_, partition) =>
-      this.ports.lease(partitions, partition).read(),
+  async #make(place: LayoutPlace, record: PositionRecord): Promise<void> {
+    const key = this.ports.position(place);
+    const bytes = Buffer.byteLength(JSON.stringify(record));
+    const most = Math.floor(key.maxBytes / 2);
+    if (bytes > most) {
+      throw new AggregateTransportError(
+        'RECORD_INVALID',
+        `expected the position of partition ${place.partition} of ${place.partitions} of ${this.name} to fit into ` +
+          `${most} bytes, half of the server's max_payload, found ${bytes}; call the change off with --cancel, ` +
+          'let the group catch up, and begin again',
+      );
+    }
+    if ((await key.write(record, 0)) !== undefined) return;
+    // Written by another process. A key without a value was deleted; made again it could replace a lost position.
+    if ((await key.read()).value !== undefined) return;
+    throw new AggregateTransportError(
+      'RECORD_MISSING',
+      `expected the position of partition ${place.partition} of ${place.partitions} of ${this.name} that was made for ` +
+        'the change under way, found it deleted; call the change off with --cancel and begin again',
     );
   }
 
-  async #read(): Promise<StoredValue<GroupLayout>> {
-    const found = await this.ports.layout.read();
-    if (found !== undefined) return found;
+  async #recordsOf({ layout, partitions }: GroupRecord): Promise<(PositionRecord | undefined)[]> {
+    const found = await each(Array.from({ length: partitions }), (_, partition) =>
+      this.ports.position({ layout, partitions, partition }).read(),
+    );
+    for (const [partition, { value }] of found.entries()) requireKnownVersion(value, this.name, partition);
+    return found.map(({ value }) => value);
+  }
+
+  async #read(): Promise<StoredGroup> {
+    const { value, revision }: StoredValue<GroupRecord> = await this.ports.group.read();
+    if (value !== undefined) return { value, revision };
     throw new AggregateTransportError(
       'GROUP_UNKNOWN',
-      `expected ${this.name} to have started before, found no record of it; ` +
-        'check the names, or set consume.partitions before its first start',
+      `expected a record of ${this.name}, found none; check the names. A group that has started before has lost it: ` +
+        'restore the stream of positions from a backup, or run group reset',
     );
   }
 }
 
-/** Partitions of a layout that nobody has owned yet. */
-export function isUnowned(lease: LeaseRecord | undefined): boolean {
-  return lease === undefined || lease.generation === UNMADE;
+/** @throws RECORD_INVALID if a later release wrote the record */
+export function requireKnownVersion(
+  record: { readonly v: number } | undefined,
+  name: string,
+  partition: number,
+): void {
+  if (record === undefined || record.v === 1) return;
+  throw new AggregateTransportError(
+    'RECORD_INVALID',
+    `expected the position of partition ${partition} of ${name} to be of version 1, found version ${record.v}; ` +
+      'use the release that wrote it',
+  );
 }
 
-/** Some at once, in order of index. */
-async function each<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE) {
-    const batch = items.slice(from, from + AT_ONCE);
-    results.push(...(await Promise.all(batch.map((item, index) => work(item, from + index)))));
-  }
-  return results;
+function isComplete(group: GroupRecord, { to, id, start }: WantedChange): boolean {
+  if (start === undefined) return group.partitions === to;
+  return id !== undefined && group.lastReset === id;
+}
+
+function reachedOf(
+  records: readonly PositionRecord[],
+  lostEpochs: readonly number[],
+  { start }: LayoutChange,
+): ReachedLayout {
+  // Sequences of another stream are no places in this one.
+  const here = records.filter(({ created }) => created === start?.created);
+  return {
+    epoch: Math.max(0, ...records.map(({ epoch }) => epoch), ...lostEpochs),
+    run: Math.max(0, ...records.map(({ run }) => run)),
+    high: Math.max(0, ...here.map(({ high }) => high)),
+  };
+}
+
+function describeChange({ to, start }: LayoutChange): string {
+  if (start === undefined) return `one to ${to} partitions`;
+  return `a reset to sequence ${start.sequence + 1} with ${to} partitions`;
 }

@@ -4,7 +4,7 @@ import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
 import { tokenOf } from '../../message/subject.js';
-import { saturated } from '../../publisher/refusals.js';
+import { saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';

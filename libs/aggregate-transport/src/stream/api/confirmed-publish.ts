@@ -1,9 +1,27 @@
-import type { MsgHdrs } from 'nats';
+import { type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
-import { type Answer, NO_RESPONDERS, readAnswer } from '../../publisher/answer.js';
+import { type Answer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
+import { explain } from './jetstream-api.js';
 
 const TIMEOUT_MS = 500;
+
+/** A write that no server has confirmed. */
+export class UnconfirmedError extends AggregateTransportError {
+  constructor(
+    subject: string,
+    found: string,
+    /** True if the same write may succeed by itself later. */
+    readonly isPassing: boolean,
+    cause?: unknown,
+  ) {
+    super(
+      'JETSTREAM_REQUEST_FAILED',
+      `expected ${subject} to be written, found: ${found}`,
+      cause === undefined ? undefined : { cause },
+    );
+  }
+}
 
 /**
  * Publishes one message and resolves with what the server answered. For the few writes beside the flow of events.
@@ -15,9 +33,9 @@ export async function publishConfirmed(
   body: string | Uint8Array,
   headers: MsgHdrs,
 ): Promise<Answer> {
-  if (!connection.connected) throw unknownError(subject, 'no connection');
+  if (!connection.connected) throw new UnconfirmedError(subject, 'no connection', true);
   const listener: ConnectionListener = {};
-  // Nobody here has time to wait for an answer that cannot come any more.
+  // An answer that was lost with its connection is not waited for.
   const gone = new Promise<never>((_, reject) => {
     listener.disconnected = () => reject(new Error('the connection went away'));
   });
@@ -27,17 +45,10 @@ export async function publishConfirmed(
     const message = await Promise.race([answer, gone]);
     return message.headers === undefined ? readAnswer(message.string()) : NO_RESPONDERS;
   } catch (cause) {
-    throw unknownError(subject, `no answer within ${TIMEOUT_MS} ms`, cause);
+    const isDenied = cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
+    const found = isDenied ? explain(cause) : `no answer within ${TIMEOUT_MS} ms`;
+    throw new UnconfirmedError(subject, found, !isDenied, cause);
   } finally {
     connection.forget(listener);
   }
-}
-
-/** The outcome of a write is not known. */
-export function unknownError(subject: string, found: string, cause?: unknown): AggregateTransportError {
-  return new AggregateTransportError(
-    'JETSTREAM_REQUEST_FAILED',
-    `expected ${subject} to be written, found: ${found}`,
-    cause === undefined ? undefined : { cause },
-  );
 }

@@ -1,10 +1,11 @@
 import { connect, type ConnectionOptions, type NatsConnection, NatsError } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
 /** What a part of the transport wants to hear of its connection. */
 export interface ConnectionListener {
-  /** The socket is gone. Whatever is sent from now on is lost. */
+  /** The socket is gone. What is sent from now on is lost. */
   disconnected?(): void;
   /** A new socket is up and the subscriptions are back. */
   reconnected?(): void;
@@ -27,11 +28,11 @@ export const CONNECTION_DEFAULTS = {
   noAsyncTraces: true,
 } satisfies ConnectionOptions;
 
-/** The oldest server whose consumers, metadata and subject filters we rely on. */
-const OLDEST_SERVER = [2, 10] as const;
+/** What a server takes unless its operator says otherwise. */
+const DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
 
 /**
- * One connection to NATS and its ups and downs. Owned by whoever opened it, and closed by the same.
+ * One connection to NATS and its ups and downs. Owned by the caller that opened it, who also closes it.
  */
 export class Connection {
   readonly #listeners = new Set<ConnectionListener>();
@@ -75,20 +76,14 @@ export class Connection {
     return this.#connected && !this.nats.isClosed();
   }
 
-  /** The largest message the server takes, in bytes. */
+  /** The largest message the server takes, in bytes, headers included. A reconnect may change it. */
   get maxPayloadBytes(): number {
-    return this.nats.info?.max_payload ?? 1_048_576;
+    return this.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
   }
 
-  /** The id of the server's process if that alone keeps all streams; undefined in a cluster. */
-  get loneServerId(): string | undefined {
-    const { info } = this.nats;
-    return info?.jetstream === true && info.cluster === undefined ? info.server_id : undefined;
-  }
-
-  /** The name of the server at the other end, by which servers tell who keeps a stream or a consumer. */
-  get serverName(): string | undefined {
-    return this.nats.info?.server_name;
+  /** Names this connection to an operator: the process, and the number the server gave it. */
+  get description(): string {
+    return `${this.name}, process ${process.pid}, connection ${this.nats.info?.client_id ?? 0}`;
   }
 
   get serverVersion(): string {
@@ -114,7 +109,8 @@ export class Connection {
     if (!this.#denials.has(text) && this.#denials.size < MAX_LOGGED_DENIALS) {
       this.#denials.add(text);
       this.log.error(
-        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_LOGGED_DENIALS} at most)`,
+        `connection "${this.name}" reports ${text}; grant it ` +
+          `(said once per subject, and of ${MAX_LOGGED_DENIALS} at most)`,
       );
     }
     if (denial.operation !== 'publish') return;
@@ -161,11 +157,10 @@ const MAX_LOGGED_DENIALS = 10;
 
 function checkServer(nats: NatsConnection): void {
   const version = nats.info?.version ?? '0.0.0';
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1])) {
+  if (!isServerAtLeast(version, OLDEST_SERVER)) {
     throw new AggregateTransportError(
       'SERVER_TOO_OLD',
-      `expected nats-server ${OLDEST_SERVER.join('.')} or newer, found ${version}; upgrade the server`,
+      `expected nats-server ${OLDEST_SERVER.slice(0, 2).join('.')} or newer, found ${version}; upgrade the server`,
     );
   }
   if (nats.info?.jetstream !== true) {

@@ -5,9 +5,9 @@ import { type Connection, describeDenial } from './connection.js';
 /** The error codes of nats-server (errors.json) that we act on. */
 export const API_ERROR = {
   streamNotFound: 10059,
-  consumerNotFound: 10014,
   messageNotFound: 10037,
   streamNameInUse: 10058,
+  tooManyConsumers: 10026,
   consumerNameInUse: 10013,
   consumerExists: 10148,
   jetStreamNotEnabledForAccount: 10039,
@@ -23,7 +23,8 @@ export class JetStreamApiError extends AggregateTransportError {
   ) {
     super(
       'JETSTREAM_REQUEST_FAILED',
-      `expected an answer to ${subject}, found error ${errorCode}: ${description}; correct what it names, or ask the server's operator`,
+      `expected an answer to ${subject}, found error ${errorCode}: ${description}; ` +
+        "correct what it names, or ask the server's operator",
     );
   }
 }
@@ -41,9 +42,14 @@ export class JetStreamApi {
     this.#prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
   }
 
-  /** The full subject of an API call, for those who publish to it themselves. */
+  /** The full subject of an API call. */
   subjectOf(call: string): string {
     return `${this.#prefix}.${call}`;
+  }
+
+  /** Sends a call without waiting for its answer. Sends nothing while disconnected. */
+  send(call: string): void {
+    if (this.connection.connected) this.connection.nats.publish(this.subjectOf(call));
   }
 
   /**
@@ -100,7 +106,7 @@ export function explain(cause: unknown): string {
   if (!(cause instanceof NatsError)) return describeError(cause);
   switch (cause.code) {
     case '503':
-      return 'nobody who answers: JetStream is off for this account, or has no leader';
+      return 'no server that answers: JetStream is off for this account, or has no leader';
     case 'PERMISSIONS_VIOLATION':
       return cause.permissionContext === undefined
         ? 'that the user lacks a permission'

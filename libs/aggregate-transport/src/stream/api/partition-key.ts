@@ -1,51 +1,50 @@
+import { isSabotaged } from '#sabotage';
 import type { Subscription } from 'nats';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
-import type { PartitionAddress } from './configuration.js';
 import type { Connection } from './connection.js';
-import { BUCKET } from '../groups/group-bucket.js';
 import type { JetStreamApi } from './jetstream-api.js';
-import { hearKeys, readKey, writeKey } from './kv.js';
+import type { KeyPlace } from './key-places.js';
+import { hearKeys, KEY_TIMEOUT_MS, maxValueBytes, readKey, writeKey } from './kv.js';
 
-/** Reads and writes alike: a lease that waits longer for one answer has no time for a second try. */
-const TIMEOUT_MS = 500;
-
-/** The key of what one partition keeps: its lease, or its suspects. */
-export function partitionKey(what: 'lease' | 'suspects', address: PartitionAddress): string {
-  const { topic, group, partition, partitions } = address;
-  return `${what}.${topic}.${group}.${partitions}.${partition}`;
+/** What every key of a partition or group is reached through. */
+export interface KeyAccess {
+  readonly connection: Connection;
+  readonly api: JetStreamApi;
 }
 
 /**
- * A key of the key-value bucket as JSON, on the connection its partition pulls and acks over: when that
- * connection fails, the renewals of its lease fail with it. Reads go to the stream's leader; a direct get may
- * be answered by a follower that lags.
+ * One key of a partition as JSON, on the connection its partition reads events over: when that connection fails, the
+ * renewals of its lease and the commits of its position fail with it.
  */
-export class KeyStore<T> implements KeyPort<T> {
-  readonly #subject: string;
+export class PartitionKey<T> implements KeyPort<T> {
   #hints: Subscription | undefined;
 
   constructor(
-    private readonly connection: Connection,
-    private readonly api: JetStreamApi,
-    key: string,
-  ) {
-    this.#subject = `$KV.${BUCKET}.${key}`;
+    private readonly access: KeyAccess,
+    private readonly place: KeyPlace,
+    private readonly timeoutMs = KEY_TIMEOUT_MS,
+  ) {}
+
+  get maxBytes(): number {
+    return maxValueBytes(this.access.connection);
   }
 
-  /** A start-up may wait longer than a lease. */
-  async read(timeoutMs = TIMEOUT_MS): Promise<StoredValue<T> | undefined> {
-    return readKey(this.api, BUCKET, this.#subject, timeoutMs);
+  read(): Promise<StoredValue<T>> {
+    return readKey<T>(this.access.api, this.place, this.timeoutMs);
   }
 
-  async write(value: T, revision: number): Promise<number | undefined> {
-    return writeKey(this.connection, this.#subject, value, revision);
+  write(value: T, revision: number): Promise<number | undefined> {
+    const { subject, comparedBy } = this.place;
+    const isCompared = comparedBy === undefined || !isSabotaged(comparedBy);
+    return writeKey(this.access.connection, subject, value, isCompared ? revision : undefined);
   }
 
   onHint(callback: (value: T) => void): void {
-    this.#hints = hearKeys(this.connection.nats, this.#subject, (value) => callback(value as T));
+    this.#hints = hearKeys(this.access.connection.nats, this.place.subject, (value) => callback(value as T));
   }
 
   close(): void {
-    if (!this.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    this.#hints = undefined;
   }
 }

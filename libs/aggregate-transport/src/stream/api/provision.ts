@@ -1,31 +1,19 @@
 import { AggregateTransportError } from '../../errors.js';
-import type { Log } from '../../log.js';
-import { hasAtomicBatches } from '../wires/atomic-batches.js';
-import {
-  type ConsumerConfig,
-  consumerConfigOf,
-  type ConsumerOptions,
-  LAYOUT_KEY,
-  LAYOUT_VERSION,
-  type PartitionAddress,
-  type StartAt,
-  type StreamConfig,
-  streamConfigOf,
-  type StreamOptions,
-} from './configuration.js';
+import type { StreamConfig, StreamInfo, WantedStream } from './api-types.js';
+import { LAYOUT_KEY, LAYOUT_VERSION, streamConfigOf, type StreamOptions } from './configuration.js';
 import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
+import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from './server-version.js';
+import {
+  requireSettings,
+  settingIsUnlimited,
+  settingIsUnset,
+  settingMismatch,
+  type SettingRule,
+  STORES_AS_PUBLISHED,
+} from './stream-settings.js';
 
 /** `ensure` makes what is missing, `verify` only compares, `off` does neither. An existing stream is never changed. */
 export type Provision = 'ensure' | 'verify' | 'off';
-
-interface StreamInfo {
-  config: StreamConfig;
-  created: string;
-}
-
-interface ConsumerInfo {
-  config: ConsumerConfig;
-}
 
 export interface StreamRequest {
   readonly topic: string;
@@ -37,7 +25,7 @@ export interface StreamRequest {
 }
 
 /** Option name and API field, where they differ only in spelling. */
-const STREAM_FIELDS: Record<keyof StreamOptions, keyof StreamConfig> = {
+const STREAM_FIELDS = {
   storage: 'storage',
   maxBytes: 'max_bytes',
   maxMessages: 'max_msgs',
@@ -45,44 +33,75 @@ const STREAM_FIELDS: Record<keyof StreamOptions, keyof StreamConfig> = {
   replicas: 'num_replicas',
   duplicateWindowMs: 'duplicate_window',
   discard: 'discard',
-};
+} as const satisfies Record<keyof StreamOptions, keyof StreamConfig>;
+
+/** What order and completeness of a topic depend on, besides what its options say. */
+const TOPIC_RULES: readonly SettingRule[] = [
+  ...STORES_AS_PUBLISHED,
+  settingIsUnlimited('max_msgs_per_subject', 'the stream would remove events of an aggregate that has many'),
+  settingIsUnset('subject_delete_marker_ttl', 'the server would store markers among the events'),
+];
 
 /**
  * Makes sure the topic's stream is one of ours, and resolves with its real configuration, read back.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function provisionStream(api: JetStreamApi, request: StreamRequest): Promise<StreamConfig> {
-  const { topic, provision } = request;
+  const { topic, provision, explicit } = request;
   const wanted = streamConfigOf(topic, request.options);
-  let found = await findStream(api, topic);
-  if (found === undefined) {
-    if (provision !== 'ensure') {
-      throw new AggregateTransportError(
-        'STREAM_MISSING',
-        `expected a stream "${topic}" for the topic, found none; create it, or set stream.provision to "ensure"`,
-      );
-    }
-    // Only a stream that we make is given the option: a stream that exists is never changed.
-    const extras = hasAtomicBatches(request.serverVersion) ? { allow_atomic: true } : {};
-    found = await createStream(api, { ...wanted, ...extras });
+  // Only a stream that we make is given the option: a stream that exists is never changed.
+  const extras = isServerAtLeast(request.serverVersion, ATOMIC_BATCHES_SINCE) ? { allow_atomic: true } : {};
+  const found = await ensureStream(api, provision, { ...wanted, ...extras }, 'for the topic');
+  if (provision === 'off') return found;
+  requireLayout(found, LAYOUT_VERSION, 'use another topic name, or move its events into a new stream');
+  requireSettings(found, TOPIC_RULES);
+  const fields = new Set<'subjects' | (typeof STREAM_FIELDS)[keyof StreamOptions]>(['subjects', 'storage']);
+  for (const option of explicit) fields.add(STREAM_FIELDS[option]);
+  for (const field of fields) {
+    const [want, have] = [JSON.stringify(wanted[field]), JSON.stringify(found[field])];
+    if (want === have) continue;
+    throw settingMismatch(topic, {
+      expected: `${field} ${want}`,
+      found: have,
+      remedy: 'change the option or the stream (we never change a stream)',
+    });
   }
-  if (provision !== 'off') checkStream(found.config, wanted, request.explicit);
-  return found.config;
+  return found;
+}
+
+/**
+ * Finds a stream, or makes it where that is allowed. `purpose` says in an error text what it is for.
+ * @throws STREAM_MISSING, JETSTREAM_REQUEST_FAILED
+ */
+export async function ensureStream(
+  api: JetStreamApi,
+  provision: Provision,
+  wanted: WantedStream,
+  purpose: string,
+): Promise<StreamConfig> {
+  const found = await findStream(api, wanted.name);
+  if (found !== undefined) return found.config;
+  if (provision === 'ensure') return (await createStream(api, wanted)).config;
+  throw new AggregateTransportError(
+    'STREAM_MISSING',
+    `expected a stream "${wanted.name}" ${purpose}, found none; create it, or set stream.provision to "ensure"`,
+  );
 }
 
 /** @throws JETSTREAM_REQUEST_FAILED */
-export function findStream(api: JetStreamApi, topic: string): Promise<StreamInfo | undefined> {
-  return api.find<StreamInfo>(`STREAM.INFO.${topic}`, undefined, API_ERROR.streamNotFound);
+export function findStream(
+  api: JetStreamApi,
+  stream: string,
+  timeoutMs?: number,
+): Promise<StreamInfo | undefined> {
+  return api.find<StreamInfo>(`STREAM.INFO.${stream}`, undefined, API_ERROR.streamNotFound, timeoutMs);
 }
 
 /**
  * Makes a stream, or finds the one that another process made first.
  * @throws JETSTREAM_REQUEST_FAILED
  */
-export async function createStream(
-  api: JetStreamApi,
-  wanted: { readonly name: string },
-): Promise<StreamInfo> {
+export async function createStream(api: JetStreamApi, wanted: WantedStream): Promise<StreamInfo> {
   try {
     return await api.request<StreamInfo>(`STREAM.CREATE.${wanted.name}`, wanted);
   } catch (error) {
@@ -94,135 +113,16 @@ export async function createStream(
   }
 }
 
-function checkStream(
-  found: StreamConfig,
-  wanted: StreamConfig,
-  explicit: ReadonlySet<keyof StreamOptions>,
-): void {
-  const layout = found.metadata?.[LAYOUT_KEY];
-  if (layout !== LAYOUT_VERSION) {
-    throw mismatch(
-      found.name,
-      `metadata "${LAYOUT_KEY}" = "${LAYOUT_VERSION}"`,
-      layout === undefined ? 'none' : `"${layout}"`,
-      'the stream was not made by this library; use another topic name, or move its events into a new stream',
-    );
-  }
-  const fields = new Set<keyof StreamConfig>(['subjects', 'retention', 'storage']);
-  for (const option of explicit) fields.add(STREAM_FIELDS[option]);
-  for (const field of fields) {
-    const [want, have] = [JSON.stringify(wanted[field]), JSON.stringify(found[field])];
-    if (want !== have) {
-      throw mismatch(
-        found.name,
-        `${field} ${want}`,
-        have,
-        'change the option or the stream (we never change a stream)',
-      );
-    }
-  }
-}
-
-function mismatch(stream: string, expected: string, found: string, remedy: string): AggregateTransportError {
-  return new AggregateTransportError(
-    'STREAM_MISMATCH',
-    `expected stream "${stream}" to have ${expected}, found ${found}; ${remedy}`,
-  );
-}
-
-export interface ConsumerRequest {
-  readonly address: PartitionAddress;
-  readonly options: ConsumerOptions & { readonly startAt: StartAt };
-}
-
-/** What the server lets the partition's owner change. */
-const UPDATABLE = ['ack_wait', 'max_ack_pending'] as const;
-/** What nobody may change. */
-const FIXED = ['filter_subject', 'ack_policy', 'max_deliver', 'max_waiting', 'replay_policy'] as const;
-
 /**
- * Makes sure the partition's first consumer exists with the options of this process, and compares what the
- * server really has: an old server drops fields it does not know without a word.
- * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
+ * Compares the mark that only this library writes into a stream it makes.
+ * @throws STREAM_MISMATCH
  */
-export async function provisionConsumer(
-  api: JetStreamApi,
-  { address, options, log }: ConsumerRequest & { readonly log: Log },
-): Promise<void> {
-  const wanted = consumerConfigOf(address, options, options.startAt);
-  if (await checkConsumer(api, { address, options, generation: 0 })) return;
-  log.info(
-    `topic "${address.topic}": consumer "${wanted.name}" is made, starting at ${describeStart(options.startAt)}`,
-  );
-  const made = await writeConsumer(api, address.topic, wanted, 'create');
-  requireConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
-}
-
-/**
- * Compares a partition's consumer with the options of this process, as far as nobody may change them; whoever owns
- * the partition sets the rest at its takeover. Resolves with false if there is none.
- * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
- */
-export async function checkConsumer(
-  api: JetStreamApi,
-  { address, options, generation }: ConsumerRequest & { readonly generation: number },
-): Promise<boolean> {
-  const wanted = consumerConfigOf(address, options, options.startAt, generation);
-  const call = `CONSUMER.INFO.${address.topic}.${wanted.name}`;
-  const found = await api.find<ConsumerInfo>(call, undefined, API_ERROR.consumerNotFound);
-  if (found === undefined) return false;
-  requireConsumer(found.config, wanted, FIXED);
-  return true;
-}
-
-/**
- * Sets what may change on a consumer to the options of its owner: a rolling deploy may bring others. What the
- * server made of it is read back, and what nobody may change is compared: an admin can change it nevertheless.
- * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
- */
-export async function adjustConsumer(
-  api: JetStreamApi,
-  topic: string,
-  found: ConsumerConfig,
-  wanted: ConsumerConfig,
-): Promise<void> {
-  requireConsumer(found, wanted, FIXED);
-  if (UPDATABLE.every((field) => found[field] === wanted[field])) return;
-  const changed = Object.fromEntries(UPDATABLE.map((field) => [field, wanted[field]]));
-  const made = await writeConsumer(api, topic, { ...found, ...changed }, 'update');
-  requireConsumer(made, wanted, [...FIXED, ...UPDATABLE]);
-}
-
-/** Creates or updates a consumer and resolves with what the server made of it. */
-export async function writeConsumer(
-  api: JetStreamApi,
-  topic: string,
-  config: ConsumerConfig,
-  action: 'create' | 'update',
-): Promise<ConsumerConfig> {
-  const call = `CONSUMER.CREATE.${topic}.${config.name}.${config.filter_subject}`;
-  const info = await api.request<ConsumerInfo>(call, { stream_name: topic, config, action });
-  return info.config;
-}
-
-function requireConsumer(
-  found: ConsumerConfig,
-  wanted: ConsumerConfig,
-  fields: readonly (keyof ConsumerConfig)[],
-): void {
-  const differing = fields.find((field) => JSON.stringify(found[field]) !== JSON.stringify(wanted[field]));
-  const backoff = (found.backoff?.length ?? 0) > 0;
-  if (differing === undefined && !backoff) return;
-  const field = differing ?? 'backoff';
-  throw new AggregateTransportError(
-    'CONSUMER_MISMATCH',
-    `expected consumer "${wanted.name}" to have ${field} ${JSON.stringify(wanted[field] ?? [])}, ` +
-      `found ${JSON.stringify(found[field])}; change the option, or the consumer, or delete it: ` +
-      'another is made behind the last event known to be settled',
-  );
-}
-
-function describeStart(startAt: StartAt): string {
-  if (typeof startAt === 'string') return startAt === 'all' ? 'the first event' : 'the next new event';
-  return 'sequence' in startAt ? `sequence ${startAt.sequence}` : startAt.time.toISOString();
+export function requireLayout(found: StreamConfig, layout: string, remedy: string): void {
+  const mark = found.metadata?.[LAYOUT_KEY];
+  if (mark === layout) return;
+  throw settingMismatch(found.name, {
+    expected: `metadata "${LAYOUT_KEY}" = "${layout}"`,
+    found: mark === undefined ? 'none' : `"${mark}"`,
+    remedy: `the stream was not made by this library; ${remedy}`,
+  });
 }

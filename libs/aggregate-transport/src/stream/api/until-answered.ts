@@ -1,6 +1,7 @@
 import { NatsError } from 'nats';
 import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
+import { UnconfirmedError } from './confirmed-publish.js';
 import { JetStreamApiError } from './jetstream-api.js';
 
 const AGAIN_AFTER_MS = 100;
@@ -9,9 +10,9 @@ const PATIENCE_MS = 10_000;
 const PASSING_ERRORS = [10008, 10005];
 
 /**
- * Does what a start-up asks of JetStream again while there is nobody to answer: a stream or a key-value bucket that
- * has just been made in a cluster has no leader for a moment.
- * @throws what the action throws, if it is not about that, or still so after ten seconds
+ * Repeats what a start-up asks of JetStream while no server answers: a stream or a key-value bucket that has just been
+ * made in a cluster has no leader for a moment.
+ * @throws what the action throws, if it has another reason, or still does after ten seconds
  */
 export async function untilAnswered<T>(clock: Clock, action: () => Promise<T>): Promise<T> {
   const until = clock.now() + PATIENCE_MS;
@@ -26,6 +27,7 @@ export async function untilAnswered<T>(clock: Clock, action: () => Promise<T>): 
 }
 
 function isPassing(error: unknown): boolean {
+  if (error instanceof UnconfirmedError) return error.isPassing;
   if (error instanceof JetStreamApiError) return PASSING_ERRORS.includes(error.errorCode);
   const cause = error instanceof AggregateTransportError ? error.cause : error;
   return cause instanceof NatsError && (cause.code === '503' || cause.code === 'TIMEOUT');

@@ -1,38 +1,79 @@
-import { isPartitionCount, partitionOf } from '../../message/partitioning.js';
-import { BUCKET } from './group-bucket.js';
-import type { JetStreamApi } from '../api/jetstream-api.js';
-import { readKey } from '../api/kv.js';
-import { MARKER_BUCKET, parkedStreamOf } from './parked-streams.js';
-import { tokenOfKey } from '../wires/parked-wire.js';
-import { subjectsOf } from '../api/subjects.js';
+import { inParallel } from '../../in-parallel.js';
+import { partitionOf } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
+import type { JetStreamApi } from '../api/jetstream-api.js';
+import {
+  groupPrefix,
+  keyPrefixOf,
+  MARKER_BUCKET,
+  parkedStreamOf,
+  positionsStreamOf,
+  streamOfBucket,
+} from '../api/key-places.js';
+import type { KeyAccess } from '../api/partition-key.js';
+import { subjectsOf } from '../api/subjects.js';
+import { GroupRecordKey } from '../wires/group-record-key.js';
+import { tokenOfKey } from '../wires/parked-wire.js';
 
 export interface KnownGroup {
   readonly topic: string;
   readonly group: string;
+  readonly layout: number;
   readonly partitions: number;
 }
 
+/** What is asked for; undefined means all. */
+export interface GroupFilter {
+  readonly topic: string | undefined;
+  readonly group: string | undefined;
+}
+
 const TIMEOUT_MS = 2_000;
+const AT_ONCE = 16;
+/** Of 1 024 names each. */
+const MAX_PAGES = 64;
+const EVERY_KEY_VALUE_SUBJECT = '$KV.*.>';
+const EVERY_TOKEN = '*.*.*.*.*.*.*.*.*';
+
+interface NamesPage {
+  readonly total: number;
+  readonly streams: readonly string[] | null;
+}
 
 /**
- * The groups that have ever started and match, by their records: one request for the list, one for each record.
- * @throws JETSTREAM_REQUEST_FAILED
+ * The groups that have ever started and match, by their records: one request for the topics, one per topic for its
+ * groups, one for each record.
+ * @throws JETSTREAM_REQUEST_FAILED, RECORD_INVALID
  */
 export async function groupsOnServer(
-  api: JetStreamApi,
-  { topic, group }: { readonly topic: string | undefined; readonly group: string | undefined },
+  access: KeyAccess,
+  { topic, group = '*' }: GroupFilter,
 ): Promise<KnownGroup[]> {
-  const prefix = `$KV.${BUCKET}.group.`;
-  const subjects = await subjectsOf(api, `KV_${BUCKET}`, `${prefix}${topic ?? '*'}.${group ?? '*'}`);
-  const found: KnownGroup[] = [];
-  for (const subject of [...subjects.keys()].sort()) {
-    const [name = '', of = ''] = subject.slice(prefix.length).split('.');
-    const record = await readKey<{ partitions?: number }>(api, BUCKET, subject, TIMEOUT_MS);
-    const partitions = record?.value.partitions ?? 0;
-    if (isPartitionCount(partitions)) found.push({ topic: name, group: of, partitions });
+  const topics = topic === undefined ? await topicsWithPositions(access.api) : [topic];
+  const listed = await inParallel(topics, AT_ONCE, async (name) => {
+    const prefix = groupPrefix(name);
+    const subjects = await subjectsOf(access.api, positionsStreamOf(name), prefix + group);
+    return [...subjects.keys()].sort().map((subject) => [name, subject.slice(prefix.length)] as const);
+  });
+  const known = await inParallel(listed.flat(), AT_ONCE, async ([name, of]) => {
+    const { value } = await new GroupRecordKey(access, name, of, TIMEOUT_MS).read();
+    return value && { topic: name, group: of, layout: value.layout, partitions: value.partitions };
+  });
+  return known.filter((found) => found !== undefined);
+}
+
+async function topicsWithPositions(api: JetStreamApi): Promise<string[]> {
+  const suffix = positionsStreamOf('');
+  const topics: string[] = [];
+  for (let offset = 0, page = 0; page < MAX_PAGES; page++) {
+    const question = { subject: EVERY_KEY_VALUE_SUBJECT, offset };
+    const { total, streams } = await api.request<NamesPage>('STREAM.NAMES', question);
+    const names = streams ?? [];
+    for (const name of names) if (name.endsWith(suffix)) topics.push(name.slice(0, -suffix.length));
+    offset += names.length;
+    if (names.length === 0 || offset >= total) break;
   }
-  return found;
+  return topics.sort();
 }
 
 export interface ParkedCount {
@@ -49,10 +90,10 @@ export async function parkedOnServer(
   api: JetStreamApi,
   { topic, group, partitions }: KnownGroup,
 ): Promise<ParkedCount[]> {
-  const bits = '*.*.*.*.*.*.*.*.*';
+  const markerSubjects = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.${EVERY_TOKEN}`;
   const [markers, letters] = await Promise.all([
-    subjectsOf(api, `KV_${MARKER_BUCKET}`, `$KV.${MARKER_BUCKET}.${topic}.${group}.${bits}`),
-    subjectsOf(api, parkedStreamOf(topic), `${parkedStreamOf(topic)}.${group}.${bits}`),
+    subjectsOf(api, streamOfBucket(MARKER_BUCKET), markerSubjects),
+    subjectsOf(api, parkedStreamOf(topic), `${parkedStreamOf(topic)}.${group}.${EVERY_TOKEN}`),
   ]);
   const counts = Array.from({ length: partitions }, () => ({ aggregates: 0, letters: 0 }));
   for (const subject of markers.keys()) {

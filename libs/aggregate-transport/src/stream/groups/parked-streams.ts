@@ -1,15 +1,15 @@
-import { LAYOUT_KEY, type StreamConfig, type StreamOptions } from '../api/configuration.js';
-import { AggregateTransportError } from '../../errors.js';
+import type { StreamConfig } from '../api/api-types.js';
+import { LAYOUT_KEY } from '../api/configuration.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { createStream, findStream, type Provision } from '../api/provision.js';
-
-/** The key-value bucket that keeps the markers of parked aggregates. */
-export const MARKER_BUCKET = 'aggregate-transport-parked';
-
-/** What a topic's parked stream is called; no topic may have that name. */
-export function parkedStreamOf(topic: string): string {
-  return `${topic}_parked`;
-}
+import { keyPrefixOf, MARKER_BUCKET, parkedStreamOf, streamOfBucket } from '../api/key-places.js';
+import { ensureStream, type Provision, requireLayout } from '../api/provision.js';
+import {
+  KEEPS_EVERYTHING,
+  requireSettings,
+  settingIs,
+  settingIsUnset,
+  STORES_AS_PUBLISHED,
+} from '../api/stream-settings.js';
 
 export interface ParkedOptions {
   /** Room for letters, in bytes. */
@@ -22,68 +22,67 @@ export interface ParkedStreamsRequest {
   readonly topic: string;
   readonly provision: Provision;
   readonly options: ParkedOptions;
-  readonly stream: Pick<StreamOptions, 'storage' | 'replicas'>;
+  /** The configuration of the topic's stream, as the server has it. */
+  readonly stream: Pick<StreamConfig, 'storage' | 'num_replicas'>;
 }
 
 const PARKED_LAYOUT = 'parked-1';
+const BITS_AND_TOKEN = 9;
+
+/** Letters and markers are removed one by one, which is what unparking is. */
+const REMOVABLE_RULES = [
+  ...STORES_AS_PUBLISHED,
+  ...KEEPS_EVERYTHING,
+  settingIsUnset('deny_delete', 'an aggregate could never be unparked'),
+];
+
+const MARKER_RULES = [
+  ...REMOVABLE_RULES,
+  settingIs(
+    'max_msgs_per_subject',
+    1,
+    'an older version of a marker would come back when the latest is removed',
+  ),
+  settingIs('storage', 'file', 'a restart of the server would forget which aggregates are parked'),
+];
 
 /**
- * Makes sure that a topic's parked stream and the bucket of markers exist. Both answer reads from their leader
- * only, and both let single messages be removed, which is what unparking is.
+ * Makes sure that a topic's parked stream and the bucket of markers exist. Both answer reads from their leader only,
+ * and both let single messages be removed.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function provisionParkedStreams(
   api: JetStreamApi,
-  request: ParkedStreamsRequest,
+  { topic, provision, options, stream }: ParkedStreamsRequest,
 ): Promise<void> {
-  if (request.provision === 'off') return;
-  const { storage, replicas } = request.stream;
+  if (provision === 'off') return;
   const common = {
-    storage,
-    num_replicas: replicas,
+    num_replicas: stream.num_replicas,
     retention: 'limits',
     discard: 'new',
     max_age: 0,
     allow_direct: false,
     deny_delete: false,
   };
-  await ensure(api, request.provision, {
+  const markers = {
     ...common,
-    name: `KV_${MARKER_BUCKET}`,
-    subjects: [`$KV.${MARKER_BUCKET}.>`],
+    name: streamOfBucket(MARKER_BUCKET),
+    subjects: [`${keyPrefixOf(MARKER_BUCKET)}>`],
     max_msgs_per_subject: 1,
     storage: 'file',
-  });
-  const name = parkedStreamOf(request.topic);
-  await ensure(api, request.provision, {
+  };
+  requireSettings(await ensureStream(api, provision, markers, 'for parked aggregates'), MARKER_RULES);
+  const name = parkedStreamOf(topic);
+  const letters = {
     ...common,
     name,
     subjects: [`${name}.*${'.*'.repeat(BITS_AND_TOKEN)}`, `${name}.*.skipped.*`],
-    max_bytes: request.options.maxBytes,
-    max_msgs: request.options.maxLetters,
+    storage: stream.storage,
+    max_bytes: options.maxBytes,
+    max_msgs: options.maxLetters,
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },
-  });
-}
-
-const BITS_AND_TOKEN = 9;
-
-type ParkedStreamConfig = Partial<StreamConfig> & Pick<StreamConfig, 'name'> & Record<string, unknown>;
-
-async function ensure(api: JetStreamApi, provision: Provision, wanted: ParkedStreamConfig): Promise<void> {
-  let found = await findStream(api, wanted.name);
-  if (found === undefined && provision === 'ensure') found = await createStream(api, wanted);
-  if (found === undefined) {
-    throw new AggregateTransportError(
-      'STREAM_MISSING',
-      `expected a stream "${wanted.name}" for parked aggregates, found none; create it, or set stream.provision to "ensure"`,
-    );
-  }
-  const [want, have] = [wanted.metadata?.[LAYOUT_KEY], found.config.metadata?.[LAYOUT_KEY]];
-  if (want !== have || found.config.discard !== 'new') {
-    throw new AggregateTransportError(
-      'STREAM_MISMATCH',
-      `expected stream "${wanted.name}" to be made by this library for parked aggregates (layout ${want ?? 'none'}, ` +
-        `discard "new"), found layout ${have ?? 'none'}, discard "${found.config.discard}"; use another topic name`,
-    );
-  }
+  };
+  const found = await ensureStream(api, provision, letters, 'for parked events');
+  requireLayout(found, PARKED_LAYOUT, 'use another topic name');
+  requireSettings(found, REMOVABLE_RULES);
 }

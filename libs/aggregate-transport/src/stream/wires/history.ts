@@ -1,6 +1,6 @@
 import type { StoredMessage } from '../../message/stored-event.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { bodyOf, findMessage, headersOf, type RawMessage } from './stored-message.js';
+import { bodyOf, findMessage, headersOf, type RawMessage } from '../api/stored-message.js';
 
 /**
  * The messages of one subject in stream order. The server finds each by its index of subjects and scans
@@ -17,7 +17,7 @@ export async function* messagesOf(
 ): AsyncGenerator<StoredMessage, void> {
   const find = (seq: number): Promise<RawMessage | undefined> => {
     const found = findMessage(api, stream, { seq, next_by_subj: subject });
-    // It may fail while nobody waits for it yet, or never will.
+    // It may fail before it is awaited, or is never awaited.
     found.catch(() => undefined);
     return found;
   };

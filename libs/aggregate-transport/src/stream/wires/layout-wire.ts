@@ -1,97 +1,54 @@
-import { type GroupLayout, readLayout } from '../../records/group-record.js';
-import type { KeyPort, StoredValue } from '../../records/key-port.js';
+import type { StreamState } from '../../message/reader-port.js';
 import { partitionFilter } from '../../message/partitioning.js';
-import { consumerNameOf } from '../api/configuration.js';
-import type { Connection } from '../api/connection.js';
-import { BUCKET, groupKey } from '../groups/group-bucket.js';
-import { API_ERROR, type JetStreamApi } from '../api/jetstream-api.js';
-import { KeyStore, partitionKey } from '../api/partition-key.js';
-import { findMessage } from './stored-message.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
+import type { PartitionAddress } from '../../records/partition-address.js';
+import type { PositionRecord } from '../../records/position-record.js';
+import { leasePlace, positionPlace } from '../api/key-places.js';
+import { type KeyAccess, PartitionKey } from '../api/partition-key.js';
+import { findMessage } from '../api/stored-message.js';
+import { streamStateOf } from '../api/stream-state.js';
+import { GroupRecordKey } from './group-record-key.js';
+import { lastBefore } from './last-before.js';
 
-export interface RepartitionWireOptions {
-  readonly connection: Connection;
-  readonly api: JetStreamApi;
-  readonly topic: string;
-  readonly group: string;
-}
+type Place = Omit<PartitionAddress, 'topic' | 'group'>;
 
+/** More patient than a partition, which has a lease to keep. */
 const TIMEOUT_MS = 2_000;
 
-interface StreamInfo {
-  created: string;
-  state: { last_seq: number };
-}
+/** A group's ways over NATS to what a change of its layout reads and writes. */
+export class LayoutWire {
+  readonly group: GroupRecordKey;
 
-/** What all replicas of a group follow: the key that says how its events are divided. */
-export class LayoutKey implements KeyPort<GroupLayout> {
-  readonly #store: KeyStore<GroupLayout>;
-  readonly #key: string;
-
-  constructor({ connection, api, topic, group }: RepartitionWireOptions) {
-    this.#key = groupKey(topic, group);
-    this.#store = new KeyStore(connection, api, this.#key);
+  constructor(
+    private readonly access: KeyAccess,
+    private readonly of: Pick<PartitionAddress, 'topic' | 'group'>,
+  ) {
+    this.group = new GroupRecordKey(access, of.topic, of.group, TIMEOUT_MS);
   }
 
-  async read(): Promise<StoredValue<GroupLayout> | undefined> {
-    const found = await this.#store.read(TIMEOUT_MS);
-    if (found === undefined) return undefined;
-    return { ...found, value: readLayout(found.value, `record "${this.#key}" of bucket "${BUCKET}"`) };
+  lease(place: Place): PartitionKey<LeaseRecord> {
+    return new PartitionKey(this.access, leasePlace({ ...this.of, ...place }), TIMEOUT_MS);
   }
 
-  write(value: GroupLayout, revision: number): Promise<number | undefined> {
-    return this.#store.write(value, revision);
+  position(place: Place): PartitionKey<PositionRecord> {
+    return new PartitionKey(this.access, positionPlace({ ...this.of, ...place }), TIMEOUT_MS);
   }
 
-  onHint(callback: (value: GroupLayout) => void): void {
-    this.#store.onHint(callback);
+  stream(): Promise<StreamState> {
+    return streamStateOf(this.access.api, this.of.topic, TIMEOUT_MS);
   }
 
-  close(): void {
-    this.#store.close();
-  }
-}
-
-/** What a change of a group's layout needs of NATS. `Lease` and `Suspects` are what its keys hold. */
-export class RepartitionWire<Lease, Suspects> {
-  readonly layout: LayoutKey;
-
-  constructor(private readonly options: RepartitionWireOptions) {
-    this.layout = new LayoutKey(options);
+  async firstAfter(place: Pick<Place, 'partitions' | 'partition'>, sequence: number): Promise<number> {
+    const { topic } = this.of;
+    // Read first: an event that is stored later has a higher sequence.
+    const { lastSequence } = await this.stream();
+    const filter = partitionFilter(topic, place.partition, place.partitions);
+    const question = { seq: sequence + 1, next_by_subj: filter };
+    const found = await findMessage(this.access.api, topic, question, TIMEOUT_MS);
+    return found?.seq ?? Math.max(sequence, lastSequence) + 1;
   }
 
-  lease(partitions: number, partition: number): KeyPort<Lease> {
-    return this.#key('lease', partitions, partition);
-  }
-
-  suspects(partitions: number, partition: number): KeyPort<Suspects> {
-    return this.#key('suspects', partitions, partition);
-  }
-
-  async firstBehind(partitions: number, partition: number, sequence: number): Promise<number> {
-    const { api, topic } = this.options;
-    // Read first: whatever is stored later lies behind it.
-    const { state } = await this.#stream();
-    const filter = partitionFilter(topic, partition, partitions);
-    const found = await findMessage(api, topic, { seq: sequence + 1, next_by_subj: filter }, TIMEOUT_MS);
-    return found?.seq ?? Math.max(sequence, state.last_seq) + 1;
-  }
-
-  async streamCreated(): Promise<string> {
-    return (await this.#stream()).created;
-  }
-
-  async removeConsumer(partitions: number, partition: number, generation: number): Promise<void> {
-    const { api, topic, group } = this.options;
-    const name = consumerNameOf({ topic, group, partition, partitions }, generation);
-    await api.find(`CONSUMER.DELETE.${topic}.${name}`, undefined, API_ERROR.consumerNotFound);
-  }
-
-  #stream(): Promise<StreamInfo> {
-    return this.options.api.request<StreamInfo>(`STREAM.INFO.${this.options.topic}`, undefined, TIMEOUT_MS);
-  }
-
-  #key<T>(what: 'lease' | 'suspects', partitions: number, partition: number): KeyStore<T> {
-    const { connection, api, topic, group } = this.options;
-    return new KeyStore<T>(connection, api, partitionKey(what, { topic, group, partition, partitions }));
+  lastBefore(time: Date): Promise<number> {
+    return lastBefore(this.access.api, this.of.topic, time);
   }
 }

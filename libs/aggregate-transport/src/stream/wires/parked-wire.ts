@@ -5,32 +5,40 @@ import { tokenOfSubject } from '../../message/subject.js';
 import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
 import type { Appended, LetterEvent, ParkedArchive } from '../../parking/parked-port.js';
-import { storedAtOf } from './reply-subject.js';
+import { inParallel } from '../../in-parallel.js';
 import { publishConfirmed } from '../api/confirmed-publish.js';
-import type { Connection } from '../api/connection.js';
 import { type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
+import {
+  keyPrefixOf,
+  MARKER_BUCKET,
+  markerPlace,
+  parkedStreamOf,
+  streamOfBucket,
+} from '../api/key-places.js';
 import { hearKeys, readKey, writeKey } from '../api/kv.js';
-import { MARKER_BUCKET, parkedStreamOf } from '../groups/parked-streams.js';
-import { readLetter } from './stored-letter.js';
-import { findMessage, type RawMessage } from './stored-message.js';
+import type { KeyAccess } from '../api/partition-key.js';
+import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
+import { msOfExactNanos } from '../api/time.js';
+import { readLetter } from './stored-letter.js';
 
-export interface ParkedWireOptions {
-  readonly connection: Connection;
-  readonly api: JetStreamApi;
+export interface ParkedWireOptions extends KeyAccess {
   readonly topic: string;
   readonly group: string;
   /** The leading bits of the partition's subjects, `''` for all: `0.1`. */
   readonly bits: string;
 }
 
+const MARKER_STREAM = streamOfBucket(MARKER_BUCKET);
 const READ_AT_ONCE = 64;
 const READ_TIMEOUT_MS = 1_000;
 const ENCODED_MARK = '~';
 /** A key-value key may hold `=` but no `~`. */
 const KEY_MARK = '=';
 
-/** The parked events of a topic and group over a NATS connection: a key per marker, a subject per aggregate's letters. */
+/**
+ * The parked events of a topic and group over a NATS connection: a key per marker, a subject per aggregate's letters.
+ */
 export class ParkedWire implements ParkedArchive {
   readonly #markers: string;
   readonly #letters: string;
@@ -40,24 +48,20 @@ export class ParkedWire implements ParkedArchive {
   constructor(private readonly options: ParkedWireOptions) {
     const { topic, group } = options;
     this.#stream = parkedStreamOf(topic);
-    this.#markers = `$KV.${MARKER_BUCKET}.${topic}.${group}.`;
+    this.#markers = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.`;
     this.#letters = `${this.#stream}.${group}.`;
   }
 
   async markers(): Promise<StoredMarker[]> {
     const tokens = await this.#markedTokens();
-    const found: StoredMarker[] = [];
-    for (let from = 0; from < tokens.length; from += READ_AT_ONCE) {
-      const reads = tokens.slice(from, from + READ_AT_ONCE).map((token) => this.readMarker(token));
-      for (const marker of await Promise.all(reads)) if (marker !== undefined) found.push(marker);
-    }
-    return found;
+    const found = await inParallel(tokens, READ_AT_ONCE, (token) => this.readMarker(token));
+    return found.filter((marker) => marker !== undefined);
   }
 
   async readMarker(token: string): Promise<StoredMarker | undefined> {
-    const { api } = this.options;
-    const found = await readKey<Marker>(api, MARKER_BUCKET, this.#keyOf(token), READ_TIMEOUT_MS);
-    return found === undefined ? undefined : { token, marker: found.value, revision: found.revision };
+    const place = markerPlace(this.#keyOf(token));
+    const { value, revision } = await readKey<Marker>(this.options.api, place, READ_TIMEOUT_MS);
+    return value === undefined ? undefined : { token, marker: value, revision };
   }
 
   writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
@@ -65,8 +69,8 @@ export class ParkedWire implements ParkedArchive {
   }
 
   removeMarker(revision: number): Promise<boolean> {
-    // A key keeps one value, so that a revision which can be removed is the current one.
-    return this.#remove(`KV_${MARKER_BUCKET}`, revision);
+    // A key keeps one value, so a revision that can be removed is the current one.
+    return this.#remove(MARKER_STREAM, revision);
   }
 
   onMarker(callback: (token: string, marker: Marker) => void): void {
@@ -91,7 +95,8 @@ export class ParkedWire implements ParkedArchive {
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended> {
     const headers = letterHeaders(event, { ...note, marker: 0 });
-    headers.set(HEADER.messageId, `skipped:${this.options.group}:${event.sequence}`);
+    // With the time the stream was made: in another stream the same sequence is another event.
+    headers.set(HEADER.messageId, `skipped:${this.options.group}:${note.stream}:${event.sequence}`);
     return this.#store(`${this.#letters}skipped.${event.token}`, event, headers);
   }
 
@@ -103,7 +108,6 @@ export class ParkedWire implements ParkedArchive {
     return this.#letter({ last_by_subj: this.#subjectOf(token) });
   }
 
-  /** The first skipped event behind this position. */
   async nextSkipped(after: number): Promise<Letter | undefined> {
     return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
   }
@@ -137,16 +141,16 @@ export class ParkedWire implements ParkedArchive {
 
   async #markedTokens(): Promise<string[]> {
     const filter = `${this.#markers}${this.#filter()}`;
-    const subjects = await subjectsOf(this.options.api, `KV_${MARKER_BUCKET}`, filter);
+    const subjects = await subjectsOf(this.options.api, MARKER_STREAM, filter);
     return [...subjects.keys()].map(tokenOfKey);
   }
 
-  async #letter(which: object): Promise<Letter | undefined> {
+  async #letter(which: MessageQuestion): Promise<Letter | undefined> {
     const found = await this.#get(this.#stream, which);
     return found === undefined ? undefined : readLetter(found);
   }
 
-  #get(stream: string, which: object): Promise<RawMessage | undefined> {
+  #get(stream: string, which: MessageQuestion): Promise<RawMessage | undefined> {
     return findMessage(this.options.api, stream, which, READ_TIMEOUT_MS);
   }
 
@@ -172,7 +176,7 @@ export class ParkedWire implements ParkedArchive {
       await this.options.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
       return true;
     } catch (error) {
-      // Servers answer differently for a message that is gone; so look.
+      // Servers answer differently for a message that is gone, so ask for it.
       if (!(error instanceof JetStreamApiError)) throw error;
       if ((await this.#get(stream, { seq: sequence })) !== undefined) throw error;
       return false;
@@ -182,9 +186,9 @@ export class ParkedWire implements ParkedArchive {
 
 /** The topics and groups that have parked aggregates. */
 export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: string; group: string }[]> {
-  const subjects = await subjectsOf(api, `KV_${MARKER_BUCKET}`, '>');
+  const subjects = await subjectsOf(api, MARKER_STREAM, '>');
   const pairs = [...subjects.keys()].map((subject) =>
-    subject.slice(`$KV.${MARKER_BUCKET}.`.length).split('.', 2).join('.'),
+    subject.slice(keyPrefixOf(MARKER_BUCKET).length).split('.', 2).join('.'),
   );
   return [...new Set(pairs)].map((pair) => {
     const [topic = '', group = ''] = pair.split('.');
@@ -203,7 +207,8 @@ function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | '
   for (const [name, value] of Object.entries(event.origin.readHeaders())) {
     if (!name.startsWith('Nats-')) headers.set(name, value);
   }
-  const whole = { ...note, sequence: event.sequence, storedAt: storedAtOf(event.ackSubject) };
+  const storedAt = msOfExactNanos(event.origin.readStoredAt());
+  const whole = { ...note, sequence: event.sequence, storedAt };
   headers.set(LETTER_HEADER, encodeNote(whole));
   return headers;
 }

@@ -1,61 +1,70 @@
 import type { Subscription } from 'nats';
+import { hasCode } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
-import type { PresencePort, MemberRecord } from '../../records/member-record.js';
-import type { Connection } from '../api/connection.js';
-import { BUCKET } from '../groups/group-bucket.js';
-import type { JetStreamApi } from '../api/jetstream-api.js';
-import { hearKeys, putKey, readKey } from '../api/kv.js';
+import type { MemberRecord, PresencePort } from '../../records/member-record.js';
+import { UnconfirmedError } from '../api/confirmed-publish.js';
+import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../api/key-places.js';
+import { hearKeys, KEY_TIMEOUT_MS, readKey, writeKey } from '../api/kv.js';
+import type { KeyAccess } from '../api/partition-key.js';
+import { subjectsOf } from '../api/subjects.js';
 
-const TIMEOUT_MS = 500;
+const STREAM = streamOfBucket(LEASE_BUCKET);
 
 /** A key per replica of a group in the bucket of its leases: `member.<topic>.<group>.<name>`. */
-export class PresenceStore implements PresencePort {
+export class PresenceWire implements PresencePort {
   readonly #prefix: string;
   #hints: Subscription | undefined;
 
   constructor(
-    private readonly connection: Connection,
-    private readonly api: JetStreamApi,
-    topic: string,
-    group: string,
+    private readonly access: KeyAccess,
+    private readonly topic: string,
+    private readonly group: string,
   ) {
-    this.#prefix = `$KV.${BUCKET}.member.${topic}.${group}.`;
+    this.#prefix = memberPrefix(topic, group);
   }
 
-  announce(record: MemberRecord): Promise<number> {
-    return putKey(this.connection, this.#prefix + record.member, record);
+  async announce(record: MemberRecord): Promise<number> {
+    const subject = this.#prefix + record.member;
+    const revision = await writeKey(this.access.connection, subject, record, undefined);
+    if (revision === undefined)
+      throw new UnconfirmedError(subject, 'a refusal of a write that expects nothing', true);
+    return revision;
   }
 
   async list(): Promise<string[]> {
-    const info = await this.api.request<{ state: { subjects?: Record<string, number> } }>(
-      `STREAM.INFO.KV_${BUCKET}`,
-      { subjects_filter: `${this.#prefix}*` },
-      TIMEOUT_MS,
-    );
-    return Object.keys(info.state.subjects ?? {}).map((subject) => subject.slice(this.#prefix.length));
+    const subjects = await subjectsOf(this.access.api, STREAM, `${this.#prefix}*`, KEY_TIMEOUT_MS);
+    return [...subjects.keys()].map((subject) => subject.slice(this.#prefix.length));
   }
 
-  read(member: string): Promise<StoredValue<MemberRecord> | undefined> {
-    return readKey(this.api, BUCKET, this.#prefix + member, TIMEOUT_MS);
+  async read(member: string): Promise<StoredValue<MemberRecord>> {
+    const place = memberPlace(this.topic, this.group, member);
+    try {
+      return await readKey<MemberRecord>(this.access.api, place);
+    } catch (error) {
+      // Not written by a replica: one key that cannot be read must not hide all others.
+      if (hasCode(error, 'RECORD_INVALID')) return { value: undefined, revision: 0 };
+      throw error;
+    }
   }
 
   async remove(member: string, revision: number): Promise<void> {
     // Removes what is below the sequence. A key keeps one value, so a later one stays; and a tombstone, which would
     // stay for ever, is not needed.
-    await this.api.request(
-      `STREAM.PURGE.KV_${BUCKET}`,
+    await this.access.api.request(
+      `STREAM.PURGE.${STREAM}`,
       { filter: this.#prefix + member, seq: revision + 1 },
-      TIMEOUT_MS,
+      KEY_TIMEOUT_MS,
     );
   }
 
   onHint(callback: (record: MemberRecord) => void): void {
-    this.#hints = hearKeys(this.connection.nats, `${this.#prefix}*`, (record) =>
+    this.#hints = hearKeys(this.access.connection.nats, `${this.#prefix}*`, (record) =>
       callback(record as MemberRecord),
     );
   }
 
   close(): void {
-    if (!this.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    this.#hints = undefined;
   }
 }

@@ -1,12 +1,12 @@
 import { isSabotaged } from '#sabotage';
 import { createInbox, type MsgHdrs, type Subscription } from 'nats';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
-import { NO_RESPONDERS, readAnswer } from '../../publisher/answer.js';
+import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../api/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { findMessage, headerBlockOf, type RawMessage } from './stored-message.js';
+import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 
 const ID_RADIX = 36;
 
@@ -98,7 +98,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
     if (!this.connection.nats.isClosed()) this.#answers.unsubscribe();
   }
 
-  #find(which: object): Promise<RawMessage | undefined> {
+  #find(which: MessageQuestion): Promise<RawMessage | undefined> {
     return findMessage(this.api, this.stream, which);
   }
 }

@@ -1,49 +1,66 @@
-export interface DeliveryCounts {
-  deliveryCount: number;
-  streamSequence: number;
-  consumerSequence: number;
-}
-
-/** `$JS.ACK.<stream>.<consumer>.`: what the ack subjects of one consumer begin with on servers before the v2 form. */
-export function ackSubjectPrefix(stream: string, consumer: string): string {
-  return `$JS.ACK.${stream}.${consumer}.`;
+/** The numbers that the server packs into the reply subject of a delivery. */
+export interface DeliveryPlace {
+  readonly streamSequence: number;
+  readonly consumerSequence: number;
 }
 
 const DOT = 46;
 const ZERO = 48;
-/** In the v2 form (ADR-15) a domain and an account hash stand before the stream. */
-const V2_TOKENS_BEFORE_COUNTS = 6;
+const SEPARATOR = '.';
+/** `$JS.ACK.<stream>.<consumer>` before the numbers. */
+const V1_TOKENS_BEFORE_NUMBERS = 4;
+/** `$JS.ACK.<domain>.<account hash>.<stream>.<consumer>` before the numbers (ADR-15). */
+const V2_TOKENS_BEFORE_NUMBERS = 6;
+/** Four before the numbers, five numbers. The other form has two more before them, and may have more after. */
+const V1_TOKENS = 9;
+
+/** `$JS.ACK.<stream>.<consumer>.`: what the v1 reply subjects of one reader begin with. */
+export function replyPrefixOf(stream: string, reader: string): string {
+  return `$JS.ACK.${stream}.${reader}.`;
+}
 
 /**
- * Reads the numbers the server packs into a delivery's ack subject (ADR-15):
- * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`.
- * Written as a loop over digits because it runs for every event.
+ * Reads a reply subject (ADR-15): `…<deliveries>.<stream sequence>.<consumer sequence>.<time>.<pending>`, in the v1
+ * form or the v2 form. `prefix` is that of the reader's v1 subjects, and makes the common case fast: this runs for
+ * every event, and is therefore a loop over digits. NaN for what is no number. Pure.
  */
-export function parseAckSubject(subject: string, prefix: string): DeliveryCounts {
-  let at = subject.startsWith(prefix) ? prefix.length : startOfCounts(subject);
+export function parseReplySubject(subject: string, prefix: string): DeliveryPlace {
+  let at = subject.startsWith(prefix) ? prefix.length : startOfNumbers(subject);
   const next = (): number => {
+    if (at >= subject.length) return Number.NaN;
     let value = 0;
     for (; at < subject.length; at++) {
       const code = subject.charCodeAt(at);
       if (code === DOT) break;
-      value = value * 10 + (code - ZERO);
+      const digit = code - ZERO;
+      value = digit >= 0 && digit <= 9 ? value * 10 + digit : Number.NaN;
     }
     at++;
     return value;
   };
-  return { deliveryCount: next(), streamSequence: next(), consumerSequence: next() };
+  next();
+  return { streamSequence: next(), consumerSequence: next() };
 }
 
-function startOfCounts(subject: string): number {
+/**
+ * When the event of a reply subject was stored, in nanoseconds since 1970, as the server wrote it; '' if the subject
+ * has no such number. Pure.
+ */
+export function storedAtOf(subject: string): string {
+  const tokens = subject.split(SEPARATOR);
+  const before = tokens.length > V1_TOKENS ? V2_TOKENS_BEFORE_NUMBERS : V1_TOKENS_BEFORE_NUMBERS;
+  // After the deliveries and the two sequences.
+  const time = tokens[before + 3] ?? '';
+  return /^\d+$/.test(time) ? time : '';
+}
+
+function startOfNumbers(subject: string): number {
+  const isV1 = subject.split(SEPARATOR).length <= V1_TOKENS;
   let at = 0;
-  for (let token = 0; token < V2_TOKENS_BEFORE_COUNTS; token++) at = subject.indexOf('.', at) + 1;
+  for (let left = isV1 ? V1_TOKENS_BEFORE_NUMBERS : V2_TOKENS_BEFORE_NUMBERS; left > 0; left--) {
+    const dot = subject.indexOf(SEPARATOR, at);
+    if (dot === -1) return subject.length;
+    at = dot + 1;
+  }
   return at;
-}
-
-const NANOS_PER_MS = 1_000_000;
-
-/** When the event of an ack subject was stored, in milliseconds since 1970: its last token but one, in nanoseconds. */
-export function storedAtOf(ackSubject: string): number {
-  const nanos = Number(ackSubject.split('.').at(-2));
-  return Number.isFinite(nanos) ? Math.round(nanos / NANOS_PER_MS) : 0;
 }

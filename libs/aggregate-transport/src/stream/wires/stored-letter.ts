@@ -1,6 +1,6 @@
 import { tokenOfSubject } from '../../message/subject.js';
 import { decodeNote, LETTER_HEADER, type Letter } from '../../records/letter.js';
-import { bodyOf, headersOf, type RawMessage } from './stored-message.js';
+import { bodyOf, headersOf, type RawMessage } from '../api/stored-message.js';
 
 /** A message of the parked stream; one that is no letter of ours gets a note that matches no marker. */
 export function readLetter(message: RawMessage): Letter {

@@ -14,13 +14,13 @@ import { nestLog } from '../../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../../transport/options.js';
 import { OBSERVERS } from '../../nest/operating/observers.js';
 import { ParkedAggregates } from '../../nest/operating/parked-aggregates.js';
-import { resolveOptions } from '../../transport/resolve-options.js';
+import { type ResolvedOptions, resolveOptions } from '../../transport/resolve-options.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 import { TestingStreams } from './testing-streams.js';
 
 /**
- * Takes the place of `AggregateTransportModule.forRoot` in a test: the same publishers, server and lanes on streams in
- * memory, going by a clock that stands still until the test moves it. No nats-server, no waiting.
+ * Takes the place of `AggregateTransportModule.forRoot` in a test: the same publishers, server and lanes, on streams in
+ * memory and on a clock that stands still until the test moves it. It needs no nats-server and no waiting.
  *
  * @example
  * const module = await Test.createTestingModule({
@@ -32,7 +32,7 @@ import { TestingStreams } from './testing-streams.js';
 export class AggregateTransportTestingModule implements OnModuleInit, OnApplicationShutdown {
   constructor(@Inject(TopicLinks) private readonly links: TopicLinks) {}
 
-  /** `streams`: those of another module, to test two services together or one after its restart. */
+  /** Pass the `streams` of another module to test two services together, or one after its restart. */
   static forRoot(
     options: AggregateTransportOptions,
     streams: TestingStreams = new TestingStreams(),
@@ -46,7 +46,8 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         { provide: TestingStreams, useValue: streams },
         {
           provide: TopicLinks,
-          useFactory: () => new TopicLinks(resolveOptions(options), streams.clock, log, streams),
+          useFactory: () =>
+            new TopicLinks(withoutPauses(resolveOptions(options)), streams.clock, log, streams),
         },
         {
           provide: AggregateClient,
@@ -69,4 +70,13 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
   async onApplicationShutdown(): Promise<void> {
     await this.links.close();
   }
+}
+
+/** Positions are committed without a pause: the clock stands still, so a pause would never end. */
+function withoutPauses(options: ResolvedOptions): ResolvedOptions {
+  const topics = [...options.topics].map(([name, topic]) => {
+    const consume = { ...topic.consume, commitEveryMs: 0 };
+    return [name, { ...topic, consume }] as const;
+  });
+  return { ...options, topics: new Map(topics) };
 }

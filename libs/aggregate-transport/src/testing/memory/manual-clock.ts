@@ -6,10 +6,7 @@ interface Alarm {
   readonly callback: () => void;
 }
 
-/**
- * A clock that stands still until a test moves it. Turns of the event loop are real, so that promises
- * settle; {@link ManualClock.settle} lets them.
- */
+/** A clock that stands still until a test moves it. Turns of the event loop are real, so promises settle without it. */
 export class ManualClock implements Clock {
   #now: number;
   #order = 0;
@@ -50,7 +47,7 @@ export class ManualClock implements Clock {
     setImmediate(callback);
   }
 
-  /** Moves time on, firing every timer on the way in the order it is due, and lets promises settle after each. */
+  /** Moves time. Fires every timer on the way in the order it is due, and lets promises settle after each. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.settle();

@@ -3,46 +3,57 @@ import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { decodeNote, encodeNote, type Letter, type LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
 import type { Appended, LetterEvent, ParkedArchive } from '../../parking/parked-port.js';
-import type { MemoryStream } from './memory-stream.js';
 
 export interface MemoryParkedOptions {
-  readonly stream: MemoryStream;
   /** Letters it has room for; bytes are not counted here. */
   readonly maxLetters: number;
   readonly clock: Clock;
-  /** Something was asked or written. */
+  /** A request or an announcement has arrived. */
   readonly moved: () => void;
 }
 
-/** Whose letters: those of one group, of one aggregate. A skipped event lies beside its aggregate's letters. */
+const NS_PER_MS = 1_000_000n;
+
+/** The letters of one aggregate in one group, or its skipped events. */
 interface Place {
   readonly group: string;
   readonly token: string;
   readonly isSkipped: boolean;
 }
 
-interface Hearer {
+interface MarkerListener {
   readonly group: string;
   readonly bits: string;
   readonly callback: (token: string, marker: Marker) => void;
 }
 
 /**
- * A topic's parked events in memory, of all its groups: one marker per aggregate, compared by its revision, and
- * letters, compared by the last one of their aggregate that is still there, as a nats-server does.
+ * The parked events of all groups of a topic, in memory. A marker is compared by its revision. A letter is compared by
+ * the last letter of its aggregate that is still there, as on a nats-server.
  */
 export class MemoryParked {
   #markers: (StoredMarker & { readonly group: string })[] = [];
   #letters: (Letter & Place)[] = [];
-  readonly #hearers = new Set<Hearer>();
+  readonly #listeners = new Set<MarkerListener>();
   #revision = 0;
   #position = 0;
 
   constructor(private readonly options: MemoryParkedOptions) {}
 
-  /** The way of one partition to its parked aggregates, or with `bits` `''` of the whole group. */
+  /** True if the group has a marker, a letter or a skipped event. */
+  holds(group: string): boolean {
+    return [...this.#markers, ...this.#letters].some((found) => found.group === group);
+  }
+
+  /** The highest epoch in a marker of the group; 0 if there is none. */
+  highestEpoch(group: string): number {
+    const own = this.#markers.filter((found) => found.group === group);
+    return Math.max(0, ...own.map(({ marker }) => marker.epoch));
+  }
+
+  /** The way to the parked aggregates of one partition, or of the whole group if `bits` is empty. */
   connect(group: string, bits: string): ParkedArchive {
-    let hearer: Hearer | undefined;
+    let listener: MarkerListener | undefined;
     const placeOf = (token: string): Place => ({ group, token, isSkipped: false });
     const mine = (): StoredMarker[] =>
       this.#markers.filter((found) => found.group === group && isWithin(bits, found.token)).map(copyOf);
@@ -60,17 +71,17 @@ export class MemoryParked {
           return this.#markers.length < before;
         }),
       onMarker: (callback) => {
-        hearer = { group, bits, callback };
-        this.#hearers.add(hearer);
+        listener = { group, bits, callback };
+        this.#listeners.add(listener);
       },
       append: (event, note, after) => {
         const place = placeOf(event.token);
-        const sent = this.#noteOf(event, note);
+        const sent = noteOf(event, note);
         return this.#later(() => this.#append(event, sent, place, after));
       },
       appendSkipped: (event, note) => {
         const place = { ...placeOf(event.token), isSkipped: true };
-        const sent = this.#noteOf(event, { ...note, marker: 0 });
+        const sent = noteOf(event, { ...note, marker: 0 });
         return this.#later(() => this.#appendOnce(event, sent, place));
       },
       next: (token, after) =>
@@ -89,29 +100,33 @@ export class MemoryParked {
       letterCounts: () =>
         this.#later(() => new Map(mine().map(({ token }) => [token, this.#at(placeOf(token)).length]))),
       close: () => {
-        if (hearer !== undefined) this.#hearers.delete(hearer);
+        if (listener !== undefined) this.#listeners.delete(listener);
       },
     };
   }
 
-  /** There in one turn of the event loop and back in another, as over a network. */
+  /** The request arrives in a later turn of the event loop, and the answer in another, as over a network. */
   #later<T>(carryOut: () => T): Promise<T> {
     const { clock, moved } = this.options;
     return new Promise((resolve) =>
       clock.nextTurn(() => {
         const answer = carryOut();
         moved();
-        clock.nextTurn(() => resolve(answer));
+        clock.nextTurn(() => {
+          moved();
+          resolve(answer);
+        });
       }),
     );
   }
 
   #write(group: string, { token, marker, revision }: StoredMarker): number | undefined {
-    // Who listens hears what is written, whether it is taken or not.
-    for (const hearer of this.#hearers) {
-      if (hearer.group !== group || !isWithin(hearer.bits, token)) continue;
+    // A server announces a write to its listeners before it compares revisions.
+    for (const listener of this.#listeners) {
+      if (listener.group !== group || !isWithin(listener.bits, token)) continue;
       this.options.clock.nextTurn(() => {
-        if (this.#hearers.has(hearer)) hearer.callback(token, structuredClone(marker));
+        this.options.moved();
+        if (this.#listeners.has(listener)) listener.callback(token, structuredClone(marker));
       });
     }
     const found = this.#markers.find((other) => other.group === group && other.token === token);
@@ -127,7 +142,10 @@ export class MemoryParked {
   }
 
   #appendOnce(event: LetterEvent, note: LetterNote, place: Place): Appended {
-    const known = this.#at(place).find((letter) => letter.note.sequence === note.sequence);
+    // As in the id of a skipped event: a sequence of another stream means another event.
+    const known = this.#at(place).find(
+      (letter) => letter.note.sequence === note.sequence && letter.note.stream === note.stream,
+    );
     return known === undefined
       ? this.#store(event, note, place)
       : { kind: 'stored', position: known.position };
@@ -154,13 +172,16 @@ export class MemoryParked {
       (letter) => letter.group === group && letter.token === token && letter.isSkipped === isSkipped,
     );
   }
+}
 
-  /** As it comes back from the header it travels in. */
-  #noteOf({ sequence }: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>): LetterNote {
-    const stored = this.options.stream.messages[sequence - 1]?.storedAt ?? '';
-    const whole: LetterNote = { ...note, sequence, storedAt: Date.parse(stored) };
-    return decodeNote(encodeNote(whole)) ?? whole;
-  }
+/** The note as it comes back from the header that carries it. */
+function noteOf(
+  { sequence, origin }: LetterEvent,
+  note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+): LetterNote {
+  const storedAt = Number(BigInt(origin.readStoredAt()) / NS_PER_MS);
+  const whole: LetterNote = { ...note, sequence, storedAt };
+  return decodeNote(encodeNote(whole)) ?? whole;
 }
 
 function isWithin(bits: string, token: string): boolean {

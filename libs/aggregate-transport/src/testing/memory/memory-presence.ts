@@ -1,5 +1,7 @@
 import type { StoredValue } from '../../records/key-port.js';
-import type { PresencePort, MemberRecord } from '../../records/member-record.js';
+import type { MemberRecord, PresencePort } from '../../records/member-record.js';
+
+const NONE: StoredValue<MemberRecord> = { value: undefined, revision: 0 };
 
 /** The replicas of a group in memory, shared by all that connect to it. */
 export class MemoryPresence {
@@ -7,31 +9,32 @@ export class MemoryPresence {
   readonly #records = new Map<string, StoredValue<MemberRecord>>();
   readonly #hints = new Set<(record: MemberRecord) => void>();
 
-  /** The records there are. */
+  /** How many records there are. */
   get size(): number {
     return this.#records.size;
   }
 
   connect(): PresencePort {
-    let own: ((record: MemberRecord) => void) | undefined;
+    const own = new Set<(record: MemberRecord) => void>();
     return {
       announce: (record) => {
-        this.#records.set(record.member, { value: record, revision: ++this.#revision });
-        for (const hint of this.#hints) hint(record);
+        this.#records.set(record.member, { value: structuredClone(record), revision: ++this.#revision });
+        for (const hint of this.#hints) hint(structuredClone(record));
         return Promise.resolve(this.#revision);
       },
       list: () => Promise.resolve([...this.#records.keys()]),
-      read: (member) => Promise.resolve(this.#records.get(member)),
+      read: (member) => Promise.resolve(structuredClone(this.#records.get(member) ?? NONE)),
       remove: (member, revision) => {
         if (this.#records.get(member)?.revision === revision) this.#records.delete(member);
         return Promise.resolve();
       },
       onHint: (callback) => {
-        own = callback;
+        own.add(callback);
         this.#hints.add(callback);
       },
       close: () => {
-        if (own !== undefined) this.#hints.delete(own);
+        for (const hint of own) this.#hints.delete(hint);
+        own.clear();
       },
     };
   }

@@ -1,181 +1,220 @@
 import type { Clock, Timer } from '../../clock.js';
 import { Delivery } from '../../message/delivery.js';
-import type { ConsumerListener, ConsumerPort, ConsumerState, Feed, FeedListener } from '../../message/reader-port.js';
-import type { PartitionOnServer } from '../../records/group-on-server.js';
+import type { Feed, FeedListener } from '../../message/reader-port.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import type { MemoryMessage, MemoryStream } from './memory-stream.js';
+import type { ReaderFaults } from './reader-faults.js';
+
+type PullRequest = Parameters<Feed['pull']>[0];
 
 interface Pull {
-  readonly feed: FeedListener;
   left: number;
-  readonly timers: Timer[];
-}
-
-export interface MemoryConsumerOptions {
-  /** What the subjects of its events begin with. */
-  readonly prefix: string;
-  readonly startSequence: number;
-  readonly maxAckPending: number;
-  /** Something was delivered or acked. */
-  readonly moved: () => void;
+  readonly heartbeatMs: number;
+  readonly expiry: Timer;
+  heartbeat: Timer | undefined;
 }
 
 /**
- * A partition's durable consumer in memory: delivers what has its prefix in stream order, remembers what is
- * not acked, and delivers that again when asked. As on a server, what is asked for again comes before what is
- * new. Not here: the ack wait, because nothing in the library waits for it.
+ * - `live`: delivers what is pulled.
+ * - `silent`: delivers nothing, and its listener hears nothing. Left by {@link MemoryReader.close} only.
+ * - `gone`: the server has deleted it, and each pull is answered with 503.
+ * - `closed`: its listener has ended it.
  */
-export class MemoryConsumer {
-  readonly #unacked = new Map<number, { deliveries: number }>();
-  readonly #again: number[] = [];
+export type MemoryReaderMode = 'live' | 'silent' | 'gone' | 'closed';
+
+export interface MemoryReaderOptions {
+  readonly name: string;
+  /** The first sequence that it looks at. */
+  readonly start: number;
+  /** What the subjects of its partition begin with. */
+  readonly prefix: string;
+  readonly stream: MemoryStream;
+  readonly faults: ReaderFaults;
+  readonly clock: Clock;
+  /** An event was delivered, or a pull has arrived. */
+  readonly moved: () => void;
+}
+
+/** A server deletes a reader that has no pull for this long. */
+const INACTIVE_MS = 10_000;
+
+/**
+ * One reader on the server: delivers the events of its prefix in stream order, each once, numbered 1, 2, 3, ….
+ */
+export class MemoryReader {
+  #mode: MemoryReaderMode = 'live';
   #pulls: Pull[] = [];
-  #delivered: number;
   #consumerSequence = 0;
+  /** The last sequence of the stream that it has looked at. */
+  #through: number;
+  #inactivity: Timer;
+  #isScheduled = false;
+  readonly #stopWatching: () => void;
 
   constructor(
-    private readonly stream: MemoryStream,
-    private readonly clock: Clock,
-    private readonly options: MemoryConsumerOptions,
+    private readonly options: MemoryReaderOptions,
+    private readonly listener: FeedListener,
   ) {
-    this.#delivered = options.startSequence - 1;
-    stream.watch(() => clock.nextTurn(() => this.#deliver()));
-  }
-
-  connect(listener: ConsumerListener): ConsumerPort {
-    const later = <T>(value: () => T): Promise<T> =>
-      new Promise((resolve) => this.clock.nextTurn(() => resolve(value())));
-    let isOpen = true;
-    return {
-      connected: true,
-      serverId: 'memory',
-      // There is one consumer for good, so no generation of it follows another.
-      use: () => undefined,
-      remove: () => later(() => undefined),
-      find: () => later(() => this.#state()),
-      state: () => later(() => this.#state()),
-      stream: () =>
-        later(() => ({
-          created: this.stream.created,
-          firstSequence: 1,
-          lastSequence: this.stream.messages.length,
-        })),
-      create: () => later(() => undefined),
-      open: (feed) => this.#open(feed),
-      ack: ({ sequence }, number) =>
-        this.clock.nextTurn(() => {
-          this.#unacked.delete(sequence);
-          this.options.moved();
-          if (number !== undefined) this.clock.nextTurn(() => isOpen && listener.ackConfirmed(number));
-          this.#deliver();
-        }),
-      nak: (sequence) => this.clock.nextTurn(() => this.#askAgain(sequence)),
-      barrier: () => later(() => undefined),
-      expireAll: () =>
-        later(() => {
-          for (const sequence of this.#unacked.keys()) this.#askAgain(sequence);
-        }),
-      close: () => {
-        isOpen = false;
-      },
-    };
-  }
-
-  /** What a server would say of it to somebody who only looks. */
-  look(): Omit<PartitionOnServer, 'partition' | 'lease'> {
-    const { ackFloor, delivered, ackPending: unsettled } = this.#state();
-    const { prefix } = this.options;
-    const mine = this.stream.messages.filter(({ subject }) => subject.startsWith(prefix));
-    const pending = mine.filter(({ sequence }) => sequence > delivered).length;
-    const behind = unsettled > 0 ? ackFloor : delivered;
-    const oldest = mine.find(({ sequence }) => sequence > behind);
-    return {
-      consumer: { delivered, pending, unsettled },
-      oldestStoredAt: oldest === undefined ? undefined : Date.parse(oldest.storedAt),
-    };
-  }
-
-  #state(): ConsumerState {
-    return {
-      ackFloor: Math.min(this.#delivered, ...[...this.#unacked.keys()].map((sequence) => sequence - 1)),
-      delivered: this.#delivered,
-      deliveredConsumerSequence: this.#consumerSequence,
-      ackPending: this.#unacked.size,
-      waitingPulls: this.#pulls.length,
-      pending: this.stream.messages.length - this.#delivered,
-    };
-  }
-
-  #askAgain(sequence: number): void {
-    if (!this.#unacked.has(sequence) || this.#again.includes(sequence)) return;
-    this.#again.push(sequence);
-    this.#deliver();
-  }
-
-  #open(feed: FeedListener): Feed {
-    const mine = (pull: Pull): boolean => pull.feed === feed;
-    return {
-      pull: ({ events, expiresMs, idleHeartbeatMs }) => {
-        const pull: Pull = { feed, left: events, timers: [] };
-        this.#pulls.push(pull);
-        pull.timers.push(this.clock.after(expiresMs, () => this.#end(pull, true)));
-        this.#beat(pull, idleHeartbeatMs);
-        this.clock.nextTurn(() => this.#deliver());
-      },
-      close: () => {
-        for (const pull of this.#pulls.filter(mine)) this.#end(pull, false);
-      },
-    };
-  }
-
-  #beat(pull: Pull, everyMs: number): void {
-    pull.timers[1] = this.clock.after(everyMs, () => {
-      pull.feed.idle(this.#consumerSequence);
-      if (this.#pulls.includes(pull)) this.#beat(pull, everyMs);
+    this.#through = options.start - 1;
+    this.#inactivity = this.#deleteWhenInactive();
+    this.#stopWatching = options.stream.watch({
+      stored: () => this.#deliverSoon(),
+      replaced: () => this.delete('Stream Deleted'),
     });
   }
 
-  #end(pull: Pull, tell: boolean): void {
-    if (!this.#pulls.includes(pull)) return;
-    this.#pulls = this.#pulls.filter((other) => other !== pull);
-    for (const timer of pull.timers) timer.cancel();
-    if (tell) pull.feed.pullEnded(pull.left);
+  get name(): string {
+    return this.options.name;
+  }
+
+  get mode(): MemoryReaderMode {
+    return this.#mode;
+  }
+
+  /** Pulls that are open at the server. */
+  get openPulls(): number {
+    return this.#pulls.length;
+  }
+
+  /** A pull has arrived. */
+  pull({ events, expiresMs, idleHeartbeatMs }: PullRequest): void {
+    const { clock, moved } = this.options;
+    moved();
+    if (this.#mode === 'gone') this.#tell(() => this.listener.unheard());
+    if (this.#mode !== 'live') return;
+    this.#inactivity.cancel();
+    const pull: Pull = {
+      left: events,
+      heartbeatMs: idleHeartbeatMs,
+      expiry: clock.after(expiresMs, () => this.#expire(pull)),
+      heartbeat: undefined,
+    };
+    this.#pulls.push(pull);
+    this.#beat(pull);
+    this.#deliver();
+  }
+
+  close(): void {
+    this.#end('closed');
+  }
+
+  /** The server deletes the reader, and ends its open pulls. */
+  delete(reason = 'Consumer Deleted'): void {
+    if (this.#mode === 'closed' || this.#mode === 'gone') return;
+    const isHeard = this.#mode === 'live' && this.#pulls.length > 0;
+    this.#end('gone');
+    if (isHeard) this.#tell(() => this.listener.lost(`the server ended the pull: 409 ${reason}`));
+  }
+
+  /** From here on the reader delivers nothing, without a word. */
+  silence(): void {
+    if (this.#mode !== 'live') return;
+    this.dropPulls();
+    this.#end('silent');
+  }
+
+  /** Begins again at its start and at consumer sequence 1, as a memory consumer does when its node is back. */
+  restart(): void {
+    this.#consumerSequence = 0;
+    this.#through = this.options.start - 1;
+    this.#deliverSoon();
+  }
+
+  /** The server forgets the open pulls without a word, as it does when the connection is cut. */
+  dropPulls(): void {
+    for (const pull of this.#pulls) cancel(pull);
+    this.#pulls = [];
+  }
+
+  #deliverSoon(): void {
+    if (this.#isScheduled || this.#pulls.length === 0) return;
+    this.#isScheduled = true;
+    this.options.clock.nextTurn(() => {
+      this.#isScheduled = false;
+      this.#deliver();
+    });
   }
 
   #deliver(): void {
     for (;;) {
-      const pull = this.#pulls[0];
+      // Read again for each event: a listener may close the reader while it takes one in.
+      const pull = this.#mode === 'live' ? this.#pulls[0] : undefined;
       const message = pull === undefined ? undefined : this.#next();
       if (pull === undefined || message === undefined) return;
-      const { sequence } = message;
-      const unacked = this.#unacked.get(sequence) ?? { deliveries: 0 };
-      unacked.deliveries++;
-      this.#unacked.set(sequence, unacked);
-      this.#delivered = Math.max(this.#delivered, sequence);
-      pull.left--;
+      this.#consumerSequence++;
+      if (--pull.left === 0) this.#finish(pull);
+      else this.#beat(pull);
       this.options.moved();
-      pull.feed.delivered(
-        new Delivery({
-          subject: message.subject,
-          token: tokenOfSubject(message.subject),
-          ackSubject: '',
-          sequence,
-          consumerSequence: ++this.#consumerSequence,
-          deliveryCount: unacked.deliveries,
-          body: message.body,
-          readHeaders: () => message.headers,
-        }),
-      );
-      if (pull.left === 0) this.#end(pull, false);
+      if (!this.options.faults.takeLoss())
+        this.listener.delivered(deliveryOf(message, this.#consumerSequence));
     }
   }
 
   #next(): MemoryMessage | undefined {
-    for (let sequence = this.#again.shift(); sequence !== undefined; sequence = this.#again.shift()) {
-      const message = this.#unacked.has(sequence) ? this.stream.messages[sequence - 1] : undefined;
-      if (message !== undefined) return message;
+    const { stream, prefix, faults } = this.options;
+    for (;;) {
+      const found = stream.next(this.#through + 1, (subject) => subject.startsWith(prefix));
+      this.#through = found?.sequence ?? Math.max(this.#through, stream.lastSequence);
+      if (found === undefined || !faults.skips(found.sequence)) return found;
     }
-    if (this.#unacked.size >= this.options.maxAckPending) return undefined;
-    const { prefix } = this.options;
-    return this.stream.next(this.#delivered + 1, (subject) => subject.startsWith(prefix));
   }
+
+  #beat(pull: Pull): void {
+    pull.heartbeat?.cancel();
+    pull.heartbeat = this.options.clock.after(pull.heartbeatMs, () => {
+      this.listener.idle(this.#consumerSequence, this.#through);
+      if (this.#pulls.includes(pull)) this.#beat(pull);
+    });
+  }
+
+  #expire(pull: Pull): void {
+    this.#finish(pull);
+    this.listener.pullEnded(pull.left);
+  }
+
+  #finish(pull: Pull): void {
+    cancel(pull);
+    this.#pulls = this.#pulls.filter((other) => other !== pull);
+    if (this.#pulls.length > 0) return;
+    this.#inactivity.cancel();
+    this.#inactivity = this.#deleteWhenInactive();
+  }
+
+  #deleteWhenInactive(): Timer {
+    return this.options.clock.after(INACTIVE_MS, () => this.delete());
+  }
+
+  #end(mode: Exclude<MemoryReaderMode, 'live'>): void {
+    this.#mode = mode;
+    this.dropPulls();
+    this.#inactivity.cancel();
+    this.#stopWatching();
+  }
+
+  /** The listener hears it in a later turn, unless it has closed the reader. */
+  #tell(call: () => void): void {
+    this.options.clock.nextTurn(() => {
+      this.options.moved();
+      if (this.#mode !== 'closed') call();
+    });
+  }
+}
+
+function cancel({ expiry, heartbeat }: Pull): void {
+  expiry.cancel();
+  heartbeat?.cancel();
+}
+
+/** A message as a reader delivers it; with consumer sequence 0 as it is read singly. */
+export function deliveryOf(message: MemoryMessage, consumerSequence: number): Delivery {
+  const { subject, sequence, body, headers, storedAtNs } = message;
+  return new Delivery({
+    subject,
+    token: tokenOfSubject(subject),
+    sequence,
+    consumerSequence,
+    body,
+    readHeaders: () => headers,
+    readStoredAt: () => storedAtNs,
+  });
 }

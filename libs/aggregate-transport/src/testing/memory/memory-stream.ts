@@ -1,30 +1,68 @@
 import type { Clock } from '../../clock.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
+import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
-import type { Answer } from '../../publisher/answer.js';
-import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
+import type { Answer } from '../../publisher/server-answer.js';
 
 export interface MemoryMessage extends StoredMessage {
   readonly subject: string;
+  /** When it was stored, in nanoseconds since 1970. No two messages have the same time. */
+  readonly storedAtNs: string;
 }
 
+export interface StreamWatcher {
+  /** A message was stored. */
+  stored?(): void;
+  /** The stream was made again or restored: its readers are gone. */
+  replaced?(): void;
+}
+
+const NS_PER_MS = 1_000_000;
+
 /**
- * A topic's stream in memory: gives sequences, knows the ids of its duplicate window and the last sequence of
- * each subject, as a nats-server does. It keeps everything; there is no retention here.
+ * A topic's stream in memory: gives sequences, knows the ids of its duplicate window and the last sequence of each
+ * subject, as a nats-server does. It has no retention; a test drops messages itself.
  */
 export class MemoryStream {
-  readonly created: string;
-  readonly messages: MemoryMessage[] = [];
+  #created: string;
+  #messages: MemoryMessage[] = [];
+  #lastSequence = 0;
+  #stamps = 0;
   readonly #ids = new Map<string, { readonly sequence: number; readonly at: number }>();
   readonly #lastOf = new Map<string, number>();
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Set<StreamWatcher>();
 
   constructor(
     private readonly clock: Clock,
     private readonly duplicateWindowMs: number,
   ) {
-    this.created = new Date(clock.wallNow()).toISOString();
+    this.#created = this.#stamp().iso;
+  }
+
+  /** When the stream was made, to the nanosecond: a stream that is made again has another time. */
+  get created(): string {
+    return this.#created;
+  }
+
+  /** What the stream holds, in order of sequence. Deleted messages leave holes. */
+  get messages(): readonly MemoryMessage[] {
+    return this.#messages;
+  }
+
+  /** The first sequence it holds; one past the last if it is empty. */
+  get firstSequence(): number {
+    return this.#messages[0]?.sequence ?? this.#lastSequence + 1;
+  }
+
+  /** The last sequence it gave, whether it still holds that message or not. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  get state(): StreamState {
+    const { created, firstSequence, lastSequence } = this;
+    return { created, firstSequence, lastSequence };
   }
 
   append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): Answer {
@@ -33,7 +71,7 @@ export class MemoryStream {
     if (known !== undefined && now - known.at < this.duplicateWindowMs) {
       return { kind: 'stored', sequence: known.sequence, duplicate: true };
     }
-    const last = this.lastSequence(subject);
+    const last = this.lastSequenceOf(subject);
     if (expectedSequence !== undefined && expectedSequence !== last) {
       return {
         kind: 'refused',
@@ -42,35 +80,78 @@ export class MemoryStream {
         wrongSequence: true,
       };
     }
-    const sequence = this.messages.length + 1;
-    this.messages.push({
+    const sequence = ++this.#lastSequence;
+    const { ns, iso } = this.#stamp();
+    this.#messages.push({
       sequence,
       subject,
-      storedAt: new Date(this.clock.wallNow()).toISOString(),
+      storedAt: iso,
+      storedAtNs: ns,
       headers: parseHeaders(Buffer.from(headers).toString('utf8')),
       body,
     });
     this.#ids.set(messageId, { sequence, at: now });
     this.#lastOf.set(subject, sequence);
-    for (const watcher of this.#watchers) watcher();
+    for (const watcher of this.#watchers) watcher.stored?.();
     return { kind: 'stored', sequence, duplicate: false };
   }
 
-  lastSequence(subject: string): number {
+  /** Of the last message of the subject that the stream holds; 0 if there is none. */
+  lastSequenceOf(subject: string): number {
     return this.#lastOf.get(subject) ?? 0;
   }
 
+  find(sequence: number): MemoryMessage | undefined {
+    const found = this.#messages[this.#indexFrom(sequence)];
+    return found?.sequence === sequence ? found : undefined;
+  }
+
   next(fromSequence: number, matches: (subject: string) => boolean): MemoryMessage | undefined {
-    for (let index = Math.max(0, fromSequence - 1); index < this.messages.length; index++) {
-      const message = this.messages[index];
+    for (let index = this.#indexFrom(fromSequence); index < this.#messages.length; index++) {
+      const message = this.#messages[index];
       if (message !== undefined && matches(message.subject)) return message;
     }
     return undefined;
   }
 
-  /** Calls back whenever something was stored. */
-  watch(callback: () => void): void {
-    this.#watchers.add(callback);
+  /** The last sequence of a message that was stored before `time`; 0 if there is none. */
+  lastBefore(time: Date): number {
+    const before = this.#messages.filter(({ storedAt }) => Date.parse(storedAt) < time.getTime());
+    return before.at(-1)?.sequence ?? 0;
+  }
+
+  /** Deletes messages, as an operator or a retention limit does. Readers skip the holes. */
+  delete(...sequences: readonly number[]): void {
+    const deleted = new Set(sequences);
+    this.#keep(({ sequence }) => !deleted.has(sequence));
+  }
+
+  /** Deletes all messages up to this sequence. The last sequence of the stream stays. */
+  purge(through: number): void {
+    this.#keep(({ sequence }) => sequence > through);
+  }
+
+  /** Deletes the stream and makes an empty one of the same name. */
+  remake(): void {
+    this.#ids.clear();
+    this.#lastSequence = 0;
+    this.#keep(() => false);
+    this.#created = this.#stamp().iso;
+    for (const watcher of this.#watchers) watcher.replaced?.();
+  }
+
+  /** Restores the state in which `lastSequence` was the last one. Later sequences are given again. */
+  restore(lastSequence: number): void {
+    this.#lastSequence = Math.min(lastSequence, this.#lastSequence);
+    for (const [id, { sequence }] of this.#ids) if (sequence > lastSequence) this.#ids.delete(id);
+    this.#keep(({ sequence }) => sequence <= lastSequence);
+    for (const watcher of this.#watchers) watcher.replaced?.();
+  }
+
+  /** Returns the end of watching. */
+  watch(watcher: StreamWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
   }
 
   async *messagesOf(subject: string, fromSequence: number): AsyncGenerator<StoredMessage, void> {
@@ -83,31 +164,34 @@ export class MemoryStream {
     }
   }
 
-  connectPublisher(listener: PublishListener): PublishPort {
-    let isOpen = true;
-    return {
-      get connected() {
-        return isOpen;
-      },
-      // An answer comes in a later turn, as over a network.
-      send: (id, event) =>
-        this.clock.nextTurn(() => {
-          const answer = this.append(event);
-          this.clock.nextTurn(() => isOpen && listener.answered(id, answer));
-        }),
-      // Never asked for: see batchObstacle.
-      openBatch: () => undefined,
-      storeBatch: () => undefined,
-      lastSequence: (subject) => Promise.resolve(this.lastSequence(subject)),
-      findStored: (subject, messageId, afterSequence) => {
-        const from = afterSequence === undefined ? this.lastSequence(subject) : afterSequence + 1;
-        const found = this.next(from, (other) => other === subject);
-        const isOurs = found?.headers[HEADER.messageId] === messageId;
-        return Promise.resolve(isOurs ? found.sequence : undefined);
-      },
-      close: () => {
-        isOpen = false;
-      },
-    };
+  /** Looks for an event at the first message of its subject after `afterSequence`, or at the last one. */
+  findStored(subject: string, messageId: string, afterSequence: number | undefined): number | undefined {
+    const from = afterSequence === undefined ? this.lastSequenceOf(subject) : afterSequence + 1;
+    const found = this.next(from, (other) => other === subject);
+    return found?.headers[HEADER.messageId] === messageId ? found.sequence : undefined;
+  }
+
+  #keep(isKept: (message: MemoryMessage) => boolean): void {
+    this.#messages = this.#messages.filter(isKept);
+    this.#lastOf.clear();
+    for (const { subject, sequence } of this.#messages) this.#lastOf.set(subject, sequence);
+  }
+
+  /** The index of the first message at or after a sequence. */
+  #indexFrom(sequence: number): number {
+    let [low, high] = [0, this.#messages.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#messages[middle]?.sequence ?? 0) < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** A time that no other has, even on a clock that stands still. */
+  #stamp(): { readonly ns: string; readonly iso: string } {
+    const ms = Math.floor(this.clock.wallNow());
+    const nsOfMs = String(this.#stamps++ % NS_PER_MS).padStart(6, '0');
+    return { ns: `${ms}${nsOfMs}`, iso: `${new Date(ms).toISOString().slice(0, -1)}${nsOfMs}Z` };
   }
 }

@@ -1,0 +1,39 @@
+import type { Delivery } from '../../message/delivery.js';
+import type { ParkNote } from '../../message/park-reason.js';
+import type { FailureStage } from './outcome.js';
+
+/** The partition, as its lanes see it. */
+export interface LaneListener {
+  /** False once the partition may belong to another process: no attempt starts then. */
+  mayStart(): boolean;
+  /** False if the event was taken in during a tenure that has ended: how it ends counts for nothing. */
+  isCurrent(event: Delivery): boolean;
+  /** The event is handled, or a letter, or needs no handler. */
+  settled(event: Delivery): void;
+  /** Handlers had to wait for the processor, and none does any more: there is room for more events. */
+  caughtUp(): void;
+  /** Stops the partition. */
+  halt(reason: string): void;
+}
+
+/** What is known of the confirmed position: a letter is worked with only behind all earlier events of its aggregate. */
+export interface ConfirmedPlace {
+  /** When the topic's stream was made. */
+  readonly created: string;
+  /** True if every event of the partition up to this sequence was read, or is settled in the claimed record. */
+  hasRead(sequence: number): boolean;
+  /** True if this very event is still to be read. */
+  isListed(sequence: number): boolean;
+  /** Names what is settled up to now. */
+  ticket(): number;
+  isConfirmed(ticket: number): boolean;
+}
+
+/** Hears what happens to aggregates, and how long handlers take. Nothing it does may throw. */
+export interface LaneObserver {
+  parked(event: Delivery, note: ParkNote): void;
+  unparked(aggregateId: string): void;
+  stuck(event: Delivery, ageMs: number): void;
+  /** The one call per event; undefined where nothing is measured, and then no clock is read for it. */
+  attemptEnded?: (ms: number, failedIn: FailureStage | undefined) => void;
+}

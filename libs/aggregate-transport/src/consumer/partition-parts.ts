@@ -1,0 +1,95 @@
+import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
+import type { ParkingOwner } from '../parking/marker-writes.js';
+import { Parking } from '../parking/parking.js';
+import { Drain, type DrainListener } from './drain.js';
+import type { LaneListener } from './handling/lane-listener.js';
+import { Lanes } from './handling/lanes.js';
+import { type StartsWriter, Suspects } from './handling/suspects.js';
+import { Intake, type IntakeListener } from './intake.js';
+import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
+import { PartitionPlace } from './partition-place.js';
+import { PartitionRoom } from './partition-room.js';
+import { CommitPace } from './position/commit-pace.js';
+import { Ledger } from './position/ledger.js';
+import { Position } from './position/position.js';
+import { type PositionListener, PositionWriter } from './position/position-writer.js';
+import { DroppedEvents } from './reading/dropped-events.js';
+import { PullLoop } from './reading/pull-loop.js';
+import { Reader, type ReaderListener } from './reading/reader.js';
+import { SingleFetch } from './reading/single-fetch.js';
+
+/** What the parts of a partition need of the one that ties them together. */
+export interface PartitionHall
+  extends
+    ReaderConnectionListener,
+    LaneListener,
+    ReaderListener,
+    PositionListener,
+    IntakeListener,
+    DrainListener,
+    StartsWriter,
+    ParkingOwner {}
+
+/** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
+const LEAST_CRASHES = 2;
+
+/** The parts of one partition, made in the order in which they need each other. */
+export class PartitionParts {
+  readonly name: string;
+  readonly port: ReaderPort;
+  readonly ledger: Ledger;
+  readonly suspects: Suspects;
+  readonly position: Position;
+  readonly writer: PositionWriter;
+  readonly parking: Parking;
+  readonly lanes: Lanes;
+  readonly dropped: DroppedEvents;
+  readonly intake: Intake;
+  readonly reader: Reader;
+  readonly loop: PullLoop;
+  readonly drain: Drain;
+
+  constructor(options: PartitionConsumerOptions, hall: PartitionHall) {
+    const { address, ports, handling, reading, shared, group, surroundings } = options;
+    const { clock, log } = surroundings;
+    const name = (this.name = nameOf(address));
+    const common = { name, clock, log, listener: hall };
+    this.port = ports.connect(hall);
+    this.ledger = new Ledger(shared.bytes);
+    this.suspects = new Suspects({
+      writer: hall,
+      survivors: group,
+      partition: address.partition,
+      maxOpen: handling.concurrency,
+      bound: handling.maxAckPending,
+    });
+    this.position = new Position(this.ledger, this.suspects);
+    const pace = new CommitPace(clock, reading.commitEveryMs, shared.writes);
+    this.writer = new PositionWriter({ ...common, port: ports.positionPort, source: this.position, pace });
+    const maxCrashes = Math.max(LEAST_CRASHES, handling.failurePolicy.retry.attempts);
+    this.parking = new Parking({ name, clock, log, port: ports.parkedPort, owner: hall, maxCrashes });
+    const place = new PartitionPlace(this.ledger, this.position, this.writer);
+    this.lanes = new Lanes(
+      {
+        ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects },
+        ...surroundings,
+        calls: { ...options.calls, topic: address.topic },
+      },
+      this.parking,
+      place,
+    );
+    this.parking.attach(this.lanes);
+    this.dropped = new DroppedEvents(name, log);
+    const singles = new SingleFetch({ name, clock, log, port: this.port });
+    const { ledger, position, suspects, dropped, lanes, writer } = this;
+    this.intake = new Intake({
+      ...{ address, ledger, position, suspects, dropped, singles, lanes, listener: hall, bytes: shared.bytes },
+    });
+    const { intake } = this;
+    const room = new PartitionRoom({ ledger, position, writer, suspects, intake, lanes, bytes: shared.bytes });
+    this.reader = new Reader({ ...common, port: this.port, place });
+    this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
+    this.reader.attach(this.loop);
+    this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
+  }
+}

@@ -1,0 +1,51 @@
+import type { ByteBudget } from './byte-budget.js';
+import type { Lanes } from './handling/lanes.js';
+import type { Suspects } from './handling/suspects.js';
+import type { Intake } from './intake.js';
+import type { Ledger } from './position/ledger.js';
+import type { Position } from './position/position.js';
+import type { PositionWriter } from './position/position-writer.js';
+import type { IntakeRoom } from './reading/pull-loop.js';
+
+interface RoomParts {
+  readonly ledger: Ledger;
+  readonly position: Position;
+  readonly writer: PositionWriter;
+  readonly suspects: Suspects;
+  readonly intake: Intake;
+  readonly lanes: Lanes;
+  readonly bytes: ByteBudget;
+}
+
+/** How much more a partition may take in. */
+export class PartitionRoom implements IntakeRoom {
+  constructor(private readonly parts: RoomParts) {}
+
+  get unconfirmed(): number {
+    return this.parts.position.unconfirmed + this.parts.intake.held;
+  }
+
+  get bound(): number {
+    return this.parts.suspects.bound;
+  }
+
+  get heldBytes(): number {
+    return this.parts.bytes.held;
+  }
+
+  get maxHeldBytes(): number {
+    return this.parts.bytes.limit;
+  }
+
+  get held(): number {
+    return this.parts.ledger.held;
+  }
+
+  get isBehind(): boolean {
+    return this.parts.lanes.executor.isBehind;
+  }
+
+  get isPaused(): boolean {
+    return this.parts.intake.isAsking || this.parts.writer.isFull;
+  }
+}

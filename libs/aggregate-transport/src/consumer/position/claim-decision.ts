@@ -1,0 +1,113 @@
+import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
+import type { GroupRecord } from '../../records/group-record.js';
+
+/** What a new owner knows when it is about to claim. */
+export interface ClaimFacts {
+  readonly owner: string;
+  readonly epoch: number;
+  /** The record, as the leader of its stream tells it. */
+  readonly found: PositionRecord | undefined;
+  /** The lease says that a record was claimed before. */
+  readonly wasClaimed: boolean;
+  readonly group: Pick<GroupRecord, 'start' | 'hasRecords' | 'run' | 'replayUntil'>;
+  /** When the topic's stream was made. */
+  readonly created: string;
+  /** Events this owner takes in at most; see `consume.maxAckPending`. */
+  readonly bound: number;
+}
+
+/** Why the base of a claim is not the record that was found. */
+export type NewBegin = 'first start' | 'stream made again';
+
+export type ClaimDecision =
+  | { readonly kind: 'claim'; readonly record: PositionRecord; readonly begins?: NewBegin }
+  /** The record is of an epoch that is not below this one: the lease has to be taken again, above it. */
+  | { readonly kind: 'raise'; readonly above: number }
+  | { readonly kind: 'halt'; readonly reason: string };
+
+/** What a new owner writes before anything else, if it may write at all. Pure. */
+export function decideClaim(facts: ClaimFacts): ClaimDecision {
+  const { found, wasClaimed, group, epoch, owner } = facts;
+  if (found === undefined) {
+    if (wasClaimed || group.hasRecords) return { kind: 'halt', reason: lostText() };
+    if (epoch <= group.start.epoch) return { kind: 'raise', above: group.start.epoch };
+    return firstClaim(facts);
+  }
+  if ((found.v as number) !== 1) {
+    const reason =
+      `expected a position of format 1, found format ${found.v as number}: a newer release wrote it; ` +
+      'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
+    return { kind: 'halt', reason };
+  }
+  if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner && found.write > 0)) {
+    return { kind: 'raise', above: found.epoch };
+  }
+  if (found.created !== facts.created) return claimOfNewStream(facts, found);
+  return { kind: 'claim', record: claimed(facts, found) };
+}
+
+function lostText(): string {
+  return (
+    'expected a position of this partition, found none: its key was deleted, or the positions stream was restored to an ' +
+    'earlier time; restore the positions stream from the backup taken with the topic, or start over with: ' +
+    'npx aggregate-transport group reset TOPIC GROUP --to start'
+  );
+}
+
+function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
+  const { rest, ...base } = found;
+  const { owner, epoch, bound } = facts;
+  const isRested = rest === true;
+  const hasDied = !isRested && found.owner !== '' && found.owner !== owner;
+  const inherited = isRested ? 0 : found.window;
+  return {
+    ...base,
+    epoch,
+    owner,
+    write: 1,
+    deaths: found.deaths + (hasDied ? 1 : 0),
+    window: Math.max(bound, inherited, decodeSequences(found.unsettled).length),
+  };
+}
+
+/** Sequences of another stream mean other events, so nothing of the old record holds but what counts upwards. */
+function claimOfNewStream(facts: ClaimFacts, found: PositionRecord): ClaimDecision {
+  const record = emptyRecord(facts, { high: 0, run: Math.max(found.run, facts.group.run) + 1 });
+  const marked = found.drained === undefined ? record : { ...record, drained: found.drained };
+  return { kind: 'claim', record: marked, begins: 'stream made again' };
+}
+
+function firstClaim(facts: ClaimFacts): ClaimDecision {
+  const { group, created } = facts;
+  const { replayUntil } = group;
+  if (group.start.created !== created) {
+    const record = emptyRecord(facts, { high: 0, run: group.run + 1 });
+    return { kind: 'claim', record, begins: 'stream made again' };
+  }
+  const record = emptyRecord(facts, { high: group.start.sequence, run: group.run });
+  return {
+    kind: 'claim',
+    record: replayUntil === undefined ? record : { ...record, replayUntil },
+    begins: 'first start',
+  };
+}
+
+function emptyRecord(
+  { epoch, owner, created, bound }: ClaimFacts,
+  { high, run }: { readonly high: number; readonly run: number },
+): PositionRecord {
+  return {
+    v: 1,
+    epoch,
+    owner,
+    write: 1,
+    created,
+    high,
+    highTime: '',
+    unsettled: '',
+    window: bound,
+    deaths: 0,
+    starts: {},
+    run,
+  };
+}

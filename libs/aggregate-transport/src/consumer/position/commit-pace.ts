@@ -1,0 +1,62 @@
+import type { Clock } from '../../clock.js';
+
+/** Over all partitions of a topic in one process: a quarter of a millisecond for each kB written. */
+const SHARED_MS_PER_BYTE = 0.25 / 1_024;
+/** Of one partition. */
+const OWN_MS_PER_BYTE = 1 / 1_024;
+/** A store that answers late is asked less often. */
+const ANSWERS_PER_PAUSE = 4;
+/** Smaller records need no pause for their size. */
+const FREE_BYTES = 1_024;
+
+/** What the partitions of one topic in this process write together. */
+export class WriteBudget {
+  #freeAt = 0;
+
+  constructor(private readonly clock: Clock) {}
+
+  /** When the next write may leave, on the clock. */
+  get freeAt(): number {
+    return this.#freeAt;
+  }
+
+  noteSent(bytes: number): void {
+    if (bytes <= FREE_BYTES) return;
+    this.#freeAt = Math.max(this.#freeAt, this.clock.now()) + bytes * SHARED_MS_PER_BYTE;
+  }
+}
+
+/** When the next commit of a partition may leave: not before the largest of several pauses has passed. */
+export class CommitPace {
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #bytes = 0;
+  #answeredInMs = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    /** 0: as soon as the one before is answered, whatever its size. */
+    private readonly commitEveryMs: number,
+    private readonly budget: WriteBudget,
+  ) {}
+
+  noteSent(bytes: number): void {
+    this.#sentAt = this.clock.now();
+    this.#bytes = bytes <= FREE_BYTES ? 0 : bytes;
+    this.budget.noteSent(bytes);
+  }
+
+  noteAnswered(): void {
+    this.#answeredInMs = this.clock.now() - this.#sentAt;
+  }
+
+  /** Milliseconds from now; 0 or less: now. */
+  waitMs(): number {
+    if (this.commitEveryMs === 0) return 0;
+    const pause = Math.max(
+      this.commitEveryMs,
+      ANSWERS_PER_PAUSE * this.#answeredInMs,
+      this.#bytes * OWN_MS_PER_BYTE,
+    );
+    return Math.max(this.#sentAt + pause, this.budget.freeAt) - this.clock.now();
+  }
+}

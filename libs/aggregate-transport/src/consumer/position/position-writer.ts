@@ -1,0 +1,269 @@
+import { reached } from '#sabotage';
+import type { Clock, Timer } from '../../clock.js';
+import { describeError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import type { KeyPort } from '../../records/key-port.js';
+import type { PositionRecord } from '../../records/position-record.js';
+import type { CommitPace } from './commit-pace.js';
+
+/** What a record says besides who writes it. */
+export type PositionBody = Omit<PositionRecord, 'v' | 'epoch' | 'owner' | 'write' | 'rest' | 'drained'>;
+
+/** Knows what the next record says. */
+export interface PositionSource {
+  /** Taken and sent within one turn, so that a record is true at one moment. */
+  snapshot(): PositionBody;
+}
+
+/** Hears what becomes of commits. */
+export interface PositionListener {
+  /** A commit was confirmed: there may be room for more events, and letters may be replayed. */
+  confirmed(record: PositionRecord): void;
+  /** Another owner has claimed the position. */
+  superseded(epoch: number): void;
+  /** The record cannot be written at all. */
+  unwritable(reason: string): void;
+}
+
+export interface PositionWriterOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly port: KeyPort<PositionRecord>;
+  readonly source: PositionSource;
+  readonly listener: PositionListener;
+  readonly pace: CommitPace;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Marks that a last commit carries. */
+export type LastCommit = Pick<PositionRecord, 'rest' | 'drained'>;
+
+/** Names a moment: what was settled before it is confirmed when {@link PositionWriter.isConfirmed} says so. */
+export type Ticket = number;
+
+type Mode = 'unclaimed' | 'clean' | 'due' | 'writing' | 'checking';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  unclaimed: ['unclaimed', 'clean', 'due', 'writing', 'checking'],
+  clean: ['unclaimed', 'writing', 'checking'],
+  due: ['clean', 'due', 'writing', 'checking'],
+  writing: ['due'],
+  checking: ['writing'],
+};
+
+const CHECK_AGAIN_MS = 20;
+const MAX_CHECK_AGAIN_MS = 500;
+
+interface Tenure {
+  readonly owner: string;
+  readonly epoch: number;
+  revision: number;
+  write: number;
+  last: LastCommit;
+}
+
+interface Waiter {
+  readonly ticket: Ticket;
+  readonly resolve: (isConfirmed: boolean) => void;
+}
+
+/**
+ * Keeps the record of a partition's position up to date, one write after the other. Its modes:
+ *
+ * - `unclaimed`: nothing is written. Left by {@link begin}, entered again by {@link end}.
+ * - `clean`: the record says all that is known. Left by {@link noteChange}.
+ * - `due`: something was settled; the next commit leaves when its pace allows.
+ * - `writing`: one commit is on its way. There is never a second one.
+ * - `checking`: a commit was refused or not answered. The record is read from the leader: a higher epoch ends the
+ *   tenure, this very write counts as answered, anything else is written over.
+ */
+export class PositionWriter {
+  #mode: Mode = 'unclaimed';
+  #tenure: Tenure | undefined;
+  #timer: Timer | undefined;
+  #version = 0;
+  #confirmedVersion = 0;
+  #isUrgent = false;
+  #waiters: Waiter[] = [];
+  #failingSince: number | undefined;
+  #bytes = 0;
+
+  constructor(private readonly options: PositionWriterOptions) {}
+
+  /** The record is larger than half of what the server takes: nothing more should be taken in. */
+  get isFull(): boolean {
+    return 2 * this.#bytes > this.options.port.maxBytes;
+  }
+
+  /** A claim stands, so something can be written. */
+  get hasBegun(): boolean {
+    return this.#tenure !== undefined;
+  }
+
+  /** Since when commits are not confirmed, on the clock; undefined if they are. */
+  get failingSince(): number | undefined {
+    return this.#failingSince;
+  }
+
+  /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
+  begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
+    this.end();
+    this.#tenure = { owner, epoch, revision, write, last: drained === undefined ? {} : { drained } };
+    this.#version = this.#confirmedVersion = 0;
+    this.#failingSince = undefined;
+    this.#bytes = 0;
+    this.#enter('clean');
+  }
+
+  /** The tenure is over: nothing is written any more, and what waits for a confirmation hears `false`. */
+  end(): void {
+    this.#enter('unclaimed');
+    this.#tenure = undefined;
+    this.#timer?.cancel();
+    this.#isUrgent = false;
+    for (const { resolve } of this.#waiters.splice(0)) resolve(false);
+  }
+
+  /** Something was settled, or is to be said otherwise. */
+  noteChange(): void {
+    if (this.#tenure === undefined) return;
+    this.#version++;
+    if (this.#mode === 'clean') this.#schedule(0);
+  }
+
+  /** Everything noted up to now. */
+  ticket(): Ticket {
+    return this.#version;
+  }
+
+  isConfirmed(ticket: Ticket): boolean {
+    return this.#tenure !== undefined && this.#confirmedVersion >= ticket;
+  }
+
+  /**
+   * Writes what is known now, without the pauses between commits. Resolves with true when a record taken after this call
+   * is confirmed, with false if the tenure ends first.
+   */
+  commitNow(): Promise<boolean> {
+    if (this.#tenure === undefined) return Promise.resolve(false);
+    this.noteChange();
+    const ticket = this.#version;
+    const confirmed = new Promise<boolean>((resolve) => this.#waiters.push({ ticket, resolve }));
+    this.#isUrgent = true;
+    if (this.#mode === 'due') this.#schedule(0);
+    return confirmed;
+  }
+
+  /** The last commit of a drain; see {@link commitNow}. Later commits carry its marks until {@link resume}. */
+  finish(last: LastCommit): Promise<boolean> {
+    if (this.#tenure !== undefined) this.#tenure.last = { ...this.#tenure.last, ...last };
+    return this.commitNow();
+  }
+
+  /** Undoes {@link finish}: the partition works again. */
+  resume(): void {
+    if (this.#tenure === undefined || Object.keys(this.#tenure.last).length === 0) return;
+    this.#tenure.last = {};
+    this.noteChange();
+  }
+
+  #schedule(leastMs: number): void {
+    this.#enter('due');
+    this.#timer?.cancel();
+    const { clock, pace } = this.options;
+    const waitMs = Math.max(leastMs, this.#isUrgent ? 0 : pace.waitMs());
+    const tenure = this.#tenure;
+    const commit = (): void => {
+      if (this.#mode === 'due' && this.#tenure === tenure) void this.#commit();
+    };
+    if (waitMs > 0) this.#timer = clock.after(waitMs, commit);
+    else clock.nextTurn(commit);
+  }
+
+  async #commit(): Promise<void> {
+    const tenure = this.#tenure;
+    if (tenure === undefined) return;
+    const { port, source, pace, clock } = this.options;
+    const version = this.#version;
+    this.#isUrgent = false;
+    const { owner, epoch, last } = tenure;
+    const record: PositionRecord = { v: 1, epoch, owner, write: ++tenure.write, ...source.snapshot(), ...last };
+    this.#bytes = bytesOf(record);
+    if (this.#bytes > port.maxBytes) return this.#giveUp(this.#bytes);
+    this.#enter('writing');
+    pace.noteSent(this.#bytes);
+    this.#failingSince ??= clock.now();
+    const revision = await port.write(record, tenure.revision).catch(() => undefined);
+    if (this.#tenure !== tenure) return;
+    reached('commit: written');
+    if (revision === undefined) await this.#check(tenure, record, version);
+    else this.#confirm(record, revision, version);
+  }
+
+  #confirm(record: PositionRecord, revision: number, version: number): void {
+    const { pace, listener } = this.options;
+    if (this.#tenure === undefined) return;
+    this.#tenure.revision = revision;
+    this.#confirmedVersion = version;
+    this.#failingSince = undefined;
+    pace.noteAnswered();
+    this.#enter('clean');
+    if (this.#version > version) this.#schedule(0);
+    this.#waiters = this.#waiters.filter(({ ticket, resolve }) => {
+      if (ticket > version) return true;
+      resolve(true);
+      return false;
+    });
+    listener.confirmed(record);
+  }
+
+  /** A write of ours may still be under way; then the next one is refused, and this runs again. */
+  async #check(tenure: Tenure, record: PositionRecord, version: number): Promise<void> {
+    this.#enter('checking');
+    const { port, clock, listener, log, name } = this.options;
+    let isReported = false;
+    for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
+      const found = await port.read().catch((error: unknown) => {
+        if (!isReported) log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+        isReported = true;
+        return undefined;
+      });
+      if (this.#tenure !== tenure) return;
+      if (found === undefined) {
+        await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
+        if (this.#tenure !== tenure) return;
+        continue;
+      }
+      const { value, revision } = found;
+      if (value !== undefined && value.epoch > tenure.epoch) {
+        listener.superseded(value.epoch);
+        return;
+      }
+      const isOwn = value?.epoch === tenure.epoch && value.owner === tenure.owner;
+      if (isOwn && value.write === record.write) return this.#confirm(record, revision, version);
+      tenure.revision = revision;
+      return this.#schedule(pauseMs);
+    }
+  }
+
+  #giveUp(bytes: number): void {
+    const { port, listener } = this.options;
+    listener.unwritable(
+      `expected its position to fit into a message of ${port.maxBytes} bytes, found ${bytes}; raise max_payload of the ` +
+        'server, or lower consume.maxAckPending and restart',
+    );
+  }
+
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) {
+      throw new Error(`${this.options.name}: a position writer cannot go from ${this.#mode} to ${mode}`);
+    }
+    this.#mode = mode;
+  }
+}
+
+/** All that grows in a record is ASCII. */
+function bytesOf(record: PositionRecord): number {
+  return Buffer.byteLength(JSON.stringify(record));
+}

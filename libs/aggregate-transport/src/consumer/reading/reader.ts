@@ -1,0 +1,189 @@
+import { type Clock, delay } from '../../clock.js';
+import { describeError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import type { Feed, ReaderPort } from '../../message/reader-port.js';
+import type { PullLoop, PullLoopListener } from './pull-loop.js';
+import { checkStream, type KnownEvent, type StreamVerdict } from './stream-check.js';
+
+/** Why a reader was made. */
+export type ReaderCause = 'start' | 'reconnect' | 'gap';
+
+/** Knows where to read, and what is known to exist, at any moment. */
+export interface ReadingPlace {
+  readonly created: string;
+  /** The last event taken in, and the highest settled one. */
+  readonly known: readonly KnownEvent[];
+  readonly fromSequence: number;
+}
+
+/** Hears how reading goes. */
+export interface ReaderListener {
+  opened(cause: ReaderCause, tookMs: number, firstSequence: number): void;
+  /** The stream is another one by now, or has lost events that were taken in. Reading has ended. */
+  streamChanged(verdict: Exclude<StreamVerdict, { kind: 'same' }>): void;
+}
+
+export interface ReaderOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly port: ReaderPort;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly place: ReadingPlace;
+  readonly listener: ReaderListener;
+}
+
+type Mode = 'closed' | 'opening' | 'reading' | 'away';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  closed: ['closed', 'opening', 'reading', 'away'],
+  opening: ['closed', 'reading', 'away'],
+  reading: ['opening'],
+  away: ['opening', 'reading'],
+};
+
+const TRY_AGAIN_MS = 20;
+const MAX_TRY_AGAIN_MS = 500;
+
+/**
+ * Keeps a partition's events coming, with one short-lived reader on the server after the other. A reader that may have
+ * lost a delivery is left, and the next one begins after the last event taken in, so nothing is repeated. Its modes:
+ *
+ * - `closed`: nothing is read. Left by {@link open}.
+ * - `opening`: a reader is being made, and the stream is compared with what is known of it. Tried again with growing
+ *   pauses.
+ * - `reading`: the pull loop has the reader.
+ * - `away`: there is no connection. Left when it is back.
+ */
+export class Reader implements PullLoopListener {
+  #mode: Mode = 'closed';
+  #prefix = '';
+  #made = 0;
+  #opening = 0;
+  #pauseMs = 0;
+  #failingSince: number | undefined;
+  #loop: PullLoop | undefined;
+
+  constructor(private readonly options: ReaderOptions) {}
+
+  /** Since when no reader answers, on the clock; undefined if one does, or none is wanted. */
+  get failingSince(): number | undefined {
+    return this.#failingSince;
+  }
+
+  /** Readers made so far. */
+  get made(): number {
+    return this.#made;
+  }
+
+  /** Hands readers to this loop. Called once, before the first {@link open}. */
+  attach(loop: PullLoop): void {
+    this.#loop = loop;
+  }
+
+  /** Begins to read in a new epoch; `prefix` names its readers. */
+  open(prefix: string): void {
+    this.close();
+    this.#prefix = prefix;
+    if (this.options.port.connected) void this.#open('start');
+    else this.#leaveUntilReconnected();
+  }
+
+  close(): void {
+    this.#enter('closed');
+    this.#opening++;
+    this.#pauseMs = 0;
+    this.#failingSince = undefined;
+    this.#loop?.close();
+  }
+
+  disconnected(): void {
+    if (this.#mode === 'opening' || this.#mode === 'reading') this.#leaveUntilReconnected();
+  }
+
+  reconnected(): void {
+    if (this.#mode === 'away') void this.#open('reconnect');
+  }
+
+  heard(): void {
+    this.#pauseMs = 0;
+    this.#failingSince = undefined;
+  }
+
+  broken(reason: string): void {
+    if (this.#mode !== 'reading') return;
+    const { log, name, clock } = this.options;
+    // One that breaks again before it has answered is not worth a line each time.
+    if (this.#failingSince === undefined) log.warn(`${name}: another reader is made: ${reason}`);
+    this.#failingSince ??= clock.now();
+    void this.#open('gap');
+  }
+
+  #leaveUntilReconnected(): void {
+    if (this.#mode === 'closed') this.#enter('opening');
+    this.#enter('away');
+    this.#opening++;
+    this.#loop?.close();
+    this.#failingSince ??= this.options.clock.now();
+  }
+
+  async #open(cause: ReaderCause): Promise<void> {
+    this.#enter('opening');
+    const { clock, log, name, listener } = this.options;
+    const opening = ++this.#opening;
+    const startedAt = clock.now();
+    for (let isReported = false; ;) {
+      if (this.#pauseMs > 0) await delay(clock, this.#pauseMs);
+      if (this.#opening !== opening) return;
+      this.#pauseMs = Math.min(MAX_TRY_AGAIN_MS, Math.max(TRY_AGAIN_MS, 2 * this.#pauseMs));
+      try {
+        const { feed, verdict } = await this.#make();
+        if (this.#opening !== opening || verdict.kind !== 'same') feed?.close();
+        if (this.#opening !== opening) return;
+        if (verdict.kind !== 'same') {
+          this.close();
+          listener.streamChanged(verdict);
+          return;
+        }
+        if (feed === undefined) continue;
+        this.#enter('reading');
+        listener.opened(cause, clock.now() - startedAt, verdict.stream.firstSequence);
+        this.#loop?.begin(feed);
+        return;
+      } catch (error) {
+        if (this.#opening !== opening) return;
+        this.#failingSince ??= clock.now();
+        if (!isReported) log.warn(`${name}: no reader can be made, trying again: ${describeError(error)}`);
+        isReported = true;
+      }
+    }
+  }
+
+  /** Asks for both at once: the check costs no time of its own. Nothing is pulled before both have answered. */
+  async #make(): Promise<{ feed: Feed | undefined; verdict: StreamVerdict }> {
+    const { port, clock, place } = this.options;
+    const loop = this.#loop;
+    if (loop === undefined) throw new Error('a reader needs a pull loop');
+    const { created, known, fromSequence } = place;
+    const request = { name: `${this.#prefix}-${++this.#made}`, fromSequence };
+    const [opened, checked] = await Promise.allSettled([
+      port.open(request, loop),
+      checkStream(port, clock, { created, events: known }),
+    ]);
+    if (checked.status === 'rejected') {
+      if (opened.status === 'fulfilled') opened.value.close();
+      throw checked.reason;
+    }
+    const { value: verdict } = checked;
+    if (opened.status === 'fulfilled') return { feed: opened.value, verdict };
+    if (verdict.kind !== 'same') return { feed: undefined, verdict };
+    throw opened.reason;
+  }
+
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) {
+      throw new Error(`${this.options.name}: a reader cannot go from ${this.#mode} to ${mode}`);
+    }
+    this.#mode = mode;
+  }
+}

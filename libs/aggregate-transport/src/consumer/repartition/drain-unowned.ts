@@ -1,0 +1,162 @@
+import { reached } from '#sabotage';
+import type { Clock } from '../../clock.js';
+import { AggregateTransportError } from '../../errors.js';
+import type { GroupRecord } from '../../records/group-record.js';
+import type { StoredValue } from '../../records/key-port.js';
+import type { LeaseRecord, RunningHandler } from '../../records/lease-record.js';
+import type { PositionRecord } from '../../records/position-record.js';
+import { claimToDrain, isLost } from './drain-claim.js';
+import { each } from './each.js';
+import { ObservedLeases } from './observed-leases.js';
+import { type ChangeProgress, type LostPartitions, requireKnownVersion } from './repartition.js';
+import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
+
+export type DrainingProgress = ChangeProgress & { readonly kind: 'draining' };
+
+/** A partition that is not drained, and what keeps it so. */
+export interface OpenPartition {
+  readonly partition: number;
+  /** The process that holds its lease, as far as is known; undefined if it is free. */
+  readonly holder: string | undefined;
+  /** Handlers of the holder that still run, the first few. */
+  readonly running: readonly RunningHandler[];
+  /** Its position is lost. */
+  readonly lost: boolean;
+}
+
+export interface DrainUnownedOptions {
+  readonly name: string;
+  readonly ports: RepartitionPorts;
+  readonly clock: Clock;
+  /** Names this process; no other may use the same name. */
+  readonly owner: string;
+}
+
+const LEASE_TTL_MS = 5_000;
+
+interface Found {
+  readonly place: LayoutPlace;
+  readonly lease: StoredValue<LeaseRecord>;
+  readonly record: StoredValue<PositionRecord>;
+}
+
+/**
+ * Drains the partitions of a group that no replica owns, so that a change ends without a replica. It does for each what
+ * an owner does that starts nothing: take the lease once it is free, claim the position with the mark of the change in
+ * one write, release the lease. All three are compare-and-set, so a replica that is faster, or wakes up, only makes
+ * this fail. Remembers which leases it has seen unchanged and which positions are lost; one object serves one change
+ * after the other.
+ */
+export class DrainUnowned {
+  #layout: number | undefined;
+  #leases: ObservedLeases;
+  #lost = new Map<number, number>();
+
+  constructor(private readonly options: DrainUnownedOptions) {
+    this.#leases = new ObservedLeases(options.clock, options.owner);
+  }
+
+  /** Partitions at rest although their position is lost, with the epoch of the lease that was taken for that. */
+  get lost(): LostPartitions {
+    return this.#lost;
+  }
+
+  /**
+   * Drains what can be drained now, and tells what is left.
+   * @throws RECORD_MISSING if a position is lost and the change is no reset
+   * @throws RECORD_INVALID, JETSTREAM_REQUEST_FAILED
+   */
+  async pass({ group, change, open }: DrainingProgress): Promise<readonly OpenPartition[]> {
+    if (this.#layout !== group.layout) {
+      this.#layout = group.layout;
+      this.#leases = new ObservedLeases(this.options.clock, this.options.owner);
+      this.#lost = new Map();
+    }
+    const left = await each(open, async (partition) => {
+      const found = await this.#find(group, partition);
+      const isMissing = isLost(group, found.record, found.lease.value?.claimed === true);
+      if (isMissing && change.start === undefined) throw this.#missing(partition);
+      if (this.#isFree(found, isMissing) && (await this.#drain(group, change.number, found)))
+        return undefined;
+      return openOf(found, isMissing, this.options.owner);
+    });
+    return left.filter((partition) => partition !== undefined);
+  }
+
+  async #find({ layout, partitions }: GroupRecord, partition: number): Promise<Found> {
+    const { ports, name } = this.options;
+    const place = { layout, partitions, partition };
+    const [lease, record] = await Promise.all([ports.lease(place).read(), ports.position(place).read()]);
+    requireKnownVersion(record.value, name, partition);
+    return { place, lease, record };
+  }
+
+  #isFree({ place, lease, record: { value } }: Found, isMissing: boolean): boolean {
+    const isAtRest = value === undefined ? !isMissing : value.rest === true || value.write === 0;
+    return this.#leases.observe(place.partition, { lease, isAtRest });
+  }
+
+  /** Resolves with true if the partition is at rest for the change. */
+  async #drain(group: GroupRecord, change: number, found: Found): Promise<boolean> {
+    const { ports, owner } = this.options;
+    const { place, lease } = found;
+    if (this.#lost.has(place.partition) && found.record.value === undefined) return true;
+    const epoch = Math.max(lease.value?.epoch ?? 0, found.record.value?.epoch ?? 0, group.start.epoch) + 1;
+    const isClaimed = lease.value?.claimed === true || found.record.revision > 0 || group.hasRecords;
+    const taken: LeaseRecord = {
+      ...{ owner, ttlMs: LEASE_TTL_MS, epoch, beat: 1 },
+      ...(isClaimed ? { claimed: true } : {}),
+    };
+    const revision = await ports.lease(place).write(taken, lease.revision);
+    if (revision === undefined) return false;
+    reached('drain: lease taken');
+    // Read again: the owner before may have written until its lease was taken.
+    const record = await ports.position(place).read();
+    const { created } = await ports.stream();
+    const answer = claimToDrain({ group, change, record, isClaimed, epoch, owner, created });
+    const isDone = await this.#carryOut(answer, place, record.revision);
+    if (answer.kind === 'lost') this.#lost.set(place.partition, epoch);
+    reached('drain: position marked');
+    const claimed = isClaimed || isDone;
+    await this.#release(place, { ...taken, beat: 2, ...(claimed ? { claimed } : {}) }, revision);
+    return isDone;
+  }
+
+  async #carryOut(
+    answer: ReturnType<typeof claimToDrain>,
+    place: LayoutPlace,
+    revision: number,
+  ): Promise<boolean> {
+    if (answer.kind === 'overtaken') return false;
+    if (answer.kind !== 'claim') return true;
+    return (await this.options.ports.position(place).write(answer.record, revision)) !== undefined;
+  }
+
+  /** A release that fails costs the next owner the ttl, nothing else. */
+  async #release(place: LayoutPlace, lease: LeaseRecord, revision: number): Promise<void> {
+    try {
+      await this.options.ports.lease(place).write({ ...lease, released: true }, revision);
+    } catch (error) {
+      if (!(error instanceof AggregateTransportError)) throw error;
+    }
+  }
+
+  #missing(partition: number): AggregateTransportError {
+    return new AggregateTransportError(
+      'RECORD_MISSING',
+      `expected a position of partition ${partition} of ${this.options.name}, found none although it was claimed ` +
+        'before; call the change off with --cancel, then restore the stream of positions from a backup, or run group reset',
+    );
+  }
+}
+
+function openOf({ place, lease }: Found, lost: boolean, owner: string): OpenPartition {
+  const { value } = lease;
+  const isHeld = value !== undefined && value.released !== true && value.owner !== owner;
+  return {
+    partition: place.partition,
+    holder: isHeld ? value.owner : undefined,
+    running: value?.running ?? [],
+    lost,
+  };
+}

@@ -1,0 +1,171 @@
+import { isSabotaged, reached } from '#sabotage';
+import { type Clock, delay } from '../clock.js';
+import { AggregateTransportError, describeError, hasCode } from '../errors.js';
+import type { Log } from '../log.js';
+import type { ReaderPort, StreamState } from '../message/reader-port.js';
+import type { Parking } from '../parking/parking.js';
+import type { KeyPort } from '../records/key-port.js';
+import type { PositionRecord } from '../records/position-record.js';
+import type { Tenancy } from './ownership/ownership.js';
+import type { GroupView } from './partition-options.js';
+import { type Claimed, claimPosition } from './position/claim.js';
+import { checkStream, type KnownEvent } from './reading/stream-check.js';
+
+/** The partition, as it is being taken over. */
+export interface TenureListener {
+  /** The claim stands: everything is remembered as its record says. */
+  claimed(claimed: Claimed, stream: StreamState): void;
+  /** The record was drained for a change of layout that is not known to be cancelled. */
+  waitsDrained(change: number): void;
+  /** Events may be taken in. */
+  ready(claimed: Claimed, tookMs: number): void;
+  halt(reason: string): void;
+}
+
+export interface TenureOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly port: ReaderPort;
+  readonly positionPort: KeyPort<PositionRecord>;
+  readonly parking: Parking;
+  readonly group: GroupView;
+  readonly tenancy: Tenancy;
+  /** Events this owner takes in at most. */
+  readonly bound: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly listener: TenureListener;
+}
+
+const TRY_AGAIN_MS = 50;
+const MAX_TRY_AGAIN_MS = 500;
+const CHECK_MARK_EVERY_MS = 100;
+
+/** Why a partition halts when its stream has lost events that were handled. */
+export const WENT_BACK =
+  'the stream ends before a sequence that was handled, or holds another event there: it was restored to an earlier ' +
+  'state, and what was handled can no longer be told from what was not; restore the positions stream and the parked ' +
+  'stream from the same backup, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
+
+/**
+ * What an owner does between taking the lease and taking in the first event. Nothing is read, started, parked or
+ * committed before the claim stands.
+ *
+ * 1. The position is claimed: from here on writes of older owners are refused.
+ * 2. The stream is compared with what is known to have existed: the highest settled event, and the last one this process
+ *    took in.
+ * 3. If the record was drained for a change of layout, nothing follows until that change is known to be cancelled.
+ * 4. The markers of parked aggregates are loaded, and their last letter is compared with the stream, too.
+ *
+ * What fails is tried again until the lease ends. An owner that cannot claim for the ttl of its lease gives it up.
+ */
+export class Tenure {
+  /** Names the running attempt; what an earlier one still waits for counts for nothing. */
+  #number = 0;
+  /** What this process saw last of a stream, in an earlier tenure. */
+  #seen: (KnownEvent & { readonly created: string }) | undefined;
+
+  constructor(private readonly options: TenureOptions) {}
+
+  /** The lease is held. `wasClaimed`: it says that a record exists. Returns at once. */
+  begin(wasClaimed: boolean): void {
+    void this.#run(++this.#number, wasClaimed);
+  }
+
+  end(): void {
+    this.#number++;
+  }
+
+  /** Remembers the last event of a stream that this process took in: it outlives the tenure. */
+  noteSeen(created: string, event: KnownEvent): void {
+    if (event.sequence > 0) this.#seen = { created, ...event };
+  }
+
+  async #run(number: number, wasClaimed: boolean): Promise<void> {
+    const { clock, log, name, tenancy } = this.options;
+    const startedAt = clock.now();
+    let isReported = false;
+    for (let pauseMs = TRY_AGAIN_MS; this.#number === number; pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)) {
+      try {
+        await this.#try(number, { wasClaimed, startedAt });
+        return;
+      } catch (error) {
+        if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
+        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
+        isReported = true;
+      }
+      if (clock.now() - startedAt > tenancy.ttlMs) {
+        tenancy.giveUp('its position could not be claimed');
+        return;
+      }
+      await delay(clock, pauseMs);
+    }
+  }
+
+  /** @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST */
+  async #try(number: number, since: { readonly wasClaimed: boolean; readonly startedAt: number }): Promise<void> {
+    const { port, positionPort, parking, group, tenancy, bound, clock, listener } = this.options;
+    const stream = await port.stream();
+    this.#check(number);
+    const { owner, epoch } = tenancy;
+    const outcome = await claimPosition(positionPort, {
+      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, group: group.record, created: stream.created },
+      isCurrent: () => this.#number === number && tenancy.isValid(),
+    });
+    this.#check(number);
+    if (outcome.kind === 'raise') {
+      tenancy.startOver(`its position is of epoch ${outcome.above}, which is not below ${epoch}`, outcome.above);
+      return;
+    }
+    if (outcome.kind === 'halt') {
+      listener.halt(outcome.reason);
+      return;
+    }
+    const { record } = outcome;
+    if (!(await this.#isWhole(number, this.#knownOf(record)))) return;
+    listener.claimed(outcome, stream);
+    tenancy.noteClaimed();
+    await this.#untilUnmarked(number, record);
+    await parking.load({ hasDied: outcome.hasDied, start: group.record.start });
+    this.#check(number);
+    reached('claim: markers loaded');
+    const letters = { created: record.created, events: [{ sequence: parking.lastSequence, time: '' }] };
+    if (!(await this.#isWhole(number, letters))) return;
+    listener.ready(outcome, clock.now() - since.startedAt);
+  }
+
+  #knownOf({ created, high, highTime }: PositionRecord): { created: string; events: KnownEvent[] } {
+    const events: KnownEvent[] = [{ sequence: high, time: highTime }];
+    if (this.#seen?.created === created) events.push(this.#seen);
+    return { created, events };
+  }
+
+  /** True if the stream holds what is known to have existed. Otherwise the tenure ends here. */
+  async #isWhole(
+    number: number,
+    known: { readonly created: string; readonly events: readonly KnownEvent[] },
+  ): Promise<boolean> {
+    const { port, clock, listener, tenancy } = this.options;
+    const verdict = await checkStream(port, clock, known);
+    this.#check(number);
+    if (verdict.kind === 'went back') listener.halt(WENT_BACK);
+    if (verdict.kind === 'made again') tenancy.startOver('its stream was made again meanwhile');
+    return verdict.kind === 'same';
+  }
+
+  /** A mark comes before everything else: another layout may be in force by the time it is seen. */
+  async #untilUnmarked(number: number, { drained }: PositionRecord): Promise<void> {
+    const { group, clock, listener } = this.options;
+    if (drained === undefined || isSabotaged('drained-mark-ignored')) return;
+    if (!group.isCancelled(drained.change)) listener.waitsDrained(drained.change);
+    while (!group.isCancelled(drained.change)) {
+      await delay(clock, CHECK_MARK_EVERY_MS);
+      this.#check(number);
+    }
+  }
+
+  #check(number: number): void {
+    if (this.#number === number && this.options.tenancy.isValid()) return;
+    throw new AggregateTransportError('LEASE_LOST', 'expected the lease to stand, found that it has ended');
+  }
+}

@@ -1,0 +1,112 @@
+import { isSabotaged } from '#sabotage';
+import type { Clock } from '../clock.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
+import type { Batching } from './batching.js';
+import type { PublishPort } from './publish-port.js';
+import type { PublishQueue, QueuedEvent } from './publish-queue.js';
+import { ReadyQueues } from './ready-queues.js';
+
+const RESEND_AFTER_MS = 2_000;
+const NO_HEADERS = new TextEncoder().encode('NATS/1.0\r\n\r\n');
+
+interface DispatcherParts {
+  readonly maxInFlight: number;
+  readonly clock: Clock;
+  readonly port: PublishPort;
+  readonly batching: Batching;
+}
+
+/**
+ * Decides when events leave: at most `maxInFlight` are on the wire, one per queue, and a free place goes to the queue
+ * that has waited longest. Nothing leaves while the port is disconnected: the client would drop it.
+ */
+export class Dispatcher {
+  readonly #inFlight = new Map<number, QueuedEvent>();
+  readonly #ready = new ReadyQueues();
+  /** Events in flight whose outcome is unknown. They hold no place on the wire: others need not wait for them. */
+  #unknown = 0;
+  #lastId = 0;
+
+  constructor(private readonly parts: DispatcherParts) {}
+
+  /** The id taken last. Events and batches share the ids, as their answers share one inbox. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  takeId(): number {
+    return ++this.#lastId;
+  }
+
+  /** Events sent and not answered. Batches count with their first event. */
+  get inFlight(): IterableIterator<QueuedEvent> {
+    return this.#inFlight.values();
+  }
+
+  find(id: number): QueuedEvent | undefined {
+    return this.#inFlight.get(id);
+  }
+
+  /** Sends the queue's head as soon as the wire has a place for it. */
+  dispatch(queue: PublishQueue): void {
+    this.#ready.add(queue);
+    this.fill();
+  }
+
+  /** Gives the free places on the wire to the ready queues. */
+  fill(): void {
+    const { maxInFlight, port, batching } = this.parts;
+    const room = maxInFlight - batching.followersOnWire;
+    while (this.#busyQueues < room && port.connected) {
+      const queue = this.#ready.take();
+      if (queue === undefined) return;
+      const { head } = queue;
+      if (head === undefined || head.hasOutcome || this.#inFlight.has(head.id)) continue;
+      if (batching.pays(queue, this.#busyQueues)) this.#sendBatch(queue, head);
+      else this.send(head);
+    }
+  }
+
+  /** Sends an event alone, now, for the first time or again. */
+  send(event: QueuedEvent): void {
+    const { port, batching } = this.parts;
+    batching.noteSentAlone(event.queue);
+    this.#add(event);
+    port.send(event.id, event.sends > 1 ? copyOf(event.outgoing) : event.outgoing);
+  }
+
+  /** Frees the event's place. If its caller is told an outcome now, remove the event first. */
+  remove(event: QueuedEvent): void {
+    if (this.#inFlight.delete(event.id) && event.hasOutcome) this.#unknown--;
+  }
+
+  /** An event in flight was told to its caller as unknown. It gives up its place, and is still sent again. */
+  noteUnknown(): void {
+    this.#unknown++;
+  }
+
+  /** Forgets all events in flight. */
+  clear(): void {
+    this.#inFlight.clear();
+  }
+
+  get #busyQueues(): number {
+    return this.#inFlight.size - this.#unknown;
+  }
+
+  #sendBatch(queue: PublishQueue, first: QueuedEvent): void {
+    this.#add(first);
+    this.parts.batching.open(this.takeId(), queue, first);
+  }
+
+  #add(event: QueuedEvent): void {
+    const now = this.parts.clock.now();
+    event.markSent(now, now + RESEND_AFTER_MS);
+    this.#inFlight.set(event.id, event);
+  }
+}
+
+/** An event as it is sent again: unchanged, dedup id included, so that the stream recognizes it. */
+function copyOf(outgoing: OutgoingEvent): OutgoingEvent {
+  return isSabotaged('publisher-drops-dedup-id') ? { ...outgoing, headers: NO_HEADERS } : outgoing;
+}

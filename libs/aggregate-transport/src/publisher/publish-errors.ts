@@ -1,0 +1,89 @@
+import { AggregateTransportError } from '../errors.js';
+import type { QueuedEvent } from './publish-queue.js';
+
+/** The errors of publish calls, one function for each reason. */
+
+export function closed(): AggregateTransportError {
+  return new AggregateTransportError(
+    'PUBLISHER_CLOSED',
+    'expected an open publisher, found one that was closed; the event is not stored',
+  );
+}
+
+/** The error of an event that is queued when the publisher is closed. */
+export function endedByClose(event: QueuedEvent): AggregateTransportError {
+  return event.sends > 0 ? outcomeUnknown(event, 'the publisher was closed') : closed();
+}
+
+export function aborted(reason: unknown): AggregateTransportError {
+  return new AggregateTransportError('ABORTED', 'the caller aborted before the event was sent', {
+    cause: reason,
+  });
+}
+
+export function saturated(limit: number): AggregateTransportError {
+  return new AggregateTransportError(
+    'PUBLISHER_SATURATED',
+    `expected at most ${limit} events without an outcome (publish.maxPending + publish.maxBlocked), found as many; ` +
+      'the event was never sent: await earlier publish calls',
+  );
+}
+
+export function rejected(
+  event: QueuedEvent,
+  topic: string,
+  answer: { errorCode: number; description: string },
+): AggregateTransportError {
+  return new AggregateTransportError(
+    'PUBLISH_REJECTED',
+    `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
+      `(${answer.errorCode}: ${answer.description}) after ${event.sends} send(s); it is not stored`,
+  );
+}
+
+export function conflict(event: QueuedEvent, actual: number): AggregateTransportError {
+  return new SequenceConflictError(event.outgoing.expectedSequence ?? 0, actual);
+}
+
+/** The aggregate's last event is not the one the caller expected. */
+export class SequenceConflictError extends AggregateTransportError {
+  constructor(
+    readonly expectedSequence: number,
+    readonly actualSequence: number,
+  ) {
+    super(
+      'SEQUENCE_CONFLICT',
+      `expected ${expectedSequence} as the sequence of the aggregate's last event, found ${actualSequence}; ` +
+        'the event is not stored: read the aggregate and decide again',
+    );
+  }
+}
+
+export function predecessorRejected(cause: Error): AggregateTransportError {
+  return new AggregateTransportError(
+    'PREDECESSOR_REJECTED',
+    'an earlier event of this aggregate was refused; this one is not stored, so that none is stored without it',
+    { cause },
+  );
+}
+
+export function outcomeUnknown(event: QueuedEvent, why: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'OUTCOME_UNKNOWN',
+    `the event was sent ${event.sends} time(s) and may be stored or not: ${why}; ` +
+      'its aggregate accepts no event until the outcome is known, or resume() is called',
+  );
+}
+
+export function predecessorUnknown(): AggregateTransportError {
+  return new AggregateTransportError(
+    'PREDECESSOR_UNKNOWN',
+    'the outcome of an earlier event of this aggregate is unknown; this one is not stored, ' +
+      'so that none is stored without it',
+  );
+}
+
+/** The error of an event after one whose outcome is unknown. If it was sent in the same batch, it is unknown, too. */
+export function followsUnknown(event: QueuedEvent): AggregateTransportError {
+  return event.sends > 0 ? outcomeUnknown(event, 'no answer to its batch') : predecessorUnknown();
+}

@@ -1,0 +1,75 @@
+/** A stream's configuration as the server's API writes it, as far as we set or check it. */
+export interface StreamConfig {
+  name: string;
+  subjects: string[];
+  retention: string;
+  storage: string;
+  max_bytes: number;
+  max_msgs: number;
+  /** In nanoseconds. */
+  max_age: number;
+  max_msgs_per_subject: number;
+  num_replicas: number;
+  /** In nanoseconds. */
+  duplicate_window: number;
+  discard: string;
+  allow_direct: boolean;
+  /** Several messages stored as one, or none of them; servers before 2.12 do not know it. */
+  allow_atomic?: boolean;
+  allow_rollup_hdrs?: boolean;
+  deny_delete?: boolean;
+  deny_purge?: boolean;
+  no_ack?: boolean;
+  mirror?: object | null;
+  sources?: object[] | null;
+  subject_transform?: object | null;
+  /** How long a marker of deleted messages stays; servers before 2.11 do not know it. */
+  subject_delete_marker_ttl?: number;
+  metadata?: Record<string, string>;
+}
+
+/** What a caller wants of a stream to be made; the server fills in the rest. */
+export type WantedStream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'>;
+
+/** Which server of a cluster speaks for a stream or a consumer. */
+export interface ClusterInfo {
+  leader?: string;
+}
+
+/** The answer of `STREAM.INFO` and `STREAM.CREATE`. */
+export interface StreamInfo {
+  config: StreamConfig;
+  /** When it was made. */
+  created: string;
+  state: {
+    first_seq: number;
+    last_seq: number;
+    /** Messages by subject, if asked for. */
+    subjects?: Record<string, number>;
+  };
+  cluster?: ClusterInfo;
+  /** All subjects there are, if a page of them was asked for. */
+  total?: number;
+}
+
+/** The configuration of a consumer without acks, as the server's API writes it. */
+export interface ReaderConfig {
+  name: string;
+  description: string;
+  filter_subject: string;
+  ack_policy: 'none';
+  deliver_policy: 'by_start_sequence';
+  opt_start_seq: number;
+  replay_policy: 'instant';
+  mem_storage: true;
+  num_replicas: 1;
+  /** In nanoseconds. */
+  inactive_threshold: number;
+  max_waiting?: number;
+}
+
+/** The answer of `CONSUMER.CREATE`. */
+export interface ConsumerInfo {
+  name: string;
+  num_pending: number;
+}

@@ -1,0 +1,46 @@
+import { AggregateTransportError } from '../../errors.js';
+import type { StreamState } from '../../message/reader-port.js';
+import type { StreamInfo } from './api-types.js';
+import type { JetStreamApi } from './jetstream-api.js';
+import { findStream } from './provision.js';
+
+/** Go's zero time: the answer of a server that does not know the stream yet. */
+const NEVER = '0001-';
+
+/**
+ * What the leader of a stream says of it. In a cluster a server without a leader answers with zeros; to believe them
+ * would be to take the stream for an empty one.
+ * @throws JETSTREAM_REQUEST_FAILED if there is no stream, no leader, or no answer in time
+ */
+export async function streamStateOf(
+  api: JetStreamApi,
+  stream: string,
+  timeoutMs?: number,
+): Promise<StreamState> {
+  return stateOf(stream, await api.request<StreamInfo>(`STREAM.INFO.${stream}`, undefined, timeoutMs));
+}
+
+/** As {@link streamStateOf}; undefined if there is no stream. */
+export async function findStreamState(
+  api: JetStreamApi,
+  stream: string,
+  timeoutMs?: number,
+): Promise<StreamState | undefined> {
+  const info = await findStream(api, stream, timeoutMs);
+  return info && stateOf(stream, info);
+}
+
+function stateOf(stream: string, info: StreamInfo): StreamState {
+  requireLeader(stream, info);
+  return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
+}
+
+function requireLeader(stream: string, { cluster, created }: StreamInfo): void {
+  const isLed = cluster === undefined || (cluster.leader ?? '') !== '';
+  if (isLed && !created.startsWith(NEVER)) return;
+  throw new AggregateTransportError(
+    'JETSTREAM_REQUEST_FAILED',
+    `expected stream "${stream}" to have a leader, found none yet; ` +
+      'it elects one by itself while most of its servers run',
+  );
+}

@@ -1,0 +1,51 @@
+import type { JetStreamApi } from '../api/jetstream-api.js';
+import { keyPrefixOf, LEASE_BUCKET, streamOfBucket } from '../api/key-places.js';
+import { ensureStream, type Provision } from '../api/provision.js';
+import {
+  KEEPS_EVERYTHING,
+  requireSettings,
+  settingIs,
+  settingIsUnset,
+  STORES_AS_PUBLISHED,
+} from '../api/stream-settings.js';
+
+export interface LeaseBucketRequest {
+  readonly provision: Provision;
+  readonly replicas: number;
+}
+
+const RULES = [
+  ...STORES_AS_PUBLISHED,
+  ...KEEPS_EVERYTHING,
+  settingIs('storage', 'file', 'fencing tokens would begin again after a restart of the server'),
+  settingIs('max_msgs_per_subject', 1, 'an older lease would come back when the latest is removed'),
+  settingIsUnset('deny_purge', 'records of replicas that ended could never be removed'),
+];
+
+/**
+ * Makes sure that the bucket of leases exists, with a history of one and without a time to live: a time to live goes by
+ * the server's wall clock, a lease does not.
+ * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+ */
+export async function provisionLeaseBucket(
+  api: JetStreamApi,
+  { provision, replicas }: LeaseBucketRequest,
+): Promise<void> {
+  if (provision === 'off') return;
+  const wanted = {
+    name: streamOfBucket(LEASE_BUCKET),
+    subjects: [`${keyPrefixOf(LEASE_BUCKET)}>`],
+    retention: 'limits',
+    storage: 'file',
+    num_replicas: replicas,
+    max_msgs_per_subject: 1,
+    max_age: 0,
+    discard: 'new',
+    allow_direct: false,
+    // For operators: `nats kv del` and `nats kv purge` write a header that needs it.
+    allow_rollup_hdrs: true,
+    deny_delete: false,
+    deny_purge: false,
+  };
+  requireSettings(await ensureStream(api, provision, wanted, 'for leases'), RULES);
+}

@@ -1,0 +1,105 @@
+import { createInbox, type Msg, type NatsError, type Subscription } from 'nats';
+import { describeError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import { Delivery } from '../../message/delivery.js';
+import type { Feed, FeedListener } from '../../message/reader-port.js';
+import type { KeyAccess } from '../api/partition-key.js';
+import { nanosOf } from '../api/time.js';
+import { DeliveredEvent } from './event-origin.js';
+import { replyPrefixOf } from './reply-subject.js';
+
+export interface ReaderFeedOptions extends KeyAccess {
+  readonly stream: string;
+  readonly reader: string;
+  readonly listener: FeedListener;
+  readonly log: Log;
+}
+
+/** What the server says of a pull, by status code (ADR-13). */
+const STATUS = { idle: 100, noMessages: 404, expired: 408, noResponders: 503 } as const;
+
+/**
+ * One reader on the server with the inbox that hears it: raw pull requests, one subscription, and no object, timer or
+ * promise per event but the event itself.
+ */
+export class ReaderFeed implements Feed {
+  readonly #inbox = createInbox();
+  readonly #pullSubject: string;
+  readonly #replyPrefix: string;
+  readonly #subscription: Subscription;
+  #isClosed = false;
+
+  constructor(private readonly options: ReaderFeedOptions) {
+    const { connection, api, stream, reader } = options;
+    this.#pullSubject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${reader}`);
+    this.#replyPrefix = replyPrefixOf(stream, reader);
+    this.#subscription = connection.nats.subscribe(this.#inbox, {
+      callback: (error, message) => this.#hear(error, message),
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  pull({ events, expiresMs, idleHeartbeatMs }: Parameters<Feed['pull']>[0]): void {
+    const { connection } = this.options;
+    if (this.#isClosed || !connection.connected) return;
+    const body =
+      `{"batch":${events},"expires":${nanosOf(expiresMs)},` + `"idle_heartbeat":${nanosOf(idleHeartbeatMs)}}`;
+    connection.nats.publish(this.#pullSubject, body, { reply: this.#inbox });
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { connection, api, stream, reader } = this.options;
+    if (!connection.nats.isClosed()) this.#subscription.unsubscribe();
+    // If this is lost, the server removes the reader after its threshold.
+    api.send(`CONSUMER.DELETE.${stream}.${reader}`);
+  }
+
+  /** An exception in here would silently end the subscription. */
+  #hear(error: NatsError | null, message: Msg): void {
+    if (this.#isClosed) return;
+    const { listener } = this.options;
+    try {
+      if (error !== null) listener.lost(describeError(error));
+      else if (message.subject === this.#inbox) this.#hearStatus(message);
+      else listener.delivered(new Delivery(new DeliveredEvent(message, this.#replyPrefix)));
+    } catch (failure) {
+      this.#fail(failure);
+    }
+  }
+
+  #fail(failure: unknown): void {
+    const { listener, reader, log } = this.options;
+    try {
+      listener.lost(`what it delivered was not taken in: ${describeError(failure)}`);
+    } catch (again) {
+      log.error(`reader "${reader}": its listener fails: ${describeError(again)}`, again);
+    }
+  }
+
+  #hearStatus({ headers }: Msg): void {
+    const { listener } = this.options;
+    const number = (name: string): number => Number(headers?.get(name) ?? '');
+    switch (headers?.code) {
+      case STATUS.idle:
+        listener.idle(number('Nats-Last-Consumer'), number('Nats-Last-Stream'));
+        return;
+      case STATUS.noMessages:
+      case STATUS.expired:
+        listener.pullEnded(number('Nats-Pending-Messages'));
+        return;
+      case STATUS.noResponders:
+        listener.unheard();
+        return;
+      case undefined:
+      default:
+        listener.lost(
+          `the server ended the pull: ${headers?.code ?? 0} ${headers?.description ?? 'without a reason'}`,
+        );
+    }
+  }
+}

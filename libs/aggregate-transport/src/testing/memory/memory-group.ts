@@ -1,0 +1,170 @@
+import type { Clock } from '../../clock.js';
+import type { LayoutPlace } from '../../consumer/repartition/repartition-ports.js';
+import { AggregateTransportError } from '../../errors.js';
+import { partitionBits } from '../../message/partitioning.js';
+import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
+import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
+import type { PositionRecord } from '../../records/position-record.js';
+import type { ResolvedTopic } from '../../transport/resolve-options.js';
+import type { GroupWire, PartitionWire } from '../../transport/wires.js';
+import { partitionStatus } from './memory-group-status.js';
+import { MemoryKey } from './memory-key.js';
+import type { MemoryParked } from './memory-parked.js';
+import { MemoryReaders } from './memory-readers.js';
+import { type GroupKeys, MemoryRepartition } from './memory-repartition.js';
+import type { MemoryStream } from './memory-stream.js';
+
+export interface MemoryGroupOptions {
+  readonly topic: string;
+  readonly group: string;
+  readonly stream: MemoryStream;
+  readonly parked: MemoryParked;
+  readonly clock: Clock;
+  /** A request, an answer or an event has arrived. */
+  readonly moved: () => void;
+}
+
+type Consume = Pick<ResolvedTopic['consume'], 'partitions' | 'startAt'>;
+
+/** What a group keeps of one partition of one layout. */
+interface MemoryPartition {
+  readonly place: LayoutPlace;
+  readonly lease: MemoryKey<LeaseRecord>;
+  readonly position: MemoryKey<PositionRecord>;
+  readonly readers: MemoryReaders;
+}
+
+/** A group on a topic in memory: its record, and per partition of each layout a lease, a position and readers. */
+export class MemoryGroup implements GroupKeys {
+  readonly record: MemoryKey<GroupRecord>;
+  readonly #partitions = new Map<string, MemoryPartition>();
+
+  constructor(private readonly options: MemoryGroupOptions) {
+    this.record = new MemoryKey(options);
+  }
+
+  /** The keys and readers of one partition, whether its layout is in force or not. */
+  partition(place: LayoutPlace): MemoryPartition {
+    const { layout, partitions, partition } = place;
+    const name = `${layout}.${partitions}.${partition}`;
+    const known = this.#partitions.get(name);
+    if (known !== undefined) return known;
+    const { options } = this;
+    const made: MemoryPartition = {
+      place: { layout, partitions, partition },
+      lease: new MemoryKey(options),
+      position: new MemoryKey(options),
+      readers: new MemoryReaders({ ...options, prefix: this.prefixOf(place) }),
+    };
+    this.#partitions.set(name, made);
+    return made;
+  }
+
+  /** All partitions that were ever asked for. */
+  get known(): readonly MemoryPartition[] {
+    return [...this.#partitions.values()];
+  }
+
+  written(): readonly LayoutPlace[] {
+    return this.known
+      .filter(({ lease, position }) => lease.stored.revision + position.stored.revision > 0)
+      .map(({ place }) => place);
+  }
+
+  prefixOf({ partitions, partition }: Pick<LayoutPlace, 'partitions' | 'partition'>): string {
+    const bits = partitionBits(partition, partitions);
+    return bits === '' ? `${this.options.topic}.` : `${this.options.topic}.${bits}.`;
+  }
+
+  /**
+   * Finds or makes the group's record, and the ways to the partitions of its layout.
+   * @throws RECORD_MISSING
+   */
+  async open(consume: Consume): Promise<GroupWire> {
+    const record = await this.#findOrMakeRecord(consume);
+    const { layout, partitions } = record;
+    return {
+      record,
+      partitions: Array.from({ length: partitions }, (_, partition) =>
+        this.#wireOf({ layout, partitions, partition }),
+      ),
+      recordPort: this.record.connect(),
+      repartitionPorts: new MemoryRepartition(this, this.options),
+      oldConsumers: () => Promise.resolve([]),
+    };
+  }
+
+  status({ layout, partitions, owned, ownedOnly }: GroupQuestion): PartitionOnServer[] {
+    const group = this.record.stored.value;
+    if (group === undefined) return [];
+    const all = Array.from({ length: partitions }, (_, partition) => partition);
+    return all
+      .filter((partition) => !ownedOnly || owned.has(partition))
+      .map((partition) => {
+        const { lease, position } = this.partition({ layout, partitions, partition });
+        return partitionStatus({
+          partition,
+          stream: this.options.stream,
+          prefix: this.prefixOf({ partition, partitions }),
+          group,
+          position: position.stored.value,
+          lease: owned.has(partition) ? undefined : lease,
+        });
+      });
+  }
+
+  #wireOf(place: LayoutPlace): PartitionWire {
+    const { topic, group, parked } = this.options;
+    const { lease, position, readers } = this.partition(place);
+    return {
+      address: { topic, group, ...place },
+      connect: (listener) => readers.connect(listener),
+      get leasePort() {
+        return lease.connect();
+      },
+      get positionPort() {
+        return position.connect();
+      },
+      get parkedPort() {
+        return parked.connect(group, partitionBits(place.partition, place.partitions));
+      },
+    };
+  }
+
+  /** The first start resolves where the group begins, once: the record that is written first decides for all. */
+  async #findOrMakeRecord({ partitions, startAt }: Consume): Promise<GroupRecord> {
+    const port = this.record.connect();
+    for (;;) {
+      const { value, revision } = await port.read();
+      if (value !== undefined) return value;
+      this.#refuseLostRecord();
+      const { stream } = this.options;
+      const first = firstGroupRecord(partitions, {
+        sequence: startSequence(startAt, stream),
+        created: stream.created,
+      });
+      if ((await port.write(first, revision)) !== undefined) return first;
+    }
+  }
+
+  /** A group that has handled events has a record. Without one its place in the stream is not known. */
+  #refuseLostRecord(): void {
+    const { topic, group, parked } = this.options;
+    const isClaimed = this.known.some(({ lease }) => lease.stored.value?.claimed === true);
+    if (!isClaimed && !parked.holds(group)) return;
+    throw new AggregateTransportError(
+      'RECORD_MISSING',
+      `expected a record of group "${group}" on topic "${topic}", which has handled events before, found none; ` +
+        'restore it from a backup taken with the topic',
+    );
+  }
+}
+
+/** The last sequence that is not handled. */
+function startSequence(startAt: Consume['startAt'], stream: MemoryStream): number {
+  if (startAt === 'all') return stream.firstSequence - 1;
+  if (startAt === 'new') return stream.lastSequence;
+  if ('sequence' in startAt) return startAt.sequence - 1;
+  return stream.lastBefore(startAt.time);
+}

@@ -1,0 +1,27 @@
+import type { Clock } from '../../clock.js';
+import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
+import type { MemoryStream } from './memory-stream.js';
+
+/** A publisher's way to a stream in memory. Events arrive in a later turn, and answers in another. */
+export function connectPublisher(stream: MemoryStream, clock: Clock, listener: PublishListener): PublishPort {
+  let isOpen = true;
+  return {
+    get connected() {
+      return isOpen;
+    },
+    send: (id, event) =>
+      clock.nextTurn(() => {
+        const answer = stream.append(event);
+        clock.nextTurn(() => isOpen && listener.answered(id, answer));
+      }),
+    // Never called: streams in memory have no batches, and say so.
+    openBatch: () => undefined,
+    storeBatch: () => undefined,
+    lastSequence: (subject) => Promise.resolve(stream.lastSequenceOf(subject)),
+    findStored: (subject, messageId, afterSequence) =>
+      Promise.resolve(stream.findStored(subject, messageId, afterSequence)),
+    close: () => {
+      isOpen = false;
+    },
+  };
+}

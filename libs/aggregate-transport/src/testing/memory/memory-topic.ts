@@ -1,0 +1,82 @@
+import type { Clock } from '../../clock.js';
+import type { ResolvedTopic } from '../../transport/resolve-options.js';
+import type { TopicWire } from '../../transport/wires.js';
+import { MemoryGroup } from './memory-group.js';
+import { MemoryParked } from './memory-parked.js';
+import { MemoryPresence } from './memory-presence.js';
+import { connectPublisher } from './memory-publisher.js';
+import { MemoryStream } from './memory-stream.js';
+
+export interface MemoryTopicOptions {
+  /** As the first process that opens it declares it. */
+  readonly topic: ResolvedTopic;
+  readonly clock: Clock;
+  /** A request, an answer or an event has arrived. */
+  readonly moved: () => void;
+}
+
+const MAX_PAYLOAD_BYTES = 1_048_576;
+
+/** A topic in memory: its stream, its groups and its parked events. It outlives the applications that open it. */
+export class MemoryTopic {
+  readonly stream: MemoryStream;
+  readonly parked: MemoryParked;
+  readonly #groups = new Map<string, MemoryGroup>();
+  readonly #presences = new Map<string, MemoryPresence>();
+
+  constructor(private readonly options: MemoryTopicOptions) {
+    const { topic, clock, moved } = options;
+    this.stream = new MemoryStream(clock, topic.stream.duplicateWindowMs);
+    this.stream.watch({ stored: moved });
+    this.parked = new MemoryParked({ maxLetters: topic.parked.maxLetters, clock, moved });
+  }
+
+  get topic(): ResolvedTopic {
+    return this.options.topic;
+  }
+
+  /** The groups that were ever asked for. */
+  get groups(): readonly MemoryGroup[] {
+    return [...this.#groups.values()];
+  }
+
+  group(name: string): MemoryGroup {
+    const known = this.#groups.get(name);
+    if (known !== undefined) return known;
+    const { stream, parked } = this;
+    const { topic, ...world } = this.options;
+    const made = new MemoryGroup({ ...world, topic: topic.name, group: name, stream, parked });
+    this.#groups.set(name, made);
+    return made;
+  }
+
+  /** One process's ways to the topic. Its options decide only what the group does not know yet. */
+  connect({ name, consume }: ResolvedTopic): TopicWire {
+    const { stream, parked } = this;
+    return {
+      nats: undefined,
+      connected: true,
+      closed: false,
+      listen: () => undefined,
+      maxPayloadBytes: MAX_PAYLOAD_BYTES,
+      duplicateWindowMs: this.topic.stream.duplicateWindowMs,
+      batchObstacle: `topic "${name}" is in memory, where there are no batches`,
+      connectPublisher: (listener) => connectPublisher(stream, this.options.clock, listener),
+      messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
+      openGroup: (group) => this.group(group).open(consume),
+      presencePort: (group) => this.#presenceOf(group).connect(),
+      lookAt: (question) =>
+        Promise.resolve({
+          firstSequence: stream.firstSequence,
+          partitions: this.#groups.get(question.group)?.status(question) ?? [],
+        }),
+      parkedArchive: (group) => parked.connect(group, ''),
+    };
+  }
+
+  #presenceOf(group: string): MemoryPresence {
+    const known = this.#presences.get(group) ?? new MemoryPresence();
+    this.#presences.set(group, known);
+    return known;
+  }
+}

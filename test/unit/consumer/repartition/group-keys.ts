@@ -1,0 +1,174 @@
+import type {
+  LayoutPlace,
+  RepartitionKey,
+  RepartitionPorts,
+} from '#library/consumer/repartition/repartition-ports.js';
+import { partitionOf } from '#library/message/partitioning.js';
+import type { StreamState } from '#library/message/reader-port.js';
+import { firstGroupRecord, type GroupRecord, type GroupStart } from '#library/records/group-record.js';
+import type { StoredValue } from '#library/records/key-port.js';
+import type { LeaseRecord } from '#library/records/lease-record.js';
+import type { PositionRecord } from '#library/records/position-record.js';
+import { CREATED, positionOf } from './positions.js';
+
+/** One key with compare-and-set, as the server keeps it. A deleted key keeps a revision. */
+export class GroupKey<T> {
+  stored: StoredValue<T> = { value: undefined, revision: 0 };
+  maxBytes = 1_048_576;
+
+  read(): Promise<StoredValue<T>> {
+    return Promise.resolve(this.stored);
+  }
+
+  write(value: T, revision: number): Promise<number | undefined> {
+    if (revision !== this.stored.revision) return Promise.resolve(undefined);
+    this.stored = { value, revision: revision + 1 };
+    return Promise.resolve(revision + 1);
+  }
+
+  /** Writes the value whatever the key holds. */
+  put(value: T | undefined): void {
+    this.stored = { value, revision: this.stored.revision + 1 };
+  }
+
+  /** As if the key had never been written: a purge. */
+  purge(): void {
+    this.stored = { value: undefined, revision: 0 };
+  }
+}
+
+/** An event of the stream that the keys belong to. */
+export interface KeptEvent {
+  readonly token: string;
+  readonly sequence: number;
+}
+
+function nameOf({ layout, partitions, partition }: LayoutPlace): string {
+  return `${layout}.${partitions}.${partition}`;
+}
+
+/** All keys of one group, and its topic's stream. */
+export class GroupKeys implements RepartitionPorts {
+  readonly group = new GroupKey<GroupRecord>();
+  readonly leases = new Map<string, GroupKey<LeaseRecord>>();
+  readonly positions = new Map<string, GroupKey<PositionRecord>>();
+  events: readonly KeptEvent[] = [];
+  state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100 };
+  markers = 0;
+  isMissing = false;
+
+  /** A group whose partitions were claimed once, each by an owner of its own epoch. */
+  start(partitions: number, start: Omit<GroupStart, 'epoch'> = { sequence: 0, created: CREATED }): void {
+    this.group.put(firstGroupRecord(partitions, start));
+    for (let partition = 0; partition < partitions; partition++) {
+      const place = { layout: 0, partitions, partition };
+      this.lease(place).put(leaseOf({ epoch: partition + 1, claimed: true, released: true }));
+      this.position(place).put(positionOf({ epoch: partition + 1, high: 10 + partition }));
+    }
+  }
+
+  lease(place: LayoutPlace): GroupKey<LeaseRecord> {
+    return keyOf(this.leases, nameOf(place));
+  }
+
+  position(place: LayoutPlace): GroupKey<PositionRecord> {
+    return keyOf(this.positions, nameOf(place));
+  }
+
+  /** The partitions of the layout in force. */
+  placesInForce(): LayoutPlace[] {
+    const { layout, partitions } = this.record;
+    return Array.from({ length: partitions }, (_, partition) => ({ layout, partitions, partition }));
+  }
+
+  get record(): GroupRecord {
+    return this.group.stored.value!;
+  }
+
+  /** Each partition of the layout in force is marked, by an owner at rest. */
+  drain(change: number, from = 0): void {
+    for (const place of this.placesInForce().slice(from)) {
+      const key = this.position(place);
+      key.put({ ...key.stored.value!, drained: { change }, rest: true });
+    }
+  }
+
+  stream(): Promise<StreamState> {
+    return Promise.resolve(this.state);
+  }
+
+  firstAfter({ partitions, partition }: Omit<LayoutPlace, 'layout'>, sequence: number): Promise<number> {
+    const own = this.#eventsOf({ partitions, partition }).find((event) => event.sequence > sequence);
+    return Promise.resolve(own?.sequence ?? Math.max(sequence, this.state.lastSequence) + 1);
+  }
+
+  lastBefore(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  countAfter(place: Omit<LayoutPlace, 'layout'>, sequence: number): Promise<number> {
+    return Promise.resolve(this.#eventsOf(place).filter((event) => event.sequence > sequence).length);
+  }
+
+  places(): Promise<LayoutPlace[]> {
+    const written = [...this.leases, ...this.positions].filter(([, key]) => key.stored.revision > 0);
+    return Promise.resolve(
+      [...new Set(written.map(([name]) => name))].map((name) => {
+        const [layout = 0, partitions = 0, partition = 0] = name.split('.').map(Number);
+        return { layout, partitions, partition };
+      }),
+    );
+  }
+
+  parkedEpoch(): Promise<number> {
+    return Promise.resolve(this.markers);
+  }
+
+  hasPositions(): Promise<boolean> {
+    return Promise.resolve(!this.isMissing);
+  }
+
+  ensurePositions(): Promise<void> {
+    this.isMissing = false;
+    return Promise.resolve();
+  }
+
+  #eventsOf({ partitions, partition }: Omit<LayoutPlace, 'layout'>): KeptEvent[] {
+    return this.events.filter(({ token }) => partitionOf(token, partitions) === partition);
+  }
+}
+
+/** Ports whose every change of a key passes through `write`. */
+export function through(
+  keys: GroupKeys,
+  write: <T>(change: () => Promise<T>) => Promise<T>,
+): RepartitionPorts {
+  const wrap = <T>(key: GroupKey<T>): RepartitionKey<T> => ({
+    maxBytes: key.maxBytes,
+    read: () => key.read(),
+    write: (value, revision) => write(() => key.write(value, revision)),
+  });
+  return {
+    group: wrap(keys.group),
+    lease: (place) => wrap(keys.lease(place)),
+    position: (place) => wrap(keys.position(place)),
+    stream: () => keys.stream(),
+    firstAfter: (place, sequence) => keys.firstAfter(place, sequence),
+    lastBefore: () => keys.lastBefore(),
+    countAfter: (place, sequence) => keys.countAfter(place, sequence),
+    places: () => keys.places(),
+    parkedEpoch: () => keys.parkedEpoch(),
+    hasPositions: () => keys.hasPositions(),
+    ensurePositions: () => write(() => keys.ensurePositions()),
+  };
+}
+
+function keyOf<T>(keys: Map<string, GroupKey<T>>, name: string): GroupKey<T> {
+  const known = keys.get(name) ?? new GroupKey<T>();
+  keys.set(name, known);
+  return known;
+}
+
+export function leaseOf(fields: Partial<LeaseRecord> = {}): LeaseRecord {
+  return { owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1, ...fields };
+}
