@@ -31,6 +31,8 @@ export interface ConsumerSetup {
   readonly steadyHandlers: boolean;
   /** The least time between two writes of a position. */
   readonly commitEveryMs: number;
+  /** Where the group's first start begins. */
+  readonly startAt: 'all' | 'new';
   /** Of the stream and everything beside it; more than one needs a cluster. */
   readonly replicas: number;
 }
@@ -46,6 +48,7 @@ export const CONSUMERS: ConsumerSetup = {
   steadyHandlers: false,
   commitEveryMs: 5,
   replicas: 1,
+  startAt: 'all',
 };
 
 /** What a worker process gets in the environment variable `FAULT_WORKER`, as JSON. */

@@ -112,6 +112,7 @@ class JudgedController {
       topics: { [TOPIC]: { stream: { replicas: setup.replicas } } },
       consume: {
         partitions: setup.partitions,
+        startAt: setup.startAt,
         leaseTtlMs: setup.leaseTtlMs,
         maxAckPending: setup.maxAckPending,
         commitEveryMs: setup.commitEveryMs,

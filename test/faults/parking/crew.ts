@@ -11,6 +11,8 @@ export interface SpawnOptions {
   /** `kill:<step>#<n>` or `freeze:<step>#<n>`. */
   readonly stopAt?: string | undefined;
   readonly sabotage?: SabotagedRule | undefined;
+  /** What this replica is configured with instead. */
+  readonly setup?: Partial<WorkerSetup>;
 }
 
 const READY_WITHIN_MS = 30_000;
@@ -79,11 +81,12 @@ export class Crew {
     mkdirSync(this.#causes);
   }
 
-  async spawn({ stopAt, sabotage }: SpawnOptions = {}): Promise<Worker> {
+  async spawn({ stopAt, sabotage, setup: own }: SpawnOptions = {}): Promise<Worker> {
     const name = `worker-${this.workers.length}`;
     const proxy = await TcpProxy.listen(this.natsPort);
     const setup: WorkerSetup = {
       ...this.setup,
+      ...own,
       url: proxy.url,
       journal: join(this.folder, `${name}.jsonl`),
       causes: this.#causes,

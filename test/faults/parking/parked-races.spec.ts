@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { serverForAll } from '../../support/server.js';
 import { fillParkedStream, type FullStreamResult } from './full-stream.js';
 import { interruptAt } from './interrupt.js';
+import { hangLargeEvents, type LargeEventsResult } from './large-events.js';
 import { raceRetries } from './retry-race.js';
+import { retryBeforeRepeats } from './retry-waits.js';
 
 // Needs `npm run build`: workers are built code.
 
@@ -11,6 +13,9 @@ const SEED = 7;
 
 let race: readonly string[];
 let full: FullStreamResult;
+let killed: readonly string[];
+let waited: readonly string[];
+let large: LargeEventsResult;
 /** Promises found broken, by the switch. */
 const broken = new Map<string, string[]>();
 
@@ -24,11 +29,22 @@ beforeAll(async () => {
   };
   const step = 'park: marker says parked';
   await Promise.all([
-    raceRetries(server(), 'race', SEED).then((findings) => (race = findings)),
-    fillParkedStream(server(), 'full').then((result) => (full = result)),
-    raceRetries(server(), 'race-sabotaged', SEED, 'unpark-without-check').then((findings) =>
-      keep('unpark-without-check', findings),
+    raceRetries({ server: server(), topic: 'race', seed: SEED }).then((findings) => (race = findings)),
+    raceRetries({ server: server(), topic: 'race-killed', seed: SEED, kills: 2 }).then(
+      (findings) => (killed = findings),
     ),
+    retryBeforeRepeats(server(), 'retry-waits').then((findings) => (waited = findings)),
+    hangLargeEvents(server(), 'large').then((result) => (large = result)),
+    retryBeforeRepeats(server(), 'retry-waits-sabotaged', 'letters-not-waited-for').then((findings) =>
+      keep('letters-not-waited-for', findings),
+    ),
+    fillParkedStream(server(), 'full').then((result) => (full = result)),
+    raceRetries({
+      server: server(),
+      topic: 'race-sabotaged',
+      seed: SEED,
+      sabotage: 'unpark-without-check',
+    }).then((findings) => keep('unpark-without-check', findings)),
     interruptAt({ server: server(), step, fault: 'kill', sabotage: 'markers-not-loaded' }).then(
       ({ findings }) => keep('markers-not-loaded', findings),
     ),
@@ -42,6 +58,18 @@ test('events published while their aggregates are retried are neither lost nor o
   expect(race).toEqual([]);
 });
 
+test('nor are they when owners are killed meanwhile', () => {
+  expect(killed).toEqual([]);
+});
+
+test('a retry that a dead owner left waits until the events before the letters have come again', () => {
+  expect(waited).toEqual([]);
+});
+
+test('beside a hung aggregate whose events fill the buffer the others continue', () => {
+  expect(large).toEqual({ findings: [], beside: 20 });
+});
+
 test('a full parked stream drops nothing: its aggregate waits, others go on until the partition is full', () => {
   const { findings, besides, whileFull, said } = full;
   expect(besides).toBe(2);
@@ -53,6 +81,10 @@ test('a full parked stream drops nothing: its aggregate waits, others go on unti
 describe('a checker turns red without the rule', () => {
   test('that the marker stands until no letter is left', () => {
     expect(broken.get('unpark-without-check')).toEqual(expect.arrayContaining(['left']));
+  });
+
+  test('that letters wait for the events before them', () => {
+    expect(broken.get('letters-not-waited-for')).toEqual(expect.arrayContaining(['order']));
   });
 
   test('that a new owner reads the markers of earlier ones', () => {

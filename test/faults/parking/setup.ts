@@ -16,8 +16,10 @@ export interface Plan {
   /** Names a cause that can be removed; without one the event is well. */
   readonly cause?: string;
   readonly trouble?: Trouble;
-  /** A failing handler takes so long. */
+  /** A failing handler takes this long. */
   readonly lateMs?: number;
+  /** Makes the event large. */
+  readonly pad?: string;
 }
 
 export interface WorkerSetup {

@@ -31,6 +31,8 @@ export interface Plot extends Partial<WorldOptions> {
   readonly act: (world: World) => Promise<void>;
   readonly proof?: Proof;
   readonly quietWithinMs?: number;
+  /** Events whose keys begin with this are not to be handled. */
+  readonly notHandled?: string;
 }
 
 const QUIET_WITHIN_MS = 20_000;
@@ -38,7 +40,7 @@ const QUIET_WITHIN_MS = 20_000;
 const SABOTAGED_QUIET_WITHIN_MS = 4_000;
 
 /** Opens a world without load of its own, acts in it, and judges what came of it. */
-export async function tell({ options, act, proof, quietWithinMs, ...rest }: Plot): Promise<Told> {
+export async function tell({ options, act, proof, quietWithinMs, notHandled, ...rest }: Plot): Promise<Told> {
   const world = await World.open({
     ...{ seed: 1, processes: 2, isIdle: true, fenced: true, keys: 1, eventsPerSecond: 0, failureShare: 0 },
     ...options,
@@ -52,7 +54,9 @@ export async function tell({ options, act, proof, quietWithinMs, ...rest }: Plot
     const within =
       options.sabotage === undefined ? (quietWithinMs ?? QUIET_WITHIN_MS) : SABOTAGED_QUIET_WITHIN_MS;
     const quiet = await world.isQuietWithin(within);
-    history = readHistory(folder, { stored: await readStored(server.url), consumers, quiet });
+    const all = await readStored(server.url);
+    const stored = notHandled === undefined ? all : all.filter(({ key }) => !key.startsWith(notHandled));
+    history = readHistory(folder, { stored, consumers, quiet });
   } finally {
     await world.close();
   }
