@@ -66,7 +66,8 @@ export type {
   TopicStatus,
   TransportSnapshot,
 } from './observe/snapshot.js';
-export type { AggregateLook, PartitionCounts } from './consumer/partition-status.js';
+export type { AggregateStatus } from './consumer/handling/lane-status.js';
+export type { PartitionCounts } from './consumer/partition-status.js';
 export type { CommandResult } from './parking/operator-commands.js';
 export {
   AGGREGATE_TRANSPORT,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Delivery } from '#library/message/delivery.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { ParkedCommands } from '#library/parking/operator-commands.js';
-import { eventOf, failureOf, LanesBench } from '../consumer/lanes-bench.js';
+import { eventOf, failureOf, LanesBench } from '../consumer/handling/lanes-fixture.js';
 import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
 
 type Action =

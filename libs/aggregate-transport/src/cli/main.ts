@@ -11,7 +11,7 @@ import { describeError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { Connection } from '../stream/api/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { RepartitionWire } from '../stream/wires/layout-wire.js';
+import { RepartitionWire } from '../stream/groups/layout-wire.js';
 import { type ParkedArguments, ParkedVerbs } from './parked.js';
 import { RepartitionCommand } from './repartition.js';
 import { StatusCommand } from './status.js';

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
 import type { PresencePort } from '../records/member-record.js';
 import { assign } from './ownership/assignment.js';
-import type { Partition } from './partition.js';
+import type { Partition, PartitionListener } from './partition.js';
 import { Presence } from './ownership/presence.js';
 
 export interface ReplicaGroupOptions {
@@ -25,11 +25,11 @@ const MAX_SETTLES = 5;
 const TTLS_OF_REFUSAL = 20;
 
 /**
- * The partitions of a topic and group in this process, and which of them it shall hold: an even share among the
- * live replicas. What is free is sought at once; what is held and meant for another is handed over when the set of
- * replicas has stood still for a moment. The lease alone decides who runs.
+ * Shares the partitions of a topic and group evenly among the live replicas. What is free is sought at once. What is held
+ * and meant for another replica is handed over when the set of replicas has stood still for a moment. The lease alone
+ * decides which process runs a partition.
  */
-export class ReplicaGroup {
+export class ReplicaGroup implements PartitionListener {
   #partitions: readonly Partition[] = [];
   readonly #presence: Presence;
   #members: readonly string[] = [];
@@ -63,11 +63,24 @@ export class ReplicaGroup {
     return this.#members;
   }
 
+  holderChanged(): void {
+    this.#schedule();
+  }
+
+  survived(partition: number, epoch: number): void {
+    this.#presence.noteSurvived(partition, epoch);
+  }
+
+  /** True if that replica has lost the partition's lease of that epoch and lives. */
+  hasSurvived(member: string, partition: number, epoch: number): boolean {
+    return this.#presence.hasSurvived(member, partition, epoch);
+  }
+
   /** Begins to take part. */
   start(): void {
     if (this.#closed) return;
     this.#presence.start();
-    // Whatever happens to the presence of replicas, no partition may stay without an owner.
+    // No partition may stay without an owner, even if no replica can be seen.
     for (const partition of this.partitions) partition.start();
   }
 
@@ -77,6 +90,7 @@ export class ReplicaGroup {
    */
   follow(partitions: readonly Partition[]): void {
     this.#givenTo.clear();
+    this.#presence.forgetSurvived();
     this.#watch(partitions);
     this.#schedule();
   }
@@ -84,7 +98,7 @@ export class ReplicaGroup {
   #watch(partitions: readonly Partition[]): void {
     for (const partition of this.#partitions) partition.watch(undefined);
     this.#partitions = partitions;
-    for (const partition of partitions) partition.watch(() => this.#schedule());
+    for (const partition of partitions) partition.watch(this);
   }
 
   /** As {@link Partition.close}, for all of them; the other replicas are told first. */

@@ -1,7 +1,7 @@
 import type { GroupOnServer } from '../records/group-on-server.js';
 import type { Observed, ObservedGroup, ObservedTopic } from './observed.js';
 
-/** Who looks within this time of another gets the same answer. */
+/** Questions within this time share one answer, in milliseconds. */
 const SHARED_FOR_MS = 1_000;
 /** No request of a look begins later than this. */
 const WITHIN_MS = 3_000;
@@ -12,8 +12,8 @@ interface Shared {
 }
 
 /**
- * Looks at groups on the server, for everybody in this process who wants to know: status, metrics, the watch for lost
- * events. What is asked for at about the same time is asked once.
+ * Asks the server about groups, for status, metrics and the watch for lost events. What is asked for at about the same
+ * time is asked once.
  */
 export class GroupLooks {
   readonly #shared = new Map<string, Shared>();
@@ -32,34 +32,34 @@ export class GroupLooks {
     return this.#look(topic, group, true);
   }
 
-  #look(topic: ObservedTopic, group: ObservedGroup, knownOnly: boolean): Promise<GroupOnServer> {
+  #look(topic: ObservedTopic, group: ObservedGroup, ownedOnly: boolean): Promise<GroupOnServer> {
     const now = this.observed.clock.now();
     const key = keyOf(topic, group);
-    for (const kind of knownOnly ? ['all', 'owned'] : ['all']) {
+    for (const kind of ownedOnly ? ['all', 'owned'] : ['all']) {
       const found = this.#shared.get(`${kind} ${key}`);
       if (found !== undefined && now - found.at < SHARED_FOR_MS) return found.answer;
     }
-    const answer = this.#ask(topic, group, knownOnly);
-    this.#shared.set(`${knownOnly ? 'owned' : 'all'} ${key}`, { at: now, answer });
+    const answer = this.#ask(topic, group, ownedOnly);
+    this.#shared.set(`${ownedOnly ? 'owned' : 'all'} ${key}`, { at: now, answer });
     return answer;
   }
 
-  async #ask(topic: ObservedTopic, group: ObservedGroup, knownOnly: boolean): Promise<GroupOnServer> {
+  async #ask(topic: ObservedTopic, group: ObservedGroup, ownedOnly: boolean): Promise<GroupOnServer> {
     const held = group.partitions.filter(({ lease }) => lease.mode === 'held');
     const answer = await topic.lookAt({
       group: group.group,
+      layout: group.layout,
       partitions: group.partitions.length,
-      known: new Map(held.map(({ partition, lease }) => [partition, lease.consumer.generation])),
-      knownOnly,
+      owned: new Set(held.map(({ partition }) => partition)),
+      ownedOnly,
       withinMs: WITHIN_MS,
     });
-    for (const { partition, consumer: found } of answer.partitions) {
+    for (const { partition, position: found } of answer.partitions) {
       const owned = held.find((other) => other.partition === partition);
       if (owned === undefined || found === undefined) continue;
       // One that is up to date has nothing to lose, however far behind its last event the stream begins.
       const key = `${keyOf(topic, group)} ${partition}`;
-      if (found.pending > 0 || this.#behind.has(key))
-        owned.consumer.sawStream(found.delivered, answer.firstSequence);
+      if (found.pending > 0 || this.#behind.has(key)) owned.consumer.noteFirstSequence(answer.firstSequence);
       if (found.pending > 0) this.#behind.add(key);
       else this.#behind.delete(key);
     }
@@ -67,7 +67,7 @@ export class GroupLooks {
   }
 }
 
-/** With the number of partitions: what was seen of one layout says nothing of another. */
-function keyOf(topic: ObservedTopic, { group, partitions }: ObservedGroup): string {
-  return `${topic.name} ${group} ${partitions.length}`;
+/** With the layout: what was seen of one says nothing of another. */
+function keyOf(topic: ObservedTopic, { group, layout }: ObservedGroup): string {
+  return `${topic.name} ${group} ${layout}`;
 }

@@ -5,6 +5,8 @@ export type HealthProblemCode =
   | 'not-listening'
   | 'disconnected'
   | 'connection-closed'
+  | 'not-committing'
+  | 'not-reading'
   | 'halted'
   | 'breaker-open'
   | 'guard-refuses'
@@ -30,7 +32,7 @@ const FAILS_READINESS: ReadonlySet<HealthProblemCode> = new Set([
   'breaker-open',
 ]);
 
-/** Not alive: only what a restart mends. */
+/** Not alive: only what a restart fixes. */
 const FAILS_LIVENESS: ReadonlySet<HealthProblemCode> = new Set(['connection-closed']);
 
 export function failsReadiness({ code }: HealthProblem): boolean {
@@ -41,6 +43,8 @@ export function failsLiveness({ code }: HealthProblem): boolean {
   return FAILS_LIVENESS.has(code);
 }
 
+/** A failover of the server takes less. */
+const FAILS_FOR_MS = 5_000;
 /** Lost events do not come back, so the report of a loss has to end by itself. */
 const LOSS_SHOWN_FOR_MS = 3_600_000;
 
@@ -125,6 +129,18 @@ function partitionProblems(group: ObservedGroup, partition: ObservedPartition): 
   const found: HealthProblem[] = [];
   if (load.mode === 'halted')
     found.push({ code: 'halted', text: `${where} halts: ${load.haltReason ?? ''}` });
+  if (load.notCommittingMs > FAILS_FOR_MS) {
+    const text =
+      `${where}: its position could not be committed for ${Math.round(load.notCommittingMs)} ms, so its events would be ` +
+      'repeated after a crash, and soon no more are taken in; see the log for what the server answers';
+    found.push({ code: 'not-committing', text });
+  }
+  if (load.notReadingMs > FAILS_FOR_MS) {
+    const text =
+      `${where}: no reader has answered for ${Math.round(load.notReadingMs)} ms, so no event comes in; see the log for what ` +
+      'the server answers';
+    found.push({ code: 'not-reading', text });
+  }
   if (load.letterRefusal !== undefined) {
     found.push({
       code: 'letters-refused',
@@ -136,19 +152,19 @@ function partitionProblems(group: ObservedGroup, partition: ObservedPartition): 
 }
 
 function laneProblems(where: string, { consumer }: ObservedPartition): HealthProblem[] {
-  const { blocked, refusedByGuard, stuck, slowest } = consumer.look(1);
+  const { blocked, refusedByGuard, stuck, slowest } = consumer.report(1);
   const worst = slowest[0];
   const example =
     worst === undefined ? '' : ` (the worst: aggregate "${worst.aggregateId}", sequence ${worst.sequence})`;
   const found: HealthProblem[] = [];
   if (refusedByGuard > 0) {
     const text =
-      `${where}: a guard refuses ${refusedByGuard} aggregates${example}; they go on when it lets them pass. ` +
+      `${where}: a guard refuses ${refusedByGuard} aggregates${example}; they continue when it lets them pass. ` +
       "A guard meant for HTTP only must let context.getType() === 'rpc' pass";
     found.push({ code: 'guard-refuses', text });
   }
   if (blocked > refusedByGuard) {
-    const text = `${where}: ${blocked - refusedByGuard} aggregates are blocked and tried for ever${example}; mend the cause`;
+    const text = `${where}: ${blocked - refusedByGuard} aggregates are blocked and tried for ever${example}; fix the cause`;
     found.push({ code: 'blocked', text });
   }
   if (stuck > 0) {

@@ -15,7 +15,7 @@ export const COUNTERS: readonly CountedInstrument[] = [
   counter('attempts.retried', '{attempt}', 'Failed attempts that are repeated in place.', (c) => c.retried),
   counter('attempts.blocked', '{attempt}', 'Failed attempts of aggregates tried for ever.', (c) => c.blocked),
   counter('events.ignored', '{event}', 'Events whose type has no handler, passed over.', (c) => c.ignored),
-  counter('events.skipped', '{event}', 'Events whose aggregates went on without them.', (c) => c.skipped),
+  counter('events.skipped', '{event}', 'Events whose aggregates continued without them.', (c) => c.skipped),
   counter(
     'events.crashed',
     '{event}',
@@ -25,7 +25,7 @@ export const COUNTERS: readonly CountedInstrument[] = [
   counter(
     'events.lost',
     '{event}',
-    'Sequences the stream dropped before they were delivered, at most.',
+    'Sequences the stream dropped before they were read, at most.',
     (c) => c.lost,
   ),
   counter('aggregates.parked', '{aggregate}', 'Aggregates parked.', (c) => c.parked),
@@ -33,9 +33,10 @@ export const COUNTERS: readonly CountedInstrument[] = [
   counter('letters.stored', '{letter}', 'Events that became letters.', (c) => c.parked + c.filed + c.skipped),
   counter('letters.replayed', '{letter}', 'Letters handled.', (c) => c.replayed),
   counter('letters.failed', '{attempt}', 'Attempts at letters that failed.', (c) => c.replaysFailed),
-  counter('takeovers', '{takeover}', 'Takeovers that succeeded.', (c) => c.takeovers),
+  counter('claims', '{claim}', 'Positions claimed.', (c) => c.claims),
+  counter('readers', '{reader}', 'Readers made on the server.', (c) => c.readers),
   counter('leases', '{lease}', 'Leases taken, each with an epoch of its own.', (c) => c.leases),
-  counter('leases.lost', '{lease}', 'Leases lost rather than let go.', (c) => c.leasesLost),
+  counter('leases.lost', '{lease}', 'Leases lost rather than released.', (c) => c.leasesLost),
 ];
 
 export interface LoadInstrument {

@@ -1,4 +1,5 @@
-import type { PartitionObserver, TakeoverCause } from '../consumer/partition-options.js';
+import type { ClaimCause, PartitionObserver } from '../consumer/partition-options.js';
+import type { ReaderCause } from '../consumer/reading/reader.js';
 import type { FailureStage } from '../consumer/handling/outcome.js';
 import { groupAttributes, partitionAttributes } from './attributes.js';
 import type { DurationHistogram, Meter, MetricAttributes } from './meter.js';
@@ -10,8 +11,8 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 
 /** Measures how long things take, for all partitions of a process. Exists only where there is a meter. */
 export class Measures {
   readonly #handler: DurationHistogram | undefined;
-  readonly #takeover: DurationHistogram;
-  readonly #fence: DurationHistogram;
+  readonly #claim: DurationHistogram;
+  readonly #reader: DurationHistogram;
 
   constructor({ meter, handlerDuration }: { readonly meter: Meter; readonly handlerDuration: boolean }) {
     const seconds = (name: string, description: string): DurationHistogram =>
@@ -22,14 +23,8 @@ export class Measures {
       });
     if (handlerDuration)
       this.#handler = seconds('messaging.process.duration', 'One attempt of a handler at an event.');
-    this.#takeover = seconds(
-      'aggregate_transport.takeover.duration',
-      'From the lease, or from what was noticed, until the server is in a known state.',
-    );
-    this.#fence = seconds(
-      'aggregate_transport.fence.duration',
-      'From there until all unsettled events had arrived again.',
-    );
+    this.#claim = seconds('aggregate_transport.claim.duration', 'From the lease until events may be taken in.');
+    this.#reader = seconds('aggregate_transport.reader.duration', 'From the wish for a reader until it reads.');
   }
 
   /** The part of a partition's observer that measures. */
@@ -41,11 +36,12 @@ export class Measures {
     readonly topic: string;
     readonly group: string;
     readonly partition: number;
-  }): Pick<PartitionObserver, 'tookOver' | 'fenceOpened' | 'attemptEnded'> {
+  }): Pick<PartitionObserver, 'claimed' | 'readerOpened' | 'attemptEnded'> {
     // Made once: a histogram is told of every event, and objects are what that would cost most.
     const succeeded = { ...groupAttributes(topic, group), 'messaging.operation.name': 'process' };
     const failed = new Map<FailureStage | undefined, MetricAttributes>();
-    const causes = new Map<TakeoverCause, MetricAttributes>();
+    const claims = new Map<ClaimCause, MetricAttributes>();
+    const readers = new Map<ReaderCause, MetricAttributes>();
     const where = partitionAttributes(topic, group, partition);
     const handler = this.#handler;
     return {
@@ -59,12 +55,16 @@ export class Measures {
           handler.record(ms / MS_PER_S, attributes);
         },
       }),
-      tookOver: (cause, ms) => {
-        const attributes = causes.get(cause) ?? { ...where, 'aggregate_transport.takeover.cause': cause };
-        causes.set(cause, attributes);
-        this.#takeover.record(ms / MS_PER_S, attributes);
+      claimed: (cause, ms) => {
+        const attributes = claims.get(cause) ?? { ...where, 'aggregate_transport.claim.cause': cause };
+        claims.set(cause, attributes);
+        this.#claim.record(ms / MS_PER_S, attributes);
       },
-      fenceOpened: (ms) => this.#fence.record(ms / MS_PER_S, where),
+      readerOpened: (cause, ms) => {
+        const attributes = readers.get(cause) ?? { ...where, 'aggregate_transport.reader.cause': cause };
+        readers.set(cause, attributes);
+        this.#reader.record(ms / MS_PER_S, attributes);
+      },
     };
   }
 }

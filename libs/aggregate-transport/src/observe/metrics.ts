@@ -15,8 +15,8 @@ export interface MetricsOptions {
 const MS_PER_S = 1_000;
 
 /**
- * Lets a meter read what the transport counts anyway. Nothing here runs until somebody collects; then only lag and age
- * ask the server, together and once.
+ * Lets a meter read what the transport counts anyway. Nothing here runs until a collection; then only lag and age ask
+ * the server, together and once.
  */
 export class Metrics {
   readonly #close: (() => void)[] = [];
@@ -113,11 +113,11 @@ export class Metrics {
     // Without an answer there is no value: an old one would be a lie.
     const found = await looks.owned(topic, group).catch(() => undefined);
     const now = observed.clock.wallNow();
-    for (const { partition, consumer, oldestStoredAt } of found?.partitions ?? []) {
+    for (const { partition, position, oldestStoredAt } of found?.partitions ?? []) {
       const owned = group.partitions.some((other) => other.partition === partition && isOwned(other));
-      if (consumer === undefined || !owned) continue;
+      if (position === undefined || !owned) continue;
       callback(partitionAttributes(topic.name, group.group, partition), {
-        lag: consumer.pending + consumer.unsettled,
+        lag: position.pending + position.unsettled,
         ageMs: Math.max(0, now - (oldestStoredAt ?? now)),
       });
     }

@@ -5,13 +5,15 @@ import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */
 export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts'> & {
-  readonly consumer: Pick<Partition['consumer'], 'load' | 'look' | 'takeoverCount' | 'sawStream'>;
+  readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteFirstSequence'>;
 };
 
 /** A group whose handlers this process has. */
 export interface ObservedGroup {
   readonly topic: string;
   readonly group: string;
+  /** The layout that this process follows. */
+  readonly layout: number;
   /** All of them, whether this process owns them or waits for them. */
   readonly partitions: readonly ObservedPartition[];
 }
@@ -26,7 +28,7 @@ export interface ObservedTopic {
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
 }
 
-/** What is looked at: the transport of one process. Reading it sends nothing, but for `lookAt`. */
+/** The transport of one process, as observers see it. Reading it sends nothing, except for `lookAt`. */
 export interface Observed {
   readonly clock: Clock;
   /** The application has handlers of ours. */

@@ -1,5 +1,7 @@
 import { describeError } from '../errors.js';
-import type { AggregateLook, PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
+import { badnessOf } from '../consumer/handling/lane-report.js';
+import type { AggregateStatus } from '../consumer/handling/lane-status.js';
+import type { PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
 import type { GroupOnServer } from '../records/group-on-server.js';
 import type { BatchingStatus } from '../publisher/batching.js';
 import type { GroupLooks } from './group-looks.js';
@@ -36,27 +38,27 @@ export interface GroupStatus {
   readonly breaker: { readonly isOpen: boolean; readonly probing: string | undefined };
   readonly partitions: readonly PartitionStatus[];
   /** Aggregates whose heads do not move, or not fast, over the partitions this process owns. */
-  readonly slowest: readonly (AggregateLook & { readonly partition: number })[];
+  readonly slowest: readonly (AggregateStatus & { readonly partition: number })[];
   /** Why the part that the server tells is missing. */
   readonly lookFailed: string | undefined;
 }
 
 export interface PartitionStatus extends Omit<PartitionLoad, 'breaker'> {
   readonly partition: number;
-  /** Who holds the lease, as far as is known; undefined for nobody. */
+  /** The holder of the lease, as far as is known; undefined if it is free. */
   readonly owner: { readonly id: string; readonly isThisProcess: boolean } | undefined;
   /** The fencing token of its handlers. */
   readonly epoch: number;
   /** Events stored and not settled by the group; undefined if the server did not tell. Letters do not count. */
   readonly lag: number | undefined;
-  /** Those of them that were delivered. */
+  /** Those of them up to the highest settled event. */
   readonly unsettled: number | undefined;
   /** Since the oldest of them was stored, by the server's clock; 0 without one. */
   readonly oldestUnsettledMs: number | undefined;
   readonly counts: PartitionCounts;
 }
 
-/** Aggregates told of, unless somebody asks for another number. */
+/** Aggregates told of, unless the caller asks for another number. */
 export const SLOWEST = 10;
 
 /** @throws nothing: what the server does not tell in time is missing, with the reason */
@@ -108,9 +110,9 @@ async function groupOf(
   }
   const { isOpen = false, prober } = group.partitions[0]?.consumer.load.breaker ?? {};
   const slowest = group.partitions.flatMap(({ partition, consumer }) =>
-    consumer.look(top).slowest.map((aggregate) => ({ partition, ...aggregate })),
+    consumer.report(top).slowest.map((aggregate) => ({ partition, ...aggregate })),
   );
-  slowest.sort((a, b) => badnessOf(b) - badnessOf(a));
+  slowest.sort((a, b) => badness(b) - badness(a));
   return {
     group: group.group,
     breaker: { isOpen, probing: prober },
@@ -120,8 +122,8 @@ async function groupOf(
   };
 }
 
-function badnessOf({ isStuck, lastFailure, ageMs }: AggregateLook): number {
-  return isStuck || lastFailure?.outcome === 'block' ? Number.MAX_SAFE_INTEGER / 2 + ageMs : ageMs;
+function badness({ isStuck, lastFailure, ageMs }: AggregateStatus): number {
+  return badnessOf({ ageMs, isStuck, isBlocked: lastFailure?.outcome === 'block' });
 }
 
 function partitionOf(
@@ -129,11 +131,11 @@ function partitionOf(
   group: GroupOnServer | undefined,
   now: number,
 ): PartitionStatus {
-  const { mode, haltReason, inFlight, lanes, events, bytes, parked, letterRefusal } = here.consumer.load;
+  const { breaker: _, ...load } = here.consumer.load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
   const isOwner = here.lease.mode === 'held';
   const lease = there?.lease;
-  const { pending = 0, unsettled } = there?.consumer ?? {};
+  const { pending = 0, unsettled } = there?.position ?? {};
   return {
     partition: here.partition,
     owner: isOwner
@@ -146,7 +148,7 @@ function partitionOf(
     unsettled,
     oldestUnsettledMs:
       unsettled === undefined ? undefined : Math.max(0, now - (there?.oldestStoredAt ?? now)),
-    ...{ mode, haltReason, inFlight, lanes, events, bytes, parked, letterRefusal },
+    ...load,
     counts: here.counts,
   };
 }

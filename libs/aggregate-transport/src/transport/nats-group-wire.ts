@@ -18,7 +18,7 @@ import { oldConsumersOf } from '../stream/groups/old-consumers.js';
 import { GroupRecordOpening } from '../stream/groups/open-group-record.js';
 import { provisionParkedStreams } from '../stream/groups/parked-streams.js';
 import { GroupRecordKey } from '../stream/wires/group-record-key.js';
-import { LayoutWire } from '../stream/wires/layout-wire.js';
+import { LayoutWire } from '../stream/groups/layout-wire.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
 import { ReaderWire } from '../stream/wires/reader-wire.js';
 import type { NatsTopic } from './nats-topic.js';

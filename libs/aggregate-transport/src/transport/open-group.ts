@@ -1,24 +1,42 @@
 import type { Clock } from '../clock.js';
+import { ByteBudget } from '../consumer/byte-budget.js';
+import type { AloneTurns } from '../consumer/handling/alone-turns.js';
 import { Breaker } from '../consumer/handling/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
-import type { LeaseView } from '../consumer/ownership/ownership.js';
-import { Partition, type PartitionOptions } from '../consumer/partition.js';
+import { Partition } from '../consumer/partition.js';
+import type { PartitionConsumer } from '../consumer/partition-consumer.js';
+import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
 import type { Log } from '../log.js';
+import type { PartitionAddress } from '../records/partition-address.js';
 import type { Measures } from '../observe/measures.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
 import type { TopicLink } from './open-topics.js';
 import type { GroupWire, PartitionWire } from './wires.js';
 
-export interface GroupConsumerOptions {
+/** What a handler may know of the partition it runs for. */
+export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayUntil'> & {
+  readonly epoch: number;
+  /** False from the moment another process may own the partition. */
+  isValid(): boolean;
+};
+
+/** Makes the handlers of a group. */
+export interface HandlerSource {
+  /** For one partition: each has its own scope. */
+  handlersOf(partition: number, view: PartitionView): EventHandlers;
+}
+
+export interface GroupOptions {
   readonly link: TopicLink;
   readonly group: string;
-  /** The handlers, made when the number of partitions is known: each partition has its own scope. */
-  readonly handlersOf: (partition: number, ownership: LeaseView) => EventHandlers;
+  readonly handlers: HandlerSource;
   readonly hooks: AggregateHooks;
   /** How long a partition that is handed over may take, in milliseconds. */
   readonly drainMs: number;
-  /** Undefined where nobody measures. */
+  /** Undefined where nothing is measured. */
   readonly measures: Measures | undefined;
+  /** Shared by all partitions of the process. */
+  readonly turns: AloneTurns;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,60 +47,96 @@ export interface OpenedLayout {
   readonly partitions: readonly Partition[];
 }
 
-/** What all partitions of a group have in common in this process, whatever the layout. */
-type OfProcess = Pick<PartitionOptions, 'owner' | 'isCancelled'>;
-
-/**
- * Finds or makes a group's partitions on a topic, and a consumer for each.
- * @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED
- */
-export async function openGroup(options: GroupConsumerOptions, ofProcess: OfProcess): Promise<OpenedLayout> {
-  const { link, group } = options;
-  const wire = await link.wire.openGroup(group);
-  const breaker = new Breaker(link.topic.consume.breaker, wire.partitions.length);
-  const shared = { ...ofProcess, breaker, layout: wire.layout.layout };
-  return { wire, partitions: wire.partitions.map((partition) => partitionOf(options, partition, shared)) };
+/** This process as a replica of the group. */
+export interface Replica {
+  /** Names this process in presence and leases. */
+  readonly owner: string;
+  /** The group, as partitions of the layout of this wire see it. */
+  viewOf(wire: GroupWire): GroupView;
 }
 
-function partitionOf(
-  options: GroupConsumerOptions,
-  wire: PartitionWire,
-  shared: OfProcess & Pick<PartitionOptions, 'breaker' | 'layout'>,
-): Partition {
-  const { clock, hooks, drainMs, log } = options;
-  const { topic, group, partition, partitions } = wire.address;
-  const where = { topic, group, partition };
+/**
+ * Finds or makes a group's partitions on a topic.
+ * @throws as {@link TopicWire.openGroup}
+ */
+export async function openGroup(options: GroupOptions, replica: Replica): Promise<OpenedLayout> {
+  const { link, group } = options;
+  const { consume } = link.topic;
+  const wire = await link.wire.openGroup(group);
+  const shared = {
+    breaker: new Breaker(consume.breaker, wire.partitions.length),
+    turns: options.turns,
+    bytes: new ByteBudget(consume.maxBufferedBytes),
+    writes: link.writes,
+  };
+  const common = { shared, group: replica.viewOf(wire) };
+  const partitions = wire.partitions.map((one) => partitionOf(options, one, { ...common, owner: replica.owner }));
+  return { wire, partitions };
+}
+
+interface Common {
+  readonly owner: string;
+  readonly group: GroupView;
+  readonly shared: ConstructorParameters<typeof Partition>[0]['consumer']['shared'];
+}
+
+function partitionOf(options: GroupOptions, wire: PartitionWire, { owner, group, shared }: Common): Partition {
+  const { clock, drainMs, log, handlers } = options;
+  const { address } = wire;
   const { consume, codec } = options.link.topic;
+  const { maxAckPending, onUnhandledType, batch, pullExpiresMs, commitEveryMs, leaseTtlMs } = consume;
   const opened: Partition = new Partition({
-    ...shared,
-    partition,
-    topic,
-    name: `topic "${topic}", group "${group}", partition ${partition}`,
-    connect: (listener) => wire.connect(listener),
+    owner,
     leasePort: wire.leasePort,
-    suspectPort: wire.suspectPort,
-    parkedPort: wire.parkedPort,
-    formerLeases: wire.formerLeases,
-    observer: { ...observerOf(hooks, where, log), ...options.measures?.of(where) },
-    leaseTtlMs: consume.leaseTtlMs,
+    leaseTtlMs,
     drainMs,
-    handlers: options.handlersOf(partition, {
-      get epoch() {
-        return opened.lease.epoch;
+    consumer: {
+      address,
+      ports: wire,
+      handling: {
+        failurePolicy: consume,
+        onUnhandledType,
+        concurrency: Math.max(1, Math.ceil(consume.concurrency / address.partitions)),
+        maxAckPending,
       },
-      isValid: () => opened.lease.isValid(),
-    }),
-    codec,
-    onUnhandledType: consume.onUnhandledType,
-    failurePolicy: consume,
-    concurrency: Math.max(1, Math.ceil(consume.concurrency / partitions)),
-    batch: consume.batch,
-    maxAckPending: consume.maxAckPending,
-    maxBufferedBytes: consume.maxBufferedBytes,
-    pullExpiresMs: consume.pullExpiresMs,
-    clock,
-    random: Math.random,
-    log,
+      calls: { codec, handlers: handlers.handlersOf(address.partition, new LiveView(() => opened)) },
+      reading: { batch, pullExpiresMs, commitEveryMs },
+      shared,
+      group,
+      surroundings: { clock, random: Math.random, log, observer: observerFor(options, address) },
+    },
   });
   return opened;
 }
+
+/** Handlers exist before their partition does. */
+class LiveView implements PartitionView {
+  constructor(private readonly partition: () => Partition) {}
+
+  get epoch(): number {
+    return this.partition().lease.epoch;
+  }
+
+  get created(): string {
+    return this.partition().consumer.created;
+  }
+
+  get run(): number {
+    return this.partition().consumer.run;
+  }
+
+  get replayUntil(): number {
+    return this.partition().consumer.replayUntil;
+  }
+
+  isValid(): boolean {
+    return this.partition().lease.isValid();
+  }
+}
+
+function observerFor({ hooks, log, measures }: GroupOptions, address: PartitionAddress): PartitionObserver {
+  const { topic, group, partition } = address;
+  const where = { topic, group, partition };
+  return { ...observerOf(hooks, where, log), ...measures?.of(where) };
+}
+

@@ -1,4 +1,5 @@
 import { type Clock, delay } from '../clock.js';
+import { WriteBudget } from '../consumer/position/commit-pace.js';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { AggregateEvent } from '../message/event.js';
@@ -14,6 +15,8 @@ export interface TopicLink {
   readonly topic: ResolvedTopic;
   readonly wire: TopicWire;
   readonly sequencer: Sequencer;
+  /** Paces the positions that this process writes for the topic. */
+  readonly writes: WriteBudget;
   /** Checks and encodes an event; throws whatever is wrong with it. */
   prepare(event: AggregateEvent): OutgoingEvent;
   subjectOf(token: string): string;
@@ -39,7 +42,7 @@ export class TopicLinks {
   /**
    * The topic, opened by the first call.
    * @throws TOPIC_UNDECLARED, PUBLISHER_CLOSED, CONNECTION_FAILED, STREAM_MISMATCH and what else provisioning
-   *   finds; a failed opening is tried anew by the next call
+   *   finds; a failed opening is tried again by the next call
    */
   open(name: string): Promise<TopicLink> {
     if (this.#closing !== undefined) return Promise.reject(closedError(name));
@@ -95,6 +98,7 @@ export class TopicLinks {
       topic,
       wire,
       sequencer,
+      writes: new WriteBudget(this.clock),
       prepare: (event) =>
         prepareEvent(event, {
           topic: name,

@@ -60,16 +60,24 @@ export interface ConsumeOptions {
   /** How long an idle pull stays open, in milliseconds, 100 to 60 000. An event never waits for it. @default 1_000 */
   pullExpiresMs?: number;
   /**
-   * How long the server waits for an ack before it delivers again, in milliseconds, from 1 000. Only a
-   * backstop: recovery never waits for it, and copies of held events are ignored.
-   * @default 600_000
+   * Least time between two writes of a partition's position, in milliseconds, 0 to 10 000. Events settled since the last
+   * confirmed write are repeated after a crash. 0 writes as soon as the write before is answered.
+   * @default 5
    */
-  ackWaitMs?: number;
-  /** Events delivered and not settled, per partition, 1 to 1 000 000. At this many all aggregates wait. @default 10_000 */
+  commitEveryMs?: number;
+  /**
+   * Events taken in and not settled in the confirmed position, per partition, 1 to 100 000. At this many all aggregates
+   * wait.
+   * @default 10_000
+   */
   maxAckPending?: number;
-  /** Pull requests that may wait at the server. It cannot be changed later. @default 1_000 */
+  /** Pull requests of a partition that may wait at the server, 1 to 100 000. @default 1_000 */
   maxWaiting?: number;
-  /** Bytes of event bodies held in lanes, per partition, from 64 KiB; pulls shrink as it fills. @default 67_108_864 */
+  /**
+   * Bytes of event bodies held in lanes, per topic and group in one process, from 64 KiB; its partitions share them. Pulls
+   * shrink as they fill.
+   * @default 67_108_864
+   */
   maxBufferedBytes?: number;
   /** Handlers at once per topic and group, from 1; per aggregate it is always one. Shared among partitions. @default 256 */
   concurrency?: number;
@@ -101,7 +109,7 @@ export interface ConsumeOptions {
 }
 
 export interface ShutdownOptions {
-  /** How long running handlers, acks and publishes may take at shutdown, in milliseconds, from 0. @default 10_000 */
+  /** How long running handlers, last commits and publishes may take at shutdown, in milliseconds, from 0. @default 10_000 */
   drainMs?: number;
 }
 
@@ -158,7 +166,7 @@ export interface AggregateTransportOptionsFactory {
   createAggregateTransportOptions(): AggregateTransportOptions | Promise<AggregateTransportOptions>;
 }
 
-/** What an option is when nobody sets it. The numbers in the comments above are checked against these by a test. */
+/** The options' defaults. The numbers in the comments above are checked against these by a test. */
 export const DEFAULTS = {
   servers: 'nats://127.0.0.1:4222',
   connectionMode: 'perTopic',
@@ -185,7 +193,7 @@ export const DEFAULTS = {
     startAt: 'all',
     batch: 500,
     pullExpiresMs: 1_000,
-    ackWaitMs: 600_000,
+    commitEveryMs: 5,
     maxAckPending: 10_000,
     maxWaiting: 1_000,
     maxBufferedBytes: 67_108_864,

@@ -1,126 +1,151 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
-import { ReplicaGroup } from '../consumer/replica-group.js';
+import type { GroupView } from '../consumer/partition-options.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
+import { ReplicaGroup } from '../consumer/replica-group.js';
 import { describeError } from '../errors.js';
 import { newEventId } from '../message/event-id.js';
-import { type GroupLayout, isCancelled, sourcesOf } from '../records/group-record.js';
-import { type GroupConsumerOptions, type OpenedLayout, openGroup } from './open-group.js';
+import { type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
+import { type GroupOptions, type OpenedLayout, openGroup, type Replica } from './open-group.js';
+import type { GroupWire } from './wires.js';
 
-/** How long a replica may not notice what the group's record says; a hint brings it at once, as a rule. */
-const LOOK_EVERY_MS = 1_000;
-const LOOK_WHILE_DRAINING_EVERY_MS = 200;
+/** How long a replica may not notice what the group's record says; an announcement brings it at once, as a rule. */
+const READ_EVERY_MS = 1_000;
+const READ_WHILE_DRAINING_EVERY_MS = 200;
 const REPORT_EVERY_MS = 30_000;
-
-interface Follower {
-  /** Names this process in presence and leases. */
-  readonly owner: string;
-  /** What the record said last. */
-  seen: GroupLayout;
-}
+const CHECK_OLD_CONSUMERS_EVERY_MS = 60_000;
 
 /** A group of this process's handlers on a topic. */
 export interface ServedGroup {
   readonly topic: string;
   readonly group: string;
+  /** The layout that this process follows; see {@link GroupRecord}. */
+  readonly layout: number;
   /** Those of the layout this process follows, whether it owns them or waits for them. */
   readonly partitions: readonly Partition[];
   /** This process as one of the group's replicas. */
   readonly replicas: Pick<ReplicaGroup, 'members'>;
 }
 
+type Mode = 'idle' | 'working' | 'draining' | 'closed';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  idle: [],
+  working: ['idle', 'working', 'draining'],
+  draining: ['working'],
+  closed: ['idle', 'working', 'draining', 'closed'],
+};
+
+/** This process as a replica of a group, under one name over all layouts. */
+class FollowingReplica implements Replica {
+  readonly owner: string;
+  /** What the record said last. */
+  seen: GroupRecord | undefined;
+  replicas: ReplicaGroup | undefined;
+
+  constructor(owner: string) {
+    this.owner = owner;
+  }
+
+  viewOf({ record }: GroupWire): GroupView {
+    this.seen ??= record;
+    return {
+      record,
+      isCancelled: (change) => this.seen !== undefined && isCancelled(change, record.layout, this.seen),
+      hasSurvived: (owner, partition, epoch) => this.replicas?.hasSurvived(owner, partition, epoch) === true,
+    };
+  }
+}
+
 /**
- * A group of handlers in this process, which follows the group's record. The process is one of the group's replicas, under
- * one name, over all layouts. Its modes:
+ * A group of handlers in this process, which follows the group's record. Its modes:
  *
  * - `idle`: opened, takes no part. Left by {@link start}.
  * - `working`: partitions of the layout in force are shared with the other replicas, and owned.
- * - `draining`: the record says that the layout changes. Partitions are drained, by whoever owns them; when all are,
- *   this process takes the next steps like any other. Left for `working` when the record has another layout, whose
- *   partitions take the place of these, or when the change is cancelled.
+ * - `draining`: the record says that the layout changes. Partitions are drained by their owners. When all are, this
+ *   process takes the next steps like any other. Left for `working` when the record has another layout, whose partitions
+ *   take the place of these, or when the change is cancelled.
  * - `closed`: the end.
  */
 export class Group implements ServedGroup {
-  #mode: 'idle' | 'working' | 'draining' | 'closed' = 'idle';
-  #opened: OpenedLayout;
-  #timer: Timer | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
-  #failing = false;
-  #reportAt = 0;
-  readonly #name: string;
   readonly topic: string;
   readonly group: string;
   readonly replicas: ReplicaGroup;
+  readonly #name: string;
+  #mode: Mode = 'idle';
+  #timer: Timer | undefined;
+  #reading: Promise<void> | undefined;
+  #again = false;
+  #failing = false;
+  #reportAt = 0;
+  #checkOldConsumersAt = 0;
 
   private constructor(
-    private readonly options: GroupConsumerOptions,
-    opened: OpenedLayout,
-    private readonly follower: Follower,
+    private readonly options: GroupOptions,
+    private opened: OpenedLayout,
+    private readonly replica: FollowingReplica,
   ) {
     const { link, group, clock, log } = options;
     const { name: topic, consume } = link.topic;
     this.topic = topic;
     this.group = group;
-    this.#opened = opened;
     this.#name = `topic "${topic}", group "${group}"`;
     this.replicas = new ReplicaGroup({
       name: this.#name,
-      member: follower.owner,
+      member: replica.owner,
       leaseTtlMs: consume.leaseTtlMs,
       presencePort: link.wire.presencePort(group),
       partitions: opened.partitions,
       clock,
       log,
     });
-    opened.wire.layoutPort?.onHint(() => this.#look());
+    replica.replicas = this.replicas;
+    opened.wire.recordPort.onHint(() => this.#read());
   }
 
-  /** @throws CONSUMER_MISMATCH, JETSTREAM_REQUEST_FAILED */
-  static async open(options: GroupConsumerOptions): Promise<Group> {
-    const follower: Follower = {
-      owner: newEventId(options.clock.wallNow()),
-      seen: { partitions: 1, layout: 0, changes: 0 },
-    };
-    const opened = await openLayout(options, follower);
-    follower.seen = opened.wire.layout;
-    return new Group(options, opened, follower);
+  /** @throws as {@link openGroup} */
+  static async open(options: GroupOptions): Promise<Group> {
+    const replica = new FollowingReplica(newEventId(options.clock.wallNow()));
+    return new Group(options, await openGroup(options, replica), replica);
   }
 
-  /** The partitions of the layout that this process follows, whether it owns them or waits for them. */
+  get layout(): number {
+    return this.opened.wire.record.layout;
+  }
+
   get partitions(): readonly Partition[] {
-    return this.#opened.partitions;
+    return this.opened.partitions;
   }
 
   start(): void {
     if (this.#mode !== 'idle') return;
-    this.#mode = 'working';
+    this.#enter('working');
     this.replicas.start();
-    this.#look();
+    this.#read();
   }
 
   /** As {@link ReplicaGroup.close}. */
   async close(withinMs: number): Promise<boolean> {
-    this.#mode = 'closed';
+    this.#enter('closed');
     this.#timer?.cancel();
-    this.#opened.wire.layoutPort?.close();
-    const [drained] = await Promise.all([this.replicas.close(withinMs), this.#looking]);
-    return drained;
+    this.opened.wire.recordPort.close();
+    const [isDrained] = await Promise.all([this.replicas.close(withinMs), this.#reading]);
+    return isDrained;
   }
 
-  #look(): void {
-    if (this.#mode === 'idle' || this.#isClosed() || this.#opened.wire.layoutPort === undefined) return;
-    if (this.#looking !== undefined) {
+  #read(): void {
+    if (this.#mode === 'idle' || this.#isClosed()) return;
+    if (this.#reading !== undefined) {
       this.#again = true;
       return;
     }
     this.#timer?.cancel();
-    this.#looking = this.#follow().finally(() => {
-      this.#looking = undefined;
+    this.#reading = this.#follow().finally(() => {
+      this.#reading = undefined;
       if (this.#isClosed()) return;
-      const next = this.#mode === 'draining' ? LOOK_WHILE_DRAINING_EVERY_MS : LOOK_EVERY_MS;
-      this.#timer = this.options.clock.after(this.#again ? 0 : next, () => this.#look());
+      const next = this.#mode === 'draining' ? READ_WHILE_DRAINING_EVERY_MS : READ_EVERY_MS;
+      this.#timer = this.options.clock.after(this.#again ? 0 : next, () => this.#read());
       this.#again = false;
     });
   }
@@ -128,75 +153,76 @@ export class Group implements ServedGroup {
   async #follow(): Promise<void> {
     const { log } = this.options;
     try {
-      const found = await this.#opened.wire.layoutPort?.read();
-      if (found !== undefined && !this.#isClosed()) await this.#obey(found.value);
+      const { value } = await this.opened.wire.recordPort.read();
+      if (value !== undefined && !this.#isClosed()) await this.#obey(value);
+      await this.#checkOldConsumers();
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing)
-        log.warn(`${this.#name}: its record cannot be followed, trying on: ${describeError(error)}`);
+      if (!this.#failing && !this.#isClosed()) {
+        log.warn(`${this.#name}: its record cannot be followed, trying again: ${describeError(error)}`);
+      }
       this.#failing = true;
     }
   }
 
-  async #obey(layout: GroupLayout): Promise<void> {
-    const { log } = this.options;
-    this.follower.seen = layout;
-    if (layout.layout !== this.#opened.wire.layout.layout) return this.#move(layout);
-    const { change } = layout;
+  async #obey(record: GroupRecord): Promise<void> {
+    const { log, clock } = this.options;
+    this.replica.seen = record;
+    if (record.layout !== this.layout) return this.#move(record);
+    const { change } = record;
     if (change === undefined) {
       if (this.#mode !== 'draining') return;
-      this.#mode = 'working';
-      log.warn(`${this.#name}: the change of its partitions was cancelled, ${layout.partitions} stay`);
+      this.#enter('working');
+      log.warn(`${this.#name}: the change of its layout was cancelled, ${record.partitions} partitions stay`);
       for (const partition of this.partitions) partition.resume();
       return;
     }
     if (this.#mode !== 'draining') {
-      this.#mode = 'draining';
-      this.#reportAt = this.options.clock.now() + REPORT_EVERY_MS;
-      log.warn(
-        `${this.#name}: its ${layout.partitions} partitions become ${change.to}; nothing new starts until all are drained`,
-      );
+      this.#enter('draining');
+      this.#reportAt = clock.now() + REPORT_EVERY_MS;
+      const what = change.start === undefined ? `become ${change.to}` : `begin again as ${change.to}`;
+      log.warn(`${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`);
       reached('repartition: draining');
     }
     for (const partition of this.partitions) partition.drainFor(change.number);
     await this.#advance(change.number);
   }
 
-  /** Whoever sees that all is drained goes on: the command that began the change may be gone. */
+  /** A replica that has drained its share goes on with the change: the command that began it may be gone. */
   async #advance(change: number): Promise<void> {
     const { clock, log } = this.options;
-    const open = this.partitions.filter(({ lease }) => lease.drainedFor !== change);
-    const ports = this.#opened.wire.repartitionPorts;
-    if (open.length === 0 && isSabotaged('command-goes-on-alone')) return;
-    if (open.length === 0 && ports !== undefined) {
-      const progress = await new Repartition(this.#name, ports).advance();
-      if (progress.kind === 'none') this.#again = true;
+    const isHereDrained = this.partitions.every(
+      ({ lease, consumer }) => lease.mode !== 'held' || consumer.drainedFor === change,
+    );
+    if (!isHereDrained || isSabotaged('command-goes-on-alone')) return;
+    const progress = await new Repartition(this.#name, this.opened.wire.repartitionPorts).advance();
+    if (progress.kind === 'none') {
+      this.#again = true;
     } else if (clock.now() >= this.#reportAt) {
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
-      const held = open.map(({ partition }) => partition).join(', ');
       log.error(
-        `${this.#name}: partitions ${held} are not drained yet; handlers run there, or nobody owns them. ` +
-          'npx aggregate-transport repartition tells which; with --cancel it calls the change off',
+        `${this.#name}: partitions ${progress.open.join(', ')} are not drained yet; handlers run there, or they have no ` +
+          'owner. npx aggregate-transport repartition tells which; with --cancel it calls the change off',
       );
     }
   }
 
   /** Another layout is in force. */
-  async #move(layout: GroupLayout): Promise<void> {
-    const { log } = this.options;
-    const opened = await openLayout(this.options, this.follower);
+  async #move(record: GroupRecord): Promise<void> {
+    const opened = await openGroup(this.options, this.replica);
     if (this.#isClosed()) {
       await Promise.all(opened.partitions.map((partition) => partition.close(0)));
       return;
     }
-    const before = this.#opened;
-    before.wire.layoutPort?.close();
-    opened.wire.layoutPort?.onHint(() => this.#look());
-    this.#opened = opened;
-    this.#mode = 'working';
+    const before = this.opened;
+    before.wire.recordPort.close();
+    opened.wire.recordPort.onHint(() => this.#read());
+    this.opened = opened;
+    this.replica.seen = opened.wire.record;
+    this.#enter('working');
     this.#again = true;
-    log.info(
-      `${this.#name}: has ${opened.partitions.length} partitions from now on (layout ${layout.layout})`,
+    this.options.log.info(
+      `${this.#name}: has ${opened.partitions.length} partitions from now on (layout ${record.layout})`,
     );
     reached('repartition: layout opened');
     const left = before.partitions.map((partition) => partition.leave());
@@ -205,23 +231,31 @@ export class Group implements ServedGroup {
     for (const partition of opened.partitions) {
       // A handler that outlived its lease keeps its aggregate's next event from starting in this process.
       const sources = sourcesOf(partition.partition, to, from).map((source) => Promise.resolve(left[source]));
-      void Promise.all(sources).then(() => this.#opened === opened && !this.#isClosed() && partition.start());
+      void Promise.all(sources).then(() => this.opened === opened && !this.#isClosed() && partition.start());
     }
+  }
+
+  /** A release with acks beside this one would handle every event a second time. */
+  async #checkOldConsumers(): Promise<void> {
+    const { clock, log } = this.options;
+    if (clock.now() < this.#checkOldConsumersAt) return;
+    this.#checkOldConsumersAt = clock.now() + CHECK_OLD_CONSUMERS_EVERY_MS;
+    const found = await this.opened.wire.oldConsumers();
+    if (found.length === 0) return;
+    log.error(
+      `${this.#name}: found durable consumers ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''} of a release ` +
+        'with acks; a replica of that release handles every event a second time: stop it, and delete them',
+    );
   }
 
   #isClosed(): boolean {
     return this.#mode === 'closed';
   }
-}
 
-function openLayout(options: GroupConsumerOptions, follower: Follower): Promise<OpenedLayout> {
-  let of = 0;
-  const opening = openGroup(options, {
-    owner: follower.owner,
-    isCancelled: (change) => isCancelled(change, of, follower.seen),
-  });
-  return opening.then((opened) => {
-    of = opened.wire.layout.layout;
-    return opened;
-  });
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode)) {
+      throw new Error(`${this.#name}: a group cannot go from ${this.#mode} to ${mode}`);
+    }
+    this.#mode = mode;
+  }
 }

@@ -49,7 +49,7 @@ interface Found {
  */
 export class DrainUnowned {
   #layout: number | undefined;
-  #leases: ObservedLeases;
+  readonly #leases: ObservedLeases;
   #lost = new Map<number, number>();
 
   constructor(private readonly options: DrainUnownedOptions) {
@@ -69,7 +69,6 @@ export class DrainUnowned {
   async pass({ group, change, open }: DrainingProgress): Promise<readonly OpenPartition[]> {
     if (this.#layout !== group.layout) {
       this.#layout = group.layout;
-      this.#leases = new ObservedLeases(this.options.clock, this.options.owner);
       this.#lost = new Map();
     }
     const left = await each(open, async (partition) => {
@@ -93,7 +92,7 @@ export class DrainUnowned {
 
   #isFree({ place, lease, record: { value } }: Found, isMissing: boolean): boolean {
     const isAtRest = value === undefined ? !isMissing : value.rest === true || value.write === 0;
-    return this.#leases.observe(place.partition, { lease, isAtRest });
+    return this.#leases.isFree({ place, lease, isAtRest });
   }
 
   /** Resolves with true if the partition is at rest for the change. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import type { LayoutPlace } from './repartition-ports.js';
 
 /** A holder counts its time short by this much, an observer counts it long: clocks run at different speeds. */
 const MARGIN_MS = 500;
@@ -8,18 +9,19 @@ const MARGIN_MS = 500;
 const DELETED_TTL_MS = 5_000;
 
 export interface Observation {
+  readonly place: LayoutPlace;
   readonly lease: StoredValue<LeaseRecord>;
   /** The partition's record says that no owner can be at work: it was never claimed, or its last owner came to rest. */
   readonly isAtRest: boolean;
 }
 
 /**
- * Which leases of a layout are free, as this process has seen on its own clock. A lease is free if it was never taken,
+ * Which leases of a group are free, as this process has seen on its own clock. A lease is free if it was never taken,
  * if it was released, or if its revision has not moved for the ttl written in it plus a margin.
  */
 export class ObservedLeases {
-  /** When the revision of a lease was first seen, by partition. */
-  readonly #seen = new Map<number, { readonly revision: number; readonly at: number }>();
+  /** When the revision of a lease was first seen, by place. */
+  readonly #seen = new Map<string, { readonly revision: number; readonly at: number }>();
 
   constructor(
     private readonly clock: Clock,
@@ -28,13 +30,14 @@ export class ObservedLeases {
   ) {}
 
   /** Notes what was read, and tells whether the lease is free. */
-  observe(partition: number, { lease, isAtRest }: Observation): boolean {
+  isFree({ place, lease, isAtRest }: Observation): boolean {
     const { value, revision } = lease;
+    const name = `${place.layout}.${place.partitions}.${place.partition}`;
     const now = this.clock.now();
-    let seen = this.#seen.get(partition);
+    let seen = this.#seen.get(name);
     if (seen?.revision !== revision) {
       seen = { revision, at: now };
-      this.#seen.set(partition, seen);
+      this.#seen.set(name, seen);
     }
     if (value === undefined ? isAtRest : value.released === true || value.owner === this.owner) return true;
     return now - seen.at > (value?.ttlMs ?? DELETED_TTL_MS) + MARGIN_MS;

@@ -13,6 +13,7 @@ import type { StoredValue } from '../../records/key-port.js';
 import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
 import { each } from './each.js';
 import { type DrainedPartition, initialPositions } from './initial-positions.js';
+import { mostRuns } from './recovered-group.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
 
 /** What to change: the number of partitions, or for a reset where they begin. */
@@ -126,8 +127,8 @@ export class Repartition {
       if (open.length > 0) return { kind: 'draining', group, change, open };
       const records = found.filter((record) => record !== undefined);
       if (change.start === undefined) await this.#prepare(change, records);
-      const epochs = found.flatMap((record, partition) => (record ? [] : [lost.get(partition) ?? 0]));
-      const next = completeChange(group, change, reachedOf(records, epochs, change));
+      const lostEpochs = found.flatMap((record, partition) => (record ? [] : [lost.get(partition) ?? 0]));
+      const next = completeChange(group, change, reachedOf({ group, change, records, lostEpochs }));
       if ((await this.ports.group.write(next, revision)) === undefined) continue;
       reached('repartition: switched');
       return { kind: 'none', group: next };
@@ -214,16 +215,24 @@ function isComplete(group: GroupRecord, { to, id, start }: WantedChange): boolea
   return id !== undefined && group.lastReset === id;
 }
 
-function reachedOf(
-  records: readonly PositionRecord[],
-  lostEpochs: readonly number[],
-  { start }: LayoutChange,
-): ReachedLayout {
+interface Drained {
+  readonly group: GroupRecord;
+  readonly change: LayoutChange;
+  readonly records: readonly PositionRecord[];
+  /** Of partitions whose record is lost. */
+  readonly lostEpochs: readonly number[];
+}
+
+function reachedOf({ group, change: { start }, records, lostEpochs }: Drained): ReachedLayout {
+  const epoch = Math.max(0, ...records.map((record) => record.epoch), ...lostEpochs);
+  // As long as the stream is the one the group has begun in, no partition has begun another run.
+  const isSameStream = group.start.created === start?.created;
+  const lostRun = lostEpochs.length === 0 || isSameStream ? 0 : mostRuns(epoch);
   // Sequences of another stream are no places in this one.
   const here = records.filter(({ created }) => created === start?.created);
   return {
-    epoch: Math.max(0, ...records.map(({ epoch }) => epoch), ...lostEpochs),
-    run: Math.max(0, ...records.map(({ run }) => run)),
+    epoch,
+    run: Math.max(lostRun, ...records.map(({ run }) => run)),
     high: Math.max(0, ...here.map(({ high }) => high)),
   };
 }

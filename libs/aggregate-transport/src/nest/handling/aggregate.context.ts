@@ -1,15 +1,15 @@
 import { BaseRpcContext } from '@nestjs/microservices';
-import type { LeaseView } from '../../consumer/ownership/ownership.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { Envelope } from '../../message/envelope.js';
 import type { FailureStage } from '../../consumer/handling/outcome.js';
+import type { PartitionView } from '../../transport/open-group.js';
 
 /** What every event of one handler has in common. */
 export interface HandlerScope {
   readonly topic: string;
   readonly group: string;
   readonly partition: number;
-  readonly ownership: LeaseView;
+  readonly view: PartitionView;
   /** Where a failure is reported from before anything of ours has run: the decorator moves it on. */
   readonly firstStage: FailureStage;
 }
@@ -20,6 +20,8 @@ export interface AttemptTrace {
   /** What the handler threw, before any filter or proxy rewrote it. */
   thrown: { readonly error: unknown } | undefined;
 }
+
+const SEQUENCES_PER_RUN = 2n ** 48n;
 
 /** What `@Ctx()` injects: everything about the event besides its payload. */
 export class AggregateContext extends BaseRpcContext<[Delivery]> {
@@ -41,7 +43,7 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     this.#event = event;
     this.#envelope = envelope;
     this.#scope = scope;
-    this.fencingToken = scope.ownership.epoch;
+    this.fencingToken = scope.view.epoch;
     this.trace = { stage: scope.firstStage, thrown: undefined };
   }
 
@@ -51,8 +53,8 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
    * @internal
    */
   mayStart(): boolean {
-    const { ownership } = this.#scope;
-    return ownership.isValid() && ownership.epoch === this.fencingToken;
+    const { view } = this.#scope;
+    return view.isValid() && view.epoch === this.fencingToken;
   }
 
   get topic(): string {
@@ -111,8 +113,8 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   }
 
   /**
-   * The event's sequence in the topic's stream; rises within an aggregate. Stored together with the side
-   * effect, it tells a repeated event from a new one.
+   * The event's sequence in the topic's stream; rises within an aggregate as long as the stream lives. To tell a repeated
+   * event from a new one, store {@link position} instead.
    */
   get sequence(): number {
     return this.#event.sequence;
@@ -123,9 +125,22 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     return this.#event.attempt;
   }
 
-  /** The server's count of deliveries, for information: takeovers raise it for events that never started. */
-  get deliveryCount(): number {
-    return this.#event.origin.deliveryCount;
+  /** How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. */
+  get run(): number {
+    return this.#scope.view.run;
+  }
+
+  /**
+   * `run * 2^48 + sequence`: grows with each event of an aggregate in this group, also across a stream that was made again
+   * and a reset. Stored together with the side effect, it tells a repeated event from a new one.
+   */
+  get position(): bigint {
+    return BigInt(this.run) * SEQUENCES_PER_RUN + BigInt(this.sequence);
+  }
+
+  /** True below the place that the group had reached before a reset. */
+  get isReplay(): boolean {
+    return this.sequence <= this.#scope.view.replayUntil;
   }
 
   /** Aborted when the handler's time is over, or when the process stops without waiting for it. */

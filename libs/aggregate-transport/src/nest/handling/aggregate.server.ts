@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
+import { AloneTurns } from '../../consumer/handling/alone-turns.js';
 import type { Partition } from '../../consumer/partition.js';
 import { AggregateTransportError } from '../../errors.js';
 import { Measures } from '../../observe/measures.js';
@@ -31,7 +32,7 @@ const LISTENS_WITHIN_MS = 10_000;
  * - `idle`: collects handlers. Left by {@link listen}.
  * - `listening`: consumers run. Left by {@link close}, or by Nest's `onModuleDestroy`, whichever comes first:
  *   their order differs between hybrid apps, pure microservices and signals.
- * - `closed`: the end; what handlers had not finished is delivered to the next process.
+ * - `closed`: the end; what handlers had not finished is handled by the next process.
  */
 @Injectable()
 export class AggregateServer
@@ -45,6 +46,7 @@ export class AggregateServer
   readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
   readonly #groups: Group[] = [];
+  readonly #turns: AloneTurns;
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -55,6 +57,7 @@ export class AggregateServer
   ) {
     super();
     this.#links = links;
+    this.#turns = new AloneTurns(links.clock);
     this.scan?.watch();
     this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
@@ -131,7 +134,7 @@ export class AggregateServer
   }
 
   /**
-   * Stops pulling, lets running handlers end within `shutdown.drainMs`, confirms their acks in order.
+   * Stops pulling, lets running handlers end within `shutdown.drainMs`, and confirms the last commits.
    * Safe to call twice, and without a `listen` before it.
    */
   close(): Promise<void> {
@@ -202,10 +205,11 @@ export class AggregateServer
         await Group.open({
           link,
           group: group.group,
-          handlersOf: (partition, ownership) => this.#registry.handlersOf(group, partition, ownership),
+          handlers: { handlersOf: (partition, view) => this.#registry.handlersOf(group, partition, view) },
           hooks: this.#links.options.hooks,
           measures,
           drainMs: this.#links.options.drainMs,
+          turns: this.#turns,
           clock: this.#links.clock,
           log,
         }),
@@ -237,7 +241,7 @@ export class AggregateServer
     const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
     if (drained.includes(false)) {
       nestLog(new Logger('AggregateServer')).error(
-        `handlers or acks did not end within shutdown.drainMs ${drainMs}; their events are delivered again to the next process`,
+        `handlers or last commits did not end within shutdown.drainMs ${drainMs}; the next process handles their events again`,
       );
     }
   }

@@ -1,12 +1,12 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { EventHandlers } from '../../consumer/handling/event-handlers.js';
 import { AggregateTransportError } from '../../errors.js';
-import type { LeaseView } from '../../consumer/ownership/ownership.js';
 import type { HandlerScope } from './aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
 import type { ErrorWitness } from './error-witness.js';
 import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
+import type { PartitionView } from '../../transport/open-group.js';
 import { undeclaredError } from '../../transport/open-topics.js';
 
 interface Registration {
@@ -72,7 +72,7 @@ export class HandlerRegistry {
   handlersOf(
     { topic, group, registrations }: HandlerGroup,
     partition: number,
-    ownership: LeaseView,
+    view: PartitionView,
   ): EventHandlers {
     const handlers = new EventHandlers();
     for (const { options, callback, witness } of registrations) {
@@ -80,7 +80,7 @@ export class HandlerRegistry {
         topic: topic.name,
         group,
         partition,
-        ownership,
+        view,
         firstStage: witness === undefined ? 'handler' : 'guard',
       };
       const bridge = new HandlerBridge({

@@ -1,6 +1,6 @@
 import { type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
-import { type Answer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
+import { type ServerAnswer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
 import { explain } from './jetstream-api.js';
 
@@ -32,7 +32,7 @@ export async function publishConfirmed(
   subject: string,
   body: string | Uint8Array,
   headers: MsgHdrs,
-): Promise<Answer> {
+): Promise<ServerAnswer> {
   if (!connection.connected) throw new UnconfirmedError(subject, 'no connection', true);
   const listener: ConnectionListener = {};
   // An answer that was lost with its connection is not waited for.

@@ -3,7 +3,7 @@ import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
-import type { Answer } from '../../publisher/server-answer.js';
+import type { ServerAnswer } from '../../publisher/server-answer.js';
 
 export interface MemoryMessage extends StoredMessage {
   readonly subject: string;
@@ -65,7 +65,7 @@ export class MemoryStream {
     return { created, firstSequence, lastSequence };
   }
 
-  append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): Answer {
+  append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): ServerAnswer {
     const now = this.clock.now();
     const known = this.#ids.get(messageId);
     if (known !== undefined && now - known.at < this.duplicateWindowMs) {

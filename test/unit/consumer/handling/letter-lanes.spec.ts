@@ -3,8 +3,8 @@ import type { Delivery } from '#library/message/delivery.js';
 import { identityOf } from '#library/records/marker.js';
 import type { CommandKind } from '#library/records/marker.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
-import { type Fate, ParkedServer } from '../parking/fake-parked-port.js';
-import { eventOf, failureOf, LanesBench, type LanesBenchOptions, parks } from './lanes-bench.js';
+import { type Fate, ParkedServer } from '../../parking/fake-parked-port.js';
+import { eventOf, failureOf, LanesBench, type LanesBenchOptions, parks } from './lanes-fixture.js';
 
 /** A process whose handlers fail for some aggregates, and hang for others until they are released. */
 function world(options: Partial<LanesBenchOptions> & { server?: ParkedServer } = {}) {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type LaneNow, lookAtLanes } from '#library/consumer/handling/lane-report.js';
-import { eventOf } from './lanes-bench.js';
+import { eventOf } from './lanes-fixture.js';
 
 interface Story {
   readonly age: number;

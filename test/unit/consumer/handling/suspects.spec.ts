@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { type SuspectRecord, Suspects } from '#library/consumer/handling/suspects.js';
 import { silentLog } from '#library/log.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { FakeKeyPort } from './fake-key-port.js';
+import { FakeKeyPort } from '../ownership/fake-key-port.js';
 
 function bench(left: SuspectRecord = {}) {
   const port = new FakeKeyPort<SuspectRecord>();

@@ -13,9 +13,9 @@ import { tokenOf } from '#library/message/subject.js';
 import { Parking } from '#library/parking/parking.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { FakeParkedPort } from '../parking/fake-parked-port.js';
+import { FakeParkedPort } from '../../parking/fake-parked-port.js';
 import { deliveryOf, recordedLog } from './fake-consumer-port.js';
-import { FakeKeyPort } from './fake-key-port.js';
+import { FakeKeyPort } from '../ownership/fake-key-port.js';
 
 const policy: FailurePolicy = {
   retry: { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.5 },

@@ -6,9 +6,9 @@ import type { Delivery } from '#library/message/delivery.js';
 import { tokenOf } from '#library/message/subject.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { FakeParkedPort, type ParkedServer } from '../parking/fake-parked-port.js';
+import { FakeParkedPort, type ParkedServer } from '../../parking/fake-parked-port.js';
 import { deliveryOf, recordedLog } from './fake-consumer-port.js';
-import { FakeKeyPort } from './fake-key-port.js';
+import { FakeKeyPort } from '../ownership/fake-key-port.js';
 
 export const parks: FailurePolicy = {
   retry: { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 },

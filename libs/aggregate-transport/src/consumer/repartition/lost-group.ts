@@ -1,0 +1,102 @@
+import type { Clock } from '../../clock.js';
+import { AggregateTransportError } from '../../errors.js';
+import type { GroupRecord } from '../../records/group-record.js';
+import type { StoredValue } from '../../records/key-port.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
+import { each } from './each.js';
+import { ObservedLeases } from './observed-leases.js';
+import { type FoundPlace, type GroupTraces, type LostReset, recoveredGroup } from './recovered-group.js';
+import type { RepartitionPorts } from './repartition-ports.js';
+
+export interface LostGroupOptions {
+  readonly name: string;
+  readonly ports: RepartitionPorts;
+  readonly clock: Clock;
+  /** Names this process; no other may use the same name. */
+  readonly owner: string;
+}
+
+interface Found extends FoundPlace {
+  readonly storedLease: StoredValue<LeaseRecord>;
+}
+
+interface FoundGroup extends GroupTraces {
+  readonly places: readonly Found[];
+}
+
+/**
+ * Makes the record of a group again that has lost it, with a reset already under way in it. From there the reset is
+ * carried out like any other: partitions that still have a position are drained, the others are given up.
+ *
+ * It is made only while no process holds a lease of the group: a replica that runs without the record would not see the
+ * reset in time. Start-up refuses a group that has lost its record, so none comes up meanwhile.
+ */
+export class LostGroup {
+  readonly #leases: ObservedLeases;
+
+  constructor(private readonly options: LostGroupOptions) {
+    this.#leases = new ObservedLeases(options.clock, options.owner);
+  }
+
+  /**
+   * True if the group's record is missing, or the whole stream of positions.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  async isLost(): Promise<boolean> {
+    const { ports } = this.options;
+    return !(await ports.hasPositions()) || (await ports.group.read()).value === undefined;
+  }
+
+  /**
+   * The record that {@link remake} would write.
+   * @throws GROUP_UNKNOWN if nothing tells of the group
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  async plan(reset: LostReset): Promise<GroupRecord> {
+    return this.#recover(await this.#read(), reset);
+  }
+
+  /**
+   * Writes the record, unless a process holds a lease. Resolves with the owners that do; with none, the record exists.
+   * @throws GROUP_UNKNOWN, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+   */
+  async remake(reset: LostReset): Promise<readonly string[]> {
+    const { ports } = this.options;
+    const traces = await this.#read();
+    const holders = traces.places.flatMap(({ place, storedLease }) => {
+      const isFree = this.#leases.isFree({ place, lease: storedLease, isAtRest: true });
+      return isFree ? [] : [storedLease.value?.owner ?? ''];
+    });
+    if (holders.length > 0) return [...new Set(holders)];
+    const record = this.#recover(traces, reset);
+    await ports.ensurePositions();
+    const { value, revision } = await ports.group.read();
+    // Refused: another command has made it.
+    if (value === undefined) await ports.group.write(record, revision);
+    return [];
+  }
+
+  #recover(traces: GroupTraces, reset: LostReset): GroupRecord {
+    const record = recoveredGroup(traces, reset);
+    if (record !== undefined) return record;
+    const { name } = this.options;
+    throw new AggregateTransportError(
+      'GROUP_UNKNOWN',
+      traces.parkedEpoch === 0
+        ? `expected ${name} to have started before, found no trace of it; check the names`
+        : `expected a lease or a position of ${name}, found only parked aggregates; say with --partitions how many ` +
+            'partitions it has',
+    );
+  }
+
+  async #read(): Promise<FoundGroup> {
+    const { ports } = this.options;
+    const hasPositions = await ports.hasPositions();
+    const places = await each(await ports.places(), async (place): Promise<Found> => {
+      const storedLease = await ports.lease(place).read();
+      const record = hasPositions ? (await ports.position(place).read()).value : undefined;
+      return { place, storedLease, lease: storedLease.value, record };
+    });
+    return { places, parkedEpoch: await ports.parkedEpoch() };
+  }
+}

@@ -1,0 +1,82 @@
+import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
+import type { LeaseRecord } from '../../records/lease-record.js';
+import type { PositionRecord } from '../../records/position-record.js';
+import type { LayoutPlace } from './repartition-ports.js';
+
+/** What a group has left on the server, whether its own record exists or not. */
+export interface GroupTraces {
+  readonly places: readonly FoundPlace[];
+  /** The highest epoch in a marker of a parked aggregate. */
+  readonly parkedEpoch: number;
+}
+
+export interface FoundPlace {
+  readonly place: LayoutPlace;
+  readonly lease: LeaseRecord | undefined;
+  readonly record: PositionRecord | undefined;
+}
+
+export interface LostReset {
+  /** Undefined: as many partitions as the group had. */
+  readonly to: number | undefined;
+  readonly id: string;
+  readonly start: NonNullable<LayoutChange['start']>;
+}
+
+/**
+ * The record of a group that has lost it, with a reset under way; undefined if no trace tells of the group, or how many
+ * partitions it has. Pure.
+ *
+ * The layout in force was the highest one that an owner has worked in. Epochs continue from the highest that any trace
+ * tells. `hasRecords` keeps a partition without a position from beginning in silence if the reset is cancelled.
+ */
+export function recoveredGroup(traces: GroupTraces, { to, id, start }: LostReset): GroupRecord | undefined {
+  const { places, parkedEpoch } = traces;
+  const epoch = Math.max(parkedEpoch, ...places.map(epochOf));
+  const worked = places.filter(({ lease, record }) => lease !== undefined || (record?.write ?? 0) > 0);
+  const last = highestOf(worked) ?? highestOf(places);
+  const run = Math.max(0, ...places.map(({ record }) => record?.run ?? 0), lostRun(traces, epoch));
+  const common = { start: { ...start, epoch }, run };
+  if (last === undefined) {
+    if (to === undefined || parkedEpoch === 0) return undefined;
+    // Only parked aggregates are left: no partition can be drained, and none can be at work.
+    const layout = { partitions: to, layout: 1, changes: 1 };
+    return { ...layout, ...common, run: run + 1, hasRecords: false, lastReset: id };
+  }
+  const number = Math.max(...places.map(numberOf)) + 1;
+  return {
+    partitions: last.partitions,
+    layout: last.layout,
+    changes: number,
+    change: { number, to: to ?? last.partitions, id, start },
+    ...common,
+    hasRecords: true,
+  };
+}
+
+/**
+ * No run of a lost position is above this: an owner needs an epoch of its own to begin a run, after a reset and in a
+ * stream that was made again, so there are at most two runs for each epoch.
+ */
+export function mostRuns(epoch: number): number {
+  return 2 * epoch;
+}
+
+function lostRun({ places, parkedEpoch }: GroupTraces, epoch: number): number {
+  const isLost = places.some(({ lease, record }) => lease !== undefined && record === undefined);
+  return isLost || (places.length === 0 && parkedEpoch > 0) ? mostRuns(epoch) : 0;
+}
+
+function epochOf({ lease, record }: FoundPlace): number {
+  return Math.max(lease?.epoch ?? 0, record?.epoch ?? 0);
+}
+
+/** The highest number of a change that a place tells of; the next change must be above all of them. */
+function numberOf({ place, record }: FoundPlace): number {
+  return Math.max(place.layout, record?.drained?.change ?? 0);
+}
+
+function highestOf(places: readonly FoundPlace[]): LayoutPlace | undefined {
+  const [first, ...others] = places.map(({ place }) => place);
+  return others.reduce((highest, place) => (place.layout > (highest?.layout ?? 0) ? place : highest), first);
+}
