@@ -3,6 +3,8 @@ import { checkPoison } from './consumer/poison.js';
 import { checkRegression } from './consumer/regression.js';
 import type { Exposure } from './consumer/run-once.js';
 import type { CheckerName } from './oracle/finding.js';
+import { tellAloneTurns } from './stories/alone-turns.js';
+import { tellFirstStart } from './stories/first-start.js';
 import { tellLateCommits } from './stories/late-commits.js';
 import { tellSkippingReader, tellSlowReturn } from './stories/placeholders.js';
 import type { Story } from './stories/tell.js';
@@ -31,6 +33,8 @@ export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
   },
   'no-placeholders': { checkers: ['nothing-lost', 'positions-tell-the-truth'], story: tellSlowReturn },
   'placeholder-not-waited-for': { checkers: ['order'], story: tellSkippingReader },
+  'alone-per-partition': { checkers: ['poison-found'], story: tellAloneTurns },
+  'start-per-partition': { checkers: ['nothing-lost'], story: tellFirstStart },
   'list-ignored': {
     checkers: ['order', 'nothing-lost', 'positions-tell-the-truth'],
     faults: ['kill'],

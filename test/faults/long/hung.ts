@@ -1,6 +1,7 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { OrderOracle } from 'nestjs-aggregate-transport/testing';
-import { LongScene, type Replica, type Takeover, TOPIC } from './long-scene.js';
+import { LongScene, type Replica, TOPIC } from './long-scene.js';
+import { PositionReader } from '../harness/position-reader.js';
 import { SettledLog } from './settled-log.js';
 
 export interface HungOptions {
@@ -14,14 +15,20 @@ export interface HungOptions {
   readonly say: (text: string) => void;
 }
 
+/** How long new events waited after a connection was cut, or after another owner had claimed the position. */
+export interface Takeover {
+  readonly reason: 'reconnect' | 'lease';
+  readonly ms: number;
+}
+
 export interface HungResult {
   readonly serverVersion: string;
   readonly events: number;
   readonly eventsPerSecond: number;
   readonly takeovers: readonly Takeover[];
-  /** Takeovers that found more than 20 000 sequences behind the floor. */
-  readonly expiries: number;
-  /** The farthest the floor lay behind the last delivered event. */
+  /** Claims whose first unsettled event lay more than 20 000 sequences below the highest settled one. */
+  readonly farBehind: number;
+  /** The farthest an unsettled event lay below the highest settled one. */
   readonly farthest: number;
   /** Everything that broke a promise. */
   readonly findings: readonly string[];
@@ -40,9 +47,9 @@ const SAY_EVERY_MS = 10_000;
 const EXTRA_EVENTS = 100_000;
 
 /**
- * One aggregate's handler hangs for the whole run, and many others go on beside it, so that the floor falls ever
- * farther behind; connections and leases are lost all the while. Takeovers must stay short, whatever lies above the
- * floor, nothing settled may come again, and at the end the aggregate goes on in order.
+ * One aggregate's handler hangs for the whole run, and many others continue beside it, so that its events fall ever
+ * farther behind; connections and leases are lost all the while. New events must not wait for long, however much lies
+ * above the hung one; nothing settled may come again; and at the end the aggregate continues in order.
  */
 export async function runHung(options: HungOptions): Promise<HungResult> {
   const scene = await LongScene.open(options.serverVersion);
@@ -63,15 +70,19 @@ class HungRun {
   readonly #released = new Promise<void>((resolve) => {
     this.#release = resolve;
   });
+  readonly #takeovers: Takeover[] = [];
+  #awaited:
+    { readonly reason: Takeover['reason']; readonly since: number; readonly after: number } | undefined;
+  #published = 0;
   #events = 0;
-  #farthest = 0;
 
   constructor(
     private readonly scene: LongScene,
     private readonly options: HungOptions,
   ) {
     const events = (options.forMs / 1_000) * options.eventsPerSecond;
-    this.#settled = new SettledLog(scene.nats, 2 * events + EXTRA_EVENTS);
+    const maxSequence = 2 * events + EXTRA_EVENTS;
+    this.#settled = new SettledLog(scene.nats, GROUP, maxSequence, () => this.#await('lease'));
   }
 
   async run(): Promise<HungResult> {
@@ -91,15 +102,16 @@ class HungRun {
       serverVersion: scene.server.version,
       events: this.#events,
       eventsPerSecond: Math.round(this.#events / seconds),
-      takeovers: this.#takeovers(),
-      expiries: this.#settled.expiries,
-      farthest: this.#farthest,
+      takeovers: this.#takeovers,
+      farBehind: this.#settled.farBehind,
+      farthest: this.#settled.farthest,
       findings: [...this.#findings, ...this.#verdict()],
     };
   }
 
   async #handle(replica: Replica, { key, n, at }: { key: string; n: number; at: number }): Promise<void> {
-    if (this.#settled.wasSettled(at, replica.takenOverAt)) {
+    this.#noteStart(at);
+    if (this.#settled.wasSettled(at, replica.leaseAt)) {
       this.#findings.push(`${key}: ${n} (sequence ${at}) was settled, and started again`);
     }
     if (key !== HUNG) {
@@ -134,7 +146,7 @@ class HungRun {
       if (now >= nextWord) {
         nextWord = now + SAY_EVERY_MS;
         say(
-          `hung: ${this.#events} events, floor ${this.#farthest} behind, ${this.#takeovers().length} takeovers`,
+          `hung: ${this.#events} events, ${this.#settled.farthest} behind, ${this.#takeovers.length} takeovers`,
         );
       }
       await scheduled(TICK_MS);
@@ -147,15 +159,16 @@ class HungRun {
     const n = this.#oracle.published(key);
     this.scene
       .publish(key, n)
+      .then(({ sequence }) => (this.#published = Math.max(this.#published, sequence)))
       .catch((error: unknown) => this.#findings.push(`${key}: ${n}: ${String(error)}`));
   }
 
   /** A lost connection, or one that carries nothing for longer than the lease, by turns. */
   async #fault(index: number): Promise<void> {
-    this.#farthest = Math.max(this.#farthest, await this.#behind());
     const owner = this.scene.replicas.find(({ isOwner }) => isOwner);
     if (index % 2 === 0) {
       owner?.proxy.cut();
+      this.#await('reconnect');
       return;
     }
     owner?.proxy.blackhole('both');
@@ -163,20 +176,12 @@ class HungRun {
     owner?.proxy.heal();
   }
 
-  async #behind(): Promise<number> {
-    const answer = await this.scene.nats.request(`$JS.API.CONSUMER.INFO.${TOPIC}.${GROUP}-1-0`, '', {
-      timeout: 5_000,
-    });
-    const { delivered, ack_floor: floor } =
-      answer.json<Record<'delivered' | 'ack_floor', { stream_seq: number }>>();
-    return delivered.stream_seq - floor.stream_seq;
-  }
-
   async #finish(): Promise<void> {
     await this.#until('every other event is handled', () => this.#oracle.isComplete);
     this.#release();
-    await this.#until('the aggregate that hung goes on', () => this.#hungEnds.includes(HUNG_EVENTS));
-    await this.#until('everything is settled', async () => (await this.#behind()) === 0);
+    await this.#until('the aggregate that hung continues', () => this.#hungEnds.includes(HUNG_EVENTS));
+    const positions = new PositionReader(this.scene.nats, TOPIC, GROUP);
+    await this.#until('everything is settled', () => positions.isSettled());
   }
 
   async #until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -190,18 +195,26 @@ class HungRun {
     }
   }
 
-  #takeovers(): Takeover[] {
-    return this.scene.replicas.flatMap(({ takeovers }) => takeovers);
+  /** From now until the first start of an event that is not yet published. */
+  #await(reason: Takeover['reason']): void {
+    this.#awaited = { reason, since: performance.now(), after: this.#published };
+  }
+
+  #noteStart(at: number): void {
+    const awaited = this.#awaited;
+    if (awaited === undefined || at <= awaited.after) return;
+    this.#awaited = undefined;
+    this.#takeovers.push({ reason: awaited.reason, ms: Math.round(performance.now() - awaited.since) });
   }
 
   #verdict(): string[] {
     const { violations, overlaps, lost } = this.#oracle.verdict();
-    const slow = this.#takeovers().filter(({ ms }) => ms >= this.options.takeoverBoundMs);
+    const slow = this.#takeovers.filter(({ ms }) => ms >= this.options.takeoverBoundMs);
     const order = this.#hungEnds.filter((n) => n > 1);
     const expected = Array.from({ length: HUNG_EVENTS - 1 }, (_, index) => index + 2);
     return [
       ...[...violations, ...overlaps, ...lost].map(String),
-      ...slow.map(({ reason, ms }) => `a takeover (${reason}) took ${ms} ms`),
+      ...slow.map(({ reason, ms }) => `new events waited ${ms} ms after a ${reason}`),
       ...(order.join() === expected.join()
         ? []
         : [`${HUNG}: ended in the order ${this.#hungEnds.join(', ')}`]),

@@ -29,16 +29,10 @@ export type Handle = (
   event: { readonly key: string; readonly n: number; readonly at: number },
 ) => Promise<void> | void;
 
-export interface Takeover {
-  readonly reason: string;
-  readonly ms: number;
-}
-
 /** One process of the group, as far as it can be told apart within this one: its connections, lanes and leases. */
 export class Replica {
-  readonly takeovers: Takeover[] = [];
-  /** When the last takeover ended. */
-  takenOverAt = 0;
+  /** When it last took the lease. */
+  leaseAt = 0;
 
   constructor(readonly proxy: TcpProxy) {}
 
@@ -49,10 +43,7 @@ export class Replica {
   }
 
   heard(text: string): void {
-    const found = /: taken over \((.*?)\) in (\d+) ms/.exec(text);
-    if (found === null) return;
-    this.takeovers.push({ reason: found[1] ?? '', ms: Number(found[2]) });
-    this.takenOverAt = performance.now();
+    if (text.includes(': lease held, epoch ')) this.leaseAt = performance.now();
   }
 
   async close(): Promise<void> {
@@ -84,7 +75,7 @@ export class LongScene {
     return publisherOf(this.publishing, TOPIC).pending;
   }
 
-  publish(key: string, n: number): Promise<unknown> {
+  publish(key: string, n: number): Promise<{ readonly sequence: number }> {
     return publisherOf(this.publishing, TOPIC).publish({ aggregateId: key, type: 'T', payload: { n } });
   }
 

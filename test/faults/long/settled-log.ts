@@ -1,35 +1,68 @@
 import type { NatsConnection } from 'nats';
-import { HeardAcks } from '../../support/heard-acks.js';
+import {
+  decodeUnsettled,
+  type PositionLine,
+  PositionTap,
+  type SentPosition,
+} from '../harness/position-tap.js';
 import { TOPIC } from './long-scene.js';
 
-/** When the server confirmed each ack, as a tap beside the consumers hears it. */
+/** An owner gets unsettled events one by one if the first lies this far below the highest settled one. */
+const FAR_BEHIND = 20_000;
+
+/** When the server had stored that an event is settled, as a tap beside the consumers hears it. */
 export class SettledLog {
   readonly #settledAt: Float64Array;
-  /** How often all unsettled events were made to expire at once. */
-  expiries = 0;
+  readonly #open = new Set<number>();
+  readonly #sent = new Map<number, SentPosition>();
+  #high = 0;
+  /** Claims of positions whose first unsettled event lay far behind. */
+  farBehind = 0;
+  /** The farthest an unsettled event lay below the highest settled one. */
+  farthest = 0;
 
-  constructor(nats: NatsConnection, maxSequence: number) {
+  constructor(
+    nats: NatsConnection,
+    group: string,
+    maxSequence: number,
+    private readonly claimed: () => void,
+  ) {
     this.#settledAt = new Float64Array(maxSequence + 1);
-    const acks = new HeardAcks({
-      isLone: true,
-      confirmed: (sequence) => {
-        if (this.#settledAt[sequence] === 0) this.#settledAt[sequence] = performance.now();
-      },
-    });
-    nats.subscribe(`$JS.ACK.${TOPIC}.>`, { callback: (_error, message) => acks.acked(message) });
-    // An ear on three tokens hears answers, and keeps no dead process's pulls alive.
-    nats.subscribe('_INBOX.*.*', { callback: (_error, message) => acks.answered(message) });
-    nats.subscribe(`$JS.API.CONSUMER.CREATE.${TOPIC}.>`, {
-      callback: (_error, message) => {
-        const { config } = message.json<{ config?: { ack_wait?: number } }>();
-        if (config?.ack_wait === 1) this.expiries++;
-      },
-    });
+    new PositionTap(nats, TOPIC, group, { write: (line) => this.#hear(line) });
   }
 
-  /** True if the server had confirmed the event's ack by then. */
+  /** True if the server had stored by then that the event is settled. */
   wasSettled(sequence: number, time: number): boolean {
     const at = this.#settledAt[sequence] ?? 0;
     return at > 0 && at < time;
+  }
+
+  #hear(line: PositionLine): void {
+    if (line.what === 'position.sent') {
+      this.#sent.set(line.id, line);
+      return;
+    }
+    const sent = this.#sent.get(line.id);
+    this.#sent.delete(line.id);
+    if (sent !== undefined && line.what === 'position.stored') this.#stored(sent);
+  }
+
+  #stored({ write, high, unsettled }: SentPosition): void {
+    const listed = decodeUnsettled(unsettled);
+    const behind = listed[0] === undefined ? 0 : high - listed[0];
+    this.farthest = Math.max(this.farthest, behind);
+    if (write === 1) {
+      if (behind > FAR_BEHIND) this.farBehind++;
+      this.claimed();
+    }
+    for (let sequence = this.#high + 1; sequence <= high; sequence++) this.#open.add(sequence);
+    this.#high = Math.max(this.#high, high);
+    const now = performance.now();
+    const stillOpen = new Set(listed);
+    for (const sequence of this.#open) {
+      if (stillOpen.has(sequence)) continue;
+      this.#open.delete(sequence);
+      this.#settledAt[sequence] = now;
+    }
   }
 }

@@ -59,7 +59,8 @@ async function sabotageAll(server: NatsServer): Promise<boolean> {
   const slow = { handlerMs: 1_500, burstEveryMs: 200 };
   const rules: [LayoutRule, Partial<Story>][] = [
     ['drained-while-running', slow],
-    ['settled-before-ignored', {}],
+    ['drained-mark-ignored', {}],
+    ['origin-ignored', {}],
   ];
   let isGood = true;
   for (const [sabotage, pace] of rules) {

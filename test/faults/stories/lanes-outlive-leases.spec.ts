@@ -3,7 +3,7 @@ import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { AggregateContext, AggregateHandler, AggregateId, AggregateServer } from 'nestjs-aggregate-transport';
 import { OrderOracle } from 'nestjs-aggregate-transport/testing';
-import { publisherOf, startApp, takeoversOf } from '../../support/app.js';
+import { publisherOf, startApp, readersOf } from '../../support/app.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
@@ -11,9 +11,9 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 // These tests kill the server, so it is one of our own.
 const server = serverForAll({ config: '' });
 
-test('an event that waits through twenty takeovers without starting is handled in its first attempt', async () => {
+test('an event that waits through twenty readers without starting is handled in its first attempt', async () => {
   const proxy = await TcpProxy.listen(server().port);
-  const starts: { n: number; attempt: number; deliveryCount: number }[] = [];
+  const starts: { n: number; attempt: number }[] = [];
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -23,7 +23,7 @@ test('an event that waits through twenty takeovers without starting is handled i
   class Handler {
     @AggregateHandler('waiting', { retry: { attempts: 3 } })
     async handle(@Payload() { n }: { n: number }, @Ctx() ctx: AggregateContext) {
-      starts.push({ n, attempt: ctx.attempt, deliveryCount: ctx.deliveryCount });
+      starts.push({ n, attempt: ctx.attempt });
       if (n === 1) await held;
     }
   }
@@ -45,9 +45,9 @@ test('an event that waits through twenty takeovers without starting is handled i
   }
   await eventually('the first event runs', () => starts.length === 1);
   for (let cut = 1; cut <= 20; cut++) {
-    const before = takeoversOf(app);
+    const before = readersOf(app);
     proxy.cut();
-    await eventually('the takeover after the cut', () => takeoversOf(app) > before);
+    await eventually('the reader after the cut', () => readersOf(app) > before);
   }
   release();
   await eventually('the second event has run', () => starts.length === 2);
@@ -60,7 +60,7 @@ test('an event that waits through twenty takeovers without starting is handled i
   ]);
 }, 60_000);
 
-test('a server away for longer than the lease: the same process goes on, no aggregate has two handlers', async () => {
+test('a server away for longer than the lease: the same process continues, no aggregate has two handlers', async () => {
   const oracle = new OrderOracle();
   const slow = new Set(['slow-1', 'slow-2']);
 

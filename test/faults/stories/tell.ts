@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunResult } from '../consumer/run-once.js';
 import { World, type WorldOptions } from '../consumer/world.js';
+import type { Finding } from '../oracle/finding.js';
 import { type History, readHistory } from '../oracle/history.js';
 import { judge, type Verdict } from '../oracle/oracle.js';
 import { readStored } from '../oracle/stored.js';
@@ -71,6 +72,19 @@ export async function tell({ options, act, proof, quietWithinMs, notHandled, ...
     events: history.stored.length,
     starts: history.attempts.length,
     folder: isGood ? undefined : folder,
+  };
+}
+
+/** A story that no journals of a world tell. */
+export function toldOf(findings: readonly Finding[], serverVersion: string): Told {
+  return {
+    findings,
+    ...{ lack: undefined, seed: 1, serverVersion, events: 0, starts: 0 },
+    ...{ faults: new Map(), faultCount: 0, folder: undefined },
+    evidence: {
+      ...{ replays: 0, takeovers: 0, takeoverMs: [], failoverMs: [], unheardClaims: 0 },
+      ...{ refusedPositions: 0, staleOverlaps: 0, staleStarts: 0, refusedWrites: 0 },
+    },
   };
 }
 
