@@ -95,6 +95,7 @@ export class Slot {
         else this.held(told.held.partition, told.held.epoch);
       });
       void child.exited.then((how) => {
+        if (options.stopAt?.startsWith('kill:') === true && how === 'SIGKILL') this.#expected = true;
         journal.write({ what: 'exit', slot: this.index, worker, how, expected: this.#expected });
         resolve();
         // A replica that ends by itself is started again, as an orchestrator does it; the oracle judges why it ended.

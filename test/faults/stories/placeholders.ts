@@ -91,9 +91,12 @@ export function tellSkippingReader(options: StoryOptions): Promise<Told> {
       await first.spawn();
       // Sequences of two digits, so that the text of a later start is as long.
       for (let n = 0; n < PADDING; n++) load.publish(OTHERS[0]!);
+      await load.stop();
       await eventually('the padding to be settled', () => tap.positions.isSettled());
       load.request({ hangMs: HANG_MS });
       for (let n = 0; n < SLOW_EVENTS; n++) load.publish(SLOW_KEY);
+      // What is published side by side may be stored in any order.
+      await load.stop();
       load.publish(OTHERS[1]!);
       await eventually(
         'the last one to be settled',

@@ -55,9 +55,14 @@ export async function tell({ options, act, proof, quietWithinMs, notHandled, ...
     const within =
       options.sabotage === undefined ? (quietWithinMs ?? QUIET_WITHIN_MS) : SABOTAGED_QUIET_WITHIN_MS;
     const quiet = await world.isQuietWithin(within);
-    const all = await readStored(server.url);
-    const stored = notHandled === undefined ? all : all.filter(({ key }) => !key.startsWith(notHandled));
-    history = readHistory(folder, { stored, consumers, quiet });
+    const all = readHistory(folder, { stored: await readStored(server.url), consumers, quiet });
+    const isJudged = ({ key }: { readonly key: string }): boolean =>
+      notHandled === undefined || !key.startsWith(notHandled);
+    history = {
+      ...all,
+      stored: all.stored.filter(isJudged),
+      publishes: all.publishes.filter(isJudged),
+    };
   } finally {
     await world.close();
   }
