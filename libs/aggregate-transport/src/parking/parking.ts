@@ -164,7 +164,7 @@ export class Parking {
     const marker = { ...note, error: shorten(note.error), sequence: event.sequence };
     if (parked.revision === 0) await this.#writes.make(parked, { ...marker, state: 'parking' });
     reached('park: marker written');
-    if (parked.lastSequence < event.sequence) await this.#writes.append(parked, event, note);
+    await this.#writes.append(parked, [event], note);
     reached('park: letter stored');
     await this.#writes.update(parked, { ...marker, state: 'parked', crashes: 0 });
     reached('park: marker says parked');
@@ -180,15 +180,20 @@ export class Parking {
     if (parked.revision === 0)
       await this.#writes.make(parked, { ...note, sequence: head.sequence, state: 'diverted' });
     reached('divert: marker written');
-    if (open() && parked.lastSequence < head.sequence) await this.#writes.append(parked, head, note);
+    if (open()) await this.#writes.append(parked, [head], note);
     reached('divert: head stored');
   }
 
-  /** Stores a later event of a parked aggregate after its letters; one that is there already is not stored again. */
-  async file(event: LetterEvent): Promise<void> {
-    const parked = this.#require(event.token);
-    if (event.sequence > parked.lastSequence) await this.#writes.append(parked, event);
+  /**
+   * Stores later events of a parked aggregate after its letters, as many of them as one write takes; those that are there
+   * already are not stored again. Resolves with how many were stored. `Parked.lastSequence` tells the last one.
+   */
+  async file(token: string, events: readonly LetterEvent[]): Promise<number> {
+    const parked = this.#require(token);
+    const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
+    await this.#writes.append(parked, missing);
     reached('file: letter stored');
+    return missing.filter(({ sequence }) => sequence <= parked.lastSequence).length;
   }
 
   /** Stores an event that its aggregate continues without. */
