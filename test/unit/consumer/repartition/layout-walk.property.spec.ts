@@ -6,7 +6,7 @@ const seeds = fc.integer();
 const RUNS = Number(process.env['WALKS'] ?? 60);
 
 describe('a group whose layout changes', () => {
-  test('keeps order, tokens and what is settled, and comes to its end, whatever dies, sleeps or is called off', async () => {
+  test('keeps order, tokens and what is settled, and ends, while processes die, sleep and cancel', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {
         expect(await new LayoutWalk({ seed, steps: 400, faults: 0.03 }).run()).toEqual([]);
@@ -34,7 +34,7 @@ describe('a group that is reset', () => {
     );
   });
 
-  test('handles each in order and none below the start, whatever dies, sleeps or is called off', async () => {
+  test('handles each in order and none below the start, while processes die, sleep and cancel', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {
         expect(await new LayoutWalk({ seed, steps: 400, faults: 0.03, onlyResets: true }).run()).toEqual([]);
