@@ -237,6 +237,7 @@ export class PositionWriter {
       }
       const { value, revision } = found;
       if (value !== undefined && value.epoch > tenure.epoch) {
+        this.end();
         listener.superseded(value.epoch);
         return;
       }
@@ -249,6 +250,7 @@ export class PositionWriter {
 
   #giveUp(bytes: number): void {
     const { port, listener } = this.options;
+    this.end();
     listener.unwritable(
       `expected its position to fit into a message of ${port.maxBytes} bytes, found ${bytes}; raise max_payload of the ` +
         'server, or lower consume.maxAckPending and restart',
