@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { CommitPace, WriteBudget } from '#library/consumer/position/commit-pace.js';
 import { PositionWriter } from '#library/consumer/position/position-writer.js';
 import type { KeyPort } from '#library/records/key-port.js';
@@ -412,4 +413,76 @@ describe('the end of a tenure', () => {
     await pass(1_000);
     expect(heard).toEqual(['confirmed 2']);
   });
+
+  test('takes no late write of the same epoch for its own when the claim is read again', async () => {
+    const { begun, clock, key, writer, settle, stored, pass } = fixture();
+    begun();
+    key.faults.holdWrite();
+    void writer.finish({ rest: true });
+    await clock.settle();
+    // The markers could not be loaded, so the claim was read again, in the same epoch.
+    writer.begin(CLAIM, CLAIM_REVISION);
+    key.faults.held[0]!.arrive();
+    settle(7);
+    const ticket = writer.ticket();
+    await pass(1_000);
+    expect(writer.isConfirmed(ticket)).toBe(true);
+    expect(stored()).toMatchObject({ high: 7 });
+    expect(stored()).not.toHaveProperty('rest');
+  });
+});
+
+test('after any calls and faults every change is confirmed in the end, and the key says the last state', async () => {
+  const call = fc.record({
+    kind: fc.constantFrom(
+      'settle',
+      'now',
+      'finish',
+      'resume',
+      'hold',
+      'drop',
+      'fail',
+      'arrive',
+      'delete',
+      'pass',
+      'begin',
+    ),
+    ms: fc.nat(700),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { maxLength: 40 }), async (calls) => {
+      const { begun, clock, pass, key, writer, settle, state, stored, heard, mostUnderWay } = fixture();
+      begun();
+      const waiting: Promise<boolean>[] = [];
+      for (const { kind, ms } of calls) {
+        if (kind === 'settle') settle(state.high + 1);
+        else if (kind === 'now') waiting.push(writer.commitNow());
+        else if (kind === 'finish') waiting.push(writer.finish({ rest: true }));
+        else if (kind === 'resume') writer.resume();
+        else if (kind === 'hold') key.faults.holdWrite();
+        else if (kind === 'drop') key.faults.dropAnswer();
+        else if (kind === 'fail') key.faults.failRead();
+        else if (kind === 'arrive') key.faults.held[0]?.arrive();
+        else if (kind === 'delete') key.delete();
+        else if (kind === 'begin') {
+          const { value, revision } = key.stored;
+          if (value !== undefined) writer.begin(value, revision);
+          settle(state.high + 1);
+        } else await pass(ms);
+        await clock.settle(1);
+        expect(mostUnderWay() <= 1 || calls.some(({ kind: one }) => one === 'begin')).toBe(true);
+      }
+      writer.resume();
+      settle(state.high + 1);
+      const ticket = writer.ticket();
+      // Faults that were not used up may hit one write after the other.
+      await pass(20_000);
+      expect(writer.isConfirmed(ticket)).toBe(true);
+      expect(stored().high).toBe(state.high);
+      expect(stored()).not.toHaveProperty('rest');
+      expect(heard.at(-1)).toBe(`confirmed ${state.high}`);
+      for (const one of waiting) expect(await stateOf(one)).not.toBe('open');
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -108,8 +108,16 @@ export class PositionWriter {
 
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
+    // A claim that is read again in its own epoch: an earlier write may still be on its way, and none may be taken for it.
+    const earlier = this.#tenure?.epoch === epoch ? this.#tenure.write : 0;
     this.end();
-    this.#tenure = { owner, epoch, revision, write, last: drained === undefined ? {} : { drained } };
+    this.#tenure = {
+      owner,
+      epoch,
+      revision,
+      write: Math.max(write, earlier),
+      last: drained === undefined ? {} : { drained },
+    };
     this.#version = this.#confirmedVersion = 0;
     this.#failingSince = undefined;
     this.#bytes = 0;
@@ -188,7 +196,14 @@ export class PositionWriter {
     const version = this.#version;
     this.#isUrgent = false;
     const { owner, epoch, last } = tenure;
-    const record: PositionRecord = { v: 1, epoch, owner, write: ++tenure.write, ...source.snapshot(), ...last };
+    const record: PositionRecord = {
+      v: 1,
+      epoch,
+      owner,
+      write: ++tenure.write,
+      ...source.snapshot(),
+      ...last,
+    };
     this.#bytes = bytesOf(record);
     if (this.#bytes > port.maxBytes) return this.#giveUp(this.#bytes);
     this.#enter('writing');
@@ -225,7 +240,8 @@ export class PositionWriter {
     let isReported = false;
     for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
       const found = await port.read().catch((error: unknown) => {
-        if (!isReported) log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
         isReported = true;
         return undefined;
       });
