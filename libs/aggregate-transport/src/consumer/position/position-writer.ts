@@ -108,8 +108,16 @@ export class PositionWriter {
 
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
+    // A claim that is read again in its own epoch: an earlier write may still be on its way, and none may be taken for it.
+    const earlier = this.#tenure?.epoch === epoch ? this.#tenure.write : 0;
     this.end();
-    this.#tenure = { owner, epoch, revision, write, last: drained === undefined ? {} : { drained } };
+    this.#tenure = {
+      owner,
+      epoch,
+      revision,
+      write: Math.max(write, earlier),
+      last: drained === undefined ? {} : { drained },
+    };
     this.#version = this.#confirmedVersion = 0;
     this.#failingSince = undefined;
     this.#bytes = 0;
@@ -248,6 +256,7 @@ export class PositionWriter {
       }
       const { value, revision } = found;
       if (value !== undefined && value.epoch > tenure.epoch) {
+        this.end();
         listener.superseded(value.epoch);
         return;
       }
@@ -264,6 +273,7 @@ export class PositionWriter {
 
   #giveUp(bytes: number): void {
     const { port, listener } = this.options;
+    this.end();
     listener.unwritable(
       `expected its position to fit into a message of ${port.maxBytes} bytes, found ${bytes}; raise max_payload of the ` +
         'server, or lower consume.maxAckPending and restart',
