@@ -51,7 +51,7 @@ export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
   'release-early': { checkers: ['one-owner'], faults: ['roll-hanging'] },
   'no-suspects': { checkers: ['poison-found'], faults: ['quiet'], epilogue: checkPoison },
   'window-shrinks': {
-    checkers: ['window'],
+    checkers: ['window', 'bounds'],
     faults: ['kill'],
     consumers: { maxHandlerMs: 40, concurrency: 256 },
     variants: [{ maxAckPending: 2_000 }, { maxAckPending: 20 }],

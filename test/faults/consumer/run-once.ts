@@ -123,7 +123,9 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const judged = judge(history);
   const verdict: Verdict = { ...judged, findings: [...judged.findings, ...findings] };
   const green = verdict.findings.length === 0;
-  if (green) world.forget();
+  // Set it to read the journals of a green run.
+  const isKept = process.env['FAULTS_KEEP'] !== undefined;
+  if (green && !isKept) world.forget();
   else writeFileSync(join(folder, 'findings.json'), JSON.stringify(verdict, undefined, 2));
   return {
     ...verdict,
@@ -133,6 +135,6 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
     starts: history.attempts.length,
     faults: nemesis.counts,
     faultCount: nemesis.total,
-    folder: green ? undefined : folder,
+    folder: green && !isKept ? undefined : folder,
   };
 }

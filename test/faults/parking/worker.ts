@@ -27,7 +27,7 @@ import {
 // what it does and judges nothing.
 
 const setup = JSON.parse(process.env[SETUP_VARIABLE] ?? '{}') as WorkerSetup;
-const journal = new Journal<ParkingLine>(setup.journal, 'a');
+const journal = new Journal<ParkingLine>(setup.journal);
 const LOOK_EVERY_MS = 10;
 const EXIT_CODE = 70;
 
