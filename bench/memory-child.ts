@@ -69,7 +69,7 @@ async function held(): Promise<object> {
     return undefined;
   };
   const idle = await Door.open({ ...options, group: `warm-${process.pid}` }, topic, () => undefined);
-  await untilNot(() => idle.partitions[0]!.consumer.counts.handled < events);
+  await untilNot(() => idle.partitions[0]!.counts.handled < events);
   await idle.close();
   const base = await used();
   const door = await Door.open({ ...options, group: `held-${process.pid}` }, topic, handle);

@@ -10,7 +10,7 @@ export interface RawConsuming {
    * The first argument is the decoded body.
    */
   readonly handle: (body: unknown, message: Msg) => unknown;
-  /** Ask for a confirmation of each ack, as the library does, and end with the last of them. */
+  /** Ask for a confirmation of each ack, and end with the last of them. */
   readonly confirmed?: boolean;
 }
 

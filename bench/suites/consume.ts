@@ -91,7 +91,7 @@ function timed(watch: Stopwatch, work: Work): () => Promise<undefined> | undefin
   };
 }
 
-/** The contenders of one pre-filled stream; each run reads all of it with a consumer of its own. */
+/** The contenders of one pre-filled stream; each run reads all of it as a group of its own. */
 class Reading {
   #runs = 0;
 
@@ -113,7 +113,7 @@ class Reading {
         const { topic: stream, events } = this;
         await rawConsume(this.streams.nats, { stream, consumer, events, handle, confirmed });
         const sample = await this.#ended(watch);
-        await this.streams.removeConsumers(this.topic);
+        await this.streams.forgetReading(this.topic);
         return sample;
       },
     };
@@ -129,7 +129,7 @@ class Reading {
           return await this.#ended(watch);
         } finally {
           await door.close();
-          await this.streams.removeConsumers(this.topic);
+          await this.streams.forgetReading(this.topic);
         }
       },
     };
@@ -144,10 +144,10 @@ class Reading {
         const service = await Service.start(this.#options(), [controller]);
         try {
           const sample = await this.#ended(watch);
-          return { ...sample, takeovers: service.extraTakeovers };
+          return { ...sample, readers: service.extraReaders };
         } finally {
           await service.close();
-          await this.streams.removeConsumers(this.topic);
+          await this.streams.forgetReading(this.topic);
         }
       },
     };
@@ -158,7 +158,7 @@ class Reading {
     return { ...optionsFor(this.bench.server.url, [this.topic]), group };
   }
 
-  /** The clock stops when the server holds no event unsettled. */
+  /** Ends when the server holds no unsettled event. */
   async #ended(watch: Stopwatch): Promise<Sample> {
     await watch.allSeen();
     await this.streams.settled(this.topic);
@@ -179,7 +179,7 @@ async function filled(
 const metrics = [
   { key: 'rate', unit: 'events/s', better: 'more' },
   { key: 'cpu', unit: 'client µs', better: 'less' },
-  { key: 'takeovers', unit: 'extra takeovers', better: 'less' },
+  { key: 'readers', unit: 'extra readers', better: 'less' },
 ] as const;
 
 async function run(bench: Bench): Promise<void> {

@@ -121,6 +121,18 @@ describe('a mistake in the wiring ends the start-up, named', () => {
       /found "consume\.bacth"/,
     ],
     [
+      'an option of acks',
+      () => start({ consume: { ackWaitMs: 30_000 } as never }),
+      'OPTIONS_INVALID',
+      /nothing is delivered again because time has passed.*see consume\.commitEveryMs/,
+    ],
+    [
+      "a topic named like the stream of another topic's positions",
+      () => start({ topics: { start_positions: {} } }),
+      'OPTIONS_INVALID',
+      /start_positions/,
+    ],
+    [
       'a policy that does not exist',
       () => start({ consume: { onExhausted: 'drop' as never } }),
       'OPTIONS_INVALID',
@@ -153,13 +165,13 @@ describe('a mistake in the wiring ends the start-up, named', () => {
 });
 
 describe('a server that cannot keep the promises ends the start-up, named', () => {
-  test('nobody listens', async () => {
+  test('no server at the address', async () => {
     const starting = start({ servers: 'nats://127.0.0.1:1' });
     await expect(starting).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     await expect(starting).rejects.toThrow(/nats:\/\/127\.0\.0\.1:1.*CONNECTION_REFUSED/);
   });
 
-  test('a stream that somebody else made', async () => {
+  test('a stream that the library did not make', async () => {
     const nats = await connect({ servers: server().url });
     const manager = await nats.jetstreamManager();
     await manager.streams.add({ name: 'foreign', subjects: ['foreign.*'] });
@@ -177,12 +189,9 @@ describe('a server that cannot keep the promises ends the start-up, named', () =
     await (await start({ topics: { limits: {} } })).close();
   });
 
-  test('a consumer whose fixed settings differ', async () => {
+  test('other limits of reading than at the last start are followed: there is no consumer to keep', async () => {
     await (await start({}, [Handler])).close();
-    await expect(start({ consume: { maxWaiting: 7 } }, [Handler])).rejects.toMatchObject({
-      code: 'CONSUMER_MISMATCH',
-    });
-    await (await start({ consume: { ackWaitMs: 30_000, maxAckPending: 500 } }, [Handler])).close();
+    await (await start({ consume: { maxWaiting: 7, maxAckPending: 500 } }, [Handler])).close();
   });
 
   test('a missing stream where nothing may be made', async () => {

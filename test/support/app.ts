@@ -59,11 +59,6 @@ export function publisherOf(app: INestApplication, topic: string): AggregatePubl
   return app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
 }
 
-/** Takeovers of all partitions since the application started. */
-export function takeoversOf(app: INestApplication): number {
-  return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
-}
-
 /** A pure microservice around the strategy; not listening yet. */
 export function createPure(module: Type): Promise<INestMicroservice> {
   return NestFactory.createMicroservice(module, {

@@ -91,13 +91,18 @@ export class Tenure {
     const { clock, log, name, tenancy } = this.options;
     const startedAt = clock.now();
     let isReported = false;
-    for (let pauseMs = TRY_AGAIN_MS; this.#number === number; pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)) {
+    for (
+      let pauseMs = TRY_AGAIN_MS;
+      this.#number === number;
+      pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)
+    ) {
       try {
         await this.#try(number, { wasClaimed, startedAt });
         return;
       } catch (error) {
         if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
-        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
         isReported = true;
       }
       if (clock.now() - startedAt > tenancy.ttlMs) {
@@ -109,7 +114,10 @@ export class Tenure {
   }
 
   /** @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST */
-  async #try(number: number, since: { readonly wasClaimed: boolean; readonly startedAt: number }): Promise<void> {
+  async #try(
+    number: number,
+    since: { readonly wasClaimed: boolean; readonly startedAt: number },
+  ): Promise<void> {
     const { port, positionPort, parking, group, tenancy, bound, clock, listener } = this.options;
     const stream = await port.stream();
     this.#check(number);
@@ -121,7 +129,10 @@ export class Tenure {
     });
     this.#check(number);
     if (outcome.kind === 'raise') {
-      tenancy.startOver(`its position is of epoch ${outcome.above}, which is not below ${epoch}`, outcome.above);
+      tenancy.startOver(
+        `its position is of epoch ${outcome.above}, which is not below ${epoch}`,
+        outcome.above,
+      );
       return;
     }
     if (outcome.kind === 'halt') {

@@ -136,8 +136,8 @@ export interface TopicOptions {
    */
   parked?: Partial<ParkedOptions>;
   /**
-   * Room for the positions of all groups of the topic: `maxBytes` from 8 MiB, or -1 for no limit. Full, it takes no
-   * more commits: handlers stop until there is room. Taken when the stream is made. @default -1
+   * Room for the positions of all groups of the topic: `maxBytes` from 8 MiB, or -1, the default, for no limit. Full,
+   * it takes no more commits: handlers stop until there is room. Taken when the stream is made.
    */
   positions?: Partial<PositionsOptions>;
   codec?: Codec;

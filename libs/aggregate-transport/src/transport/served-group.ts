@@ -182,7 +182,9 @@ export class Group implements ServedGroup {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
       const what = change.start === undefined ? `become ${change.to}` : `begin again as ${change.to}`;
-      log.warn(`${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`);
+      log.warn(
+        `${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`,
+      );
       reached('repartition: draining');
     }
     for (const partition of this.partitions) partition.drainFor(change.number);

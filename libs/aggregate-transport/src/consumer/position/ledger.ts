@@ -84,9 +84,11 @@ export class Ledger {
   /** Forgets everything. Events of this tenure are held no longer. */
   end(): void {
     this.bodies.give(this.#bytes);
+    // A handler that still runs would keep all other events of its tenure in memory.
+    while (this.#first !== undefined) this.#unlink(this.#first);
     this.#tenure++;
     this.#isOpen = false;
-    this.#first = this.#last = this.#highest = this.#lastEvent = undefined;
+    this.#highest = this.#lastEvent = undefined;
     this.#placeholders.clear();
     this.#claimedHigh = this.#high = this.#lastTaken = this.#readThrough = 0;
     this.#takenIn = this.#left = this.#settled = this.#bytes = 0;
@@ -238,14 +240,23 @@ export class Ledger {
     }
     if (isSabotaged('commit-ahead')) this.#high = Math.max(this.#high, this.#lastTaken);
     const highTime = this.#highest?.origin.readStoredAt() ?? this.#highTime;
-    return { high: this.#high, highTime, unsettled: this.#unsettledThrough(this.#high), settled: this.#settled };
+    return {
+      high: this.#high,
+      highTime,
+      unsettled: this.#unsettledThrough(this.#high),
+      settled: this.#settled,
+    };
   }
 
   #unsettledThrough(high: number): number[] {
     const sequences: number[] = [];
     if (isSabotaged('commit-ahead')) return sequences;
     const withoutPlaceholders = isSabotaged('no-placeholders');
-    for (let event = this.#first; event !== undefined && event.sequence <= high; event = event.nextUnsettled) {
+    for (
+      let event = this.#first;
+      event !== undefined && event.sequence <= high;
+      event = event.nextUnsettled
+    ) {
       if (withoutPlaceholders && event instanceof Placeholder) continue;
       sequences.push(event.sequence);
     }

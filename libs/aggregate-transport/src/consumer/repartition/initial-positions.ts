@@ -11,7 +11,7 @@ import { type SettledSet, unionOf } from './settled-set.js';
 /** A drained partition of the layout that ends. */
 export interface DrainedPartition {
   readonly record: PositionRecord;
-  /** A lower bound for its first event that is not settled, exact if there is one. Merging needs it, splitting does not. */
+  /** A lower bound for its first event that is not settled, exact if there is one. Used for merging only. */
   readonly firstUnsettled: number;
 }
 

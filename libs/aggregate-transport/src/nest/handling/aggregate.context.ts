@@ -34,6 +34,13 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
    * of the next one.
    */
   readonly fencingToken: number;
+  /**
+   * How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. Stays what
+   * it was when the attempt began, as {@link fencingToken} does.
+   */
+  readonly run: number;
+  /** True below the place that the group had reached before a reset. */
+  readonly isReplay: boolean;
   /** @internal */
   readonly trace: AttemptTrace;
 
@@ -43,7 +50,10 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     this.#event = event;
     this.#envelope = envelope;
     this.#scope = scope;
-    this.fencingToken = scope.view.epoch;
+    const { epoch, run, replayUntil } = scope.view;
+    this.fencingToken = epoch;
+    this.run = run;
+    this.isReplay = event.sequence <= replayUntil;
     this.trace = { stage: scope.firstStage, thrown: undefined };
   }
 
@@ -125,22 +135,12 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     return this.#event.attempt;
   }
 
-  /** How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. */
-  get run(): number {
-    return this.#scope.view.run;
-  }
-
   /**
    * `run * 2^48 + sequence`: grows with each event of an aggregate in this group, also across a stream that was made
    * again and a reset. Stored together with the side effect, it tells a repeated event from a new one.
    */
   get position(): bigint {
     return BigInt(this.run) * SEQUENCES_PER_RUN + BigInt(this.sequence);
-  }
-
-  /** True below the place that the group had reached before a reset. */
-  get isReplay(): boolean {
-    return this.sequence <= this.#scope.view.replayUntil;
   }
 
   /** Aborted when the handler's time is over, when the lease is lost or handed over, and when the process stops. */

@@ -4,7 +4,6 @@ import {
   Logger,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
-  Optional,
 } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
@@ -53,12 +52,12 @@ export class AggregateServer
 
   constructor(
     @Inject(TopicLinks) links: TopicLinks,
-    @Optional() @Inject(HandlerScan) private readonly scan?: HandlerScan,
+    @Inject(HandlerScan) private readonly scan: HandlerScan,
   ) {
     super();
     this.#links = links;
     this.#turns = new AloneTurns(links.clock);
-    this.scan?.watch();
+    this.scan.watch();
     this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
     // Nest 11, so it is set rather than overridden.
@@ -77,7 +76,7 @@ export class AggregateServer
 
   /** Handlers that carry our decorator, whether their server listens or not. */
   get handlerCount(): number {
-    return this.scan?.handlers().length ?? 0;
+    return this.scan.handlers().length;
   }
 
   /** True from the moment all consumers are started. */
@@ -96,7 +95,7 @@ export class AggregateServer
       const topic = String(pattern);
       if (extras.aggregateHandler !== undefined) this.#registry.add(topic, callback, extras);
       else if (isEventHandler) this.#unmarked.push({ pattern: topic, callback });
-      else if (this.scan?.isOurs(topic) !== false) throw requestError(topic);
+      else if (this.scan.isOurs(topic)) throw requestError(topic);
     } catch (problem) {
       this.#problems.push(problem);
     }
@@ -109,8 +108,8 @@ export class AggregateServer
    */
   onApplicationBootstrap(): void {
     if (this.#listening || this.#closing !== undefined) return;
-    this.scan?.check();
-    const handlers = this.scan?.handlers() ?? [];
+    this.scan.check();
+    const handlers = this.scan.handlers();
     if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
       if (this.#listening || this.#closing !== undefined) return;
@@ -185,8 +184,9 @@ export class AggregateServer
   }
 
   async #start(): Promise<void> {
-    // Again, because `startAllMicroservices` may come before `init`. First, because a replaced pattern is no topic of ours.
-    this.scan?.check();
+    // Again, because `startAllMicroservices` may come before `init`. First, because a replaced pattern is no topic of
+    // ours.
+    this.scan.check();
     this.#addUnmarked();
     if (this.#problems.length > 0) throw this.#problems[0];
     const groups = this.#registry.groups();
@@ -224,7 +224,7 @@ export class AggregateServer
   /** `@EventPattern(topic, AGGREGATE_TRANSPORT)`; without the transport, a pattern is for some other server. */
   #addUnmarked(): void {
     for (const { pattern, callback } of this.#unmarked.splice(0)) {
-      if (this.scan?.isOurs(pattern) === true) {
+      if (this.scan.isOurs(pattern)) {
         try {
           this.#registry.add(pattern, callback, undefined);
         } catch (problem) {
