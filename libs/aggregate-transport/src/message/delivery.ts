@@ -1,7 +1,7 @@
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
-/** What the stream says of one event; the rest of {@link Delivery} is what becomes of it here. */
+/** What the stream says of one event. The rest of {@link Delivery} is what becomes of it in this process. */
 export interface DeliveryOrigin {
   readonly subject: string;
   readonly token: string;
@@ -38,7 +38,7 @@ export interface Unsettled {
 
 /**
  * One event on its way through a process. It is read once from the socket and then handed along, so an event costs one
- * object: `next` is the link of its lane, the other links are those of the list of unsettled events.
+ * object. `next` is the link of its lane. The other links are those of the list of unsettled events.
  */
 export class Delivery implements Unsettled {
   next: Link | undefined = undefined;

@@ -64,8 +64,8 @@ class FollowingReplica implements Replica {
  * - `idle`: opened, takes no part. Left by {@link start}.
  * - `working`: partitions of the layout in force are shared with the other replicas, and owned.
  * - `draining`: the record says that the layout changes. Partitions are drained by their owners. When all are, this
- *   process takes the next steps like any other. Left for `working` when the record has another layout, whose partitions
- *   take the place of these, or when the change is cancelled.
+ *   process takes the next steps like any other. Left for `working` when the record has another layout, whose
+ *   partitions take the place of these, or when the change is cancelled.
  * - `closed`: the end.
  */
 export class Group implements ServedGroup {
