@@ -1,5 +1,6 @@
 import type { Suite } from './suite.js';
 import { consume } from './suites/consume.js';
+import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
 import { fastLane } from './suites/fast-lane.js';
 import { handlerStage } from './suites/handler-stage.js';
@@ -15,6 +16,7 @@ import { subjectDepth } from './suites/subject-depth.js';
 export const SUITES: readonly Suite[] = [
   publish,
   consume,
+  consumeCluster,
   latency,
   plan,
   memory,
