@@ -215,7 +215,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#parts.writer.commitNow();
   }
 
-  confirmed(): void {
+  confirmed({ created, high, highTime }: PositionRecord): void {
+    this.options.group.seen.note({ created, sequence: high, time: highTime });
     this.#parts.position.noteConfirmed();
     this.#parts.loop.replenishSoon();
   }
@@ -292,7 +293,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   #forget(): void {
     const { lastTaken: sequence, lastTakenTime: time } = this.#parts.ledger;
-    this.#tenure.noteSeen(this.#parts.position.created, { sequence, time });
+    this.options.group.seen.note({ created: this.#parts.position.created, sequence, time });
     this.#tenure.end();
     this.#parts.reader.close();
     this.#parts.writer.end();
