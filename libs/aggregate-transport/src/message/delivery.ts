@@ -10,6 +10,8 @@ export interface DeliveryOrigin {
   /** The delivery's place among all deliveries of its reader; 0 if no reader delivered it. */
   readonly consumerSequence: number;
   readonly body: Uint8Array;
+  /** Of a letter: the run of its group when it was filed. Other events are of the present run. */
+  readonly run?: number;
   readHeaders(): Readonly<Record<string, string>>;
   /** When the stream stored it, in nanoseconds since 1970, as text: a number cannot hold it. */
   readStoredAt(): string;

@@ -12,6 +12,8 @@ export interface ParkingOwner {
   readonly epoch: number;
   /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
   readonly created: string;
+  /** How often the group began again. */
+  readonly run: number;
   /** False once the partition may belong to another process: nothing is written then. */
   mayWrite(): boolean;
 }
@@ -95,7 +97,8 @@ export class MarkerWrites {
       const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
       if (missing.length === 0) return;
       this.check(parked);
-      const about = { ...note, marker: parked.identity, stream: owner.created };
+      const { created: stream, run } = owner;
+      const about = { ...note, marker: parked.identity, stream, run };
       const result = await port.append(missing, about, parked.tail);
       if (result.kind === 'refused') throw refusedError(name, result.reason);
       if (result.kind === 'stored') {

@@ -8,7 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { adopt } from './adoption.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
-import type { Parked } from './parked-aggregate.js';
+import { type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 
@@ -141,17 +141,8 @@ export class Parking {
   /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
   begin(token: string): void {
     if (this.#parked.get(token)?.leaving === false) return;
-    this.#parked.set(token, {
-      token,
-      marker: emptyMarker(this.options.owner.epoch, this.options.clock.wallNow()),
-      revision: 0,
-      identity: 0,
-      lastSequence: 0,
-      tail: 0,
-      strangersThrough: 0,
-      leaving: false,
-      forgotten: false,
-    });
+    const { owner, clock } = this.options;
+    this.#parked.set(token, unmarked(token, owner.epoch, clock.wallNow()));
   }
 
   /**
@@ -343,17 +334,3 @@ export class Parking {
 
 const ADOPTED_AT_ONCE = 64;
 const LIST_EVERY_MS = 30_000;
-
-function emptyMarker(epoch: number, since: number): Marker {
-  return {
-    epoch,
-    state: 'parking',
-    made: 0,
-    reason: 'EXHAUSTED',
-    error: '',
-    attempts: 0,
-    sequence: 0,
-    since,
-    crashes: 0,
-  };
-}

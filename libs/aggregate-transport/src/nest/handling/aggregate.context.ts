@@ -52,8 +52,9 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     this.#scope = scope;
     const { epoch, run, replayUntil } = scope.view;
     this.fencingToken = epoch;
-    this.run = run;
-    this.isReplay = event.sequence <= replayUntil;
+    // A letter keeps the run it was filed in: its sequence belongs to that one.
+    this.run = event.origin.run ?? run;
+    this.isReplay = this.run === run && event.sequence <= replayUntil;
     this.trace = { stage: scope.firstStage, thrown: undefined };
   }
 
