@@ -24,7 +24,7 @@ export default tseslint.config(
   },
   {
     // Type parameters that Nest's abstract classes prescribe.
-    files: ['libs/aggregate-transport/src/nest/aggregate.{client,server}.ts'],
+    files: ['libs/aggregate-transport/src/nest/**/aggregate.{client,server}.ts'],
     rules: { '@typescript-eslint/no-unnecessary-type-parameters': 'off' },
   },
   {

@@ -33,9 +33,18 @@ export interface IntakeOptions {
   readonly bytes: LaneBytes;
 }
 
+/**
+ * A quiet partition's position moves on after so many events of other partitions. Otherwise the stream could drop them,
+ * and a new owner could not tell them from its own.
+ */
+const WORTH_A_COMMIT = 10_000;
+
 type Mode = 'flowing' | 'asking';
 
-const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = { flowing: ['flowing', 'asking'], asking: ['flowing'] };
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  flowing: ['flowing', 'asking'],
+  asking: ['flowing'],
+};
 
 /**
  * Where events come in: decides for each whether it goes to its lane, or is passed over because it is settled or was
@@ -81,16 +90,8 @@ export class Intake implements DeliverySink, FetchSink {
       this.#passedOver++;
       return;
     }
-    const skipped = ledger.placeholdersThrough(event.sequence - 1);
-    if (skipped.length > 0) {
-      if (isSabotaged('placeholder-not-waited-for')) {
-        void this.options.singles.fetch(skipped, this, () => true);
-      } else {
-        this.#held.push(event);
-        void this.ask(skipped);
-        return;
-      }
-    }
+    // Most events come when no placeholder is left.
+    if (ledger.hasPlaceholderThrough(event.sequence - 1) && !this.#mayContinue(event)) return;
     this.#take(event);
   }
 
@@ -108,7 +109,7 @@ export class Intake implements DeliverySink, FetchSink {
     }
     ledger.noteReadThrough(sequence);
     suspects.noteReadThrough(sequence);
-    if (position.isOriginDone) listener.changed();
+    if (position.isOriginDone || ledger.idleGap > WORTH_A_COMMIT) listener.changed();
   }
 
   /** Fetches unsettled events one by one; resolves when they are in their lanes, or the tenure has ended. */
@@ -151,10 +152,24 @@ export class Intake implements DeliverySink, FetchSink {
     this.#enter('flowing');
   }
 
+  /** The reader has gone past placeholders: they are asked for, and the event waits. */
+  #mayContinue(event: Delivery): boolean {
+    const { ledger, singles } = this.options;
+    const skipped = ledger.placeholdersThrough(event.sequence - 1);
+    if (isSabotaged('placeholder-not-waited-for')) {
+      void singles.fetch(skipped, this, () => true);
+      return true;
+    }
+    this.#held.push(event);
+    void this.ask(skipped);
+    return false;
+  }
+
   #take(event: Delivery): void {
     const { ledger, position, address, dropped, listener } = this.options;
     // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
-    if (address.partitions === 1 && event.sequence > ledger.claimedHigh) dropped.noteGap(ledger.readThrough, event.sequence);
+    if (address.partitions === 1 && event.sequence > ledger.claimedHigh)
+      dropped.noteGap(ledger.readThrough, event.sequence);
     if (!position.hasSettled(event)) {
       this.#push(event);
       return;
@@ -171,7 +186,8 @@ export class Intake implements DeliverySink, FetchSink {
   }
 
   #enter(mode: Mode): void {
-    if (!MAY_COME_FROM[mode].includes(this.#mode)) throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
+    if (!MAY_COME_FROM[mode].includes(this.#mode))
+      throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
     this.#mode = mode;
   }
 }

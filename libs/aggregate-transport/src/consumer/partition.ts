@@ -247,7 +247,7 @@ export class Partition implements LeaseListener {
       this.#consumer.disown('it is handed over');
     }
     if (isDrained) this.#failedHandOvers = 0;
-    else if (this.#draining === undefined) this.#noteHandOverFailed();
+    else if (this.#draining === undefined && this.#lease.mode === 'held') this.#noteHandOverFailed();
     // What has begun meanwhile keeps it at rest.
     if (this.#draining === undefined) this.#consumer.drain.undo();
     this.#enter(this.#isAssigned ? 'wanting' : 'standing by');

@@ -4,6 +4,7 @@ import { AggregateTransportError, describeError, hasCode } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ReaderPort, StreamState } from '../message/reader-port.js';
 import type { Parking } from '../parking/parking.js';
+import type { GroupRecord } from '../records/group-record.js';
 import type { KeyPort } from '../records/key-port.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { Tenancy } from './ownership/ownership.js';
@@ -40,6 +41,11 @@ export interface TenureOptions {
 const TRY_AGAIN_MS = 50;
 const MAX_TRY_AGAIN_MS = 500;
 const CHECK_MARK_EVERY_MS = 100;
+
+/** For sabotage only: each partition resolves `new` for itself. */
+function startingNow(record: GroupRecord, { lastSequence: sequence }: StreamState): GroupRecord {
+  return { ...record, start: { ...record.start, sequence } };
+}
 
 /** Why a partition halts when its stream has lost events that were handled. */
 export const WENT_BACK =
@@ -85,13 +91,18 @@ export class Tenure {
     const { clock, log, name, tenancy } = this.options;
     const startedAt = clock.now();
     let isReported = false;
-    for (let pauseMs = TRY_AGAIN_MS; this.#number === number; pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)) {
+    for (
+      let pauseMs = TRY_AGAIN_MS;
+      this.#number === number;
+      pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)
+    ) {
       try {
         await this.#try(number, { wasClaimed, startedAt });
         return;
       } catch (error) {
         if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
-        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
         isReported = true;
       }
       if (clock.now() - startedAt > tenancy.ttlMs) {
@@ -103,18 +114,25 @@ export class Tenure {
   }
 
   /** @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST */
-  async #try(number: number, since: { readonly wasClaimed: boolean; readonly startedAt: number }): Promise<void> {
+  async #try(
+    number: number,
+    since: { readonly wasClaimed: boolean; readonly startedAt: number },
+  ): Promise<void> {
     const { port, positionPort, parking, group, tenancy, bound, clock, listener } = this.options;
     const stream = await port.stream();
     this.#check(number);
     const { owner, epoch } = tenancy;
     const outcome = await claimPosition(positionPort, {
-      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, group: group.record, created: stream.created },
+      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, created: stream.created },
+      group: isSabotaged('start-per-partition') ? startingNow(group.record, stream) : group.record,
       isCurrent: () => this.#number === number && tenancy.isValid(),
     });
     this.#check(number);
     if (outcome.kind === 'raise') {
-      tenancy.startOver(`its position is of epoch ${outcome.above}, which is not below ${epoch}`, outcome.above);
+      tenancy.startOver(
+        `its position is of epoch ${outcome.above}, which is not below ${epoch}`,
+        outcome.above,
+      );
       return;
     }
     if (outcome.kind === 'halt') {

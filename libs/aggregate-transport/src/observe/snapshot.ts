@@ -131,7 +131,8 @@ function partitionOf(
   group: GroupOnServer | undefined,
   now: number,
 ): PartitionStatus {
-  const { breaker: _, ...load } = here.consumer.load;
+  const { mode, haltReason, notCommittingMs, notReadingMs, ...load } = here.consumer.load;
+  const { inFlight, lanes, events, bytes, parked, letterRefusal } = load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
   const isOwner = here.lease.mode === 'held';
   const lease = there?.lease;
@@ -148,7 +149,8 @@ function partitionOf(
     unsettled,
     oldestUnsettledMs:
       unsettled === undefined ? undefined : Math.max(0, now - (there?.oldestStoredAt ?? now)),
-    ...load,
+    ...{ mode, haltReason, notCommittingMs, notReadingMs },
+    ...{ inFlight, lanes, events, bytes, parked, letterRefusal },
     counts: here.counts,
   };
 }

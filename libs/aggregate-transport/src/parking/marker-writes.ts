@@ -12,6 +12,8 @@ export interface ParkingOwner {
   readonly epoch: number;
   /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
   readonly created: string;
+  /** How often the group began again. */
+  readonly run: number;
   /** False once the partition may belong to another process: nothing is written then. */
   mayWrite(): boolean;
 }
@@ -85,25 +87,27 @@ export class MarkerWrites {
     }
   }
 
-  /** Stores the event after the aggregate's last letter, unless it is there already. */
-  async append(parked: Parked, event: LetterEvent, note?: ParkNote): Promise<void> {
+  /**
+   * Stores events of the aggregate after its last letter, unless they are there already. At least the first one is there
+   * when it resolves; `parked.lastSequence` tells which.
+   */
+  async append(parked: Parked, events: readonly LetterEvent[], note?: ParkNote): Promise<void> {
     const { port, name, owner } = this.options;
     for (;;) {
+      const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
+      if (missing.length === 0) return;
       this.check(parked);
-      const result = await port.append(
-        event,
-        { ...note, marker: parked.identity, stream: owner.created },
-        parked.tail,
-      );
+      const { created: stream, run } = owner;
+      const about = { ...note, marker: parked.identity, stream, run };
+      const result = await port.append(missing, about, parked.tail);
       if (result.kind === 'refused') throw refusedError(name, result.reason);
       if (result.kind === 'stored') {
         parked.tail = result.position;
-        parked.lastSequence = event.sequence;
+        parked.lastSequence = missing[result.count - 1]?.sequence ?? parked.lastSequence;
         return;
       }
       const { tail, lastSequence } = await findTail(port, parked, owner.created);
       Object.assign(parked, { tail, lastSequence });
-      if (parked.lastSequence >= event.sequence) return;
     }
   }
 

@@ -4,6 +4,7 @@ import type { Log } from '../log.js';
 import { Connection } from '../stream/api/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { provisionStream } from '../stream/api/provision.js';
+import { untilAnswered } from '../stream/api/until-answered.js';
 import { NatsTopicWire } from './nats-topic-wire.js';
 import type { ResolvedTopic } from './resolve-options.js';
 import type { TopicWire, TopicWires } from './wires.js';
@@ -26,13 +27,15 @@ export class NatsWires implements TopicWires {
     const { clock, log } = this.options;
     const connection = await this.#connect(topic.name);
     const api = new JetStreamApi(connection);
-    const stream = await provisionStream(api, {
+    const request = {
       topic: topic.name,
       provision: topic.provision,
       options: topic.stream,
       explicit: topic.explicitStream,
       serverVersion: connection.serverVersion,
-    });
+    };
+    // While another replica makes the stream, a cluster does not answer for it.
+    const stream = await untilAnswered(clock, () => provisionStream(api, request));
     return new NatsTopicWire({ connection, api, topic, clock, log }, stream);
   }
 

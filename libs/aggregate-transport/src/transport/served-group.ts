@@ -64,8 +64,8 @@ class FollowingReplica implements Replica {
  * - `idle`: opened, takes no part. Left by {@link start}.
  * - `working`: partitions of the layout in force are shared with the other replicas, and owned.
  * - `draining`: the record says that the layout changes. Partitions are drained by their owners. When all are, this
- *   process takes the next steps like any other. Left for `working` when the record has another layout, whose partitions
- *   take the place of these, or when the change is cancelled.
+ *   process takes the next steps like any other. Left for `working` when the record has another layout, whose
+ *   partitions take the place of these, or when the change is cancelled.
  * - `closed`: the end.
  */
 export class Group implements ServedGroup {
@@ -79,6 +79,7 @@ export class Group implements ServedGroup {
   #again = false;
   #failing = false;
   #reportAt = 0;
+  #advanceAt = 0;
   #checkOldConsumersAt = 0;
 
   private constructor(
@@ -181,20 +182,25 @@ export class Group implements ServedGroup {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
       const what = change.start === undefined ? `become ${change.to}` : `begin again as ${change.to}`;
-      log.warn(`${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`);
+      log.warn(
+        `${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`,
+      );
       reached('repartition: draining');
     }
     for (const partition of this.partitions) partition.drainFor(change.number);
     await this.#advance(change.number);
   }
 
-  /** A replica that has drained its share goes on with the change: the command that began it may be gone. */
+  /** A replica that has drained its share continues the change: the command that began it may be gone. */
   async #advance(change: number): Promise<void> {
     const { clock, log } = this.options;
     const isHereDrained = this.partitions.every(
       ({ lease, consumer }) => lease.mode !== 'held' || consumer.drainedFor === change,
     );
-    if (!isHereDrained || isSabotaged('command-goes-on-alone')) return;
+    if (!isHereDrained || clock.now() < this.#advanceAt || isSabotaged('command-goes-on-alone')) return;
+    // Each try reads the positions of all partitions: replicas that own none leave it to the others for a while.
+    const ownsSome = this.partitions.some(({ lease }) => lease.mode === 'held');
+    this.#advanceAt = clock.now() + (ownsSome ? 0 : READ_EVERY_MS);
     const progress = await new Repartition(this.#name, this.opened.wire.repartitionPorts).advance();
     if (progress.kind === 'none') {
       this.#again = true;

@@ -76,4 +76,3 @@ export class AloneTurns {
     return isSabotaged('alone-per-partition') ? [member] : [...this.#members];
   }
 }
-

@@ -52,7 +52,11 @@ export class AttemptPolicies {
     readonly topic: FailurePolicy,
     onUnhandledType: OnUnhandledType,
   ) {
-    this.route = { ...topic, onExhausted: onUnhandledType === 'block' ? 'block' : 'park', classify: undefined };
+    this.route = {
+      ...topic,
+      onExhausted: onUnhandledType === 'block' ? 'block' : 'park',
+      classify: undefined,
+    };
     this.foreign = { ...topic, onExhausted: 'skip', classify: undefined };
   }
 
@@ -129,7 +133,8 @@ export class Attempts {
       case 'block':
         this.counts.blocked++;
         log.error(
-          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` + hintFor(failure),
+          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` +
+            hintFor(failure),
           failure.error,
         );
         return outcome.delayMs;
@@ -161,7 +166,8 @@ export class Attempts {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
     const { observer, clock, listener, breaker } = this.options;
-    if (observer.attemptEnded !== undefined) observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+    if (observer.attemptEnded !== undefined)
+      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
     if (!listener.isCurrent(event)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);

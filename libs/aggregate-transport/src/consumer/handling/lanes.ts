@@ -147,7 +147,8 @@ export class Lanes implements AloneMember, ParkingListener {
   push(event: Delivery): void {
     if (this.#parking.isParked(event.token)) this.#letterLanes.pushToLetters(event);
     // The stream delivers in its order, so an aggregate's share of the intake cannot be refused.
-    else if (this.executor.push(event.token, event) === this.#share) this.#letterLanes.watchShare(event.token);
+    else if (this.executor.push(event.token, event) === this.#share)
+      this.#letterLanes.watchShare(event.token);
   }
 
   /** The markers of this tenure are loaded: what was begun with letters continues. */

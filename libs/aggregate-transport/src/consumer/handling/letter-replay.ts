@@ -8,13 +8,7 @@ import { subjectOf } from '../../message/subject.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
-import {
-  decideOutcome,
-  type Failure,
-  type FailurePolicy,
-  type Outcome,
-  reasonOf,
-} from './outcome.js';
+import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
 import type { Breaker } from './breaker.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
@@ -284,6 +278,7 @@ function deliveryOf(topic: string, { token, note, headers, body }: Letter): Deli
     sequence: note.sequence,
     consumerSequence: 0,
     body,
+    ...(note.run === undefined ? {} : { run: note.run }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

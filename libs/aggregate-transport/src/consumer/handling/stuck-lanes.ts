@@ -47,7 +47,8 @@ export class StuckLanes {
   /** The lane holds its share in events. */
   add(token: string): void {
     const { lanes, clock } = this.options;
-    if (!this.#seen.has(token)) this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
+    if (!this.#seen.has(token))
+      this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
   }
 
   forget(): void {

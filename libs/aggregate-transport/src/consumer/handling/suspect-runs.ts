@@ -83,7 +83,9 @@ export class SuspectRuns {
       attempts.counts.crashed++;
     }
     const starts = suspects.startsOf(event.sequence);
-    const error = new Error(`it was started ${starts} times and each time its process ended; it is not started again`);
+    const error = new Error(
+      `it was started ${starts} times and each time its process ended; it is not started again`,
+    );
     const step = attempts.fail(event, { stage: 'crash', error, unrecoverable: true }, policy);
     // Blocked means: not started again, here or by a successor.
     return policy.onExhausted === 'block' ? CLOSE : step;

@@ -70,7 +70,9 @@ export class Suspects {
     this.#epoch = record.epoch;
     this.#deaths = record.deaths;
     this.#window = record.window;
-    this.#inherited = new Map(Object.entries(record.starts).map(([sequence, entry]) => [Number(sequence), entry]));
+    this.#inherited = new Map(
+      Object.entries(record.starts).map(([sequence, entry]) => [Number(sequence), entry]),
+    );
     this.#own.clear();
     this.#cleared.clear();
     this.#before = before;
@@ -122,7 +124,9 @@ export class Suspects {
   isSuspect(sequence: number): boolean {
     if (isSabotaged('no-suspects')) return false;
     if (this.#inherited.has(sequence)) return true;
-    return this.#deaths >= DEATHS_BEFORE_SUSPICION && sequence <= this.#through && !this.#cleared.has(sequence);
+    return (
+      this.#deaths >= DEATHS_BEFORE_SUSPICION && sequence <= this.#through && !this.#cleared.has(sequence)
+    );
   }
 
   /** True if an earlier owner started this event and did not end it: it must run alone. */

@@ -211,7 +211,8 @@ export class Lease implements Tenancy {
     const now = clock.now();
     const freeAt = this.#freeAt();
     const readMs = Math.max(Math.min(MAX_READ_EVERY_MS, ttlMs / READS_PER_TTL), MIN_READ_EVERY_MS);
-    if (this.#mode === 'standby') return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
+    if (this.#mode === 'standby')
+      return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
     return Math.max(this.#notBefore - now, Math.min(readMs, freeAt - now + 1), MIN_READ_EVERY_MS);
   }
 

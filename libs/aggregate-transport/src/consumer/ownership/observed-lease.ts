@@ -30,7 +30,8 @@ export class ObservedLease {
 
   /** What the server holds now. */
   noteRead({ value, revision }: StoredValue<LeaseRecord>, now: number): void {
-    const isSame = this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
+    const isSame =
+      this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
     if (!isSame) this.#since = now;
     this.#record = value;
     this.#revision = revision;

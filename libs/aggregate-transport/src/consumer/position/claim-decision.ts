@@ -7,6 +7,8 @@ export interface ClaimFacts {
   readonly epoch: number;
   /** The record, as the leader of its stream tells it. */
   readonly found: PositionRecord | undefined;
+  /** There was a record, and its key was deleted. */
+  readonly wasDeleted: boolean;
   /** The lease says that a record was claimed before. */
   readonly wasClaimed: boolean;
   readonly group: Pick<GroupRecord, 'start' | 'hasRecords' | 'run' | 'replayUntil'>;
@@ -27,9 +29,9 @@ export type ClaimDecision =
 
 /** What a new owner writes before anything else, if it may write at all. Pure. */
 export function decideClaim(facts: ClaimFacts): ClaimDecision {
-  const { found, wasClaimed, group, epoch, owner } = facts;
+  const { found, wasClaimed, wasDeleted, group, epoch, owner } = facts;
   if (found === undefined) {
-    if (wasClaimed || group.hasRecords) return { kind: 'halt', reason: lostText() };
+    if (wasClaimed || wasDeleted || group.hasRecords) return { kind: 'halt', reason: lostText() };
     if (epoch <= group.start.epoch) return { kind: 'raise', above: group.start.epoch };
     return firstClaim(facts);
   }
@@ -59,7 +61,8 @@ function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
   const { owner, epoch, bound } = facts;
   const isRested = rest === true;
   const hasDied = !isRested && found.owner !== '' && found.owner !== owner;
-  const inherited = isRested ? 0 : found.window;
+  // An owner at rest has started nothing that did not end, but one before it may have.
+  const inherited = isRested && found.deaths === 0 ? 0 : found.window;
   return {
     ...base,
     epoch,

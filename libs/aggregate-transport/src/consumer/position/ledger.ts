@@ -84,9 +84,11 @@ export class Ledger {
   /** Forgets everything. Events of this tenure are held no longer. */
   end(): void {
     this.bodies.give(this.#bytes);
+    // A handler that still runs would keep all other events of its tenure in memory.
+    while (this.#first !== undefined) this.#unlink(this.#first);
     this.#tenure++;
     this.#isOpen = false;
-    this.#first = this.#last = this.#highest = this.#lastEvent = undefined;
+    this.#highest = this.#lastEvent = undefined;
     this.#placeholders.clear();
     this.#claimedHigh = this.#high = this.#lastTaken = this.#readThrough = 0;
     this.#takenIn = this.#left = this.#settled = this.#bytes = 0;
@@ -137,6 +139,11 @@ export class Ledger {
     return this.#settled;
   }
 
+  /** How far the reader has gone past the highest settled event while everything is settled; else 0. */
+  get idleGap(): number {
+    return this.#first === undefined ? this.#readThrough - this.#high : 0;
+  }
+
   get placeholders(): number {
     return this.#placeholders.size;
   }
@@ -162,6 +169,7 @@ export class Ledger {
   }
 
   hasPlaceholderThrough(sequence: number): boolean {
+    if (this.#placeholders.size === 0) return false;
     const [first] = this.#placeholders.keys();
     return first !== undefined && first <= sequence;
   }
@@ -224,21 +232,31 @@ export class Ledger {
   }
 
   snapshot(): LedgerSnapshot {
-    // Everything taken in is settled, so all that was passed over is, too.
-    if (this.#first === undefined && this.#lastTaken > this.#high) {
-      this.#high = this.#lastTaken;
-      this.#highest = this.#lastEvent;
+    // Everything taken in is settled, so all that was passed over is, too, and what the reader has gone past.
+    if (this.#first === undefined && this.#readThrough > this.#high) {
+      this.#high = this.#readThrough;
+      this.#highest = this.#readThrough === this.#lastTaken ? this.#lastEvent : undefined;
+      this.#highTime = '';
     }
     if (isSabotaged('commit-ahead')) this.#high = Math.max(this.#high, this.#lastTaken);
     const highTime = this.#highest?.origin.readStoredAt() ?? this.#highTime;
-    return { high: this.#high, highTime, unsettled: this.#unsettledThrough(this.#high), settled: this.#settled };
+    return {
+      high: this.#high,
+      highTime,
+      unsettled: this.#unsettledThrough(this.#high),
+      settled: this.#settled,
+    };
   }
 
   #unsettledThrough(high: number): number[] {
     const sequences: number[] = [];
     if (isSabotaged('commit-ahead')) return sequences;
     const withoutPlaceholders = isSabotaged('no-placeholders');
-    for (let event = this.#first; event !== undefined && event.sequence <= high; event = event.nextUnsettled) {
+    for (
+      let event = this.#first;
+      event !== undefined && event.sequence <= high;
+      event = event.nextUnsettled
+    ) {
       if (withoutPlaceholders && event instanceof Placeholder) continue;
       sequences.push(event.sequence);
     }

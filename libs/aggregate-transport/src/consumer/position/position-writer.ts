@@ -108,8 +108,16 @@ export class PositionWriter {
 
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
+    // A claim that is read again in its own epoch: an earlier write may still be on its way, and none may be taken for it.
+    const earlier = this.#tenure?.epoch === epoch ? this.#tenure.write : 0;
     this.end();
-    this.#tenure = { owner, epoch, revision, write, last: drained === undefined ? {} : { drained } };
+    this.#tenure = {
+      owner,
+      epoch,
+      revision,
+      write: Math.max(write, earlier),
+      last: drained === undefined ? {} : { drained },
+    };
     this.#version = this.#confirmedVersion = 0;
     this.#failingSince = undefined;
     this.#bytes = 0;
@@ -188,9 +196,19 @@ export class PositionWriter {
     const version = this.#version;
     this.#isUrgent = false;
     const { owner, epoch, last } = tenure;
-    const record: PositionRecord = { v: 1, epoch, owner, write: ++tenure.write, ...source.snapshot(), ...last };
+    const record: PositionRecord = {
+      v: 1,
+      epoch,
+      owner,
+      write: ++tenure.write,
+      ...source.snapshot(),
+      ...last,
+    };
     this.#bytes = bytesOf(record);
-    if (this.#bytes > port.maxBytes) return this.#giveUp(this.#bytes);
+    if (this.#bytes > port.maxBytes) {
+      this.#giveUp(this.#bytes);
+      return;
+    }
     this.#enter('writing');
     pace.noteSent(this.#bytes);
     this.#failingSince ??= clock.now();
@@ -225,7 +243,8 @@ export class PositionWriter {
     let isReported = false;
     for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
       const found = await port.read().catch((error: unknown) => {
-        if (!isReported) log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
         isReported = true;
         return undefined;
       });
@@ -237,18 +256,24 @@ export class PositionWriter {
       }
       const { value, revision } = found;
       if (value !== undefined && value.epoch > tenure.epoch) {
+        this.end();
         listener.superseded(value.epoch);
         return;
       }
       const isOwn = value?.epoch === tenure.epoch && value.owner === tenure.owner;
-      if (isOwn && value.write === record.write) return this.#confirm(record, revision, version);
+      if (isOwn && value.write === record.write) {
+        this.#confirm(record, revision, version);
+        return;
+      }
       tenure.revision = revision;
-      return this.#schedule(pauseMs);
+      this.#schedule(pauseMs);
+      return;
     }
   }
 
   #giveUp(bytes: number): void {
     const { port, listener } = this.options;
+    this.end();
     listener.unwritable(
       `expected its position to fit into a message of ${port.maxBytes} bytes, found ${bytes}; raise max_payload of the ` +
         'server, or lower consume.maxAckPending and restart',

@@ -1,3 +1,4 @@
+import { streamSubjectOf } from '../../message/subject.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
 
 /** Where a key is kept: a key-value key is the last message of a subject. */
@@ -94,6 +95,16 @@ export function memberPlace(topic: string, group: string, member: string): KeyPl
     subject,
     remedy: `delete the key (nats kv del ${LEASE_BUCKET} ${key})`,
   };
+}
+
+/** The letters of a group's parked aggregates, each under its aggregate. */
+export function letterSubjects(topic: string, group: string): string {
+  return streamSubjectOf(`${parkedStreamOf(topic)}.${group}`);
+}
+
+/** The markers of a group, each under its aggregate. */
+export function markerSubjects(topic: string, group: string): string {
+  return streamSubjectOf(`${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}`);
 }
 
 /** All letters of a group, skipped events among them. */

@@ -35,6 +35,16 @@ export function settingIsUnlimited(setting: keyof StreamConfig, because: string)
   };
 }
 
+/** The setting must be at least so large. */
+export function settingIsAtLeast(setting: keyof StreamConfig, least: number, because: string): SettingRule {
+  return {
+    setting,
+    expected: `of at least ${least}`,
+    admits: (found) => typeof found === 'number' && found >= least,
+    because,
+  };
+}
+
 /** For every stream that this library reads or writes: what is published is stored as it is, confirmed, and stays. */
 export const STORES_AS_PUBLISHED: readonly SettingRule[] = [
   settingIs('retention', 'limits', 'with another retention each reader removes what it reads'),

@@ -12,11 +12,12 @@ import type { GroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
 import type { PositionRecord } from '../../records/position-record.js';
-import { groupPlace, leasePlace, positionPlace } from '../api/key-places.js';
+import { leasePlace, positionPlace } from '../api/key-places.js';
 import { readKey, storedValueOf } from '../api/kv.js';
 import type { KeyAccess } from '../api/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
 import { findStreamState } from '../api/stream-state.js';
+import { GroupRecordKey } from '../wires/group-record-key.js';
 import { basisOf, type PositionBasis } from './position-basis.js';
 import { oldestStoredAt, pendingAfter } from './position-lag.js';
 
@@ -36,8 +37,8 @@ interface Surroundings {
 }
 
 /**
- * Reads a group from outside, changing nothing. It costs one request for the stream, one for the group's record, and
- * per partition one for the lease (unless it is owned), one for the position, and up to three where events are waiting.
+ * Reads a group from outside, changing nothing. It costs two requests for stream and record. Each partition costs one for
+ * its position, one for a lease that is not owned, and up to three where events are waiting.
  */
 export class GroupLook {
   readonly #endsAt: number;
@@ -63,8 +64,8 @@ export class GroupLook {
   }
 
   async #record(): Promise<GroupRecord | undefined> {
-    const { api, topic, question } = this.options;
-    return (await readKey<GroupRecord>(api, groupPlace(topic, question.group), this.#timeout())).value;
+    const { topic, question } = this.options;
+    return (await new GroupRecordKey(this.options, topic, question.group, this.#timeout()).read()).value;
   }
 
   async #partition(partition: number, around: Surroundings | undefined): Promise<PartitionOnServer> {

@@ -4,8 +4,9 @@ import { tokenOfSubject } from '../../message/subject.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import {
   groupPrefix,
-  keyPrefixOf,
+  letterSubjects,
   MARKER_BUCKET,
+  markerSubjects,
   parkedStreamOf,
   positionsStreamOf,
   streamOfBucket,
@@ -33,7 +34,6 @@ const AT_ONCE = 16;
 /** Of 1 024 names each. */
 const MAX_PAGES = 64;
 const EVERY_KEY_VALUE_SUBJECT = '$KV.*.>';
-const EVERY_TOKEN = '*.*.*.*.*.*.*.*.*';
 
 interface NamesPage {
   readonly total: number;
@@ -90,10 +90,9 @@ export async function parkedOnServer(
   api: JetStreamApi,
   { topic, group, partitions }: KnownGroup,
 ): Promise<ParkedCount[]> {
-  const markerSubjects = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.${EVERY_TOKEN}`;
   const [markers, letters] = await Promise.all([
-    subjectsOf(api, streamOfBucket(MARKER_BUCKET), markerSubjects),
-    subjectsOf(api, parkedStreamOf(topic), `${parkedStreamOf(topic)}.${group}.${EVERY_TOKEN}`),
+    subjectsOf(api, streamOfBucket(MARKER_BUCKET), markerSubjects(topic, group)),
+    subjectsOf(api, parkedStreamOf(topic), letterSubjects(topic, group)),
   ]);
   const counts = Array.from({ length: partitions }, () => ({ aggregates: 0, letters: 0 }));
   for (const subject of markers.keys()) {

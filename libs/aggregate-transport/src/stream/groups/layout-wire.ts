@@ -95,7 +95,12 @@ export class LayoutWire {
   async parkedEpoch(): Promise<number> {
     const { topic, group } = this.of;
     const { api } = this.access;
-    const markers = await subjectsOf(api, streamOfBucket(MARKER_BUCKET), markerFilter(topic, group), TIMEOUT_MS);
+    const markers = await subjectsOf(
+      api,
+      streamOfBucket(MARKER_BUCKET),
+      markerFilter(topic, group),
+      TIMEOUT_MS,
+    );
     let highest = 0;
     await inParallel([...markers.keys()], AT_ONCE, async (subject) => {
       const key = new PartitionKey<Marker>(this.access, markerPlace(subject), TIMEOUT_MS);

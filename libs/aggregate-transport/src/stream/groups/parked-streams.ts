@@ -1,12 +1,20 @@
 import type { StreamConfig } from '../api/api-types.js';
+import { hasAtomicBatches } from '../wires/atomic-batches.js';
 import { LAYOUT_KEY } from '../api/configuration.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { keyPrefixOf, MARKER_BUCKET, parkedStreamOf, streamOfBucket } from '../api/key-places.js';
+import {
+  keyPrefixOf,
+  letterSubjects,
+  MARKER_BUCKET,
+  parkedStreamOf,
+  streamOfBucket,
+} from '../api/key-places.js';
 import { ensureStream, type Provision, requireLayout } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,
   requireSettings,
   settingIs,
+  settingIsAtLeast,
   settingIsUnset,
   STORES_AS_PUBLISHED,
 } from '../api/stream-settings.js';
@@ -22,12 +30,13 @@ export interface ParkedStreamsRequest {
   readonly topic: string;
   readonly provision: Provision;
   readonly options: ParkedOptions;
+  readonly serverVersion: string;
   /** The configuration of the topic's stream, as the server has it. */
   readonly stream: Pick<StreamConfig, 'storage' | 'num_replicas'>;
 }
 
 const PARKED_LAYOUT = 'parked-1';
-const BITS_AND_TOKEN = 9;
+const EVERY_GROUP = '*';
 
 /** Letters and markers are removed one by one, which is what unparking is. */
 const REMOVABLE_RULES = [
@@ -53,7 +62,7 @@ const MARKER_RULES = [
  */
 export async function provisionParkedStreams(
   api: JetStreamApi,
-  { topic, provision, options, stream }: ParkedStreamsRequest,
+  { topic, provision, options, stream, serverVersion }: ParkedStreamsRequest,
 ): Promise<void> {
   if (provision === 'off') return;
   const common = {
@@ -76,13 +85,23 @@ export async function provisionParkedStreams(
   const letters = {
     ...common,
     name,
-    subjects: [`${name}.*${'.*'.repeat(BITS_AND_TOKEN)}`, `${name}.*.skipped.*`],
+    subjects: [letterSubjects(topic, EVERY_GROUP), `${name}.${EVERY_GROUP}.skipped.*`],
     storage: stream.storage,
     max_bytes: options.maxBytes,
     max_msgs: options.maxLetters,
+    // Only a stream that is made here gets the option: a stream that exists is never changed.
+    ...(hasAtomicBatches(serverVersion) ? { allow_atomic: true } : {}),
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },
   };
   const found = await ensureStream(api, provision, letters, 'for parked events');
   requireLayout(found, PARKED_LAYOUT, 'use another topic name');
   requireSettings(found, REMOVABLE_RULES);
+  requireSettings(found, [
+    settingIs('storage', stream.storage, 'parked events must be kept as long as the events of the topic'),
+    settingIsAtLeast(
+      'num_replicas',
+      stream.num_replicas,
+      'parked events must be kept as safely as the topic',
+    ),
+  ]);
 }

@@ -68,7 +68,7 @@ export class ReaderWire implements ReaderPort, ConnectionListener {
     const { connection, api, address, maxWaiting, log } = this.options;
     const { topic, partition, partitions } = address;
     this.#requireOpen(name);
-    if (!connection.connected) throw openError(name, 'no connection');
+    if (!connection.connected) throw openError(name, 'no connection', 'make another when it is back');
     const feed = new ReaderFeed({ connection, api, stream: topic, reader: name, listener, log });
     try {
       const filter = partitionFilter(topic, partition, partitions);
@@ -105,7 +105,7 @@ export class ReaderWire implements ReaderPort, ConnectionListener {
   }
 
   #requireOpen(name: string): void {
-    if (this.#isClosed) throw openError(name, 'that its partition has closed');
+    if (this.#isClosed) throw openError(name, 'that its partition has closed', 'make none');
   }
 }
 
@@ -114,10 +114,10 @@ function explained(name: string, error: unknown): unknown {
   return remedy === undefined ? error : openError(name, describeError(error), remedy, error);
 }
 
-function openError(name: string, found: string, remedy?: string, cause?: unknown): AggregateTransportError {
+function openError(name: string, found: string, remedy: string, cause?: unknown): AggregateTransportError {
   return new AggregateTransportError(
     'JETSTREAM_REQUEST_FAILED',
-    `expected the server to make reader "${name}", found: ${found}${remedy === undefined ? '' : `; ${remedy}`}`,
+    `expected the server to make reader "${name}", found ${found}; ${remedy}`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -1,0 +1,99 @@
+import { each } from '../consumer/repartition/each.js';
+import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import type { GroupRecord } from '../records/group-record.js';
+import { decodeSequences } from '../records/position-record.js';
+import type { ResolvedTarget } from './reset-target.js';
+import { tableOf } from './table.js';
+
+/** What a reset means for one partition of the layout in force. */
+export interface ResetRow {
+  readonly partition: number;
+  /** The highest settled sequence; undefined if its position is lost, or if it has none in this stream. */
+  readonly high: number | undefined;
+  /** Events that are not settled and will not be handled. */
+  readonly givenUp: number;
+  /** Settled events that will be handled again. */
+  readonly again: number;
+}
+
+/**
+ * Counts what a reset gives up and repeats. Events of other partitions that a split left in a list are counted too.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export function reportReset(
+  ports: RepartitionPorts,
+  group: GroupRecord,
+  { start }: ResolvedTarget,
+): Promise<ResetRow[]> {
+  const { layout, partitions } = group;
+  return each(Array.from({ length: partitions }), async (_, partition) => {
+    const place = { layout, partitions, partition };
+    const { value } = await ports.position(place).read();
+    const begun =
+      group.hasRecords || group.start.created !== start.created ? undefined : group.start.sequence;
+    const isHere = value?.created === start.created;
+    const high = isHere ? value.high : value === undefined ? begun : undefined;
+    const unsettled = isHere ? decodeSequences(value.unsettled) : [];
+    return { partition, high, ...(await countsOf({ ports, place, high: high ?? 0, unsettled, start })) };
+  });
+}
+
+interface Question {
+  readonly ports: RepartitionPorts;
+  readonly place: { readonly partitions: number; readonly partition: number };
+  readonly high: number;
+  readonly unsettled: readonly number[];
+  readonly start: ResolvedTarget['start'];
+}
+
+async function countsOf({
+  ports,
+  place,
+  high,
+  unsettled,
+  start,
+}: Question): Promise<Pick<ResetRow, 'givenUp' | 'again'>> {
+  const unread = await ports.countAfter(place, high);
+  const handled = await ports.countAfter(place, start.sequence);
+  const open = unsettled.filter((sequence) => sequence > start.sequence).length;
+  return {
+    givenUp: unsettled.length - open + Math.max(0, unread - handled),
+    again: Math.max(0, handled - unread - open),
+  };
+}
+
+/** One line for people about all partitions. Pure. */
+export function describeReset(target: ResolvedTarget, rows: readonly ResetRow[]): string {
+  const { start, removedFrom, first, last } = target;
+  const sum = (count: (row: ResetRow) => number): number =>
+    rows.reduce((total, row) => total + count(row), 0);
+  const from =
+    start.sequence === last
+      ? `begins after sequence ${last}, the last one of the stream`
+      : `begins at sequence ${start.sequence + 1}; the stream holds ${first} to ${last}`;
+  const removed =
+    removedFrom === undefined
+      ? ''
+      : `; retention has removed sequences ${removedFrom} to ${first - 1}, they do not come again`;
+  return (
+    `${from}${removed}; ${sum(({ again }) => again)} events come again, ` +
+    `${sum(({ givenUp }) => givenUp)} unsettled ones are given up`
+  );
+}
+
+/** Pure. */
+export function tableOfReset(rows: readonly ResetRow[]): string {
+  return tableOf(
+    ['PARTITION', 'POSITION', 'COME AGAIN', 'GIVEN UP'],
+    rows.map(({ partition, high, again, givenUp }) => [
+      String(partition),
+      high === undefined ? '-' : String(high),
+      String(again),
+      String(givenUp),
+    ]),
+  );
+}
+
+/** What becomes of parked aggregates. */
+export const PARKED_NOTE =
+  'letters of parked aggregates whose events come again are removed by the new owners, all others stay parked';

@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect, type NatsConnection } from 'nats';
+import { OrderOracle } from 'nestjs-aggregate-transport/testing';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { PositionReader } from '../harness/position-reader.js';
+import {
+  epochOf,
+  type InProcess,
+  NumberedPublisher,
+  type Start,
+  startReplica,
+} from './replicas-in-process.js';
+
+// What a lost lease costs: nothing but the repeats, and nobody is suspected of a death that was none.
+
+const server = serverForAll({ config: '' });
+const LEASE_TTL_MS = 1_000;
+
+let tests = 0;
+let topic = '';
+let admin: NatsConnection;
+let publisher: NumberedPublisher;
+let positions: PositionReader;
+const replicas: InProcess[] = [];
+
+beforeEach(async () => {
+  topic = `lost-lease-${++tests}`;
+  admin = await connect({ servers: server().url });
+  publisher = await NumberedPublisher.open(server(), topic);
+  positions = new PositionReader(admin, topic, 'g');
+});
+
+afterEach(async () => {
+  await Promise.all(replicas.splice(0).map((replica) => replica.close()));
+  await publisher.close();
+  await admin.close();
+});
+
+async function replica(handle: (start: Start) => Promise<void> | void): Promise<InProcess> {
+  const consume = { leaseTtlMs: LEASE_TTL_MS, retry: { attempts: 3 } };
+  const started = await startReplica({ server: server(), topic, consume, handle });
+  replicas.push(started);
+  return started;
+}
+
+/** Cuts a replica off for longer than its lease. */
+async function loseLease({ proxy }: InProcess): Promise<void> {
+  proxy.blackhole('both');
+  await delay(LEASE_TTL_MS + 600);
+  proxy.heal();
+}
+
+const QUEUED = 10_000;
+/** The rule is 1 s; a machine that runs other tests is no stopwatch. */
+const FULL_SPEED_WITHIN_MS = 4_000;
+
+test('one lost lease with 10 000 queued events of one aggregate: they are handled at full speed', async () => {
+  const oracle = new OrderOracle();
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const only = await replica(async ({ key, n }) => {
+    oracle.started(key, n);
+    if (n === 1) await held;
+    oracle.ended(key, n, true);
+  });
+  for (let n = 0; n < QUEUED; n++) oracle.published('k');
+  await publisher.publish('k', QUEUED);
+  await eventually('the first one to run', () => only.starts.length === 1);
+  const before = epochOf(only);
+  await loseLease(only);
+  await eventually('the next lease', () => epochOf(only) > before);
+  release();
+  await eventually('all to be handled', () => oracle.isComplete, 60_000);
+  const again = only.starts.filter(({ epoch }) => epoch > before);
+  const tookMs = again.at(-1)!.at - again[0]!.at;
+  console.log(`${again.length} events of one aggregate after a lost lease: ${Math.round(tookMs)} ms`);
+  expect(oracle.verdict()).toMatchObject({ violations: [], overlaps: [], lost: [] });
+  expect(tookMs).toBeLessThan(FULL_SPEED_WITHIN_MS);
+}, 90_000);
+
+const FLAPS = 5;
+
+test('a handler that outlasts lease after lease, in two replicas by turns, is not blamed for a death', async () => {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const handle = ({ key, n }: Start): Promise<void> | void => (key === 'slow' && n === 1 ? held : undefined);
+  const both = [await replica(handle), await replica(handle)];
+  await publisher.publish('slow', 2);
+  await publisher.publish('quick', 2);
+  await eventually('the slow one to run', () => both.some(({ starts }) => starts.length > 0));
+  for (let flap = 0; flap < FLAPS; flap++) {
+    await eventually('an owner', () => both.some((one) => epochOf(one) > flap));
+    await loseLease(both.find((one) => epochOf(one) > flap)!);
+  }
+  release();
+  await eventually('everything to be settled', () => positions.isSettled(), 30_000);
+  const names = both.flatMap((one) => one.names());
+  expect(names).toContain('slow-2');
+  const parked = await admin.request(`$JS.API.STREAM.INFO.${topic}_parked`);
+  expect(parked.json<{ state: { messages: number } }>().state.messages).toBe(0);
+  expect(both.flatMap(({ log }) => log.matching(/CRASHED/))).toEqual([]);
+}, 90_000);
