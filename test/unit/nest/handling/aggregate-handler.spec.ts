@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { AggregateHandler } from '#library/nest/handling/aggregate-handler.decorator.js';
-import { errorOf } from '../message/code-of.js';
+import { errorOf } from '../../message/code-of.js';
 
 describe("a handler's type", () => {
   test.each([[[]], [''], [' '], [5], [null], [{}], [['A', '']], [['A', 5]], [[['A']]]])(
