@@ -75,8 +75,15 @@ export class ParkedWire implements ParkedArchive {
     return value === undefined ? undefined : { token, marker: value, revision };
   }
 
-  writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
-    return writeKey(this.options.connection, this.#keyOf(token), marker, revision);
+  async writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
+    const { api, connection } = this.options;
+    const key = this.#keyOf(token);
+    const written = await writeKey(connection, key, marker, revision);
+    if (written !== undefined || revision !== 0) return written;
+    // A key that was deleted with a key-value client holds no marker, but keeps a revision.
+    const found = await readKey<Marker>(api, markerPlace(key), READ_TIMEOUT_MS);
+    const isDeleted = found.value === undefined && found.revision > 0;
+    return isDeleted ? writeKey(connection, key, marker, found.revision) : undefined;
   }
 
   removeMarker(revision: number): Promise<boolean> {
