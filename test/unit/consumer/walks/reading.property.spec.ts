@@ -50,6 +50,7 @@ const walks: fc.Arbitrary<Walk> = fc.record({
   steps: fc.array(fc.record({ kind: fc.oneof(...weighted), pick: fc.nat(1_000) }), {
     minLength: 5,
     maxLength: 60,
+    size: 'max',
   }),
   hangs: fc.constantFrom(2, 3, 0),
   maxAckPending: fc.constantFrom(3, 20, 1_000),
