@@ -93,7 +93,8 @@ export class Parking {
   /** Aggregates whose letters the owner replays by itself, or was told to. */
   toReplay(): Parked[] {
     return [...this.#parked.values()].filter(
-      ({ marker }) => marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
+      ({ marker }) =>
+        marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
     );
   }
 
@@ -117,6 +118,7 @@ export class Parking {
     }
     const loading = new Set<string>();
     this.#loading = loading;
+    this.#isTruth = false;
     const check = (): void => {
       this.#writes.check();
       if (this.#loading !== loading) throw lostError(this.options.name);
@@ -286,15 +288,13 @@ export class Parking {
     }
     const parked = this.#parked.get(token);
     if (parked !== undefined) this.#noteCommand(parked, marker);
-    else if (marker.epoch < owner.epoch && owner.mayWrite()) this.#removeVoid(token);
+    else if (owner.mayWrite()) this.#removeVoid(token);
   }
 
   /** Finds commands and void markers whose announcement was missed. */
   async #list(): Promise<void> {
     if (!this.#isTruth || !this.options.owner.mayWrite()) return;
     const markers = await this.options.port.markers().catch(() => []);
-    // A tenure may have ended meanwhile; then nothing is known any more.
-    if (!this.#isTruth) return;
     for (const { token, marker } of markers) this.#heard(token, marker);
   }
 
@@ -310,24 +310,14 @@ export class Parking {
 
   #removeVoid(token: string): void {
     const { log, name } = this.options;
-    this.#tryRemoveVoid(token).catch((error: unknown) =>
-      log.warn(
-        `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
-      ),
-    );
-  }
-
-  /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
-  async #tryRemoveVoid(token: string): Promise<void> {
-    const { port, owner, log, name } = this.options;
-    const found = await port.readMarker(token);
-    if (found === undefined || found.marker.epoch >= owner.epoch || this.#parked.has(token)) return;
-    if (await port.removeMarker(found.revision)) {
-      log.error(
-        `${name}: aggregate "${aggregateIdOf(token)}" was parked by an owner whose lease had ended (epoch ` +
-          `${found.marker.epoch}); that counts for nothing and is removed`,
+    const isUnknown = (): boolean => this.#isTruth && !this.#parked.has(token);
+    this.#writes
+      .removeVoid(token, isUnknown)
+      .catch((error: unknown) =>
+        log.warn(
+          `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
+        ),
       );
-    }
   }
 
   #require(token: string): Parked {
