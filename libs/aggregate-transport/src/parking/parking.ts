@@ -119,6 +119,7 @@ export class Parking {
     }
     const loading = new Set<string>();
     this.#loading = loading;
+    this.#isTruth = false;
     const check = (): void => {
       this.#writes.check();
       if (this.#loading !== loading) throw lostError(this.options.name);
@@ -279,7 +280,7 @@ export class Parking {
     }
     const parked = this.#parked.get(token);
     if (parked !== undefined) this.#noteCommand(parked, marker);
-    else if (marker.epoch < owner.epoch && owner.mayWrite()) this.#removeVoid(token);
+    else if (owner.mayWrite()) this.#removeVoid(token);
   }
 
   /** Finds commands and void markers whose announcement was missed. */
@@ -301,24 +302,14 @@ export class Parking {
 
   #removeVoid(token: string): void {
     const { log, name } = this.options;
-    this.#tryRemoveVoid(token).catch((error: unknown) =>
-      log.warn(
-        `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
-      ),
-    );
-  }
-
-  /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
-  async #tryRemoveVoid(token: string): Promise<void> {
-    const { port, owner, log, name } = this.options;
-    const found = await port.readMarker(token);
-    if (found === undefined || found.marker.epoch >= owner.epoch || this.#parked.has(token)) return;
-    if (await port.removeMarker(found.revision)) {
-      log.error(
-        `${name}: aggregate "${aggregateIdOf(token)}" was parked by an owner whose lease had ended (epoch ` +
-          `${found.marker.epoch}); that counts for nothing and is removed`,
+    const isUnknown = (): boolean => this.#isTruth && !this.#parked.has(token);
+    this.#writes
+      .removeVoid(token, isUnknown)
+      .catch((error: unknown) =>
+        log.warn(
+          `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
+        ),
       );
-    }
   }
 
   #require(token: string): Parked {
