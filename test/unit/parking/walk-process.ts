@@ -1,3 +1,4 @@
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { isSabotaged } from '#library/sabotage.js';
 import type { Clock } from '#library/clock.js';
 import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
@@ -87,6 +88,7 @@ export class WalkProcess implements Tenancy {
         },
         group: {
           record: world.group,
+          seen: new SeenEvents(),
           isCancelled: () => false,
           hasSurvived: (name, _partition, epoch) => world.hasSurvived(name, epoch),
         },

@@ -84,7 +84,7 @@ function fixture(options: FixtureOptions = {}) {
   );
   const parking = new Parking({
     ...{ name, port, clock, log, maxCrashes: 3 },
-    owner: { epoch: 1, created: 'then', mayWrite: mayStart },
+    owner: { epoch: 1, created: 'then', run: 0, mayWrite: mayStart },
   });
   const letterLanes = new LetterLanes({
     ...common,

@@ -139,6 +139,7 @@ export class LanesFixture implements LaneListener {
         get created() {
           return ofPlace();
         },
+        run: 0,
         mayWrite: () => this.mayStart(),
       },
     });

@@ -1,3 +1,4 @@
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
@@ -193,6 +194,7 @@ export class PartitionWorld {
       get record() {
         return group.record;
       },
+      seen: new SeenEvents(),
       isCancelled: (change) => group.cancelled.has(change),
       hasSurvived: () => false,
     };
