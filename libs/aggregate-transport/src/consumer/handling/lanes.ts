@@ -109,6 +109,8 @@ export class Lanes implements AloneMember, ParkingListener {
       failurePolicy: policy.failurePolicy,
       lanes: this.#letterLanes,
       place,
+      turns,
+      member: this,
     });
     const policies = new AttemptPolicies(policy.failurePolicy, policy.onUnhandledType);
     this.#attempts = new Attempts({ ...common, ...handling, letterLanes: this.#letterLanes, policies });
