@@ -83,7 +83,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const common = { name, clock, random, log, listener, observer };
     const { breaker, turns } = shared;
     this.#parking = parking;
-    this.#share = Math.max(1, Math.floor(policy.maxAckPending * MAX_SHARE));
+    // One event has nothing behind it that it could hold up.
+    this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
     this.executor = new KeyedExecutor<LaneEntry>({
       concurrency: policy.concurrency,
       clock,
@@ -149,7 +150,8 @@ export class Lanes implements AloneMember, ParkingListener {
   push(event: Delivery): void {
     if (this.#parking.isParked(event.token)) this.#letterLanes.pushToLetters(event);
     // The stream delivers in its order, so an aggregate's share of the intake cannot be refused.
-    else if (this.executor.push(event.token, event) === this.#share) this.#letterLanes.watchShare(event.token);
+    else if (this.executor.push(event.token, event) === this.#share)
+      this.#letterLanes.watchShare(event.token);
   }
 
   /** The markers of this tenure are loaded: what was begun with letters continues. */
