@@ -16,7 +16,7 @@ export async function measure(
   progress: RunProgress,
 ): Promise<Section> {
   const { contenders, maxRounds = rounds, warmUps = 1 } = comparison;
-  const counted = Math.min(rounds, maxRounds);
+  const counted = Math.min(comparison.rounds ?? rounds, maxRounds);
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let round = -warmUps; round < counted; round++) {
     for (const contender of contenders) {

@@ -15,3 +15,17 @@ export function paced(perSecond: number, total: number, send: (index: number) =>
     turn();
   });
 }
+
+/** Calls `send` at a steady rate, as {@link paced} does, until the function it returns is called; that one tells how many were sent. */
+export function pacedUntilStopped(perSecond: number, send: (index: number) => void): () => number {
+  const startedAt = performance.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000) + 1;
+    while (sent < due) send(sent++);
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return sent;
+  };
+}

@@ -1,4 +1,4 @@
-import { AckPolicy, connect, type JetStreamManager, type NatsConnection, nanos } from 'nats';
+import { AckPolicy, connect, type JetStreamManager, type NatsConnection, nanos, type StoredMsg } from 'nats';
 import { partitionFilter } from '#library/message/partitioning.js';
 import type { PositionRecord } from '#library/records/position-record.js';
 import { parkedStreamOf, positionFilter, positionsStreamOf } from '#library/stream/api/key-places.js';
@@ -56,6 +56,18 @@ export class Streams {
     return (await this.manager.streams.info(name)).state.last_seq;
   }
 
+  /** The last message of a subject. */
+  read(stream: string, subject: string): Promise<StoredMsg> {
+    return this.manager.streams.getMessage(stream, { last_by_subj: subject });
+  }
+
+  /** The last sequence of each stream. */
+  async lastSequences(): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    for await (const { config, state } of this.manager.streams.list()) found.set(config.name, state.last_seq);
+    return found;
+  }
+
   /** Writes events into a stream as fast as it takes them, and checks that it has them all. */
   async fill(stream: string, events: number, messageOf: (index: number) => RawMessage): Promise<void> {
     const before = await this.count(stream);
@@ -76,7 +88,8 @@ export class Streams {
   /** Removes all consumers and positions of a stream: each run reads it from the start, under a group of its own. */
   async forgetReading(stream: string): Promise<void> {
     for await (const { name } of this.manager.consumers.list(stream))
-      await this.manager.consumers.delete(stream, name);
+      // A reader may have been deleted by its own process meanwhile.
+      await this.manager.consumers.delete(stream, name).catch(() => undefined);
     await this.manager.streams.purge(positionsStreamOf(stream)).catch(() => undefined);
   }
 

@@ -6,7 +6,30 @@ import { join } from 'node:path';
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'docs'];
 const SOURCES = 'libs/aggregate-transport/src';
 /** Files and rooms whose comments and texts keep the rules. A room joins when it is clean, and stays. */
-const CLEAN_ROOMS = [];
+const CLEAN_ROOMS = [
+  'clock.ts',
+  'errors.ts',
+  'in-parallel.ts',
+  'index.ts',
+  'log.ts',
+  'message',
+  'nest',
+  'observe',
+  'publisher',
+  'testing.ts',
+  'testing/nats',
+  'transport',
+];
+/** Files of these rooms that are not clean yet. This list must only become shorter. */
+const NOT_YET = [
+  'nest/handling/aggregate-exception-factory.ts',
+  'nest/handling/aggregate.server.ts',
+  'nest/publishing/aggregate.client.ts',
+  'publisher/dispatcher.ts',
+  'publisher/publish-port.ts',
+  'publisher/publish-queue.ts',
+  'publisher/sequencer.ts',
+].map((path) => join(SOURCES, path));
 
 const MAX_WORDS = 25;
 const MAX_LINE = 120;
@@ -29,10 +52,12 @@ function blocksOfDocument(source) {
     if (line.startsWith('```')) isCode = !isCode;
     if (isCode || line === '' || /^(?:```|<!--|#|\|[ :|-]+\|$|---)/.test(line)) {
       block = undefined;
-      if (!isCode && line.startsWith('#')) blocks.push({ line: index + 1, text: spoken(line.replace(/^#+/, '')) });
+      if (!isCode && line.startsWith('#'))
+        blocks.push({ line: index + 1, text: spoken(line.replace(/^#+/, '')) });
     } else if (line.startsWith('|')) {
       block = undefined;
-      for (const cell of line.replaceAll('\\|', ' ').split('|')) blocks.push({ line: index + 1, text: spoken(cell) });
+      for (const cell of line.replaceAll('\\|', ' ').split('|'))
+        blocks.push({ line: index + 1, text: spoken(cell) });
     } else {
       if (block === undefined || /^(?:[-*] |\d+\. )/.test(line)) blocks.push((block = blockAt(index + 1)));
       block.text += ` ${spoken(line.replace(/^(?:[-*] |\d+\. |> )/, ''))}`;
@@ -80,7 +105,8 @@ function blocksOfComment({ text, line: first }) {
       block = undefined;
       continue;
     }
-    if (block === undefined || /^(?:[-*] |\d+\. |@)/.test(line)) blocks.push((block = blockAt(first + index)));
+    if (block === undefined || /^(?:[-*] |\d+\. |@)/.test(line))
+      blocks.push((block = blockAt(first + index)));
     block.text += ` ${spoken(line.replace(/^(?:[-*] |\d+\. |@\w+ )/, ''))}`;
   }
   return blocks;
@@ -101,14 +127,19 @@ function sentencesOf(text) {
 const wordsOf = (text) => text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
 
 function judgeWords({ text, line }) {
-  return [...text.matchAll(WORDS)].map(([word]) => ({ line, text: `"${word}": name the role, or use a plain verb` }));
+  return [...text.matchAll(WORDS)].map(([word]) => ({
+    line,
+    text: `"${word}": name the role, or use a plain verb`,
+  }));
 }
 
 function judgeSentences({ text, line }) {
   return sentencesOf(text).flatMap((sentence) => {
     const words = wordsOf(sentence);
     if (words.length <= MAX_WORDS) return [];
-    return [{ line, text: `${words.length} words in one sentence: "${words.slice(0, SHOWN_WORDS).join(' ')} …"` }];
+    return [
+      { line, text: `${words.length} words in one sentence: "${words.slice(0, SHOWN_WORDS).join(' ')} …"` },
+    ];
   });
 }
 
@@ -148,7 +179,8 @@ function filesUnder(path) {
 const given = process.argv.slice(2);
 const paths = given.length > 0 ? given : [...DOCUMENTS, ...CLEAN_ROOMS.map((room) => join(SOURCES, room))];
 let count = 0;
-for (const path of paths.flatMap(filesUnder)) {
+const isSkipped = (path) => given.length === 0 && NOT_YET.includes(path);
+for (const path of paths.flatMap(filesUnder).filter((found) => !isSkipped(found))) {
   for (const { line, text } of judge(path).sort((a, b) => a.line - b.line)) {
     console.log(`${path}:${line}: ${text}`);
     count++;

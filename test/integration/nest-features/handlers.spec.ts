@@ -107,7 +107,8 @@ test('the context tells everything about an event besides its payload', async ()
   expect(ctx).toMatchObject({
     ...{ topic: 'contexts', group: 'handlers', aggregateId: 'order.7', type: 'Placed', eventId: 'e-1' },
     ...{ version: 3, aggregateVersion: 9, timestamp, traceId: 't', correlationId: 'c', tenantId: 4 },
-    ...{ sequence: receipt.sequence, partition: 0, attempt: 1, deliveryCount: 1, fencingToken: 1 },
+    ...{ sequence: receipt.sequence, partition: 0, attempt: 1, fencingToken: 1 },
+    ...{ run: 0, position: BigInt(receipt.sequence), isReplay: false },
   });
   expect(ctx!.headers).toMatchObject({ 'x-request-id': 'r' });
   expect([ctx!.getPattern(), ctx!.getMetadata()['x-request-id'], ctx!.signal.aborted]).toEqual([

@@ -105,6 +105,10 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#drainedFor;
   }
 
+  get isClosed(): boolean {
+    return this.#mode === 'closed';
+  }
+
   get isOver(): boolean {
     return this.#mode === 'halted' || this.#mode === 'closed';
   }
@@ -169,7 +173,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** Writes down that the partition is drained for a change of layout, if it is at rest. */
   async markDrained(change: number): Promise<void> {
-    if (this.#mode !== 'running' || this.#drainedFor === change) return;
+    const mayMark = this.#mode === 'running' || this.#mode === 'halted';
+    if (!mayMark || this.#drainedFor === change) return;
     if (await this.drain.markDrained(change)) {
       this.#drainedFor = change;
       reached('repartition: partition drained');
@@ -215,7 +220,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#parts.writer.commitNow();
   }
 
-  confirmed(): void {
+  confirmed({ created, high, highTime }: PositionRecord): void {
+    this.options.group.seen.note({ created, sequence: high, time: highTime });
     this.#parts.position.noteConfirmed();
     this.#parts.loop.replenishSoon();
   }
@@ -292,7 +298,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   #forget(): void {
     const { lastTaken: sequence, lastTakenTime: time } = this.#parts.ledger;
-    this.#tenure.noteSeen(this.#parts.position.created, { sequence, time });
+    this.options.group.seen.note({ created: this.#parts.position.created, sequence, time });
     this.#tenure.end();
     this.#parts.reader.close();
     this.#parts.writer.end();

@@ -7,6 +7,7 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { ByteBudget } from './byte-budget.js';
+import type { SeenEvents } from './seen-events.js';
 import type { AloneTurns } from './handling/alone-turns.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
@@ -53,6 +54,8 @@ export interface GroupParts {
 export interface GroupView extends Survivors {
   /** The record as this process saw it last. */
   readonly record: GroupRecord;
+  /** What the replicas know of the stream. */
+  readonly seen: SeenEvents;
   /** True if the change of that number, which drained a partition of this layout, was cancelled. */
   isCancelled(change: number): boolean;
 }

@@ -58,8 +58,8 @@ export const WENT_BACK =
  * committed before the claim stands.
  *
  * 1. The position is claimed: from here on writes of older owners are refused.
- * 2. The stream is compared with what is known to have existed: the highest settled event, and the last one this process
- *    took in.
+ * 2. The stream is compared with what is known to have existed: the highest settled event, and the last one that any
+ *    replica took in.
  * 3. If the record was drained for a change of layout, nothing follows until that change is known to be cancelled.
  * 4. The markers of parked aggregates are loaded, and their last letter is compared with the stream, too.
  *
@@ -68,8 +68,6 @@ export const WENT_BACK =
 export class Tenure {
   /** Names the running attempt; what an earlier one still waits for counts for nothing. */
   #number = 0;
-  /** What this process saw last of a stream, in an earlier tenure. */
-  #seen: (KnownEvent & { readonly created: string }) | undefined;
 
   constructor(private readonly options: TenureOptions) {}
 
@@ -80,11 +78,6 @@ export class Tenure {
 
   end(): void {
     this.#number++;
-  }
-
-  /** Remembers the last event of a stream that this process took in: it outlives the tenure. */
-  noteSeen(created: string, event: KnownEvent): void {
-    if (event.sequence > 0) this.#seen = { created, ...event };
   }
 
   async #run(number: number, wasClaimed: boolean): Promise<void> {
@@ -154,7 +147,8 @@ export class Tenure {
 
   #knownOf({ created, high, highTime }: PositionRecord): { created: string; events: KnownEvent[] } {
     const events: KnownEvent[] = [{ sequence: high, time: highTime }];
-    if (this.#seen?.created === created) events.push(this.#seen);
+    const { latest } = this.options.group.seen;
+    if (latest?.created === created) events.push(latest);
     return { created, events };
   }
 

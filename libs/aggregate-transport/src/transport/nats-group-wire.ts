@@ -36,7 +36,10 @@ export async function openGroup(of: NatsTopic, group: string): Promise<GroupWire
   const replicas = storage.num_replicas;
   await untilAnswered(clock, () => provisionLeaseBucket(api, { provision, replicas }));
   await untilAnswered(clock, () =>
-    provisionParkedStreams(api, { topic: topic.name, provision, options: parked, stream: storage }),
+    provisionParkedStreams(api, {
+      ...{ topic: topic.name, provision, options: parked, stream: storage },
+      serverVersion: of.connection.serverVersion,
+    }),
   );
   const { partitions, startAt } = consume;
   const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt };

@@ -6,7 +6,7 @@ const seeds = fc.integer();
 const RUNS = Number(process.env['WALKS'] ?? 60);
 
 describe('a group whose layout changes', () => {
-  test('keeps order, tokens and what is settled, and comes to its end, whatever dies, sleeps or is called off', async () => {
+  test('keeps order, tokens and what is settled, and ends, while processes die, sleep and cancel', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {
         expect(await new LayoutWalk({ seed, steps: 400, faults: 0.03 }).run()).toEqual([]);
@@ -34,7 +34,7 @@ describe('a group that is reset', () => {
     );
   });
 
-  test('handles each in order and none below the start, whatever dies, sleeps or is called off', async () => {
+  test('handles each in order and none below the start, while processes die, sleep and cancel', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, async (seed) => {
         expect(await new LayoutWalk({ seed, steps: 400, faults: 0.03, onlyResets: true }).run()).toEqual([]);
@@ -45,16 +45,17 @@ describe('a group that is reset', () => {
 });
 
 describe('the walk notices', () => {
-  test.each<[Broken]>([
-    ['marks-ignored'],
-    ['epochs-fall'],
-    ['origin-lost'],
-    ['high-too-far'],
-    ['group-not-compared'],
-    ['leases-not-waited-for'],
-  ])('%s', async (broken) => {
+  /** With the seed of a walk that turns red; after a change of the code the search may have to continue from there. */
+  test.each<[Broken, number]>([
+    ['marks-ignored', 5],
+    ['epochs-fall', 1],
+    ['origin-lost', 42],
+    ['high-too-far', 1],
+    ['group-not-compared', 37],
+    ['leases-not-waited-for', 21],
+  ])('%s', async (broken, first) => {
     const found: string[] = [];
-    for (let seed = 1; seed <= 300 && found.length === 0; seed++)
+    for (let seed = first; seed < first + 300 && found.length === 0; seed++)
       found.push(...(await new LayoutWalk({ seed, steps: 400, faults: 0.03, broken }).run()));
     expect(found).not.toEqual([]);
   });

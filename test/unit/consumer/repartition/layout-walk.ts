@@ -229,7 +229,7 @@ export class LayoutWalk {
       position: (place) => wrap(keys.position(place), (record) => spoiled(record, broken)),
       stream: () => send(() => keys.stream()),
       firstAfter: (place, sequence) => send(() => keys.firstAfter(place, sequence)),
-      lastBefore: () => send(() => keys.lastBefore()),
+      lastBefore: (time) => send(() => keys.lastBefore(time)),
       countAfter: (place, sequence) => send(() => keys.countAfter(place, sequence)),
       places: () => send(() => keys.places()),
       parkedEpoch: () => send(() => keys.parkedEpoch()),

@@ -278,6 +278,7 @@ function deliveryOf(topic: string, { token, note, headers, body }: Letter): Deli
     sequence: note.sequence,
     consumerSequence: 0,
     body,
+    ...(note.run === undefined ? {} : { run: note.run }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

@@ -59,6 +59,8 @@ export class Suspects {
   /** Inherited events that have neither ended an attempt nor been settled. */
   #open = 0;
   #inherited = new Map<number, StartEntry>();
+  /** Inherited entries whose events are still to be read, ascending. The stream may have dropped some of them. */
+  #awaited: number[] = [];
   readonly #own = new Map<number, StartEntry>();
   readonly #cleared = new Set<number>();
   #before: Pick<PositionRecord, 'owner' | 'epoch'> | undefined;
@@ -73,6 +75,8 @@ export class Suspects {
     this.#inherited = new Map(
       Object.entries(record.starts).map(([sequence, entry]) => [Number(sequence), entry]),
     );
+    const listedHere = new Set(unsettled);
+    this.#awaited = [...this.#inherited.keys()].filter((one) => !listedHere.has(one)).sort((a, b) => a - b);
     this.#own.clear();
     this.#cleared.clear();
     this.#before = before;
@@ -102,8 +106,9 @@ export class Suspects {
     return { deaths: this.#deaths, window: this.#window, starts };
   }
 
-  /** An event above the claimed record was taken in. */
+  /** An event was taken in. */
   noteTakenIn(sequence: number): void {
+    if (this.#awaited.length > 0) this.#dropMissed(sequence);
     if (this.#left === 0) return;
     if (sequence > this.#lastSequence) {
       this.#left = 0;
@@ -117,6 +122,7 @@ export class Suspects {
 
   /** The reader has gone past all that existed at the claim. */
   noteReadThrough(sequence: number): void {
+    if (this.#awaited.length > 0) this.#dropMissed(sequence + 1);
     if (sequence >= this.#lastSequence) this.#left = 0;
   }
 
@@ -158,6 +164,8 @@ export class Suspects {
 
   /** The event does not run alone any more, although it has not ended. */
   noteCompany(sequence: number): Promise<boolean> {
+    // It may have ended at the same moment; then there is no entry to change.
+    if (!this.#own.has(sequence)) return Promise.resolve(true);
     this.#note(sequence, false);
     return this.options.writer.commitNow();
   }
@@ -182,6 +190,14 @@ export class Suspects {
   #note(sequence: number, alone: boolean): void {
     const [starts, aloneBefore] = this.#inherited.get(sequence) ?? [0, 0];
     this.#own.set(sequence, [starts + 1, aloneBefore + (alone ? 1 : 0), this.#epoch]);
+  }
+
+  /** The reader is at this sequence. Entries of events it has not met say nothing: the stream holds them no more. */
+  #dropMissed(sequence: number): void {
+    for (let next = this.#awaited[0]; next !== undefined && next <= sequence; next = this.#awaited[0]) {
+      this.#awaited.shift();
+      if (next < sequence) this.#inherited.delete(next);
+    }
   }
 
   /** One write for many: they start right after each other. */

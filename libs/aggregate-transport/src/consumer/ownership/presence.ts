@@ -1,8 +1,14 @@
 import { type Clock, delay, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import type { PresencePort, MemberRecord } from '../../records/member-record.js';
+import type { MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
 import { LEASE_MARGIN_MS } from './lease.js';
+
+/** What replicas tell each other of the stream. */
+export interface SeenExchange {
+  readonly latest: SeenEvent | undefined;
+  note(event: SeenEvent): void;
+}
 
 export interface PresenceOptions {
   /** For log texts. */
@@ -12,6 +18,7 @@ export interface PresenceOptions {
   /** A replica that is not heard for this long and a margin is gone, in milliseconds. */
   readonly ttlMs: number;
   readonly port: PresencePort;
+  readonly seen: SeenExchange;
   readonly clock: Clock;
   readonly log: Log;
   /** Another set of members is alive, or the first look is done. */
@@ -165,8 +172,9 @@ export class Presence {
   }
 
   async #announce(released: boolean): Promise<void> {
-    const { port, member, ttlMs } = this.options;
-    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived };
+    const { port, member, ttlMs, seen } = this.options;
+    const known = seen.latest === undefined ? {} : { seen: seen.latest };
+    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, ...known };
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 
@@ -211,8 +219,9 @@ export class Presence {
     }
   }
 
-  #heard({ member, beat, ttlMs, released, survived }: MemberRecord): void {
+  #heard({ member, beat, ttlMs, released, survived, seen }: MemberRecord): void {
     if (member === this.options.member || this.#mode === 'gone') return;
+    if (seen !== undefined) this.options.seen.note(seen);
     if (released === true) {
       this.#remove(member);
       return;

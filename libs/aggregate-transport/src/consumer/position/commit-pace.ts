@@ -6,6 +6,8 @@ const SHARED_MS_PER_BYTE = 0.25 / 1_024;
 const OWN_MS_PER_BYTE = 1 / 1_024;
 /** A store that answers late is asked less often. */
 const ANSWERS_PER_PAUSE = 4;
+/** A store that was away and answers at last is no slow store: commits must not stop for four times as long. */
+const MAX_ANSWER_PAUSE_MS = 1_000;
 /** Smaller records need no pause for their size. */
 const FREE_BYTES = 1_024;
 
@@ -54,7 +56,7 @@ export class CommitPace {
     if (this.commitEveryMs === 0) return 0;
     const pause = Math.max(
       this.commitEveryMs,
-      ANSWERS_PER_PAUSE * this.#answeredInMs,
+      Math.min(MAX_ANSWER_PAUSE_MS, ANSWERS_PER_PAUSE * this.#answeredInMs),
       this.#bytes * OWN_MS_PER_BYTE,
     );
     return Math.max(this.#sentAt + pause, this.budget.freeAt) - this.clock.now();

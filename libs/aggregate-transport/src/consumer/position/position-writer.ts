@@ -1,5 +1,5 @@
 import { reached } from '#sabotage';
-import type { Clock, Timer } from '../../clock.js';
+import { type Clock, delay, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
@@ -87,6 +87,9 @@ export class PositionWriter {
   #isUrgent = false;
   #waiters: Waiter[] = [];
   #failingSince: number | undefined;
+  /** Before the next try, should this one fail: grows until a commit is confirmed. */
+  #pauseMs = CHECK_AGAIN_MS;
+  #isReported = false;
   #bytes = 0;
 
   constructor(private readonly options: PositionWriterOptions) {}
@@ -108,8 +111,16 @@ export class PositionWriter {
 
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
+    // A claim that is read again in its own epoch: an earlier write may still be on its way, and none may be taken for it.
+    const earlier = this.#tenure?.epoch === epoch ? this.#tenure.write : 0;
     this.end();
-    this.#tenure = { owner, epoch, revision, write, last: drained === undefined ? {} : { drained } };
+    this.#tenure = {
+      owner,
+      epoch,
+      revision,
+      write: Math.max(write, earlier),
+      last: drained === undefined ? {} : { drained },
+    };
     this.#version = this.#confirmedVersion = 0;
     this.#failingSince = undefined;
     this.#bytes = 0;
@@ -204,7 +215,10 @@ export class PositionWriter {
     this.#enter('writing');
     pace.noteSent(this.#bytes);
     this.#failingSince ??= clock.now();
-    const revision = await port.write(record, tenure.revision).catch(() => undefined);
+    const revision = await port.write(record, tenure.revision).catch((error: unknown) => {
+      this.#report(error);
+      return undefined;
+    });
     if (this.#tenure !== tenure) return;
     reached('commit: written');
     if (revision === undefined) await this.#check(tenure, record, version);
@@ -217,6 +231,8 @@ export class PositionWriter {
     this.#tenure.revision = revision;
     this.#confirmedVersion = version;
     this.#failingSince = undefined;
+    this.#pauseMs = CHECK_AGAIN_MS;
+    this.#isReported = false;
     pace.noteAnswered();
     this.#enter('clean');
     if (this.#version > version) this.#schedule(0);
@@ -231,23 +247,23 @@ export class PositionWriter {
   /** A write of ours may still be under way; then the next one is refused, and this runs again. */
   async #check(tenure: Tenure, record: PositionRecord, version: number): Promise<void> {
     this.#enter('checking');
-    const { port, clock, listener, log, name } = this.options;
-    let isReported = false;
-    for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
+    const { port, clock, listener } = this.options;
+    for (;;) {
       const found = await port.read().catch((error: unknown) => {
-        if (!isReported)
-          log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
-        isReported = true;
+        this.#report(error);
         return undefined;
       });
       if (this.#tenure !== tenure) return;
+      const pauseMs = this.#pauseMs;
+      this.#pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs);
       if (found === undefined) {
-        await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
+        await delay(clock, pauseMs);
         if (this.#tenure !== tenure) return;
         continue;
       }
       const { value, revision } = found;
       if (value !== undefined && value.epoch > tenure.epoch) {
+        this.end();
         listener.superseded(value.epoch);
         return;
       }
@@ -262,8 +278,18 @@ export class PositionWriter {
     }
   }
 
+  /** Said once until a commit is confirmed. */
+  #report(error: unknown): void {
+    const { log, name } = this.options;
+    if (!this.#isReported) {
+      log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+    }
+    this.#isReported = true;
+  }
+
   #giveUp(bytes: number): void {
     const { port, listener } = this.options;
+    this.end();
     listener.unwritable(
       `expected its position to fit into a message of ${port.maxBytes} bytes, found ${bytes}; raise max_payload of the ` +
         'server, or lower consume.maxAckPending and restart',

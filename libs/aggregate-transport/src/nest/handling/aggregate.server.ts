@@ -21,7 +21,7 @@ import { nestLog } from '../nest-log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 
-/** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
+/** Nest starts microservices right after its bootstrap. So much later the application has forgotten to. */
 const LISTENS_WITHIN_MS = 10_000;
 
 /**
@@ -74,7 +74,7 @@ export class AggregateServer
     return this.#groups;
   }
 
-  /** Handlers that carry our decorator, whether anybody listens for them or not. */
+  /** Handlers that carry our decorator, whether their server listens or not. */
   get handlerCount(): number {
     return this.scan.handlers().length;
   }
@@ -102,8 +102,8 @@ export class AggregateServer
   }
 
   /**
-   * Handlers that nobody ever calls are a mistake that nothing else would tell of, also in an application that never
-   * connects this server.
+   * Reports handlers that will never be called, also in an application that never connects this server. Nothing else
+   * would tell of that mistake.
    * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
    */
   onApplicationBootstrap(): void {
@@ -184,7 +184,8 @@ export class AggregateServer
   }
 
   async #start(): Promise<void> {
-    // Once more, for `startAllMicroservices` may come before `init`; first, for a replaced pattern is no topic of ours.
+    // Again, because `startAllMicroservices` may come before `init`. First, because a replaced pattern is no topic of
+    // ours.
     this.scan.check();
     this.#addUnmarked();
     if (this.#problems.length > 0) throw this.#problems[0];

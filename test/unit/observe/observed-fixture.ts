@@ -1,12 +1,13 @@
-import type { LanesLook, PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
+import type { LaneReport } from '#library/consumer/handling/lane-status.js';
+import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
 import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A process with one topic and one group, as it is looked at: everything is well until a test says otherwise. */
-export class ObservedBench implements Observed {
+/** A process with one topic and one group, as observers see it: everything is well until a test says otherwise. */
+export class ObservedFixture implements Observed {
   readonly clock = new ManualClock(1_000_000);
   hasHandlers = true;
   isListening = true;
@@ -14,6 +15,8 @@ export class ObservedBench implements Observed {
   readonly load: Mutable<PartitionLoad> = {
     mode: 'running',
     haltReason: undefined,
+    notCommittingMs: 0,
+    notReadingMs: 0,
     inFlight: 0,
     lanes: 1,
     events: 0,
@@ -22,7 +25,7 @@ export class ObservedBench implements Observed {
     letterRefusal: undefined,
     breaker: { isOpen: false, prober: undefined },
   };
-  readonly lanes: Mutable<LanesLook> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
+  readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
   readonly counts: Mutable<PartitionCounts> = {
     handled: 0,
     failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
@@ -36,13 +39,14 @@ export class ObservedBench implements Observed {
     replayed: 0,
     replaysFailed: 0,
     unparked: 0,
-    takeovers: 0,
+    claims: 0,
+    readers: 0,
     leases: 1,
     leasesLost: 0,
     lost: 0,
   };
-  /** What `sawStream` was told. */
-  readonly seen: [delivered: number, firstSequence: number][] = [];
+  /** What `noteFirstSequence` was told. */
+  readonly seen: number[] = [];
   /** What the server was asked, and what it answers. */
   readonly questions: GroupQuestion[] = [];
   answer: () => Promise<GroupOnServer> = () => Promise.resolve({ firstSequence: 1, partitions: [] });
@@ -58,7 +62,7 @@ export class ObservedBench implements Observed {
       batching: { on: false, reason: 'a test' },
       unknownAggregates: () => ['a'],
     },
-    groups: [{ topic: 'orders', group: 'billing', partitions: [this.#partition()] }],
+    groups: [{ topic: 'orders', group: 'billing', layout: 2, partitions: [this.#partition()] }],
     lookAt: (question) => {
       this.questions.push(question);
       return this.answer();
@@ -74,17 +78,16 @@ export class ObservedBench implements Observed {
   }
 
   #partition(): ObservedPartition {
-    const lease = { epoch: 7, isValid: () => true, consumer: { generation: 2, retired: [] } };
+    const lease = { epoch: 7, isValid: () => true };
     return {
       partition: 0,
       owner: 'me',
       lease: Object.defineProperty(lease, 'mode', { get: () => this.leaseMode }) as never,
       counts: this.counts,
       consumer: {
-        takeoverCount: 0,
         load: this.load,
-        look: () => this.lanes,
-        sawStream: (delivered, firstSequence) => void this.seen.push([delivered, firstSequence]),
+        report: () => this.lanes,
+        noteFirstSequence: (firstSequence) => void this.seen.push(firstSequence),
       },
     };
   }

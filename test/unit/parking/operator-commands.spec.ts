@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { identityOf, type Marker } from '#library/records/marker.js';
 import { type CommandResult, ParkedCommands } from '#library/parking/operator-commands.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf } from '../consumer/fake-consumer-port.js';
+import { deliveryOf } from '../consumer/handling/deliveries.js';
 import { FakeParkedPort, ParkedServer } from './fake-parked-port.js';
 
 const parked: Marker = {
@@ -28,7 +28,7 @@ function operator() {
     const marker = server.writeMarker(token, parked, 0)!;
     let after = 0;
     for (const sequence of [1, 2]) {
-      const answer = server.append(deliveryOf({ sequence, token }), { marker, stream: 'then' }, after);
+      const answer = server.append([deliveryOf({ sequence, token })], { marker, stream: 'then' }, after);
       if (answer.kind === 'stored') after = answer.position;
     }
   }
@@ -62,7 +62,7 @@ async function all<T>(letters: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('an operator sees', () => {
-  test('what is parked, with the number of letters', async () => {
+  test('the parked aggregates with the number of their letters', async () => {
     const { commands } = operator();
     expect(await commands.list()).toMatchObject([
       { token: 'a', letters: 2 },
@@ -70,15 +70,15 @@ describe('an operator sees', () => {
     ]);
   });
 
-  test('the letters of one aggregate in order, those of no marker that counts left out', async () => {
+  test('the letters of one aggregate in order, without those of other markers', async () => {
     const { commands, server } = operator();
     const after = server.letters('a').at(-1)!.position;
-    server.append(deliveryOf({ sequence: 3, token: 'a' }), { marker: 99, stream: 'then' }, after);
+    server.append([deliveryOf({ sequence: 3, token: 'a' })], { marker: 99, stream: 'then' }, after);
     expect((await all(commands.letters('a'))).map((letter) => letter.note.sequence)).toEqual([1, 2]);
-    expect(await all(commands.letters('nobody'))).toEqual([]);
+    expect(await all(commands.letters('none'))).toEqual([]);
   });
 
-  test('what was skipped, oldest first', async () => {
+  test('skipped events, oldest first', async () => {
     const { commands, server } = operator();
     for (const sequence of [7, 8]) server.appendSkipped(deliveryOf({ sequence }), { stream: 'then' });
     expect((await all(commands.skipped())).map((letter) => letter.note.sequence)).toEqual([7, 8]);
@@ -99,10 +99,10 @@ describe('a command', () => {
 
   test.each<[string, Partial<Marker> | undefined, CommandResult]>([
     ['the marker is gone', undefined, { outcome: 'unparked' }],
-    ['the aggregate was parked anew', { made: 99 }, { outcome: 'unparked' }],
+    ['the aggregate was parked again', { made: 99 }, { outcome: 'unparked' }],
     ['it is answered', { answer: { id: 'c1' } }, { outcome: 'parked' }],
     ['it failed', { answer: { id: 'c1', error: 'no' } }, { outcome: 'failed', error: 'no' }],
-  ])('has come to its end when %s', async (_what, change, result) => {
+  ])('ends when %s', async (_what, change, result) => {
     const { commands, server, clock, watch, change: write } = operator();
     const outcome = watch(commands.command('a', 'retry', 1_000));
     await clock.advance(60);
@@ -113,7 +113,7 @@ describe('a command', () => {
     expect(outcome()).toEqual(result);
   });
 
-  test('that nobody takes up in time is told so, and one that takes longer is running', async () => {
+  test('is unanswered if no owner takes it up in time, and running if its owner needs longer', async () => {
     const { commands, clock, watch, change, server } = operator();
     const unanswered = watch(commands.command('a', 'retry', 1_000));
     const running = watch(commands.command('b', 'retry', 1_000));
@@ -124,7 +124,7 @@ describe('a command', () => {
     expect(server.marker('a')?.marker.command?.id).toBe('c1');
   });
 
-  test('is said again while nobody has taken it up', async () => {
+  test('is announced again while no owner has taken it up', async () => {
     const { commands, clock, server } = operator();
     const heard: (string | undefined)[] = [];
     new FakeParkedPort(server).onMarker((_token, marker) => heard.push(marker.command?.id));
@@ -136,7 +136,7 @@ describe('a command', () => {
     expect(heard).toEqual(['c1', 'c1', 'c1']);
   });
 
-  test('of the same kind that is under way is joined; one of another kind waits for it', async () => {
+  test('joins a command of the same kind that is under way, and waits for one of another kind', async () => {
     const { commands, clock, watch, change, server } = operator();
     const outcomes = [
       watch(commands.command('a', 'retry', 3_000)),
@@ -159,6 +159,6 @@ describe('a command', () => {
 
   test('for an aggregate that is not parked is refused', async () => {
     const { commands } = operator();
-    await expect(commands.command('nobody', 'retry', 0)).rejects.toMatchObject({ code: 'NOT_PARKED' });
+    await expect(commands.command('none', 'retry', 0)).rejects.toMatchObject({ code: 'NOT_PARKED' });
   });
 });

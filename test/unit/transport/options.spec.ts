@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
-import { AggregateHandler } from '#library/nest/handling/aggregate-handler.decorator.js';
 import { type AggregateTransportOptions, DEFAULTS } from '#library/transport/options.js';
 import { resolveOptions, type ResolvedTopic } from '#library/transport/resolve-options.js';
 import { codeOf, errorOf } from '../message/code-of.js';
 
-/** Options as somebody without a compiler might write them. */
+/** Options as a caller without a compiler might write them. */
 function given(options: unknown): AggregateTransportOptions {
   return options as AggregateTransportOptions;
 }
@@ -28,7 +27,7 @@ function at(object: unknown, path: string): unknown {
 }
 
 describe('defaults', () => {
-  test('fill in everything that nobody set', () => {
+  test('fill in every option that was left out', () => {
     const resolved = resolveOptions({ topics: { orders: {} } });
     expect(resolved.connection).toEqual({ servers: 'nats://127.0.0.1:4222' });
     expect(resolved.connectionMode).toBe('perTopic');
@@ -43,13 +42,14 @@ describe('defaults', () => {
       publish: DEFAULTS.publish,
       consume: DEFAULTS.consume,
       parked: DEFAULTS.parked,
+      positions: DEFAULTS.positions,
       codec: jsonCodec,
     });
   });
 
   test('are the ones the documentation of the options names', () => {
     const source = readFileSync(
-      new URL('../../../libs/aggregate-transport/src/nest/options.ts', import.meta.url),
+      new URL('../../../libs/aggregate-transport/src/transport/options.ts', import.meta.url),
       'utf8',
     );
     const sections: Record<string, object> = {
@@ -79,7 +79,7 @@ describe('defaults', () => {
     expect(seen.length).toBeGreaterThan(20);
   });
 
-  test("pass the rules that everybody's options pass", () => {
+  test('pass the rules for given options', () => {
     expect(resolveOptions(given({ ...DEFAULTS, topics: {} })).topics.size).toBe(0);
   });
 
@@ -200,8 +200,8 @@ describe('ranges', () => {
     ['publish.maxOpenBatches', 1, 50],
     ['consume.batch', 1, 10_000],
     ['consume.pullExpiresMs', 100, 60_000],
-    ['consume.ackWaitMs', 1_000, undefined],
-    ['consume.maxAckPending', 1, 1_000_000],
+    ['consume.commitEveryMs', 0, 10_000],
+    ['consume.maxAckPending', 1, 100_000],
     ['consume.maxWaiting', 1, 100_000],
     ['consume.maxBufferedBytes', 65_536, undefined],
     ['consume.concurrency', 1, 100_000],
@@ -254,6 +254,7 @@ describe('ranges', () => {
       'consume.retry.factor',
       'consume.retry.jitter',
       'consume.breaker.failedShare',
+      'positions.maxBytes',
       'shutdown.drainMs',
     ];
     expect(new Set(numbers(DEFAULTS, ''))).toEqual(new Set([...ranges.map(([path]) => path), ...elsewhere]));
@@ -277,6 +278,26 @@ describe('ranges', () => {
     }
     for (const count of [0, -1, 3, 6, 12, 255, 257, 512, 2.5, Number.NaN, '4', null]) {
       expect(codeOf(() => topicOf({}, { consume: { partitions: count } }))).toBe('OPTIONS_INVALID');
+    }
+  });
+
+  test('room for positions is a whole number from 8 MiB, or -1 for no limit', () => {
+    for (const maxBytes of [-1, 8_388_608, 8_388_609])
+      expect(topicOf({}, { positions: { maxBytes } }).positions.maxBytes).toBe(maxBytes);
+    for (const maxBytes of [0, 8_388_607, 8_388_608.5, -2, '8388608', null]) {
+      const error = errorOf(() => topicOf({}, { positions: { maxBytes } }));
+      expect(error.code).toBe('OPTIONS_INVALID');
+      expect(error.message).toContain('topics.orders.positions.maxBytes');
+    }
+  });
+
+  test('an option of acks is refused, and the text says what took its place', () => {
+    for (const value of [1_000, 30_000, null]) {
+      const error = errorOf(() => topicOf({}, { consume: { ackWaitMs: value } }));
+      expect(error.code).toBe('OPTIONS_INVALID');
+      expect(error.message).toMatch(
+        /nothing is delivered again because time has passed.*consume\.commitEveryMs/,
+      );
     }
   });
 
@@ -378,23 +399,6 @@ describe('choices', () => {
   });
 });
 
-describe("a handler's type", () => {
-  test.each([[[]], [''], [' '], [5], [null], [{}], [['A', '']], [['A', 5]], [[['A']]]])(
-    'is a text or a list of texts, none blank, not %p: it would match no event',
-    (type) => {
-      const error = errorOf(() => AggregateHandler('orders', { type: type as never }));
-      expect(error.code).toBe('OPTIONS_INVALID');
-      expect(error.message).toMatch(
-        /^expected option @AggregateHandler\("orders"\)\.type to be a text .+, found .+; /,
-      );
-    },
-  );
-
-  test.each([['A'], [['A']], [['A', 'B c']], [undefined]])('may be %p', (type) => {
-    expect(AggregateHandler('orders', { type: type as never })).toBeInstanceOf(Function);
-  });
-});
-
 describe('topics', () => {
   test.each([[undefined], [null], ['orders'], [[]], [['orders']]])('are a map, not %p', (topics) => {
     expect(codeOf(() => resolveOptions(given({ topics })))).toBe('OPTIONS_INVALID');
@@ -403,6 +407,13 @@ describe('topics', () => {
   test.each([['a.b'], ['größe'], ['x y'], [''], ['x'.repeat(65)], ['>']])('are not named %p', (name) => {
     expect(codeOf(() => resolveOptions(given({ topics: { [name]: {} } })))).toBe('OPTIONS_INVALID');
   });
+
+  test.each([['orders_positions'], ['orders_parked'], ['_positions'], ['_parked']])(
+    'are not named %p: another stream of a topic has such a name',
+    (name) => {
+      expect(codeOf(() => resolveOptions(given({ topics: { [name]: {} } })))).toBe('OPTIONS_INVALID');
+    },
+  );
 
   test.each([[null], [undefined], [true], ['x'], [[]]])('have options, not %p', (options) => {
     expect(codeOf(() => resolveOptions(given({ topics: { orders: options } })))).toBe('OPTIONS_INVALID');
