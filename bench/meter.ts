@@ -81,7 +81,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const survivors = { hasSurvived: never };
   const suspects = new Suspects({ writer, survivors, partition: 0, maxOpen: 256, bound: 10_000 });
   const port = { onMarker: () => undefined, list: never, close: () => undefined } as never;
-  const owner = { epoch: 1, created: '', mayWrite: () => true };
+  const owner = { epoch: 1, created: '', run: 0, mayWrite: () => true };
   const parking = new Parking({ name, clock, log: silentLog, port, owner, maxCrashes: 2 });
   const shared = {
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
