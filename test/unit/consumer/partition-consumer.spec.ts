@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { recordOf } from './position/position-fixture.js';
 import { PartitionWorld, type WorldOptions } from './walks/partition-fixture.js';
 
 const worlds: PartitionWorld[] = [];
@@ -46,5 +47,25 @@ describe('a hand-over', () => {
     await world.settle();
     expect(world.started).toEqual(['a: k 1', 'a: k 2']);
     expect(world.record).not.toHaveProperty('rest');
+  });
+});
+
+describe('events that the stream drops', () => {
+  test('count as lost only if the claimed position does not call them settled', async () => {
+    const world = worldOf();
+    world.store(...Array.from({ length: 9 }, () => 'k'));
+    const { created } = world.stream;
+    // Event 2 hangs while all others up to 6 are settled; then retention drops the first seven.
+    world.position.restore({
+      value: recordOf({ created, high: 6, unsettled: '2', owner: 'x' }),
+      revision: 1,
+    });
+    world.stream.purge(7);
+    world.epoch = 1;
+    const a = world.open('a');
+    world.own(a);
+    await world.settle();
+    a.consumer.noteFirstSequence(8);
+    expect([world.handled, a.consumer.counts.lost]).toEqual([[8, 9], 2]);
   });
 });

@@ -176,7 +176,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** An observer has asked the server where the stream begins. */
   noteFirstSequence(firstSequence: number): void {
-    if (this.#mode === 'running') this.#dropped.noteGap(this.#ledger.readThrough, firstSequence);
+    if (this.#mode === 'running') this.#dropped.noteGap(this.#ledger.knownThrough, firstSequence);
   }
 
   /** The lease is held: begins to claim the position. Returns at once. */
@@ -276,7 +276,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void {
-    this.#dropped.noteGap(this.#ledger.readThrough, firstSequence);
+    this.#dropped.noteGap(this.#ledger.knownThrough, firstSequence);
     this.options.surroundings.observer.readerOpened?.(cause, tookMs);
   }
 
