@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { decodeSequences, encodeSequences } from '#library/records/position-record.js';
 import { recordOf } from './position/position-fixture.js';
 import { PartitionWorld, type WorldOptions } from './walks/partition-fixture.js';
 
@@ -67,6 +68,27 @@ describe('events that the stream drops', () => {
     await world.settle();
     a.consumer.noteFirstSequence(8);
     expect([world.handled, a.consumer.counts.lost]).toEqual([[8, 9], 2]);
+  });
+});
+
+describe('a position near the size that the server takes', () => {
+  test('does not keep its unsettled events from being read', async () => {
+    const world = worldOf({ batch: 10 });
+    const listed = Array.from({ length: 400 }, (_, index) => 1 + index * 2 + (index % 3 === 0 ? 1 : 0));
+    world.store(...Array.from({ length: 1_000 }, (_, index) => `k${index % 50}`));
+    const { created } = world.stream;
+    const unsettled = encodeSequences(listed);
+    world.position.restore({ value: recordOf({ created, high: 1_000, unsettled, owner: 'x' }), revision: 1 });
+    world.position.maxBytes = 1_500;
+    world.epoch = 1;
+    const hung = listed[0]!;
+    world.holds = ({ sequence }) => sequence === hung;
+    world.own(world.open('a'));
+    await world.pass(5_000);
+    // The later events of its aggregate wait for the one that hangs.
+    const waiting = listed.filter((sequence) => sequence % 50 === hung % 50);
+    expect(world.handled).toHaveLength(400 - waiting.length);
+    expect(decodeSequences(world.record.unsettled)).toEqual(waiting);
   });
 });
 
