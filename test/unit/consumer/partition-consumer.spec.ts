@@ -277,6 +277,23 @@ describe('a drain', () => {
     expect(world.record).not.toHaveProperty('rest');
   });
 
+  test('that ends during the claim leaves the mark of rest in the position', async () => {
+    for (let turns = 0; turns < 16; turns++) {
+      const world = worldOf();
+      const a = world.open('a');
+      world.own(a);
+      await world.settle(turns);
+      const isClaimed = a.consumer.isClaimed;
+      const wasRunning = a.consumer.mode === 'running';
+      expect(await Promise.all([a.consumer.drain.completed(5_000), world.settle()])).toEqual([
+        true,
+        undefined,
+      ]);
+      if (isClaimed) expect(world.record).toMatchObject({ rest: true });
+      if (wasRunning) break;
+    }
+  });
+
   test('without a claim leaves the position as it was', async () => {
     const world = worldOf();
     const a = world.open('a');

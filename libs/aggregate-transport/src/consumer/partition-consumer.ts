@@ -307,7 +307,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   ready(claimed: Claimed, tookMs: number): void {
     const { record } = claimed;
     this.#drainedFor = 0;
-    this.#writer.resume();
+    // A drain that came during the claim may have written its last commit already.
+    if (!this.drain.isOn) this.#writer.resume();
     this.#enter('running');
     this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
     this.#lanes.replayLetters();
