@@ -169,7 +169,7 @@ export class Intake implements DeliverySink, FetchSink {
     const { ledger, position, address, dropped, listener } = this.options;
     // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
     if (address.partitions === 1 && event.sequence > ledger.claimedHigh)
-      dropped.noteGap(ledger.readThrough, event.sequence);
+      dropped.noteGap(ledger.knownThrough, event.sequence);
     if (!position.hasSettled(event)) {
       this.#push(event);
       return;

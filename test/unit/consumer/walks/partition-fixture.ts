@@ -121,6 +121,8 @@ export class PartitionWorld {
   readonly processes: Process[] = [];
   /** True for events whose handlers end only when the test says so. */
   holds: (event: Delivery, process: string) => boolean = () => false;
+  /** A lease that was given up is not taken again. */
+  staysGivenUp = false;
   epoch = 0;
   #serial = 0;
   #onStart: (process: string, event: Delivery) => void = () => undefined;
@@ -173,7 +175,10 @@ export class PartitionWorld {
       this.lose(process);
       this.clock.nextTurn(() => this.own(process, above));
     };
-    tenancy.onGiveUp = () => this.lose(process);
+    tenancy.onGiveUp = () => {
+      this.lose(process);
+      if (!this.staysGivenUp) this.clock.after(TTL_MS, () => this.own(process));
+    };
     this.processes.push(process);
     return process;
   }

@@ -161,7 +161,7 @@ async function walk({ steps, hangs, ...options }: Walk): Promise<readonly string
       owner = undefined;
     },
     own: () => {
-      if (owner !== undefined) return;
+      if (owner !== undefined || world.processes.some(({ tenancy }) => tenancy.isHeld)) return;
       owner = processOf();
       world.own(owner);
     },
