@@ -57,6 +57,8 @@ export class Presence {
   #stepping: Promise<void> | undefined;
   readonly #others = new Map<string, Sighting>();
   #survived: Record<number, number> = {};
+  /** Something that the others have not been told. */
+  #hasNews = false;
 
   constructor(private readonly options: PresenceOptions) {
     options.port.onHint((record) => this.#heard(record));
@@ -73,9 +75,11 @@ export class Presence {
     return [...own, ...this.#others.keys()].sort();
   }
 
-  /** This process has lost the partition's lease of that epoch and lives. The others hear it with the next beat. */
+  /** This process has lost the partition's lease of that epoch and lives. The next owner needs to hear it soon. */
   noteSurvived(partition: number, epoch: number): void {
     this.#survived = { ...this.#survived, [partition]: epoch };
+    this.#hasNews = true;
+    if (this.#mode === 'present') this.#next(0);
   }
 
   /** Another layout: its partitions have leases of their own. */
@@ -85,6 +89,7 @@ export class Presence {
 
   /** True if that member has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
+    if (member === this.options.member) return this.#survived[partition] === epoch;
     return this.#others.get(member)?.survived?.[partition] === epoch;
   }
 
@@ -133,9 +138,14 @@ export class Presence {
     this.#timer = this.options.clock.after(delayMs, () => {
       this.#stepping ??= this.#step().finally(() => {
         this.#stepping = undefined;
-        if (this.#mode === 'present') this.#next(this.#failing ? TRY_AGAIN_MS : this.#beatMs());
+        if (this.#mode === 'present') this.#next(this.#pauseMs());
       });
     });
+  }
+
+  #pauseMs(): number {
+    if (this.#failing) return TRY_AGAIN_MS;
+    return this.#hasNews ? 0 : this.#beatMs();
   }
 
   #beatMs(): number {
@@ -167,6 +177,7 @@ export class Presence {
   async #announce(released: boolean): Promise<void> {
     const { port, member, ttlMs } = this.options;
     const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived };
+    this.#hasNews = false;
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 
