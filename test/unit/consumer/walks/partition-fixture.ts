@@ -246,9 +246,9 @@ export class PartitionWorld {
     const port = this.parked.connect(GROUP, partitionBits(partition, partitions));
     return {
       ...port,
-      append: (event, note, after) => {
-        this.letters.add(event.sequence);
-        return port.append(event, note, after);
+      append: (events, note, after) => {
+        for (const { sequence } of events) this.letters.add(sequence);
+        return port.append(events, note, after);
       },
     };
   }
