@@ -59,7 +59,7 @@ async function held(): Promise<object> {
   const handled = { count: 0 };
   const options = optionsFor(url, [topic], {
     group: `held-${process.pid}`,
-    // One place, which nobody leaves: all others wait. As many are fetched nevertheless as a batch has.
+    // One handler at once, which does not end: all others wait. As many are fetched nevertheless as a batch has.
     consume: { maxAckPending: 100_000, maxBufferedBytes: 2 ** 31, concurrency: 1, batch: events },
   });
   // Warm up on a group of its own: compiled code and pools are not what an event costs.

@@ -11,11 +11,11 @@ const server = serverForAll();
 /** A worker process; resolves with what it printed, and how it ended. */
 async function runWorker(
   untilHandled: number,
-  ...mended: readonly 'mended'[]
+  ...fixed: readonly 'fixed'[]
 ): Promise<{ lines: string[]; code: number | null }> {
   const child: ChildProcess = spawn(
     process.execPath,
-    ['dist/test/support/poison-worker.js', server().url, String(untilHandled), ...mended],
+    ['dist/test/support/poison-worker.js', server().url, String(untilHandled), ...fixed],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   diesWithParent(child);
@@ -62,7 +62,7 @@ test('an event whose handler ends the process is parked with its followers after
   ]);
 
   const [{ lines }, result] = await Promise.all([
-    runWorker(3, 'mended'),
+    runWorker(3, 'fixed'),
     parked.retry({ topic: 'poison', aggregateId: 'poisoned' }),
   ]);
   expect(result).toEqual({ outcome: 'unparked' });

@@ -173,8 +173,7 @@ test('a graceful shutdown releases at once, and the next owner repeats no event'
   let app = await world.start();
   await world.publish('one', ...numbers(1, 50));
   for (let round = 1; round <= 3; round++) {
-    const from = world.handled.length;
-    await eventually('some are handled', () => world.handled.length > from || round > 1);
+    await eventually('some are handled', () => world.handled.length > 50 * (round - 1));
     await end(app);
     expect(await positionOf('handed')).toMatchObject({ rest: true, deaths: 0, unsettled: '' });
     const startedAt = performance.now();
@@ -283,37 +282,33 @@ test('ctx.position keeps growing across a stream that was deleted and made again
   ).toHaveLength(1);
 }, 60_000);
 
-test.failing(
-  'ctx.position grows through the letters of an aggregate that was parked before its stream was made again',
-  async () => {
-    const world = await worldOf('remade-parked');
-    const app = await world.start();
-    const parked = app.get(ParkedAggregates);
-    world.failing.add('one');
-    await world.publish('other', ...numbers(1, 20));
-    await world.publish('one', 1, 2);
-    const letters = (count: number) =>
-      eventually(`${count} letters`, async () => {
-        const [found] = await parked.list({ topic: 'remade-parked' });
-        return found?.letters === count;
-      });
-    await letters(2);
-    await remake('remade-parked');
-    await world.publish('one', 3, 4);
-    await letters(4);
-    world.failing.clear();
-    expect(await parked.retry({ topic: 'remade-parked', aggregateId: 'one' })).toEqual({
-      outcome: 'unparked',
+test('ctx.position grows through the letters of an aggregate that was parked before its stream was made again', async () => {
+  const world = await worldOf('remade-parked');
+  const app = await world.start();
+  const parked = app.get(ParkedAggregates);
+  world.failing.add('one');
+  await world.publish('other', ...numbers(1, 20));
+  await world.publish('one', 1, 2);
+  const letters = (count: number) =>
+    eventually(`${count} letters`, async () => {
+      const [found] = await parked.list({ topic: 'remade-parked' });
+      return found?.letters === count;
     });
-    await world.publish('one', 5);
-    await eventually('all are handled', () => world.handled.length === 25);
-    const contexts = world.contexts.filter(({ aggregateId }) => aggregateId === 'one');
-    await end(app);
-    expect(world.handled.slice(20)).toEqual(of('one', numbers(1, 5)));
-    expect(isRising(contexts.map(({ position }) => position))).toBe(true);
-  },
-  60_000,
-);
+  await letters(2);
+  await remake('remade-parked');
+  await world.publish('one', 3, 4);
+  await letters(4);
+  world.failing.clear();
+  expect(await parked.retry({ topic: 'remade-parked', aggregateId: 'one' })).toEqual({
+    outcome: 'unparked',
+  });
+  await world.publish('one', 5);
+  await eventually('all are handled', () => world.handled.length === 25);
+  const contexts = world.contexts.filter(({ aggregateId }) => aggregateId === 'one');
+  await end(app);
+  expect(world.handled.slice(20)).toEqual(of('one', numbers(1, 5)));
+  expect(isRising(contexts.map(({ position }) => position))).toBe(true);
+}, 60_000);
 
 test('health goes down with not-committing while the stream of positions is gone, and up again when it is restored', async () => {
   const world = await worldOf('away');

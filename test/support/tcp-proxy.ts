@@ -10,7 +10,7 @@ type Way = 'c2s' | 's2c';
 export interface WireObserver {
   /** A connection was accepted. Numbers are not used again within a process. */
   opened(link: number): void;
-  /** The client has sent this, whatever becomes of it. */
+  /** The client has sent this; it may still be held back or lost. */
   fromClient(link: number, chunk: Buffer): void;
   /** The client is handed this now. */
   toClient(link: number, chunk: Buffer): void;

@@ -17,7 +17,7 @@ interface Room {
 }
 
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:util$/];
-const ground = ['clock.ts', 'errors.ts', 'log.ts'];
+const ground = ['clock.ts', 'errors.ts', 'log.ts', 'in-parallel.ts'];
 const consumerRooms = ['reading', 'position', 'handling', 'ownership', 'repartition'].map(
   (room) => `consumer/${room}`,
 );
@@ -49,17 +49,17 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'consumer/position': { knows: [...ground, 'message', 'records'] },
   'consumer/handling': { knows: [...ground, 'message', 'records', 'executor', 'parking'] },
   'consumer/ownership': { knows: [...ground, 'records'] },
-  'consumer/repartition': { knows: [...ground, 'message', 'records', 'in-parallel.ts'] },
+  'consumer/repartition': { knows: [...ground, 'message', 'records'] },
   // The hall ties its rooms together.
   consumer: { knows: [...ground, 'message', 'records', 'parking', ...consumerRooms] },
   // All that is NATS.
   'stream/api': { knows: [...ground, 'message', 'records', 'publisher'], packages: [/^nats$/] },
   'stream/wires': {
-    knows: [...ground, 'in-parallel.ts', 'message', 'records', 'publisher', 'parking', 'stream/api'],
+    knows: [...ground, 'message', 'records', 'publisher', 'parking', 'stream/api'],
     packages: [/^nats$/],
   },
   'stream/groups': {
-    knows: [...ground, 'in-parallel.ts', 'message', 'records', 'stream/api', 'stream/wires'],
+    knows: [...ground, 'message', 'records', 'stream/api', 'stream/wires'],
     packages: [/^nats$/],
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
@@ -253,7 +253,7 @@ describe('the library', () => {
     const folders = readdirSync(unit, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
-    const rooms = [...Object.keys(ROOMS), 'bench'];
+    const rooms = [...Object.keys(ROOMS), 'bench', 'consumer/walks'];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

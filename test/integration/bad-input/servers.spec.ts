@@ -30,7 +30,7 @@ const server = serverForAll({
 
 let startedAt = 0;
 beforeEach(() => void (startedAt = performance.now()));
-/** Whatever is wrong is said soon; nothing hangs. */
+/** Every problem is reported soon; nothing hangs. */
 afterEach(() => expect(performance.now() - startedAt).toBeLessThan(8_000));
 
 @Controller()

@@ -139,7 +139,7 @@ test('the next event waits for an Observable to complete, for all its values, an
       return timer(20).pipe(map(() => steps.push('promised')));
     }
 
-    /** A query builder is such: it runs whenever somebody calls its `then`. */
+    /** As a query builder, it runs at every call of its `then`. */
     @AggregateHandler('results', { type: 'Lazy' })
     lazy() {
       return {
@@ -233,7 +233,7 @@ test('a request-scoped controller is made for each event and may inject its cont
   expect(log.matching(/failed in its handler \(attempt 1\), again in .*TypeError: once/)).toHaveLength(1);
 });
 
-test('a request-scoped controller that cannot be made blocks as a refusal does, and goes on once it can', async () => {
+test('a request-scoped controller that cannot be made blocks as a refusal does, and continues once it can be made', async () => {
   let handled = 0;
   let broken = true;
 

@@ -29,3 +29,22 @@ describe('an owner', () => {
     expect(world.record.high).toBe(4);
   });
 });
+
+describe('a hand-over', () => {
+  test('that was called off leaves no mark of rest when its handlers end later', async () => {
+    const world = worldOf();
+    const a = world.open('a');
+    world.holds = () => true;
+    world.store('k', 'k');
+    world.own(a);
+    await world.settle();
+    const isDrained = a.consumer.drain.completed(200);
+    await world.pass(200);
+    expect(await isDrained).toBe(false);
+    a.consumer.drain.undo();
+    world.running[0]!.end();
+    await world.settle();
+    expect(world.started).toEqual(['a: k 1', 'a: k 2']);
+    expect(world.record).not.toHaveProperty('rest');
+  });
+});

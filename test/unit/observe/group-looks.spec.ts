@@ -101,7 +101,7 @@ describe('a snapshot', () => {
     expect(topic!.groups[0]!.partitions[0]).toMatchObject({ notCommittingMs: 70, notReadingMs: 80 });
   });
 
-  test('of a process that is cut off says so, asks nothing, and knows no lag', async () => {
+  test('of a process without a connection says so, asks the server nothing, and knows no lag', async () => {
     const { fixture, looks } = worldOf();
     fixture.topic.connected = false;
     const [topic] = (await snapshotOf(fixture, looks, 10)).topics;

@@ -106,7 +106,7 @@ test('lag and age come from one look; without an answer there is no value', asyn
   expect(await collect('aggregate_transport.lag')).toEqual([]);
 });
 
-test('after close nothing is read any more', () => {
+test('reads nothing after close', () => {
   const { meter, made } = fakeMeter();
   const fixture = new ObservedFixture();
   const metrics = new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });

@@ -427,7 +427,7 @@ describe('topics', () => {
 });
 
 describe('giving up and the duplicate window', () => {
-  test('giving up comes at least 15 s before the window ends, in whatever layer the two are set', () => {
+  test('giving up comes at least 15 s before the window ends, in any layer the two are set', () => {
     expect(topicOf({ stream: { duplicateWindowMs: 75_000 } }).publish.giveUpAfterMs).toBe(60_000);
     const error = errorOf(() => topicOf({ stream: { duplicateWindowMs: 74_999 } }));
     expect(error.code).toBe('OPTIONS_INVALID');

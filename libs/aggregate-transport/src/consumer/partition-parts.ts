@@ -116,6 +116,12 @@ export class PartitionParts {
     this.reader = new Reader({ ...common, port: this.port, place });
     this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
     this.reader.attach(this.loop);
+    const { loop } = this;
+    this.position.attach({
+      get coming() {
+        return loop.outstanding + intake.held;
+      },
+    });
     this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
     this.#clock = clock;
     this.#breaker = shared.breaker;

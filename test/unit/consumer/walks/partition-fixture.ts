@@ -11,6 +11,7 @@ import { WriteBudget } from '#library/consumer/position/commit-pace.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { encodeHeaders, messageIdOf } from '#library/message/headers.js';
+import type { ParkedPort } from '#library/parking/parked-port.js';
 import { partitionBits } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
 import { firstGroupRecord, type GroupRecord } from '#library/records/group-record.js';
@@ -115,6 +116,8 @@ export class PartitionWorld {
   /** Sequences whose handler has ended well, in order. */
   readonly handled: number[] = [];
   readonly running: Run[] = [];
+  /** Events that became letters behind a head that hangs: they are settled, and handled later. */
+  readonly letters = new Set<number>();
   readonly processes: Process[] = [];
   /** True for events whose handlers end only when the test says so. */
   holds: (event: Delivery, process: string) => boolean = () => false;
@@ -204,7 +207,7 @@ export class PartitionWorld {
       ports: {
         connect: (listener) => this.readers.connect(listener),
         positionPort: this.positionPort(),
-        parkedPort: this.parked.connect(GROUP, partitionBits(partition, partitions)),
+        parkedPort: this.parkedPort(partition, partitions),
       },
       handling: { failurePolicy: blocks, onUnhandledType: 'ignore', concurrency, maxAckPending },
       calls: { codec: jsonCodec, handlers },
@@ -232,6 +235,17 @@ export class PartitionWorld {
   /** How a process reaches the position; a test may put faults in between. */
   positionPort(): KeyPort<PositionRecord> {
     return this.position.connect();
+  }
+
+  parkedPort(partition: number, partitions: number): ParkedPort {
+    const port = this.parked.connect(GROUP, partitionBits(partition, partitions));
+    return {
+      ...port,
+      append: (event, note, after) => {
+        this.letters.add(event.sequence);
+        return port.append(event, note, after);
+      },
+    };
   }
 
   /** The process takes the lease under the next epoch. */

@@ -11,11 +11,12 @@ const envelope = {
   payload: {},
 };
 
-function worldOf(sequence: number) {
+function worldOf(sequence: number, run?: number) {
   const view = { epoch: 1, created: 'then', run: 0, replayUntil: 0, isValid: () => true };
   const event = new Delivery({
     subject: 'orders.0.0.0.0.0.0.0.0.a',
     token: 'a',
+    ...(run === undefined ? {} : { run }),
     sequence,
     consumerSequence: 1,
     body: new Uint8Array(),
@@ -54,4 +55,12 @@ test('an attempt keeps its token, run and position when the partition is claimed
   Object.assign(view, { epoch: 2, run: 1, replayUntil: 9 });
   expect(running).toMatchObject({ fencingToken: 1, run: 0, position: 7n, isReplay: false });
   expect(running.mayStart()).toBe(false);
+});
+
+test('a letter keeps the run it was filed in, and of an earlier run it is no replay', () => {
+  const { view, attempt } = worldOf(7, 1);
+  Object.assign(view, { run: 2, replayUntil: 9 });
+  expect(attempt()).toMatchObject({ run: 1, position: 2n ** 48n + 7n, isReplay: false });
+  view.run = 1;
+  expect(attempt()).toMatchObject({ run: 1, isReplay: true });
 });

@@ -24,7 +24,7 @@ test('claims no error, and tells the one error that came since the mark', () => 
   expect(witness.errorSince(mark)!.error).toBe(error);
 });
 
-test('several errors since the mark: told if they say the same, else nobody knows whose is whose', () => {
+test('tells several errors since the mark if they say the same, else none', () => {
   const witness = new ErrorWitness();
   const isClaimed = asker(witness);
   isClaimed(new Error('same'));

@@ -83,7 +83,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const common = { name, clock, random, log, listener, observer };
     const { breaker, turns } = shared;
     this.#parking = parking;
-    this.#share = Math.max(1, Math.floor(policy.maxAckPending * MAX_SHARE));
+    // One event has nothing behind it that it could hold up.
+    this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
     this.executor = new KeyedExecutor<LaneEntry>({
       concurrency: policy.concurrency,
       clock,
@@ -109,6 +110,8 @@ export class Lanes implements AloneMember, ParkingListener {
       failurePolicy: policy.failurePolicy,
       lanes: this.#letterLanes,
       place,
+      turns,
+      member: this,
     });
     const policies = new AttemptPolicies(policy.failurePolicy, policy.onUnhandledType);
     this.#attempts = new Attempts({ ...common, ...handling, letterLanes: this.#letterLanes, policies });

@@ -53,13 +53,15 @@ export class SuspectRuns {
   }
 
   async #runNoted(event: Delivery, turn: Turn | undefined): Promise<Step> {
-    const { suspects, listener, attempts } = this.options;
+    const { suspects, listener, attempts, turns, member } = this.options;
     const isNoted = await suspects.noteStart(event, { alone: turn !== undefined });
     reached('suspects: start written');
     // The lease may have ended meanwhile; then the event is in a lane that knows nothing of it any more.
     if (!listener.isCurrent(event)) return NEXT;
     if (!listener.mayStart()) return CLOSE;
     if (!isNoted) return NOTE_AGAIN_MS;
+    // Another event may have taken the turn while this one waited for its write.
+    if (turn === undefined && turns.isTaken(member)) return ASK_AGAIN_MS;
     const step = Promise.resolve(attempts.attempt(event));
     if (turn !== undefined) await this.#untilItEndsOrHangs(event, step, turn);
     const ended = await step;

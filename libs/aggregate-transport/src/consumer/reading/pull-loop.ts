@@ -83,6 +83,11 @@ export class PullLoop implements FeedListener {
     return this.#feed !== undefined;
   }
 
+  /** Events asked for and neither delivered nor given back. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
   /** Reads from a feed that has delivered nothing yet. */
   begin(feed: Feed): void {
     this.close();

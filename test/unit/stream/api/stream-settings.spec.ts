@@ -7,7 +7,7 @@ import {
   settingIsUnset,
 } from '#library/stream/api/stream-settings.js';
 import { isServerAtLeast } from '#library/stream/api/server-version.js';
-import { SAYS_ALL } from '../../support/says-all.js';
+import { SAYS_ALL } from '../../../support/says-all.js';
 
 const RULES = [
   settingIs('retention', 'limits', 'readers would remove events'),
