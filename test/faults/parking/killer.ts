@@ -90,7 +90,8 @@ async function killUntilFound(world: ParkingWorld, { processes, sabotage, within
     await delay(LOOK_EVERY_MS);
     const deaths = crew.workers.filter(({ child }) => !child.running).length;
     if (performance.now() > until) return deaths;
-    const parked = await world.parkedTokens();
+    // Before the first process has started there is no stream of letters.
+    const parked = await world.parkedTokens().catch((): string[] => []);
     if (parked.length === 0) continue;
     const missing = world.missing().map((event) => event.split(' ', 1)[0]!);
     if (missing.every((key) => parked.includes(key)) && parked.includes(KILLER)) return deaths;

@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 async function replica(handle: (start: Start) => Promise<void> | void): Promise<InProcess> {
-  const consume = { leaseTtlMs: LEASE_TTL_MS, retry: { attempts: 3 } };
+  const consume = { leaseTtlMs: LEASE_TTL_MS, retry: { attempts: 2 } };
   const started = await startReplica({ server: server(), topic, consume, handle });
   replicas.push(started);
   return started;
@@ -102,3 +102,38 @@ test('a handler that outlasts lease after lease, in two replicas by turns, is no
   expect(parked.json<{ state: { messages: number } }>().state.messages).toBe(0);
   expect(both.flatMap(({ log }) => log.matching(/CRASHED/))).toEqual([]);
 }, 90_000);
+
+const SUSPECTS = 2_000;
+const MANY_FLAPS = 10;
+
+test('an owner that lives and loses lease after lease blames no event, although two owners before it died', async () => {
+  await publisher.publish('k', SUSPECTS);
+  const first = await replica(() => delay(20));
+  await eventually('some to be handled', () => first.starts.length > 5);
+  await first.close();
+  replicas.splice(0);
+  // The position that two dead owners leave: all that follows is under suspicion.
+  const layout = (await positions.layout())!;
+  const held = JSON.parse((await positions.position(0))!.text) as object;
+  const left = { ...held, owner: 'dead', deaths: 2, window: 10_000, rest: undefined };
+  await admin.request(positions.subjectOf(0, layout), JSON.stringify(left));
+  let isSlow = true;
+  const only = await replica(() => (isSlow ? delay(20) : undefined));
+  for (let flap = 0; flap < MANY_FLAPS; flap++) {
+    await eventually('a lease', () => epochOf(only) > 0);
+    const started = only.starts.length;
+    // A parked aggregate starts nothing: the log says why.
+    const starts = (): boolean => only.starts.length > started || only.log.matching(/CRASHED/).length > 0;
+    await eventually('an event to start', starts);
+    if (only.log.matching(/CRASHED/).length > 0) break;
+    // Starts are written down, and the answers to them are lost.
+    only.proxy.blackhole('s2c');
+    await delay(LEASE_TTL_MS + 400);
+    only.proxy.cut();
+    only.proxy.heal();
+  }
+  isSlow = false;
+  expect(only.log.matching(/CRASHED/)).toEqual([]);
+  await eventually('everything to be settled', () => positions.isSettled(), 60_000);
+  expect(only.names()).toContain(`k-${SUSPECTS}`);
+}, 120_000);
