@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LEASE_BUCKET, streamOfBucket } from '#library/stream/api/key-places.js';
+import { LEASE_BUCKET, streamOfBucket } from '#library/stream/keys/key-places.js';
 import { Worker } from '../child.js';
 import type { Sample } from '../section.js';
 import { Streams } from '../streams.js';

@@ -7,7 +7,7 @@ import type { GroupRecord } from '#library/records/group-record.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import type { PartitionAddress } from '#library/records/partition-address.js';
 import type { PositionRecord } from '#library/records/position-record.js';
-import { groupPlace, type KeyPlace, leasePlace, positionPlace } from '#library/stream/api/key-places.js';
+import { groupPlace, type KeyPlace, leasePlace, positionPlace } from '#library/stream/keys/key-places.js';
 import { TcpProxy } from '../../test/support/tcp-proxy.js';
 import { makeTopic } from '../backlog.js';
 import { Worker } from '../child.js';

@@ -59,6 +59,11 @@ export function publisherOf(app: INestApplication, topic: string): AggregatePubl
   return app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
 }
 
+/** Readers that all partitions have made since the application started: one per lease, reconnect and gap. */
+export function readersOf(app: INestApplication): number {
+  return app.get(AggregateServer).partitions.reduce((sum, { counts }) => sum + counts.readers, 0);
+}
+
 /** A pure microservice around the strategy; not listening yet. */
 export function createPure(module: Type): Promise<INestMicroservice> {
   return NestFactory.createMicroservice(module, {

@@ -116,9 +116,10 @@ describe('order', () => {
     expect(
       redAfter((story) => {
         story.positions = [position(0, 1, { write: 1 }), position(0, 60, { write: 1, epoch: 2, owner: 'b' })];
-        story.runs.splice(5, 0, run(1, 270, { epoch: 2, worker: 'worker-1' }));
+        story.runs = [run(1, 10), run(2, 20, { ok: false })];
+        for (const n of [2, 3, 1]) story.runs.push(run(n, 200 + story.runs.length, { epoch: 2 }));
       }),
-    ).toEqual(['order']);
+    ).toContain('order');
   });
 });
 

@@ -102,7 +102,7 @@ function checkOrder(
   return [...findings, ...checkSkips(runs, stored, (seq) => dropped.has(seq) || skipped.has(seq))];
 }
 
-/** Repeats are contiguous: a start is at most one event after the start before it. */
+/** Repeats are contiguous: a start is at most one event after the start before it, and in one epoch never before it. */
 function checkSkips(
   runs: readonly HandlerRun[],
   stored: ParkingHistory['stored'],
@@ -115,9 +115,11 @@ function checkSkips(
     if (place === undefined) return [];
     const before = last;
     last = { place, run };
-    if (before === undefined || place <= before.place + 1) return [];
-    const { n, worker } = before.run;
-    return [`order: ${run.key} ${run.n} started in ${run.worker} after ${n} in ${worker}: a skip forward`];
+    if (before === undefined) return [];
+    const { n, worker, epoch } = before.run;
+    const where = `order: ${run.key} ${run.n} started in ${run.worker} after ${n} in ${worker}`;
+    if (place > before.place + 1) return [`${where}: a skip forward`];
+    return place < before.place && epoch === run.epoch ? [`${where}: a step back in epoch ${epoch}`] : [];
   });
 }
 

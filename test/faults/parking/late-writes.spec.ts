@@ -64,7 +64,7 @@ test('a letter that comes before that of the successor counts for nothing and is
   await begin('letter-of-a-void-marker');
   const first = await world.crew.spawn({ stopAt: 'freeze:park: marker written' });
   await first.holds();
-  const second = await world.crew.spawn({ stopAt: 'freeze:adopt: marker written' });
+  const second = await world.crew.spawn({ stopAt: 'freeze:park: marker written' });
   await second.ready();
   await world.publish(ILL, { cause: CAUSE });
   await world.publish(ILL);

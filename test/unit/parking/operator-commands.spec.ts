@@ -28,7 +28,7 @@ function operator() {
     const marker = server.writeMarker(token, parked, 0)!;
     let after = 0;
     for (const sequence of [1, 2]) {
-      const answer = server.append(deliveryOf({ sequence, token }), { marker, stream: 'then' }, after);
+      const answer = server.append([deliveryOf({ sequence, token })], { marker, stream: 'then' }, after);
       if (answer.kind === 'stored') after = answer.position;
     }
   }
@@ -73,7 +73,7 @@ describe('an operator sees', () => {
   test('the letters of one aggregate in order, without those of other markers', async () => {
     const { commands, server } = operator();
     const after = server.letters('a').at(-1)!.position;
-    server.append(deliveryOf({ sequence: 3, token: 'a' }), { marker: 99, stream: 'then' }, after);
+    server.append([deliveryOf({ sequence: 3, token: 'a' })], { marker: 99, stream: 'then' }, after);
     expect((await all(commands.letters('a'))).map((letter) => letter.note.sequence)).toEqual([1, 2]);
     expect(await all(commands.letters('none'))).toEqual([]);
   });

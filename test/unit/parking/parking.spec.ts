@@ -37,6 +37,7 @@ function owner(server = new ParkedServer(), epoch = 1) {
       get created() {
         return lease.streamCreated;
       },
+      run: 0,
       mayWrite: () => lease.isValid,
     },
     maxCrashes: 3,
@@ -58,7 +59,7 @@ function owner(server = new ParkedServer(), epoch = 1) {
     park: async (...sequences: number[]): Promise<Parked> => {
       parking.begin('a');
       await parking.park(eventOf(sequences[0]!), note);
-      for (const sequence of sequences.slice(1)) await parking.file(eventOf(sequence));
+      for (const sequence of sequences.slice(1)) await parking.file('a', [eventOf(sequence)]);
       return parking.find('a')!;
     },
   };
@@ -103,8 +104,8 @@ describe('an owner', () => {
   test('stores an event once, even if it is parked and filed again', async () => {
     const { server, parking, park } = owner();
     await park(1, 2);
-    await parking.file(eventOf(1));
-    await parking.file(eventOf(2));
+    await parking.file('a', [eventOf(1)]);
+    await parking.file('a', [eventOf(2)]);
     await parking.park(eventOf(1), note);
     expect(sequences(server)).toEqual([1, 2]);
   });
@@ -127,7 +128,7 @@ describe('an owner', () => {
         }
       };
       await tryUntilDone(() => park(1));
-      await tryUntilDone(() => parking.file(eventOf(2)));
+      await tryUntilDone(() => parking.file('a', [eventOf(2)]));
       const parked = parking.find('a')!;
       expect(sequences(server, parked.identity)).toEqual([1, 2]);
       expect(identityOf(server.marker('a')!)).toBe(parked.identity);
@@ -150,7 +151,7 @@ describe('an owner', () => {
     port.calls.length = 0;
     for (const write of [
       () => parking.park(eventOf(2), note),
-      () => parking.file(eventOf(2)),
+      () => parking.file('a', [eventOf(2)]),
       () => parking.skip(eventOf(2), note),
       () => parking.stay(parked, undefined),
       () => parking.begun(parked, 'retry'),
@@ -166,10 +167,10 @@ describe('an owner', () => {
     const { server, parking, park } = owner();
     await park(1);
     server.maxLetters = 1;
-    await expect(parking.file(eventOf(2))).rejects.toMatchObject({ code: 'PARK_REFUSED' });
+    await expect(parking.file('a', [eventOf(2)])).rejects.toMatchObject({ code: 'PARK_REFUSED' });
     await expect(parking.skip(eventOf(3, 'b'), note)).rejects.toMatchObject({ code: 'PARK_REFUSED' });
     server.maxLetters = 2;
-    await parking.file(eventOf(2));
+    await parking.file('a', [eventOf(2)]);
     expect(sequences(server)).toEqual([1, 2]);
   });
 
@@ -179,7 +180,7 @@ describe('an owner', () => {
     parking.forget();
     lease.streamCreated = 'now';
     await takeOver();
-    await parking.file(eventOf(3));
+    await parking.file('a', [eventOf(3)]);
     expect(sequences(server)).toEqual([7, 8, 3]);
   });
 
@@ -197,7 +198,7 @@ describe('an owner', () => {
 
   test('passes over letters of markers that do not count, and reports them once', async () => {
     const { server, parking, log, park } = owner();
-    server.append(eventOf(1), { marker: 99, stream: 'then' }, 0);
+    server.append([eventOf(1)], { marker: 99, stream: 'then' }, 0);
     const parked = await park(1);
     expect((await parking.head(parked))?.position).toBe(2);
     expect((await parking.head(parked))?.position).toBe(2);
@@ -215,8 +216,8 @@ describe('the next owner', () => {
     await expect(first.parking.stay(old, undefined)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     await expect(first.parking.unpark(old)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     expect(first.server.marker('a')?.marker.epoch).toBe(2);
-    await second.parking.file(eventOf(2));
-    await second.parking.file(eventOf(3));
+    await second.parking.file('a', [eventOf(2)]);
+    await second.parking.file('a', [eventOf(3)]);
     expect(sequences(first.server, second.parking.find('a')!.identity)).toEqual([1, 2, 3]);
   });
 
@@ -383,7 +384,7 @@ describe('a process that has its lease again under a new epoch', () => {
     await parking.load(DIED);
     letGo();
     await replaced;
-    await parking.file(eventOf(1));
+    await parking.file('a', [eventOf(1)]);
     const { identity } = parking.find('a')!;
     expect(identityOf(server.marker('a')!)).toBe(identity);
     expect(sequences(server, identity)).toEqual([1]);
@@ -470,7 +471,7 @@ test('removes a marker of an older epoch that appears while the markers are read
   const { parking, server, clock, port } = owner(undefined, 2);
   const marker: Marker = { ...note, epoch: 1, state: 'parking', made: 0, sequence: 1, since: 0, crashes: 0 };
   const identity = server.writeMarker('b', marker, 0)!;
-  server.append(eventOf(1, 'b'), { marker: identity, stream: 'then' }, 0);
+  server.append([eventOf(1, 'b')], { marker: identity, stream: 'then' }, 0);
   const loaded = parking.load(RESTED);
   await clock.settle(1);
   // The list of markers is read by now.

@@ -1,6 +1,7 @@
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { isSabotaged } from '#library/sabotage.js';
 import type { Clock } from '#library/clock.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
@@ -87,6 +88,7 @@ export class WalkProcess implements Tenancy {
         },
         group: {
           record: world.group,
+          seen: new SeenEvents(),
           isCancelled: () => false,
           hasSurvived: (name, _partition, epoch) => world.hasSurvived(name, epoch),
         },

@@ -543,10 +543,11 @@ class Line {
       removeMarker: (revision) =>
         this.#send('removeMarker', `${revision}`, () => port.removeMarker(revision)),
       onMarker: (callback) => port.onMarker((token, marker) => this.#hear(() => callback(token, marker))),
-      append: (event, note, after) => {
+      append: (events, note, after) => {
         const copy = structuredClone(note);
-        const what = `${event.token}${event.sequence} of ${note.marker} after ${after}`;
-        return this.#send('append', what, () => port.append(event, copy, after), {
+        const names = events.map(({ token, sequence }) => `${token}${sequence}`).join();
+        const what = `${names} of ${note.marker} after ${after}`;
+        return this.#send('append', what, () => port.append(events, copy, after), {
           kind: 'refused',
           reason: 'maximum messages exceeded',
         });

@@ -101,7 +101,10 @@ export class Drain {
 
   async #rest(): Promise<boolean> {
     const { lanes, listener } = this.options;
-    await lanes.whenNoneRuns();
+    do await lanes.whenNoneRuns();
+    while (this.#mode === 'on' && !lanes.areAtRest);
+    // Undone meanwhile: handlers start again, so no commit may say that the partition is at rest.
+    if (this.#mode === 'off') return false;
     // An owner that has claimed nothing leaves the record as it found it.
     return !listener.isClaimed || this.#commitLast({ rest: true });
   }

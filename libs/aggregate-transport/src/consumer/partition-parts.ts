@@ -6,7 +6,7 @@ import { Drain, type DrainListener } from './drain.js';
 import type { Breaker } from './handling/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './handling/lanes.js';
-import { type StartsWriter, Suspects } from './handling/suspects.js';
+import { type StartsWriter, Suspects } from './suspects/suspects.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import { PartitionPlace } from './partition-place.js';
@@ -116,6 +116,12 @@ export class PartitionParts {
     this.reader = new Reader({ ...common, port: this.port, place });
     this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
     this.reader.attach(this.loop);
+    const { loop } = this;
+    this.position.attach({
+      get coming() {
+        return loop.outstanding + intake.held;
+      },
+    });
     this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
     this.#clock = clock;
     this.#breaker = shared.breaker;

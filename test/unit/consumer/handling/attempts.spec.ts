@@ -84,11 +84,11 @@ function fixture(options: FixtureOptions = {}) {
   );
   const parking = new Parking({
     ...{ name, port, clock, log, maxCrashes: 3 },
-    owner: { epoch: 1, created: 'then', mayWrite: mayStart },
+    owner: { epoch: 1, created: 'then', run: 0, mayWrite: mayStart },
   });
   const letterLanes = new LetterLanes({
     ...common,
-    ...{ parking, breaker, bytes: { limit: 1e9, isSpent: false } },
+    ...{ parking, breaker, bytes: { limit: 1e9, held: 0, isSpent: false } },
     lanes: new KeyedExecutor<LaneEntry>({ concurrency: 1, clock, run: () => NEXT }),
     detours: { noteHeadHandled: () => undefined },
     observer: { parked: (event, note) => void notices.push([event.sequence, note]) },
@@ -334,7 +334,7 @@ describe('an event that reaches no handler', () => {
   });
 
   test('because its type has none, is passed over, counted, and logged once per type', () => {
-    const { attempts, handled, log, calls } = fixture();
+    const { attempts, handled, log } = fixture();
     expect([1, 2, 3].map((sequence) => attempts.run(eventOf('Shipped', sequence)))).toEqual([
       NEXT,
       NEXT,

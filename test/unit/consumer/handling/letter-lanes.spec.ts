@@ -263,6 +263,21 @@ describe('a lane that holds too much', () => {
     },
   );
 
+  test.each([[2], [4], [7]])(
+    'is diverted if the intake has room for %i events only',
+    async (maxAckPending) => {
+      const { fixture, hangs, deliver, letters } = world({ maxAckPending });
+      await fixture.takeOver();
+      hangs.add('a');
+      deliver('a', 1);
+      await fixture.clock.advance(300);
+      deliver('a', ...Array.from({ length: maxAckPending - 1 }, (_, n) => n + 2));
+      await fixture.clock.advance(1_400);
+      await fixture.clock.settle(40);
+      expect(letters('a')).toHaveLength(maxAckPending);
+    },
+  );
+
   test('whose head is parked in the end stays parked, with the head as its first letter', async () => {
     const { fixture, divert, letters, started, release, server } = world(DIVERTS);
     await fixture.takeOver();

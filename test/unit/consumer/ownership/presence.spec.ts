@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
 import { Presence } from '#library/consumer/ownership/presence.js';
 import { silentLog } from '#library/log.js';
@@ -42,6 +43,7 @@ function bench() {
       reads: 0,
       presence: new Presence({
         ...{ name: member, member, ttlMs: TTL_MS, port, clock, log: silentLog },
+        seen: new SeenEvents(),
         changed: () => views.push(made.presence.members.join('')),
       }),
     };

@@ -1,5 +1,6 @@
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -10,6 +11,7 @@ import { WriteBudget } from '#library/consumer/position/commit-pace.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { encodeHeaders, messageIdOf } from '#library/message/headers.js';
+import type { ParkedPort } from '#library/parking/parked-port.js';
 import { partitionBits } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
 import { firstGroupRecord, type GroupRecord } from '#library/records/group-record.js';
@@ -114,9 +116,13 @@ export class PartitionWorld {
   /** Sequences whose handler has ended well, in order. */
   readonly handled: number[] = [];
   readonly running: Run[] = [];
+  /** Events that became letters behind a head that hangs: they are settled, and handled later. */
+  readonly letters = new Set<number>();
   readonly processes: Process[] = [];
   /** True for events whose handlers end only when the test says so. */
   holds: (event: Delivery, process: string) => boolean = () => false;
+  /** A lease that was given up is not taken again. */
+  staysGivenUp = false;
   epoch = 0;
   #serial = 0;
   #onStart: (process: string, event: Delivery) => void = () => undefined;
@@ -169,7 +175,10 @@ export class PartitionWorld {
       this.lose(process);
       this.clock.nextTurn(() => this.own(process, above));
     };
-    tenancy.onGiveUp = () => this.lose(process);
+    tenancy.onGiveUp = () => {
+      this.lose(process);
+      if (!this.staysGivenUp) this.clock.after(TTL_MS, () => this.own(process));
+    };
     this.processes.push(process);
     return process;
   }
@@ -193,6 +202,7 @@ export class PartitionWorld {
       get record() {
         return group.record;
       },
+      seen: new SeenEvents(),
       isCancelled: (change) => group.cancelled.has(change),
       hasSurvived: () => false,
     };
@@ -202,7 +212,7 @@ export class PartitionWorld {
       ports: {
         connect: (listener) => this.readers.connect(listener),
         positionPort: this.positionPort(),
-        parkedPort: this.parked.connect(GROUP, partitionBits(partition, partitions)),
+        parkedPort: this.parkedPort(partition, partitions),
       },
       handling: { failurePolicy: blocks, onUnhandledType: 'ignore', concurrency, maxAckPending },
       calls: { codec: jsonCodec, handlers },
@@ -230,6 +240,17 @@ export class PartitionWorld {
   /** How a process reaches the position; a test may put faults in between. */
   positionPort(): KeyPort<PositionRecord> {
     return this.position.connect();
+  }
+
+  parkedPort(partition: number, partitions: number): ParkedPort {
+    const port = this.parked.connect(GROUP, partitionBits(partition, partitions));
+    return {
+      ...port,
+      append: (event, note, after) => {
+        this.letters.add(event.sequence);
+        return port.append(event, note, after);
+      },
+    };
   }
 
   /** The process takes the lease under the next epoch. */

@@ -74,7 +74,7 @@ class Judge {
     const what = `event ${sequence} of ${token} in epoch ${epoch}`;
     const claim = this.claims.get(epoch);
     if (claim === undefined) this.faults.push(`${what} starts without a claim`);
-    else if (sequence <= claim.high && !decodeSequences(claim.unsettled).includes(sequence)) {
+    else if (isSettledBy(claim, sequence) && !this.world.letters.has(sequence)) {
       this.faults.push(`${what} starts although its claim calls it settled`);
     }
     const before = this.#started.get(`${epoch} ${token}`) ?? 0;
@@ -88,6 +88,10 @@ class Judge {
     );
     if (earlier !== undefined) this.faults.push(`${what} starts although ${earlier.sequence} has not ended`);
   }
+}
+
+function isSettledBy({ high, unsettled }: PositionRecord, sequence: number): boolean {
+  return sequence <= high && !decodeSequences(unsettled).includes(sequence);
 }
 
 class JudgedWorld extends PartitionWorld {
@@ -157,7 +161,7 @@ async function walk({ steps, hangs, ...options }: Walk): Promise<readonly string
       owner = undefined;
     },
     own: () => {
-      if (owner !== undefined) return;
+      if (owner !== undefined || world.processes.some(({ tenancy }) => tenancy.isHeld)) return;
       owner = processOf();
       world.own(owner);
     },
@@ -188,7 +192,7 @@ async function walk({ steps, hangs, ...options }: Walk): Promise<readonly string
   readers.reconnect();
   carryOut.own(0);
   world.holds = () => false;
-  for (let round = 0; round < 40 && !isDone(world); round++) {
+  for (let round = 0; round < 40 && !(isDone(world) && isAllHandled(world)); round++) {
     for (const held of [...position.faults.held]) held.arrive();
     for (const run of [...world.running]) run.end();
     await world.pass(500, 100);
@@ -204,6 +208,11 @@ async function walk({ steps, hangs, ...options }: Walk): Promise<readonly string
   if (world.bytesHeld() !== 0) judge.faults.push(`${world.bytesHeld()} bytes are never given back`);
   world.close();
   return judge.faults;
+}
+
+function isAllHandled({ stream, handled }: JudgedWorld): boolean {
+  const ended = new Set(handled);
+  return stream.messages.every(({ sequence }) => ended.has(sequence));
 }
 
 function isDone({ position, stream }: JudgedWorld): boolean {

@@ -9,6 +9,12 @@ export interface StartsSource {
   snapshot(): Pick<PositionRecord, 'deaths' | 'window' | 'starts'>;
 }
 
+/** What may still be taken in although nothing more is asked for. */
+export interface ComingEvents {
+  /** Asked for and not delivered, or delivered and held back. */
+  readonly coming: number;
+}
+
 /**
  * What this process knows of the place of a partition, in one tenure: what the claimed record said, and what has been
  * settled since. Answers whether an event is to be handled, and says what the next commit writes.
@@ -21,6 +27,7 @@ export class Position implements PositionSource {
   /** Settled since the tenure began, by the last snapshot and by the last confirmed one. */
   #snapshotLeft = 0;
   #confirmedLeft = 0;
+  #ahead: ComingEvents | undefined;
 
   constructor(
     private readonly ledger: Ledger,
@@ -44,6 +51,11 @@ export class Position implements PositionSource {
   /** Events taken in and not settled in the confirmed position. */
   get unconfirmed(): number {
     return this.ledger.takenIn - this.#confirmedLeft;
+  }
+
+  /** Counts these events to what may have been started by the next commit. Called once, before the first {@link begin}. */
+  attach(ahead: ComingEvents): void {
+    this.#ahead = ahead;
   }
 
   /** Begins a tenure. */
@@ -74,12 +86,15 @@ export class Position implements PositionSource {
     // All that the sources had settled has been read: what is open stands in this record by now.
     if (this.#origin !== undefined && this.ledger.readThrough >= this.#origin.through)
       this.#origin = undefined;
+    const starts = this.starts.snapshot();
     return {
       created: this.#created,
       high,
       highTime,
       unsettled: encodeSequences(unsettled),
-      ...this.starts.snapshot(),
+      ...starts,
+      // A bound that has fallen is still exceeded by what was taken in, or asked for, under the one before.
+      window: Math.max(starts.window, this.ledger.held + (this.#ahead?.coming ?? 0)),
       run: this.#run,
       ...(this.#origin === undefined ? {} : { origin: this.#origin.record }),
       ...(this.#replayUntil === undefined ? {} : { replayUntil: this.#replayUntil }),

@@ -83,6 +83,11 @@ export class PullLoop implements FeedListener {
     return this.#feed !== undefined;
   }
 
+  /** Events asked for and neither delivered nor given back. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
   /** Reads from a feed that has delivered nothing yet. */
   begin(feed: Feed): void {
     this.close();
@@ -149,16 +154,16 @@ export class PullLoop implements FeedListener {
   }
 
   delivered(event: Delivery): void {
-    if (!this.#heard) {
-      this.#heard = true;
-      this.options.listener.heard();
-    }
     const { consumerSequence, body } = event.origin;
     if (!this.#gate.admits(consumerSequence) && !isSabotaged('no-gate')) {
       this.#break(
         `expected delivery ${this.#gate.expected}, found ${consumerSequence}: deliveries were lost`,
       );
       return;
+    }
+    if (!this.#heard) {
+      this.#heard = true;
+      this.options.listener.heard();
     }
     this.#gate.advance();
     this.#outstanding = Math.max(0, this.#outstanding - 1);

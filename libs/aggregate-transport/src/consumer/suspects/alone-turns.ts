@@ -41,11 +41,18 @@ export class AloneTurns {
     this.#members.delete(member);
   }
 
+  /**
+   * True while an event runs alone, or is about to. {@link AloneMember.hold} keeps lanes from starting their heads; one
+   * that has begun and waits for an answer asks here before it starts its handler.
+   */
+  isTaken(member: AloneMember): boolean {
+    if (!isSabotaged('alone-per-partition')) return this.#taken.size > 0;
+    return [...this.#taken].some((turn) => turn.member === member);
+  }
+
   /** Takes the turn if it is free, and holds every handler back. Undefined: ask again later. */
   tryTake(member: AloneMember): Turn | undefined {
-    const perPartition = isSabotaged('alone-per-partition');
-    const taken = [...this.#taken];
-    if (perPartition ? taken.some((turn) => turn.member === member) : taken.length > 0) return undefined;
+    if (this.isTaken(member)) return undefined;
     const turn: Turn = { member };
     this.#taken.add(turn);
     for (const one of this.#heldBy(turn)) one.hold();
