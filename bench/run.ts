@@ -130,7 +130,7 @@ async function write(result: SuiteResult): Promise<void> {
     await writeFile(`${RESULTS}/${name}-${section.id}.svg`, svgOf(section));
 }
 
-/** Each suite in a process of its own: what one has compiled, or left on its heap, shall not help or harm the next. */
+/** Each suite in a process of its own: what one has compiled, or left on its heap, must not help or harm the next. */
 function runApart(name: string): Promise<boolean> {
   const flags = process.argv.slice(2).filter((arg) => arg !== 'all' && !positionals.includes(arg));
   const args = [...process.execArgv, fileURLToPath(import.meta.url), name, ...flags];
