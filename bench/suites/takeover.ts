@@ -140,7 +140,7 @@ async function compareHung(bench: Bench, streams: Streams): Promise<void> {
     rawMessage(topic, index === 0 ? 'hung' : `a${index % AGGREGATES}`, {}),
   );
   const model = addressOf(topic, 'model');
-  const owner = new Worker(WORKER, [url, topic, model.group, String(TTL_MS)]);
+  const owner = new Worker(WORKER, [url, topic, model.group, String(DEFAULT_TTL_MS)]);
   await owner.hear('ready');
   await until(
     async () => {
