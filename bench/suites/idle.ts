@@ -15,7 +15,7 @@ const LEAST_WINDOW_MS = 3_000;
 const READY_WITHIN_MS = 120_000;
 /** No partition must have moved for this long. */
 const AT_REST_MS = 4_000;
-const AT_REST_WITHIN_MS = 60_000;
+const AT_REST_WITHIN_MS = 150_000;
 const ASK_EVERY_MS = 250;
 const MIB = 2 ** 20;
 /** Of /proc: clock ticks a second. */
