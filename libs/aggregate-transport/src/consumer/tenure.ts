@@ -84,7 +84,8 @@ export class Tenure {
 
   /** Remembers the last event of a stream that this process took in: it outlives the tenure. */
   noteSeen(created: string, event: KnownEvent): void {
-    if (event.sequence > 0) this.#seen = { created, ...event };
+    const before = this.#seen?.created === created ? this.#seen.sequence : 0;
+    if (event.sequence > before) this.#seen = { created, ...event };
   }
 
   async #run(number: number, wasClaimed: boolean): Promise<void> {
