@@ -17,20 +17,22 @@ interface Replica {
 }
 
 let replicas: Replica[] = [];
-let open: Replicas | undefined;
+const opened: Replicas[] = [];
 
 afterEach(async () => {
   const closing = Promise.all(replicas.map(({ partition }) => partition.close(0)));
   replicas = [];
-  for (const run of open?.running.splice(0) ?? []) run.end();
-  await open?.pass(100);
+  for (const world of opened.splice(0)) {
+    for (const run of [...world.running]) run.end();
+    await world.pass(100);
+  }
   await closing;
 });
 
 class Replicas extends PartitionWorld {
   constructor() {
     super();
-    open = this;
+    opened.push(this);
   }
 
   replica(name: string): Replica {
