@@ -347,6 +347,29 @@ describe('a stream that is another one', () => {
     expect([a.consumer.run, world.record.run, world.record.high]).toEqual([1, 1, 1]);
     expect(a.consumer.created).toBe(world.stream.created);
   });
+
+  test('halts the partition when it ends before what this process took in, even in an earlier tenure', async () => {
+    const world = worldOf();
+    const a = world.open('a');
+    world.store('k', 'k', 'k', 'k');
+    // Only the first event is settled in the position: the others hang.
+    world.holds = ({ sequence }) => sequence > 1;
+    world.own(a);
+    await world.settle();
+    world.lose(a);
+    // A tenure that reads nothing must not forget what an earlier one has seen.
+    for (let fault = 0; fault < 20; fault++) world.readers.faults.dropAnswer('open');
+    world.own(a);
+    await world.settle();
+    world.lose(a);
+    const { value, revision } = world.position.stored;
+    expect(value).toMatchObject({ high: 1 });
+    world.position.restore({ value, revision });
+    world.stream.restore(1);
+    world.own(a);
+    await world.pass(2_000);
+    expect([a.consumer.mode, world.started.length]).toEqual(['halted', 2]);
+  });
 });
 
 describe('the end', () => {
