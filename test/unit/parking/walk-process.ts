@@ -36,6 +36,8 @@ export interface WalkProcessOptions {
   readonly net: Channel;
   readonly ports: PartitionPorts;
   readonly policy: FailurePolicy;
+  /** Shared with other partitions of the process. */
+  readonly turns?: AloneTurns;
   readonly sizes: {
     readonly batch: number;
     readonly maxAckPending: number;
@@ -61,7 +63,7 @@ export class WalkProcess implements Tenancy {
   constructor(readonly options: WalkProcessOptions) {
     const { owner, world, clock, ports, policy, random, sizes } = options;
     this.owner = owner;
-    this.turns = new AloneTurns(clock);
+    this.turns = options.turns ?? new AloneTurns(clock);
     const handlers = new EventHandlers();
     handlers.add(undefined, {
       failurePolicy: policy,

@@ -145,11 +145,11 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /**
    * The lease is lost: nothing starts any more, and all that does not run is forgotten; the next owner reads it. A running
-   * handler is told through its signal and keeps its lane.
+   * handler is told through its signal and keeps its lane. A partition that has halted stays so.
    */
   disown(reason: string): void {
-    if (this.isOver) return;
-    this.#enter('idle');
+    if (this.#mode === 'closed') return;
+    if (this.#mode !== 'halted') this.#enter('idle');
     this.#parts.lanes.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
     this.#forget();
   }
@@ -232,6 +232,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   unwritable(reason: string): void {
     this.halt(reason);
+    // Starts that wait to be written down hear that they must not happen.
+    this.#parts.writer.end();
   }
 
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void {

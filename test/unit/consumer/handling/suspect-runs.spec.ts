@@ -241,6 +241,25 @@ describe('an event that an earlier owner started', () => {
     expect(two.started).toEqual([1_002]);
   });
 
+  test('gives its turn back while its start is not confirmed for long: other partitions do not wait for that', async () => {
+    const clock = new ManualClock(1_000);
+    const turns = new AloneTurns(clock);
+    const one = partition({ clock, turns, starts: { '1': [1, 0, 6] }, unsettled: [1] });
+    const two = partition({ clock, turns, deaths: 0 });
+    one.fixture.commit = () => new Promise(() => undefined);
+    one.deliver('a', 1);
+    await clock.settle();
+    two.deliver('b', 1_002);
+    await clock.advance(1_500);
+    expect([one.started, two.started]).toEqual([[], [1_002]]);
+    // It is not alone any more, should a later record say so.
+    expect(one.fixture.suspects.snapshot().starts).toEqual({ '1': [2, 0, 7] });
+    two.endAll();
+    one.fixture.commit = () => Promise.resolve(true);
+    await clock.advance(10_000);
+    expect(one.started).toEqual([1]);
+  });
+
   test('tries again while its start cannot be written down', async () => {
     const { fixture, deliver, started } = partition({ starts: { '1': [1, 0, 6] }, unsettled: [1] });
     fixture.commit = () => Promise.resolve(false);

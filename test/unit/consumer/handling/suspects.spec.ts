@@ -236,6 +236,14 @@ describe('an entry', () => {
     expect(suspects.snapshot().starts).toEqual({});
   });
 
+  test('falls when its event was not there although the reader had come right before it', () => {
+    const { suspects } = fixture({ deaths: 2, starts: { '15': [2, 1, 6] }, lastSequence: 20 });
+    suspects.noteReadThrough(14);
+    expect(suspects.snapshot().starts).toEqual({ '15': [2, 1, 6] });
+    suspects.noteTakenIn(16);
+    expect(suspects.snapshot().starts).toEqual({});
+  });
+
   test('stays while its event is unsettled, although later events are taken in', () => {
     const starts: Record<string, StartEntry> = { '3': [1, 0, 6], '15': [1, 0, 6] };
     const { suspects } = fixture({ deaths: 2, starts, unsettled: [3], lastSequence: 20 });

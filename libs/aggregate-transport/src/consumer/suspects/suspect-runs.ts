@@ -35,6 +35,10 @@ export interface SuspectRunsOptions {
 const ASK_AGAIN_MS = 20;
 /** The start could not be written down: try again. */
 const NOTE_AGAIN_MS = 200;
+/** An event that is to run alone keeps the whole process waiting for its write no longer than this. */
+const NOTE_WITHIN_MS = 1_000;
+/** The write was not confirmed in that time: others run meanwhile. */
+const NOTE_MUCH_LATER_MS = 5_000;
 
 /**
  * Runs events that may have killed an earlier owner: writes their starts down first, runs those alone that were started
@@ -65,11 +69,12 @@ export class SuspectRuns {
 
   async #runNoted(event: Delivery, turn: Turn | undefined): Promise<Step> {
     const { suspects, tenure, handling, turns, member } = this.options;
-    const isNoted = await suspects.noteStart(event, { alone: turn !== undefined });
+    const isNoted = await this.#note(event, turn !== undefined);
     reached('suspects: start written');
     // The lease may have ended meanwhile; then the event is in a lane that knows nothing of it any more.
     if (!tenure.isCurrent(event)) return NEXT;
     if (!tenure.mayStart()) return CLOSE;
+    if (isNoted === undefined) return NOTE_MUCH_LATER_MS;
     if (!isNoted) return NOTE_AGAIN_MS;
     // Another event may have taken the turn while this one waited for its write.
     if (turn === undefined && turns.isTaken(member)) return ASK_AGAIN_MS;
@@ -78,6 +83,17 @@ export class SuspectRuns {
     const ended = await step;
     suspects.clear(event.sequence);
     return ended;
+  }
+
+  /** Undefined if an event that is to run alone has waited for too long; then it is not alone any more. */
+  async #note(event: Delivery, alone: boolean): Promise<boolean | undefined> {
+    const { clock, suspects } = this.options;
+    const noted = suspects.noteStart(event, { alone });
+    if (!alone) return noted;
+    const late = delay(clock, NOTE_WITHIN_MS).then(() => undefined);
+    const isNoted = await Promise.race([noted, late]);
+    if (isNoted === undefined) void suspects.noteCompany(event.sequence);
+    return isNoted;
   }
 
   /** What hangs alone continues beside others, and must not be charged with a death of theirs. */

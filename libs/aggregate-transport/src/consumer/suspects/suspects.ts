@@ -109,6 +109,7 @@ export class Suspects {
   /** An event was taken in. */
   noteTakenIn(sequence: number): void {
     if (this.#awaited.length > 0) this.#dropMissed(sequence);
+    if (this.#awaited[0] === sequence) this.#awaited.shift();
     if (this.#left === 0) return;
     if (sequence > this.#lastSequence) {
       this.#left = 0;
@@ -192,11 +193,11 @@ export class Suspects {
     this.#own.set(sequence, [starts + 1, aloneBefore + (alone ? 1 : 0), this.#epoch]);
   }
 
-  /** The reader is at this sequence. Entries of events it has not met say nothing: the stream holds them no more. */
-  #dropMissed(sequence: number): void {
-    for (let next = this.#awaited[0]; next !== undefined && next <= sequence; next = this.#awaited[0]) {
+  /** The reader has gone past all before this sequence. Entries of events it has not met fall: the stream dropped them. */
+  #dropMissed(before: number): void {
+    for (let next = this.#awaited[0]; next !== undefined && next < before; next = this.#awaited[0]) {
       this.#awaited.shift();
-      if (next < sequence) this.#inherited.delete(next);
+      this.#inherited.delete(next);
     }
   }
 
