@@ -2,11 +2,11 @@
 // nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no commits: everything else would hide it.
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
 import { ByteBudget } from '#library/consumer/byte-budget.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
-import { Suspects } from '#library/consumer/handling/suspects.js';
+import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';

@@ -1,7 +1,7 @@
 import { AckPolicy, connect, type JetStreamManager, type NatsConnection, nanos, type StoredMsg } from 'nats';
 import { partitionFilter } from '#library/message/partitioning.js';
 import type { PositionRecord } from '#library/records/position-record.js';
-import { parkedStreamOf, positionFilter, positionsStreamOf } from '#library/stream/api/key-places.js';
+import { parkedStreamOf, positionFilter, positionsStreamOf } from '#library/stream/keys/key-places.js';
 import { pipelined } from './contenders/raw-publish.js';
 import { type RawMessage, STREAM } from './workload.js';
 

@@ -1,6 +1,6 @@
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { systemClock } from '#library/clock.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
 import type { Delivery } from '#library/message/delivery.js';

@@ -108,7 +108,7 @@ async function compareHandlers(bench: Bench, reading: Reading, events: number): 
     title: `${events} stored events of 1 000 aggregates, by what the handler does`,
     metrics,
     baseline: RAW,
-    maxRounds: 3,
+    maxRounds: 2,
     contenders: [
       reading.raw(RAW, trivial),
       reading.raw('raw pull + ack, later tick', laterTick),

@@ -18,10 +18,10 @@ interface Room {
 
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:util$/];
 const ground = ['clock.ts', 'errors.ts', 'log.ts', 'in-parallel.ts'];
-const consumerRooms = ['reading', 'position', 'handling', 'ownership', 'repartition'].map(
+const consumerRooms = ['reading', 'position', 'suspects', 'handling', 'ownership', 'repartition'].map(
   (room) => `consumer/${room}`,
 );
-const streamRooms = ['stream/api', 'stream/wires', 'stream/groups'];
+const streamRooms = ['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
 const underTransport = [
   'message',
   'records',
@@ -47,7 +47,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   parking: { knows: [...ground, 'message', 'records'] },
   'consumer/reading': { knows: [...ground, 'message'] },
   'consumer/position': { knows: [...ground, 'message', 'records'] },
-  'consumer/handling': { knows: [...ground, 'message', 'records', 'executor', 'parking'] },
+  'consumer/suspects': { knows: [...ground, 'message', 'records', 'executor'] },
+  'consumer/handling': {
+    knows: [...ground, 'message', 'records', 'executor', 'parking', 'consumer/suspects'],
+  },
   'consumer/ownership': { knows: [...ground, 'records'] },
   'consumer/repartition': { knows: [...ground, 'message', 'records'] },
   // The hall ties its rooms together.
@@ -81,7 +84,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'testing/memory': {
     knows: [...ground, 'message', 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
   },
-  'testing/memory/aggregate-transport-testing.module.ts': {
+  'testing/aggregate-transport-testing.module.ts': {
     ...nestRoom('nest/publishing', 'nest/handling', 'nest/operating', 'nest', 'testing/memory'),
     packages: [/^@nestjs\//],
   },

@@ -72,7 +72,7 @@ export type {
   TopicStatus,
   TransportSnapshot,
 } from './observe/snapshot.js';
-export type { AggregateStatus } from './consumer/handling/lane-status.js';
+export type { AggregateStatus } from './consumer/handling/lane-report.js';
 export type { PartitionCounts } from './consumer/partition-status.js';
 export type { CommandResult } from './parking/operator-commands.js';
 export {

@@ -317,7 +317,7 @@ describe('a claim', () => {
   const claim = (change: object) => position(3, 100, { write: 1, epoch: 2, owner: 'b', ...change });
 
   test('stands if it was stored, whatever other copies say', () => {
-    const { of, unheard } = claimsOf({
+    const claims = claimsOf({
       attempts: [],
       positions: [
         claim({ high: 1, outcome: 'refused' }),
@@ -325,8 +325,8 @@ describe('a claim', () => {
         claim({ high: 1, outcome: 'unanswered', answeredAt: undefined }),
       ],
     });
-    expect(of(0, 2)).toMatchObject({ high: 2 });
-    expect(unheard.size).toBe(0);
+    expect(claims.of(0, 2)).toMatchObject({ high: 2 });
+    expect(claims.unheard.size).toBe(0);
   });
 
   test('stands without an answer when its epoch continues, unless its copies differ', () => {
@@ -334,9 +334,9 @@ describe('a claim', () => {
     const attempts = [attempt(4, 140, SECOND)];
     expect(claimsOf({ attempts, positions: [claim(lost)] }).of(0, 2)).toMatchObject({ standsAt: 140 });
     expect(claimsOf({ attempts: [], positions: [claim(lost)] }).of(0, 2)).toBeUndefined();
-    const { of, unheard } = claimsOf({ attempts, positions: [claim(lost), claim({ ...lost, high: 2 })] });
-    expect(of(0, 2)).toBeUndefined();
-    expect([...unheard]).toEqual(['partition 0, epoch 2']);
+    const claims = claimsOf({ attempts, positions: [claim(lost), claim({ ...lost, high: 2 })] });
+    expect(claims.of(0, 2)).toBeUndefined();
+    expect([...claims.unheard]).toEqual(['partition 0, epoch 2']);
   });
 });
 

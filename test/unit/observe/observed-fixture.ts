@@ -1,4 +1,4 @@
-import type { LaneReport } from '#library/consumer/handling/lane-status.js';
+import type { LaneReport } from '#library/consumer/handling/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
 import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';

@@ -1,7 +1,7 @@
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { isSabotaged } from '#library/sabotage.js';
 import type { Clock } from '#library/clock.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';

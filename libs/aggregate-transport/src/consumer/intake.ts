@@ -5,7 +5,7 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { LaneBytes } from './handling/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
-import type { Suspects } from './handling/suspects.js';
+import type { Suspects } from './suspects/suspects.js';
 import type { DroppedEvents } from './reading/dropped-events.js';
 import type { DeliverySink } from './reading/pull-loop.js';
 import type { FetchSink, SingleFetch } from './reading/single-fetch.js';
@@ -169,7 +169,7 @@ export class Intake implements DeliverySink, FetchSink {
     const { ledger, position, address, dropped, listener } = this.options;
     // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
     if (address.partitions === 1 && event.sequence > ledger.claimedHigh)
-      dropped.noteGap(ledger.readThrough, event.sequence);
+      dropped.noteGap(ledger.knownThrough, event.sequence);
     if (!position.hasSettled(event)) {
       this.#push(event);
       return;

@@ -4,7 +4,7 @@ import type { Delivery } from '../message/delivery.js';
 import type { StreamState } from '../message/reader-port.js';
 import { decodeSequences, type PositionRecord } from '../records/position-record.js';
 import type { Drain } from './drain.js';
-import type { LaneReport } from './handling/lane-status.js';
+import type { LaneReport } from './handling/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
@@ -133,7 +133,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** An observer has asked the server where the stream begins. */
   noteFirstSequence(firstSequence: number): void {
-    if (this.#mode === 'running') this.#parts.dropped.noteGap(this.#parts.ledger.readThrough, firstSequence);
+    if (this.#mode === 'running') this.#parts.dropped.noteGap(this.#parts.ledger.knownThrough, firstSequence);
   }
 
   /** The lease is held: begins to claim the position. Returns at once. */
@@ -235,7 +235,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void {
-    this.#parts.dropped.noteGap(this.#parts.ledger.readThrough, firstSequence);
+    this.#parts.dropped.noteGap(this.#parts.ledger.knownThrough, firstSequence);
     this.options.surroundings.observer.readerOpened?.(cause, tookMs);
   }
 
@@ -266,7 +266,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   ready(claimed: Claimed, tookMs: number): void {
     const { record } = claimed;
     this.#drainedFor = 0;
-    this.#parts.writer.resume();
+    // A drain that came during the claim may have written its last commit already.
+    if (!this.#parts.drain.isOn) this.#parts.writer.resume();
     this.#enter('running');
     this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
     this.#parts.lanes.replayLetters();

@@ -8,12 +8,12 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { SeenEvents } from './seen-events.js';
-import type { AloneTurns } from './handling/alone-turns.js';
+import type { AloneTurns } from './suspects/alone-turns.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
-import type { Survivors } from './handling/suspects.js';
+import type { Survivors } from './suspects/suspects.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
 

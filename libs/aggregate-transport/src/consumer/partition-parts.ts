@@ -6,7 +6,7 @@ import { Drain, type DrainListener } from './drain.js';
 import type { Breaker } from './handling/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './handling/lanes.js';
-import { type StartsWriter, Suspects } from './handling/suspects.js';
+import { type StartsWriter, Suspects } from './suspects/suspects.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import { PartitionPlace } from './partition-place.js';

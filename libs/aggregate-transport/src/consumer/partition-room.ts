@@ -1,6 +1,6 @@
 import type { ByteBudget } from './byte-budget.js';
 import type { Lanes } from './handling/lanes.js';
-import type { Suspects } from './handling/suspects.js';
+import type { Suspects } from './suspects/suspects.js';
 import type { Intake } from './intake.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
@@ -46,6 +46,9 @@ export class PartitionRoom implements IntakeRoom {
   }
 
   get isPaused(): boolean {
-    return this.parts.intake.isAsking || this.parts.writer.isFull;
+    const { intake, writer, ledger } = this.parts;
+    if (intake.isAsking) return true;
+    // A position shrinks only by events that are handled, and those that it lists must be read for that.
+    return writer.isFull && ledger.held > 0 && ledger.placeholders === 0;
   }
 }

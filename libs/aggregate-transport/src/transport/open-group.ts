@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
-import type { AloneTurns } from '../consumer/handling/alone-turns.js';
+import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import { Breaker } from '../consumer/handling/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
 import { Partition } from '../consumer/partition.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ALONE_MS, type AloneMember, AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { ALONE_MS, type AloneMember, AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 class FakeMember implements AloneMember {

@@ -1,10 +1,10 @@
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker, type BreakerOptions } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
-import { Suspects } from '#library/consumer/handling/suspects.js';
+import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { Parking } from '#library/parking/parking.js';

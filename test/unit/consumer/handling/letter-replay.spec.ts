@@ -20,7 +20,7 @@ async function inherited(
   const identity = server.writeMarker('a', marker, 0)!;
   let after = 0;
   for (const sequence of letters) {
-    const answer = server.append(eventOf('a', sequence), { marker: identity, stream }, after);
+    const answer = server.append([eventOf('a', sequence)], { marker: identity, stream }, after);
     if (answer.kind === 'stored') after = answer.position;
   }
   const started: number[] = [];
@@ -91,7 +91,7 @@ describe('a letter', () => {
     fixture.port.fateOf = (write) => (write === 'append' ? 'lost' : 'answered');
     server.removeLetter(1);
     fixture.parking.find('a')!.lastSequence = 0;
-    server.append(eventOf('a', 3), { marker: fixture.parking.find('a')!.identity, stream: 'then' }, 0);
+    server.append([eventOf('a', 3)], { marker: fixture.parking.find('a')!.identity, stream: 'then' }, 0);
     fixture.takeIn(eventOf('a', 2));
     command('retry');
     await pass(1_000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ALONE_MS, AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { ALONE_MS, AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import type { StartEntry } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';

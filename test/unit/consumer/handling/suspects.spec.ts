@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Inheritance, Suspects } from '#library/consumer/handling/suspects.js';
+import { type Inheritance, Suspects } from '#library/consumer/suspects/suspects.js';
 import type { StartEntry } from '#library/records/position-record.js';
 import { eventOf } from './deliveries.js';
 

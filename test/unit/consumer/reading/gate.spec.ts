@@ -1,37 +1,43 @@
 import { expect, test } from '@jest/globals';
 import { Gate } from '#library/consumer/reading/gate.js';
 
+function after(delivered: number): Gate {
+  const gate = new Gate();
+  for (let count = 0; count < delivered; count++) gate.advance();
+  return gate;
+}
+
 test('admits deliveries whose numbers follow one another, from 1', () => {
   const gate = new Gate();
-  expect([1, 2, 3].map((number) => gate.admits(number))).toEqual([true, true, true]);
+  for (const number of [1, 2, 3]) {
+    expect(gate.admits(number)).toBe(true);
+    gate.advance();
+  }
   expect(gate.expected).toBe(4);
 });
 
-test.each([[1], [3], [5], [0]])(
-  'refuses number %i after 2 if it is not 3, and still waits for 3',
-  (number) => {
-    const gate = new Gate();
-    gate.expectAfter(2);
-    expect(gate.admits(number)).toBe(number === 3);
-    expect(gate.expected).toBe(number === 3 ? 4 : 3);
-  },
-);
-
-test('starts over behind a takeover', () => {
-  const gate = new Gate();
-  gate.admits(1);
-  gate.expectAfter(100);
-  expect([gate.admits(2), gate.admits(101)]).toEqual([false, true]);
+test.each([0, 1, 2, 4, Number.NaN])('does not admit number %p after 2, and waits for 3', (number) => {
+  const gate = after(2);
+  expect(gate.admits(number)).toBe(false);
+  expect(gate.expected).toBe(3);
 });
 
-test('agrees with a heartbeat only if both count the same', () => {
-  const gate = new Gate();
-  expect([gate.agreesWith(0), gate.agreesWith(1)]).toEqual([true, false]);
-  gate.admits(1);
-  expect([gate.agreesWith(0), gate.agreesWith(1), gate.agreesWith(2), gate.agreesWith(Number.NaN)]).toEqual([
-    false,
-    true,
-    false,
-    false,
-  ]);
+test('answers the same however often it is asked', () => {
+  const gate = after(2);
+  expect([gate.admits(3), gate.admits(3), gate.admits(4)]).toEqual([true, true, false]);
+});
+
+test('starts over with another reader', () => {
+  const gate = after(100);
+  gate.expectAfter(0);
+  expect([gate.admits(101), gate.admits(1)]).toEqual([false, true]);
+});
+
+test.each([
+  [0, false],
+  [1, true],
+  [2, false],
+  [Number.NaN, false],
+])('agrees after one delivery with a heartbeat that counts %p: %p', (counted, agrees) => {
+  expect(after(1).agreesWith(counted)).toBe(agrees);
 });

@@ -1,326 +1,275 @@
 import { describe, expect, test } from '@jest/globals';
-import { PullLoop, type PullLoopOptions } from '#library/consumer/reading/pull-loop.js';
+import { PullLoop } from '#library/consumer/reading/pull-loop.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf, FakeConsumerPort, stateOf } from './fake-consumer-port.js';
+import { CREATED, deliveryOf } from '../position/position-fixture.js';
+import { FakeFeed } from './reading-fixture.js';
 
-function bench(options: Partial<PullLoopOptions> = {}) {
-  const port = new FakeConsumerPort();
+function fixture({ batch = 10 } = {}) {
   const clock = new ManualClock();
-  const delivered: number[] = [];
-  const released: number[][] = [];
+  const taken: number[] = [];
+  const through: number[] = [];
   const broken: string[] = [];
-  const held = { events: 0, bytes: 0 };
+  const heard = { count: 0 };
+  const room = {
+    ...{ unconfirmed: 0, bound: 100, heldBytes: 0, maxHeldBytes: 1_000_000 },
+    ...{ held: 0, isBehind: false, isPaused: false },
+  };
   const loop = new PullLoop({
-    port,
-    clock,
-    batch: 10,
-    maxHeld: 100,
-    maxHeldBytes: 1_000_000,
-    pullExpiresMs: 1_000,
-    remainingMs: () => Number.POSITIVE_INFINITY,
-    held: () => held,
-    isBehind: () => false,
-    unconfirmed: () => 0,
-    released: (events) => released.push(events.map(({ sequence }) => sequence)),
-    delivered: (event) => delivered.push(event.sequence),
-    broken: (reason) => broken.push(reason),
-    ...options,
+    ...{ clock, batch, pullExpiresMs: 1_000, room },
+    sink: {
+      deliver: (event) => void taken.push(event.sequence),
+      readThrough: (sequence) => void through.push(sequence),
+    },
+    listener: { broken: (reason) => void broken.push(reason), heard: () => heard.count++ },
   });
-  const deliver = (sequence: number, consumerSequence: number): void =>
-    port.listener?.delivered(deliveryOf({ sequence, consumerSequence }));
-  return { port, clock, loop, delivered, released, broken, held, deliver };
+  const open = (): FakeFeed => {
+    const feed = new FakeFeed({ name: CREATED, fromSequence: 1 }, loop);
+    loop.begin(feed);
+    return feed;
+  };
+  const sizes = (feed: FakeFeed): number[] => feed.pulls.map(({ events }) => events);
+  return { clock, loop, room, taken, through, broken, heard, open, sizes };
 }
 
-const calm = stateOf({ ackFloor: 20, delivered: 20, deliveredConsumerSequence: 50 });
-const behind = stateOf({ ackFloor: 10, delivered: 20, deliveredConsumerSequence: 50, ackPending: 3 });
-
-describe('behind a takeover with nothing unsettled', () => {
-  test('it flows at once: an empty release, then each event as it comes', () => {
-    const { loop, port, delivered, released, deliver } = bench();
-    expect(loop.mode).toBe('closed');
-    loop.begin(calm);
-    expect(loop.mode).toBe('flowing');
-    expect(released).toEqual([[]]);
-    expect(port.pulls).toEqual([{ events: 10, expiresMs: 1_000, idleHeartbeatMs: 333 }]);
-    deliver(21, 51);
-    deliver(25, 52);
-    expect(delivered).toEqual([21, 25]);
+describe('pulls', () => {
+  test('ask a new reader for a batch at once, with three heartbeats in its time', () => {
+    const { open } = fixture();
+    expect(open().pulls).toEqual([{ events: 10, expiresMs: 1_000, idleHeartbeatMs: 333 }]);
   });
 
-  test('the next pull leaves when half of the batch is used', async () => {
-    const { loop, port, deliver, clock } = bench();
-    loop.begin(calm);
-    for (let n = 1; n <= 4; n++) deliver(20 + n, 50 + n);
+  test('follow when half of a batch is used', async () => {
+    const { open, sizes, clock } = fixture();
+    const feed = open();
+    feed.deliver(1, 2, 3, 4);
     await clock.settle();
-    expect(port.pulls).toHaveLength(1);
-    deliver(25, 55);
+    expect(sizes(feed)).toEqual([10]);
+    feed.deliver(5);
     await clock.settle();
-    expect(port.pulls.map(({ events }) => events)).toEqual([10, 5]);
+    expect(sizes(feed)).toEqual([10, 5]);
   });
 
-  test('what arrives in one turn is answered by one pull, after all of it', async () => {
-    const { loop, port, deliver, clock } = bench();
-    loop.begin(calm);
-    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
-    expect(port.pulls).toHaveLength(1);
+  test('leave once a turn, after all that has come in it', async () => {
+    const { open, sizes, clock, loop } = fixture();
+    const feed = open();
+    feed.deliver(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+    loop.replenishSoon();
+    loop.replenishSoon();
+    expect(sizes(feed)).toEqual([10]);
     await clock.settle();
-    expect(port.pulls.map(({ events }) => events)).toEqual([10, 10]);
+    expect(sizes(feed)).toEqual([10, 10]);
   });
 
-  test('while handlers wait for the processor no more than a batch is held in advance', async () => {
-    let isBehind = true;
-    const { loop, port, held, deliver, clock } = bench({ isBehind: () => isBehind });
-    loop.begin(calm);
-    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
-    held.events = 11;
-    await clock.settle();
-    expect(port.pulls).toHaveLength(1);
-    held.events = 10;
-    loop.replenish();
-    expect(port.pulls).toHaveLength(2);
-    port.listener!.pullEnded(10);
-    expect(port.pulls).toHaveLength(3);
-    port.listener!.pullEnded(0);
-    held.events = 50;
-    for (let n = 11; n <= 20; n++) deliver(20 + n, 50 + n);
-    await clock.settle();
-    expect(port.pulls).toHaveLength(3);
-    // Should nobody tell that they have caught up: the loop looks now and then.
-    isBehind = false;
-    await clock.advance(100);
-    expect(port.pulls).toHaveLength(4);
-  });
-
-  test('it is no more than two batches ahead of the acks, and goes on when they are confirmed', async () => {
-    let unconfirmed = 21;
-    const { loop, port, deliver, clock } = bench({ unconfirmed: () => unconfirmed });
-    loop.begin(calm);
-    expect(port.pulls).toEqual([]);
-    unconfirmed = 20;
+  test('keep within the bound, and the next one leaves when a commit is confirmed', async () => {
+    const { open, sizes, clock, loop, room } = fixture();
+    room.bound = 4;
+    const feed = open();
+    expect(sizes(feed)).toEqual([4]);
+    room.unconfirmed = 4;
+    feed.deliver(1, 2, 3, 4);
+    await clock.advance(500);
+    expect(sizes(feed)).toEqual([4]);
+    room.unconfirmed = 1;
     loop.replenishSoon();
     await clock.settle();
-    expect(port.pulls).toHaveLength(1);
-    unconfirmed = 30;
-    for (let n = 1; n <= 10; n++) deliver(20 + n, 50 + n);
-    await clock.settle();
-    expect(port.pulls).toHaveLength(1);
-    // Should nobody tell that acks were confirmed: the loop looks now and then.
-    unconfirmed = 0;
-    await clock.advance(100);
-    expect(port.pulls).toHaveLength(2);
+    expect(sizes(feed)).toEqual([4, 3]);
   });
 
-  test('it pulls no more than the lanes can hold, and again when there is room', async () => {
-    const { loop, port, held, clock } = bench();
-    held.events = 100;
-    loop.begin(calm);
-    expect(port.pulls).toEqual([]);
-    held.events = 97;
-    loop.replenish();
-    expect(port.pulls.map(({ events }) => events)).toEqual([3]);
-    held.events = 90;
+  test('wait while handlers are behind with more than a batch', async () => {
+    const { open, sizes, clock, room } = fixture();
+    const feed = open();
+    feed.deliver(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+    Object.assign(room, { held: 11, isBehind: true });
+    await clock.advance(300);
+    expect(sizes(feed)).toEqual([10]);
+    room.held = 10;
     await clock.advance(100);
-    expect(port.pulls.map(({ events }) => events)).toEqual([3, 7]);
+    expect(sizes(feed)).toEqual([10, 10]);
   });
 
-  test('large events make smaller pulls', async () => {
-    const { loop, port, clock } = bench({ maxHeldBytes: 65_536, maxHeld: 1_000, batch: 200 });
-    loop.begin(calm);
-    const big = new Uint8Array(60_000);
-    for (let n = 1; n <= 128; n++) {
-      port.listener!.delivered(deliveryOf({ sequence: 20 + n, consumerSequence: 50 + n, body: big }));
+  test.each(['isPaused', 'draining'])(
+    'do not leave while the intake is %s, and again when it is not',
+    async (why) => {
+      const { open, sizes, clock, room, loop } = fixture();
+      if (why === 'draining') loop.drain();
+      else room.isPaused = true;
+      const feed = open();
+      await clock.advance(5_000);
+      expect(sizes(feed)).toEqual([]);
+      room.isPaused = false;
+      loop.restart();
+      expect(sizes(feed)).toEqual([10]);
+    },
+  );
+
+  test('find room that no event has asked to fill', async () => {
+    const { open, sizes, clock, room } = fixture();
+    room.unconfirmed = 100;
+    const feed = open();
+    room.unconfirmed = 0;
+    await clock.advance(100);
+    expect(sizes(feed)).toEqual([10]);
+  });
+
+  test('are smaller for larger events', async () => {
+    const { loop, open, sizes, clock, room } = fixture();
+    room.maxHeldBytes = 100_000;
+    const feed = open();
+    for (let number = 1; number <= 200; number++) {
+      loop.delivered(deliveryOf({ sequence: number, consumerSequence: number, bytes: 60_000 }));
       await clock.settle(1);
     }
-    expect(port.pulls[0]!.events).toBe(128);
-    expect(port.pulls.at(-1)!.events).toBe(1);
+    expect(sizes(feed)[0]).toBe(10);
+    expect(sizes(feed).at(-1)).toBe(1);
   });
 
-  test('a pull that ended gives its unused events back', () => {
-    const { loop, port } = bench();
-    loop.begin(calm);
-    port.listener!.pullEnded(10);
-    expect(port.pulls.map(({ events }) => events)).toEqual([10, 10]);
-    port.listener!.pullEnded(4);
-    expect(port.pulls).toHaveLength(2);
-    port.listener!.pullEnded(4);
-    expect(port.pulls.map(({ events }) => events)).toEqual([10, 10, 8]);
-  });
-
-  test('a pull that gives back more than was asked for does no harm', () => {
-    const { loop, port } = bench();
-    loop.begin(calm);
-    port.listener!.pullEnded(1_000);
-    expect(port.pulls.map(({ events }) => events)).toEqual([10, 10]);
+  test('that end give back what was not delivered, and no more than was asked for', () => {
+    const { open, sizes, loop } = fixture();
+    const feed = open();
+    loop.pullEnded(4);
+    expect(sizes(feed)).toEqual([10]);
+    loop.pullEnded(4);
+    expect(sizes(feed)).toEqual([10, 8]);
+    loop.pullEnded(1_000);
+    expect([loop.outstanding, sizes(feed)]).toEqual([10, [10, 8, 10]]);
   });
 });
 
-describe('pulls and the right to pull', () => {
-  test('no pull outlives it, and none leaves when it is nearly over', async () => {
-    let remaining = 400;
-    const { loop, port, clock } = bench({ remainingMs: () => remaining });
-    loop.begin(calm);
-    expect(port.pulls).toEqual([{ events: 10, expiresMs: 400, idleHeartbeatMs: 133 }]);
-    remaining = 10;
-    port.listener!.pullEnded(10);
-    expect(port.pulls).toHaveLength(1);
-    remaining = 3_000;
-    await clock.advance(100);
-    expect(port.pulls).toHaveLength(2);
+describe('a reader is left', () => {
+  test('when a delivery is missing, and what came after it is not taken in', () => {
+    const { open, broken, taken } = fixture();
+    const feed = open();
+    feed.deliver(1);
+    feed.lose();
+    feed.deliver(3, 4);
+    expect([taken, broken, feed.isClosed]).toEqual([
+      [1],
+      ['expected delivery 2, found 3: deliveries were lost'],
+      true,
+    ]);
   });
 
-  test('a drained loop asks for nothing new, but for what its fence still needs', () => {
-    const { loop, port, deliver } = bench();
-    loop.drain();
-    loop.begin(behind);
-    expect(port.pulls.map(({ events }) => events)).toEqual([3]);
-    deliver(11, 51);
-    port.listener!.pullEnded(2);
-    expect(port.pulls.map(({ events }) => events)).toEqual([3, 2]);
-    deliver(12, 52);
-    deliver(13, 53);
-    expect(loop.mode).toBe('flowing');
-    loop.replenish();
-    expect(port.pulls).toHaveLength(2);
-  });
-});
-
-describe('the fence', () => {
-  test('holds everything until every unsettled event has come again, then lets all go in stream order', () => {
-    const { loop, delivered, released, deliver, port } = bench();
-    loop.begin(behind);
-    expect(loop.mode).toBe('fenced');
-    expect(port.pulls.map(({ events }) => events)).toEqual([13]);
-    deliver(15, 51);
-    deliver(21, 52);
-    deliver(12, 53);
-    deliver(12, 54);
-    deliver(22, 55);
-    expect([delivered, released]).toEqual([[], []]);
-    deliver(11, 56);
-    expect(released).toEqual([[11, 12, 15, 21, 22]]);
-    deliver(23, 57);
-    expect(delivered).toEqual([23]);
+  test('when a delivery comes twice', () => {
+    const { open, broken, taken, loop } = fixture();
+    open().deliver(1);
+    loop.delivered(deliveryOf({ sequence: 1, consumerSequence: 1 }));
+    expect([taken, broken.length]).toEqual([[1], 1]);
   });
 
-  test('asks again for what is missing when its pull ends', () => {
-    const { loop, port, deliver } = bench();
-    loop.begin(behind);
-    deliver(11, 51);
-    port.listener!.pullEnded(12);
-    expect(port.pulls.map(({ events }) => events)).toEqual([13, 2]);
+  test('when a heartbeat counts another number of deliveries; one that agrees tells how far it has read', () => {
+    const { open, broken, through } = fixture();
+    const feed = open();
+    feed.deliver(1);
+    feed.beat(7);
+    expect([through, broken]).toEqual([[7], []]);
+    feed.lose();
+    feed.beat(9);
+    expect([through, broken.length, feed.isClosed]).toEqual([[7], 1, true]);
   });
 
-  test('that gets nothing for 500 ms is a takeover; each event gives it time again', async () => {
-    const { loop, clock, broken, deliver } = bench();
-    loop.begin(behind);
-    await clock.advance(400);
-    deliver(11, 51);
-    await clock.advance(500);
-    expect(broken).toEqual([]);
-    await clock.advance(200);
-    expect(broken).toHaveLength(1);
-    expect(broken[0]).toContain('2 more unsettled events');
-    expect(loop.mode).toBe('closed');
-  });
-});
+  test.each(['409 Consumer Deleted', '409 Leadership Change', '400 Bad Request'])(
+    'when the server says %s',
+    (status) => {
+      const { open, loop, broken } = fixture();
+      const feed = open();
+      loop.lost(status);
+      expect([broken, feed.isClosed, loop.isOpen]).toEqual([[status], true, false]);
+    },
+  );
 
-describe('the order may be broken', () => {
-  test('a gap in the deliveries is a takeover, and what came behind it is not handed on', () => {
-    const { loop, broken, delivered, deliver, port } = bench();
-    loop.begin(calm);
-    deliver(21, 51);
-    deliver(23, 53);
-    deliver(24, 54);
-    expect(delivered).toEqual([21]);
-    expect(broken).toHaveLength(1);
-    expect(loop.mode).toBe('closed');
-    expect(port.calls.at(-1)).toBe('close');
-  });
-
-  test('a gap behind the fence is one, too', () => {
-    const { loop, broken, released, deliver } = bench();
-    loop.begin(behind);
-    deliver(11, 51);
-    deliver(12, 53);
-    expect([broken.length, released, loop.mode]).toEqual([1, [], 'closed']);
-  });
-
-  test('a delivery that comes twice is a gap', () => {
-    const { loop, broken, deliver, delivered } = bench();
-    loop.begin(calm);
-    deliver(21, 51);
-    deliver(21, 51);
-    expect([broken.length, delivered]).toEqual([1, [21]]);
-  });
-
-  test('a heartbeat that counts more deliveries than came is a takeover; one that agrees is none', () => {
-    const { loop, broken, deliver, port } = bench();
-    loop.begin(calm);
-    port.listener!.idle(50);
-    deliver(21, 51);
-    port.listener!.idle(51);
-    expect(broken).toEqual([]);
-    port.listener!.idle(52);
-    expect(broken).toHaveLength(1);
-    expect(loop.mode).toBe('closed');
-  });
-
-  test('a feed the server ended is a takeover', () => {
-    const { loop, broken, port } = bench();
-    loop.begin(calm);
-    port.listener!.lost('409 Leadership Change');
-    expect(broken).toEqual(['409 Leadership Change']);
-  });
-
-  test('a feed that hears nothing for four heartbeats is a takeover, once', async () => {
-    const { loop, clock, broken } = bench();
-    loop.begin(calm);
+  test('when it is silent for four heartbeats while events are asked for, once', async () => {
+    const { open, clock, broken, loop } = fixture();
+    open();
     await clock.advance(1_300);
     expect(broken).toEqual([]);
-    await clock.advance(100);
-    expect(broken).toHaveLength(1);
-    expect(loop.mode).toBe('closed');
     await clock.advance(10_000);
-    expect(broken).toHaveLength(1);
+    expect([broken.length, loop.isOpen]).toEqual([1, false]);
   });
 
-  test('heartbeats keep an idle feed alive', async () => {
-    const { loop, clock, broken, port } = bench();
-    loop.begin(calm);
+  test('not while its heartbeats come, nor while nothing is asked for', async () => {
+    const { open, clock, broken, room } = fixture();
+    const feed = open();
     for (let beat = 0; beat < 30; beat++) {
       await clock.advance(333);
-      port.listener!.idle(50);
+      feed.beat();
     }
+    room.unconfirmed = 100;
+    open();
+    await clock.advance(60_000);
     expect(broken).toEqual([]);
   });
 
-  test('full lanes that ask for nothing may be silent for as long as they like', async () => {
-    const { loop, clock, broken, held, port } = bench();
-    held.events = 100;
-    loop.begin(calm);
-    await clock.advance(60_000);
-    expect([broken, port.pulls]).toEqual([[], []]);
+  test('when it is unheard, unless it is new: then it is asked again up to five times', async () => {
+    const { open, clock, broken, sizes, loop } = fixture();
+    const feed = open();
+    for (let answer = 1; answer <= 5; answer++) {
+      loop.unheard();
+      await clock.advance(20);
+      expect([broken.length, sizes(feed).length]).toEqual([0, 1 + answer]);
+    }
+    loop.unheard();
+    expect([broken.length, feed.isClosed]).toEqual([1, true]);
   });
 
-  test('begin starts over: the old feed is closed, its numbers and its pulls are forgotten', () => {
-    const { loop, port, deliver, delivered, broken } = bench();
-    loop.begin(calm);
-    const old = port.listener!;
-    loop.begin({ ...calm, deliveredConsumerSequence: 80 });
-    expect(port.calls).toEqual(['open', 'pull 10', 'close', 'open', 'pull 10']);
-    expect(port.listener).not.toBeUndefined();
-    expect(old).toBe(port.listener);
-    deliver(21, 81);
-    expect([delivered, broken]).toEqual([[21], []]);
+  test('when it is unheard a second after its making', async () => {
+    const { open, clock, broken, loop } = fixture();
+    open();
+    await clock.advance(1_000);
+    loop.unheard();
+    expect(broken).toHaveLength(1);
   });
 
-  test('dispose ends it for good', async () => {
-    const { loop, port, clock } = bench();
-    loop.begin(calm);
+  test('and its late question is not asked of the next one', async () => {
+    const { open, clock, sizes, loop } = fixture();
+    open();
+    loop.unheard();
+    const next = open();
+    await clock.advance(20);
+    expect(sizes(next)).toEqual([10]);
+  });
+});
+
+describe('a reader that answers', () => {
+  test('is heard once for many events, and for each heartbeat that agrees', async () => {
+    const { open, clock, heard } = fixture();
+    const feed = open();
+    feed.deliver(1, 2, 3);
+    expect(heard.count).toBe(1);
+    feed.beat();
+    expect(heard.count).toBe(2);
+    await clock.advance(100);
+    feed.deliver(4, 5);
+    expect(heard.count).toBe(3);
+  });
+
+  test('is not heard by a delivery that is not the next one, nor by a heartbeat that disagrees', () => {
+    const { open, heard } = fixture();
+    const first = open();
+    first.lose();
+    first.deliver(2);
+    const second = open();
+    second.lose();
+    second.beat();
+    expect(heard.count).toBe(0);
+  });
+});
+
+describe('the loop', () => {
+  test('starts over with another reader: the old one is closed, its numbers and pulls are forgotten', async () => {
+    const { open, clock, sizes, taken, broken } = fixture();
+    const old = open();
+    old.deliver(1, 2);
+    const next = open();
+    next.deliver(3);
+    await clock.settle();
+    expect([old.isClosed, sizes(next), taken, broken]).toEqual([true, [10], [1, 2, 3], []]);
+  });
+
+  test('pulls nothing more after it is disposed of, and leaves no timer', async () => {
+    const { open, clock, sizes, loop } = fixture();
+    const feed = open();
     loop.dispose();
-    expect([loop.mode, clock.pendingTimers, port.calls.at(-1)]).toEqual(['closed', 0, 'close']);
     loop.replenish();
     await clock.advance(10_000);
-    expect(port.pulls).toHaveLength(1);
+    expect([sizes(feed), feed.isClosed, clock.pendingTimers]).toEqual([[10], true, 0]);
   });
 });

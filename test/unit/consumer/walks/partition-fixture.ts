@@ -1,6 +1,6 @@
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -121,6 +121,8 @@ export class PartitionWorld {
   readonly processes: Process[] = [];
   /** True for events whose handlers end only when the test says so. */
   holds: (event: Delivery, process: string) => boolean = () => false;
+  /** A lease that was given up is not taken again. */
+  staysGivenUp = false;
   epoch = 0;
   #serial = 0;
   #onStart: (process: string, event: Delivery) => void = () => undefined;
@@ -173,7 +175,10 @@ export class PartitionWorld {
       this.lose(process);
       this.clock.nextTurn(() => this.own(process, above));
     };
-    tenancy.onGiveUp = () => this.lose(process);
+    tenancy.onGiveUp = () => {
+      this.lose(process);
+      if (!this.staysGivenUp) this.clock.after(TTL_MS, () => this.own(process));
+    };
     this.processes.push(process);
     return process;
   }
@@ -241,9 +246,9 @@ export class PartitionWorld {
     const port = this.parked.connect(GROUP, partitionBits(partition, partitions));
     return {
       ...port,
-      append: (event, note, after) => {
-        this.letters.add(event.sequence);
-        return port.append(event, note, after);
+      append: (events, note, after) => {
+        for (const { sequence } of events) this.letters.add(sequence);
+        return port.append(events, note, after);
       },
     };
   }

@@ -10,7 +10,7 @@ import type { LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
-import type { SuspectRuns } from './suspect-runs.js';
+import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 
 export interface AttemptOptions {
   readonly calls: HandlerCalls;
@@ -70,7 +70,7 @@ export class AttemptPolicies {
  * Runs the head of a lane: decode, handler, outcome. A failed event keeps its place at the head and runs again there
  * after its backoff, so no later event of its aggregate overtakes it.
  */
-export class Attempts {
+export class Attempts implements SuspectHandling {
   readonly counts: AttemptCounts = {
     handled: 0,
     failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
@@ -153,6 +153,31 @@ export class Attempts {
         listener.halt(`${what}: ${why}`);
         return CLOSE;
     }
+  }
+
+  attemptsAllowed(event: Delivery): number {
+    return this.#policyOf(event).retry.attempts;
+  }
+
+  giveUp(event: Delivery, starts: number): Step | Promise<Step> {
+    if (event.attempt === 0) {
+      event.begin(this.options.clock.now());
+      this.counts.crashed++;
+    }
+    const error = new Error(
+      `it was started ${starts} times and each time its process ended; it is not started again`,
+    );
+    const policy = this.#policyOf(event);
+    const step = this.fail(event, { stage: 'crash', error, unrecoverable: true }, policy);
+    // Blocked means: not started again, here or by a successor.
+    return policy.onExhausted === 'block' ? CLOSE : step;
+  }
+
+  /** The policy of the event's handler; the topic's, if it has none. */
+  #policyOf(event: Delivery): FailurePolicy {
+    const { calls, policies } = this.options;
+    const failure = calls.decode(event);
+    return (failure === undefined ? calls.find(event)?.failurePolicy : undefined) ?? policies.topic;
   }
 
   #unhandled(event: Delivery): Step | Promise<Step> {

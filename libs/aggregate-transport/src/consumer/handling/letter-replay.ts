@@ -9,7 +9,7 @@ import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
-import type { AloneMember, AloneTurns } from './alone-turns.js';
+import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import type { Breaker } from './breaker.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';

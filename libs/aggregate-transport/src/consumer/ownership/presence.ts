@@ -64,6 +64,8 @@ export class Presence {
   #stepping: Promise<void> | undefined;
   readonly #others = new Map<string, Sighting>();
   #survived: Record<number, number> = {};
+  /** Something that the others have not been told. */
+  #hasNews = false;
 
   constructor(private readonly options: PresenceOptions) {
     options.port.onHint((record) => this.#heard(record));
@@ -80,9 +82,11 @@ export class Presence {
     return [...own, ...this.#others.keys()].sort();
   }
 
-  /** This process has lost the partition's lease of that epoch and lives. The others hear it with the next beat. */
+  /** This process has lost the partition's lease of that epoch and lives. The next owner needs to hear it soon. */
   noteSurvived(partition: number, epoch: number): void {
     this.#survived = { ...this.#survived, [partition]: epoch };
+    this.#hasNews = true;
+    if (this.#mode === 'present') this.#next(0);
   }
 
   /** Another layout: its partitions have leases of their own. */
@@ -92,6 +96,7 @@ export class Presence {
 
   /** True if that member has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
+    if (member === this.options.member) return this.#survived[partition] === epoch;
     return this.#others.get(member)?.survived?.[partition] === epoch;
   }
 
@@ -140,9 +145,14 @@ export class Presence {
     this.#timer = this.options.clock.after(delayMs, () => {
       this.#stepping ??= this.#step().finally(() => {
         this.#stepping = undefined;
-        if (this.#mode === 'present') this.#next(this.#failing ? TRY_AGAIN_MS : this.#beatMs());
+        if (this.#mode === 'present') this.#next(this.#pauseMs());
       });
     });
+  }
+
+  #pauseMs(): number {
+    if (this.#failing) return TRY_AGAIN_MS;
+    return this.#hasNews ? 0 : this.#beatMs();
   }
 
   #beatMs(): number {
@@ -175,6 +185,7 @@ export class Presence {
     const { port, member, ttlMs, seen } = this.options;
     const known = seen.latest === undefined ? {} : { seen: seen.latest };
     const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, ...known };
+    this.#hasNews = false;
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 

@@ -116,6 +116,11 @@ export class Ledger {
     return this.#readThrough;
   }
 
+  /** The fate of every event up to here is known, placeholders excepted: it was read, or the claimed record settles it. */
+  get knownThrough(): number {
+    return Math.max(this.#readThrough, this.#claimedHigh);
+  }
+
   /** Events taken in since the tenure began; those settled among them are counted by {@link takenInAndSettled}. */
   get takenIn(): number {
     return this.#takenIn;

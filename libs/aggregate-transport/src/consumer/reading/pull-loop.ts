@@ -154,16 +154,16 @@ export class PullLoop implements FeedListener {
   }
 
   delivered(event: Delivery): void {
-    if (!this.#heard) {
-      this.#heard = true;
-      this.options.listener.heard();
-    }
     const { consumerSequence, body } = event.origin;
     if (!this.#gate.admits(consumerSequence) && !isSabotaged('no-gate')) {
       this.#break(
         `expected delivery ${this.#gate.expected}, found ${consumerSequence}: deliveries were lost`,
       );
       return;
+    }
+    if (!this.#heard) {
+      this.#heard = true;
+      this.options.listener.heard();
     }
     this.#gate.advance();
     this.#outstanding = Math.max(0, this.#outstanding - 1);

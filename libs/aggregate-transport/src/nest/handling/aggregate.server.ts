@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
-import { AloneTurns } from '../../consumer/handling/alone-turns.js';
+import { AloneTurns } from '../../consumer/suspects/alone-turns.js';
 import type { Partition } from '../../consumer/partition.js';
 import { AggregateTransportError } from '../../errors.js';
 import { Measures } from '../../observe/measures.js';

@@ -8,7 +8,7 @@ import {
   MARKER_BUCKET,
   parkedStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
+} from '../keys/key-places.js';
 import { ensureStream, type Provision, requireLayout } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,

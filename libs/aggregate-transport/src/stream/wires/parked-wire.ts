@@ -15,9 +15,9 @@ import {
   markerPlace,
   parkedStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
-import { hearKeys, readKey, writeKey } from '../api/kv.js';
-import type { KeyAccess } from '../api/partition-key.js';
+} from '../keys/key-places.js';
+import { hearKeys, readKey, writeKey } from '../keys/kv.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
 import { msOfExactNanos } from '../api/time.js';

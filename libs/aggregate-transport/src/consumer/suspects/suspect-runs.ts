@@ -3,21 +3,32 @@ import { type Clock, delay } from '../../clock.js';
 import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Delivery } from '../../message/delivery.js';
 import { ALONE_MS, type AloneMember, type AloneTurns, type Turn } from './alone-turns.js';
-import type { Attempts } from './attempts.js';
-import type { HandlerCalls } from './handler-calls.js';
-import type { LaneListener } from './lane-listener.js';
-import type { FailurePolicy } from './outcome.js';
 import type { Suspects } from './suspects.js';
+
+/** How a suspect is handled, once it may start. */
+export interface SuspectHandling {
+  /** How many attempts the event's handler may make. */
+  attemptsAllowed(event: Delivery): number;
+  attempt(event: Delivery): Step | PromiseLike<Step>;
+  /** Each of its starts ended its process: it is not started again. */
+  giveUp(event: Delivery, starts: number): Step | Promise<Step>;
+}
+
+/** The tenure, as a suspect sees it. */
+export interface SuspectTenure {
+  /** False once the partition may belong to another process: no attempt starts then. */
+  mayStart(): boolean;
+  /** False if the event was taken in during a tenure that has ended. */
+  isCurrent(event: Delivery): boolean;
+}
 
 export interface SuspectRunsOptions {
   readonly suspects: Suspects;
-  readonly attempts: Attempts;
-  readonly calls: HandlerCalls;
+  readonly handling: SuspectHandling;
   readonly turns: AloneTurns;
   readonly member: AloneMember;
-  readonly topicPolicy: FailurePolicy;
+  readonly tenure: SuspectTenure;
   readonly clock: Clock;
-  readonly listener: LaneListener;
 }
 
 /** The turn to run alone is taken: ask again. */
@@ -38,9 +49,9 @@ export class SuspectRuns {
 
   /** One attempt. Never rejects. */
   async run(event: Delivery): Promise<Step> {
-    const { suspects, turns, member } = this.options;
-    const policy = this.#policyOf(event);
-    if (suspects.isExhausted(event.sequence, policy.retry.attempts)) return this.#giveUp(event, policy);
+    const { suspects, turns, member, handling } = this.options;
+    if (suspects.isExhausted(event.sequence, handling.attemptsAllowed(event)))
+      return handling.giveUp(event, suspects.startsOf(event.sequence));
     if (!suspects.mustRunAlone(event.sequence)) return this.#runNoted(event, undefined);
     const turn = turns.tryTake(member);
     if (turn === undefined) return ASK_AGAIN_MS;
@@ -53,16 +64,16 @@ export class SuspectRuns {
   }
 
   async #runNoted(event: Delivery, turn: Turn | undefined): Promise<Step> {
-    const { suspects, listener, attempts, turns, member } = this.options;
+    const { suspects, tenure, handling, turns, member } = this.options;
     const isNoted = await suspects.noteStart(event, { alone: turn !== undefined });
     reached('suspects: start written');
     // The lease may have ended meanwhile; then the event is in a lane that knows nothing of it any more.
-    if (!listener.isCurrent(event)) return NEXT;
-    if (!listener.mayStart()) return CLOSE;
+    if (!tenure.isCurrent(event)) return NEXT;
+    if (!tenure.mayStart()) return CLOSE;
     if (!isNoted) return NOTE_AGAIN_MS;
     // Another event may have taken the turn while this one waited for its write.
     if (turn === undefined && turns.isTaken(member)) return ASK_AGAIN_MS;
-    const step = Promise.resolve(attempts.attempt(event));
+    const step = Promise.resolve(handling.attempt(event));
     if (turn !== undefined) await this.#untilItEndsOrHangs(event, step, turn);
     const ended = await step;
     suspects.clear(event.sequence);
@@ -76,26 +87,5 @@ export class SuspectRuns {
     if (!hangs) return;
     await suspects.noteCompany(event.sequence);
     turns.give(turn);
-  }
-
-  #giveUp(event: Delivery, policy: FailurePolicy): Step | Promise<Step> {
-    const { suspects, attempts, clock } = this.options;
-    if (event.attempt === 0) {
-      event.begin(clock.now());
-      attempts.counts.crashed++;
-    }
-    const starts = suspects.startsOf(event.sequence);
-    const error = new Error(
-      `it was started ${starts} times and each time its process ended; it is not started again`,
-    );
-    const step = attempts.fail(event, { stage: 'crash', error, unrecoverable: true }, policy);
-    // Blocked means: not started again, here or by a successor.
-    return policy.onExhausted === 'block' ? CLOSE : step;
-  }
-
-  #policyOf(event: Delivery): FailurePolicy {
-    const { calls, topicPolicy } = this.options;
-    const failure = calls.decode(event);
-    return (failure === undefined ? calls.find(event)?.failurePolicy : undefined) ?? topicPolicy;
   }
 }

@@ -2,11 +2,11 @@ import { headers as createHeaders, type NatsConnection, type Subscription } from
 import { AggregateTransportError } from '../../errors.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { StoredValue } from '../../records/key-port.js';
-import { publishConfirmed, UnconfirmedError } from './confirmed-publish.js';
-import type { Connection } from './connection.js';
-import type { JetStreamApi } from './jetstream-api.js';
+import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
+import type { Connection } from '../api/connection.js';
+import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { KeyPlace } from './key-places.js';
-import { findMessage, headerBlockOf, type RawMessage } from './stored-message.js';
+import { findMessage, headerBlockOf, type RawMessage } from '../api/stored-message.js';
 
 /** Reads and writes alike: a lease that waits longer for one answer has no time for a second try. */
 export const KEY_TIMEOUT_MS = 500;

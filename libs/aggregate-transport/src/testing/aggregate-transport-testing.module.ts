@@ -7,16 +7,16 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { AggregateClient } from '../../nest/publishing/aggregate.client.js';
-import { AggregateServer } from '../../nest/handling/aggregate.server.js';
-import { HandlerScan } from '../../nest/handling/handler-scan.js';
-import { nestLog } from '../../nest/nest-log.js';
-import type { AggregateTransportOptions } from '../../transport/options.js';
-import { OBSERVERS } from '../../nest/operating/observers.js';
-import { ParkedAggregates } from '../../nest/operating/parked-aggregates.js';
-import { type ResolvedOptions, resolveOptions } from '../../transport/resolve-options.js';
-import { TopicLinks } from '../../transport/open-topics.js';
-import { TestingStreams } from './testing-streams.js';
+import { AggregateClient } from '../nest/publishing/aggregate.client.js';
+import { AggregateServer } from '../nest/handling/aggregate.server.js';
+import { HandlerScan } from '../nest/handling/handler-scan.js';
+import { nestLog } from '../nest/nest-log.js';
+import type { AggregateTransportOptions } from '../transport/options.js';
+import { OBSERVERS } from '../nest/operating/observers.js';
+import { ParkedAggregates } from '../nest/operating/parked-aggregates.js';
+import { type ResolvedOptions, resolveOptions } from '../transport/resolve-options.js';
+import { TopicLinks } from '../transport/open-topics.js';
+import { TestingStreams } from './memory/testing-streams.js';
 
 /**
  * Takes the place of `AggregateTransportModule.forRoot` in a test: the same publishers, server and lanes, on streams in
