@@ -3,7 +3,7 @@ import { checkPoison } from './consumer/poison.js';
 import { checkRegression } from './consumer/regression.js';
 import type { Exposure } from './consumer/run-once.js';
 import type { CheckerName } from './oracle/finding.js';
-import { tellAloneTurns } from './stories/alone-turns.js';
+import { tellAloneTurns, tellDistantKiller } from './stories/killers.js';
 import { tellFirstStart } from './stories/first-start.js';
 import { tellLateCommits } from './stories/late-commits.js';
 import { tellSkippingReader, tellSlowReturn } from './stories/placeholders.js';
@@ -50,12 +50,7 @@ export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
   'lanes-forgotten': { checkers: ['one-owner'], faults: ['hang-lapse'] },
   'release-early': { checkers: ['one-owner'], faults: ['roll-hanging'] },
   'no-suspects': { checkers: ['poison-found'], faults: ['quiet'], epilogue: checkPoison },
-  'window-shrinks': {
-    checkers: ['window', 'bounds'],
-    faults: ['kill'],
-    consumers: { maxHandlerMs: 40, concurrency: 256 },
-    variants: [{ maxAckPending: 2_000 }, { maxAckPending: 20 }],
-  },
+  'window-shrinks': { checkers: ['poison-found'], story: tellDistantKiller },
   'token-stands-still': { checkers: ['fencing', 'one-owner'], faults: ['kill', 'roll'] },
   'regression-unnoticed': { checkers: ['regression-noticed'], faults: ['quiet'], epilogue: checkRegression },
   'copies-without-id': { checkers: ['publish-order'], faults: ['deaf-publisher', 'cut-publisher'] },

@@ -57,7 +57,7 @@ const EPILOGUES = [checkPoison, checkRegression] as const;
 const OUTCOMES_WITHIN_MS = 70_000;
 /** By the seed: how often a position is written. */
 const COMMIT_PACES = [5, 5, 0, 20, 100] as const;
-const WINDOWS = [{ maxAckPending: 2_000 }, { maxAckPending: 200 }] as const;
+const WINDOWS = [{}, { maxAckPending: 100, batch: 50 }] as const;
 
 /** One run: load and faults, then healing and quiet, then the verdict. Journals of a green run are removed. */
 export async function runOnce(options: RunOptions): Promise<RunResult> {

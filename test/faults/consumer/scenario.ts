@@ -12,6 +12,8 @@ export interface EventPlan {
   readonly blockMs?: number;
   /** Does not settle for so long, once, and ignores its signal. */
   readonly hangMs?: number;
+  /** Takes this much longer, every time. */
+  readonly slowMs?: number;
   /** Kills its process, every time. */
   readonly kills?: boolean;
 }
@@ -21,6 +23,8 @@ export interface ConsumerSetup {
   readonly leaseTtlMs: number;
   readonly partitions: number;
   readonly maxAckPending: number;
+  /** An owner may take in this many at least. */
+  readonly batch: number;
   readonly concurrency: number;
   readonly drainMs: number;
   /** Of an event, before it counts as exhausted. Above what any plan lets fail. */
@@ -41,6 +45,7 @@ export const CONSUMERS: ConsumerSetup = {
   leaseTtlMs: 1_500,
   partitions: 2,
   maxAckPending: 2_000,
+  batch: 500,
   concurrency: 64,
   drainMs: 3_000,
   attempts: 4,

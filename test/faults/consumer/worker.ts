@@ -80,7 +80,7 @@ class JudgedController {
   }
 
   async #work(plan: EventPlan, key: string): Promise<void> {
-    const { n, blockMs, hangMs, kills } = plan;
+    const { n, blockMs, hangMs, slowMs, kills } = plan;
     if (kills === true) process.kill(process.pid, 'SIGKILL');
     if (blockMs !== undefined && isFirst('block', key, n)) {
       journal.write({ what: 'block', on: true, key, n });
@@ -92,6 +92,7 @@ class JudgedController {
       await delay(hangMs);
       journal.write({ what: 'hang', on: false, key, n });
     }
+    if (slowMs !== undefined) await delay(slowMs);
     const { maxHandlerMs, steadyHandlers } = setup;
     if (steadyHandlers) await delay(maxHandlerMs);
     else if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * maxHandlerMs);
@@ -115,6 +116,7 @@ class JudgedController {
         startAt: setup.startAt,
         leaseTtlMs: setup.leaseTtlMs,
         maxAckPending: setup.maxAckPending,
+        batch: setup.batch,
         commitEveryMs: setup.commitEveryMs,
         concurrency: setup.concurrency,
         retry: { attempts: setup.attempts, firstDelayMs: 5, maxDelayMs: 200 },

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SabotagedRule } from '#library/sabotage.js';
 import { slotOfToken } from '../oracle/stored.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
+import type { WorkerSetup } from './setup.js';
 
 export interface KillerOptions {
   readonly server: ParkingWorldOptions['server'];
@@ -14,6 +15,8 @@ export interface KillerOptions {
   readonly partitions?: number;
   readonly processes?: number;
   readonly sabotage?: SabotagedRule;
+  /** What all processes but the first ones are configured with instead. */
+  readonly later?: Partial<WorkerSetup>;
 }
 
 export interface KillerResult {
@@ -46,8 +49,22 @@ function innocentKeys(count: number, beside: boolean): string[] {
  * In the end the killer is parked, and no other aggregate is.
  */
 export async function findKiller(options: KillerOptions): Promise<KillerResult> {
-  const { server, topic, attempts, innocents, handlerMs, partitions = 1, processes = 2, sabotage } = options;
-  const world = await ParkingWorld.open({ server, topic, workers: { attempts, handlerMs, partitions } });
+  const {
+    server,
+    topic,
+    attempts,
+    innocents,
+    handlerMs,
+    partitions = 1,
+    processes = 2,
+    sabotage,
+    later,
+  } = options;
+  const world = await ParkingWorld.open({
+    server,
+    topic,
+    workers: { attempts, handlerMs, partitions, concurrency: 256 },
+  });
   const keys = innocentKeys(innocents, partitions > 1);
   try {
     world.crew.breakDown(CAUSE);
@@ -56,7 +73,7 @@ export async function findKiller(options: KillerOptions): Promise<KillerResult> 
       await world.publish(key);
     }
     const withinMs = sabotage === undefined ? FOUND_WITHIN_MS : SABOTAGED_WITHIN_MS;
-    const deaths = await killUntilFound(world, { processes, sabotage, withinMs });
+    const deaths = await killUntilFound(world, { processes, sabotage, withinMs, later: later ?? {} });
     const parked = (await world.operator.list({ topic })).map(({ aggregateId }) => aggregateId).toSorted();
     const blamed = parked.filter((key) => key !== KILLER).map((key) => `poison-found: ${key} was blamed`);
     const missed = parked.includes(KILLER) ? [] : ['poison-found: the killer was not found'];
@@ -78,15 +95,20 @@ interface Hunt {
   readonly processes: number;
   readonly sabotage: SabotagedRule | undefined;
   readonly withinMs: number;
+  readonly later: Partial<WorkerSetup>;
 }
 
 /** Starts processes again until all innocents are handled or parked, and the killer is parked. */
-async function killUntilFound(world: ParkingWorld, { processes, sabotage, withinMs }: Hunt): Promise<number> {
+async function killUntilFound(
+  world: ParkingWorld,
+  { processes, sabotage, withinMs, later }: Hunt,
+): Promise<number> {
   const { crew } = world;
   const until = performance.now() + withinMs;
   for (;;) {
     const alive = crew.workers.filter(({ child }) => child.running).length;
-    for (let index = alive; index < processes; index++) await crew.spawn({ sabotage });
+    for (let index = alive; index < processes; index++)
+      await crew.spawn({ sabotage, setup: crew.workers.length < processes ? {} : later });
     await delay(LOOK_EVERY_MS);
     const deaths = crew.workers.filter(({ child }) => !child.running).length;
     if (performance.now() > until) return deaths;

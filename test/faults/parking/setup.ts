@@ -32,6 +32,7 @@ export interface WorkerSetup {
   readonly partitions: number;
   readonly attempts: number;
   readonly maxAckPending: number;
+  readonly batch: number;
   readonly concurrency: number;
   readonly handlerMs: number;
   readonly commitEveryMs: number;
@@ -45,6 +46,7 @@ export const WORKERS: Omit<WorkerSetup, 'url' | 'topic' | 'journal' | 'causes'> 
   partitions: 1,
   attempts: 2,
   maxAckPending: 2_000,
+  batch: 500,
   concurrency: 64,
   handlerMs: 0,
   commitEveryMs: 5,

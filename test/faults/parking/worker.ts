@@ -81,6 +81,7 @@ class JudgedController {
         partitions: setup.partitions,
         leaseTtlMs: setup.leaseTtlMs,
         maxAckPending: setup.maxAckPending,
+        batch: setup.batch,
         maxBufferedBytes: setup.maxBufferedBytes,
         commitEveryMs: setup.commitEveryMs,
         concurrency: setup.concurrency,
