@@ -57,12 +57,16 @@ const ROOMS: Readonly<Record<string, Room>> = {
   consumer: { knows: [...ground, 'message', 'records', 'parking', ...consumerRooms] },
   // All that is NATS.
   'stream/api': { knows: [...ground, 'message', 'records', 'publisher'], packages: [/^nats$/] },
+  'stream/keys': {
+    knows: [...ground, 'message', 'records', 'publisher', 'stream/api'],
+    packages: [/^nats$/],
+  },
   'stream/wires': {
-    knows: [...ground, 'message', 'records', 'publisher', 'parking', 'stream/api'],
+    knows: [...ground, 'message', 'records', 'publisher', 'parking', 'stream/api', 'stream/keys'],
     packages: [/^nats$/],
   },
   'stream/groups': {
-    knows: [...ground, 'message', 'records', 'stream/api', 'stream/wires'],
+    knows: [...ground, 'message', 'records', 'stream/api', 'stream/keys', 'stream/wires'],
     packages: [/^nats$/],
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
@@ -291,6 +295,7 @@ describe('the rules themselves turn red', () => {
       'consumer/b.ts',
     ],
     ['wires know groups', 'stream/wires/a.ts', "import { x } from '../groups/b.js';", 'stream/groups/b.ts'],
+    ['api knows keys', 'stream/api/a.ts', "import { x } from '../keys/b.js';", 'stream/keys/b.ts'],
     ['api knows wires', 'stream/api/a.ts', "import { x } from '../wires/b.js';", 'stream/wires/b.ts'],
     ['executor knows message', 'executor/a.ts', "import { type X } from '../message/b.js';", 'message/b.ts'],
     ['message knows a clock', 'message/a.ts', "export * from '../clock.js';", 'clock.ts'],
