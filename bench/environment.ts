@@ -10,7 +10,7 @@ export interface Environment {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
-  /** Load of the machine just before: above 0.5 somebody else was at work, and only ratios mean anything. */
+  /** Load of the machine just before: above 0.5 other processes were at work, and only ratios mean anything. */
   readonly load: number;
 }
 

@@ -1,6 +1,6 @@
 // One measurement of memory in a process of its own; prints one line of JSON. Started by suites/memory.ts:
 // held URL TOPIC EVENTS    what events in lanes cost while their handlers do not end
-// backlog URL TOPIC EVENTS how much a service grows while it works off a backlog
+// backlog URL TOPIC EVENTS how much a service grows while it handles a backlog
 import 'reflect-metadata';
 import { Door } from './contenders/door.js';
 import { controllerFor, Service } from './contenders/service.js';
@@ -45,7 +45,7 @@ globalThis.clearTimeout = (timer) => {
 
 async function used(): Promise<number> {
   await pause(SETTLE_MS);
-  // Twice: what finalizers let go of is free only after another one.
+  // Twice: what finalizers release is free only after another one.
   globalThis.gc?.();
   await pause(SETTLE_MS);
   globalThis.gc?.();
@@ -59,8 +59,8 @@ async function held(): Promise<object> {
   const handled = { count: 0 };
   const options = optionsFor(url, [topic], {
     group: `held-${process.pid}`,
-    // One place, which nobody leaves: all others wait. As many are fetched nevertheless as a batch has.
-    consume: { maxAckPending: 1_000_000, maxBufferedBytes: 2 ** 31, concurrency: 1, batch: events },
+    // One place, which stays taken: all others wait. A whole batch is fetched nevertheless.
+    consume: { maxAckPending: 100_000, maxBufferedBytes: 2 ** 31, concurrency: 1, batch: events },
   });
   // Warm up on a group of its own: compiled code and pools are not what an event costs.
   const handle = async (): Promise<undefined> => {
@@ -69,7 +69,7 @@ async function held(): Promise<object> {
     return undefined;
   };
   const idle = await Door.open({ ...options, group: `warm-${process.pid}` }, topic, () => undefined);
-  await untilNot(() => idle.partitions[0]!.consumer.counts.handled < events);
+  await untilNot(() => idle.partitions[0]!.counts.handled < events);
   await idle.close();
   const base = await used();
   const door = await Door.open({ ...options, group: `held-${process.pid}` }, topic, handle);

@@ -6,7 +6,7 @@ export class MemoryPeak {
   #highest = this.#before;
   readonly #timer = setInterval(() => (this.#highest = Math.max(this.#highest, usedBytes())), EVERY_MS);
 
-  /** MiB above what was used at the start. Garbage that nobody has collected yet counts. */
+  /** MiB above what was used at the start. Garbage that is not collected yet counts. */
   stop(): number {
     clearInterval(this.#timer);
     return (this.#highest - this.#before) / 2 ** 20;

@@ -1,14 +1,18 @@
 // What a meter costs per event: lanes, decoding and outcome of 200 000 events in 1 000 aggregates, with a handler that does
-// nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no acks: everything else would hide it.
+// nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no commits: everything else would hide it.
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
+import { ByteBudget } from '#library/consumer/byte-budget.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
+import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
 import { subjectOf } from '#library/message/subject.js';
+import { Parking } from '#library/parking/parking.js';
 import type { PartitionObserver } from '#library/consumer/partition-options.js';
 
 const EVENTS = 200_000;
@@ -19,8 +23,8 @@ const WARM_UP = 2;
 type Mode = 'off' | 'meter';
 
 async function observerOf(mode: Mode): Promise<PartitionObserver> {
-  const nobody = { parked: () => undefined, unparked: () => undefined, stuck: () => undefined };
-  if (mode === 'off') return nobody;
+  const silent = { parked: () => undefined, unparked: () => undefined, stuck: () => undefined };
+  if (mode === 'off') return silent;
   const { MeterProvider } = await import('@opentelemetry/sdk-metrics');
   const { AggregationTemporality, InMemoryMetricExporter, PeriodicExportingMetricReader } =
     await import('@opentelemetry/sdk-metrics');
@@ -31,7 +35,7 @@ async function observerOf(mode: Mode): Promise<PartitionObserver> {
     meter: new MeterProvider({ readers: [reader] }).getMeter('bench'),
     handlerDuration: true,
   });
-  return { ...nobody, ...measures.of({ topic: 'orders', group: 'bench', partition: 0 }) };
+  return { ...silent, ...measures.of({ topic: 'orders', group: 'bench', partition: 0 }) };
 }
 
 const bodies = Array.from({ length: AGGREGATES }, (_, index) =>
@@ -51,12 +55,11 @@ function eventOf(sequence: number): Delivery {
   return new Delivery({
     subject: subjectOf('orders', token),
     token,
-    ackSubject: '',
     sequence,
     consumerSequence: sequence,
-    deliveryCount: 1,
     body: bodies[index] ?? new Uint8Array(),
     readHeaders: () => ({}),
+    readStoredAt: () => '',
   });
 }
 
@@ -72,47 +75,43 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const never = (): never => {
     throw new Error('lanes without failures need no server');
   };
-  const port = { onMarker: () => undefined, onHint: () => undefined, close: () => undefined } as never;
+  const clock = systemClock;
+  const name = 'bench';
+  const writer = { commitNow: never };
+  const survivors = { hasSurvived: never };
+  const suspects = new Suspects({ writer, survivors, partition: 0, maxOpen: 256, bound: 10_000 });
+  const port = { onMarker: () => undefined, list: never, close: () => undefined } as never;
+  const owner = { epoch: 1, created: '', run: 0, mayWrite: () => true };
+  const parking = new Parking({ name, clock, log: silentLog, port, owner, maxCrashes: 2 });
+  const shared = {
+    breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
+    turns: new AloneTurns(clock),
+    bytes: new ByteBudget(1e9),
+  };
+  const place = { created: '', hasRead: never, isListed: never, ticket: never, isConfirmed: never };
   let left = EVENTS;
   let ended: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (ended = resolve));
-  const lanes = new Lanes({
-    name: 'bench',
-    topic: 'orders',
-    connect: never,
-    ownership: { epoch: 1, isValid: () => true, remainingMs: () => 1_000 },
-    suspectPort: port,
-    parkedPort: port,
-    formerLeases: never,
-    breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
-    observer,
-    startOver: never,
-    takeoverFailed: never,
-    handlers,
-    codec: jsonCodec,
-    onUnhandledType: 'ignore',
-    failurePolicy,
-    concurrency: 256,
-    batch: 500,
-    maxAckPending: 10_000,
-    maxBufferedBytes: 1e9,
-    pullExpiresMs: 1_000,
-    clock: systemClock,
-    random: Math.random,
-    log: silentLog,
-    isCurrent: () => true,
-    handled: () => {
-      if (--left === 0) ended();
+  const lanes = new Lanes(
+    {
+      ...{ name, suspects, shared, observer, clock, random: Math.random, log: silentLog },
+      calls: { topic: 'orders', codec: jsonCodec, handlers },
+      policy: { failurePolicy, onUnhandledType: 'ignore', concurrency: 256, maxAckPending: 10_000 },
+      listener: {
+        mayStart: () => true,
+        isCurrent: () => true,
+        settled: () => {
+          if (--left === 0) ended();
+        },
+        caughtUp: () => undefined,
+        halt: never,
+      },
     },
-    attempted: () => undefined,
-    isSettling: () => false,
-    streamCreated: () => '',
-    halt: never,
-    caughtUp: () => undefined,
-    handBack: never,
-  });
+    parking,
+    place,
+  );
   const before = process.cpuUsage();
-  for (const event of events) lanes.executor.push(event.token, event);
+  for (const event of events) lanes.push(event);
   await done;
   const { user, system } = process.cpuUsage(before);
   lanes.close();

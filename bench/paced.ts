@@ -15,3 +15,24 @@ export function paced(perSecond: number, total: number, send: (index: number) =>
     turn();
   });
 }
+
+/**
+ * Calls `send` at a steady rate until the function it returns is called, which tells how many were sent. While there is no
+ * room it waits, and then catches up.
+ */
+export function pacedUntilStopped(
+  perSecond: number,
+  hasRoom: (sent: number) => boolean,
+  send: (index: number) => void,
+): () => number {
+  const startedAt = performance.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000) + 1;
+    while (sent < due && hasRoom(sent)) send(sent++);
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return sent;
+  };
+}

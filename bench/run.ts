@@ -1,10 +1,12 @@
-// Runs benches: `npm run bench -- [NAME …] [--rounds N] [--json] [--smoke] [--list]`. See README.md beside this file.
+// Runs benches: `npm run bench -- [NAME …] [--rounds N] [--scale PART] [--server VERSION] [--quick] [--json] [--list]`.
+// See README.md beside this file.
 import 'reflect-metadata';
 import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { freePorts } from '#library/testing/nats/nats-process.js';
+import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { type Environment, environment } from './environment.js';
 import { judge } from './goal.js';
 import { measure, type RunProgress } from './measure.js';
@@ -16,13 +18,20 @@ import { goalsTable, tableOf } from './table.js';
 
 const RESULTS = 'bench/results';
 /** Streams reserve their limits; how much disk there really is does not matter to benches that write little of it. */
-const SERVER = 'jetstream { max_file_store: 1TB, max_memory_store: 1GB }';
+const LIMITS = 'jetstream { max_file_store: 1TB, max_memory_store: 1GB }';
 const SMOKE_SCALE = 0.004;
+const QUICK_SCALE = 0.02;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '5' },
+    /** Part of the full work to do. */
+    scale: { type: 'string', default: '1' },
+    /** Version of nats-server, such as `2.10`; its results have files of their own. */
+    server: { type: 'string' },
+    /** One small round of each section, no files; goals are shown but mean nothing. */
+    quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
@@ -30,7 +39,9 @@ const { values, positionals } = parseArgs({
     dry: { type: 'boolean', default: false },
   },
 });
-const rounds = values.smoke ? 1 : Number(values.rounds);
+const isSmall = values.smoke || values.quick;
+const rounds = isSmall ? 1 : Number(values.rounds);
+const scale = values.smoke ? SMOKE_SCALE : values.quick ? QUICK_SCALE : Number(values.scale);
 const show = values.json ? console.error : console.log;
 
 /** On a terminal one line that is written over, elsewhere a line per step. */
@@ -55,19 +66,37 @@ interface SuiteResult {
   readonly sections: readonly Section[];
 }
 
+interface StartedServers {
+  readonly server: NatsServer;
+  readonly monitorUrl: string;
+  readonly stop: () => Promise<void>;
+}
+
+async function startServers({ servers = 1 }: Suite): Promise<StartedServers> {
+  const { server: version } = values;
+  if (servers > 1) {
+    const cluster = await startNatsCluster(servers, version);
+    return { server: cluster.servers[0]!, monitorUrl: '', stop: () => cluster.stop() };
+  }
+  const [port] = await freePorts(1);
+  const config = `${LIMITS}\nhttp: "127.0.0.1:${port}"`;
+  const server = await startNatsServer({ config, ...(version === undefined ? {} : { version }) });
+  return { server, monitorUrl: `http://127.0.0.1:${port}`, stop: () => server.stop() };
+}
+
 async function runSuite(suite: Suite): Promise<SuiteResult> {
   const startedAt = performance.now();
-  const server = await startNatsServer({ config: SERVER });
+  const { server, monitorUrl, stop } = await startServers(suite);
   const around = environment(server.version);
   const sections: Section[] = [];
   const progress = progressTo(process.stderr);
-  const scale = values.smoke ? SMOKE_SCALE : 1;
   const bench: Bench = {
     server,
+    monitorUrl,
     scale,
     scaled: (full, least = 1) => Math.max(least, Math.round(full * scale)),
     compare: async (comparison) => {
-      const limits = values.smoke ? { warmUps: 0 } : {};
+      const limits = isSmall ? { warmUps: 0, rounds: 1 } : {};
       const section = await measure({ ...comparison, ...limits }, rounds, progress);
       progress.clear();
       show(`\n${tableOf(section)}`);
@@ -83,10 +112,10 @@ async function runSuite(suite: Suite): Promise<SuiteResult> {
   try {
     await suite.run(bench);
   } finally {
-    await server.stop();
+    await stop();
   }
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
-  // Of a run that small nothing is to be judged.
+  if (values.quick) show('\nThe goals of a quick run show only that each is measured.');
   if (suite.goals.length > 0 && !values.smoke)
     show(`\n${goalsTable(suite.goals.map((goal) => judge(goal, sections)))}`);
   show(`\n${suite.name}: ${seconds} s`);
@@ -95,12 +124,13 @@ async function runSuite(suite: Suite): Promise<SuiteResult> {
 
 async function write(result: SuiteResult): Promise<void> {
   await mkdir(RESULTS, { recursive: true });
-  await writeFile(`${RESULTS}/${result.suite}.json`, `${JSON.stringify(result, undefined, 1)}\n`);
+  const name = values.server === undefined ? result.suite : `${result.suite}-on-${values.server}`;
+  await writeFile(`${RESULTS}/${name}.json`, `${JSON.stringify(result, undefined, 1)}\n`);
   for (const section of result.sections)
-    await writeFile(`${RESULTS}/${result.suite}-${section.id}.svg`, svgOf(section));
+    await writeFile(`${RESULTS}/${name}-${section.id}.svg`, svgOf(section));
 }
 
-/** Each suite in a process of its own: what one has compiled, or left on its heap, shall not help or harm the next. */
+/** Each suite in a process of its own: what one has compiled, or left on its heap, must not help or harm the next. */
 function runApart(name: string): Promise<boolean> {
   const flags = process.argv.slice(2).filter((arg) => arg !== 'all' && !positionals.includes(arg));
   const args = [...process.execArgv, fileURLToPath(import.meta.url), name, ...flags];
@@ -111,15 +141,16 @@ function runApart(name: string): Promise<boolean> {
 
 const named = positionals.filter((name) => name !== 'all');
 const unknown = named.find((name) => !SUITES.some((suite) => suite.name === name));
-if (values.list || unknown !== undefined || !Number.isSafeInteger(rounds) || rounds < 1) {
+const isNumberWrong = !Number.isSafeInteger(rounds) || rounds < 1 || !(scale > 0);
+if (values.list || unknown !== undefined || isNumberWrong) {
   if (unknown !== undefined) console.error(`there is no suite "${unknown}"; there are:`);
-  for (const { name, about } of SUITES) console.log(`${name.padEnd(14)} ${about}`);
+  for (const { name, about } of SUITES) console.log(`${name.padEnd(15)} ${about}`);
   process.exitCode = values.list ? 0 : 1;
 } else if (named.length === 1) {
   const suite = SUITES.find(({ name }) => name === named[0]);
   const result = await runSuite(suite!);
   if (values.json) console.log(JSON.stringify(result));
-  if (!values.smoke && !values.dry) await write(result);
+  if (!isSmall && !values.dry) await write(result);
 } else {
   for (const suite of SUITES) {
     if (named.length > 0 ? !named.includes(suite.name) : values.smoke && !suite.isQuick) continue;

@@ -1,4 +1,7 @@
-import { connect, type JetStreamManager, type NatsConnection, nanos } from 'nats';
+import { AckPolicy, connect, type JetStreamManager, type NatsConnection, nanos, type StoredMsg } from 'nats';
+import { partitionFilter } from '#library/message/partitioning.js';
+import type { PositionRecord } from '#library/records/position-record.js';
+import { parkedStreamOf, positionFilter, positionsStreamOf } from '#library/stream/keys/key-places.js';
 import { pipelined } from './contenders/raw-publish.js';
 import { type RawMessage, STREAM } from './workload.js';
 
@@ -38,10 +41,11 @@ export class Streams {
     await this.manager.streams.purge(name);
   }
 
-  /** Removes a stream, and the one for its parked events, if the library has made it. */
+  /** Removes a stream, and those for its positions and parked events, if the library has made them. */
   async remove(name: string): Promise<void> {
     await this.manager.streams.delete(name);
-    await this.manager.streams.delete(`${name}_parked`).catch(() => undefined);
+    for (const other of [positionsStreamOf(name), parkedStreamOf(name)])
+      await this.manager.streams.delete(other).catch(() => undefined);
   }
 
   async count(name: string): Promise<number> {
@@ -50,6 +54,18 @@ export class Streams {
 
   async lastSequence(name: string): Promise<number> {
     return (await this.manager.streams.info(name)).state.last_seq;
+  }
+
+  /** The last message of a subject. */
+  read(stream: string, subject: string): Promise<StoredMsg> {
+    return this.manager.streams.getMessage(stream, { last_by_subj: subject });
+  }
+
+  /** The last sequence of each stream. */
+  async lastSequences(): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    for await (const { config, state } of this.manager.streams.list()) found.set(config.name, state.last_seq);
+    return found;
   }
 
   /** Writes events into a stream as fast as it takes them, and checks that it has them all. */
@@ -69,27 +85,53 @@ export class Streams {
     });
   }
 
-  /** Removes all consumers of a stream: each run reads it anew. */
-  async removeConsumers(stream: string): Promise<void> {
+  /** Removes all consumers and positions of a stream: each run reads it from the start, under a group of its own. */
+  async forgetReading(stream: string): Promise<void> {
     for await (const { name } of this.manager.consumers.list(stream))
-      await this.manager.consumers.delete(stream, name);
+      // A reader may have been deleted by its own process meanwhile.
+      await this.manager.consumers.delete(stream, name).catch(() => undefined);
+    await this.manager.streams.purge(positionsStreamOf(stream)).catch(() => undefined);
   }
 
-  /** Resolves when all consumers of the stream have settled all that they are to deliver; asks every few milliseconds. */
+  /**
+   * Resolves when every reader of the stream has settled all its events: consumers by their acks, partitions by their
+   * confirmed positions. Asks every few milliseconds. Nothing may be published meanwhile.
+   */
   async settled(stream: string, withinMs = 120_000): Promise<void> {
     const until = performance.now() + withinMs;
-    for (;;) {
-      const open = await this.unsettled(stream);
-      if (open === 0) return;
-      if (performance.now() > until) throw new Error(`${stream}: ${open} events are not settled in time`);
+    while (!((await this.#areAcked(stream)) && (await this.#areCommitted(stream)))) {
+      if (performance.now() > until)
+        throw new Error(`${stream}: events are not settled within ${withinMs} ms`);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
 
-  async unsettled(stream: string): Promise<number> {
-    let open = 0;
-    for await (const { num_pending, num_ack_pending } of this.manager.consumers.list(stream))
-      open += num_pending + num_ack_pending;
-    return open;
+  async #areAcked(stream: string): Promise<boolean> {
+    for await (const { config, num_pending, num_ack_pending } of this.manager.consumers.list(stream))
+      if (config.ack_policy !== AckPolicy.None && num_pending + num_ack_pending > 0) return false;
+    return true;
+  }
+
+  async #areCommitted(stream: string): Promise<boolean> {
+    const positions = positionsStreamOf(stream);
+    const found = await this.manager.streams
+      .info(positions, { subjects_filter: positionFilter(stream, '*') })
+      .catch(() => undefined);
+    for (const subject of Object.keys(found?.state.subjects ?? {})) {
+      const [partitions, partition] = subject.split('.').slice(-2).map(Number);
+      const stored = await this.manager.streams.getMessage(positions, { last_by_subj: subject });
+      const { high, unsettled } = stored.json<PositionRecord>();
+      const last = await this.#lastOf(stream, partitionFilter(stream, partition!, partitions!));
+      if (unsettled !== '' || high < last) return false;
+    }
+    return true;
+  }
+
+  /** The last sequence of a partition; 0 if it has no event. */
+  async #lastOf(stream: string, filter: string): Promise<number> {
+    const last = await this.manager.streams
+      .getMessage(stream, { last_by_subj: filter })
+      .catch(() => undefined);
+    return last?.seq ?? 0;
   }
 }

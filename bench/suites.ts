@@ -1,8 +1,10 @@
 import type { Suite } from './suite.js';
 import { consume } from './suites/consume.js';
+import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
 import { fastLane } from './suites/fast-lane.js';
 import { handlerStage } from './suites/handler-stage.js';
+import { idle } from './suites/idle.js';
 import { latency } from './suites/latency.js';
 import { memory } from './suites/memory.js';
 import { peers } from './suites/peers.js';
@@ -10,14 +12,18 @@ import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
 import { scaling } from './suites/scaling.js';
 import { subjectDepth } from './suites/subject-depth.js';
+import { takeover } from './suites/takeover.js';
 
 /** In the order they run. */
 export const SUITES: readonly Suite[] = [
   publish,
   consume,
+  consumeCluster,
   latency,
   plan,
   memory,
+  takeover,
+  idle,
   scaling,
   eventLoop,
   peers,

@@ -20,7 +20,7 @@ export interface RawMessage {
 
 const subjects = new Map<string, string>();
 
-/** Subjects are made once: the raw contenders shall not pay for hashing what a service of their kind would not hash. */
+/** Subjects are made once: the raw contenders must not pay for hashes that a service of their kind does not need. */
 function subjectFor(topic: string, aggregateId: string): string {
   const key = `${topic} ${aggregateId}`;
   const known = subjects.get(key);

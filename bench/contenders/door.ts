@@ -1,5 +1,6 @@
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { systemClock } from '#library/clock.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
 import type { Delivery } from '#library/message/delivery.js';
@@ -11,8 +12,8 @@ import { DEFAULTS } from '#library/transport/options.js';
 const DRAIN_MS = 10_000;
 
 /**
- * The library's whole way up to the handler's door, without Nest behind it: pull loop, gate, lanes, decoding, confirmed
- * acks. What lies between this and a service is what Nest's wrapper costs.
+ * The library's whole way up to the handler's door, without Nest: reader, gate, lanes, decoding, ledger, commits. The
+ * difference between this and a service is the cost of Nest's wrapper.
  */
 export class Door {
   private constructor(
@@ -38,10 +39,11 @@ export class Door {
     const group = await Group.open({
       link: await links.open(topic),
       group: options.group,
-      handlersOf: () => handlers,
+      handlers: { handlersOf: () => handlers },
       hooks: {},
       measures: undefined,
       drainMs: DRAIN_MS,
+      turns: new AloneTurns(systemClock),
       clock: systemClock,
       log,
     });

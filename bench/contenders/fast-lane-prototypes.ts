@@ -69,9 +69,11 @@ export async function readSequences(nats: NatsConnection, queue: Queue): Promise
       const inbox = createInbox();
       const answers = nats.subscribe(inbox, {
         callback: (error, message) => {
-          const sequence = Number(message.headers?.get('Nats-Sequence') ?? 0);
-          if (error !== null || message.headers?.code === 404 || message.headers?.code === 408)
-            reject(new Error(`read back: ${error?.message ?? message.headers?.description ?? ''}`));
+          const { headers } = message;
+          const sequence = Number(headers?.get('Nats-Sequence') ?? 0);
+          if (error !== null) reject(new Error(`read back: ${error.message}`));
+          else if ([404, 408].includes(headers?.code ?? 0))
+            reject(new Error(`read back: ${headers?.description ?? ''}`));
           else if (sequence > 0) {
             read++;
             last = sequence;

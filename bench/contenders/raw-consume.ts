@@ -10,8 +10,6 @@ export interface RawConsuming {
    * The first argument is the decoded body.
    */
   readonly handle: (body: unknown, message: Msg) => unknown;
-  /** Ask for a confirmation of each ack, as the library does, and end with the last of them. */
-  readonly confirmed?: boolean;
 }
 
 const ACK = Buffer.from('+ACK');
@@ -19,15 +17,13 @@ const ACK = Buffer.from('+ACK');
 /**
  * The ceiling of reading in this client: raw pull requests of 500, asked for again when half is used, a callback that
  * parses the body, calls the handler and acks. No lane, no gate, no retry; a throw in the handler would end it silently.
- * Resolves when the last ack has left, or is confirmed.
+ * Resolves when the last ack has left.
  */
 export function rawConsume(nats: NatsConnection, consuming: RawConsuming): Promise<void> {
-  const { stream, consumer, events, batch = 500, handle, confirmed = false } = consuming;
+  const { stream, consumer, events, batch = 500, handle } = consuming;
   const pullSubject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
   const pull = JSON.stringify({ batch, expires: nanos(5_000) });
   const inbox = createInbox();
-  const confirmInbox = createInbox();
-  const ack = confirmed ? { reply: confirmInbox } : undefined;
   return new Promise((resolve) => {
     let outstanding = 0;
     let settled = 0;
@@ -40,12 +36,11 @@ export function rawConsume(nats: NatsConnection, consuming: RawConsuming): Promi
     const end = (): void => {
       if (++settled < events) return;
       feed.unsubscribe();
-      confirmations.unsubscribe();
       resolve();
     };
     const send = (subject: string): void => {
-      nats.publish(subject, ACK, ack);
-      if (!confirmed) end();
+      nats.publish(subject, ACK);
+      end();
     };
     // Acks that come in later ticks are collected, as facts about this client demand: one socket write a tick.
     const sendSoon = (subject: string): void => {
@@ -59,7 +54,6 @@ export function rawConsume(nats: NatsConnection, consuming: RawConsuming): Promi
         for (const one of subjects) send(one);
       });
     };
-    const confirmations = nats.subscribe(confirmInbox, { callback: end });
     const feed = nats.subscribe(inbox, {
       callback: (_error, message) => {
         const subject = message.reply ?? '';

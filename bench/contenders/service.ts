@@ -74,9 +74,9 @@ export class Service {
       await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  /** Takeovers beyond the first of each partition: something was lost on the way, and the figure means little. */
-  get extraTakeovers(): number {
-    return this.partitions.reduce((sum, { consumer }) => sum + Math.max(0, consumer.takeoverCount - 1), 0);
+  /** Readers beyond the first of each partition: a delivery was lost on the way, and the figure means little. */
+  get extraReaders(): number {
+    return this.partitions.reduce((sum, { counts }) => sum + Math.max(0, counts.readers - 1), 0);
   }
 
   close(): Promise<void> {

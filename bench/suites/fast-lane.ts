@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { subjectOf } from 'nestjs-aggregate-transport';
+import { type AggregatePublisher, subjectOf } from 'nestjs-aggregate-transport';
 import { atomicBatches, fastIngest, type Queue, readSequences } from '../contenders/fast-lane-prototypes.js';
 import { Service } from '../contenders/service.js';
 import type { Goal } from '../goal.js';
@@ -46,38 +46,37 @@ function queueOf(token: string, events: number): Queue {
   };
 }
 
+type Making = (spread: number, events: number) => Contender;
+
+async function publishAll(
+  publisher: AggregatePublisher,
+  aggregateIds: readonly string[],
+  events: number,
+): Promise<void> {
+  const event = { type: 'Counted', payload: PAYLOAD };
+  const calls: Promise<unknown>[] = [];
+  for (let n = 1; n <= events; n++)
+    for (const aggregateId of aggregateIds)
+      calls.push(publisher.publish({ ...event, aggregateId, aggregateVersion: n }));
+  await Promise.all(calls);
+}
+
 async function run(bench: Bench): Promise<void> {
   const streams = await Streams.open(bench.server.url);
   const { nats } = streams;
   const services: Service[] = [];
   /** The library as a service uses it, all aggregates side by side, as its requests would come. */
-  const ours = async (
-    name: string,
-    maxBatch: number,
-  ): Promise<(spread: number, events: number) => Contender> => {
+  const ours = async (name: string, maxBatch: number): Promise<Making> => {
     const service = await Service.start(optionsFor(bench.server.url, [TOPIC], { publish: { maxBatch } }));
     services.push(service);
     const publisher = service.publisher(TOPIC);
     await publisher.publish({ aggregateId: 'first', type: 'Counted', payload: PAYLOAD });
     return (spread, events) =>
-      timed(streams, name, { spread, events }, async (queues) => {
-        const calls: Promise<unknown>[] = [];
-        for (let n = 1; n <= events; n++)
-          for (const token of queues.keys())
-            calls.push(
-              publisher.publish({
-                aggregateId: token,
-                type: 'Counted',
-                payload: PAYLOAD,
-                aggregateVersion: n,
-              }),
-            );
-        await Promise.all(calls);
-      });
+      timed(streams, name, { spread, events }, (queues) => publishAll(publisher, [...queues.keys()], events));
   };
   const prototype =
-    (name: string, store: (queue: Queue) => Promise<unknown>) =>
-    (spread: number, events: number): Contender =>
+    (name: string, store: (queue: Queue) => Promise<unknown>): Making =>
+    (spread, events) =>
       timed(streams, name, { spread, events }, (queues) => Promise.all([...queues.values()].map(store)));
   try {
     const contenders = [

@@ -55,12 +55,11 @@ const { value: watched } = Object.getOwnPropertyDescriptor(Handlers.prototype, '
 const delivery = new Delivery({
   subject: 'traced.0.0.0.0.0.0.0.0.a',
   token: 'a',
-  ackSubject: '',
   sequence: 1,
   consumerSequence: 1,
-  deliveryCount: 1,
   body: new Uint8Array(),
   readHeaders: () => ({}),
+  readStoredAt: () => '',
 });
 const envelope = {
   event_id: '1',
@@ -70,8 +69,8 @@ const envelope = {
   timestamp: '',
   payload: {},
 };
-const ownership = { epoch: 1, isValid: () => true };
-const scope = { topic: 'traced', group: 'bench', partition: 0, ownership, firstStage: 'guard' } as const;
+const view = { epoch: 1, created: '', run: 0, replayUntil: 0, isValid: () => true };
+const scope = { topic: 'traced', group: 'bench', partition: 0, view, firstStage: 'guard' } as const;
 
 /** Calls one after the other, as a lane does; microseconds per call. */
 async function measure(handler: MessageHandler, calls: number): Promise<number> {

@@ -104,7 +104,7 @@ async function compareBacklogs(bench: Bench, streams: Streams): Promise<void> {
     await storeBacklog(url, streams, topic, { events, aggregates });
   await bench.compare({
     id: 'backlog',
-    title: `resident memory of a service while it works off ${events} events`,
+    title: `resident memory of a service while it handles a backlog of ${events} events`,
     metrics: [
       { key: 'grown', unit: 'MiB above the start', better: 'less' },
       { key: 'grownAfterWarm', unit: 'MiB after 100 000', better: 'less' },

@@ -71,7 +71,7 @@ function contender(bench: Bench, { name, peer, stored }: (typeof PEERS)[number],
         return worker;
       };
       try {
-        // Whoever stores: streams and consumers are made by a first start, so that the second one finds a backlog.
+        // Of transports that store: streams and consumers are made by a first start, so that the second one finds a backlog.
         let consumer = await start('consume');
         if (stored) await consumer.stop();
         const publisher = await start('publish');

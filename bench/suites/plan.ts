@@ -87,7 +87,7 @@ function eventOf({ aggregates, topics }: Work, index: number): Event {
   return { topicIndex: aggregate % topics, aggregateId: `aggregate-${aggregate}`, version };
 }
 
-/** What every run counts, whoever handles: time from the call that publishes to the handler's end, order, memory. */
+/** What every run counts, with any transport: time from the call that publishes to the handler's end, order, memory. */
 class Account {
   readonly #latencies: number[] = [];
   readonly #witness = new OrderWitness();

@@ -57,7 +57,7 @@ function inOneProcess(
         return { rate: watch.rate() };
       } finally {
         await service.close();
-        await streams.removeConsumers(topic);
+        await streams.forgetReading(topic);
       }
     },
   };

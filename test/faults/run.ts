@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { LONG_PROFILES, runLong } from './long-profiles.js';
-import { PROFILES, type ProfileName } from './profile.js';
+import { LONG_PROFILES, runLong } from './long/long-profiles.js';
+import { PROFILES, type ProfileName } from './consumer/profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
-import type { CheckerName } from './finding.js';
+import type { CheckerName } from './oracle/finding.js';
 import { runParking } from './parking/run.js';
 import { runRepartition } from './repartition/run.js';
 import {
@@ -11,10 +11,10 @@ import {
   UsageError as PublisherUsageError,
 } from './publisher/run.js';
 import { runReplicas } from './replicas/run.js';
-import { printRun, printTable, summaryOf, whyVoid } from './report.js';
-import { runOnce, type RunResult } from './run-once.js';
+import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
+import { runOnce, type RunResult } from './consumer/run-once.js';
 import { SABOTAGES } from './sabotage.js';
-import { runSeeds, sabotageEach } from './seeds.js';
+import { runSeeds, sabotageEach } from './harness/seeds.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
@@ -90,11 +90,27 @@ function runAll(
   sabotage?: ConsumerRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
-  const { profile, firstSeed, seeds, minutesMs: untilMs, serverVersion, processes, cluster } = given;
+  const { profile, firstSeed, seeds, minutesMs: untilMs, processes } = given;
+  const found = sabotage === undefined ? undefined : SABOTAGES[sabotage];
+  const exposure = found === undefined || 'story' in found ? undefined : found;
+  const cluster = given.cluster || exposure?.onCluster !== undefined;
+  const serverVersion = exposure?.onCluster ?? given.serverVersion;
   return runSeeds({ seeds, untilMs }, until, async (index) => {
-    const run = await runOnce({
-      ...{ seed: firstSeed + index, serverVersion, processes, profile, sabotage, cluster, say },
-    });
+    const run =
+      found !== undefined && 'story' in found
+        ? await found.story({ serverVersion, sabotage, cluster })
+        : await runOnce({
+            ...{
+              seed: firstSeed + index,
+              serverVersion,
+              processes,
+              profile,
+              sabotage,
+              cluster,
+              say,
+              exposure,
+            },
+          });
     printRun(run);
     return run;
   });
@@ -103,7 +119,7 @@ function runAll(
 /** Every promise must hold, and enough must have happened. */
 async function prove(given: Arguments): Promise<boolean> {
   const runs = await runAll(given);
-  printTable(runs, ['C13']);
+  printTable(runs, ['even-share']);
   const lack = whyVoid(runs, given.profile);
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);
   console.log(summaryOf(runs, '0/0'));

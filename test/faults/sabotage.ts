@@ -1,50 +1,62 @@
 import type { ConsumerRule } from '#library/sabotage.js';
-import type { CheckerName, Finding } from './finding.js';
-import type { FaultKind } from './nemesis-plan.js';
-import { checkPoison } from './poison.js';
-import { checkRegression } from './regression.js';
-import type { ConsumerSetup } from './scenario.js';
-import type { World } from './world.js';
+import { checkPoison } from './consumer/poison.js';
+import { checkRegression } from './consumer/regression.js';
+import type { Exposure } from './consumer/run-once.js';
+import type { CheckerName } from './oracle/finding.js';
+import { tellAloneTurns } from './stories/alone-turns.js';
+import { tellFirstStart } from './stories/first-start.js';
+import { tellLateCommits } from './stories/late-commits.js';
+import { tellSkippingReader, tellSlowReturn } from './stories/placeholders.js';
+import type { Story } from './stories/tell.js';
 
-export interface Sabotage {
+/** What brings a broken rule to light: random faults, or a story of its own. */
+export type Sabotage = ({ readonly story: Story } | Exposure) & {
   /** At least one of these must turn red. */
   readonly checkers: readonly CheckerName[];
-  /** What brings it to light. */
-  readonly faults: readonly FaultKind[];
-  /** The server delivers again what waits in lanes. */
-  readonly shortAckWait?: boolean;
-  readonly consumers?: Partial<ConsumerSetup>;
-  /** What comes at the end. */
-  readonly epilogue?: (world: World) => Promise<Finding[]>;
-}
+};
 
-/** Lanes hold events for longer than the server takes to write down what was acked. */
+/** Lanes hold events when an owner dies. */
 const SLOW = { maxHandlerMs: 30 };
 
 /** The rules that a test build can switch off. A checker that was never seen red is no checker. */
 export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
-  'pull-outlives-lease': { checkers: ['C10'], faults: ['freeze', 'quiet'] },
-  'retry-by-nak': { checkers: ['C6'], faults: ['roll', 'quiet'] },
-  'no-takeover': { checkers: ['C1'], faults: ['kill', 'cut'] },
-  'acks-not-repeated': { checkers: ['C1'], faults: ['double-kill'], consumers: SLOW },
-  'takeover-by-new-consumer': { checkers: ['C8'], faults: ['roll', 'kill'] },
-  'no-fence': { checkers: ['C1', 'C9'], faults: ['freeze', 'kill', 'blackhole-both'], shortAckWait: true },
-  'no-gate': { checkers: ['C1', 'C3'], faults: ['foreign-pull', 'quiet'] },
-  'acks-unordered': { checkers: ['C5'], faults: ['deaf', 'quiet'] },
-  'no-deadline': { checkers: ['C2'], faults: ['block', 'freeze'] },
-  'lanes-forgotten': { checkers: ['C2'], faults: ['hang-lapse'] },
-  'late-outcome-counts': { checkers: ['C1', 'C5'], faults: ['hang-lapse'] },
-  'release-early': { checkers: ['C2'], faults: ['roll-hanging'] },
-  'no-suspects': { checkers: ['C11'], faults: ['quiet'], epilogue: checkPoison },
-  'delivery-count-decides': {
-    checkers: ['C3', 'C9'],
-    faults: ['hang-lapse', 'cut', 'cut'],
-    shortAckWait: true,
+  'no-claim': { checkers: ['order'], story: tellLateCommits },
+  'no-compare': { checkers: ['order'], story: tellLateCommits },
+  'no-gate': {
+    checkers: ['order', 'nothing-lost', 'positions-tell-the-truth'],
+    faults: ['foreign-pull', 'lost-answers', 'cut', 'burst-cut'],
   },
-  'token-stands-still': { checkers: ['C2'], faults: ['kill', 'roll'] },
-  'regression-unnoticed': { checkers: ['C12'], faults: ['quiet'], epilogue: checkRegression },
-  'copies-without-id': { checkers: ['C4'], faults: ['deaf-publisher', 'cut-publisher'] },
+  'no-pass-over': {
+    checkers: ['order', 'settled-stays-settled'],
+    faults: ['lagging-replica'],
+    onCluster: '2.10',
+  },
+  'no-placeholders': { checkers: ['nothing-lost', 'positions-tell-the-truth'], story: tellSlowReturn },
+  'placeholder-not-waited-for': { checkers: ['order'], story: tellSkippingReader },
+  'alone-per-partition': { checkers: ['poison-found'], story: tellAloneTurns },
+  'start-per-partition': { checkers: ['nothing-lost'], story: tellFirstStart },
+  'list-ignored': {
+    checkers: ['order', 'nothing-lost', 'positions-tell-the-truth'],
+    faults: ['kill'],
+    consumers: SLOW,
+  },
+  'commit-ahead': {
+    checkers: ['positions-tell-the-truth', 'order', 'nothing-lost'],
+    faults: ['kill'],
+    consumers: SLOW,
+  },
+  'settled-again': { checkers: ['settled-stays-settled'], faults: ['kill', 'roll'], consumers: SLOW },
+  'no-deadline': { checkers: ['one-owner', 'order'], faults: ['block', 'freeze', 'blackhole-c2s'] },
+  'lanes-forgotten': { checkers: ['one-owner'], faults: ['hang-lapse'] },
+  'release-early': { checkers: ['one-owner'], faults: ['roll-hanging'] },
+  'no-suspects': { checkers: ['poison-found'], faults: ['quiet'], epilogue: checkPoison },
+  'window-shrinks': {
+    checkers: ['window', 'bounds'],
+    faults: ['kill'],
+    consumers: { maxHandlerMs: 40, concurrency: 256 },
+    variants: [{ maxAckPending: 2_000 }, { maxAckPending: 20 }],
+  },
+  'token-stands-still': { checkers: ['fencing', 'one-owner'], faults: ['kill', 'roll'] },
+  'regression-unnoticed': { checkers: ['regression-noticed'], faults: ['quiet'], epilogue: checkRegression },
+  'copies-without-id': { checkers: ['publish-order'], faults: ['deaf-publisher', 'cut-publisher'] },
 };
-
-/** Makes Node load the switches in place of the constant "no" of the published library. */
-export const SABOTAGE_CONDITION = '--conditions=aggregate-transport-sabotage';

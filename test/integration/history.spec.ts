@@ -65,9 +65,9 @@ test('an aggregate is read back from its own subject, whole, in order, and nothi
   });
   expect(two).toMatchObject({ type: 'Shrunk', payload: null, sequence: 3 });
   expect(await all(publisher, 'größe', second.sequence)).toEqual([two]);
-  expect([await publisher.lastSequence('größe'), await publisher.lastSequence('nobody')]).toEqual([3, 0]);
+  expect([await publisher.lastSequence('größe'), await publisher.lastSequence('unknown')]).toEqual([3, 0]);
 
-  // An optimistic writer: reads, decides, and is refused if somebody was faster.
+  // An optimistic writer: reads, decides, and is refused if another writer was faster.
   const event = { aggregateId: 'größe', type: 'Grown', payload: {}, expectedSequence: two!.sequence };
   await publisher.publish(event);
   await expect(publisher.publish(event)).rejects.toMatchObject({
@@ -131,7 +131,7 @@ async function requestsAbout(nats: NatsConnection, topic: string): Promise<() =>
   });
   await nats.flush();
   return async () => {
-    // Whoever asked has its answer, so the server has sent us the question, too.
+    // The caller has its answer, so the server has sent us the question, too.
     await nats.flush();
     const taken = seen;
     seen = [];
@@ -153,7 +153,7 @@ test(`out of ${EVENTS} events a history of n costs n + 1 requests and the last s
   const [rare, rareMs, askedForRare] = await timed(() => all(publisher, 'rare'));
   const [usual, usualMs, askedForUsual] = await timed(() => all(publisher, 'aggregate-77'));
   const [last, lastMs, askedForLast] = await timed(() => publisher.lastSequence('rare'));
-  const [none, , askedForNone] = await timed(() => all(publisher, 'nobody'));
+  const [none, , askedForNone] = await timed(() => all(publisher, 'unknown'));
   const [first, , askedForFirst] = await timed(async () => {
     for await (const event of publisher.read('aggregate-77')) return event;
     return undefined;

@@ -13,7 +13,11 @@ import { debianMirror, parseAptSources } from '#library/testing/nats/nats-apt.js
 import { findNatsServer } from '#library/testing/nats/nats-binary.js';
 import { startNatsCluster } from '#library/testing/nats/nats-cluster.js';
 import { fetchRelease, intoCache, run, type FetchPlan } from '#library/testing/nats/nats-download.js';
-import { NatsServer, startNatsServer, type StartNatsServerOptions } from '#library/testing/nats/nats-server.js';
+import {
+  NatsServer,
+  startNatsServer,
+  type StartNatsServerOptions,
+} from '#library/testing/nats/nats-server.js';
 
 const FETCH_WITHIN_MS = 90_000;
 const POLL_WITHIN_MS = 10_000;
@@ -115,7 +119,7 @@ describe('a nats-server binary', () => {
     expect((await findNatsServer({ version: '2.15' })).version).toMatch(/^2\.15\./);
   });
 
-  test('named by NATS_SERVER_BIN that does not exist is an error and not passed over', async () => {
+  test('named by NATS_SERVER_BIN that does not exist is an error, and no other binary is taken', async () => {
     setEnvironment('NATS_SERVER_BIN', '/nowhere/nats-server');
     await expect(findNatsServer()).rejects.toMatchObject({
       code: 'NATS_SERVER_UNAVAILABLE',

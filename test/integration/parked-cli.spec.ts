@@ -62,7 +62,7 @@ test('an operator lists, shows, retries, skips and discards parked aggregates fr
   expect(list.output).toMatch(/cli +shop +order 1 +parked +UNRECOVERABLE +2 .*no stock/);
   expect((await run('show', ...at, 'order 1')).output).toContain('Counted {"n":1}');
 
-  // What drops something asks first, and nobody is there to answer.
+  // Commands that drop something ask first, and here no answer comes.
   expect(await run('discard', ...at, 'order 3')).toMatchObject({
     code: 2,
     errors: expect.stringContaining('not confirmed'),

@@ -96,7 +96,7 @@ const of = (handled: readonly string[], id: string): string[] =>
   handled.filter((line) => line.startsWith(`${id} `));
 
 describe('a parked aggregate', () => {
-  test('keeps its events as letters in order while others go on, and gives them back in order', async () => {
+  test('keeps its events as letters in order while others continue, and replays them in order', async () => {
     const world = await worldOf('gives-back');
     world.failing.add('a.1');
     await world.publish('a.1', 1, 2, 3);
@@ -178,7 +178,7 @@ describe('a parked aggregate', () => {
 });
 
 describe('the policies', () => {
-  test('skip: the event becomes a letter of its own and its aggregate goes on', async () => {
+  test('skip: the event becomes a letter of its own, and its aggregate continues', async () => {
     const world = await worldOf('skips', { onExhausted: 'skip' });
     world.failing.add('a');
     await world.publish('a', 1);

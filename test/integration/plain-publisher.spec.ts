@@ -197,7 +197,7 @@ test('the plain client sends an event without an answer again, under one id, and
   expect(new Set(copies.slice(0, 5).map(({ body }) => body)).size).toBe(1);
 });
 
-test('the plain client gives up after its time, names the event, and sends nothing behind it', async () => {
+test('the plain client gives up after its time, names the event, and sends no later one', async () => {
   const copies = await standIn('silent', [{ error: { code: 503, description: 'no leader' } }]);
   const { code, receipts, errors } = await publish('silent', twoEvents, '600');
   const ids = new Set(copies.map(({ messageId }) => messageId));
@@ -207,12 +207,12 @@ test('the plain client gives up after its time, names the event, and sends nothi
 });
 
 test('the plain client takes a subject without a stream for no answer, not for a refusal', async () => {
-  const { code, receipts, errors } = await publish('nobody', twoEvents, '600');
+  const { code, receipts, errors } = await publish('unread', twoEvents, '600');
   expect([code, receipts]).toEqual([1, []]);
   expect(errors).toMatch(/expected an answer to order-7:\S+ within 600 ms, found none/);
 });
 
-test('the plain client ends at a refusal, and sends nothing behind it', async () => {
+test('the plain client ends at a refusal, and sends no later event', async () => {
   const copies = await standIn('full', [{ error: { code: 400, err_code: 10077, description: 'too large' } }]);
   const { code, receipts, errors } = await publish('full', twoEvents);
   expect([code, receipts, copies.length]).toEqual([1, [], 1]);

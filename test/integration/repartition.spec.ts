@@ -47,7 +47,7 @@ function startReplica({
   });
 }
 
-async function consumersOf(topic: string): Promise<string[]> {
+async function readersOf(topic: string): Promise<string[]> {
   const nats: NatsConnection = await connect({ servers: server().url });
   try {
     const manager = await nats.jetstreamManager();
@@ -78,10 +78,14 @@ test('4 partitions become 16 and 4 again under load: in order, none lost, nothin
   }
   const apps: INestApplication[] = [];
   const load = { isOver: false };
+  const log = new CapturedLog();
   let published = 0;
   try {
+    // A lease that a busy machine loses repeats events, which is not what this is about.
     for (let replica = 0; replica < 2; replica++)
-      apps.push(await startReplica({ topic, controllers: [Handler], partitions: 4 }));
+      apps.push(
+        await startReplica({ topic, controllers: [Handler], partitions: 4, log, leaseTtlMs: 10_000 }),
+      );
     const publisher = publisherOf(apps[0]!, topic);
     const publishing = (async () => {
       while (!load.isOver) {
@@ -110,7 +114,7 @@ test('4 partitions become 16 and 4 again under load: in order, none lost, nothin
     load.isOver = true;
     await publishing;
     await eventually('all events to be handled', () => oracle.isComplete);
-    await eventually('one consumer a partition', async () => (await consumersOf(topic)).length === 4);
+    await eventually('one reader a partition', async () => (await readersOf(topic)).length === 4);
   } finally {
     load.isOver = true;
     await Promise.all(apps.map((app) => app.close()));
@@ -123,7 +127,8 @@ test('4 partitions become 16 and 4 again under load: in order, none lost, nothin
     overlaps: [],
     lost: [],
   });
-  console.log(`${published} events`);
+  // A lease of a new layout begins at 1, and is taken again above the epoch of the positions it continues.
+  expect(log.matching(/the lease is lost: (?!its position is of epoch)/)).toEqual([]);
 }, 60_000);
 
 test('replicas that join before and during a change share the new partitions evenly, in order, none lost', async () => {
@@ -292,9 +297,9 @@ test('the command asks before it begins, and knows a group that never started', 
       code: 2,
       errors: expect.stringContaining('power of two'),
     });
-    expect(await repartition(topic, 'nobody', '2')).toMatchObject({
+    expect(await repartition(topic, 'unknown', '2')).toMatchObject({
       code: 1,
-      errors: expect.stringContaining('to have started before'),
+      errors: expect.stringMatching(/GROUP_UNKNOWN.*found none; check the names/),
     });
     expect(await repartition(topic, 'billing', '--cancel')).toMatchObject({ code: 1 });
     expect(await repartition(topic, 'billing', '1', '--json')).toMatchObject({

@@ -152,7 +152,7 @@ test('1 → 4 → 1 replicas under load: an even share each time, in order, noth
   const verdict = scene.oracle.verdict();
   expect(verdict).toMatchObject({ repeated: 0, violations: [], overlaps: [], lost: [] });
   expect(verdict.handled).toBeGreaterThan(1_000);
-  expect(scene.log.matching(/the lease is lost|is not handed over|nobody held/)).toEqual([]);
+  expect(scene.log.matching(/the lease is lost|is not handed over|the lease was free for long/)).toEqual([]);
 });
 
 test.each(['perTopic', 'shared'] as const)(
@@ -189,7 +189,7 @@ test.each(['perTopic', 'shared'] as const)(
   },
 );
 
-test('replicas that went leave no record of their presence behind', async () => {
+test('replicas that left leave no record of their presence', async () => {
   const scene = sceneOf('presence');
   const apps = await Promise.all([join(scene), join(scene)]);
   const nats = await connect({ servers: server().url });

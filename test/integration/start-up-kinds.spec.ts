@@ -55,7 +55,7 @@ describe('a handler where Nest never looks ends the start-up also of an applicat
   });
 });
 
-test('the search makes nothing, asks no getter and no proxy, and takes no instance of a controller for a mistake', async () => {
+test('the search makes nothing, asks no getter or proxy, and does not take an instance of a controller for a mistake', async () => {
   const touched: string[] = [];
   class Value {
     get lazy(): number {
@@ -116,7 +116,7 @@ describe('a pure microservice ends its start-up, named, and does not hang', () =
     ['another pattern decorator above ours', { controllers: [Replaced] }, 'OPTIONS_INVALID'],
     ['no handlers', { controllers: [] }, 'HANDLER_MISSING'],
     [
-      'a server where nobody listens',
+      'an address without a server',
       { controllers: [Handler], servers: 'nats://127.0.0.1:1' },
       'CONNECTION_FAILED',
     ],
@@ -142,7 +142,7 @@ describe('a pure microservice ends its start-up, named, and does not hang', () =
   );
 });
 
-test('microservices started before the application is initialised are looked at, too', async () => {
+test('microservices that start before the application is initialised are checked, too', async () => {
   @Module({
     imports: [AggregateTransportModule.forRoot(optionsOf('kinds'))],
     controllers: [Handler],
@@ -174,14 +174,18 @@ test('two handlers for one type end the start-up before the server has anything 
   const nats = await connect({ servers: server().url });
   try {
     const manager = await nats.jetstreamManager();
-    const bucket = await nats.jetstream().views.kv('aggregate-transport');
-    const made = async (): Promise<boolean[]> => [
-      (await manager.consumers.list('twice').next()).length > 0,
-      (await manager.streams.names().next()).some((name) => name !== 'twice' && name.includes('twice')),
-      (await bucket.get('group.twice.twice')) !== null,
-    ];
+    const made = async (): Promise<boolean[]> => {
+      const streams = await manager.streams.names().next();
+      const record = { last_by_subj: '$KV.twice_positions.group.twice' };
+      return [
+        (await manager.consumers.list('twice').next()).length > 0,
+        streams.includes('twice_parked'),
+        streams.includes('twice_positions'),
+        (await manager.streams.getMessage('twice_positions', record).catch(() => undefined)) !== undefined,
+      ];
+    };
     await expect(start([One, Two])).rejects.toMatchObject({ code: 'HANDLER_DUPLICATE' });
-    expect(await made()).toEqual([false, false, false]);
+    expect(await made()).toEqual([false, false, false, false]);
     const app = await start([One]);
     try {
       await eventually('everything is made', async () => (await made()).every(Boolean));

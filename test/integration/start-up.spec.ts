@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Controller, Injectable, type Type } from '@nestjs/common';
 import { EventPattern, MessagePattern, Transport } from '@nestjs/microservices';
-import { connect } from 'nats';
+import { AckPolicy, connect, type NatsConnection } from 'nats';
 import {
   AGGREGATE_TRANSPORT,
   AggregateHandler,
@@ -121,6 +121,18 @@ describe('a mistake in the wiring ends the start-up, named', () => {
       /found "consume\.bacth"/,
     ],
     [
+      'an option of acks',
+      () => start({ consume: { ackWaitMs: 30_000 } as never }),
+      'OPTIONS_INVALID',
+      /nothing is delivered again because time has passed.*see consume\.commitEveryMs/,
+    ],
+    [
+      "a topic named like the stream of another topic's positions",
+      () => start({ topics: { start_positions: {} } }),
+      'OPTIONS_INVALID',
+      /start_positions/,
+    ],
+    [
       'a policy that does not exist',
       () => start({ consume: { onExhausted: 'drop' as never } }),
       'OPTIONS_INVALID',
@@ -153,13 +165,13 @@ describe('a mistake in the wiring ends the start-up, named', () => {
 });
 
 describe('a server that cannot keep the promises ends the start-up, named', () => {
-  test('nobody listens', async () => {
+  test('no server at the address', async () => {
     const starting = start({ servers: 'nats://127.0.0.1:1' });
     await expect(starting).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     await expect(starting).rejects.toThrow(/nats:\/\/127\.0\.0\.1:1.*CONNECTION_REFUSED/);
   });
 
-  test('a stream that somebody else made', async () => {
+  test('a stream that the library did not make', async () => {
     const nats = await connect({ servers: server().url });
     const manager = await nats.jetstreamManager();
     await manager.streams.add({ name: 'foreign', subjects: ['foreign.*'] });
@@ -177,12 +189,114 @@ describe('a server that cannot keep the promises ends the start-up, named', () =
     await (await start({ topics: { limits: {} } })).close();
   });
 
-  test('a consumer whose fixed settings differ', async () => {
+  test('other limits of reading than at the last start are followed: there is no consumer to keep', async () => {
     await (await start({}, [Handler])).close();
-    await expect(start({ consume: { maxWaiting: 7 } }, [Handler])).rejects.toMatchObject({
-      code: 'CONSUMER_MISMATCH',
+    await (await start({ consume: { maxWaiting: 7, maxAckPending: 500 } }, [Handler])).close();
+  });
+
+  describe('what a group has written down for itself', () => {
+    /** A group that has handled one event and ended. */
+    async function ended(topic: string): Promise<NatsConnection> {
+      const handled: unknown[] = [];
+      @Controller()
+      class Handles {
+        @AggregateHandler(topic)
+        handle(payload: unknown) {
+          handled.push(payload);
+        }
+      }
+      const app = await startApp({
+        options: { servers: server().url, group: 'start', topics: { [topic]: {} } },
+        publishers: [topic],
+        controllers: [Handles],
+      });
+      await publisherOf(app, topic).publish({ aggregateId: 'a', type: 'T', payload: 1 });
+      await eventually('handled', () => handled.length === 1);
+      await app.close();
+      return connect({ servers: server().url });
+    }
+
+    function again(topic: string): ReturnType<typeof startApp> {
+      @Controller()
+      class Handles {
+        @AggregateHandler(topic)
+        handle() {}
+      }
+      return start({ topics: { [topic]: {} } }, [Handles]);
+    }
+
+    test.each<
+      [
+        what: string,
+        topic: string,
+        lose: (nats: NatsConnection, topic: string) => Promise<unknown>,
+        text: RegExp,
+      ]
+    >([
+      [
+        'the stream of positions',
+        'lost-stream',
+        async (nats, topic) => (await nats.jetstreamManager()).streams.delete(`${topic}_positions`),
+        /expected a stream "lost-stream_positions", found none, but a lease .*estore lost-stream_positions from the backup/,
+      ],
+      [
+        'all it contained',
+        'lost-keys',
+        async (nats, topic) => (await nats.jetstreamManager()).streams.purge(`${topic}_positions`),
+        /expected a record of group "start" .*found none, but a lease .*the group has run before/,
+      ],
+      [
+        'the record of the group',
+        'lost-record',
+        async (nats, topic) =>
+          (await nats.jetstream().views.kv(`${topic}_positions`, { bindOnly: true })).delete('group.start'),
+        /expected a record of group "start" .*found none, but .*the group has run before/,
+      ],
+    ])('%s is lost: nothing begins again in silence', async (_what, topic, lose, text) => {
+      const nats = await ended(topic);
+      try {
+        await lose(nats, topic);
+      } finally {
+        await nats.close();
+      }
+      const starting = again(topic);
+      await expect(starting).rejects.toMatchObject({ code: 'RECORD_MISSING' });
+      await expect(starting).rejects.toThrow(text);
+      await expect(starting).rejects.toThrow(SAYS_ALL);
     });
-    await (await start({ consume: { ackWaitMs: 30_000, maxAckPending: 500 } }, [Handler])).close();
+
+    test('the record of the group cannot be read', async () => {
+      const nats = await ended('odd-record');
+      await nats.jetstream().publish('$KV.odd-record_positions.group.start', '{"v":99}');
+      await nats.close();
+      const starting = again('odd-record');
+      await expect(starting).rejects.toMatchObject({ code: 'RECORD_INVALID' });
+      await expect(starting).rejects.toThrow(SAYS_ALL);
+    });
+
+    test('the stream of positions drops keys after a time', async () => {
+      const nats = await ended('short-lived');
+      const { streams } = await nats.jetstreamManager();
+      const { config } = await streams.info('short-lived_positions');
+      await streams.update('short-lived_positions', { ...config, max_age: 3_600_000_000_000 });
+      await nats.close();
+      const starting = again('short-lived');
+      await expect(starting).rejects.toMatchObject({ code: 'STREAM_MISMATCH' });
+      await expect(starting).rejects.toThrow(/short-lived_positions.*max_age/);
+      await expect(starting).rejects.toThrow(SAYS_ALL);
+    });
+
+    test('a durable consumer of a release with acks is left', async () => {
+      await (await start({ topics: { 'old-consumer': {} } })).close();
+      const nats = await connect({ servers: server().url });
+      const { consumers } = await nats.jetstreamManager();
+      await consumers.add('old-consumer', { durable_name: 'start-1-0', ack_policy: AckPolicy.Explicit });
+      await nats.close();
+      const starting = again('old-consumer');
+      await expect(starting).rejects.toMatchObject({ code: 'OLD_CONSUMERS' });
+      await expect(starting).rejects.toThrow(/found start-1-0.*nats consumer rm old-consumer start-1-0/);
+      await expect(starting).rejects.toThrow(SAYS_ALL);
+    });
   });
 
   test('a missing stream where nothing may be made', async () => {

@@ -77,7 +77,7 @@ test('an operator sees owner, epoch, lag and what is parked of every partition, 
   const { code, output } = await run();
   expect(code).toBe(0);
   expect(output).toMatch(
-    /^TOPIC +GROUP +PARTITION +OWNER +LEASE +EPOCH +AGE +LAG +UNSETTLED +OLDEST +PARKED +LETTERS\n/,
+    /^TOPIC +GROUP +PARTITION +OWNER +LEASE +EPOCH +RUN +AGE +LAG +UNSETTLED +OLDEST +PARKED +LETTERS\n/,
   );
   expect(output).toMatch(/seen +shop +3 +…[0-9a-f]{12} +held +1 /);
   expect(await run('everything')).toMatchObject({ code: 2 });

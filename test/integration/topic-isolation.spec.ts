@@ -166,7 +166,7 @@ test.each<['perTopic' | 'shared', string[]]>([
   expect(connections.map(({ name }) => name)).toEqual(names);
 });
 
-test('a topic whose connection hangs holds up no other, and goes on in order once it is back', async () => {
+test('a topic whose connection hangs delays no other topic, and continues in order when the connection is back', async () => {
   const proxy = await proxyWithNames();
   const { app, handled, publish } = await worldOf({ name: 'hung', servers: proxy.url });
   beforeClosing(proxy.heal);
@@ -190,7 +190,7 @@ test('a topic whose connection hangs holds up no other, and goes on in order onc
   expect(handled.stuck).toEqual(numbers(50));
 });
 
-test('a topic whose handlers have taken all their slots holds up no other', async () => {
+test('a topic whose handlers have taken all their slots delays no other topic', async () => {
   let release = (): void => undefined;
   const gate = new Promise<void>((resolve) => (release = resolve));
   const { handled, started, publish } = await worldOf({ name: 'full', gate, consume: { concurrency: 4 } });

@@ -59,9 +59,9 @@ export function publisherOf(app: INestApplication, topic: string): AggregatePubl
   return app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
 }
 
-/** Takeovers of all partitions since the application started. */
-export function takeoversOf(app: INestApplication): number {
-  return app.get(AggregateServer).partitions.reduce((sum, { consumer }) => sum + consumer.takeoverCount, 0);
+/** Readers that all partitions have made since the application started: one per lease, reconnect and gap. */
+export function readersOf(app: INestApplication): number {
+  return app.get(AggregateServer).partitions.reduce((sum, { counts }) => sum + counts.readers, 0);
 }
 
 /** A pure microservice around the strategy; not listening yet. */

@@ -2,7 +2,13 @@
 // Caches make the second run the fast one: tsc, eslint and prettier look only at what has changed.
 import { spawn } from 'node:child_process';
 
-const CHECKS = [['format:check'], ['lint'], ['build'], ['jest', '--', 'test/unit', '--maxWorkers=2']];
+const CHECKS = [
+  ['format:check'],
+  ['lint'],
+  ['voice'],
+  ['build'],
+  ['jest', '--', 'test/unit', '--maxWorkers=2'],
+];
 
 function run(args) {
   return new Promise((resolve) => {

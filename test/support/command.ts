@@ -14,7 +14,7 @@ export interface CommandOptions {
   readonly execArgv?: readonly string[];
 }
 
-/** Runs the built `aggregate-transport` in a process of its own; nobody answers what it asks. */
+/** Runs the built `aggregate-transport` in a process of its own, without an answer to what it asks. */
 export function runCommand({
   args,
   env = {},

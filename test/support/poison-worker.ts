@@ -10,8 +10,8 @@ import {
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
 
-// A process with one handler that dies of one event type, until it is mended. Ends by itself once it has handled enough.
-const [, , servers = '', untilHandled = '1', mended] = process.argv;
+// A process with one handler that dies of one event type, until it is fixed. Ends by itself once it has handled enough.
+const [, , servers = '', untilHandled = '1', fixed] = process.argv;
 let handled = 0;
 
 @Controller()
@@ -19,7 +19,7 @@ class Handler {
   @AggregateHandler('poison')
   async handle(@Payload() payload: { n: number }, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    if (ctx.type === 'Poison' && mended === undefined) process.exit(70);
+    if (ctx.type === 'Poison' && fixed === undefined) process.exit(70);
     process.stdout.write(`handled ${id} ${payload.n}\n`);
     if (++handled === Number(untilHandled)) setTimeout(() => void end(), 500);
   }

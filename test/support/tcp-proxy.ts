@@ -10,7 +10,7 @@ type Way = 'c2s' | 's2c';
 export interface WireObserver {
   /** A connection was accepted. Numbers are not used again within a process. */
   opened(link: number): void;
-  /** The client has sent this, whatever becomes of it. */
+  /** The client has sent this; it may still be held back or lost. */
   fromClient(link: number, chunk: Buffer): void;
   /** The client is handed this now. */
   toClient(link: number, chunk: Buffer): void;
@@ -27,7 +27,11 @@ interface Link {
   isHeld: boolean;
   /** What a black hole holds, per way: chunks, then `undefined` for the end of the stream. */
   readonly held: Record<Way, (Buffer | undefined)[]>;
+  /** A throttled server's bytes leave one after the other. */
+  slow: Promise<void>;
 }
+
+const SLICE_BYTES = 512;
 
 /**
  * A TCP proxy on a free port of 127.0.0.1 that breaks connections as a network does.
@@ -42,6 +46,8 @@ export class TcpProxy implements AsyncDisposable {
   readonly #holes: Record<Way, boolean> = { c2s: false, s2c: false };
   #refusing = false;
   #accepted = 0;
+  #sliceEveryMs = 0;
+  #rewrite: ((text: string) => string) | undefined;
 
   private constructor(
     private readonly server: Server,
@@ -87,7 +93,17 @@ export class TcpProxy implements AsyncDisposable {
     if (direction !== 'c2s') this.#holes.s2c = true;
   }
 
-  /** From now on nothing arrives on this connection, either way; the others go on. An observer may call it at once. */
+  /** From now on the client gets what the server sends in slices of 512 bytes, one per so many milliseconds; 0: at once. */
+  throttle(sliceEveryMs: number): void {
+    this.#sliceEveryMs = sliceEveryMs;
+  }
+
+  /** From now on the server gets what this makes of what clients send. It must keep the number of bytes. */
+  rewriteClient(rewrite: (text: string) => string): void {
+    this.#rewrite = rewrite;
+  }
+
+  /** From now on nothing arrives on this connection, either way; the others continue. An observer may call it at once. */
   blackholeLink(number: number): void {
     for (const link of this.#links) if (link.number === number) link.isHeld = true;
   }
@@ -127,7 +143,14 @@ export class TcpProxy implements AsyncDisposable {
       return;
     }
     const upstream = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true });
-    const link: Link = { number: ++linkCount, client, upstream, isHeld: false, held: { c2s: [], s2c: [] } };
+    const link: Link = {
+      number: ++linkCount,
+      client,
+      upstream,
+      isHeld: false,
+      held: { c2s: [], s2c: [] },
+      slow: Promise.resolve(),
+    };
     this.#links.add(link);
     this.#accepted++;
     this.observer?.opened(link.number);
@@ -160,8 +183,31 @@ export class TcpProxy implements AsyncDisposable {
       to.end();
       return;
     }
-    if (way === 's2c') this.observer?.toClient(link.number, chunk);
-    to.write(chunk);
+    if (way === 'c2s') {
+      to.write(this.#rewritten(chunk));
+    } else if (this.#sliceEveryMs === 0) {
+      this.observer?.toClient(link.number, chunk);
+      to.write(chunk);
+    } else {
+      link.slow = link.slow.then(() => this.#passSlowly(link, chunk));
+    }
+  }
+
+  #rewritten(chunk: Buffer): Buffer {
+    if (this.#rewrite === undefined) return chunk;
+    const rewritten = Buffer.from(this.#rewrite(chunk.toString('latin1')), 'latin1');
+    if (rewritten.length !== chunk.length)
+      throw new Error(`expected ${chunk.length} bytes to stay that many, found ${rewritten.length}`);
+    return rewritten;
+  }
+
+  async #passSlowly({ client, number }: Link, chunk: Buffer): Promise<void> {
+    for (let from = 0; from < chunk.length && !client.destroyed; from += SLICE_BYTES) {
+      const slice = chunk.subarray(from, from + SLICE_BYTES);
+      this.observer?.toClient(number, slice);
+      client.write(slice);
+      if (this.#sliceEveryMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#sliceEveryMs));
+    }
   }
 }
 

@@ -276,7 +276,7 @@ export class TypedHandlers {
 /** A bare name knows no types: everything compiles that could be right. */
 export class UntypedHandlers {
   @AggregateHandler('orders', { type: 'Anything' })
-  any(@Payload() payload: { whatever: number }, @AggregateId() id: string): unknown {
+  any(@Payload() payload: { anything: number }, @AggregateId() id: string): unknown {
     return [payload, id];
   }
 

@@ -4,59 +4,105 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 
 /**
- * The floors of the library: which folder may import from which, and which packages. Type imports count:
- * a type is knowledge, too. Folders of one floor do not know each other.
+ * The floors of the library: which room may import from which, and which packages. Type imports count: a type is
+ * knowledge, too. A room is a folder without the folders in it, or a single file. Rooms of one floor do not know each
+ * other.
  */
 interface Room {
   readonly knows: readonly string[];
-  readonly packages: readonly RegExp[];
+  /** Of other origin. */
+  readonly packages?: readonly RegExp[];
+  /** Of other origin, and of those the types alone. */
+  readonly typesOf?: readonly RegExp[];
 }
 
-const anything: Room = { knows: ['*'], packages: [/./] };
+const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:util$/];
+const ground = ['clock.ts', 'errors.ts', 'log.ts', 'in-parallel.ts'];
+const consumerRooms = ['reading', 'position', 'suspects', 'handling', 'ownership', 'repartition'].map(
+  (room) => `consumer/${room}`,
+);
+const streamRooms = ['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
+const underTransport = [
+  'message',
+  'records',
+  'parking',
+  'publisher',
+  'consumer',
+  ...consumerRooms,
+  'observe',
+];
+
 const ROOMS: Readonly<Record<string, Room>> = {
-  'errors.ts': { knows: [], packages: [] },
-  'clock.ts': { knows: [], packages: [] },
-  'log.ts': { knows: [], packages: [] },
-  'sabotage.ts': { knows: [], packages: [] },
+  'errors.ts': { knows: [] },
+  'clock.ts': { knows: [] },
+  'log.ts': { knows: [] },
+  'sabotage.ts': { knows: [] },
+  'in-parallel.ts': { knows: [] },
+  // What travels.
   message: { knows: ['errors.ts'], packages: [/^node:crypto$/] },
-  executor: { knows: ['clock.ts', 'errors.ts'], packages: [] },
-  settlement: { knows: ['clock.ts', 'errors.ts', 'message'], packages: [] },
-  parking: { knows: ['clock.ts', 'errors.ts', 'log.ts', 'message'], packages: [] },
-  publisher: { knows: ['clock.ts', 'errors.ts', 'log.ts', 'message'], packages: [] },
-  stream: {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'publisher', 'settlement'],
+  records: { knows: ['errors.ts', 'message'] },
+  // Stations of the path.
+  executor: { knows: ['clock.ts', 'errors.ts'] },
+  publisher: { knows: [...ground, 'message'] },
+  parking: { knows: [...ground, 'message', 'records'] },
+  'consumer/reading': { knows: [...ground, 'message'] },
+  'consumer/position': { knows: [...ground, 'message', 'records'] },
+  'consumer/suspects': { knows: [...ground, 'message', 'records', 'executor'] },
+  'consumer/handling': {
+    knows: [...ground, 'message', 'records', 'executor', 'parking', 'consumer/suspects'],
+  },
+  'consumer/ownership': { knows: [...ground, 'records'] },
+  'consumer/repartition': { knows: [...ground, 'message', 'records'] },
+  // The hall ties its rooms together.
+  consumer: { knows: [...ground, 'message', 'records', 'parking', ...consumerRooms] },
+  // All that is NATS.
+  'stream/api': { knows: [...ground, 'message', 'records', 'publisher'], packages: [/^nats$/] },
+  'stream/wires': {
+    knows: [...ground, 'message', 'records', 'publisher', 'parking', 'stream/api'],
     packages: [/^nats$/],
   },
-  consumer: {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'parking', 'settlement'],
-    packages: [],
+  'stream/groups': {
+    knows: [...ground, 'message', 'records', 'stream/api', 'stream/wires'],
+    packages: [/^nats$/],
   },
-  observe: {
-    knows: ['clock.ts', 'errors.ts', 'message', 'settlement', 'publisher', 'consumer'],
-    packages: [],
-  },
-  nest: {
-    knows: [
-      ...['clock.ts', 'errors.ts', 'log.ts', 'message', 'executor', 'settlement', 'publisher', 'stream'],
-      ...['consumer', 'parking', 'observe'],
-    ],
-    packages: [/^@nestjs\//, /^rxjs(\/|$)/, /^nats$/, /^reflect-metadata$/, /^node:util$/],
-  },
+  observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
+  // Options and public types name the client's own types; nothing here calls it.
+  transport: { knows: [...ground, ...underTransport, ...streamRooms], typesOf: [/^nats$/] },
+  // Nest, and nothing that talks to a server.
+  'nest/nest-log.ts': { knows: ['log.ts'], packages: NEST },
+  'nest/tokens.ts': { knows: ['message'], packages: NEST },
+  'nest/handling': nestRoom(),
+  'nest/publishing': nestRoom(),
+  'nest/operating': nestRoom('nest/handling'),
+  nest: nestRoom('nest/publishing', 'nest/handling', 'nest/operating'),
   cli: {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'message', 'parking', 'consumer', 'stream'],
+    knows: [...ground, 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
     packages: [/^node:/, /^nats$/],
   },
-  // The streams in memory stand where `nest` has its ways to NATS.
-  testing: {
-    knows: ['clock.ts', 'errors.ts', 'sabotage.ts', 'message', 'parking', 'publisher', 'consumer', 'nest'],
-    packages: [/^node:/, /^nats$/, /^@nestjs\//],
+  testing: { knows: ['sabotage.ts'] },
+  // Streams in memory stand where `transport` has its ways to NATS.
+  'testing/memory': {
+    knows: [...ground, 'message', 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
   },
-  'index.ts': anything,
-  'testing.ts': anything,
+  'testing/aggregate-transport-testing.module.ts': {
+    ...nestRoom('nest/publishing', 'nest/handling', 'nest/operating', 'nest', 'testing/memory'),
+    packages: [/^@nestjs\//],
+  },
+  'testing/nats': { knows: ['errors.ts'], packages: [/^node:/, /^nats$/] },
+  'index.ts': { knows: ['*'] },
+  'testing.ts': { knows: ['*'] },
 };
+
+function nestRoom(...more: readonly string[]): Room {
+  return {
+    knows: [...ground, ...underTransport, 'transport', 'nest/nest-log.ts', 'nest/tokens.ts', ...more],
+    packages: NEST,
+  };
+}
 
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
 const MAX_LINES = 260;
+const MAX_FILES = 15;
 
 type Sources = ReadonlyMap<string, string>;
 
@@ -64,14 +110,25 @@ function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
 }
 
-/** Everything a file imports or exports from, types included. */
-function importsOf(source: string): string[] {
-  const pattern = /(?:\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['"])(?<target>[^'"\n]+)\1/g;
-  return [...withoutComments(source).matchAll(pattern)].map((match) => match.groups!['target']!);
+interface Import {
+  readonly target: string;
+  readonly isTypeOnly: boolean;
 }
 
+/** Everything a file imports or exports from, types included. */
+function importsOf(source: string): Import[] {
+  const pattern =
+    /(?<how>\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['"])(?<target>[^'"\n]+)\2/g;
+  return [...withoutComments(source).matchAll(pattern)].map(({ groups }) => ({
+    target: groups!['target']!,
+    isTypeOnly: /^(?:import|export)\s+type\b/.test(groups!['how']!),
+  }));
+}
+
+/** The file itself if it is a room, else its folder. */
 function roomOf(path: string): string {
-  return path.split('/')[0]!;
+  if (path in ROOMS || !path.includes('/')) return path;
+  return posix.dirname(path);
 }
 
 /** The file a relative import means, as a path within the sources. */
@@ -80,28 +137,29 @@ function targetOf(path: string, target: string): string {
 }
 
 function floorViolations(sources: Sources): string[] {
-  const violations: string[] = [];
-  for (const [path, source] of sources) {
+  return [...sources].flatMap(([path, source]) => {
     const room = ROOMS[roomOf(path)];
-    if (room === undefined) {
-      violations.push(`${path}: no floor is laid down for ${roomOf(path)}`);
-      continue;
-    }
-    for (const target of importsOf(source)) {
-      if (!target.startsWith('.')) {
-        // The one switchboard that every floor may ask; see sabotage.ts.
-        if (target !== '#sabotage' && !room.packages.some((allowed) => allowed.test(target)))
-          violations.push(`${path} imports ${target}`);
-        continue;
-      }
-      const file = targetOf(path, target);
-      const isOwn = roomOf(file) === roomOf(path);
-      const isKnown = room.knows.includes('*') || room.knows.includes(roomOf(file));
-      if (!sources.has(file)) violations.push(`${path} imports ${target}, which is no source file`);
-      else if (!isOwn && !isKnown) violations.push(`${path} imports ${file}`);
-    }
-  }
-  return violations;
+    if (room === undefined) return [`${path}: no floor is laid down for ${roomOf(path)}`];
+    return importsOf(source).flatMap((one) =>
+      one.target.startsWith('.')
+        ? roomViolations(sources, path, room, one)
+        : packageViolations(path, room, one),
+    );
+  });
+}
+
+function packageViolations(path: string, { packages = [], typesOf = [] }: Room, found: Import): string[] {
+  const allowed = found.isTypeOnly ? [...packages, ...typesOf] : packages;
+  // The one switchboard that every floor may ask; see sabotage.ts.
+  if (found.target === '#sabotage' || allowed.some((one) => one.test(found.target))) return [];
+  return [`${path} imports ${found.target}`];
+}
+
+function roomViolations(sources: Sources, path: string, { knows }: Room, { target }: Import): string[] {
+  const file = targetOf(path, target);
+  if (!sources.has(file)) return [`${path} imports ${target}, which is no source file`];
+  const isKnown = roomOf(file) === roomOf(path) || knows.includes('*') || knows.includes(roomOf(file));
+  return isKnown ? [] : [`${path} imports ${file}`];
 }
 
 function cycles(sources: Sources): string[] {
@@ -113,7 +171,7 @@ function cycles(sources: Sources): string[] {
       return;
     }
     if (done.has(path)) return;
-    for (const target of importsOf(sources.get(path) ?? '')) {
+    for (const { target } of importsOf(sources.get(path) ?? '')) {
       if (target.startsWith('.')) visit(targetOf(path, target), [...way, path]);
     }
     done.add(path);
@@ -144,6 +202,17 @@ function sizeViolations(sources: Sources): string[] {
     .map(([path, source]) => `${path}: ${linesOf(source)} lines`);
 }
 
+function crowdedFolders(sources: Sources): string[] {
+  const counts = new Map<string, number>();
+  for (const path of sources.keys()) {
+    const folder = posix.dirname(path);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([, count]) => count > MAX_FILES)
+    .map(([folder, count]) => `${folder}: ${count} files`);
+}
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../libs/aggregate-transport/src');
 const library: Sources = new Map(
   readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -152,14 +221,17 @@ const library: Sources = new Map(
 );
 
 describe('the library', () => {
-  test('is looked at in whole', () => {
+  test('is read as a whole', () => {
     expect(library.size).toBeGreaterThan(50);
     expect(new Set([...library.keys()].map(roomOf))).toEqual(new Set(Object.keys(ROOMS)));
-    expect(importsOf(library.get('publisher/sequencer.ts')!)).toContain('../message/outgoing-event.js');
+    expect(importsOf(library.get('publisher/sequencer.ts')!)).toContainEqual({
+      target: '../message/outgoing-event.js',
+      isTypeOnly: true,
+    });
     expect(relative(root, join(root, 'index.ts'))).toBe('index.ts');
   });
 
-  test('keeps its floors: imports point down, neighbours do not know each other', () => {
+  test('keeps its floors: imports point down, and rooms of one floor do not know each other', () => {
     expect(floorViolations(library)).toEqual([]);
   });
 
@@ -167,12 +239,25 @@ describe('the library', () => {
     expect(cycles(library)).toEqual([]);
   });
 
-  test('has no index inside a folder and no folder named after nothing', () => {
+  test('has no index inside a folder, and no folder whose name says nothing', () => {
     expect(namingViolations(library)).toEqual([]);
   });
 
   test(`has no file over ${MAX_LINES} lines of code`, () => {
     expect(sizeViolations(library)).toEqual([]);
+  });
+
+  test(`has no folder with more than ${MAX_FILES} files`, () => {
+    expect(crowdedFolders(library)).toEqual([]);
+  });
+
+  test('has its unit tests in folders named like its rooms', () => {
+    const unit = join(root, '../../../test/unit');
+    const folders = readdirSync(unit, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.includes(sep) && path.endsWith('.ts'))
+      .map((path) => posix.dirname(path.split(sep).join('/')));
+    const rooms = [...Object.keys(ROOMS), 'bench', 'consumer/walks'];
+    expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });
 
@@ -180,17 +265,71 @@ describe('the rules themselves turn red', () => {
   const sources = (files: Record<string, string>): Sources => new Map(Object.entries(files));
 
   test.each([
-    ['consumer knows stream', 'consumer/a.ts', "import { x } from '../stream/b.js';", 'stream/b.ts'],
-    ['stream knows consumer', 'stream/a.ts', "import type { X } from '../consumer/b.js';", 'consumer/b.ts'],
+    ['consumer knows stream', 'consumer/a.ts', "import { x } from '../stream/api/b.js';", 'stream/api/b.ts'],
+    [
+      'reading knows handling',
+      'consumer/reading/a.ts',
+      "import type { X } from '../handling/b.js';",
+      'consumer/handling/b.ts',
+    ],
+    [
+      'position knows its hall',
+      'consumer/position/a.ts',
+      "import type { X } from '../b.js';",
+      'consumer/b.ts',
+    ],
+    [
+      'the hall knows the executor',
+      'consumer/a.ts',
+      "import { x } from '../executor/b.js';",
+      'executor/b.ts',
+    ],
+    [
+      'stream knows consumer',
+      'stream/wires/a.ts',
+      "import type { X } from '../../consumer/b.js';",
+      'consumer/b.ts',
+    ],
+    ['wires know groups', 'stream/wires/a.ts', "import { x } from '../groups/b.js';", 'stream/groups/b.ts'],
+    ['api knows wires', 'stream/api/a.ts', "import { x } from '../wires/b.js';", 'stream/wires/b.ts'],
     ['executor knows message', 'executor/a.ts', "import { type X } from '../message/b.js';", 'message/b.ts'],
-    ['message knows a clock', 'message/a.ts', "export * from '../../libs/aggregate-transport/src/clock.js';", 'clock.ts'],
-    ['settlement logs', 'settlement/a.ts', "import\n  '../log.js';", 'log.ts'],
-    ['publisher knows stream', 'publisher/a.ts', "const x = await import('../stream/b.js');", 'stream/b.ts'],
-    ['errors knows anybody', 'errors.ts', "import { x } from '../../libs/aggregate-transport/src/log.js';", 'log.ts'],
+    ['message knows a clock', 'message/a.ts', "export * from '../clock.js';", 'clock.ts'],
+    ['records log', 'records/a.ts', "import\n  '../log.js';", 'log.ts'],
+    [
+      'publisher knows stream',
+      'publisher/a.ts',
+      "const x = await import('../stream/api/b.js');",
+      'stream/api/b.ts',
+    ],
+    ['errors know a log', 'errors.ts', "import { x } from './log.js';", 'log.ts'],
     ['observe knows nest', 'observe/a.ts', "import type { X } from '../nest/b.js';", 'nest/b.ts'],
     ['consumer knows observe', 'consumer/a.ts', "import { x } from '../observe/b.js';", 'observe/b.ts'],
-    ['a folder knows the public door', 'nest/a.ts', "import { x } from '../../libs/aggregate-transport/src/index.js';", 'index.ts'],
+    [
+      'transport knows nest',
+      'transport/a.ts',
+      "import type { X } from '../nest/handling/b.js';",
+      'nest/handling/b.ts',
+    ],
+    [
+      'publishing knows handling',
+      'nest/publishing/a.ts',
+      "import { x } from '../handling/b.js';",
+      'nest/handling/b.ts',
+    ],
+    [
+      'nest knows a stream',
+      'nest/handling/a.ts',
+      "import { x } from '../../stream/api/b.js';",
+      'stream/api/b.ts',
+    ],
+    ['a folder knows the public door', 'nest/a.ts', "import { x } from '../index.js';", 'index.ts'],
     ['the library knows its test kit', 'nest/a.ts', "import { x } from '../testing/b.js';", 'testing/b.ts'],
+    [
+      'streams in memory know nest',
+      'testing/memory/a.ts',
+      "import { x } from '../../nest/b.js';",
+      'nest/b.ts',
+    ],
   ])('%s', (_name, path, source, target) => {
     expect(floorViolations(sources({ [path]: source, [target]: '' }))).toEqual([`${path} imports ${target}`]);
   });
@@ -201,14 +340,19 @@ describe('the rules themselves turn red', () => {
     ['consumer/a.ts', "import type { Msg } from 'nats';"],
     ['publisher/a.ts', "import {\n  createInbox,\n} from 'nats';"],
     ['observe/a.ts', "import { metrics } from '@opentelemetry/api';"],
-    ['stream/a.ts', "import { Injectable } from '@nestjs/common';"],
-    ['stream/a.ts', "import { Subject } from 'rxjs';"],
+    ['stream/api/a.ts', "import { Injectable } from '@nestjs/common';"],
+    ['stream/wires/a.ts', "import { Subject } from 'rxjs';"],
+    ['transport/a.ts', "import { connect } from 'nats';"],
+    ['transport/a.ts', "import { type Msg, connect } from 'nats';"],
+    ['transport/a.ts', "import type { Type } from '@nestjs/common';"],
+    ['testing/memory/a.ts', "import type { Type } from '@nestjs/common';"],
+    ['nest/a.ts', "import type { NatsConnection } from 'nats';"],
     ['nest/a.ts', "import x from 'lodash';"],
   ])('%s: %s', (path, source) => {
     expect(floorViolations(sources({ [path]: source }))).toHaveLength(1);
   });
 
-  test('a folder nobody laid a floor for, and an import of nothing', () => {
+  test('a folder without a floor, and an import of a file that does not exist', () => {
     expect(floorViolations(sources({ 'attic/a.ts': '' }))).toHaveLength(1);
     expect(floorViolations(sources({ 'nest/a.ts': "import './gone.js';" }))).toHaveLength(1);
   });
@@ -217,8 +361,9 @@ describe('the rules themselves turn red', () => {
     const fine = sources({
       'errors.ts': '',
       'message/a.ts':
-        "// import { x } from 'nats';\n/** from '../stream/b.js' */\nimport { x } from '../../libs/aggregate-transport/src/errors.js';",
+        "// import { x } from 'nats';\n/** from '../stream/b.js' */\nimport { x } from '../errors.js';",
       'message/b.ts': "import { randomUUID } from 'node:crypto';\nimport { a } from './a.js';",
+      'transport/a.ts': "import type { ConnectionOptions } from 'nats';",
       'nest/a.ts': "import { Injectable } from '@nestjs/common';\nimport { b } from '../message/b.js';",
     });
     expect(floorViolations(fine)).toEqual([]);
@@ -245,14 +390,21 @@ describe('the rules themselves turn red', () => {
     ).toEqual([]);
   });
 
-  test('an index in a folder, and a folder named after nothing', () => {
+  test('an index in a folder, and a folder whose name says nothing', () => {
     const names = namingViolations(
       sources({ 'index.ts': '', 'nest/index.ts': '', 'nest/utils/a.ts': '', 'types/a.ts': '' }),
     );
     expect(names).toHaveLength(3);
   });
 
-  test('a file of 261 lines; blank lines and comments do not count', () => {
+  test('a folder of 16 files; files in folders below do not count', () => {
+    const files = (count: number, folder: string): [string, string][] =>
+      Array.from({ length: count }, (_, index) => [`${folder}/${index}.ts`, '']);
+    expect(crowdedFolders(new Map([...files(15, 'a'), ...files(15, 'a/b')]))).toEqual([]);
+    expect(crowdedFolders(new Map(files(16, 'a')))).toEqual(['a: 16 files']);
+  });
+
+  test('a file of 261 lines of code; blank lines and comments do not count', () => {
     const code = 'x();\n'.repeat(260);
     expect(sizeViolations(sources({ 'a.ts': `${code}\n\n// a\n/*\n * b\n */\n` }))).toEqual([]);
     expect(sizeViolations(sources({ 'a.ts': `${code}y();` }))).toEqual(['a.ts: 261 lines']);

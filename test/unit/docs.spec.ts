@@ -1,11 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
+import { failsLiveness, failsReadiness, type HealthProblem } from '#library/observe/health.js';
 import { DEFAULTS } from '#library/transport/options.js';
+import { alarmsOf, GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
 const README = readFileSync('README.md', 'utf8');
+const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
+const sources = treesOf('libs/aggregate-transport/src');
 
 /** `{ a: { b: 1 } }` as `[['a.b', 1]]`. */
 function flatten(value: object, prefix = ''): [string, unknown][] {
@@ -14,6 +18,27 @@ function flatten(value: object, prefix = ''): [string, unknown][] {
       ? flatten(inner, `${prefix}${key}.`)
       : [[prefix + key, inner]],
   );
+}
+
+/** The rows of the table whose head begins with these columns, cell by cell. */
+function tableOf(page: string, ...columns: readonly string[]): string[][] {
+  const lines = page.split('\n');
+  const cellsOf = (line: string): string[] =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const head = lines.findIndex(
+    (line) => line.startsWith('|') && columns.every((column, index) => cellsOf(line)[index] === column),
+  );
+  if (head < 0) return [];
+  const rows = lines.slice(head + 2);
+  const end = rows.findIndex((line) => !line.startsWith('|'));
+  return rows.slice(0, end < 0 ? undefined : end).map(cellsOf);
+}
+
+function codeIn(cell = ''): string {
+  return /^`(.+)`$/.exec(cell)?.[1] ?? cell;
 }
 
 describe('README', () => {
@@ -42,21 +67,78 @@ describe('README', () => {
   });
 });
 
-test('the defaults told in the comments of options.ts are the defaults', () => {
-  const source = readFileSync('libs/aggregate-transport/src/nest/options.ts', 'utf8');
-  const defaults = new Map(flatten(DEFAULTS));
-  const told = [...source.matchAll(/@default (\S+)(?: \*\/|\n {3}\*\/)\n {2}(\w+)\?:/g)];
-  expect(told.length).toBeGreaterThanOrEqual(20);
-  for (const [, text = '', option = ''] of told) {
-    const key = [...defaults.keys()].find((name) => name === option || name.endsWith(`.${option}`));
-    const value = key === undefined ? undefined : defaults.get(key);
-    expect([option, text]).toEqual([option, typeof value === 'string' ? `'${value}'` : groupDigits(value)]);
-  }
+describe('docs/operations.md', () => {
+  test('explains every health code, and no other, with what it makes fail', () => {
+    const rows = tableOf(OPERATIONS, 'code', 'meaning', 'healthy', 'ready', 'live');
+    const told = rows.map(([code, , healthy, ready, live]) => [codeIn(code), healthy, ready, live]);
+    const codes = unionOf(sources.get('observe/health.ts')!, 'HealthProblemCode') as HealthProblem['code'][];
+    const down = (isDown: boolean): string => (isDown ? 'down' : '');
+    const expected = codes.map((code) => {
+      const problem = { code, text: '' };
+      return [code, 'down', down(failsReadiness(problem)), down(failsLiveness(problem))];
+    });
+    expect(told.sort()).toEqual(expected.sort());
+  });
+
+  test('explains every error code, and no other', () => {
+    const rows = tableOf(OPERATIONS, 'code', 'when');
+    const codes = unionOf(sources.get('errors.ts')!, 'AggregateTransportErrorCode');
+    expect(codes.length).toBeGreaterThan(30);
+    expect(rows.map(([code]) => codeIn(code)).sort()).toEqual(codes.sort());
+  });
+
+  describe('the log', () => {
+    const told = tableOf(OPERATIONS, 'text', 'meaning', 'do').map(([text]) => codeIn(text));
+
+    test('shows no text that the library does not say', () => {
+      const said = [...sources.values()].flatMap(textsOf);
+      expect(told.length).toBeGreaterThan(30);
+      expect(told.filter((text) => !said.some((one) => mayRead(one, text)))).toEqual([]);
+    });
+
+    test('explains every warning and error that the library logs', () => {
+      const alarms = [...sources]
+        .filter(([path]) => !/^(testing|cli)\//.test(path))
+        .flatMap(([, tree]) => alarmsOf(tree))
+        // Of the others the text is made elsewhere.
+        .filter((text) => text.replaceAll(GAP, '').trim().split(' ').length > 3);
+      expect(alarms.length).toBeGreaterThan(25);
+      expect(alarms.filter((alarm) => !told.some((text) => mayRead(alarm, text)))).toEqual([]);
+    });
+  });
 });
 
-function groupDigits(value: unknown): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, '_');
-}
+test('the checks of texts turn red', () => {
+  const alarm = `${GAP}: ${GAP} failed in its ${GAP} (attempt ${GAP}), again in ${GAP} ms`;
+  for (const shown of ['failed in its decode', '(attempt 3), again in', ', again in 100 ms'])
+    expect([shown, mayRead(alarm, shown)]).toEqual([shown, true]);
+  for (const shown of ['failed in their decode', 'decode', 'stopped again in 100 ms'])
+    expect([shown, mayRead(alarm, shown)]).toEqual([shown, false]);
+  expect(mayRead('no gap here', 'no gap there')).toBe(false);
+});
+
+test('every command that pages and texts name is one the command line has', () => {
+  const usage = [...sources.entries()]
+    .filter(([path]) => path.startsWith('cli/'))
+    .flatMap(([, tree]) => textsOf(tree))
+    .find((text) => text.startsWith('Usage: aggregate-transport'))!;
+  const known = new Set(
+    [...usage.matchAll(/^ {2}([a-z]+)(?: ([a-z]+)\b)?/gm)].flatMap(([, area, verb]) => [
+      area,
+      `${area} ${verb}`,
+    ]),
+  );
+  const texts = [...pagesOf('docs').map(read), README, ...[...sources.values()].flatMap(textsOf)];
+  const named = texts.flatMap((text) => [
+    ...text.matchAll(/npx aggregate-transport ([a-z]+)(?: ([a-z]+)\b)?/g),
+  ]);
+  expect(named.length).toBeGreaterThan(5);
+  const areasWithVerbs = new Set(['parked', 'group']);
+  const unknown = named
+    .map(([, area = '', verb = '']) => (areasWithVerbs.has(area) ? `${area} ${verb}` : area))
+    .filter((command) => !known.has(command));
+  expect(unknown).toEqual([]);
+});
 
 test('the vectors in docs/wire-format.md are what the library computes', () => {
   const page = readFileSync('docs/wire-format.md', 'utf8');
@@ -71,19 +153,37 @@ test('the vectors in docs/wire-format.md are what the library computes', () => {
   }
 });
 
-test('no page links to a file that does not exist', () => {
-  for (const page of [
-    'README.md',
-    'docs/architecture.md',
-    'docs/guarantees.md',
-    'docs/operations.md',
-    'docs/wire-format.md',
-    'docs/decisions/0001-partition-bits-in-the-subject.md',
-  ]) {
-    const links = [...readFileSync(page, 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
-      ([, link = '']) => link,
-    );
-    for (const link of links)
-      expect([page, link, existsSync(join(dirname(page), link))]).toEqual([page, link, true]);
+function read(page: string): string {
+  return readFileSync(page, 'utf8');
+}
+
+function pagesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.md'))
+    .map((path) => join(folder, path));
+}
+
+/** The anchor of a heading, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+test('no page links to a file or a heading that does not exist', () => {
+  const broken: string[] = [];
+  for (const page of ['README.md', 'CHANGELOG.md', 'bench/README.md', ...pagesOf('docs')]) {
+    for (const [, link = ''] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path = '', anchor] = link.split('#');
+      const file = path === '' ? page : join(dirname(page), path);
+      const isThere =
+        existsSync(file) &&
+        (anchor === undefined ||
+          !file.endsWith('.md') ||
+          [...read(file).matchAll(/^#+ (.+)$/gm)].some(([, heading = '']) => anchorOf(heading) === anchor));
+      if (!isThere) broken.push(`${page}: ${link}`);
+    }
   }
+  expect(broken).toEqual([]);
 });

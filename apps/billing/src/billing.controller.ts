@@ -23,17 +23,17 @@ export class BillingController {
 
   @AggregateHandler(orders, { type: 'OrderPlaced' })
   async placed(@Payload() order: OrderPlaced, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
-    if (this.invoices.has(id, ctx.sequence)) return; // a repeat after a crash: the row has it already
-    await this.gateway.call(ctx.attempt); // whatever fails here is tried again, before anything newer of this order
-    this.invoices.open(id, order.customer, ctx.sequence);
+    if (this.invoices.has(id, ctx.position)) return; // a repeat after a crash: the row has it already
+    await this.gateway.call(ctx.attempt); // a failure is tried again, before any newer event of this order
+    this.invoices.open(id, order.customer, ctx.position);
   }
   // #endregion
 
   @AggregateHandler(orders, { type: 'ItemAdded' })
   async itemAdded(@Payload() item: ItemAdded, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
-    if (this.invoices.has(id, ctx.sequence)) return;
+    if (this.invoices.has(id, ctx.position)) return;
     await this.gateway.call(ctx.attempt);
-    this.invoices.change(id, ctx.sequence, ({ cents, items }) => ({
+    this.invoices.change(id, ctx.position, ({ cents, items }) => ({
       cents: cents + item.cents,
       items: items + 1,
     }));
@@ -41,15 +41,15 @@ export class BillingController {
 
   @AggregateHandler(orders, { type: 'OrderPaid' })
   async paid(@Payload() payment: OrderPaid, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
-    if (this.invoices.has(id, ctx.sequence)) return;
+    if (this.invoices.has(id, ctx.position)) return;
     await this.gateway.call(ctx.attempt);
-    this.invoices.change(id, ctx.sequence, () => ({ status: 'paid', paidCents: payment.cents }));
+    this.invoices.change(id, ctx.position, () => ({ status: 'paid', paidCents: payment.cents }));
   }
 
   @AggregateHandler(orders, { type: 'OrderShipped' })
   async shipped(@Payload() shipment: OrderShipped, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
-    if (this.invoices.has(id, ctx.sequence)) return;
+    if (this.invoices.has(id, ctx.position)) return;
     await this.gateway.call(ctx.attempt);
-    this.invoices.change(id, ctx.sequence, () => ({ status: 'shipped', carrier: shipment.carrier }));
+    this.invoices.change(id, ctx.position, () => ({ status: 'shipped', carrier: shipment.carrier }));
   }
 }

@@ -10,7 +10,7 @@ export interface HistoryEntry {
   payload: unknown;
 }
 
-/** Rebuilds the history of every aggregate of the `journal` topic, whatever its event types. */
+/** Rebuilds the history of every aggregate of the `journal` topic, of any event types. */
 @Controller('history')
 @UseInterceptors(WitnessInterceptor)
 export class HistoryController {

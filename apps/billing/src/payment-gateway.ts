@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-/** Somebody else's service: takes its time, and sometimes fails. `GATEWAY_MAX_MS` and `GATEWAY_FAILURES` set how. */
+/** A service of another team: takes its time, and sometimes fails. `GATEWAY_MAX_MS` and `GATEWAY_FAILURES` set how. */
 @Injectable()
 export class PaymentGateway {
   readonly #maxMs = Number(process.env['GATEWAY_MAX_MS'] ?? 0);

@@ -5,7 +5,7 @@ import {
   InjectAggregatePublisher,
 } from 'nestjs-aggregate-transport';
 
-/** Takes any event log, whatever its types: the topic is a plain string. */
+/** Takes any event log, of any types: the topic is a plain string. */
 @Controller('journal')
 export class JournalController {
   constructor(@InjectAggregatePublisher('journal') private readonly journal: AggregatePublisher) {}

@@ -40,7 +40,7 @@ export type AggregateTransportErrorCode =
   | 'HANDLER_TIMED_OUT'
   | 'LEASE_LOST'
   | 'PARK_REFUSED'
-  // a parked aggregate, reported to whoever asks for something
+  // a command, reported to the operator that gives it
   | 'NOT_PARKED'
   | 'COMMAND_UNANSWERED'
   | 'GROUP_UNKNOWN'
@@ -71,8 +71,8 @@ export function hasCode(error: unknown, code: AggregateTransportErrorCode): bool
 }
 
 /**
- * What a log line or an error text may say of something that was thrown. Never a payload. Of what was thrown in
- * Nest, the answer of an HttpException and the `{ status, message }` that stands for an error are read, too.
+ * Describes something that was thrown, for a log line or an error text. Never a payload. Reads the answer of Nest's
+ * HttpException, and the `{ status, message }` by which Nest replaces an error.
  */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateTransportError) return `${error.code}: ${error.message}`;

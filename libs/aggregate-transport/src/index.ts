@@ -23,7 +23,10 @@ export {
   type AggregateHealthResult,
   type HealthCheckOptions,
 } from './nest/operating/aggregate-health.indicator.js';
-export { AggregateHandler, type AggregateHandlerOptions } from './nest/handling/aggregate-handler.decorator.js';
+export {
+  AggregateHandler,
+  type AggregateHandlerOptions,
+} from './nest/handling/aggregate-handler.decorator.js';
 export { AggregateId } from './nest/handling/aggregate-id.decorator.js';
 export {
   AggregatePublisher,
@@ -34,7 +37,10 @@ export {
   type UncommittedAggregate,
 } from './nest/publishing/aggregate-publisher.js';
 export { AggregateServer } from './nest/handling/aggregate.server.js';
-export { AggregateTransportStatus, type SnapshotOptions } from './nest/operating/aggregate-transport-status.js';
+export {
+  AggregateTransportStatus,
+  type SnapshotOptions,
+} from './nest/operating/aggregate-transport-status.js';
 export { AggregateTransportModule } from './nest/aggregate-transport.module.js';
 export { InjectAggregatePublisher } from './nest/publishing/inject-aggregate-publisher.decorator.js';
 export {
@@ -66,7 +72,7 @@ export type {
   TopicStatus,
   TransportSnapshot,
 } from './observe/snapshot.js';
-export type { AggregateStatus } from './consumer/handling/lane-status.js';
+export type { AggregateStatus } from './consumer/handling/lane-report.js';
 export type { PartitionCounts } from './consumer/partition-status.js';
 export type { CommandResult } from './parking/operator-commands.js';
 export {

@@ -1,6 +1,6 @@
 /**
- * The rules that order, ownership or loss depend on. A fault test switches one off and sees the checker that the rule is
- * for turn red. Named after what goes wrong.
+ * The rules that order, ownership or loss depend on. A fault test switches one off and sees the checker that the rule
+ * is for turn red. Named after what goes wrong.
  */
 export type ConsumerRule =
   /** An owner begins without claiming the position: writes of older owners still fit. */

@@ -1,5 +1,5 @@
 // The second door: what tests of a service may use. Nothing here is needed in production.
-export { AggregateTransportTestingModule } from './testing/memory/aggregate-transport-testing.module.js';
+export { AggregateTransportTestingModule } from './testing/aggregate-transport-testing.module.js';
 export { ManualClock } from './testing/memory/manual-clock.js';
 export { findNatsServer } from './testing/nats/nats-binary.js';
 export { type NatsCluster, startNatsCluster } from './testing/nats/nats-cluster.js';

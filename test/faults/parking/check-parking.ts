@@ -1,15 +1,24 @@
-import { groupBy } from '../finding.js';
+import { checkPositionsTellTheTruth } from '../oracle/checkers/positions-tell-the-truth.js';
+import { checkSettledStaysSettled } from '../oracle/checkers/settled-stays-settled.js';
+import { groupBy } from '../oracle/finding.js';
 import type { HandlerRun, Ms, ParkingHistory, SeenLetter } from './parking-history.js';
 
+/** Between the clocks of two processes, and for the way through the server. */
+const SLACK_MS = 50;
+/** What a marker says while its letters are handled. */
+const REPLAYING: readonly (string | undefined)[] = ['retrying', 'diverted'];
+
 /**
- * C7, judged from what the workers wrote and what the server confirmed. Pure. Each finding names the rule:
+ * The promises about parked aggregates, judged from what the workers wrote and what the server confirmed. Pure. Each
+ * finding begins with the promise that is broken:
  *
  * - `letters`: the letters of one marker are contiguous and in order;
- * - `live`: while an aggregate has letters that are not handled, none of its events reaches a handler from the stream;
- * - `order`: an event starts only when every earlier one of its aggregate was handled, so that the first one behind
- *   the letters is the last letter's successor;
- * - `twice`: what was settled, by ack or by removal of its letter, is not started again;
- * - `lost`: whatever is stored was handled, or waits in a letter that counts, or was dropped on purpose;
+ * - `parked-waits`: a letter is handled only while its marker says that letters are handled;
+ * - `order`: an event starts only when every earlier one of its aggregate was handled, from the stream or as a letter;
+ * - `twice`: a letter that was removed is not handled again;
+ * - `settled-stays-settled`: nor is an event that a claimed position calls settled and that is no letter;
+ * - `positions-tell-the-truth`: a position calls settled only what was handled, is a letter, or was dropped on purpose;
+ * - `lost`: what is stored was handled, or waits in a letter that counts, or was dropped on purpose;
  * - `left`: at the end no marker is without letters, and no letter without its marker.
  */
 export function checkParking(history: ParkingHistory): string[] {
@@ -17,17 +26,15 @@ export function checkParking(history: ParkingHistory): string[] {
   const handledAt = handledTimes(history.runs);
   const findings = [
     ...checkLetters(history, numbers),
+    ...checkParkedWaits(history),
     ...checkTwice(history),
+    ...checkPositions(history),
     ...checkLost(history, handledAt),
     ...checkLeft(history),
   ];
-  const lettersOf = groupBy(history.letters, ({ key }) => key);
   const storedOf = groupBy(history.stored, ({ key }) => key);
-  for (const [key, runs] of groupBy(history.runs, (run) => run.key)) {
-    const letters = lettersOf.get(key) ?? [];
-    if (letters.length > 0) findings.push(...checkLive(history, runs, letters, handledAt));
+  for (const [key, runs] of groupBy(history.runs, (run) => run.key))
     findings.push(...checkOrder(history, runs, storedOf.get(key) ?? [], handledAt));
-  }
   return findings;
 }
 
@@ -54,37 +61,21 @@ function checkLetters({ letters }: ParkingHistory, numbers: ReadonlyMap<number, 
   return findings;
 }
 
-function checkLive(
-  { dropped }: ParkingHistory,
-  runs: readonly HandlerRun[],
-  letters: readonly SeenLetter[],
-  handledAt: ReadonlyMap<number, Ms>,
-): string[] {
-  const findings: string[] = [];
-  for (const run of runs.filter(({ live }) => live)) {
-    const open = letters.filter(
-      ({ seq, at }) => at < run.start && !dropped.has(seq) && !((handledAt.get(seq) ?? Infinity) < run.start),
+function checkParkedWaits({ runs, letters, markers }: ParkingHistory): string[] {
+  const storedAt = new Map(letters.toReversed().map(({ seq, at }) => [seq, at]));
+  const writes = groupBy(markers, ({ key }) => key);
+  return runs.flatMap(({ key, n, seq, worker, start, attempt }) => {
+    // A further attempt is no new decision: its lane is at it since the first.
+    if (attempt > 1 || (storedAt.get(seq) ?? Infinity) >= start) return [];
+    const said = writes.get(key) ?? [];
+    const before = said.findLast(({ at }) => at <= start);
+    const isHeardLate = said.some(
+      ({ at, state }) => at > start && at <= start + SLACK_MS && REPLAYING.includes(state),
     );
-    if (open.length === 0 || isHeadOfDetour(run, runs, open)) continue;
-    const waiting = open.map(({ seq }) => seq).join(', ');
-    findings.push(
-      `live: ${run.key} ${run.n} (sequence ${run.seq}) started from the stream in ${run.worker} while ` +
-        `sequences ${waiting} were letters`,
-    );
-  }
-  return findings;
-}
-
-/** The head of a diverted lane goes on in its place, and is its aggregate's first letter too. */
-function isHeadOfDetour(run: HandlerRun, runs: readonly HandlerRun[], open: readonly SeenLetter[]): boolean {
-  const first = open.reduce((least, letter) => (letter.seq < least.seq ? letter : least));
-  return (
-    run.seq <= first.seq &&
-    runs.some(
-      ({ seq, worker, epoch, start }) =>
-        seq === run.seq && worker === run.worker && epoch === run.epoch && start < first.at,
-    )
-  );
+    if (before === undefined || isHeardLate || REPLAYING.includes(before.state)) return [];
+    const state = before.state ?? 'nothing';
+    return [`parked-waits: ${key} ${n} is a letter and started in ${worker} while its marker said ${state}`];
+  });
 }
 
 function checkOrder(
@@ -108,21 +99,49 @@ function checkOrder(
       findings.push(`order: ${run.key} ${run.n} started in ${run.worker} before ${next.n} was handled`);
     }
   }
-  return findings;
+  return [...findings, ...checkSkips(runs, stored, (seq) => dropped.has(seq) || skipped.has(seq))];
 }
 
-function checkTwice({ runs, acked, removed, letters }: ParkingHistory): string[] {
-  // An ack may be sent again, so the first one counts.
-  const ackedAt = new Map(acked.toReversed().map(({ seq, at }) => [seq, at]));
+/** Repeats are contiguous: a start is at most one event after the start before it, and in one epoch never before it. */
+function checkSkips(
+  runs: readonly HandlerRun[],
+  stored: ParkingHistory['stored'],
+  isGone: (seq: number) => boolean,
+): string[] {
+  const places = new Map(stored.filter(({ seq }) => !isGone(seq)).map(({ seq }, place) => [seq, place]));
+  let last: { place: number; run: HandlerRun } | undefined;
+  return runs.flatMap((run) => {
+    const place = places.get(run.seq);
+    if (place === undefined) return [];
+    const before = last;
+    last = { place, run };
+    if (before === undefined) return [];
+    const { n, worker, epoch } = before.run;
+    const where = `order: ${run.key} ${run.n} started in ${run.worker} after ${n} in ${worker}`;
+    if (place > before.place + 1) return [`${where}: a skip forward`];
+    return place < before.place && epoch === run.epoch ? [`${where}: a step back in epoch ${epoch}`] : [];
+  });
+}
+
+function checkTwice({ runs, removed, letters }: ParkingHistory): string[] {
   const sequences = new Map(letters.map(({ position, seq }) => [position, seq]));
   const removedAt = new Map(removed.map(({ position, at }) => [sequences.get(position), at]));
-  // The ack of a letter's event says that it is stored; only its removal says that it is handled.
   return runs
-    .filter(({ seq, live, start }) => start > ((live ? ackedAt : removedAt).get(seq) ?? Infinity))
-    .map(({ key, n, worker, live }) => {
-      const from = live ? 'from the stream' : 'from a letter';
-      return `twice: ${key} ${n} was settled and started again in ${worker}, ${from}`;
-    });
+    .filter(({ seq, start }) => start > (removedAt.get(seq) ?? Infinity))
+    .map(({ key, n, worker }) => `twice: the letter of ${key} ${n} was removed, and it started in ${worker}`);
+}
+
+function checkPositions({ runs, positions, letters, skipped, stored, dropped }: ParkingHistory): string[] {
+  const filed = [
+    ...letters,
+    ...skipped,
+    // The operator's own record of what was dropped comes before the drop.
+    ...[...dropped].map((seq) => ({ seq, at: 0 })),
+  ];
+  const history = { attempts: runs, positions, letters: filed, stored };
+  return [...checkSettledStaysSettled(history), ...checkPositionsTellTheTruth(history)].map(
+    ({ checker, text }) => `${checker}: ${text}`,
+  );
 }
 
 function checkLost(history: ParkingHistory, handledAt: ReadonlyMap<number, Ms>): string[] {

@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { Child } from '../child.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
-import { SABOTAGE_VARIABLE } from '../scenario.js';
-import { SETUP_VARIABLE, STOP_VARIABLE, type WorkerMessage, type WorkerSetup } from './setup.js';
+import { Child } from '../harness/child.js';
+import { testBuild } from '../harness/test-build.js';
+import { SETUP_VARIABLE, type WorkerMessage, type WorkerSetup } from './setup.js';
 
 export interface SpawnOptions {
   /** `kill:<step>#<n>` or `freeze:<step>#<n>`. */
   readonly stopAt?: string | undefined;
   readonly sabotage?: SabotagedRule | undefined;
+  /** What this replica is configured with instead. */
+  readonly setup?: Partial<WorkerSetup>;
 }
 
 const READY_WITHIN_MS = 30_000;
@@ -80,24 +81,21 @@ export class Crew {
     mkdirSync(this.#causes);
   }
 
-  async spawn({ stopAt, sabotage }: SpawnOptions = {}): Promise<Worker> {
+  async spawn({ stopAt, sabotage, setup: own }: SpawnOptions = {}): Promise<Worker> {
     const name = `worker-${this.workers.length}`;
     const proxy = await TcpProxy.listen(this.natsPort);
     const setup: WorkerSetup = {
       ...this.setup,
+      ...own,
       url: proxy.url,
       journal: join(this.folder, `${name}.jsonl`),
       causes: this.#causes,
     };
-    const isTestBuild = stopAt !== undefined || sabotage !== undefined;
+    const build = testBuild({ sabotage, stopAt });
     const child = new Child('parking/worker.js', {
-      env: {
-        [SETUP_VARIABLE]: JSON.stringify(setup),
-        [STOP_VARIABLE]: stopAt ?? '',
-        [SABOTAGE_VARIABLE]: sabotage ?? '',
-      },
+      env: { [SETUP_VARIABLE]: JSON.stringify(setup), ...build.env },
       errors: join(this.folder, `${name}.err`),
-      execArgv: isTestBuild ? [SABOTAGE_CONDITION] : [],
+      execArgv: build.execArgv,
     });
     const worker = new Worker(name, child, proxy);
     this.workers.push(worker);

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
-import { randomFor } from '../random.js';
+import { randomFor } from '../harness/random.js';
 import type { Worker } from './crew.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
-import { PARKING_GROUP } from './setup.js';
 
 export interface CrowdOptions {
   readonly server: ParkingWorldOptions['server'];
@@ -46,7 +45,7 @@ const RETRIES_PER_SECOND = 100;
 export async function judgeCrowd(options: CrowdOptions): Promise<CrowdResult> {
   const { server, topic, aggregates, eventsEach, poisonedEvery, handlerMs } = options;
   const world = await ParkingWorld.open({
-    ...{ server, topic, tapAcks: false },
+    ...{ server, topic, tapPositions: false },
     workers: { partitions: PARTITIONS, handlerMs, maxAckPending: 10_000 },
   });
   const random = randomFor(options.seed);
@@ -127,17 +126,11 @@ async function runWithKills(world: ParkingWorld, { kills, killEveryMs }: CrowdOp
     await owner?.kill();
     living.push(await world.crew.spawn());
   }
-  const manager = await world.tap.nats.jetstreamManager();
   await eventually(
     'everything to be settled',
     async () => {
       await delay(LOOK_EVERY_MS);
-      for (let partition = 0; partition < PARTITIONS; partition++) {
-        const name = `${PARKING_GROUP}-${PARTITIONS}-${partition}`;
-        const info = await manager.consumers.info(world.topic, name);
-        if (info.num_pending > 0 || info.num_ack_pending > 0) return false;
-      }
-      return true;
+      return world.tap.positionReader.isSettled();
     },
     SETTLED_WITHIN_MS,
   );

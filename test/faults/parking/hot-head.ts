@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
-import { stamp } from '../journal.js';
-import { randomFor } from '../random.js';
-import { quantile } from '../report.js';
+import { stamp } from '../harness/journal.js';
+import { randomFor } from '../harness/random.js';
+import { quantile } from '../consumer/report.js';
 import type { HandlerRun } from './parking-history.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 import type { WorkerSetup } from './setup.js';
@@ -42,7 +42,7 @@ const NANOS_PER_MS = 1_000_000;
 /** One aggregate gets nearly all events, and for half of the time its handler hangs. */
 export async function hangHotHead(options: HotHeadOptions): Promise<HotHeadResult> {
   const { server, topic, seed, windowMs, workers, liveAgainWithinMs } = options;
-  const world = await ParkingWorld.open({ server, topic, workers, tapAcks: false });
+  const world = await ParkingWorld.open({ server, topic, workers, tapPositions: false });
   const load = new HotLoad(world, options.eventsPerSecond, randomFor(seed));
   try {
     world.crew.breakDown(CAUSE);

@@ -22,7 +22,7 @@ export interface Interruption {
 }
 
 export interface Interrupted {
-  /** What C7 found. */
+  /** The promises that were broken. */
   readonly findings: readonly string[];
   /** The process came to the step and was stopped there. */
   readonly stopped: boolean;

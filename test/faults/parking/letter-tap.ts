@@ -1,7 +1,10 @@
 import { connect, type Msg, type NatsConnection } from 'nats';
-import { HeardAcks } from '../../support/heard-acks.js';
-import { stamp } from '../journal.js';
-import type { Ms, SeenLetter, Settled } from './parking-history.js';
+import { HeardAnswers } from '../../support/heard-answers.js';
+import { stamp } from '../harness/journal.js';
+import { PositionReader } from '../harness/position-reader.js';
+import { type PositionLine, PositionTap } from '../harness/position-tap.js';
+import { positionsOf, type PositionWrite, type SentLetter } from '../oracle/history.js';
+import type { Ms, SeenLetter, SeenMarker } from './parking-history.js';
 import { PARKING_GROUP } from './setup.js';
 
 // Written out again: what is on the wire is a format, and a judge does not ask the judged.
@@ -9,39 +12,46 @@ const LETTER_HEADER = 'Aggregate-Transport-Letter';
 const MARKER_BUCKET = 'aggregate-transport-parked';
 const NANOS_PER_MS = 1_000_000;
 const READ_WITHIN_MS = 2_000;
-const MAX_EARLY = 2_000;
 
 interface Note {
   readonly marker: number;
   readonly sequence: number;
 }
 
-/** Anything that has been sent and whose answer is still to be seen. */
-type Open = (answer: Msg) => void;
-
 /**
- * A direct connection to the server, past all proxies, that sees letters being stored and removed and acks being
- * confirmed: a request and the server's answer to it. What it writes down may be late, never early.
+ * A direct connection to the server, past all proxies, that hears letters being stored and removed, markers and positions:
+ * requests and the server's answers to them. What it notes may be late, never early.
  */
 export class LetterTap {
   readonly letters: SeenLetter[] = [];
+  /** Letters of events that were skipped by policy. */
+  readonly skipped: SentLetter[] = [];
   readonly removed: { readonly position: number; readonly at: Ms }[] = [];
-  readonly acked: Settled[] = [];
-  readonly #open = new Map<string, Open>();
-  readonly #early = new Map<string, Msg>();
+  readonly markers: SeenMarker[] = [];
+  /** What the server holds now. */
+  readonly positionReader: PositionReader;
+  readonly #positions: (PositionLine & { at: number })[] = [];
+  readonly #answers = new HeardAnswers();
 
   private constructor(
     readonly nats: NatsConnection,
     private readonly topic: string,
-  ) {}
+  ) {
+    this.positionReader = new PositionReader(nats, topic, PARKING_GROUP);
+  }
 
-  /** Without `acks` it costs next to nothing beside a large load. */
-  static async open(url: string, topic: string, acks: boolean): Promise<LetterTap> {
+  /** With `positions` false it costs next to nothing beside a large load. */
+  static async open(url: string, topic: string, positions: boolean): Promise<LetterTap> {
     const nats = await connect({ servers: url });
     const tap = new LetterTap(nats, topic);
-    tap.#listen(acks);
+    tap.#listen(positions);
     await nats.flush();
     return tap;
+  }
+
+  /** Every position that passed by. */
+  get positions(): PositionWrite[] {
+    return positionsOf(this.#positions);
   }
 
   /** What is in the parked stream and in the bucket of markers now, read past the library. */
@@ -78,64 +88,43 @@ export class LetterTap {
     await this.nats.close();
   }
 
-  #listen(acks: boolean): void {
+  #listen(positions: boolean): void {
     const stream = `${this.topic}_parked`;
-    this.#expect(`${stream}.${PARKING_GROUP}.>`, (message) => {
+    this.#hear(`${stream}.${PARKING_GROUP}.>`, (message) => {
       const { subject, headers } = message;
-      if (subject.includes('.skipped.')) return undefined;
       const note = headers?.get(LETTER_HEADER) ?? '';
-      return (answer) => {
+      this.#answers.asked(message, (answer) => {
         const { seq, error } = answer.json<{ seq?: number; error?: object }>();
-        if (seq !== undefined && error === undefined) this.letters.push(seen({ subject, note }, seq));
-      };
+        if (seq === undefined || error !== undefined) return;
+        if (subject.includes('.skipped.')) this.skipped.push({ seq: noteOf(note).sequence, at: now() });
+        else this.letters.push(seen({ subject, note }, seq));
+      });
     });
-    this.#expect(`$JS.API.STREAM.MSG.DELETE.${stream}`, (message) => {
+    this.#hear(`$JS.API.STREAM.MSG.DELETE.${stream}`, (message) => {
       const { seq: position } = message.json<{ seq: number }>();
-      return (answer) => {
+      this.#answers.asked(message, (answer) => {
         if (answer.json<{ success?: boolean }>().success === true) this.removed.push({ position, at: now() });
-      };
+      });
     });
-    const heard = new HeardAcks({
-      isLone: true,
-      confirmed: (seq) => void this.acked.push({ seq, at: now() }),
+    this.#hear(`$KV.${MARKER_BUCKET}.${this.topic}.${PARKING_GROUP}.>`, ({ subject, data }) => {
+      const text = Buffer.from(data).toString('utf8');
+      const { state } = JSON.parse(text || '{}') as { state?: string };
+      this.markers.push({ key: tokenOf(subject), state, at: now() });
     });
-    if (acks) {
-      this.nats.subscribe(`$JS.ACK.${this.topic}.>`, { callback: (_error, message) => heard.acked(message) });
+    if (positions) {
+      const write = (line: PositionLine): void => void this.#positions.push({ ...line, at: stamp() });
+      new PositionTap(this.nats, this.topic, PARKING_GROUP, { write });
     }
     // Inboxes of three tokens only: an ear on those of pulls would keep the pulls of dead processes alive.
-    this.nats.subscribe('_INBOX.*.*', {
-      callback: (_error, answer) => {
-        if (acks) heard.answered(answer);
-        // A confirmation of an ack is empty; with headers and no body it is "no responders".
-        if (answer.headers !== undefined || answer.data.length === 0) return;
-        const open = this.#open.get(answer.subject);
-        if (open === undefined) this.#keep(answer);
-        else open(answer);
-        this.#open.delete(answer.subject);
-      },
-    });
+    this.#hear('_INBOX.*.*', (answer) => this.#answers.answered(answer));
   }
 
-  #expect(subject: string, begin: (message: Msg) => Open | undefined): void {
+  #hear(subject: string, hear: (message: Msg) => void): void {
     this.nats.subscribe(subject, {
-      callback: (_error, message) => {
-        const open = message.reply === undefined ? undefined : begin(message);
-        if (open === undefined || message.reply === undefined) return;
-        const early = this.#early.get(message.reply);
-        if (early === undefined) this.#open.set(message.reply, open);
-        else open(early);
+      callback: (error, message) => {
+        if (error === null) hear(message);
       },
     });
-  }
-
-  /** The server may tell us the answer before the request. */
-  #keep(answer: Msg): void {
-    this.#early.set(answer.subject, answer);
-    if (this.#early.size <= MAX_EARLY) return;
-    for (const [oldest] of this.#early) {
-      this.#early.delete(oldest);
-      return;
-    }
   }
 
   /** Everything on the subjects of a stream; what is removed meanwhile may be missing. */

@@ -1,6 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readJournal } from '../journal.js';
+import { readJournal } from '../harness/journal.js';
+import type { PositionWrite, SentLetter } from '../oracle/history.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import type { ParkingLine, Run } from './setup.js';
 
 /** Milliseconds on the monotonic clock that all processes of the host share. */
@@ -29,24 +31,31 @@ export interface SeenLetter {
   readonly at: Ms;
 }
 
-export interface Settled {
-  readonly seq: number;
+/** A write of an aggregate's marker, as it passed by. */
+export interface SeenMarker {
+  readonly key: string;
+  /** Undefined if the marker was removed. */
+  readonly state: string | undefined;
   readonly at: Ms;
 }
 
 /** All that is known of a run, from the journals, the streams and the bucket of markers. */
 export interface ParkingHistory {
   /** The topic's stream. */
-  readonly stored: readonly { readonly key: string; readonly n: number; readonly seq: number }[];
+  readonly stored: readonly StoredEvent[];
   /** Sorted by start. */
   readonly runs: readonly HandlerRun[];
   /** Every letter that was ever stored. */
   readonly letters: readonly SeenLetter[];
   /** Letters whose removal was confirmed. */
   readonly removed: readonly { readonly position: number; readonly at: Ms }[];
-  /** Events whose ack was confirmed. */
-  readonly acked: readonly Settled[];
-  /** What the operator had dropped, by sequence: from then on its aggregate goes on without it. */
+  /** Events that were skipped by policy, with the confirmation of their letters. */
+  readonly skipped: readonly SentLetter[];
+  /** Every write of a marker. */
+  readonly markers: readonly SeenMarker[];
+  /** Every position that owners wrote. */
+  readonly positions: readonly PositionWrite[];
+  /** What the operator had dropped, by sequence: its aggregate continues without it. */
   readonly dropped: ReadonlySet<number>;
   /** What is left at the end. */
   readonly left: {
@@ -85,11 +94,11 @@ export function readJournals(folder: string): Journals {
         logs.push({ worker, at, level: line.level, text: line.text });
         continue;
       }
-      const { key, n, seq, epoch, attempt, live } = line;
-      const id = `${seq} ${epoch} ${attempt} ${live}`;
+      const { key, n, seq, epoch, partition, attempt } = line;
+      const id = `${seq} ${epoch} ${attempt}`;
       if (line.what === 'start') {
         const run: HandlerRun = {
-          ...{ key, n, seq, epoch, attempt, live, worker },
+          ...{ key, n, seq, epoch, partition, attempt, worker },
           start: at,
           end: Number.POSITIVE_INFINITY,
           ok: undefined,

@@ -5,6 +5,7 @@ import type { INestApplication } from '@nestjs/common';
 import { type AggregatePublisher, ParkedAggregates } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../../support/app.js';
 import { eventually } from '../../support/eventually.js';
+import { slotOfToken, type StoredEvent } from '../oracle/stored.js';
 import { checkParking } from './check-parking.js';
 import { Crew } from './crew.js';
 import { LetterTap } from './letter-tap.js';
@@ -16,8 +17,8 @@ export interface ParkingWorldOptions {
   readonly server: { readonly url: string; readonly port: number };
   readonly topic: string;
   readonly workers?: Partial<WorkerSetup>;
-  /** False for large loads: acks are not looked at then. */
-  readonly tapAcks?: boolean;
+  /** False for large loads: positions are not judged then. */
+  readonly tapPositions?: boolean;
 }
 
 interface Parts {
@@ -33,13 +34,18 @@ const SABOTAGED_WITHIN_MS = 4_000;
 /** The replicas of one service, the operator of its parked aggregates, who publishes too, and the tap. */
 export class ParkingWorld {
   readonly #numbers = new Map<string, number>();
-  readonly #stored: { key: string; n: number; seq: number }[] = [];
+  readonly #stored: StoredEvent[] = [];
   readonly #dropped = new Set<number>();
   mayHaveStrangers = false;
 
   private constructor(private readonly parts: Parts) {}
 
-  static async open({ server, topic, workers, tapAcks = true }: ParkingWorldOptions): Promise<ParkingWorld> {
+  static async open({
+    server,
+    topic,
+    workers,
+    tapPositions = true,
+  }: ParkingWorldOptions): Promise<ParkingWorld> {
     const folder = mkdtempSync(join(tmpdir(), `parking-${topic}-`));
     const setup = { ...WORKERS, ...workers, topic };
     const app = await startApp({
@@ -50,7 +56,7 @@ export class ParkingWorld {
       },
       publishers: [topic],
     });
-    const tap = await LetterTap.open(server.url, topic, tapAcks);
+    const tap = await LetterTap.open(server.url, topic, tapPositions);
     return new ParkingWorld({ topic, folder, crew: new Crew(folder, server.port, setup), tap, app });
   }
 
@@ -92,7 +98,7 @@ export class ParkingWorld {
       type: 'Counted',
       payload: { n, ...plan },
     });
-    this.#stored.push({ key, n, seq: sequence });
+    this.#stored.push({ key, n, seq: sequence, slot: slotOfToken(key) });
     return sequence;
   }
 
@@ -131,7 +137,7 @@ export class ParkingWorld {
     return found.find(({ aggregateId }) => aggregateId === key);
   }
 
-  /** Retries until the aggregate is live; whoever owns it may die meanwhile. */
+  /** Retries until the aggregate is live; its owner may die meanwhile. */
   async retryUntilLive(aggregateId: string, withinMs = 30_000): Promise<void> {
     await eventually(
       `${aggregateId} to be live again`,
@@ -155,7 +161,7 @@ export class ParkingWorld {
 
   /**
    * Retries until the aggregate is live, publishes once more, and waits until all is handled. A sabotaged owner may
-   * never come there: then C7 has to say so.
+   * never come there: then the checkers have to say so.
    */
   async comesBack(aggregateId: string, isSabotaged: boolean): Promise<void> {
     try {
@@ -178,20 +184,22 @@ export class ParkingWorld {
   }
 
   async history(): Promise<ParkingHistory> {
-    const { letters, removed, acked } = this.tap;
+    const { letters, skipped, removed, markers, positions } = this.tap;
     return {
       stored: [...this.#stored].sort((a, b) => a.seq - b.seq),
       runs: this.runs(),
       letters,
+      skipped,
       removed,
-      acked,
+      markers,
+      positions,
       dropped: this.#dropped,
       left: await this.tap.left(),
       mayHaveStrangers: this.mayHaveStrangers,
     };
   }
 
-  /** What C7 finds; the folder is kept if it finds something. */
+  /** The promises that were broken; the folder is kept if there are any. */
   async judge(): Promise<string[]> {
     const history = await this.history();
     const findings = checkParking(history);

@@ -1,17 +1,18 @@
 import { parseArgs } from 'node:util';
 import { startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { between, randomFor } from '../random.js';
+import { between, randomFor } from '../harness/random.js';
 import { type CrowdOptions, type CrowdResult, judgeCrowd } from './crowd.js';
 import { hangHotHead } from './hot-head.js';
+import { findKiller } from './killer.js';
 import { interruptAt, type Interruption } from './interrupt.js';
 import { sitOutOutage } from './outage.js';
 import { STEPS } from './steps.js';
 
-// npm run test:faults -- --part parking [--case seeds|outage|hot|crowd] [--seeds N] [--seed S] [--server 2.10|2.15]
+// npm run test:faults -- --part parking [--case seeds|outage|hot|crowd|killer] [--seeds N] [--seed S] [--server 2.10|2.15]
 // Ends with 0 if nothing was found and the figures are within their bounds.
 
 export const PARKING_USAGE =
-  'usage: npm run test:faults -- --part parking [--case seeds|outage|hot|crowd] [--seeds N] [--seed S] [--server 2.10|2.15]';
+  'usage: npm run test:faults -- --part parking [--case seeds|outage|hot|crowd|killer] [--seeds N] [--seed S] [--server 2.10|2.15]';
 const LEAST_SHARE = 0.9;
 const MOST_PARKED = 20;
 const STORIES_PER_SEED = 4;
@@ -23,7 +24,7 @@ interface Case {
 }
 
 function report(findings: readonly string[], figures: object): boolean {
-  for (const text of findings.slice(0, 10)) console.log(`  C7 ${text}`);
+  for (const text of findings.slice(0, 10)) console.log(`  ${text}`);
   console.log(JSON.stringify({ ...figures, findings: findings.length }));
   return findings.length === 0;
 }
@@ -116,7 +117,25 @@ async function crowd({ server, seed }: Case): Promise<boolean> {
   return report(findings, { share, isWhole }) && isWhole && share >= LEAST_SHARE;
 }
 
-const CASES: Readonly<Record<string, (given: Case) => Promise<boolean>>> = { seeds, outage, hot, crowd };
+/** One killer among 255 slow innocents, for each number of attempts. */
+async function killer({ server }: Case): Promise<boolean> {
+  let isGood = true;
+  for (const attempts of [1, 3, 10]) {
+    const result = await findKiller({
+      ...{ server, topic: `killer-${attempts}`, attempts, innocents: 255, handlerMs: 40 },
+    });
+    isGood = report(result.findings, { attempts, ...result }) && isGood;
+  }
+  return isGood;
+}
+
+const CASES: Readonly<Record<string, (given: Case) => Promise<boolean>>> = {
+  seeds,
+  outage,
+  hot,
+  crowd,
+  killer,
+};
 
 /** Runs the part of the fault tests that is about parked aggregates; true if all is well. */
 export async function runParking(args: string[]): Promise<boolean> {

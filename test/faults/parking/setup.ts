@@ -4,8 +4,6 @@ import type { BreakerOptions } from '#library/consumer/handling/breaker.js';
 export const PARKING_GROUP = 'judged';
 /** What the workers get in this environment variable, as JSON. */
 export const SETUP_VARIABLE = 'PARKING_WORKER';
-/** `kill:<step>#<n>` or `freeze:<step>#<n>`; read by a sabotage build, see `testing/sabotage.ts` in the library. */
-export const STOP_VARIABLE = 'AGGREGATE_TRANSPORT_STOP_AT';
 /** While this cause stands every handler fails. */
 export const OUTAGE = 'outage';
 
@@ -15,11 +13,13 @@ export type Trouble = 'fail' | 'skip' | 'exit' | 'hang';
 /** An event's payload: its number within its key, and what goes wrong with it. */
 export interface Plan {
   readonly n: number;
-  /** Names a cause that can be mended; without one the event is well. */
+  /** Names a cause that can be removed; without one the event is well. */
   readonly cause?: string;
   readonly trouble?: Trouble;
-  /** A failing handler takes so long. */
+  /** A failing handler takes this long. */
   readonly lateMs?: number;
+  /** Makes the event large. */
+  readonly pad?: string;
 }
 
 export interface WorkerSetup {
@@ -34,6 +34,8 @@ export interface WorkerSetup {
   readonly maxAckPending: number;
   readonly concurrency: number;
   readonly handlerMs: number;
+  readonly commitEveryMs: number;
+  readonly maxBufferedBytes: number;
   readonly maxLetters: number;
   readonly breaker: Partial<BreakerOptions>;
 }
@@ -45,6 +47,8 @@ export const WORKERS: Omit<WorkerSetup, 'url' | 'topic' | 'journal' | 'causes'> 
   maxAckPending: 2_000,
   concurrency: 64,
   handlerMs: 0,
+  commitEveryMs: 5,
+  maxBufferedBytes: 64 * 2 ** 20,
   maxLetters: 1_000_000,
   breaker: {},
 };
@@ -58,9 +62,8 @@ export interface Run {
   readonly n: number;
   readonly seq: number;
   readonly epoch: number;
+  readonly partition: number;
   readonly attempt: number;
-  /** From the topic's stream; false: from a letter. */
-  readonly live: boolean;
 }
 
 export type ParkingLine =

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { serverForAll } from '../../support/server.js';
 import { interruptAt, type Interrupted, type Interruption } from './interrupt.js';
-import { STEPS, stepsInSource } from './steps.js';
+import { stepsInSource } from '../harness/steps-in-source.js';
+import { PARKING_STEP, STEPS } from './steps.js';
 
 // Every step of park, divert, retry and unpark is the last one of its owner once. Needs `npm run build`: workers are
 // built code.
@@ -31,7 +32,7 @@ beforeAll(async () => {
 }, 180_000);
 
 test('every step that the source names has its story, and every story its step', () => {
-  expect(steps.toSorted()).toEqual(stepsInSource());
+  expect(steps.toSorted()).toEqual(stepsInSource(PARKING_STEP));
 });
 
 function expectGood(result: Interrupted | undefined): void {

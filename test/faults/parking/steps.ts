@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Trouble } from './setup.js';
 
 /** What brings an owner to a step. */
@@ -37,17 +35,5 @@ export const STEPS: Readonly<Record<string, StepPlan>> = {
   'unpark: marker removed': RETRY,
 };
 
-const LIBRARY = 'libs/aggregate-transport/src';
-
-/** The steps that the library's source names. */
-export function stepsInSource(): string[] {
-  const steps = new Set<string>();
-  for (const folder of ['parking', 'consumer']) {
-    for (const file of readdirSync(join(LIBRARY, folder))) {
-      const source = readFileSync(join(LIBRARY, folder, file), 'utf8');
-      // Those of a change of layout have stories of their own.
-      for (const [, step] of source.matchAll(/\breached\('((?!repartition: )[^']+)'\)/g)) steps.add(step!);
-    }
-  }
-  return [...steps].sort();
-}
+/** The steps about parked aggregates. */
+export const PARKING_STEP = /^(park|file|skip|adopt|divert|retry|unpark): /;

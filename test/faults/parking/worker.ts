@@ -11,7 +11,7 @@ import {
   AggregateServer,
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
-import { Journal } from '../journal.js';
+import { Journal } from '../harness/journal.js';
 import {
   OUTAGE,
   PARKING_GROUP,
@@ -27,7 +27,7 @@ import {
 // what it does and judges nothing.
 
 const setup = JSON.parse(process.env[SETUP_VARIABLE] ?? '{}') as WorkerSetup;
-const journal = new Journal<ParkingLine>(setup.journal, 'a');
+const journal = new Journal<ParkingLine>(setup.journal);
 const LOOK_EVERY_MS = 10;
 const EXIT_CODE = 70;
 
@@ -47,8 +47,8 @@ function stands(cause: string | undefined): boolean {
 class JudgedController {
   @AggregateHandler(setup.topic)
   async handle(@Payload() plan: Plan, @Ctx() ctx: AggregateContext): Promise<void> {
-    const { aggregateId: key, sequence: seq, fencingToken: epoch, attempt } = ctx;
-    const run: Run = { key, n: plan.n, seq, epoch, attempt, live: ctx.deliveryCount > 0 };
+    const { aggregateId: key, sequence: seq, fencingToken: epoch, partition, attempt } = ctx;
+    const run: Run = { key, n: plan.n, seq, epoch, partition, attempt };
     journal.write({ what: 'start', ...run });
     try {
       if (setup.handlerMs > 0) await delay(setup.handlerMs);
@@ -81,6 +81,8 @@ class JudgedController {
         partitions: setup.partitions,
         leaseTtlMs: setup.leaseTtlMs,
         maxAckPending: setup.maxAckPending,
+        maxBufferedBytes: setup.maxBufferedBytes,
+        commitEveryMs: setup.commitEveryMs,
         concurrency: setup.concurrency,
         retry: { attempts: setup.attempts, firstDelayMs: 5, maxDelayMs: 200 },
         classify: ({ error }) => (error instanceof SkippedFailure ? 'skip' : undefined),

@@ -1,4 +1,4 @@
-import { groupBy } from '../finding.js';
+import { groupBy } from '../oracle/finding.js';
 import type { Finding } from './finding.js';
 import type { Call, History, Life, Result } from './history.js';
 

@@ -1,12 +1,12 @@
-import { groupBy } from '../finding.js';
-import type { StoredEvent } from '../stored.js';
+import { groupBy } from '../oracle/finding.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import type { Finding } from './finding.js';
 import type { Call, History } from './history.js';
 
 /** These calls were never queued, so nothing depends on them. */
 const INDEPENDENT = ['ABORTED', 'PUBLISHER_SATURATED'];
 
-/** C4 and I1: what the stream holds of each key, against what was called and what the callers heard. */
+/** What the stream holds of each key, against what was called and what the callers heard. */
 export function checkStored({ calls, stored }: History): Finding[] {
   const findings: Finding[] = [];
   const storedByKey = groupBy(stored, ({ key }) => key);

@@ -16,7 +16,7 @@ interface SentBatch {
 }
 
 /**
- * I10, from what passed the proxies: within a life the first send of an event comes after a definite answer to the
+ * `wire`, from what passed the proxies: within a life the first send of an event comes after a definite answer to the
  * event of its key that was sent before, or after the stream was asked what became of that; or it goes in one batch
  * with it, which the server had opened. What was in a batch leaves once more only alone, from the batch's first event on.
  */

@@ -1,10 +1,10 @@
 /** The publisher's checkers. */
 export const CHECKERS = {
-  order: 'C4, I1: stored order is call order, receipts are true, what was refused is not stored',
-  hole: 'C4: nothing is stored behind an event that is missing',
-  copy: 'C4: nothing is stored twice',
+  order: 'stored order is call order, receipts are true, what was refused is not stored',
+  hole: 'nothing is stored after an event that is missing',
+  copy: 'nothing is stored twice',
   lost: 'what was confirmed is stored',
-  wire: 'I10: n+1 leaves only when n has a definite answer',
+  wire: 'n+1 leaves only when n has a definite answer',
   unsettled: 'every call gets its outcome, once, and flush waits for it',
   results: 'results$ tells every outcome once, as the call does',
   counters: 'pending, published and failed agree with the outcomes',

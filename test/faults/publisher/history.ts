@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readJournal } from '../journal.js';
-import type { StoredEvent } from '../stored.js';
+import { readJournal } from '../harness/journal.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import type { DriverLine, PublisherLine } from './journal-lines.js';
 
 /** One publish call and all that was heard of it. An event has a call per life that published it. */

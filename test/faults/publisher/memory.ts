@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { NatsServer } from 'nestjs-aggregate-transport/testing';
 import { publisherOf, startApp } from '../../support/app.js';
-import { quantile } from '../report.js';
-import { TOPIC } from '../scenario.js';
+import { quantile } from '../consumer/report.js';
+import { TOPIC } from '../consumer/scenario.js';
 import type { LongRunOptions } from './long-runs.js';
 import { Servers } from './servers.js';
 

@@ -1,4 +1,4 @@
-import { between, drawn, randomFor } from '../random.js';
+import { between, drawn, randomFor } from '../harness/random.js';
 
 /** Every kind of fault the publisher's nemesis knows. */
 export const FAULT_KINDS = [

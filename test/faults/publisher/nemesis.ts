@@ -1,8 +1,8 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { TcpProxy } from '../../support/tcp-proxy.js';
-import { loopFaults } from '../fault-loop.js';
-import type { Journal } from '../journal.js';
-import { TOPIC } from '../scenario.js';
+import { loopFaults } from '../harness/fault-loop.js';
+import type { Journal } from '../harness/journal.js';
+import { TOPIC } from '../consumer/scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import { type FaultKind, type PlannedFault, planFault } from './nemesis-plan.js';
 import type { BatchStep } from './wire-tap.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { StoredEvent } from '../stored.js';
+import type { StoredEvent } from '../oracle/stored.js';
 import { CHECKERS, type CheckerName } from './finding.js';
 import { historyOf } from './history.js';
 import type { DriverLine, PublisherLine } from './journal-lines.js';
@@ -29,7 +29,7 @@ const end = (
   ...{ what: 'end', flushed: true, pending: 0, published, failed },
   ...more,
 });
-const stored = (n: number, seq: number): StoredEvent => ({ key: KEY, n, seq });
+const stored = (n: number, seq: number): StoredEvent => ({ key: KEY, n, seq, slot: 0 });
 const sent = (n: number, life = 1): DriverLine => ({
   what: 'sent',
   life,

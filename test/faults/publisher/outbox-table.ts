@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Journal, readJournal } from '../journal.js';
+import { Journal, readJournal } from '../harness/journal.js';
 
 /** An event that a service has decided on, together with its own data, and that is to be published. */
 export interface Row {

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { publisherOf, startApp } from '../../support/app.js';
-import { TOPIC } from '../scenario.js';
+import { TOPIC } from '../consumer/scenario.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { OutboxTable } from './outbox-table.js';
 

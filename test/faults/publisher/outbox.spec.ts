@@ -5,8 +5,8 @@ import { expect, test } from '@jest/globals';
 import { startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { eventually } from '../../support/eventually.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { Child } from '../child.js';
-import { readStored } from '../stored.js';
+import { Child } from '../harness/child.js';
+import { readStored } from '../oracle/stored.js';
 import { OutboxTable } from './outbox-table.js';
 
 const AGGREGATES = 10;

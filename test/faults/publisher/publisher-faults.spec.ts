@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { runFaultCommand } from '../fault-command.js';
+import { runFaultCommand } from '../harness/fault-command.js';
 
 test('a publisher keeps every promise while it is killed and frozen, its server too, and everything between', async () => {
   const output = await runFaultCommand('--part', 'publisher', '--profile', 'short', '--replicas', '1');

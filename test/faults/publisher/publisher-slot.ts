@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { Child } from '../child.js';
-import { Journal } from '../journal.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
-import { SABOTAGE_VARIABLE } from '../scenario.js';
+import { Child } from '../harness/child.js';
+import { Journal } from '../harness/journal.js';
+import { testBuild } from '../harness/test-build.js';
 import type { DriverLine } from './journal-lines.js';
 import type { Order, ProcessSetup, PublisherSetup } from './scenario.js';
 import type { Servers } from './servers.js';
@@ -79,10 +78,11 @@ export class PublisherSlot {
       earlier: Array.from({ length: life - 1 }, (_, index) => this.journalOf(index + 1)),
     };
     this.tap.life = life;
+    const build = testBuild({ sabotage });
     const child = new Child('publisher/worker.js', {
-      env: { FAULT_PUBLISHER: JSON.stringify(process), [SABOTAGE_VARIABLE]: sabotage ?? '' },
+      env: { FAULT_PUBLISHER: JSON.stringify(process), ...build.env },
       errors: join(folder, `publisher-${life}.err`),
-      execArgv: sabotage === undefined ? [] : [SABOTAGE_CONDITION],
+      execArgv: build.execArgv,
     });
     this.#child = child;
     this.#expected = false;

@@ -1,4 +1,4 @@
-import { sum } from '../report.js';
+import { sum } from '../consumer/report.js';
 import { CHECKERS, type CheckerName } from './finding.js';
 import { FAULT_KINDS } from './nemesis-plan.js';
 import type { Evidence } from './oracle.js';

@@ -8,8 +8,8 @@ import {
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../../support/app.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
-import { between, randomFor } from '../random.js';
-import { TOPIC } from '../scenario.js';
+import { between, randomFor } from '../harness/random.js';
+import { TOPIC } from '../consumer/scenario.js';
 import { Servers } from './servers.js';
 
 // Two services write to one aggregate and rely on expectedSequence alone, while their connections are cut and their

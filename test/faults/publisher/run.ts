@@ -7,7 +7,7 @@ import { type Profile, PROFILES, type ProfileName } from './profile.js';
 import { printRun, printTable, summaryOf } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
-import { runSeeds, sabotageEach } from '../seeds.js';
+import { runSeeds, sabotageEach } from '../harness/seeds.js';
 
 export const USAGE =
   'usage: npm run test:faults -- --part publisher [--profile short|full|step-downs|frozen-server|memory|rivals] [--seeds N] ' +

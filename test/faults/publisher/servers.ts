@@ -1,7 +1,7 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import { type NatsServer, startNatsCluster, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { TOPIC } from '../scenario.js';
+import { TOPIC } from '../consumer/scenario.js';
 
 const RECONNECT_AFTER_MS = 20;
 const TRY_AGAIN_AFTER_MS = 50;

@@ -1,6 +1,6 @@
 import type { WireObserver } from '../../support/tcp-proxy.js';
-import type { Journal } from '../journal.js';
-import { TOPIC } from '../scenario.js';
+import type { Journal } from '../harness/journal.js';
+import { TOPIC } from '../consumer/scenario.js';
 import type { DriverLine } from './journal-lines.js';
 import { type WireMessage, WireReader } from './wire-reader.js';
 

@@ -8,9 +8,9 @@ import {
   getAggregatePublisherToken,
   type PublishResult,
 } from 'nestjs-aggregate-transport';
-import { Journal, readJournal } from '../journal.js';
-import { randomFor } from '../random.js';
-import { TOPIC } from '../scenario.js';
+import { Journal, readJournal } from '../harness/journal.js';
+import { randomFor } from '../harness/random.js';
+import { TOPIC } from '../consumer/scenario.js';
 import type { PublisherLine } from './journal-lines.js';
 import { type Order, OVERSIZE_BYTES, type ProcessSetup, type Told } from './scenario.js';
 

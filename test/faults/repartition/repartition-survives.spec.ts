@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { serverForAll } from '../../support/server.js';
-import { STEPS, stepsInSource } from './steps.js';
+import { stepsInSource } from '../harness/steps-in-source.js';
+import { LAYOUT_STEP, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
 // One short path of `npm run test:faults -- --part repartition`. Needs `npm run build`: workers are built code.
@@ -12,7 +13,7 @@ const SHORT: readonly Omit<Interruption, 'server'>[] = [
 ];
 
 test('every step that the source names has its story, and every story its step', () => {
-  expect(Object.keys(STEPS).toSorted()).toEqual(stepsInSource());
+  expect(Object.keys(STEPS).toSorted()).toEqual(stepsInSource(LAYOUT_STEP));
 });
 
 test('a command killed half-way, and a replica that sleeps through two changes: in order, none lost, nothing settled twice', async () => {

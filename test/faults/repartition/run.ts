@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import type { RepartitionRule } from '#library/sabotage.js';
-import { between, randomFor } from '../random.js';
+import type { LayoutRule } from '#library/sabotage.js';
+import { between, randomFor } from '../harness/random.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
@@ -57,9 +57,10 @@ async function tellAll(server: NatsServer, stories: Story[], atOnce: number): Pr
 async function sabotageAll(server: NatsServer): Promise<boolean> {
   // Handlers that end between two looks are at rest whether somebody cares or not.
   const slow = { handlerMs: 1_500, burstEveryMs: 200 };
-  const rules: [RepartitionRule, Partial<Story>][] = [
+  const rules: [LayoutRule, Partial<Story>][] = [
     ['drained-while-running', slow],
-    ['settled-before-ignored', {}],
+    ['drained-mark-ignored', {}],
+    ['origin-ignored', {}],
   ];
   let isGood = true;
   for (const [sabotage, pace] of rules) {

@@ -1,6 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 /** Who is stopped at a step of a change of layout. */
 export type By = 'command' | 'replica';
 
@@ -23,16 +20,5 @@ export const STEPS: Readonly<Record<string, readonly By[]>> = {
 /** Steps that are taken once for each partition. */
 export const PER_PARTITION = /drained|prepared|removed|made/;
 
-const LIBRARY = 'libs/aggregate-transport/src';
-
-/** The steps that the library's source names. */
-export function stepsInSource(): string[] {
-  const steps = new Set<string>();
-  for (const folder of ['consumer', 'nest', 'stream', 'cli']) {
-    for (const file of readdirSync(join(LIBRARY, folder))) {
-      const source = readFileSync(join(LIBRARY, folder, file), 'utf8');
-      for (const [, step] of source.matchAll(/\breached\('(repartition: [^']+)'\)/g)) steps.add(step!);
-    }
-  }
-  return [...steps].sort();
-}
+/** The steps of a change of layout. */
+export const LAYOUT_STEP = /^(repartition|drain): /;

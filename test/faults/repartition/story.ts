@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RepartitionRule } from '#library/sabotage.js';
+import type { LayoutRule } from '#library/sabotage.js';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
-import { groupBy } from '../finding.js';
+import { groupBy } from '../oracle/finding.js';
 import type { Worker } from '../parking/crew.js';
 import type { HandlerRun } from '../parking/parking-history.js';
 import { ParkingWorld, type ParkingWorldOptions } from '../parking/parking-world.js';
-import { PARKING_GROUP, STOP_VARIABLE } from '../parking/setup.js';
+import { PARKING_GROUP } from '../parking/setup.js';
 import { whenRead } from '../parking/when-read.js';
-import { SABOTAGE_CONDITION } from '../sabotage.js';
+import { testBuild } from '../harness/test-build.js';
 import type { By } from './steps.js';
 
 export interface Interruption {
@@ -21,7 +21,7 @@ export interface Interruption {
   readonly nth?: number;
   readonly from: number;
   readonly to: number;
-  readonly sabotage?: RepartitionRule;
+  readonly sabotage?: LayoutRule;
   /** How long a handler takes. */
   readonly handlerMs?: number;
   /** Between two bursts of events. */
@@ -217,8 +217,7 @@ class Story {
     const what = ['repartition', this.world.topic, PARKING_GROUP, String(to), '--yes'];
     return runCommand({
       args: [...what, '--server', server.url, '--wait', String(CHANGED_WITHIN_MS)],
-      env: stopAt === undefined ? {} : { [STOP_VARIABLE]: stopAt },
-      execArgv: stopAt === undefined ? [] : [SABOTAGE_CONDITION],
+      ...(stopAt === undefined ? {} : testBuild({ stopAt })),
     });
   }
 

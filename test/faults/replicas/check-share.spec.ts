@@ -25,7 +25,7 @@ test('a group in which each partition has a live owner and all have their share 
 
 test('a partition without a lease, one that is let go, and one that is not renewed are found', () => {
   expect(checkOwners(look(['a', 'a'], ['a'], 1), look(['a', undefined], ['a'], 2))).toEqual([
-    { checker: 'C13', text: 'partition 1 has no lease' },
+    { checker: 'even-share', text: 'partition 1 has no lease' },
   ]);
   const still = look(['a', 'a'], ['a'], 1);
   expect(checkOwners(still, still)).toHaveLength(2);

@@ -1,7 +1,7 @@
-import { type Finding, groupBy } from '../finding.js';
+import { type Finding, groupBy } from '../oracle/finding.js';
 import type { GroupLook } from './leases.js';
 
-/** C13, from two looks that are more than a renewal apart: every partition has an owner that renews its lease. Pure. */
+/** `even-share`, from two reads that are more than a renewal apart: every partition has an owner that renews its lease. Pure. */
 export function checkOwners(first: GroupLook, second: GroupLook): Finding[] {
   return second.leases.flatMap((lease, partition) => {
     const before = first.leases[partition];
@@ -13,7 +13,7 @@ export function checkOwners(first: GroupLook, second: GroupLook): Finding[] {
   });
 }
 
-/** C13: only live replicas are listed, and two of them differ by one partition at most. Pure. */
+/** `even-share`: only live replicas are listed, and two of them differ by one partition at most. Pure. */
 export function checkShare({ leases, members }: GroupLook, replicas: number): Finding[] {
   const findings: Finding[] = [];
   if (members.length !== replicas) {
@@ -33,5 +33,5 @@ export function checkShare({ leases, members }: GroupLook, replicas: number): Fi
 }
 
 function found(text: string): Finding[] {
-  return [{ checker: 'C13', text }];
+  return [{ checker: 'even-share', text }];
 }

@@ -1,5 +1,5 @@
 import type { NatsConnection } from 'nats';
-import { GROUP, TOPIC } from '../scenario.js';
+import { GROUP, TOPIC } from '../consumer/scenario.js';
 
 /** A lease as it stood at one moment. */
 export interface LeaseLook {

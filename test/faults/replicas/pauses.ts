@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { History, Ms } from '../history.js';
-import { type ParentLine, readJournal } from '../journal.js';
+import type { History, Ms } from '../oracle/history.js';
+import { type ParentLine, readJournal } from '../harness/journal.js';
 
 const NANOS_PER_MS = 1_000_000;
 

@@ -2,17 +2,17 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
-import type { Finding } from '../finding.js';
-import { readHistory } from '../history.js';
-import { stamp } from '../journal.js';
-import { Nemesis } from '../nemesis.js';
-import { CLUSTER_REPLICA_FAULT_KINDS, REPLICA_FAULT_KINDS } from '../nemesis-plan.js';
-import { judge } from '../oracle.js';
-import type { Profile } from '../profile.js';
-import { quantile } from '../report.js';
-import type { RunOptions, RunResult } from '../run-once.js';
-import { readStored } from '../stored.js';
-import { World } from '../world.js';
+import type { Finding } from '../oracle/finding.js';
+import { readHistory } from '../oracle/history.js';
+import { stamp } from '../harness/journal.js';
+import { Nemesis } from '../consumer/nemesis.js';
+import { CLUSTER_REPLICA_FAULT_KINDS, REPLICA_FAULT_KINDS } from '../consumer/nemesis-plan.js';
+import { judge } from '../oracle/oracle.js';
+import type { Profile } from '../consumer/profile.js';
+import { quantile } from '../consumer/report.js';
+import type { RunOptions, RunResult } from '../consumer/run-once.js';
+import { readStored } from '../oracle/stored.js';
+import { World } from '../consumer/world.js';
 import { checkOwners, checkShare } from './check-share.js';
 import { lookAtGroup } from './leases.js';
 import { type Pause, pausesOf } from './pauses.js';
@@ -112,8 +112,8 @@ export async function runReplicasOnce(options: ReplicasOptions): Promise<Replica
     figures = { events: stored.length, starts: history.attempts.length, ...measure(pauses, changesFrom) };
     leasesLost = history.logs.filter(({ text }) => text.includes('the lease is lost')).length;
     if (story === 'rolling' && verdict.evidence.replays > 0 && leasesLost === 0) {
-      const text = `${verdict.evidence.replays} events were handled again, though every replica went in peace`;
-      findings.push({ checker: 'C8', text });
+      const text = `${verdict.evidence.replays} events were handled again, though every replica was released in order`;
+      findings.push({ checker: 'settled-stays-settled', text });
     }
   } finally {
     clearInterval(progress);

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import type { CheckerName } from '../finding.js';
-import { PROFILES, type ProfileName } from '../profile.js';
-import { printRun, printTable, summaryOf, whyVoid } from '../report.js';
-import { runSeeds } from '../seeds.js';
+import type { CheckerName } from '../oracle/finding.js';
+import { PROFILES, type ProfileName } from '../consumer/profile.js';
+import { printRun, printTable, summaryOf, whyVoid } from '../consumer/report.js';
+import { runSeeds } from '../harness/seeds.js';
 import { type ReplicasRun, runReplicasOnce } from './run-once.js';
 
 // npm run test:faults -- --part replicas [--profile short|full|rolling] [--seeds N] [--seed S] [--cluster] [--server 2.10|2.15]
@@ -49,7 +49,7 @@ export async function runReplicas(args: string[]): Promise<boolean> {
     );
     return run;
   });
-  printTable(runs, ['C11', 'C12']);
+  printTable(runs, ['poison-found', 'regression-noticed']);
   const least = isRolling ? { faults: 4, takeovers: LEAST_TAKEOVERS_OF_ROLLING, replays: 0 } : LEAST;
   const lack = whyVoid(runs, { ...profile, least });
   if (lack !== undefined) console.log(`VOID: ${lack}; the runs prove nothing\n`);

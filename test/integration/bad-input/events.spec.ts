@@ -156,7 +156,7 @@ test('ids with dots, spaces, wildcards, control characters and any script are ac
   for (const id of ids) expect([id, handled.get(id)]).toEqual([id, numbers]);
 });
 
-describe('a topic nobody declared', () => {
+describe('a topic that is not declared', () => {
   test('has no publisher', async () => {
     const starting = startApp({
       options: { servers: server().url, topics: { input: {} } },
@@ -167,7 +167,7 @@ describe('a topic nobody declared', () => {
     await expect(starting).rejects.toThrow(/\(input\), found "inptu"/);
   });
 
-  test('is no place to emit to; a failure nobody observes is logged', async () => {
+  test('is no place to emit to; a failure that no subscriber observes is logged', async () => {
     const client = app.get(AggregateClient);
     const record = new AggregateRecord(event({}));
     await expect(lastValueFrom(client.emit('inptu', record))).rejects.toMatchObject({
@@ -181,7 +181,7 @@ describe('a topic nobody declared', () => {
   });
 });
 
-test('an option nobody knows is refused wherever it stands', async () => {
+test('an unknown option is refused in every place', async () => {
   const start = (options: object): Promise<unknown> =>
     startApp({ options: { servers: server().url, topics: {}, ...options } });
   await expect(start({ sevrers: 'x' })).rejects.toThrow(/found "sevrers"; remove it or correct its name/);

@@ -1,43 +1,91 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { Controller } from '@nestjs/common';
 import { AggregateHandler, AggregateId, ParkedAggregates } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../../support/app.js';
 import { CapturedLog } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
+import { SubjectTap } from '../../support/subject-tap.js';
 
 /** What docs/operations.md asks for, and nothing else. */
-const PUBLISHER = { publish: ['topic.>', '$JS.API.>'], subscribe: ['_INBOX.>'] };
-const KEYS = ['$KV.aggregate-transport.>', '$KV.aggregate-transport-parked.>'];
+const PUBLISHER = {
+  publish: ['topic.>', '$JS.API.STREAM.INFO.topic', '$JS.API.STREAM.MSG.GET.topic'],
+  subscribe: ['_INBOX.>'],
+};
+const KEYS = ['$KV.aggregate-transport.>', '$KV.topic_positions.>', '$KV.aggregate-transport-parked.>'];
 const HANDLER = {
-  publish: [...PUBLISHER.publish, '$JS.ACK.topic.>', 'topic_parked.>', ...KEYS],
+  publish: [
+    ...PUBLISHER.publish,
+    ...KEYS,
+    'topic_parked.>',
+    '$JS.API.STREAM.INFO.*',
+    '$JS.API.STREAM.MSG.GET.*',
+    '$JS.API.STREAM.MSG.DELETE.topic_parked',
+    '$JS.API.STREAM.MSG.DELETE.KV_aggregate-transport-parked',
+    '$JS.API.STREAM.PURGE.KV_aggregate-transport',
+    '$JS.API.CONSUMER.CREATE.topic.>',
+    '$JS.API.CONSUMER.MSG.NEXT.topic.>',
+    '$JS.API.CONSUMER.DELETE.topic.>',
+    '$JS.API.CONSUMER.NAMES.topic',
+  ],
   subscribe: [...PUBLISHER.subscribe, ...KEYS],
 };
+/** Until all streams exist. */
+const CREATE = '$JS.API.STREAM.CREATE.*';
+const withCreate = ({ publish, subscribe }: typeof HANDLER) => ({ publish: [...publish, CREATE], subscribe });
 
+const users = {
+  publisher: PUBLISHER,
+  handler: HANDLER,
+  'making publisher': withCreate(PUBLISHER),
+  'making handler': withCreate(HANDLER),
+};
 const server = serverForAll({
   config: `
     accounts {
       MAIN: {
         jetstream: enabled
-        users: [
-          { user: publisher, password: pw, permissions: ${JSON.stringify(PUBLISHER)} }
-          { user: handler, password: pw, permissions: ${JSON.stringify(HANDLER)} }
-        ]
+        users: ${JSON.stringify(
+          Object.entries(users).map(([user, permissions]) => ({ user, password: 'pw', permissions })),
+        )}
       }
     }`,
 });
-const as = (user: string) => ({ connection: { user, pass: 'pw' }, servers: server().url });
+const taps: SubjectTap[] = [];
+afterAll(() => Promise.all(taps.map((tap) => tap.close())));
 
-test('the subjects are those of docs/operations.md', () => {
-  const [section = ''] = readFileSync('docs/operations.md', 'utf8').split('\n\n').slice(1);
-  const named = [...section.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text.replace('<topic>', 'topic'));
-  expect(named.filter((text) => text.endsWith('.>')).sort()).toEqual(
-    [...new Set([...HANDLER.publish, ...HANDLER.subscribe])].sort(),
+async function tapped(): Promise<SubjectTap> {
+  const tap = await SubjectTap.listen(server().port);
+  taps.push(tap);
+  return tap;
+}
+
+/** True if the filter, with its wildcards, admits the subject or the narrower filter. */
+function admits(filter: string, subject: string): boolean {
+  const [wanted, found] = [filter.split('.'), subject.split('.')];
+  const rest = wanted.at(-1) === '>';
+  if (rest ? found.length < wanted.length : found.length !== wanted.length) return false;
+  return wanted.every((token, index) => token === '*' || token === '>' || token === found[index]);
+}
+
+function between(text: string, from: string, to: string): string {
+  const start = text.indexOf(from);
+  return start < 0 ? '' : text.slice(start, text.indexOf(to, start + from.length));
+}
+
+test('docs/operations.md lists these permissions, and no others', () => {
+  const page = readFileSync('docs/operations.md', 'utf8');
+  const section = between(page, '## Permissions', 'The command line needs');
+  const named = [...section.matchAll(/`([^`]+)`/g)]
+    .map(([, text = '']) => text.replaceAll('<topic>', 'topic'))
+    .filter((text) => /^(\$KV|\$JS\.API|_INBOX|topic)/.test(text));
+  expect([...new Set(named)].sort()).toEqual(
+    [...new Set([...HANDLER.publish, ...HANDLER.subscribe, CREATE])].sort(),
   );
 });
 
-test('with the permissions that docs/operations.md lists a service publishes, handles, parks, retries and comes back', async () => {
+test('with these permissions a service publishes, handles, parks, retries, dies and comes back, and each is used', async () => {
   const handled: string[] = [];
   let broken = true;
 
@@ -50,35 +98,46 @@ test('with the permissions that docs/operations.md lists a service publishes, ha
     }
   }
   const log = new CapturedLog();
-  const handling = () =>
-    startApp({
-      options: { ...as('handler'), group: 'g', topics: { topic: {} } },
-      controllers: [Handler],
-      logger: log,
-    });
-  const publishing = await startApp({
-    options: { ...as('publisher'), topics: { topic: {} } },
-    publishers: ['topic'],
-    logger: log,
+  const [publishers, handlers] = [await tapped(), await tapped()];
+  const as = (user: keyof typeof users, tap: SubjectTap) => ({
+    connection: { user, pass: 'pw' },
+    servers: tap.url,
+    topics: { topic: {} },
   });
-  const publisher = publisherOf(publishing, 'topic');
-  const publish = (aggregateId: string) => publisher.publish({ aggregateId, type: 'T', payload: 1 });
+  const handling = (user: 'handler' | 'making handler') =>
+    startApp({ options: { ...as(user, handlers), group: 'g' }, controllers: [Handler], logger: log });
+  const publishing = (user: 'publisher' | 'making publisher') =>
+    startApp({ options: as(user, publishers), publishers: ['topic'], logger: log });
 
-  let app = await handling();
+  await (await publishing('making publisher')).close();
+  const publisherApp = await publishing('publisher');
+  const publisher = publisherOf(publisherApp, 'topic');
+  const publish = (aggregateId: string) => publisher.publish({ aggregateId, type: 'T', payload: 1 });
+  await (await handling('making handler')).close();
+
+  let app = await handling('handler');
   for (const id of ['broken', 'sound', 'broken']) await publish(id);
+  expect(await publisher.lastSequence('sound')).toBeGreaterThan(0);
   const parked = () => app.get(ParkedAggregates);
   await eventually('both letters are stored', async () => {
     const [found] = await parked().list({ topic: 'topic' });
     return found?.letters === 2;
   });
   await app.close();
-  app = await handling();
+  app = await handling('handler');
   broken = false;
   expect(await parked().retry({ topic: 'topic', aggregateId: 'broken' })).toEqual({ outcome: 'unparked' });
   await publish('broken');
   await eventually('everything is handled', () => handled.length === 4);
   expect(handled).toEqual(['sound', 'broken', 'broken', 'broken']);
   await app.close();
-  await publishing.close();
+  await publisherApp.close();
   expect(log.lines.filter((line) => /permission/i.test(line))).toEqual([]);
-});
+
+  const unused = (allowed: readonly string[], used: ReadonlySet<string>): string[] =>
+    allowed.filter((filter) => ![...used].some((subject) => admits(filter, subject)));
+  expect(unused([...PUBLISHER.publish, CREATE], publishers.published)).toEqual([]);
+  expect(unused(PUBLISHER.subscribe, publishers.subscribed)).toEqual([]);
+  expect(unused(HANDLER.publish, new Set([...handlers.published, ...publishers.published]))).toEqual([]);
+  expect(unused(HANDLER.subscribe, handlers.subscribed)).toEqual([]);
+}, 60_000);

@@ -20,7 +20,8 @@ const server = serverForAll({
           { user: blind, password: pw, permissions: { publish: { deny: "$JS.API.STREAM.INFO.*" } } }
           { user: guest, password: pw, permissions: { publish: { deny: "$JS.API.STREAM.CREATE.*" } } }
           { user: keyless, password: pw, permissions: { publish: { deny: "$KV.>" } } }
-          { user: ackless, password: pw, permissions: { publish: { deny: "$JS.ACK.>" } } }
+          { user: commitless, password: pw, permissions: { publish: { deny: "$KV.topic_positions.commitless.>" } } }
+          { user: readerless, password: pw, permissions: { publish: { deny: "$JS.API.CONSUMER.CREATE.>" } } }
         ]
       }
       PLAIN: { users: [ { user: plain, password: pw } ] }
@@ -29,7 +30,7 @@ const server = serverForAll({
 
 let startedAt = 0;
 beforeEach(() => void (startedAt = performance.now()));
-/** Whatever is wrong is said soon; nothing hangs. */
+/** Every problem is reported soon; nothing hangs. */
 afterEach(() => expect(performance.now() - startedAt).toBeLessThan(8_000));
 
 @Controller()
@@ -70,7 +71,7 @@ describe('a start-up that cannot succeed says why', () => {
     ['no credentials', {}, 'CONNECTION_FAILED', /AUTHORIZATION_VIOLATION.*credentials/],
     ['an account without JetStream', as('plain'), 'JETSTREAM_UNAVAILABLE', /enable it for the account/],
     [
-      'no permission to look at the stream',
+      'no permission to read about the stream',
       as('blind'),
       'JETSTREAM_REQUEST_FAILED',
       /permission to publish to "\$JS\.API\.STREAM\.INFO\.topic"/,
@@ -91,11 +92,11 @@ describe('a start-up that cannot succeed says why', () => {
       'no permission to write keys',
       { ...as('keyless'), group: 'keyless', handles: true },
       'JETSTREAM_REQUEST_FAILED',
-      /permission to publish to "\$KV\.aggregate-transport\.group\.topic\.keyless"/,
+      /permission to publish to "\$KV\.topic_positions\.group\.keyless"/,
     ],
-    ['a port that nobody has', { servers: 'nats://127.0.0.1:1' }, 'CONNECTION_FAILED', /CONNECTION_REFUSED/],
+    ['a port without a server', { servers: 'nats://127.0.0.1:1' }, 'CONNECTION_FAILED', /CONNECTION_REFUSED/],
     [
-      'a host that nobody knows',
+      'a host name that does not exist',
       { servers: 'nats://no-such-host.invalid:4222' },
       'CONNECTION_FAILED',
       /found .*(ENOTFOUND|EAI_AGAIN)/,
@@ -144,7 +145,7 @@ describe('a start-up that cannot succeed says why', () => {
     }
   });
 
-  test("a stream of somebody else's that takes in our subjects", async () => {
+  test('another stream that takes in our subjects', async () => {
     const nats = await connect({ servers: server().url, ...asAdmin.connection });
     await (await nats.jetstreamManager()).streams.add({ name: 'everything', subjects: ['taken.>'] });
     await nats.close();
@@ -155,7 +156,7 @@ describe('a start-up that cannot succeed says why', () => {
 });
 
 describe('a permission that is missing later is named, once for each subject', () => {
-  test('to publish: the event is refused, and nothing behind it is sent', async () => {
+  test('to publish: the event is refused, and no later event of its aggregate is sent', async () => {
     await makeTopic();
     const log = new CapturedLog();
     const app = await start(as('mute'), log);
@@ -170,12 +171,24 @@ describe('a permission that is missing later is named, once for each subject', (
     expect(log.matching(/error connection .*permission to publish to "topic\./)).toHaveLength(1);
   });
 
-  test('to ack: events are handled and come again until it is granted; the log is not flooded', async () => {
+  test.each([
+    [
+      'to claim a position',
+      'commitless',
+      /permission to publish to "\$KV\.topic_positions\.commitless\.0\.1\.0"/,
+    ],
+    [
+      'to make a reader',
+      'readerless',
+      /permission to publish to "\$JS\.API\.CONSUMER\.CREATE\.topic\.readerless-/,
+    ],
+  ])('%s: no event is handled, and the log is not flooded', async (_what, user, text) => {
     await makeTopic();
     const log = new CapturedLog();
-    const app = await start({ ...as('ackless'), group: 'ackless', handles: true }, log);
+    const app = await start({ ...as(user), group: user, handles: true }, log);
     await publisherOf(app, 'topic').publish(event);
-    await log.says(/permission to publish to "\$JS\.ACK\.topic\.ackless-1-0\./);
+    await log.says(text);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
     await app.close();
     expect(log.matching(/lacks the permission/).length).toBeLessThanOrEqual(10);
   });

@@ -38,7 +38,7 @@ async function startGuarded(
   };
 }
 
-test('what a guard refuses blocks its aggregate, however often it is refused, and goes on in order once it lets pass', async () => {
+test('an event that a guard refuses blocks its aggregate, and is handled in order once the guard lets it pass', async () => {
   const handled: number[] = [];
   let open = false;
   let asked = 0;
@@ -63,7 +63,7 @@ test('what a guard refuses blocks its aggregate, however often it is refused, an
   await eventually('both handled', () => handled.length === 2);
   await close();
   expect(handled).toEqual([1, 2]);
-  // A guard blocks whatever consume.onExhausted says: its refusal says nothing about the event.
+  // A guard blocks with any consume.onExhausted: its refusal says nothing about the event.
   expect(line).toMatch(/its aggregate is blocked and tried again every 50 ms: .*Forbidden resource/);
 });
 
@@ -116,7 +116,7 @@ class Unguarded {
   }
 }
 
-test('a global guard that is meant for HTTP blocks the aggregate, and the text says how to mend it', async () => {
+test('a global guard that is meant for HTTP blocks the aggregate, and the text says how to fix it', async () => {
   const { log, publish, close } = await startGuarded('http-only', Unguarded, { providers: [globalGuard] });
   await publish(1);
   const line = await log.says(/failed in its guard/);

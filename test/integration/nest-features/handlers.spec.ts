@@ -107,7 +107,8 @@ test('the context tells everything about an event besides its payload', async ()
   expect(ctx).toMatchObject({
     ...{ topic: 'contexts', group: 'handlers', aggregateId: 'order.7', type: 'Placed', eventId: 'e-1' },
     ...{ version: 3, aggregateVersion: 9, timestamp, traceId: 't', correlationId: 'c', tenantId: 4 },
-    ...{ sequence: receipt.sequence, partition: 0, attempt: 1, deliveryCount: 1, fencingToken: 1 },
+    ...{ sequence: receipt.sequence, partition: 0, attempt: 1, fencingToken: 1 },
+    ...{ run: 0, position: BigInt(receipt.sequence), isReplay: false },
   });
   expect(ctx!.headers).toMatchObject({ 'x-request-id': 'r' });
   expect([ctx!.getPattern(), ctx!.getMetadata()['x-request-id'], ctx!.signal.aborted]).toEqual([
@@ -138,7 +139,7 @@ test('the next event waits for an Observable to complete, for all its values, an
       return timer(20).pipe(map(() => steps.push('promised')));
     }
 
-    /** A query builder is such: it runs whenever somebody calls its `then`. */
+    /** As a query builder, it runs at every call of its `then`. */
     @AggregateHandler('results', { type: 'Lazy' })
     lazy() {
       return {
@@ -232,7 +233,7 @@ test('a request-scoped controller is made for each event and may inject its cont
   expect(log.matching(/failed in its handler \(attempt 1\), again in .*TypeError: once/)).toHaveLength(1);
 });
 
-test('a request-scoped controller that cannot be made blocks as a refusal does, and goes on once it can', async () => {
+test('a request-scoped controller that cannot be made blocks as a refusal does, and continues once it can be made', async () => {
   let handled = 0;
   let broken = true;
 

@@ -104,7 +104,7 @@ test('an interceptor that fails before the handler is tried again like a handler
   ).toHaveLength(1);
 });
 
-test('an interceptor that fails behind the handler is reported as such, with its own error', async () => {
+test('an interceptor that fails after the handler is reported as such, with its own error', async () => {
   let attempts = 0;
   const behind: NestInterceptor = {
     intercept: (_context, next) =>

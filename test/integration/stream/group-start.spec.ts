@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '#library/log.js';
 import type { StartAt } from '#library/stream/api/configuration.js';
-import { groupPlace, leasePlace, positionPlace } from '#library/stream/api/key-places.js';
+import { groupPlace, leasePlace, positionPlace } from '#library/stream/keys/key-places.js';
 import { SAYS_ALL } from '../../support/says-all.js';
 import { StreamWorld, VERSIONS } from './world.js';
 

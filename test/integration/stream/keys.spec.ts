@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { headers as createHeaders } from 'nats';
 import type { LeaseRecord } from '#library/records/lease-record.js';
-import { leasePlace, memberPrefix, streamOfBucket } from '#library/stream/api/key-places.js';
-import { PartitionKey } from '#library/stream/api/partition-key.js';
+import { leasePlace, memberPrefix, streamOfBucket } from '#library/stream/keys/key-places.js';
+import { PartitionKey } from '#library/stream/keys/partition-key.js';
 import { provisionLeaseBucket } from '#library/stream/groups/lease-bucket.js';
 import { PresenceWire } from '#library/stream/wires/presence-wire.js';
 import { eventually } from '../../support/eventually.js';

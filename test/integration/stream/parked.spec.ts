@@ -57,10 +57,10 @@ describe.each(VERSIONS)('parked aggregates on nats-server %s', (version) => {
 
   test('letters follow each other, with the time of their event in milliseconds', async () => {
     const { port } = await opened();
-    const first = await port.append(eventOf('k', 5), NOTE, 0);
+    const first = await port.append([eventOf('k', 5)], NOTE, 0);
     const position = first.kind === 'stored' ? first.position : 0;
-    expect(await port.append(eventOf('k', 6), NOTE, 0)).toEqual({ kind: 'moved' });
-    expect(await port.append(eventOf('k', 6), NOTE, position)).toMatchObject({ kind: 'stored' });
+    expect(await port.append([eventOf('k', 6)], NOTE, 0)).toEqual({ kind: 'moved' });
+    expect(await port.append([eventOf('k', 6)], NOTE, position)).toMatchObject({ kind: 'stored' });
     expect(await port.next(tokenOf('k'), 0)).toMatchObject({
       token: 'k',
       position,
@@ -73,9 +73,42 @@ describe.each(VERSIONS)('parked aggregates on nats-server %s', (version) => {
     expect((await port.next(tokenOf('k'), 0))?.note.sequence).toBe(6);
   });
 
+  test('letters of one write are stored together where the server knows batches, else one by one', async () => {
+    const { topic, port } = await opened();
+    const events = [5, 6, 7].map((sequence) => eventOf('k', sequence));
+    const stored = await port.append(events, NOTE, 0);
+    expect(stored).toMatchObject({ kind: 'stored', count: version === '2.10' ? 1 : 3 });
+    const position = stored.kind === 'stored' ? stored.position : 0;
+    expect((await port.last(tokenOf('k')))?.position).toBe(position);
+    expect(await port.append(events, NOTE, 0)).toEqual({ kind: 'moved' });
+    const counts = await (await world.topic(topic)).parkedArchive('g').letterCounts();
+    expect(counts.get('k')).toBe(version === '2.10' ? 1 : 3);
+  });
+
+  test('letters of one write are stored one by one in a stream that was made without batches', async () => {
+    const { topic, port } = await opened();
+    const { config } = await world.api.request<{ config: object }>(`STREAM.INFO.${topic}_parked`);
+    await world.api.request(`STREAM.DELETE.${topic}_parked`);
+    await world.api.request(`STREAM.CREATE.${topic}_parked`, { ...config, allow_atomic: false });
+    const events = [5, 6].map((sequence) => eventOf('k', sequence));
+    expect(await port.append(events, NOTE, 0)).toMatchObject({ kind: 'stored', count: 1 });
+    const last = (await port.last(tokenOf('k')))!;
+    expect(last.headers).toEqual({ mine: 'kept' });
+    expect(await port.append(events.slice(1), NOTE, last.position)).toMatchObject({
+      kind: 'stored',
+      count: 1,
+    });
+  });
+
+  test('a letter that is too large ends the write before it', async () => {
+    const { port } = await opened();
+    const events = [eventOf('k', 5), eventOf('k', 6, 'x'.repeat(1_048_576))];
+    expect(await port.append(events, NOTE, 0)).toMatchObject({ kind: 'stored', count: 1 });
+  });
+
   test('a letter that is too large is refused, and the connection stays', async () => {
     const { port } = await opened();
-    const appended = await port.append(eventOf('k', 5, 'x'.repeat(1_048_576)), NOTE, 0);
+    const appended = await port.append([eventOf('k', 5, 'x'.repeat(1_048_576))], NOTE, 0);
     expect(appended).toMatchObject({
       kind: 'refused',
       reason: expect.stringMatching(/the server takes 1048576/),

@@ -3,7 +3,7 @@ import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
 import { Connection } from '#library/stream/api/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
-import type { KeyAccess } from '#library/stream/api/partition-key.js';
+import type { KeyAccess } from '#library/stream/keys/partition-key.js';
 import { NatsWires } from '#library/transport/nats-wires.js';
 import type { AggregateTransportOptions, TopicOptions } from '#library/transport/options.js';
 import { resolveOptions } from '#library/transport/resolve-options.js';

@@ -64,7 +64,7 @@ describe('a goal', () => {
 
   test('about what was not run is not met', () => {
     expect(judge({ ...ratioGoal, section: 'other' }, [section]).verdict).toBe('not measured');
-    expect(judge({ ...ratioGoal, contender: 'nobody' }, [section]).verdict).toBe('not measured');
+    expect(judge({ ...ratioGoal, contender: 'unknown' }, [section]).verdict).toBe('not measured');
     expect(judge({ ...ratioGoal, metric: 'p99' }, [section]).verdict).toBe('not measured');
   });
 });

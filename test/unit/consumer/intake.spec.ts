@@ -5,7 +5,7 @@ import { Ledger } from '#library/consumer/position/ledger.js';
 import { Position } from '#library/consumer/position/position.js';
 import { DroppedEvents } from '#library/consumer/reading/dropped-events.js';
 import { SingleFetch } from '#library/consumer/reading/single-fetch.js';
-import { Suspects } from '#library/consumer/handling/suspects.js';
+import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { partitionOf } from '#library/message/partitioning.js';
 import { encodeSequences } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';

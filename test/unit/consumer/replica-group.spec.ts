@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
 import { silentLog } from '#library/log.js';
@@ -11,7 +12,7 @@ import { resolveOptions } from '#library/transport/resolve-options.js';
 import { TopicLinks } from '#library/transport/open-topics.js';
 import type { TopicWire } from '#library/transport/wires.js';
 import { TestingStreams } from '#library/testing/memory/testing-streams.js';
-import { recordedLog } from './fake-consumer-port.js';
+import { recordedLog } from './handling/deliveries.js';
 
 // Replicas of one group over streams in memory, each with its own connection to break, by a manual clock.
 
@@ -68,6 +69,7 @@ function options() {
 function cutKey<T>(port: KeyPort<T>, isCut: () => boolean): KeyPort<T> {
   const guard = <R>(what: () => Promise<R>) => (isCut() ? Promise.reject<R>(new Error('away')) : what());
   return {
+    maxBytes: port.maxBytes,
     read: () => guard(() => port.read()),
     write: (value, revision) => guard(() => port.write(value, revision)),
     onHint: (callback) => port.onHint((value) => !isCut() && callback(value)),
@@ -111,9 +113,8 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
         address: one.address,
         connect: one.connect.bind(one),
         leasePort: cutKey(one.leasePort, () => isCut() || more.takesNothing === true),
-        suspectPort: one.suspectPort,
+        positionPort: cutKey(one.positionPort, isCut),
         parkedPort: one.parkedPort,
-        formerLeases: one.formerLeases,
       }));
       return { ...opened, partitions };
     },
@@ -124,7 +125,8 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
     group: await Group.open({
       link: { ...link, wire },
       group: 'g',
-      handlersOf: () => handlers,
+      handlers: { handlersOf: () => handlers },
+      turns: new AloneTurns(streams.clock),
       hooks: {},
       measures: undefined,
       drainMs: DRAIN_MS,
@@ -158,8 +160,8 @@ function startsOf(key: string): string[] {
   return started.filter((one) => one.includes(`: ${key} `));
 }
 
-describe('who holds what', () => {
-  test('one alone takes all at once; one that joins gets half, once the group has stood still for a moment', async () => {
+describe('partitions', () => {
+  test('are all taken by a single replica at once; one that joins gets half after a moment without changes', async () => {
     const a = await replica('a');
     await streams.settle();
     await streams.advance(20);
@@ -175,7 +177,7 @@ describe('who holds what', () => {
     expect([...a.group.replicas.members]).toHaveLength(2);
   });
 
-  test('three that join together are served in one go: six partitions move, each once', async () => {
+  test('move once each when three replicas join together', async () => {
     const a = await replica('a');
     await streams.advance(100);
     const others = [await replica('b')];
@@ -191,7 +193,7 @@ describe('who holds what', () => {
     expect(epochs.sort()).toEqual([1, 1, 2, 2, 2, 2, 2, 2]);
   });
 
-  test('one that leaves is followed at once', async () => {
+  test('of a replica that leaves are taken at once', async () => {
     const [a, b] = [await replica('a'), await replica('b')];
     await streams.advance(2 * TTL_MS);
     const leaving = b.group.close(DRAIN_MS);
@@ -200,7 +202,7 @@ describe('who holds what', () => {
     expect(a.held()).toHaveLength(8);
   });
 
-  test('one that dies is followed when its leases have run out', async () => {
+  test('of a replica that dies are taken when its leases have run out', async () => {
     const [a, b] = [await replica('a'), await replica('b')];
     await streams.advance(2 * TTL_MS);
     b.cut = true;
@@ -209,7 +211,7 @@ describe('who holds what', () => {
     expect(b.held()).toEqual([]);
   });
 
-  test('one that was frozen comes back to its share', async () => {
+  test('go back to a replica that was frozen', async () => {
     const [a, b] = [await replica('a'), await replica('b')];
     await streams.advance(2 * TTL_MS);
     b.cut = true;
@@ -219,7 +221,7 @@ describe('who holds what', () => {
     expect([a.held().length, b.held().length]).toEqual([4, 4]);
   });
 
-  test('a stall of the server that costs all of them their leases moves nothing', async () => {
+  test('do not move when a stall of the server costs all replicas their leases', async () => {
     const [a, b] = [await replica('a'), await replica('b')];
     await streams.advance(2 * TTL_MS);
     const before = [a.held(), b.held()];
@@ -235,7 +237,7 @@ describe('who holds what', () => {
     expect(epochs).toEqual(Array<number>(PARTITIONS).fill(epochs[0] ?? 0));
   });
 
-  test('each change is said once', async () => {
+  test('are logged once for each change', async () => {
     const a = await replica('a');
     await streams.advance(100);
     await replica('b');
@@ -248,7 +250,7 @@ describe('who holds what', () => {
 });
 
 describe('a view that is wrong', () => {
-  test('a replica that is there and takes nothing leaves no partition without an owner, and none is let go for it again', async () => {
+  test('leaves no partition without an owner if a live replica takes nothing, and hands it nothing again', async () => {
     const a = await replica('a');
     await streams.advance(100);
     await replica('b', { takesNothing: true });
@@ -260,7 +262,7 @@ describe('a view that is wrong', () => {
     expect(a.held()).toHaveLength(8);
   });
 
-  test('replicas that cannot see each other share nothing, and every partition has an owner', async () => {
+  test('leaves every partition with an owner if replicas cannot see each other', async () => {
     const a = await replica('a');
     a.cut = true;
     const b = await replica('b');
@@ -272,7 +274,7 @@ describe('a view that is wrong', () => {
 });
 
 describe('a partition that is handed over', () => {
-  test('starts nothing new, waits for the handler that runs, and goes on at the new owner with the next event', async () => {
+  test('starts nothing new, waits for the handler that runs, and continues at the new owner with the next event', async () => {
     const a = await replica('a');
     await streams.advance(100);
     hold = () => true;
@@ -297,7 +299,7 @@ describe('a partition that is handed over', () => {
     expect(started.filter((one) => one.startsWith('b: '))).not.toEqual([]);
   });
 
-  test('is not taken back in between, though everybody may want it: the old owner waits its turn', async () => {
+  test('is not taken back by its old owner in between', async () => {
     const a = await replica('a');
     await streams.advance(100);
     const b = await replica('b');
@@ -308,7 +310,7 @@ describe('a partition that is handed over', () => {
     expect(a.held()).toEqual([0, 1, 2, 3]);
   });
 
-  test('with a handler that does not end in time: its signal is aborted, others go on, and it is handed over later', async () => {
+  test('stays while a handler does not end in time: its signal is aborted, other aggregates continue, and it moves later', async () => {
     const a = await replica('a');
     await streams.advance(100);
     hold = ({ aggregateId }) => aggregateId === 'key-0';
@@ -332,7 +334,7 @@ describe('a partition that is handed over', () => {
     expect(new Set(startsOf('key-0')).size).toBe(startsOf('key-0').length);
   });
 
-  test('whose new owner dies meanwhile goes on where it is', async () => {
+  test('continues where it is if its new owner dies meanwhile', async () => {
     const a = await replica('a');
     await streams.advance(100);
     hold = () => true;
@@ -349,4 +351,21 @@ describe('a partition that is handed over', () => {
     expect(started.filter((one) => one.startsWith('a: ') && one.endsWith(' 2'))).toHaveLength(32);
     expect(Math.max(...a.group.partitions.map(({ lease }) => lease.epoch))).toBe(1);
   });
+});
+
+test('a replica that loses its leases and lives says so, for each partition with its epoch', async () => {
+  const [a, b] = [await replica('a'), await replica('b')];
+  await streams.advance(2 * TTL_MS);
+  const lost = b
+    .held()
+    .map((partition) => ({ partition, epoch: b.group.partitions[partition]!.lease.epoch }));
+  const { owner } = b.group.partitions[0]!;
+  const known = (): boolean[] =>
+    lost.map(({ partition, epoch }) => a.group.replicas.hasSurvived(owner, partition, epoch));
+  b.cut = true;
+  await streams.advance(TTL_MS + 1_000);
+  expect([a.held().length, known()]).toEqual([8, [false, false, false, false]]);
+  b.cut = false;
+  await streams.advance(200);
+  expect(known()).toEqual([true, true, true, true]);
 });

@@ -136,11 +136,13 @@ describe('a claim that is answered', () => {
     const port = world.parked.connect(GROUP, '');
     const marker = await port.writeMarker(token, markerOf(3), 0);
     await port.append(
-      {
-        token,
-        sequence: 3,
-        origin: { body: letter.body, readHeaders: () => ({}), readStoredAt: () => letter.storedAtNs },
-      },
+      [
+        {
+          token,
+          sequence: 3,
+          origin: { body: letter.body, readHeaders: () => ({}), readStoredAt: () => letter.storedAtNs },
+        },
+      ],
       { marker: marker!, stream: created },
       0,
     );

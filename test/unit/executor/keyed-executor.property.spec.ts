@@ -9,7 +9,7 @@ type Action =
   | { readonly kind: 'end'; readonly which: number }
   | { readonly kind: 'close' | 'open'; readonly key: string }
   | { readonly kind: 'takeTail' | 'pauseAllBut'; readonly key: string }
-  | { readonly kind: 'discard' | 'resume' }
+  | { readonly kind: 'discard' | 'resume' | 'hold' | 'release' | 'stop' | 'restart' }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'settle' };
 
@@ -34,6 +34,12 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('takeTail' as const, 'pauseAllBut' as const), key }),
   },
   { weight: 1, arbitrary: fc.constant<Action>({ kind: 'resume' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('hold' as const, 'release' as const, 'stop' as const, 'restart' as const),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.nat(40) }) },
   { weight: 4, arbitrary: fc.constant<Action>({ kind: 'settle' }) },
 );
@@ -54,6 +60,8 @@ class Model {
   readonly closed = new Set<string>();
   /** While paused: the one key that may start. */
   only: string | undefined;
+  isHeld = false;
+  isStopped = false;
   readonly faults: string[] = [];
   readonly finished: Item[] = [];
 
@@ -74,6 +82,7 @@ class Model {
     for (const other of this.running)
       if (other.key === item.key) this.faults.push(`${name} started while ${other.n} ran`);
     if (this.only !== undefined && this.only !== item.key) this.faults.push(`${name} started while paused`);
+    if (this.isHeld || this.isStopped) this.faults.push(`${name} started while held or stopped`);
     if (this.closed.has(item.key)) this.faults.push(`${name} started in a closed lane`);
     if (this.clock.now() < item.notBefore) this.faults.push(`${name} started before its wait was over`);
     this.running.add(item);
@@ -92,7 +101,7 @@ class Model {
 
   opens(of: string): void {
     this.closed.delete(of);
-    // Whoever opens a closed lane ends the wait of its head, too.
+    // Opening a closed lane ends the wait of its head, too.
     const head = this.queue(of)[0];
     if (head !== undefined) head.notBefore = 0;
   }
@@ -102,7 +111,7 @@ class Model {
   }
 }
 
-test('whatever is pushed, closed, opened, discarded and however it ends: in order, one per key, bounded, and nothing is forgotten', async () => {
+test('runs items in order, one per key and bounded, and forgets none, for random actions', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(action, { minLength: 1, maxLength: 60 }),
@@ -177,6 +186,22 @@ test('whatever is pushed, closed, opened, discarded and however it ends: in orde
               model.only = undefined;
               executor.resume();
               break;
+            case 'hold':
+              model.isHeld = true;
+              executor.hold();
+              break;
+            case 'release':
+              model.isHeld = false;
+              executor.release();
+              break;
+            case 'stop':
+              model.isStopped = true;
+              executor.stop();
+              break;
+            case 'restart':
+              model.isStopped = false;
+              executor.restart();
+              break;
             case 'discard': {
               const dropped: Item[] = [];
               executor.discardQueued((item) => dropped.push(item));
@@ -199,7 +224,10 @@ test('whatever is pushed, closed, opened, discarded and however it ends: in orde
           expect(executor.size).toBe(model.size);
           expect(executor.running).toBe(model.running.size);
         }
-        // Whoever is let through while all others wait gets to its end alone.
+        model.isHeld = model.isStopped = false;
+        executor.release();
+        executor.restart();
+        // The key that may start while all others are paused gets to its end alone.
         const alone = model.only;
         if (alone !== undefined) {
           for (let round = 0; model.queue(alone).length > 0 && round < 1_000; round++) {

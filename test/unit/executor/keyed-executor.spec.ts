@@ -15,7 +15,7 @@ interface Run {
 }
 
 /** An executor whose runs end when the test says so, unless `sync` answers at once. */
-function bench(concurrency = 10, sync?: (item: Item) => Step | undefined) {
+function fixture(concurrency = 10, sync?: (item: Item) => Step | undefined) {
   const clock = new ManualClock();
   const started: string[] = [];
   const running: Run[] = [];
@@ -46,7 +46,7 @@ function bench(concurrency = 10, sync?: (item: Item) => Step | undefined) {
 
 describe('order and concurrency', () => {
   test('a key runs one item at a time, in the order they were pushed', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1, 2, 3);
     await clock.settle();
     expect(started).toEqual(['a1']);
@@ -61,7 +61,7 @@ describe('order and concurrency', () => {
   });
 
   test('no run starts before the code that pushes has come to its end, and none waits for longer', async () => {
-    const { started, push } = bench();
+    const { started, push } = fixture();
     push('a', 1);
     push('b', 1);
     expect(started).toEqual([]);
@@ -69,8 +69,8 @@ describe('order and concurrency', () => {
     expect(started).toEqual(['a1', 'b1']);
   });
 
-  test('what is pushed in a turn in which others have started waits for the next one', async () => {
-    const { clock, started, push } = bench(10, () => NEXT);
+  test('an item pushed in a turn in which others have started waits for the next turn', async () => {
+    const { clock, started, push } = fixture(10, () => NEXT);
     const seen: string[][] = [];
     for (const key of ['a', 'b', 'c']) {
       push(key, 1);
@@ -87,7 +87,7 @@ describe('order and concurrency', () => {
   });
 
   test('never more than `concurrency` runs; the next key starts when one ends', async () => {
-    const { clock, started, push, end, executor } = bench(2);
+    const { clock, started, push, end, executor } = fixture(2);
     push('a', 1);
     push('b', 1);
     push('c', 1);
@@ -99,7 +99,7 @@ describe('order and concurrency', () => {
   });
 
   test('a run that never settles holds its own key and one place, nothing else', async () => {
-    const { clock, started, push, end, executor } = bench(2);
+    const { clock, started, push, end, executor } = fixture(2);
     push('stuck', 1, 2);
     push('a', 1, 2, 3);
     await clock.settle();
@@ -115,7 +115,7 @@ describe('order and concurrency', () => {
   });
 
   test('runs that end at once and runs that end later keep one order', async () => {
-    const { clock, started, push, end } = bench(10, (item) => (item.n % 2 === 1 ? NEXT : undefined));
+    const { clock, started, push, end } = fixture(10, (item) => (item.n % 2 === 1 ? NEXT : undefined));
     push('a', 1, 2, 3, 4, 5);
     await clock.settle();
     expect(started).toEqual(['a1', 'a2']);
@@ -128,7 +128,7 @@ describe('order and concurrency', () => {
 
 describe('fairness', () => {
   test("a lane of 10 000 items delays another lane's first item by one turn of the ring, no more", async () => {
-    const { clock, started, push } = bench(1, () => NEXT);
+    const { clock, started, push } = fixture(1, () => NEXT);
     push('hot', ...Array.from({ length: 10_000 }, (_, n) => n));
     push('a', 1);
     push('b', 1);
@@ -138,7 +138,7 @@ describe('fairness', () => {
   });
 
   test('a key that arrives while a lane of 10 000 items runs starts within one turn of the ring', async () => {
-    const { clock, started, push, end } = bench(1);
+    const { clock, started, push, end } = fixture(1);
     push('hot', ...Array.from({ length: 10_000 }, (_, n) => n));
     push('warm', 1, 2, 3);
     await clock.settle();
@@ -180,7 +180,7 @@ describe('fairness', () => {
     expect(executor.laneCount).toBe(0);
   });
 
-  test('is behind while heads wait for the processor or for a place, and says when it has caught up', async () => {
+  test('is behind while heads wait for the processor or for a place, and reports when it has caught up', async () => {
     let now = 0;
     const clock = { ...systemClock, now: () => now };
     const settle = (turns: number): Promise<void> => new ManualClock().settle(turns);
@@ -217,7 +217,7 @@ describe('fairness', () => {
 
 describe('a head that runs again later', () => {
   test('keeps its place, frees its slot, and holds up its own lane only', async () => {
-    const { clock, started, push, end, executor } = bench(1);
+    const { clock, started, push, end, executor } = fixture(1);
     push('a', 1, 2);
     push('b', 1);
     await clock.settle();
@@ -234,7 +234,7 @@ describe('a head that runs again later', () => {
   });
 
   test('with a wait of 0 runs again at once, behind the lanes that are ready', async () => {
-    const { clock, started, push, end } = bench(1);
+    const { clock, started, push, end } = fixture(1);
     push('a', 1);
     push('b', 1);
     await clock.settle();
@@ -245,7 +245,7 @@ describe('a head that runs again later', () => {
   });
 
   test('is not hurried by a push', async () => {
-    const { clock, started, push, end } = bench();
+    const { clock, started, push, end } = fixture();
     push('a', 1);
     await clock.settle();
     await end('a1', 1_000);
@@ -255,7 +255,7 @@ describe('a head that runs again later', () => {
   });
 
   test('a wait that was cut short by close and open does not cut the next one short', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1);
     await clock.settle();
     await end('a1', 100);
@@ -272,8 +272,8 @@ describe('a head that runs again later', () => {
 });
 
 describe('closed lanes', () => {
-  test('a head that closes its lane stays at its place until somebody opens it', async () => {
-    const { clock, started, push, end, executor } = bench();
+  test('a head that closes its lane stays in its place until the lane is opened', async () => {
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1, 2);
     await clock.settle();
     await end('a1', CLOSE);
@@ -287,7 +287,7 @@ describe('closed lanes', () => {
   });
 
   test('close keeps a ready lane from starting', async () => {
-    const { clock, started, push, executor } = bench();
+    const { clock, started, push, executor } = fixture();
     push('a', 1);
     executor.close('a');
     await clock.settle();
@@ -299,7 +299,7 @@ describe('closed lanes', () => {
   });
 
   test('close while the head runs lets it end, and nothing follows', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1, 2);
     await clock.settle();
     executor.close('a');
@@ -312,7 +312,7 @@ describe('closed lanes', () => {
   });
 
   test('open before that head has ended leaves the lane as it was', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1, 2);
     await clock.settle();
     executor.close('a');
@@ -324,7 +324,7 @@ describe('closed lanes', () => {
   });
 
   test('close before the first push holds what comes, and an empty closed lane is forgotten when opened', async () => {
-    const { clock, started, push, executor } = bench();
+    const { clock, started, push, executor } = fixture();
     executor.close('a');
     executor.close('b');
     push('a', 1);
@@ -338,7 +338,7 @@ describe('closed lanes', () => {
   });
 
   test('close while the head waits outlives the wait', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1);
     await clock.settle();
     await end('a1', 100);
@@ -352,7 +352,7 @@ describe('closed lanes', () => {
 
   test('close from within the run, the last item too: nothing starts until opened', async () => {
     let closing = true;
-    const { clock, started, push, executor } = bench(10, (item) => {
+    const { clock, started, push, executor } = fixture(10, (item) => {
       if (closing) executor.close(item.key);
       return NEXT;
     });
@@ -369,9 +369,99 @@ describe('closed lanes', () => {
   });
 });
 
+describe('a held executor', () => {
+  test('starts nothing until it is released: no head that is ready, none that is pushed, none whose wait is over', async () => {
+    const { clock, executor, push, end, started } = fixture();
+    push('a', 1, 2);
+    push('w', 1);
+    await clock.settle();
+    await end('w1', 50);
+    executor.hold();
+    executor.hold();
+    push('b', 1);
+    await end('a1');
+    await clock.advance(100);
+    expect(started).toEqual(['a1', 'w1']);
+    executor.release();
+    await clock.settle();
+    expect(started.slice(2).sort()).toEqual(['a2', 'b1', 'w1']);
+  });
+
+  test('starts nothing of a turn that was scheduled before, and nothing after a head that holds it', async () => {
+    const made = fixture(10, (item) => {
+      if (item.key === 'h') made.executor.hold();
+      return NEXT;
+    });
+    made.push('a', 1);
+    made.executor.hold();
+    await made.clock.settle();
+    expect(made.started).toEqual([]);
+    made.executor.release();
+    made.push('h', 1);
+    made.push('b', 1);
+    await made.clock.settle();
+    expect(made.started).toEqual(['a1', 'h1']);
+    made.executor.release();
+    await made.clock.settle();
+    expect(made.started).toEqual(['a1', 'h1', 'b1']);
+  });
+
+  test('is not behind: its heads wait for no processor', async () => {
+    const { clock, executor, push } = fixture();
+    executor.hold();
+    push('a', 1);
+    await clock.settle();
+    expect(executor.isBehind).toBe(false);
+    executor.release();
+    expect(executor.isBehind).toBe(true);
+  });
+
+  test('stays held over stop and restart, and stopped over hold and release', async () => {
+    const { clock, executor, push, started } = fixture();
+    executor.hold();
+    executor.stop();
+    push('a', 1);
+    executor.restart();
+    await clock.settle();
+    executor.stop();
+    executor.release();
+    await clock.settle();
+    expect(started).toEqual([]);
+    executor.restart();
+    await clock.settle();
+    expect(started).toEqual(['a1']);
+  });
+
+  test('drops what is discarded, and runs what comes after its release', async () => {
+    const { clock, executor, push, started } = fixture();
+    executor.hold();
+    push('a', 1);
+    await clock.settle();
+    executor.discardQueued(() => undefined);
+    push('a', 2);
+    executor.release();
+    await clock.settle();
+    expect(started).toEqual(['a2']);
+  });
+
+  test('starts only the key that may start when it is released while paused', async () => {
+    const { clock, executor, push, started } = fixture();
+    executor.hold();
+    push('a', 1);
+    push('b', 1);
+    executor.pauseAllBut('b');
+    executor.release();
+    await clock.settle();
+    expect(started).toEqual(['b1']);
+    executor.resume();
+    await clock.settle();
+    expect(started).toEqual(['b1', 'a1']);
+  });
+});
+
 describe('the end', () => {
-  test('stop starts nothing any more: neither what is ready nor what waits; what runs ends in peace', async () => {
-    const { clock, started, push, end, executor } = bench(2);
+  test('stop starts neither ready nor waiting heads, and lets running heads end', async () => {
+    const { clock, started, push, end, executor } = fixture(2);
     push('a', 1, 2);
     push('b', 1);
     push('c', 1);
@@ -395,8 +485,8 @@ describe('the end', () => {
     await executor.whenNoneRuns();
   });
 
-  test('discardQueued hands out everything but the running heads, in order, and forgets the lanes, closed ones too', async () => {
-    const { clock, started, push, end, executor } = bench(2);
+  test('discardQueued drops everything but the running heads, in order, and forgets the lanes, closed ones too', async () => {
+    const { clock, started, push, end, executor } = fixture(2);
     push('run', 1, 2, 3);
     push('wait', 1, 2);
     await clock.settle();
@@ -427,7 +517,7 @@ describe('the end', () => {
   });
 
   test('discardQueued while the running head asks to run again leaves just that head', async () => {
-    const { clock, started, push, end, executor } = bench();
+    const { clock, started, push, end, executor } = fixture();
     push('a', 1, 2);
     await clock.settle();
     executor.discardQueued(() => undefined);
@@ -440,7 +530,7 @@ describe('the end', () => {
 
 describe('memory', () => {
   test('a key at rest costs nothing: 10 000 keys, each used twice, leave no lane', async () => {
-    const { clock, started, push, executor } = bench(64, () => NEXT);
+    const { clock, started, push, executor } = fixture(64, () => NEXT);
     for (let round = 0; round < 2; round++) {
       for (let key = 0; key < 10_000; key++) push(`k${key}`, round);
       while (executor.size > 0) await clock.settle();
@@ -450,7 +540,7 @@ describe('memory', () => {
   });
 
   test('sizeOf tells one key, lanes tells all', async () => {
-    const { clock, push, executor } = bench();
+    const { clock, push, executor } = fixture();
     push('a', 1, 2);
     push('b', 1);
     await clock.settle();

@@ -6,20 +6,19 @@ function delivery(): Delivery {
   return new Delivery({
     subject: `orders.0.0.0.0.0.0.0.0.${tokenOf('order 1')}`,
     token: tokenOf('order 1'),
-    ackSubject: 'ack',
     sequence: 7,
     consumerSequence: 3,
-    deliveryCount: 2,
     body: new Uint8Array(),
     readHeaders: () => ({}),
+    readStoredAt: () => '',
   });
 }
 
-test('names its aggregate by the subject, so that an unreadable body still has its lane', () => {
+test('names its aggregate by the subject, even if its body cannot be read', () => {
   expect(delivery().aggregateId).toBe('order 1');
 });
 
-test('an abort reaches a signal that was taken before it and one that is taken after it, with its reason', () => {
+test('an abort reaches signals taken before it and after it, with its reason', () => {
   const [before, after] = [delivery(), delivery()];
   before.begin(1);
   after.begin(1);

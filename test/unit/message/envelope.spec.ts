@@ -104,7 +104,7 @@ describe('an event id', () => {
     expect(newEventId(0x017f22e279b0, '0cc318c4dc0c0c07398f')).toBe('017f22e2-79b0-7cc3-98c4-dc0c0c07398f');
   });
 
-  test('of a later millisecond sorts behind', () => {
+  test('of a later millisecond sorts after an earlier one', () => {
     const ids = Array.from({ length: 100 }, (_, n) => newEventId(WALL_MS + n));
     expect(ids.toSorted()).toEqual(ids);
   });

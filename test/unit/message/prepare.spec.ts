@@ -106,7 +106,7 @@ describe('headers', () => {
     checkUserHeaders({});
   });
 
-  test('are one block, whatever they hold', () => {
+  test('are one block with any contents', () => {
     const block = text(encodeHeaders('a:e', 7, { one: '', two: 'Grüße' }));
     expect(block).toBe(
       `NATS/1.0\r\n${HEADER.messageId}: a:e\r\n${HEADER.expectedLastSubjectSequence}: 7\r\none: \r\ntwo: Grüße\r\n\r\n`,

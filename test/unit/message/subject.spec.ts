@@ -269,12 +269,12 @@ describe('a subject of our depth', () => {
     ['a token of bytes that are no UTF-8', '~_w'],
     ['a token of 257 bytes', `~${Buffer.from('ä'.repeat(128) + '!', 'utf8').toString('base64url')}`],
     ['a plain token of 129 characters', 'a'.repeat(129)],
-  ])('belongs to nobody with %s, which stands for itself', (_what, token) => {
+  ])('belongs to no aggregate with %s, which stands for itself', (_what, token) => {
     expect(isSubjectOfAggregate(subjectOf('orders', token), 'orders', token)).toBe(false);
     expect(aggregateIdOf(token)).toBe(token);
   });
 
-  test('belongs to nobody with other bits than its token has', () => {
+  test('belongs to no aggregate with other bits than its token has', () => {
     const subject = subjectOf('orders', 'a');
     for (let slot = 0; slot < 256; slot++) {
       const other = `orders.${bitsOf(slot)}.a`;

@@ -41,7 +41,7 @@ test('a topic is its name and nothing else, and cannot be changed', () => {
   expect(topicNameOf('bare')).toBe('bare');
 });
 
-test('an error is described by code or name, whatever was thrown', () => {
+test('an error is described by code or name, for any value that is thrown', () => {
   expect(describeError(new AggregateTransportError('ABORTED', 'x'))).toBe('ABORTED: x');
   expect(describeError(new TypeError('y'))).toBe('TypeError: y');
   expect(['text', undefined, null, 5].map(describeError)).toEqual(['text', 'undefined', 'null', '5']);

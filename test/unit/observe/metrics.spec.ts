@@ -5,7 +5,7 @@ import { GroupLooks } from '#library/observe/group-looks.js';
 import { Measures } from '#library/observe/measures.js';
 import type { Meter, MetricAttributes, ObservableCallback } from '#library/observe/meter.js';
 import { Metrics } from '#library/observe/metrics.js';
-import { ObservedBench } from './observed-bench.js';
+import { ObservedFixture } from './observed-fixture.js';
 
 /** The compiler is the test: OpenTelemetry's own meter fits. */
 export const fits: Meter = api.getMeter('fits');
@@ -47,10 +47,10 @@ function fakeMeter() {
   return { meter, made, collect };
 }
 
-test('docs/operations.md tells of every instrument, with its kind and unit, and of no other', () => {
+test('docs/operations.md lists every instrument with its kind and unit, and no other', () => {
   const { meter, made } = fakeMeter();
-  const bench = new ObservedBench();
-  new Metrics({ meter, observed: bench, looks: new GroupLooks(bench) });
+  const fixture = new ObservedFixture();
+  new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
   new Measures({ meter, handlerDuration: true });
   const page = readFileSync('docs/operations.md', 'utf8');
   const rows = [
@@ -61,10 +61,10 @@ test('docs/operations.md tells of every instrument, with its kind and unit, and 
 
 test('counters are read, not counted twice; gauges tell only of partitions this process owns', async () => {
   const { meter, collect } = fakeMeter();
-  const bench = new ObservedBench();
-  new Metrics({ meter, observed: bench, looks: new GroupLooks(bench) });
-  Object.assign(bench.counts, { handled: 9, retried: 4, lost: 2 });
-  bench.counts.failedIn.handler = 5;
+  const fixture = new ObservedFixture();
+  new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
+  Object.assign(fixture.counts, { handled: 9, retried: 4, lost: 2, claims: 3, readers: 6 });
+  fixture.counts.failedIn.handler = 5;
   const where = {
     'messaging.system': 'nats',
     'messaging.destination.name': 'orders',
@@ -73,13 +73,15 @@ test('counters are read, not counted twice; gauges tell only of partitions this 
   };
   expect(await collect('aggregate_transport.attempts.retried')).toEqual([[4, where]]);
   expect(await collect('aggregate_transport.events.lost')).toEqual([[2, where]]);
+  expect(await collect('aggregate_transport.claims')).toEqual([[3, where]]);
+  expect(await collect('aggregate_transport.readers')).toEqual([[6, where]]);
   const process = { ...where, 'messaging.operation.name': 'process' };
   expect(await collect('messaging.client.consumed.messages')).toEqual([
     [9, process],
     [5, { ...process, 'error.type': 'handler' }],
   ]);
   expect(await collect('aggregate_transport.lanes')).toEqual([[1, where]]);
-  bench.leaseMode = 'seeking';
+  fixture.leaseMode = 'seeking';
   expect(await collect('aggregate_transport.lanes')).toEqual([]);
   expect(await collect('aggregate_transport.lag')).toEqual([]);
   expect(await collect('aggregate_transport.attempts.retried')).toEqual([[4, where]]);
@@ -87,27 +89,27 @@ test('counters are read, not counted twice; gauges tell only of partitions this 
 
 test('lag and age come from one look; without an answer there is no value', async () => {
   const { meter, collect } = fakeMeter();
-  const bench = new ObservedBench();
-  new Metrics({ meter, observed: bench, looks: new GroupLooks(bench) });
-  const consumer = { delivered: 10, pending: 4, unsettled: 3 };
-  const oldestStoredAt = bench.clock.wallNow() - 1_500;
-  bench.answer = () =>
+  const fixture = new ObservedFixture();
+  new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
+  const position = { high: 10, epoch: 7, run: 0, unsettled: 3, pending: 4 };
+  const oldestStoredAt = fixture.clock.wallNow() - 1_500;
+  fixture.answer = () =>
     Promise.resolve({
       firstSequence: 1,
-      partitions: [{ partition: 0, lease: undefined, consumer, oldestStoredAt }],
+      partitions: [{ partition: 0, lease: undefined, position, oldestStoredAt }],
     });
   expect((await collect('aggregate_transport.lag')).map(([value]) => value)).toEqual([7]);
   expect((await collect('aggregate_transport.oldest_unsettled.age')).map(([value]) => value)).toEqual([1.5]);
-  expect(bench.questions).toHaveLength(1);
-  bench.answer = () => Promise.reject(new Error('away'));
-  await bench.clock.advance(1_000);
+  expect(fixture.questions).toHaveLength(1);
+  fixture.answer = () => Promise.reject(new Error('away'));
+  await fixture.clock.advance(1_000);
   expect(await collect('aggregate_transport.lag')).toEqual([]);
 });
 
-test('after close nothing is read any more', () => {
+test('reads nothing after close', () => {
   const { meter, made } = fakeMeter();
-  const bench = new ObservedBench();
-  const metrics = new Metrics({ meter, observed: bench, looks: new GroupLooks(bench) });
+  const fixture = new ObservedFixture();
+  const metrics = new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
   metrics.close();
   expect([...made.values()].every(({ callbacks }) => callbacks.size === 0)).toBe(true);
 });
@@ -122,13 +124,17 @@ test('durations are told in seconds, with the cause or the stage, and the same a
   measured.attemptEnded!(1_500, undefined);
   measured.attemptEnded!(20, 'pipe');
   measured.attemptEnded!(20, 'pipe');
-  measured.tookOver!('crash', 250);
+  measured.claimed!('death', 250);
+  measured.readerOpened!('reconnect', 5);
   const [first, second, third] = made.get('messaging.process.duration')!.recorded;
   expect(first).toEqual([1.5, expect.not.objectContaining({ 'error.type': expect.anything() })]);
   expect(second).toEqual([0.02, expect.objectContaining({ 'error.type': 'pipe' })]);
   expect(third![1]).toBe(second![1]);
-  expect(made.get('aggregate_transport.takeover.duration')!.recorded).toEqual([
-    [0.25, expect.objectContaining({ 'aggregate_transport.takeover.cause': 'crash' })],
+  expect(made.get('aggregate_transport.claim.duration')!.recorded).toEqual([
+    [0.25, expect.objectContaining({ 'aggregate_transport.claim.cause': 'death' })],
+  ]);
+  expect(made.get('aggregate_transport.reader.duration')!.recorded).toEqual([
+    [0.005, expect.objectContaining({ 'aggregate_transport.reader.cause': 'reconnect' })],
   ]);
 });
 

@@ -14,22 +14,15 @@ const markerOf = (state: ParkedState, given: Partial<Marker> = {}): Marker => ({
   crashes: 0,
   ...given,
 });
-const crashed = { epoch: 4, crashed: true, maxCrashes: 3 };
-const inPeace = { ...crashed, crashed: false };
+const died = { epoch: 4, hasDied: true, maxCrashes: 3 };
+const rested = { ...died, hasDied: false };
 
 describe('a marker without a letter', () => {
-  test('that was being made waits for the redelivery under a new identity', () => {
-    const made = markerOf('parking', { made: 6 });
-    for (const options of [crashed, inPeace]) {
-      expect(decideAdoption(made, 0, options)).toEqual({ ...made, epoch: 4, made: 0 });
-    }
-  });
-
-  test.each<[ParkedState]>([['parked'], ['diverted'], ['retrying']])(
-    'falls when it was %s: its letters are handled or dropped, or were never stored',
+  test.each<[ParkedState]>([['parking'], ['parked'], ['diverted'], ['retrying']])(
+    'is removed when it says %s, because its event is not settled and comes again',
     (state) => {
-      for (const options of [crashed, inPeace]) {
-        expect(decideAdoption(markerOf(state, { crashes: 9 }), 0, options)).toBeUndefined();
+      for (const options of [died, rested]) {
+        expect(decideAdoption(markerOf(state, { crashes: 9, made: 6 }), 0, options)).toBeUndefined();
       }
     },
   );
@@ -38,7 +31,7 @@ describe('a marker without a letter', () => {
 describe('a marker with letters keeps its identity', () => {
   test.each<[ParkedState]>([['parking'], ['parked']])('and is parked when it was %s', (state) => {
     const marker = markerOf(state, { command: { id: 'c', kind: 'retry' } });
-    for (const options of [crashed, inPeace]) {
+    for (const options of [died, rested]) {
       expect(decideAdoption(marker, 6, options)).toEqual({ ...marker, epoch: 4, made: 6, state: 'parked' });
     }
   });
@@ -48,27 +41,27 @@ describe('a marker with letters keeps its identity', () => {
     ['diverted', true, 0, 1],
     ['retrying', false, 1, 1],
     ['retrying', true, 1, 2],
-  ])('and goes on %s; after a crash (%p) %i crashes are %i', (state, hasCrashed, before, after) => {
-    const options = { ...crashed, crashed: hasCrashed };
+  ])('and goes on %s; after a crash (%p) %i crashes are %i', (state, hasDied, before, after) => {
+    const options = { ...died, hasDied };
     expect(decideAdoption(markerOf(state, { crashes: before }), 6, options)).toEqual(
       markerOf(state, { epoch: 4, made: 6, crashes: after }),
     );
   });
 
   test('a crash counts once, however often its successor adopts the marker', () => {
-    const once = decideAdoption(markerOf('retrying'), 6, crashed)!;
-    expect(decideAdoption(once, 6, crashed)).toEqual(once);
+    const once = decideAdoption(markerOf('retrying'), 6, died)!;
+    expect(decideAdoption(once, 6, died)).toEqual(once);
   });
 
   test.each<[ParkedState]>([['diverted'], ['retrying']])(
     'and is parked as CRASHED after too many crashes while %s; whoever asked for it is answered',
     (state) => {
       const marker = markerOf(state, { crashes: 2, command: { id: 'c', kind: 'retry' } });
-      const adopted = decideAdoption(marker, 6, crashed)!;
+      const adopted = decideAdoption(marker, 6, died)!;
       expect(adopted).toMatchObject({ state: 'parked', reason: 'CRASHED', crashes: 0, epoch: 4, made: 6 });
       expect([adopted.command, adopted.answer]).toEqual([undefined, { id: 'c', error: adopted.error }]);
-      expect(decideAdoption({ ...marker, crashes: 2 }, 6, inPeace)?.state).toBe(state);
-      const unasked = decideAdoption(markerOf(state, { crashes: 2 }), 6, crashed)!;
+      expect(decideAdoption({ ...marker, crashes: 2 }, 6, rested)?.state).toBe(state);
+      const unasked = decideAdoption(markerOf(state, { crashes: 2 }), 6, died)!;
       expect([unasked.state, 'answer' in unasked]).toEqual(['parked', false]);
     },
   );

@@ -85,21 +85,26 @@ export class ParkedServer {
     return false;
   }
 
-  append(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>, after: number): Appended {
-    if ((this.letters(event.token).at(-1)?.position ?? 0) !== after) return { kind: 'moved' };
-    if (this.#letters.length >= this.maxLetters)
+  append(
+    events: readonly LetterEvent[],
+    note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+    after: number,
+  ): Appended {
+    const token = events[0]!.token;
+    if ((this.letters(token).at(-1)?.position ?? 0) !== after) return { kind: 'moved' };
+    if (this.#letters.length + events.length > this.maxLetters)
       return { kind: 'refused', reason: 'maximum messages exceeded' };
-    this.#letters.push(letterOf(event, note, ++this.#position));
-    return { kind: 'stored', position: this.#position };
+    for (const event of events) this.#letters.push(letterOf(event, note, ++this.#position));
+    return { kind: 'stored', position: this.#position, count: events.length };
   }
 
   appendSkipped(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>): Appended {
     if (this.#letters.length >= this.maxLetters)
       return { kind: 'refused', reason: 'maximum messages exceeded' };
     const known = this.#skipped.find((letter) => letter.note.sequence === event.sequence);
-    if (known !== undefined) return { kind: 'stored', position: known.position };
+    if (known !== undefined) return { kind: 'stored', position: known.position, count: 1 };
     this.#skipped.push(letterOf(event, { ...note, marker: 0 }, ++this.#position));
-    return { kind: 'stored', position: this.#position };
+    return { kind: 'stored', position: this.#position, count: 1 };
   }
 
   removeLetter(position: number): void {
@@ -145,12 +150,12 @@ export class FakeParkedPort implements ParkedArchive {
   }
 
   append(
-    event: LetterEvent,
+    events: readonly LetterEvent[],
     note: Omit<LetterNote, 'sequence' | 'storedAt'>,
     after: number,
   ): Promise<Appended> {
     const sent = { ...note };
-    return this.#write('append', () => this.server.append(event, sent, after));
+    return this.#write('append', () => this.server.append(events, sent, after));
   }
 
   appendSkipped(

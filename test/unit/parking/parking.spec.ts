@@ -4,8 +4,12 @@ import { identityOf, type Marker } from '#library/records/marker.js';
 import type { Parked } from '#library/parking/parked-aggregate.js';
 import { Parking } from '#library/parking/parking.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf, recordedLog } from '../consumer/fake-consumer-port.js';
+import { deliveryOf, recordedLog } from '../consumer/handling/deliveries.js';
 import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
+
+/** What a tenure inherits from an owner that ended with a last commit, or that died. */
+const RESTED = { hasDied: false, start: { sequence: 0, created: 'then', epoch: 0 } };
+const DIED = { ...RESTED, hasDied: true };
 
 const note = { reason: 'EXHAUSTED', error: 'Error: no stock', attempts: 3 } as const;
 
@@ -26,10 +30,19 @@ function owner(server = new ParkedServer(), epoch = 1) {
     port,
     clock,
     log,
-    epoch: () => lease.epoch,
-    streamCreated: () => lease.streamCreated,
-    mayWrite: () => lease.isValid,
+    owner: {
+      get epoch() {
+        return lease.epoch;
+      },
+      get created() {
+        return lease.streamCreated;
+      },
+      run: 0,
+      mayWrite: () => lease.isValid,
+    },
     maxCrashes: 3,
+  });
+  parking.attach({
     commanded: (parked) => commanded.push(parked),
     unparked: ({ token }) => unparked.push(token),
   });
@@ -42,14 +55,11 @@ function owner(server = new ParkedServer(), epoch = 1) {
     unparked,
     lease,
     parking,
-    takeOver: async (): Promise<void> => {
-      await parking.load(false);
-      parking.fenceOpened();
-    },
+    takeOver: (): Promise<void> => parking.load(RESTED),
     park: async (...sequences: number[]): Promise<Parked> => {
       parking.begin('a');
       await parking.park(eventOf(sequences[0]!), note);
-      for (const sequence of sequences.slice(1)) await parking.file(eventOf(sequence));
+      for (const sequence of sequences.slice(1)) await parking.file('a', [eventOf(sequence)]);
       return parking.find('a')!;
     },
   };
@@ -91,17 +101,17 @@ describe('an owner', () => {
     expect([server.markers(), parking.find('a'), unparked]).toEqual([[], undefined, ['a']]);
   });
 
-  test('stores an event once, however often it is parked and filed', async () => {
+  test('stores an event once, even if it is parked and filed again', async () => {
     const { server, parking, park } = owner();
     await park(1, 2);
-    await parking.file(eventOf(1));
-    await parking.file(eventOf(2));
+    await parking.file('a', [eventOf(1)]);
+    await parking.file('a', [eventOf(2)]);
     await parking.park(eventOf(1), note);
     expect(sequences(server)).toEqual([1, 2]);
   });
 
   test.each<[Fate]>([['answer lost'], ['lost']])(
-    'of whose writes every third was %s parks, files and unparks all the same when it tries again',
+    'parks, files and unparks when it tries again, if every third of its writes was %s',
     async (fate) => {
       const { server, parking, port, park } = owner();
       const tryUntilDone = async (work: () => Promise<unknown>): Promise<void> => {
@@ -118,7 +128,7 @@ describe('an owner', () => {
         }
       };
       await tryUntilDone(() => park(1));
-      await tryUntilDone(() => parking.file(eventOf(2)));
+      await tryUntilDone(() => parking.file('a', [eventOf(2)]));
       const parked = parking.find('a')!;
       expect(sequences(server, parked.identity)).toEqual([1, 2]);
       expect(identityOf(server.marker('a')!)).toBe(parked.identity);
@@ -141,7 +151,7 @@ describe('an owner', () => {
     port.calls.length = 0;
     for (const write of [
       () => parking.park(eventOf(2), note),
-      () => parking.file(eventOf(2)),
+      () => parking.file('a', [eventOf(2)]),
       () => parking.skip(eventOf(2), note),
       () => parking.stay(parked, undefined),
       () => parking.begun(parked, 'retry'),
@@ -153,28 +163,28 @@ describe('an owner', () => {
     expect([port.calls, sequences(server)]).toEqual([[], [1]]);
   });
 
-  test('is told when the parked stream is full, and goes on when there is room', async () => {
+  test('is refused while the parked stream is full, and continues when there is room', async () => {
     const { server, parking, park } = owner();
     await park(1);
     server.maxLetters = 1;
-    await expect(parking.file(eventOf(2))).rejects.toMatchObject({ code: 'PARK_REFUSED' });
+    await expect(parking.file('a', [eventOf(2)])).rejects.toMatchObject({ code: 'PARK_REFUSED' });
     await expect(parking.skip(eventOf(3, 'b'), note)).rejects.toMatchObject({ code: 'PARK_REFUSED' });
     server.maxLetters = 2;
-    await parking.file(eventOf(2));
+    await parking.file('a', [eventOf(2)]);
     expect(sequences(server)).toEqual([1, 2]);
   });
 
-  test('takes the sequences of a stream made anew for other events', async () => {
+  test('takes the sequences of a stream that was made again for other events', async () => {
     const { server, parking, lease, park, takeOver } = owner();
     await park(7, 8);
     parking.forget();
     lease.streamCreated = 'now';
     await takeOver();
-    await parking.file(eventOf(3));
+    await parking.file('a', [eventOf(3)]);
     expect(sequences(server)).toEqual([7, 8, 3]);
   });
 
-  test('keeps the text of an error short in the marker, too: one of megabytes could never be written', async () => {
+  test('shortens the text of an error in the marker, because one of megabytes could not be written', async () => {
     const { server, parking } = owner();
     parking.begin('a');
     await parking.park(eventOf(1), { ...note, error: 'x'.repeat(2_000_000) });
@@ -186,9 +196,9 @@ describe('an owner', () => {
     expect(JSON.stringify(server.marker('a')).length).toBeLessThan(16_384);
   });
 
-  test('passes over letters of no marker that counts, and says so once', async () => {
+  test('passes over letters of markers that do not count, and reports them once', async () => {
     const { server, parking, log, park } = owner();
-    server.append(eventOf(1), { marker: 99, stream: 'then' }, 0);
+    server.append([eventOf(1)], { marker: 99, stream: 'then' }, 0);
     const parked = await park(1);
     expect((await parking.head(parked))?.position).toBe(2);
     expect((await parking.head(parked))?.position).toBe(2);
@@ -197,7 +207,7 @@ describe('an owner', () => {
 });
 
 describe('the next owner', () => {
-  test('has the parked aggregates, and refuses whatever the last one still writes to their markers', async () => {
+  test('has the parked aggregates, and every later write of the last owner to their markers is refused', async () => {
     const first = owner();
     const old = await first.park(1, 2);
     const second = owner(first.server, 2);
@@ -206,12 +216,12 @@ describe('the next owner', () => {
     await expect(first.parking.stay(old, undefined)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     await expect(first.parking.unpark(old)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     expect(first.server.marker('a')?.marker.epoch).toBe(2);
-    await second.parking.file(eventOf(2));
-    await second.parking.file(eventOf(3));
+    await second.parking.file('a', [eventOf(2)]);
+    await second.parking.file('a', [eventOf(3)]);
     expect(sequences(first.server, second.parking.find('a')!.identity)).toEqual([1, 2, 3]);
   });
 
-  test('does not count a letter that arrives after it gave the marker a new identity', async () => {
+  test('does not count a letter that arrives after it removed the marker without letters', async () => {
     const first = owner();
     let writes = 0;
     first.port.fateOf = () => (++writes === 2 ? 'stopped, late' : 'answered');
@@ -219,15 +229,16 @@ describe('the next owner', () => {
     await first.clock.settle(20);
     const second = owner(first.server, 2);
     await second.takeOver();
+    expect([first.server.markers(), second.parking.isParked('a')]).toEqual([[], false]);
     first.server.deliverLate();
-    await second.parking.file(eventOf(1));
-    const parked = second.parking.find('a')!;
+    // Its event was not settled, so it comes again and fails again.
+    const parked = await second.park(1);
     expect(sequences(first.server)).toEqual([1, 1]);
     expect(sequences(first.server, parked.identity)).toEqual([1]);
     expect((await second.parking.head(parked))?.position).toBe(2);
   });
 
-  test('removes a marker of an older epoch that appears behind its back, and parks over one it did not hear of', async () => {
+  test('removes a marker of an older epoch that appears later, and parks over one that was not announced', async () => {
     const server = new ParkedServer();
     const { parking, takeOver, clock, log, port, park } = owner(server, 2);
     await takeOver();
@@ -253,30 +264,91 @@ describe('the next owner', () => {
   });
 });
 
+describe('a late copy of an own marker', () => {
+  /** The first write of the marker is not answered in time, and arrives when the test says so. */
+  async function lateMarker() {
+    const made = owner();
+    await made.takeOver();
+    let writes = 0;
+    made.port.fateOf = () => (++writes === 1 ? 'late' : 'answered');
+    await expect(made.park(1)).rejects.toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+    const parked = await made.park(1);
+    await made.parking.remove((await made.parking.head(parked))!);
+    made.parking.leave(parked);
+    await made.parking.unpark(parked);
+    return made;
+  }
+
+  test('is removed when it arrives after the aggregate is live again', async () => {
+    const { server, clock, parking } = await lateMarker();
+    server.deliverLate();
+    await clock.settle(10);
+    expect([server.markers(), parking.isParked('a')]).toEqual([[], false]);
+  });
+
+  test('is found within 30 s if its announcement is missed', async () => {
+    const { server, clock, port } = await lateMarker();
+    port.isDeaf = true;
+    server.deliverLate();
+    await clock.advance(30_100);
+    await clock.settle(10);
+    expect(server.markers()).toEqual([]);
+  });
+
+  test('is not taken for the marker that is made when the aggregate is parked again', async () => {
+    const { server, clock, port, park } = await lateMarker();
+    port.isDeaf = true;
+    server.deliverLate();
+    const { revision } = server.marker('a')!;
+    await clock.advance(5);
+    const parked = await park(2);
+    expect(parked.identity).toBeGreaterThan(revision);
+    expect(server.marker('a')?.marker).toMatchObject({ state: 'parked', sequence: 2 });
+  });
+});
+
 describe('a process that has its lease again under a new epoch', () => {
+  test('keeps the markers it has adopted when it reads them again, even if one is announced meanwhile', async () => {
+    const first = owner();
+    await first.park(1);
+    const { parking, server, takeOver, clock } = owner(first.server, 2);
+    await takeOver();
+    const again = parking.load(DIED);
+    const found = server.marker('a')!;
+    const command = { id: 'c1', kind: 'retry' as const };
+    server.writeMarker('a', { ...found.marker, command }, found.revision);
+    await again;
+    await clock.settle(10);
+    expect([server.markers().length, parking.find('a')?.marker.command]).toEqual([1, command]);
+  });
+
   test.each([
     ['the letter', 2],
     ['the last change of the marker', 3],
-  ])('writes nothing more of what it began under the old one: stopped before %s', async (_what, nth) => {
-    const { parking, port, lease, park, takeOver, server, clock } = owner();
-    let writes = 0;
-    let go: () => void = () => undefined;
-    port.beforeWrite = () => (++writes === nth ? new Promise((resolve) => (go = resolve)) : undefined);
-    const begun = park(1);
-    const ended = expect(begun).rejects.toMatchObject({ code: 'LEASE_LOST' });
-    await clock.settle(20);
-    parking.forget();
-    lease.epoch = 2;
-    await takeOver();
-    go();
-    await ended;
-    await parking.file(eventOf(1));
-    await parking.file(eventOf(2));
-    const { identity } = parking.find('a')!;
-    // Whoever comes next reads the marker: the letters must be its own.
-    expect(identityOf(server.marker('a')!)).toBe(identity);
-    expect(sequences(server, identity)).toEqual([1, 2]);
-  });
+  ])(
+    'writes nothing more of what it began under the old epoch, if it stopped before %s',
+    async (_what, nth) => {
+      const { parking, port, lease, park, takeOver, server, clock } = owner();
+      let writes = 0;
+      let go: () => void = () => undefined;
+      port.beforeWrite = () => (++writes === nth ? new Promise((resolve) => (go = resolve)) : undefined);
+      const begun = park(1);
+      const ended = expect(begun).rejects.toMatchObject({ code: 'LEASE_LOST' });
+      await clock.settle(20);
+      parking.forget();
+      lease.epoch = 2;
+      await takeOver();
+      go();
+      await ended;
+      // Without a letter the marker was removed, and its event comes again.
+      expect(parking.isParked('a')).toBe(nth === 3);
+      await park(1, 2);
+      const { identity } = parking.find('a')!;
+      // The next owner reads the marker: the letters must be its own.
+      expect(identityOf(server.marker('a')!)).toBe(identity);
+      expect(sequences(server, identity)).toEqual([1, 2]);
+    },
+  );
 
   test('does not unpark what it has adopted since', async () => {
     const { parking, port, lease, park, takeOver, server, clock } = owner();
@@ -298,22 +370,21 @@ describe('a process that has its lease again under a new epoch', () => {
     expect(sequences(server, identityOf(server.marker('a')!))).toEqual([2]);
   });
 
-  test('reads its markers once at a time: a takeover that was replaced adopts nothing any more', async () => {
+  test('adopts nothing in a takeover that was replaced by another one', async () => {
     const first = owner();
     let writes = 0;
-    first.port.fateOf = () => (++writes === 2 ? 'stopped before' : 'answered');
+    first.port.fateOf = () => (++writes === 3 ? 'stopped before' : 'answered');
     void first.park(1);
     await first.clock.settle(20);
     const { parking, port, server, clock } = owner(first.server, 2);
     const letGo = hold(port);
-    const replaced = expect(parking.load(true)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    const replaced = expect(parking.load(DIED)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     await clock.settle(10);
     port.beforeWrite = () => undefined;
-    await parking.load(true);
-    parking.fenceOpened();
+    await parking.load(DIED);
     letGo();
     await replaced;
-    await parking.file(eventOf(1));
+    await parking.file('a', [eventOf(1)]);
     const { identity } = parking.find('a')!;
     expect(identityOf(server.marker('a')!)).toBe(identity);
     expect(sequences(server, identity)).toEqual([1]);
@@ -344,7 +415,7 @@ describe('a command', () => {
     expect(parking.toReplay()).toEqual([]);
   });
 
-  test('that is said again is heard again, until it is answered', async () => {
+  test('is heard again when it is announced again, until it is answered', async () => {
     const { parking, port, park, takeOver, server, clock, commanded } = owner();
     await takeOver();
     const parked = await park(1);
@@ -360,13 +431,13 @@ describe('a command', () => {
     await clock.settle(4);
     expect(commanded).toEqual([parked, parked]);
     await parking.stay(parked, undefined);
-    // Said again by somebody who read the marker before the answer: the server refuses that, yet it is heard.
+    // Said again by an operator who read the marker before the answer: refused, but announced.
     expect(command(server, 'c1', 1)).toBeUndefined();
     await clock.settle(4);
     expect([commanded.length, parking.toReplay()]).toEqual([2, []]);
   });
 
-  test('for an earlier marker of the aggregate is none for this one', async () => {
+  test('for an earlier marker of the aggregate is ignored', async () => {
     const { parking, park, takeOver, server, clock, commanded } = owner();
     await takeOver();
     const parked = await park(1);
@@ -375,13 +446,13 @@ describe('a command', () => {
     parking.leave(parked);
     await parking.unpark(parked);
     await park(2);
-    // Written by somebody who read the marker before it fell: the server refuses that, yet it is heard.
+    // Written by an operator who read the marker before it was removed: refused, but announced.
     expect(server.writeMarker('a', old, 2)).toBeUndefined();
     await clock.settle(4);
     expect([commanded, parking.toReplay()]).toEqual([[], []]);
   });
 
-  test('that comes while the owner decides to stay parked is kept, with its answer still to come', async () => {
+  test('is kept when it comes while the owner stays parked, and is still to be answered', async () => {
     const { parking, port, park, takeOver, server, clock } = owner();
     await takeOver();
     const parked = await park(1);
@@ -396,11 +467,12 @@ describe('a command', () => {
   });
 });
 
-test('a marker of an older epoch that appears between reading the markers and the opening of the fence is void, too', async () => {
+test('removes a marker of an older epoch that appears while the markers are read, and one that appears after that', async () => {
   const { parking, server, clock, port } = owner(undefined, 2);
   const marker: Marker = { ...note, epoch: 1, state: 'parking', made: 0, sequence: 1, since: 0, crashes: 0 };
-  server.writeMarker('b', { ...marker, epoch: 1 }, 0);
-  const loaded = parking.load(false);
+  const identity = server.writeMarker('b', marker, 0)!;
+  server.append([eventOf(1, 'b')], { marker: identity, stream: 'then' }, 0);
+  const loaded = parking.load(RESTED);
   await clock.settle(1);
   // The list of markers is read by now.
   expect(port.calls).toEqual(['markers']);
@@ -408,7 +480,6 @@ test('a marker of an older epoch that appears between reading the markers and th
   await loaded;
   server.writeMarker('c', marker, 0);
   await clock.settle(2);
-  parking.fenceOpened();
   await clock.settle(20);
   expect(server.markers().map(({ token }) => token)).toEqual(['b']);
 });

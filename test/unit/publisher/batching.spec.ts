@@ -310,6 +310,19 @@ describe('places on the wire', () => {
     expect(port.sentIds).toEqual(['a:1', 'b:1', 'c:1', 'd:1']);
   });
 
+  test('are kept for a batch that is opened while free places are given away', () => {
+    const { port, publish } = fixture({
+      maxInFlight: 5,
+      batching: { maxBatch: 4, maxOpenBatches: 2, obstacle: undefined, worthwhileAt: () => 2 },
+    });
+    port.connected = false;
+    for (const n of [1, 2, 3, 4]) publish('a', n);
+    for (const token of ['b', 'c', 'd', 'e']) publish(token, 1);
+    port.reconnect();
+    const onWire = port.sentIds.length + 4 * port.batches.length;
+    expect(onWire).toBeLessThanOrEqual(5);
+  });
+
   test('are free again when the outcome of a batch is unknown, and so is its place among the batches', async () => {
     const { port, sequencer, publish, clock } = queues(5);
     sequencer.opened(port.batches[0]!.id);

@@ -33,9 +33,10 @@ function markerOf(more: Partial<Marker> = {}): Marker {
 describe('letters', () => {
   test('carry the time at which their event was stored, in milliseconds', async () => {
     const { port } = fixture();
-    expect(await port.append(eventAt(1), { marker: 1, stream: 's' }, 0)).toEqual({
+    expect(await port.append([eventAt(1)], { marker: 1, stream: 's' }, 0)).toEqual({
       kind: 'stored',
       position: 1,
+      count: 1,
     });
     expect(await port.last('a')).toMatchObject({
       note: { marker: 1, sequence: 1, stream: 's', storedAt: 1_767_225_600_123 },
@@ -46,10 +47,18 @@ describe('letters', () => {
   test('are refused when another letter came first, or there is no room', async () => {
     const { port } = fixture(2);
     const note = { marker: 1, stream: 's' };
-    await port.append(eventAt(1), note, 0);
-    expect(await port.append(eventAt(2), note, 0)).toEqual({ kind: 'moved' });
-    await port.append(eventAt(2), note, 1);
-    expect(await port.append(eventAt(3), note, 2)).toMatchObject({ kind: 'refused' });
+    await port.append([eventAt(1)], note, 0);
+    expect(await port.append([eventAt(2)], note, 0)).toEqual({ kind: 'moved' });
+    await port.append([eventAt(2)], note, 1);
+    expect(await port.append([eventAt(3)], note, 2)).toMatchObject({ kind: 'refused' });
+  });
+
+  test('are stored together if all of them fit, and else the first one alone', async () => {
+    const { port } = fixture(3);
+    const note = { marker: 1, stream: 's' };
+    const both = await port.append([eventAt(1), eventAt(2)], note, 0);
+    expect(both).toEqual({ kind: 'stored', position: 2, count: 2 });
+    expect(await port.append([eventAt(3), eventAt(4)], note, 2)).toMatchObject({ position: 3, count: 1 });
   });
 
   test('of a skipped event are stored once per stream', async () => {
@@ -59,6 +68,7 @@ describe('letters', () => {
     expect(await port.appendSkipped(eventAt(1), { stream: 'made again' })).toEqual({
       kind: 'stored',
       position: 2,
+      count: 1,
     });
   });
 });
@@ -67,7 +77,7 @@ test('a group holds something until its last marker and letter are gone', async 
   const { parked, port } = fixture();
   expect(parked.holds('g')).toBe(false);
   const revision = await port.writeMarker('a', markerOf(), 0);
-  await port.append(eventAt(1), { marker: revision!, stream: 's' }, 0);
+  await port.append([eventAt(1)], { marker: revision!, stream: 's' }, 0);
   await port.removeMarker(revision!);
   expect([parked.holds('g'), parked.holds('other')]).toEqual([true, false]);
   await port.removeLetter(1);

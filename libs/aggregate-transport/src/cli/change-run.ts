@@ -101,7 +101,7 @@ function describeOpen(open: readonly OpenPartition[]): string {
 }
 
 /** The first of many partitions, and how many more there are. */
-export function nameSome(partitions: readonly number[]): string {
+function nameSome(partitions: readonly number[]): string {
   const first = partitions.slice(0, MAX_NAMED).join(', ');
   return partitions.length > MAX_NAMED ? `${first} and ${partitions.length - MAX_NAMED} more` : first;
 }

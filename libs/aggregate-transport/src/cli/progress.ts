@@ -13,7 +13,7 @@ export interface ProgressOptions {
 }
 
 /** How often a command asks the server again. */
-export const POLL_EVERY_MS = 200;
+const POLL_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1_000;
 
 /** What a command about one group tells while it waits: a line of text or one JSON value a line. */

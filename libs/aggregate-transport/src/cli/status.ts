@@ -3,7 +3,7 @@ import { describeError } from '../errors.js';
 import type { PartitionOnServer } from '../records/group-on-server.js';
 import type { Connection } from '../stream/api/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import type { KeyAccess } from '../stream/api/partition-key.js';
+import type { KeyAccess } from '../stream/keys/partition-key.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import {
   groupsOnServer,

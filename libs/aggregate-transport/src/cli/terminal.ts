@@ -1,6 +1,6 @@
 export interface Terminal {
   print(text: string): void;
-  /** Asks, and resolves with what was typed; undefined if nobody is there to answer. */
+  /** Asks, and resolves with what was typed; undefined if there is no terminal. */
   ask(question: string): Promise<string | undefined>;
 }
 

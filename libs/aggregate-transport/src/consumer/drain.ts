@@ -7,7 +7,9 @@ import type { PullLoop } from './reading/pull-loop.js';
 
 /** The partition, as its drain sees it. */
 export interface DrainListener {
-  /** Nothing may be stopped or started any more. */
+  /** Everything has ended. */
+  readonly isClosed: boolean;
+  /** Nothing starts any more, whatever is asked. */
   readonly isOver: boolean;
   /** The position is claimed, so a last commit can be written. */
   readonly isClaimed: boolean;
@@ -52,7 +54,7 @@ export class Drain {
    * unsettled then is handled by the next owner. Safe to call again.
    */
   async completed(withinMs: number): Promise<boolean> {
-    if (this.options.listener.isOver) return true;
+    if (this.options.listener.isClosed) return true;
     this.begin();
     const late = delay(this.options.clock, withinMs).then(() => false);
     return Promise.race([this.#rest(), late]);

@@ -5,7 +5,7 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { LaneBytes } from './handling/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
-import type { Suspects } from './handling/suspects.js';
+import type { Suspects } from './suspects/suspects.js';
 import type { DroppedEvents } from './reading/dropped-events.js';
 import type { DeliverySink } from './reading/pull-loop.js';
 import type { FetchSink, SingleFetch } from './reading/single-fetch.js';
@@ -41,7 +41,10 @@ const WORTH_A_COMMIT = 10_000;
 
 type Mode = 'flowing' | 'asking';
 
-const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = { flowing: ['flowing', 'asking'], asking: ['flowing'] };
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  flowing: ['flowing', 'asking'],
+  asking: ['flowing'],
+};
 
 /**
  * Where events come in: decides for each whether it goes to its lane, or is passed over because it is settled or was
@@ -165,7 +168,8 @@ export class Intake implements DeliverySink, FetchSink {
   #take(event: Delivery): void {
     const { ledger, position, address, dropped, listener } = this.options;
     // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
-    if (address.partitions === 1 && event.sequence > ledger.claimedHigh) dropped.noteGap(ledger.knownThrough, event.sequence);
+    if (address.partitions === 1 && event.sequence > ledger.claimedHigh)
+      dropped.noteGap(ledger.knownThrough, event.sequence);
     if (!position.hasSettled(event)) {
       this.#push(event);
       return;
@@ -182,7 +186,8 @@ export class Intake implements DeliverySink, FetchSink {
   }
 
   #enter(mode: Mode): void {
-    if (!MAY_COME_FROM[mode].includes(this.#mode)) throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
+    if (!MAY_COME_FROM[mode].includes(this.#mode))
+      throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
     this.#mode = mode;
   }
 }

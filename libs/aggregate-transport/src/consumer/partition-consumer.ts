@@ -1,25 +1,16 @@
 import { reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
-import type { ReaderPort, StreamState } from '../message/reader-port.js';
-import type { Parking } from '../parking/parking.js';
+import type { StreamState } from '../message/reader-port.js';
 import { decodeSequences, type PositionRecord } from '../records/position-record.js';
 import type { Drain } from './drain.js';
-import type { Lanes } from './handling/lanes.js';
-import type { LaneReport } from './handling/lane-status.js';
-import type { Suspects } from './handling/suspects.js';
-import type { Intake } from './intake.js';
+import type { LaneReport } from './handling/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
 import type { Claimed } from './position/claim.js';
-import type { Ledger } from './position/ledger.js';
-import type { Position } from './position/position.js';
-import type { PositionWriter } from './position/position-writer.js';
-import type { DroppedEvents } from './reading/dropped-events.js';
-import type { PullLoop } from './reading/pull-loop.js';
-import type { Reader, ReaderCause } from './reading/reader.js';
+import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
 import { Tenure, type TenureListener, WENT_BACK } from './tenure.js';
 
@@ -52,18 +43,7 @@ export type ConsumerCounts = Omit<PartitionCounts, 'leases' | 'leasesLost'>;
  * - `closed`: the end.
  */
 export class PartitionConsumer implements PartitionHall, TenureListener {
-  readonly #name: string;
-  readonly #port: ReaderPort;
-  readonly #ledger: Ledger;
-  readonly #suspects: Suspects;
-  readonly #position: Position;
-  readonly #writer: PositionWriter;
-  readonly #parking: Parking;
-  readonly #lanes: Lanes;
-  readonly #intake: Intake;
-  readonly #dropped: DroppedEvents;
-  readonly #reader: Reader;
-  readonly #loop: PullLoop;
+  readonly #parts: PartitionParts;
   readonly #tenure: Tenure;
   /** Brings the partition to rest. */
   readonly drain: Drain;
@@ -76,19 +56,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     private readonly options: PartitionConsumerOptions,
     private readonly tenancy: Tenancy,
   ) {
-    const parts = new PartitionParts(options, this);
-    this.#name = parts.name;
-    this.#port = parts.port;
-    this.#ledger = parts.ledger;
-    this.#suspects = parts.suspects;
-    this.#position = parts.position;
-    this.#writer = parts.writer;
-    this.#parking = parts.parking;
-    this.#lanes = parts.lanes;
-    this.#intake = parts.intake;
-    this.#dropped = parts.dropped;
-    this.#reader = parts.reader;
-    this.#loop = parts.loop;
+    const parts = (this.#parts = new PartitionParts(options, this));
     this.drain = parts.drain;
     this.#tenure = new Tenure({
       name: parts.name,
@@ -119,17 +87,17 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** When the topic's stream was made, as the claimed position says. */
   get created(): string {
-    return this.#position.created;
+    return this.#parts.position.created;
   }
 
   /** How often the group began again. */
   get run(): number {
-    return this.#position.run;
+    return this.#parts.position.run;
   }
 
   /** Events up to here are a replay. */
   get replayUntil(): number {
-    return this.#position.replayUntil;
+    return this.#parts.position.replayUntil;
   }
 
   /** The last change of layout for which the position of this tenure was drained; 0 for none. */
@@ -137,46 +105,35 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#drainedFor;
   }
 
+  get isClosed(): boolean {
+    return this.#mode === 'closed';
+  }
+
   get isOver(): boolean {
     return this.#mode === 'halted' || this.#mode === 'closed';
   }
 
   get isClaimed(): boolean {
-    return this.#writer.hasBegun;
+    return this.#parts.writer.hasBegun;
   }
 
   get counts(): ConsumerCounts {
-    const { lost } = this.#dropped;
-    return { ...this.#lanes.counts, lost, claims: this.#claims, readers: this.#reader.made };
+    return { ...this.#parts.counts, claims: this.#claims };
   }
 
   /** How it stands, from memory alone. */
   get load(): PartitionLoad {
-    const { isOpen, prober } = this.options.shared.breaker;
-    const now = this.options.surroundings.clock.now();
-    return {
-      mode: this.#mode,
-      haltReason: this.#haltReason,
-      notCommittingMs: now - (this.#writer.failingSince ?? now),
-      notReadingMs: now - (this.#reader.failingSince ?? now),
-      inFlight: this.#lanes.executor.running,
-      lanes: this.#lanes.executor.laneCount,
-      events: this.#ledger.held,
-      bytes: this.#ledger.heldBytes,
-      parked: this.#parking.size,
-      letterRefusal: this.#lanes.letterRefusal,
-      breaker: { isOpen, prober },
-    };
+    return { mode: this.#mode, haltReason: this.#haltReason, ...this.#parts.load };
   }
 
   /** Goes through all lanes and tells of the `top` worst. */
   report(top: number): LaneReport {
-    return this.#lanes.report(top);
+    return this.#parts.lanes.report(top);
   }
 
   /** An observer has asked the server where the stream begins. */
   noteFirstSequence(firstSequence: number): void {
-    if (this.#mode === 'running') this.#dropped.noteGap(this.#ledger.knownThrough, firstSequence);
+    if (this.#mode === 'running') this.#parts.dropped.noteGap(this.#parts.ledger.knownThrough, firstSequence);
   }
 
   /** The lease is held: begins to claim the position. Returns at once. */
@@ -193,30 +150,31 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   disown(reason: string): void {
     if (this.isOver) return;
     this.#enter('idle');
-    this.#lanes.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
+    this.#parts.lanes.abortAll(new AggregateTransportError('LEASE_LOST', `its lease was lost: ${reason}`));
     this.#forget();
   }
 
   /** Tells running handlers to give up; how they end counts. */
   abortRunning(reason: AggregateTransportError): void {
-    this.#lanes.abortAll(reason);
+    this.#parts.lanes.abortAll(reason);
   }
 
   /** Ends everything at once. Running handlers are told through their signal; how they end counts for nothing. */
   close(): void {
     if (this.#mode === 'closed') return;
     this.#enter('closed');
-    this.#lanes.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
+    this.#parts.lanes.abortAll(new AggregateTransportError('CONNECTION_CLOSED', 'the consumer was closed'));
     this.#forget();
-    this.#loop.dispose();
-    this.#lanes.close();
-    this.#port.close();
+    this.#parts.loop.dispose();
+    this.#parts.lanes.close();
+    this.#parts.port.close();
     this.options.ports.positionPort.close();
   }
 
   /** Writes down that the partition is drained for a change of layout, if it is at rest. */
   async markDrained(change: number): Promise<void> {
-    if (this.#mode !== 'running' || this.#drainedFor === change) return;
+    const mayMark = this.#mode === 'running' || this.#mode === 'halted';
+    if (!mayMark || this.#drainedFor === change) return;
     if (await this.drain.markDrained(change)) {
       this.#drainedFor = change;
       reached('repartition: partition drained');
@@ -224,11 +182,11 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   disconnected(): void {
-    this.#reader.disconnected();
+    this.#parts.reader.disconnected();
   }
 
   reconnected(): void {
-    this.#reader.reconnected();
+    this.#parts.reader.reconnected();
   }
 
   mayStart(): boolean {
@@ -240,31 +198,32 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   isCurrent(event: Delivery): boolean {
-    return this.#ledger.holds(event) && this.tenancy.isValid() && this.#mode !== 'closed';
+    return this.#parts.ledger.holds(event) && this.tenancy.isValid() && this.#mode !== 'closed';
   }
 
   settled(event: Delivery): void {
-    if (!this.#ledger.settle(event)) return;
-    this.#suspects.clear(event.sequence);
+    if (!this.#parts.ledger.settle(event)) return;
+    this.#parts.suspects.clear(event.sequence);
     this.changed();
   }
 
   changed(): void {
-    this.#writer.noteChange();
-    this.#loop.replenishSoon();
+    this.#parts.writer.noteChange();
+    this.#parts.loop.replenishSoon();
   }
 
   caughtUp(): void {
-    this.#loop.replenishSoon();
+    this.#parts.loop.replenishSoon();
   }
 
   commitNow(): Promise<boolean> {
-    return this.#writer.commitNow();
+    return this.#parts.writer.commitNow();
   }
 
-  confirmed(): void {
-    this.#position.noteConfirmed();
-    this.#loop.replenishSoon();
+  confirmed({ created, high, highTime }: PositionRecord): void {
+    this.options.group.seen.note({ created, sequence: high, time: highTime });
+    this.#parts.position.noteConfirmed();
+    this.#parts.loop.replenishSoon();
   }
 
   superseded(epoch: number): void {
@@ -276,7 +235,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void {
-    this.#dropped.noteGap(this.#ledger.knownThrough, firstSequence);
+    this.#parts.dropped.noteGap(this.#parts.ledger.knownThrough, firstSequence);
     this.options.surroundings.observer.readerOpened?.(cause, tookMs);
   }
 
@@ -288,15 +247,15 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   claimed({ record, revision, before, begins }: Claimed, { lastSequence, created }: StreamState): void {
     this.#claims++;
     if (begins === 'stream made again') {
-      this.#dropped.forget();
+      this.#parts.dropped.forget();
       this.options.surroundings.log.error(
-        `${this.#name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
+        `${this.#parts.name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
       );
     }
-    this.#position.begin(record);
+    this.#parts.position.begin(record);
     const unsettled = decodeSequences(record.unsettled);
-    this.#suspects.begin({ record, unsettled, lastSequence, before });
-    this.#writer.begin(record, revision);
+    this.#parts.suspects.begin({ record, unsettled, lastSequence, before });
+    this.#parts.writer.begin(record, revision);
   }
 
   waitsDrained(change: number): void {
@@ -308,10 +267,10 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     const { record } = claimed;
     this.#drainedFor = 0;
     // A drain that came during the claim may have written its last commit already.
-    if (!this.drain.isOn) this.#writer.resume();
+    if (!this.#parts.drain.isOn) this.#parts.writer.resume();
     this.#enter('running');
     this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
-    this.#lanes.replayLetters();
+    this.#parts.lanes.replayLetters();
     void this.#read(record);
   }
 
@@ -319,10 +278,10 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     if (this.isOver) return;
     this.#enter('halted');
     this.#haltReason = reason;
-    this.options.surroundings.log.error(`${this.#name} halts: ${reason}`);
+    this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
     this.#tenure.end();
-    this.#reader.close();
-    this.#lanes.stop();
+    this.#parts.reader.close();
+    this.#parts.lanes.stop();
   }
 
   /** Unsettled events far below are fetched one by one: reading through to them would take longer. */
@@ -330,29 +289,29 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     const listed = decodeSequences(unsettled);
     const first = listed[0];
     if (first !== undefined && high - first > FAR_BEHIND + FAR_BEHIND_PER_EVENT * listed.length) {
-      await this.#intake.ask(listed);
+      await this.#parts.intake.ask(listed);
       if (this.#mode !== 'running' || this.tenancy.epoch !== epoch) return;
-      this.#ledger.skipTo(high);
+      this.#parts.ledger.skipTo(high);
     }
     const { group, layout, partitions, partition } = this.options.address;
-    this.#reader.open(`${group}-${layout}-${partitions}-${partition}-e${epoch}`);
+    this.#parts.reader.open(`${group}-${layout}-${partitions}-${partition}-e${epoch}`);
   }
 
   #forget(): void {
-    const { lastTaken: sequence, lastTakenTime: time } = this.#ledger;
-    this.#tenure.noteSeen(this.#position.created, { sequence, time });
+    const { lastTaken: sequence, lastTakenTime: time } = this.#parts.ledger;
+    this.options.group.seen.note({ created: this.#parts.position.created, sequence, time });
     this.#tenure.end();
-    this.#reader.close();
-    this.#writer.end();
-    this.#intake.forget();
-    this.#lanes.forget();
-    this.#position.end();
+    this.#parts.reader.close();
+    this.#parts.writer.end();
+    this.#parts.intake.forget();
+    this.#parts.lanes.forget();
+    this.#parts.position.end();
     this.#drainedFor = 0;
   }
 
   #enter(mode: PartitionMode): void {
     if (!MAY_COME_FROM[mode].includes(this.#mode)) {
-      throw new Error(`${this.#name}: a partition cannot go from ${this.#mode} to ${mode}`);
+      throw new Error(`${this.#parts.name}: a partition cannot go from ${this.#mode} to ${mode}`);
     }
     this.#mode = mode;
   }

@@ -7,12 +7,13 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { ByteBudget } from './byte-budget.js';
-import type { AloneTurns } from './handling/alone-turns.js';
+import type { SeenEvents } from './seen-events.js';
+import type { AloneTurns } from './suspects/alone-turns.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
-import type { Survivors } from './handling/suspects.js';
+import type { Survivors } from './suspects/suspects.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
 
@@ -53,6 +54,8 @@ export interface GroupParts {
 export interface GroupView extends Survivors {
   /** The record as this process saw it last. */
   readonly record: GroupRecord;
+  /** What the replicas know of the stream. */
+  readonly seen: SeenEvents;
   /** True if the change of that number, which drained a partition of this layout, was cancelled. */
   isCancelled(change: number): boolean;
 }

@@ -1,14 +1,17 @@
+import type { Clock } from '../clock.js';
 import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
 import type { ParkingOwner } from '../parking/marker-writes.js';
 import { Parking } from '../parking/parking.js';
 import { Drain, type DrainListener } from './drain.js';
+import type { Breaker } from './handling/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './handling/lanes.js';
-import { type StartsWriter, Suspects } from './handling/suspects.js';
+import { type StartsWriter, Suspects } from './suspects/suspects.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import { PartitionPlace } from './partition-place.js';
 import { PartitionRoom } from './partition-room.js';
+import type { PartitionCounts, PartitionLoad } from './partition-status.js';
 import { CommitPace } from './position/commit-pace.js';
 import { Ledger } from './position/ledger.js';
 import { Position } from './position/position.js';
@@ -33,6 +36,9 @@ export interface PartitionHall
 /** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
 const LEAST_CRASHES = 2;
 
+/** Counted since the start of the process, over all leases. */
+export type PartCounts = Omit<PartitionCounts, 'claims' | 'leases' | 'leasesLost'>;
+
 /** The parts of one partition, made in the order in which they need each other. */
 export class PartitionParts {
   readonly name: string;
@@ -48,6 +54,8 @@ export class PartitionParts {
   readonly reader: Reader;
   readonly loop: PullLoop;
   readonly drain: Drain;
+  readonly #clock: Clock;
+  readonly #breaker: Breaker;
 
   constructor(options: PartitionConsumerOptions, hall: PartitionHall) {
     const { address, ports, handling, reading, shared, group, surroundings } = options;
@@ -83,10 +91,28 @@ export class PartitionParts {
     const singles = new SingleFetch({ name, clock, log, port: this.port });
     const { ledger, position, suspects, dropped, lanes, writer } = this;
     this.intake = new Intake({
-      ...{ address, ledger, position, suspects, dropped, singles, lanes, listener: hall, bytes: shared.bytes },
+      ...{
+        address,
+        ledger,
+        position,
+        suspects,
+        dropped,
+        singles,
+        lanes,
+        listener: hall,
+        bytes: shared.bytes,
+      },
     });
     const { intake } = this;
-    const room = new PartitionRoom({ ledger, position, writer, suspects, intake, lanes, bytes: shared.bytes });
+    const room = new PartitionRoom({
+      ledger,
+      position,
+      writer,
+      suspects,
+      intake,
+      lanes,
+      bytes: shared.bytes,
+    });
     this.reader = new Reader({ ...common, port: this.port, place });
     this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
     this.reader.attach(this.loop);
@@ -97,5 +123,28 @@ export class PartitionParts {
       },
     });
     this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
+    this.#clock = clock;
+    this.#breaker = shared.breaker;
+  }
+
+  get counts(): PartCounts {
+    return { ...this.lanes.counts, lost: this.dropped.lost, readers: this.reader.made };
+  }
+
+  /** How the parts stand, from memory alone. */
+  get load(): Omit<PartitionLoad, 'mode' | 'haltReason'> {
+    const { isOpen, prober } = this.#breaker;
+    const now = this.#clock.now();
+    return {
+      notCommittingMs: now - (this.writer.failingSince ?? now),
+      notReadingMs: now - (this.reader.failingSince ?? now),
+      inFlight: this.lanes.executor.running,
+      lanes: this.lanes.executor.laneCount,
+      events: this.ledger.held,
+      bytes: this.ledger.heldBytes,
+      parked: this.parking.size,
+      letterRefusal: this.lanes.letterRefusal,
+      breaker: { isOpen, prober },
+    };
   }
 }

@@ -1,6 +1,6 @@
 import type { ByteBudget } from './byte-budget.js';
 import type { Lanes } from './handling/lanes.js';
-import type { Suspects } from './handling/suspects.js';
+import type { Suspects } from './suspects/suspects.js';
 import type { Intake } from './intake.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';

@@ -285,7 +285,9 @@ export class Partition implements LeaseListener {
     if (this.#isMarking || this.#mode === 'handing over' || !this.#lease.isValid()) return;
     this.#isMarking = true;
     try {
-      await this.#consumer.markDrained(change);
+      // Its record is lost, so no owner can mark it. A reset takes the lease instead.
+      if (this.#consumer.mode === 'halted' && !this.#consumer.isClaimed) await this.#lease.handOver();
+      else await this.#consumer.markDrained(change);
     } catch (error) {
       const { log } = this.options.consumer.surroundings;
       log.warn(`${this.#name}: its mark of change ${change} could not be written: ${describeError(error)}`);

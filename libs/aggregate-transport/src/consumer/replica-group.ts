@@ -3,7 +3,7 @@ import type { Log } from '../log.js';
 import type { PresencePort } from '../records/member-record.js';
 import { assign } from './ownership/assignment.js';
 import type { Partition, PartitionListener } from './partition.js';
-import { Presence } from './ownership/presence.js';
+import { Presence, type SeenExchange } from './ownership/presence.js';
 
 export interface ReplicaGroupOptions {
   /** For log texts: topic and group. */
@@ -12,6 +12,7 @@ export interface ReplicaGroupOptions {
   readonly member: string;
   readonly leaseTtlMs: number;
   readonly presencePort: PresencePort;
+  readonly seen: SeenExchange;
   readonly partitions: readonly Partition[];
   readonly clock: Clock;
   readonly log: Log;
@@ -45,9 +46,9 @@ export class ReplicaGroup implements PartitionListener {
   readonly #refusing = new Map<string, number>();
 
   constructor(private readonly options: ReplicaGroupOptions) {
-    const { name, member, leaseTtlMs: ttlMs, presencePort: port, clock, log } = options;
+    const { name, member, leaseTtlMs: ttlMs, presencePort: port, seen, clock, log } = options;
     this.#presence = new Presence({
-      ...{ name, member, ttlMs, port, clock, log },
+      ...{ name, member, ttlMs, port, seen, clock, log },
       changed: () => this.#membersChanged(),
     });
     this.#watch(options.partitions);

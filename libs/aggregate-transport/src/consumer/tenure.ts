@@ -58,8 +58,8 @@ export const WENT_BACK =
  * committed before the claim stands.
  *
  * 1. The position is claimed: from here on writes of older owners are refused.
- * 2. The stream is compared with what is known to have existed: the highest settled event, and the last one this process
- *    took in.
+ * 2. The stream is compared with what is known to have existed: the highest settled event, and the last one that any
+ *    replica took in.
  * 3. If the record was drained for a change of layout, nothing follows until that change is known to be cancelled.
  * 4. The markers of parked aggregates are loaded, and their last letter is compared with the stream, too.
  *
@@ -68,8 +68,6 @@ export const WENT_BACK =
 export class Tenure {
   /** Names the running attempt; what an earlier one still waits for counts for nothing. */
   #number = 0;
-  /** What this process saw last of a stream, in an earlier tenure. */
-  #seen: (KnownEvent & { readonly created: string }) | undefined;
 
   constructor(private readonly options: TenureOptions) {}
 
@@ -82,23 +80,22 @@ export class Tenure {
     this.#number++;
   }
 
-  /** Remembers the last event of a stream that this process took in: it outlives the tenure. */
-  noteSeen(created: string, event: KnownEvent): void {
-    const before = this.#seen?.created === created ? this.#seen.sequence : 0;
-    if (event.sequence > before) this.#seen = { created, ...event };
-  }
-
   async #run(number: number, wasClaimed: boolean): Promise<void> {
     const { clock, log, name, tenancy } = this.options;
     const startedAt = clock.now();
     let isReported = false;
-    for (let pauseMs = TRY_AGAIN_MS; this.#number === number; pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)) {
+    for (
+      let pauseMs = TRY_AGAIN_MS;
+      this.#number === number;
+      pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)
+    ) {
       try {
         await this.#try(number, { wasClaimed, startedAt });
         return;
       } catch (error) {
         if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
-        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
         isReported = true;
       }
       if (clock.now() - startedAt > tenancy.ttlMs) {
@@ -110,7 +107,10 @@ export class Tenure {
   }
 
   /** @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST */
-  async #try(number: number, since: { readonly wasClaimed: boolean; readonly startedAt: number }): Promise<void> {
+  async #try(
+    number: number,
+    since: { readonly wasClaimed: boolean; readonly startedAt: number },
+  ): Promise<void> {
     const { port, positionPort, parking, group, tenancy, bound, clock, listener } = this.options;
     const stream = await port.stream();
     this.#check(number);
@@ -122,7 +122,10 @@ export class Tenure {
     });
     this.#check(number);
     if (outcome.kind === 'raise') {
-      tenancy.startOver(`its position is of epoch ${outcome.above}, which is not below ${epoch}`, outcome.above);
+      tenancy.startOver(
+        `its position is of epoch ${outcome.above}, which is not below ${epoch}`,
+        outcome.above,
+      );
       return;
     }
     if (outcome.kind === 'halt') {
@@ -144,7 +147,8 @@ export class Tenure {
 
   #knownOf({ created, high, highTime }: PositionRecord): { created: string; events: KnownEvent[] } {
     const events: KnownEvent[] = [{ sequence: high, time: highTime }];
-    if (this.#seen?.created === created) events.push(this.#seen);
+    const { latest } = this.options.group.seen;
+    if (latest?.created === created) events.push(latest);
     return { created, events };
   }
 

@@ -1,7 +1,7 @@
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
-/** What the stream says of one event; the rest of {@link Delivery} is what becomes of it here. */
+/** What the stream says of one event. The rest of {@link Delivery} is what becomes of it in this process. */
 export interface DeliveryOrigin {
   readonly subject: string;
   readonly token: string;
@@ -10,6 +10,8 @@ export interface DeliveryOrigin {
   /** The delivery's place among all deliveries of its reader; 0 if no reader delivered it. */
   readonly consumerSequence: number;
   readonly body: Uint8Array;
+  /** Of a letter: the run of its group when it was filed. Other events are of the present run. */
+  readonly run?: number;
   readHeaders(): Readonly<Record<string, string>>;
   /** When the stream stored it, in nanoseconds since 1970, as text: a number cannot hold it. */
   readStoredAt(): string;
@@ -36,7 +38,7 @@ export interface Unsettled {
 
 /**
  * One event on its way through a process. It is read once from the socket and then handed along, so an event costs one
- * object: `next` is the link of its lane, the other links are those of the list of unsettled events.
+ * object. `next` is the link of its lane. The other links are those of the list of unsettled events.
  */
 export class Delivery implements Unsettled {
   next: Link | undefined = undefined;

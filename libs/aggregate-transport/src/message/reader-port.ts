@@ -35,8 +35,8 @@ export interface ReaderRequest {
 }
 
 /**
- * A partition's ways to its topic's stream. A reader is a short-lived consumer without acks: it delivers the partition's
- * events from a sequence on, each once, numbered 1, 2, 3, …. What is sent while disconnected is lost.
+ * A partition's ways to its topic's stream. A reader is a short-lived consumer without acks: it delivers the
+ * partition's events from a sequence on, each once, numbered 1, 2, 3, …. What is sent while disconnected is lost.
  */
 export interface ReaderPort {
   readonly connected: boolean;
@@ -48,7 +48,7 @@ export interface ReaderPort {
   /** @throws JETSTREAM_REQUEST_FAILED if there is no stream, or its leader does not answer */
   stream(): Promise<StreamState>;
   /**
-   * One event, of whatever partition, from the stream's leader; undefined if the stream does not hold it.
+   * One event of any partition, from the stream's leader; undefined if the stream does not hold it.
    * @throws JETSTREAM_REQUEST_FAILED
    */
   find(sequence: number): Promise<Delivery | undefined>;

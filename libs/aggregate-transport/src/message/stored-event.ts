@@ -20,7 +20,7 @@ export interface StoredEvent<T = unknown, K extends string = string> {
   headers: Readonly<Record<string, string>>;
 }
 
-/** A message of a stream, before anybody has looked into it. */
+/** A message of a stream, before its body is decoded. */
 export interface StoredMessage {
   readonly sequence: number;
   /** When the server stored it, as ISO 8601. */

@@ -6,9 +6,9 @@ const MAX_ID_BYTES = 256;
 const ENCODED_MARK = '~';
 
 /**
- * The last subject token of an aggregate, and the key of its lane: the id itself where it is one
- * plain token, else `~` and its base64url, so that dots, spaces, wildcards and any script are safe.
- * Two ids never share a token: a plain id cannot begin with `~`.
+ * The last subject token of an aggregate, and the key of its lane. It is the id itself if that is one plain token,
+ * else `~` and its base64url: dots, spaces, wildcards and any script are safe. Two ids never share a token, because a
+ * plain id cannot begin with `~`.
  *
  * @throws AGGREGATE_ID_INVALID for an id that is empty, longer than 256 UTF-8 bytes, or holds a
  *   lone surrogate. The limit guards the connection: a server closes one that sends a 4 kB subject.
@@ -59,20 +59,20 @@ export function subjectOf(topic: string, token: string): string {
 }
 
 /**
- * True if some aggregate's events are stored under this subject. Anything else was made up by a publisher that is not
- * ours: a second token for an id, or bits that are not its token's, would give one aggregate two places in the order.
+ * True if some aggregate's events are stored under this subject. A publisher that is not ours may use any other one. A
+ * second token for an id, or bits that are not its token's, would give one aggregate two places in the order.
  */
 export function isSubjectOfAggregate(subject: string, topic: string, token: string): boolean {
   const isToken = token.startsWith(ENCODED_MARK) ? decodedId(token) !== undefined : PLAIN_TOKEN.test(token);
   return isToken && subject.startsWith(bitsOf(fnv1a32(token)), topic.length + 1);
 }
 
-/** The token of a subject: whatever its depth, the last part decides the lane. */
+/** The token of a subject of any depth: the last part decides the lane. */
 export function tokenOfSubject(subject: string): string {
   return subject.slice(subject.lastIndexOf('.') + 1);
 }
 
-/** What the topic's stream takes in: our depth and nothing else, so a foreign subject is refused by the server. */
+/** What the topic's stream takes in: our depth and nothing else, so the server refuses subjects of other depths. */
 export function streamSubjectOf(topic: string): string {
   return `${topic}.*.*.*.*.*.*.*.*.*`;
 }

@@ -32,8 +32,8 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
 
 /**
  * The transport as a Nest module. `forRoot` or `forRootAsync` once, in the root module; `forFeature` wherever
- * publishers are injected. Topics are opened when the application initialises, so that wrong options, a
- * missing server or a stream with other settings end the start-up with a clear error.
+ * publishers are injected. Topics are opened when the application initialises. So wrong options, a missing server or a
+ * stream with other settings end the start-up with a clear error.
  */
 @Module({
   imports: [DiscoveryModule],

@@ -23,7 +23,7 @@ export interface HealthProblem {
 
 /**
  * Not ready: no event would be handled here, or nearly none; a rollout should stop. What one aggregate or one
- * partition has done to itself is not among them: other work of this process goes on.
+ * partition has done to itself is not among them: other work of this process continues.
  */
 const FAILS_READINESS: ReadonlySet<HealthProblemCode> = new Set([
   'not-listening',
@@ -48,7 +48,7 @@ const FAILS_FOR_MS = 5_000;
 /** Lost events do not come back, so the report of a loss has to end by itself. */
 const LOSS_SHOWN_FOR_MS = 3_600_000;
 
-/** Judges how the transport of a process stands, from its memory alone: it asks nobody, so it may be called often. */
+/** Judges how the transport of a process stands, from its memory alone. It sends nothing, so it may be called often. */
 export class Health {
   /** By partition: how many were lost when a loss was last new, and when that was. */
   readonly #losses = new Map<string, { lost: number; since: number }>();

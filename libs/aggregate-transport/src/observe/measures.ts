@@ -23,8 +23,14 @@ export class Measures {
       });
     if (handlerDuration)
       this.#handler = seconds('messaging.process.duration', 'One attempt of a handler at an event.');
-    this.#claim = seconds('aggregate_transport.claim.duration', 'From the lease until events may be taken in.');
-    this.#reader = seconds('aggregate_transport.reader.duration', 'From the wish for a reader until it reads.');
+    this.#claim = seconds(
+      'aggregate_transport.claim.duration',
+      'From the lease until events may be taken in.',
+    );
+    this.#reader = seconds(
+      'aggregate_transport.reader.duration',
+      'From the wish for a reader until it reads.',
+    );
   }
 
   /** The part of a partition's observer that measures. */

@@ -23,8 +23,8 @@ export interface DurationHistogram {
 }
 
 /**
- * What we use of a meter: the part of OpenTelemetry's `Meter` that `metrics.getMeter('…')` of `@opentelemetry/api` gives.
- * Anything of this shape will do; the library depends on neither.
+ * What we use of a meter: a part of OpenTelemetry's `Meter`, which `metrics.getMeter('…')` of `@opentelemetry/api`
+ * gives. Anything of this shape will do; the library depends on neither.
  */
 export interface Meter {
   createHistogram(name: string, options: InstrumentOptions): DurationHistogram;

@@ -1,8 +1,8 @@
 import { describeError } from '../errors.js';
 import { badnessOf } from '../consumer/handling/lane-report.js';
-import type { AggregateStatus } from '../consumer/handling/lane-status.js';
+import type { AggregateStatus } from '../consumer/handling/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
-import type { GroupOnServer } from '../records/group-on-server.js';
+import type { GroupOnServer, LeaseOnServer, PartitionOnServer } from '../records/group-on-server.js';
 import type { BatchingStatus } from '../publisher/batching.js';
 import type { GroupLooks } from './group-looks.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
@@ -131,24 +131,36 @@ function partitionOf(
   group: GroupOnServer | undefined,
   now: number,
 ): PartitionStatus {
-  const { breaker: _, ...load } = here.consumer.load;
+  const { mode, haltReason, notCommittingMs, notReadingMs, ...load } = here.consumer.load;
+  const { inFlight, lanes, events, bytes, parked, letterRefusal } = load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
-  const isOwner = here.lease.mode === 'held';
-  const lease = there?.lease;
-  const { pending = 0, unsettled } = there?.position ?? {};
   return {
     partition: here.partition,
-    owner: isOwner
-      ? { id: here.owner, isThisProcess: true }
-      : lease && !lease.released
-        ? { id: lease.owner, isThisProcess: lease.owner === here.owner }
-        : undefined,
-    epoch: isOwner ? here.lease.epoch : (lease?.epoch ?? here.lease.epoch),
-    lag: unsettled === undefined ? undefined : pending + unsettled,
-    unsettled,
-    oldestUnsettledMs:
-      unsettled === undefined ? undefined : Math.max(0, now - (there?.oldestStoredAt ?? now)),
-    ...load,
+    ...ownerOf(here, there?.lease),
+    ...lagOf(there, now),
+    ...{ mode, haltReason, notCommittingMs, notReadingMs },
+    ...{ inFlight, lanes, events, bytes, parked, letterRefusal },
     counts: here.counts,
   };
+}
+
+function ownerOf(
+  { owner, lease }: ObservedPartition,
+  there: LeaseOnServer | undefined,
+): Pick<PartitionStatus, 'owner' | 'epoch'> {
+  if (lease.mode === 'held') return { owner: { id: owner, isThisProcess: true }, epoch: lease.epoch };
+  if (there === undefined) return { owner: undefined, epoch: lease.epoch };
+  const holder = { id: there.owner, isThisProcess: there.owner === owner };
+  return { owner: there.released ? undefined : holder, epoch: there.epoch };
+}
+
+function lagOf(
+  there: PartitionOnServer | undefined,
+  now: number,
+): Pick<PartitionStatus, 'lag' | 'unsettled' | 'oldestUnsettledMs'> {
+  if (there?.position === undefined)
+    return { lag: undefined, unsettled: undefined, oldestUnsettledMs: undefined };
+  const { pending, unsettled } = there.position;
+  const oldestUnsettledMs = Math.max(0, now - (there.oldestStoredAt ?? now));
+  return { lag: pending + unsettled, unsettled, oldestUnsettledMs };
 }

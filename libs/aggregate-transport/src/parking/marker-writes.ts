@@ -1,6 +1,7 @@
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkNote } from '../message/park-reason.js';
+import { aggregateIdOf } from '../message/subject.js';
 import { findTail } from './adoption.js';
 import { identityOf, type Marker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
@@ -12,6 +13,8 @@ export interface ParkingOwner {
   readonly epoch: number;
   /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
   readonly created: string;
+  /** How often the group began again. */
+  readonly run: number;
   /** False once the partition may belong to another process: nothing is written then. */
   mayWrite(): boolean;
 }
@@ -54,7 +57,7 @@ export class MarkerWrites {
       const found = await port.readMarker(parked.token);
       if (found === undefined) continue;
       if (found.marker.epoch > owner.epoch) throw lostError(name);
-      if (found.marker.epoch === owner.epoch) {
+      if (found.marker.epoch === owner.epoch && isSameParking(found.marker, marker)) {
         // Ours: the answer to the write was lost.
         this.#written(parked, found.marker, found.revision);
         parked.identity = identityOf(found);
@@ -62,6 +65,24 @@ export class MarkerWrites {
       }
       log.error(`${name}: a marker of epoch ${found.marker.epoch} came too late and is void`);
       await port.removeMarker(found.revision);
+    }
+  }
+
+  /**
+   * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun, or it is a late
+   * copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the removal.
+   */
+  async removeVoid(token: string, isUnknown: () => boolean): Promise<void> {
+    const { port, owner, log, name } = this.options;
+    const { epoch } = owner;
+    const found = await port.readMarker(token);
+    if (found === undefined || found.marker.epoch > epoch || !isUnknown()) return;
+    this.check();
+    if (await port.removeMarker(found.revision)) {
+      log.error(
+        `${name}: a marker of aggregate "${aggregateIdOf(token)}" (epoch ${found.marker.epoch}) came after the aggregate ` +
+          'was live again, or after the lease of its owner had ended; that counts for nothing and is removed',
+      );
     }
   }
 
@@ -85,25 +106,27 @@ export class MarkerWrites {
     }
   }
 
-  /** Stores the event after the aggregate's last letter, unless it is there already. */
-  async append(parked: Parked, event: LetterEvent, note?: ParkNote): Promise<void> {
+  /**
+   * Stores events of the aggregate after its last letter, unless they are there already. At least the first one is there
+   * when it resolves; `parked.lastSequence` tells which.
+   */
+  async append(parked: Parked, events: readonly LetterEvent[], note?: ParkNote): Promise<void> {
     const { port, name, owner } = this.options;
     for (;;) {
+      const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
+      if (missing.length === 0) return;
       this.check(parked);
-      const result = await port.append(
-        event,
-        { ...note, marker: parked.identity, stream: owner.created },
-        parked.tail,
-      );
+      const { created: stream, run } = owner;
+      const about = { ...note, marker: parked.identity, stream, run };
+      const result = await port.append(missing, about, parked.tail);
       if (result.kind === 'refused') throw refusedError(name, result.reason);
       if (result.kind === 'stored') {
         parked.tail = result.position;
-        parked.lastSequence = event.sequence;
+        parked.lastSequence = missing[result.count - 1]?.sequence ?? parked.lastSequence;
         return;
       }
       const { tail, lastSequence } = await findTail(port, parked, owner.created);
       Object.assign(parked, { tail, lastSequence });
-      if (parked.lastSequence >= event.sequence) return;
     }
   }
 
@@ -111,6 +134,11 @@ export class MarkerWrites {
     parked.marker = marker;
     parked.revision = revision;
   }
+}
+
+/** An owner may park an aggregate again, and a copy of its first marker may arrive only then. */
+function isSameParking(found: Marker, { since, sequence }: Marker): boolean {
+  return found.since === since && found.sequence === sequence;
 }
 
 /** The partition belongs to another process, or may. */

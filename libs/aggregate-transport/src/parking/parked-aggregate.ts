@@ -19,3 +19,21 @@ export interface Parked {
   /** Its owner's lease has ended, or its stream: nothing is written for it any more, not under the next lease either. */
   forgotten: boolean;
 }
+
+/** An aggregate that is about to be parked: its marker is not written yet. */
+export function unmarked(token: string, epoch: number, since: number): Parked {
+  return {
+    token,
+    marker: {
+      ...{ epoch, since, state: 'parking', reason: 'EXHAUSTED', error: '' },
+      ...{ made: 0, attempts: 0, sequence: 0, crashes: 0 },
+    },
+    revision: 0,
+    identity: 0,
+    lastSequence: 0,
+    tail: 0,
+    strangersThrough: 0,
+    leaving: false,
+    forgotten: false,
+  };
+}

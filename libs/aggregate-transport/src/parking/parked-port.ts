@@ -14,7 +14,7 @@ export interface LetterEvent {
 }
 
 export type Appended =
-  | { readonly kind: 'stored'; readonly position: number }
+  | { readonly kind: 'stored'; readonly position: number; readonly count: number }
   /** The subject's last letter is not the one that was expected: look again. */
   | { readonly kind: 'moved' }
   /** The server refuses the letter: the stream is full, or the letter is too large. */
@@ -33,9 +33,12 @@ export interface ParkedPort {
   removeMarker(revision: number): Promise<boolean>;
   /** Calls back on every write of a marker, refused ones included. A hint: it may be missed. */
   onMarker(callback: (token: string, marker: Marker) => void): void;
-  /** Stores a letter after the one at `after` (0: none on the subject). */
+  /**
+   * Stores events of one aggregate as letters, after the letter at `after` (0: none on the subject). `stored` tells how
+   * many of them, from the first on, and the position of the last one: all if the server can store them as one write.
+   */
   append(
-    event: LetterEvent,
+    events: readonly LetterEvent[],
     note: Omit<LetterNote, 'sequence' | 'storedAt'>,
     after: number,
   ): Promise<Appended>;

@@ -1,5 +1,6 @@
 import { isSabotaged, reached } from '#sabotage';
 import { describeError } from '../errors.js';
+import { inParallel } from '../in-parallel.js';
 import { type Clock, every, type Timer } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
@@ -7,7 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { adopt } from './adoption.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
-import type { Parked } from './parked-aggregate.js';
+import { type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 
@@ -93,7 +94,8 @@ export class Parking {
   /** Aggregates whose letters the owner replays by itself, or was told to. */
   toReplay(): Parked[] {
     return [...this.#parked.values()].filter(
-      ({ marker }) => marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
+      ({ marker }) =>
+        marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
     );
   }
 
@@ -117,6 +119,7 @@ export class Parking {
     }
     const loading = new Set<string>();
     this.#loading = loading;
+    this.#isTruth = false;
     const check = (): void => {
       this.#writes.check();
       if (this.#loading !== loading) throw lostError(this.options.name);
@@ -125,18 +128,13 @@ export class Parking {
     check();
     this.#parked.clear();
     const { epoch, created } = this.options.owner;
-    for (let from = 0; from < markers.length; from += ADOPTED_AT_ONCE) {
-      const adopting = markers.slice(from, from + ADOPTED_AT_ONCE).map(async (found) => {
-        const adopted = await adopt(found, {
-          ...this.options,
-          ...{ epoch, created, start, hasDied, check },
-        });
-        check();
-        if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
-        else this.#parked.set(adopted.token, adopted);
-      });
-      await Promise.all(adopting);
-    }
+    const inheritance = { ...this.options, epoch, created, start, hasDied, check };
+    await inParallel(markers, ADOPTED_AT_ONCE, async (found) => {
+      const adopted = await adopt(found, inheritance);
+      check();
+      if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
+      else this.#parked.set(adopted.token, adopted);
+    });
     this.#isTruth = true;
     for (const token of loading) if (!this.#parked.has(token)) this.#removeVoid(token);
   }
@@ -144,17 +142,8 @@ export class Parking {
   /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
   begin(token: string): void {
     if (this.#parked.get(token)?.leaving === false) return;
-    this.#parked.set(token, {
-      token,
-      marker: emptyMarker(this.options.owner.epoch, this.options.clock.wallNow()),
-      revision: 0,
-      identity: 0,
-      lastSequence: 0,
-      tail: 0,
-      strangersThrough: 0,
-      leaving: false,
-      forgotten: false,
-    });
+    const { owner, clock } = this.options;
+    this.#parked.set(token, unmarked(token, owner.epoch, clock.wallNow()));
   }
 
   /**
@@ -167,7 +156,7 @@ export class Parking {
     const marker = { ...note, error: shorten(note.error), sequence: event.sequence };
     if (parked.revision === 0) await this.#writes.make(parked, { ...marker, state: 'parking' });
     reached('park: marker written');
-    if (parked.lastSequence < event.sequence) await this.#writes.append(parked, event, note);
+    await this.#writes.append(parked, [event], note);
     reached('park: letter stored');
     await this.#writes.update(parked, { ...marker, state: 'parked', crashes: 0 });
     reached('park: marker says parked');
@@ -183,15 +172,20 @@ export class Parking {
     if (parked.revision === 0)
       await this.#writes.make(parked, { ...note, sequence: head.sequence, state: 'diverted' });
     reached('divert: marker written');
-    if (open() && parked.lastSequence < head.sequence) await this.#writes.append(parked, head, note);
+    if (open()) await this.#writes.append(parked, [head], note);
     reached('divert: head stored');
   }
 
-  /** Stores a later event of a parked aggregate after its letters; one that is there already is not stored again. */
-  async file(event: LetterEvent): Promise<void> {
-    const parked = this.#require(event.token);
-    if (event.sequence > parked.lastSequence) await this.#writes.append(parked, event);
+  /**
+   * Stores later events of a parked aggregate after its letters, as many of them as one write takes; those that are there
+   * already are not stored again. Resolves with how many were stored. `Parked.lastSequence` tells the last one.
+   */
+  async file(token: string, events: readonly LetterEvent[]): Promise<number> {
+    const parked = this.#require(token);
+    const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
+    await this.#writes.append(parked, missing);
     reached('file: letter stored');
+    return missing.filter(({ sequence }) => sequence <= parked.lastSequence).length;
   }
 
   /** Stores an event that its aggregate continues without. */
@@ -286,15 +280,13 @@ export class Parking {
     }
     const parked = this.#parked.get(token);
     if (parked !== undefined) this.#noteCommand(parked, marker);
-    else if (marker.epoch < owner.epoch && owner.mayWrite()) this.#removeVoid(token);
+    else if (owner.mayWrite()) this.#removeVoid(token);
   }
 
   /** Finds commands and void markers whose announcement was missed. */
   async #list(): Promise<void> {
     if (!this.#isTruth || !this.options.owner.mayWrite()) return;
     const markers = await this.options.port.markers().catch(() => []);
-    // A tenure may have ended meanwhile; then nothing is known any more.
-    if (!this.#isTruth) return;
     for (const { token, marker } of markers) this.#heard(token, marker);
   }
 
@@ -310,24 +302,14 @@ export class Parking {
 
   #removeVoid(token: string): void {
     const { log, name } = this.options;
-    this.#tryRemoveVoid(token).catch((error: unknown) =>
-      log.warn(
-        `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
-      ),
-    );
-  }
-
-  /** A marker of an older epoch that was not there when this epoch began: its letters do not count. */
-  async #tryRemoveVoid(token: string): Promise<void> {
-    const { port, owner, log, name } = this.options;
-    const found = await port.readMarker(token);
-    if (found === undefined || found.marker.epoch >= owner.epoch || this.#parked.has(token)) return;
-    if (await port.removeMarker(found.revision)) {
-      log.error(
-        `${name}: aggregate "${aggregateIdOf(token)}" was parked by an owner whose lease had ended (epoch ` +
-          `${found.marker.epoch}); that counts for nothing and is removed`,
+    const isUnknown = (): boolean => this.#isTruth && !this.#parked.has(token);
+    this.#writes
+      .removeVoid(token, isUnknown)
+      .catch((error: unknown) =>
+        log.warn(
+          `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
+        ),
       );
-    }
   }
 
   #require(token: string): Parked {
@@ -343,17 +325,3 @@ export class Parking {
 
 const ADOPTED_AT_ONCE = 64;
 const LIST_EVERY_MS = 30_000;
-
-function emptyMarker(epoch: number, since: number): Marker {
-  return {
-    epoch,
-    state: 'parking',
-    made: 0,
-    reason: 'EXHAUSTED',
-    error: '',
-    attempts: 0,
-    sequence: 0,
-    since,
-    crashes: 0,
-  };
-}

@@ -183,7 +183,9 @@ export class Batching {
 
   #learnFrom(errorCode: number): void {
     if (errorCode === BATCHES_DISABLED) this.#turnOff('the stream no longer accepts batches');
-    if (errorCode === BATCH_TOO_LARGE) this.#maxBatch >>= 1;
+    if (errorCode !== BATCH_TOO_LARGE) return;
+    this.#maxBatch >>= 1;
+    if (this.#maxBatch < 2) this.#turnOff('the server takes no batch of two events');
   }
 
   #rest(): void {

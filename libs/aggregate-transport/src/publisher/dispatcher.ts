@@ -56,8 +56,8 @@ export class Dispatcher {
   /** Gives the free places on the wire to the ready queues. */
   fill(): void {
     const { maxInFlight, port, batching } = this.parts;
-    const room = maxInFlight - batching.followersOnWire;
-    while (this.#busyQueues < room && port.connected) {
+    // Asked again each time: a batch that is opened here takes places, too.
+    while (this.#busyQueues < maxInFlight - batching.followersOnWire && port.connected) {
       const queue = this.#ready.take();
       if (queue === undefined) return;
       const { head } = queue;

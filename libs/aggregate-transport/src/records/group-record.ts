@@ -24,7 +24,7 @@ export interface GroupStart {
 }
 
 /**
- * What all replicas of a group follow, whatever their options say: how its events are divided, and where it began.
+ * What all replicas of a group follow, their options notwithstanding: how its events are divided, and where it began.
  * Written by compare-and-set only. While `change` is set the layout in force is drained; it stays in force until the
  * record says otherwise.
  */

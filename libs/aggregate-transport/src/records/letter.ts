@@ -11,6 +11,8 @@ export interface LetterNote extends Partial<ParkNote> {
   readonly sequence: number;
   /** When that stream was made: the sequences of another one mean other events. */
   readonly stream: string;
+  /** How often the group had begun again when the letter was filed: with the sequence, the event's position. */
+  readonly run?: number;
   /** When the event was stored there, milliseconds since 1970. */
   readonly storedAt: number;
 }

@@ -1,5 +1,14 @@
 import type { StoredValue } from './key-port.js';
 
+/** An event that a replica has taken in. */
+export interface SeenEvent {
+  /** When the stream was made. */
+  readonly created: string;
+  readonly sequence: number;
+  /** When the stream stored it, in nanoseconds since 1970; '' if not known. */
+  readonly time: string;
+}
+
 /** What a replica of a group writes to be seen by the others. */
 export interface MemberRecord {
   /** Names the process; no other may use the same name. */
@@ -12,6 +21,8 @@ export interface MemberRecord {
   readonly released?: boolean;
   /** Epochs whose lease it lost and survived, by partition: no event started under them has killed it. */
   readonly survived?: Readonly<Record<number, number>>;
+  /** The last event of the stream that it knows to have existed. */
+  readonly seen?: SeenEvent;
 }
 
 /** Where the replicas of one topic and group see each other. */

@@ -25,7 +25,10 @@ export interface StuckNotice extends AggregateNotice {
   readonly ageMs: number;
 }
 
-/** What a service wants to hear of, to raise an alert. What a hook throws or rejects with is logged, and changes nothing. */
+/**
+ * What a service wants to hear of, to raise an alert. What a hook throws or rejects with is logged, and changes
+ * nothing.
+ */
 export interface AggregateHooks {
   /** The event's letter is stored and its aggregate parked. */
   onParked?: (notice: ParkedNotice) => unknown;

@@ -9,8 +9,8 @@ import type { LeaseRecord } from '../records/lease-record.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { StreamConfig } from '../stream/api/api-types.js';
-import { leasePlace, positionPlace } from '../stream/api/key-places.js';
-import { PartitionKey } from '../stream/api/partition-key.js';
+import { leasePlace, positionPlace } from '../stream/keys/key-places.js';
+import { PartitionKey } from '../stream/keys/partition-key.js';
 import { findStream } from '../stream/api/provision.js';
 import { untilAnswered } from '../stream/api/until-answered.js';
 import { provisionLeaseBucket } from '../stream/groups/lease-bucket.js';
@@ -36,7 +36,10 @@ export async function openGroup(of: NatsTopic, group: string): Promise<GroupWire
   const replicas = storage.num_replicas;
   await untilAnswered(clock, () => provisionLeaseBucket(api, { provision, replicas }));
   await untilAnswered(clock, () =>
-    provisionParkedStreams(api, { topic: topic.name, provision, options: parked, stream: storage }),
+    provisionParkedStreams(api, {
+      ...{ topic: topic.name, provision, options: parked, stream: storage },
+      serverVersion: of.connection.serverVersion,
+    }),
   );
   const { partitions, startAt } = consume;
   const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt };

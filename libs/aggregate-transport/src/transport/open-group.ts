@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
-import type { AloneTurns } from '../consumer/handling/alone-turns.js';
+import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import { Breaker } from '../consumer/handling/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
 import { Partition } from '../consumer/partition.js';
@@ -70,7 +70,9 @@ export async function openGroup(options: GroupOptions, replica: Replica): Promis
     writes: link.writes,
   };
   const common = { shared, group: replica.viewOf(wire) };
-  const partitions = wire.partitions.map((one) => partitionOf(options, one, { ...common, owner: replica.owner }));
+  const partitions = wire.partitions.map((one) =>
+    partitionOf(options, one, { ...common, owner: replica.owner }),
+  );
   return { wire, partitions };
 }
 
@@ -80,7 +82,11 @@ interface Common {
   readonly shared: ConstructorParameters<typeof Partition>[0]['consumer']['shared'];
 }
 
-function partitionOf(options: GroupOptions, wire: PartitionWire, { owner, group, shared }: Common): Partition {
+function partitionOf(
+  options: GroupOptions,
+  wire: PartitionWire,
+  { owner, group, shared }: Common,
+): Partition {
   const { clock, drainMs, log, handlers } = options;
   const { address } = wire;
   const { consume, codec } = options.link.topic;
@@ -139,4 +145,3 @@ function observerFor({ hooks, log, measures }: GroupOptions, address: PartitionA
   const where = { topic, group, partition };
   return { ...observerOf(hooks, where, log), ...measures?.of(where) };
 }
-

@@ -17,7 +17,10 @@ export interface TopicLink {
   readonly sequencer: Sequencer;
   /** Paces the positions that this process writes for the topic. */
   readonly writes: WriteBudget;
-  /** Checks and encodes an event; throws whatever is wrong with it. */
+  /**
+   * Checks and encodes an event.
+   * @throws as {@link prepareEvent}
+   */
   prepare(event: AggregateEvent): OutgoingEvent;
   subjectOf(token: string): string;
 }

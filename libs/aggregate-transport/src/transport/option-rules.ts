@@ -68,7 +68,7 @@ function callback(value: unknown): string | undefined {
   return typeof value === 'function' ? undefined : 'a function';
 }
 
-export const RETRY_RULES: Rules = {
+const RETRY_RULES: Rules = {
   attempts: whole(1, 1_000_000),
   firstDelayMs: whole(1, 2_147_483_647),
   factor: (value) =>

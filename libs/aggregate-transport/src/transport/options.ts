@@ -40,8 +40,8 @@ export interface PublishOptions {
    */
   giveUpAfterMs?: number;
   /**
-   * Events of one aggregate that are stored as one batch when its queue is long, 1 to 1 000 (the server's own
-   * limit); 1 switches batching off.
+   * Events of one aggregate that are stored as one batch when its queue is long. 1 to 1 000, which is the server's own
+   * limit; 1 switches batching off.
    * @default 500
    */
   maxBatch?: number;
@@ -51,7 +51,10 @@ export interface PublishOptions {
 
 /** How a topic's events are read and handled, per consumer group. */
 export interface ConsumeOptions {
-  /** Parts the group's work is divided into, a power of two up to 256. Taken at the group's first start only. @default 1 */
+  /**
+   * Parts the group's work is divided into, a power of two up to 256. Taken at the group's first start only.
+   * @default 1
+   */
   partitions?: number;
   /** Where the group begins at its first start: `all`, `new`, `{ sequence }` or `{ time }`. @default 'all' */
   startAt?: StartAt;
@@ -60,8 +63,8 @@ export interface ConsumeOptions {
   /** How long an idle pull stays open, in milliseconds, 100 to 60 000. An event never waits for it. @default 1_000 */
   pullExpiresMs?: number;
   /**
-   * Least time between two writes of a partition's position, in milliseconds, 0 to 10 000. Events settled since the last
-   * confirmed write are repeated after a crash. 0 writes as soon as the write before is answered.
+   * Least time between two writes of a partition's position, in milliseconds, 0 to 10 000. Events settled since the
+   * last confirmed write are repeated after a crash. 0 writes as soon as the write before is answered.
    * @default 5
    */
   commitEveryMs?: number;
@@ -74,32 +77,38 @@ export interface ConsumeOptions {
   /** Pull requests of a partition that may wait at the server, 1 to 100 000. @default 1_000 */
   maxWaiting?: number;
   /**
-   * Bytes of event bodies held in lanes, per topic and group in one process, from 64 KiB; its partitions share them. Pulls
-   * shrink as they fill.
+   * Bytes of event bodies held in lanes, per topic and group in one process, from 64 KiB; its partitions share them.
+   * Pulls shrink as they fill.
    * @default 67_108_864
    */
   maxBufferedBytes?: number;
-  /** Handlers at once per topic and group, from 1; per aggregate it is always one. Shared among partitions. @default 256 */
+  /**
+   * Handlers at once per topic and group, from 1; per aggregate it is always one. Shared among partitions.
+   * @default 256
+   */
   concurrency?: number;
   /**
-   * How long a lease stands without a renewal, in milliseconds, 1 000 to 60 000: after a crash or a freeze the
-   * next process takes over about this much later. Below 1 000 a busy machine looks dead.
+   * How long a lease stands without a renewal, in milliseconds, 1 000 to 60 000. After a crash or a freeze the next
+   * process takes over about this much later. Below 1 000 a busy machine looks dead.
    * @default 3_000
    */
   leaseTtlMs?: number;
-  /** A handler's time in milliseconds, from 1; then its signal aborts. Its lane waits until it settles. @default 60_000 */
+  /**
+   * A handler's time in milliseconds, from 1; then its signal aborts. Its lane waits until it settles.
+   * @default 60_000
+   */
   timeoutMs?: number;
   /** Attempts in place, and the waits between them. */
   retry?: Partial<RetryPolicy>;
   /**
-   * What follows when attempts are used up: `park` the aggregate, `skip` the event (a hole in the order), `block` the
-   * aggregate and try for ever, `halt` the partition.
+   * What follows when attempts are used up. `park` the aggregate, `skip` the event (a hole in the order), `block` the
+   * aggregate and try for ever, or `halt` the partition.
    * @default 'park'
    */
   onExhausted?: OnExhausted;
   /**
-   * Decides by the error: `retry` (while attempts are left), `park`, `skip`, `block` or `halt` at once; undefined leaves it
-   * to the other options. Must be pure. A guard's refusal is never asked for: it blocks its aggregate.
+   * Decides by the error: `retry` (while attempts are left), `park`, `skip`, `block` or `halt` at once; undefined
+   * leaves it to the other options. Must be pure. It is not asked about a guard's refusal, which blocks its aggregate.
    */
   classify?: FailurePolicy['classify'];
   /** When parking stops because nearly everything fails. */
@@ -109,7 +118,10 @@ export interface ConsumeOptions {
 }
 
 export interface ShutdownOptions {
-  /** How long running handlers, last commits and publishes may take at shutdown, in milliseconds, from 0. @default 10_000 */
+  /**
+   * How long running handlers, last commits and publishes may take at shutdown, in milliseconds, from 0.
+   * @default 10_000
+   */
   drainMs?: number;
 }
 
@@ -124,8 +136,8 @@ export interface TopicOptions {
    */
   parked?: Partial<ParkedOptions>;
   /**
-   * Room for the positions of all groups of the topic: `maxBytes` from 8 MiB, or -1 for no limit. Full, it takes no more
-   * commits: handlers stop until there is room. Taken when the stream is made. @default -1
+   * Room for the positions of all groups of the topic: `maxBytes` from 8 MiB, or -1, the default, for no limit. Full,
+   * it takes no more commits: handlers stop until there is room. Taken when the stream is made.
    */
   positions?: Partial<PositionsOptions>;
   codec?: Codec;

@@ -25,7 +25,7 @@ export interface ResolvedTopic {
   readonly name: string;
   readonly provision: Provision;
   readonly stream: StreamOptions;
-  /** The stream options somebody wrote down. */
+  /** The stream options that the user wrote down. */
   readonly explicitStream: ReadonlySet<keyof StreamOptions>;
   readonly publish: Required<PublishOptions>;
   readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify'>> &

@@ -4,6 +4,7 @@ import type { Partition } from '../consumer/partition.js';
 import type { GroupView } from '../consumer/partition-options.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
+import { SeenEvents } from '../consumer/seen-events.js';
 import { describeError } from '../errors.js';
 import { newEventId } from '../message/event-id.js';
 import { type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
@@ -40,6 +41,7 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 /** This process as a replica of a group, under one name over all layouts. */
 class FollowingReplica implements Replica {
   readonly owner: string;
+  readonly events = new SeenEvents();
   /** What the record said last. */
   seen: GroupRecord | undefined;
   replicas: ReplicaGroup | undefined;
@@ -52,6 +54,7 @@ class FollowingReplica implements Replica {
     this.seen ??= record;
     return {
       record,
+      seen: this.events,
       isCancelled: (change) => this.seen !== undefined && isCancelled(change, record.layout, this.seen),
       hasSurvived: (owner, partition, epoch) => this.replicas?.hasSurvived(owner, partition, epoch) === true,
     };
@@ -64,8 +67,8 @@ class FollowingReplica implements Replica {
  * - `idle`: opened, takes no part. Left by {@link start}.
  * - `working`: partitions of the layout in force are shared with the other replicas, and owned.
  * - `draining`: the record says that the layout changes. Partitions are drained by their owners. When all are, this
- *   process takes the next steps like any other. Left for `working` when the record has another layout, whose partitions
- *   take the place of these, or when the change is cancelled.
+ *   process takes the next steps like any other. Left for `working` when the record has another layout, whose
+ *   partitions take the place of these, or when the change is cancelled.
  * - `closed`: the end.
  */
 export class Group implements ServedGroup {
@@ -97,6 +100,7 @@ export class Group implements ServedGroup {
       member: replica.owner,
       leaseTtlMs: consume.leaseTtlMs,
       presencePort: link.wire.presencePort(group),
+      seen: replica.events,
       partitions: opened.partitions,
       clock,
       log,
@@ -182,7 +186,9 @@ export class Group implements ServedGroup {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
       const what = change.start === undefined ? `become ${change.to}` : `begin again as ${change.to}`;
-      log.warn(`${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`);
+      log.warn(
+        `${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`,
+      );
       reached('repartition: draining');
     }
     for (const partition of this.partitions) partition.drainFor(change.number);

@@ -1,21 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
-import { type AttemptOptions, Attempts } from '#library/consumer/handling/attempts.js';
+import { AttemptPolicies, Attempts } from '#library/consumer/handling/attempts.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
-import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
-import { HandlerRuns } from '#library/consumer/handling/handler-calls.js';
-import { type LaneEntry, ParkedLanes } from '#library/consumer/handling/letter-lanes.js';
-import { type SuspectRecord, Suspects } from '#library/consumer/handling/suspects.js';
+import { EventHandlers, type OnUnhandledType } from '#library/consumer/handling/event-handlers.js';
+import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
+import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
+import type { LaneListener } from '#library/consumer/handling/lane-listener.js';
+import { LetterLanes } from '#library/consumer/handling/letter-lanes.js';
+import { MissingHandlers } from '#library/consumer/handling/missing-handlers.js';
+import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { CLOSE, KeyedExecutor, NEXT } from '#library/executor/keyed-executor.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
 import type { ParkNote } from '#library/message/park-reason.js';
 import { tokenOf } from '#library/message/subject.js';
 import { Parking } from '#library/parking/parking.js';
-import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeParkedPort } from '../../parking/fake-parked-port.js';
-import { deliveryOf, recordedLog } from './fake-consumer-port.js';
-import { FakeKeyPort } from '../ownership/fake-key-port.js';
+import { deliveryOf, eventOf as eventOfAggregate, recordedLog } from './deliveries.js';
 
 const policy: FailurePolicy = {
   retry: { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.5 },
@@ -28,140 +29,103 @@ const failure = (stage: Failure['stage'] = 'handler', unrecoverable = false): Fa
 });
 
 function eventOf(type = 'Placed', sequence = 7, aggregateId = 'order 1'): Delivery {
-  const body = jsonCodec.encode({
-    event_id: 'e1',
-    aggregate_id: aggregateId,
-    event_type: type,
-    event_version: 1,
-    timestamp: '2026-01-01T00:00:00.000Z',
-    payload: { secret: 'hunter2' },
-  });
-  return deliveryOf({ sequence, token: tokenOf(aggregateId), body });
+  return eventOfAggregate(aggregateId, sequence, type, { secret: 'hunter2' });
 }
 
-interface BenchOptions extends Partial<AttemptOptions> {
+interface FixtureOptions {
   readonly handle?: (event: Delivery) => PromiseLike<Failure | undefined> | Failure | undefined;
   readonly handlerPolicy?: FailurePolicy;
+  readonly failurePolicy?: FailurePolicy;
+  readonly onUnhandledType?: OnUnhandledType;
   /** Aggregates that may be parked before the breaker opens. */
   readonly maxParked?: number;
+  readonly random?: () => number;
+  readonly mayStart?: () => boolean;
+  readonly isCurrent?: () => boolean;
 }
 
-function bench({ handle, handlerPolicy = policy, maxParked = 20, ...options }: BenchOptions = {}) {
+function fixture(options: FixtureOptions = {}) {
+  const {
+    handle,
+    handlerPolicy = policy,
+    failurePolicy = policy,
+    maxParked = 20,
+    random = () => 0,
+  } = options;
+  const { mayStart = () => true, isCurrent = () => true, onUnhandledType = 'ignore' } = options;
   const clock = new ManualClock(1_000);
   const log = recordedLog();
   const handled: number[] = [];
   const halted: string[] = [];
-  const attempted: number[] = [];
   const stuck: number[] = [];
+  const measured: [ms: number, stage: string | undefined][] = [];
   const notices: [sequence: number, note: ParkNote][] = [];
-  const keys = new FakeKeyPort<SuspectRecord>();
   const port = new FakeParkedPort();
   const name = 'orders/billing/0';
-  const { mayStart = () => true, isCurrent = () => true, onUnhandledType = 'ignore' } = options;
-  const suspects = new Suspects({ name, port: keys, maxStarts: 3, clock, log });
+  const listener: LaneListener = {
+    mayStart,
+    isCurrent,
+    settled: (event) => void handled.push(event.sequence),
+    caughtUp: () => undefined,
+    halt: (reason) => void halted.push(reason),
+  };
   const handlers = new EventHandlers();
   if (handle !== undefined) {
     handlers.add('Placed', { failurePolicy: handlerPolicy, timeoutMs: 1_000, handle });
   }
-  const runs = new HandlerRuns({
-    name,
-    topic: 'orders',
-    codec: jsonCodec,
-    handlers,
-    onUnhandledType,
-    clock,
-    log,
-    stuck: (event) => stuck.push(event.sequence),
+  const common = { name, clock, log, listener };
+  const calls = new HandlerCalls({
+    ...{ name, clock, log, topic: 'orders', codec: jsonCodec, handlers },
+    listener: { stuck: (event) => void stuck.push(event.sequence) },
   });
   const breaker = new Breaker(
     { parked: maxParked, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 700 },
     1,
   );
   const parking = new Parking({
-    name,
-    port,
-    clock,
-    log,
-    epoch: () => 1,
-    streamCreated: () => 'then',
-    mayWrite: mayStart,
-    maxCrashes: 3,
-    commanded: () => undefined,
-    unparked: () => undefined,
+    ...{ name, port, clock, log, maxCrashes: 3 },
+    owner: { epoch: 1, created: 'then', run: 0, mayWrite: mayStart },
   });
-  const settled = (event: Delivery): void => void handled.push(event.sequence);
-  const parkedLanes = new ParkedLanes({
-    name,
-    parking,
+  const letterLanes = new LetterLanes({
+    ...common,
+    ...{ parking, breaker, bytes: { limit: 1e9, held: 0, isSpent: false } },
     lanes: new KeyedExecutor<LaneEntry>({ concurrency: 1, clock, run: () => NEXT }),
-    breaker,
-    clock,
-    log,
-    mayStart,
-    isCurrent,
-    handled: settled,
-    headHandled: () => undefined,
-    parked: (event, note) => notices.push([event.sequence, note]),
+    detours: { noteHeadHandled: () => undefined },
+    observer: { parked: (event, note) => void notices.push([event.sequence, note]) },
   });
   const attempts = new Attempts({
-    name,
-    observer: {},
-    runs,
-    parkedLanes,
-    breaker,
-    onUnhandledType,
-    failurePolicy: policy,
-    clock,
-    random: () => 0,
-    log,
-    mayStart,
-    isCurrent,
-    suspects,
-    attempted: (event) => attempted.push(event.sequence),
-    handled: settled,
-    halt: (reason) => halted.push(reason),
-    handBack: () => undefined,
-    ...options,
+    ...common,
+    ...{ calls, breaker, letterLanes, random },
+    missing: new MissingHandlers(name, onUnhandledType, log),
+    policies: new AttemptPolicies(failurePolicy, onUnhandledType),
+    observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },
   });
   return {
-    clock,
-    log,
-    handled,
-    halted,
-    attempts,
-    attempted,
-    suspects,
-    keys,
-    runs,
-    breaker,
-    port,
+    ...{ clock, log, handled, halted, attempts, calls, breaker, port, letterLanes, stuck, notices, measured },
     server: port.server,
-    parkedLanes,
-    stuck,
-    notices,
   };
 }
 
 describe('a handled event', () => {
-  test('is done and lets the next one run, whether its handler ends at once or later', async () => {
+  test('is settled and lets the next one run, whether its handler ends at once or later', async () => {
     for (const handle of [() => undefined, () => Promise.resolve(undefined)]) {
-      const { attempts, handled, runs } = bench({ handle });
+      const { attempts, handled, calls } = fixture({ handle });
       expect(await attempts.run(eventOf())).toBe(NEXT);
       expect(handled).toEqual([7]);
       expect(attempts.counts).toMatchObject({ handled: 1, retried: 0, blocked: 0 });
-      expect([...runs.running()]).toEqual([]);
+      expect([...calls.running()]).toEqual([]);
     }
   });
 
   test('is settled only when its handler has ended', async () => {
     let end: (failure: undefined) => void = () => undefined;
-    const { attempts, handled, clock, runs } = bench({
+    const { attempts, handled, clock, calls } = fixture({
       handle: () => new Promise((resolve) => (end = resolve)),
     });
     const event = eventOf();
     const step = attempts.run(event);
     await clock.settle();
-    expect([handled, [...runs.running()]]).toEqual([[], [event]]);
+    expect([handled, [...calls.running()]]).toEqual([[], [event]]);
     end(undefined);
     expect(await step).toBe(NEXT);
     expect(handled).toEqual([7]);
@@ -169,7 +133,7 @@ describe('a handled event', () => {
 
   test('shows its handler what was published', async () => {
     const seen: unknown[] = [];
-    const { attempts } = bench({
+    const { attempts } = fixture({
       handle: (event) => {
         seen.push(event.aggregateId, event.envelope?.payload, event.attempt, event.startedAt);
         return undefined;
@@ -181,8 +145,8 @@ describe('a handled event', () => {
 });
 
 describe('a failed event', () => {
-  test('runs again at its place after growing waits, and counts its attempts; then it blocks at the longest wait', () => {
-    const { attempts, handled, log } = bench({ handle: () => failure() });
+  test('calls again at its place after growing waits, and counts its attempts; then it blocks at the longest wait', () => {
+    const { attempts, handled, log } = fixture({ handle: () => failure() });
     const event = eventOf();
     const steps = Array.from({ length: 5 }, () => attempts.run(event));
     expect(steps).toEqual([100, 200, 5_000, 5_000, 5_000]);
@@ -192,14 +156,14 @@ describe('a failed event', () => {
     expect(log.lines).toHaveLength(5);
   });
 
-  test('waits a random share less, by its jitter', () => {
-    const { attempts } = bench({ handle: () => failure(), random: () => 0.5 });
+  test('waits a random part less, by its jitter', () => {
+    const { attempts } = fixture({ handle: () => failure(), random: () => 0.5 });
     expect(attempts.run(eventOf())).toBe(75);
   });
 
-  test('that succeeds at last is done', async () => {
+  test('that succeeds in a later attempt is settled', async () => {
     let left = 2;
-    const { attempts, handled } = bench({
+    const { attempts, handled } = fixture({
       handle: () => Promise.resolve(left-- > 0 ? failure() : undefined),
     });
     const event = eventOf();
@@ -212,12 +176,12 @@ describe('a failed event', () => {
   });
 
   test('that is unrecoverable blocks without a retry', () => {
-    const { attempts } = bench({ handle: () => failure('handler', true) });
+    const { attempts } = fixture({ handle: () => failure('handler', true) });
     expect(attempts.run(eventOf())).toBe(5_000);
   });
 
-  test('halts its partition where the policy says so: its lane closes, and nothing is settled', () => {
-    const { attempts, handled, halted } = bench({
+  test('halts its partition if the policy says so: its lane closes, and nothing is settled', () => {
+    const { attempts, handled, halted } = fixture({
       handle: () => failure('pipe'),
       handlerPolicy: { ...policy, onExhausted: 'halt' },
     });
@@ -228,7 +192,7 @@ describe('a failed event', () => {
   });
 
   test('that a guard refused blocks, and the text names the way out', () => {
-    const { attempts, log } = bench({
+    const { attempts, log } = fixture({
       handle: () => failure('guard'),
       handlerPolicy: { ...policy, onExhausted: 'halt' },
     });
@@ -237,7 +201,7 @@ describe('a failed event', () => {
   });
 
   test('is logged with its keys and reason, never with its payload', () => {
-    const { attempts, log } = bench({ handle: () => failure() });
+    const { attempts, log } = fixture({ handle: () => failure() });
     const event = eventOf();
     for (let attempt = 0; attempt < 4; attempt++) void attempts.run(event);
     for (const line of log.lines) {
@@ -251,8 +215,8 @@ describe('a failed event', () => {
 describe('an event that is parked', () => {
   const parks: FailurePolicy = { ...policy, onExhausted: 'park' };
 
-  test('becomes a letter that says why, then it is settled, and it is told', async () => {
-    const { attempts, handled, server, notices, log } = bench({
+  test('becomes a letter that says why, is settled after that, and is reported', async () => {
+    const { attempts, handled, server, notices, log } = fixture({
       handle: () => failure(),
       handlerPolicy: parks,
     });
@@ -279,15 +243,15 @@ describe('an event that is parked', () => {
     ['UNRECOVERABLE', failure('handler', true)],
     ['REJECTED', failure('pipe')],
   ])('at once, as %s, where no retry can help', async (reason, failed) => {
-    const { attempts, server } = bench({ handle: () => failed, handlerPolicy: parks });
+    const { attempts, server } = fixture({ handle: () => failed, handlerPolicy: parks });
     const event = eventOf();
     expect(await attempts.run(event)).toBe(NEXT);
     expect(server.letters(event.token)).toMatchObject([{ note: { reason, attempts: 1 } }]);
   });
 
-  test('is not settled while its letter is not confirmed; the lane tries that again, and starts no handler', async () => {
+  test('is not settled before its letter is confirmed; the lane stores it again and starts no handler', async () => {
     let calls = 0;
-    const { attempts, handled, server, port, log } = bench({
+    const { attempts, handled, server, port, log } = fixture({
       handle: () => {
         calls++;
         return failure('pipe');
@@ -309,7 +273,7 @@ describe('an event that is parked', () => {
   });
 
   test('waits in its place while the breaker is open', async () => {
-    const { attempts, handled, server, breaker } = bench({
+    const { attempts, handled, server, breaker } = fixture({
       handle: () => failure('pipe'),
       handlerPolicy: parks,
       maxParked: 1,
@@ -323,8 +287,8 @@ describe('an event that is parked', () => {
 });
 
 describe('a skipped event', () => {
-  test('becomes a letter of no marker, and its aggregate goes on', async () => {
-    const { attempts, handled, server } = bench({
+  test('becomes a letter of no marker, and its aggregate continues', async () => {
+    const { attempts, handled, server } = fixture({
       handle: () => failure('pipe'),
       handlerPolicy: { ...policy, onExhausted: 'skip' },
     });
@@ -349,7 +313,7 @@ describe('an event that reaches no handler', () => {
     'because it cannot be read, blocks at once and never reaches one: %s',
     (_name, body) => {
       let calls = 0;
-      const { attempts, handled, log } = bench({
+      const { attempts, handled, log } = fixture({
         handle: () => {
           calls++;
           return undefined;
@@ -364,13 +328,13 @@ describe('an event that reaches no handler', () => {
   );
 
   test('because it cannot be read, halts where the policy of the group says so', () => {
-    const { attempts, halted } = bench({ failurePolicy: { ...policy, onExhausted: 'halt' } });
+    const { attempts, halted } = fixture({ failurePolicy: { ...policy, onExhausted: 'halt' } });
     expect(attempts.run(deliveryOf({ sequence: 1 }))).toBe(CLOSE);
     expect(halted).toHaveLength(1);
   });
 
-  test('because its type has none, is passed over, counted, and said once per type', () => {
-    const { attempts, handled, log, runs } = bench();
+  test('because its type has none, is passed over, counted, and logged once per type', () => {
+    const { attempts, handled, log } = fixture();
     expect([1, 2, 3].map((sequence) => attempts.run(eventOf('Shipped', sequence)))).toEqual([
       NEXT,
       NEXT,
@@ -378,13 +342,12 @@ describe('an event that reaches no handler', () => {
     ]);
     void attempts.run(eventOf('Paid', 4));
     expect(handled).toEqual([1, 2, 3, 4]);
-    expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, parked: 0 });
-    expect(runs.unhandledTypes).toBe(4);
+    expect(attempts.counts).toMatchObject({ handled: 0, ignored: 4, retried: 0, blocked: 0, parked: 0 });
     expect(log.lines).toHaveLength(2);
   });
 
   test('because its type has none, blocks if it must not be passed over', () => {
-    const { attempts, handled, log } = bench({ onUnhandledType: 'block' });
+    const { attempts, handled, log } = fixture({ onUnhandledType: 'block' });
     expect(attempts.run(eventOf('Shipped'))).toBe(5_000);
     expect(handled).toEqual([]);
     expect(log.lines[0]).toContain('HANDLER_MISSING');
@@ -394,7 +357,7 @@ describe('an event that reaches no handler', () => {
     ['UNHANDLED_TYPE', 'because its type has none', eventOf('Shipped')],
     ['UNDECODABLE', 'because it cannot be read', deliveryOf({ sequence: 7, token: tokenOf('order 1') })],
   ])('is parked as %s, %s', async (reason, _why, event) => {
-    const { attempts, server, handled } = bench({
+    const { attempts, server, handled } = fixture({
       onUnhandledType: 'park',
       failurePolicy: { ...policy, onExhausted: 'park' },
     });
@@ -403,28 +366,28 @@ describe('an event that reaches no handler', () => {
     expect(handled).toEqual([7]);
   });
 
-  test('because its type has none, is parked or blocked as onUnhandledType says, whatever the group does with failures', async () => {
+  test('because its type has none, is parked or blocked as onUnhandledType says, not as the policy for failures says', async () => {
     const halts = { ...policy, onExhausted: 'halt' as const, classify: () => 'skip' as const };
-    const parking = bench({ onUnhandledType: 'park', failurePolicy: halts });
+    const parking = fixture({ onUnhandledType: 'park', failurePolicy: halts });
     const event = eventOf('Shipped');
     expect(await parking.attempts.run(event)).toBe(NEXT);
     expect(parking.server.letters(event.token)).toHaveLength(1);
-    const blocking = bench({ onUnhandledType: 'block', failurePolicy: halts });
+    const blocking = fixture({ onUnhandledType: 'block', failurePolicy: halts });
     expect(blocking.attempts.run(eventOf('Shipped'))).toBe(5_000);
     expect([...parking.halted, ...blocking.halted]).toEqual([]);
   });
 
-  test('types without a handler cost bounded memory and log lines', () => {
-    const { attempts, log } = bench();
+  test('because its type has none, costs bounded memory and log lines', () => {
+    const { attempts, log } = fixture();
     for (let n = 0; n < 1_500; n++) void attempts.run(eventOf(`type ${n}`));
     expect(log.lines).toHaveLength(1_000);
   });
 });
 
 describe('the right to start', () => {
-  test('without it nothing starts, nothing is counted, and the lane closes', () => {
+  test('closes the lane when it is missing, and starts and counts nothing', () => {
     let calls = 0;
-    const { attempts, handled } = bench({
+    const { attempts, handled } = fixture({
       mayStart: () => false,
       handle: () => {
         calls++;
@@ -442,11 +405,11 @@ describe('a lease that ended while the handler ran', () => {
     ['well', undefined],
     ['badly', failure()],
   ])(
-    'makes how it ended (%s) count for nothing: no ack, no attempt, no retry; its lane is free',
+    'ignores how it ended (%s): nothing is settled, counted or retried, and its lane is free',
     async (_name, ended) => {
       let current = true;
       let end: (failure: Failure | undefined) => void = () => undefined;
-      const { attempts, handled, halted, log, runs } = bench({
+      const { attempts, handled, halted, log, calls } = fixture({
         isCurrent: () => current,
         handle: () => new Promise((resolve) => (end = resolve)),
       });
@@ -456,16 +419,16 @@ describe('a lease that ended while the handler ran', () => {
       expect(await step).toBe(NEXT);
       expect([handled, halted, log.lines]).toEqual([[], [], []]);
       expect(attempts.counts).toMatchObject({ handled: 0, retried: 0, blocked: 0, parked: 0 });
-      expect([...runs.running()]).toEqual([]);
+      expect([...calls.running()]).toEqual([]);
     },
   );
 });
 
 describe('a handler that takes too long', () => {
-  test('has its signal aborted once; its lane waits until it settles, and how it ends is what counts', async () => {
+  test('has its signal aborted once, and keeps its lane until it settles', async () => {
     let end: (failure: Failure | undefined) => void = () => undefined;
     const reasons: unknown[] = [];
-    const { attempts, handled, clock, log } = bench({
+    const { attempts, handled, clock, log } = fixture({
       handle: (event) => {
         event.signal.addEventListener('abort', () => reasons.push(event.signal.reason));
         return new Promise((resolve) => (end = resolve));
@@ -486,8 +449,8 @@ describe('a handler that takes too long', () => {
     expect([step, handled]).toEqual([NEXT, [7]]);
   });
 
-  test('for twice its time is reported as stuck, once', async () => {
-    const { attempts, clock, log, stuck } = bench({ handle: () => new Promise(() => undefined) });
+  test('is reported as stuck once, after twice its time', async () => {
+    const { attempts, clock, log, stuck } = fixture({ handle: () => new Promise(() => undefined) });
     void attempts.run(eventOf());
     await clock.advance(1_900);
     expect([log.lines.filter((line) => line.includes('is stuck')), stuck]).toEqual([[], []]);
@@ -496,9 +459,9 @@ describe('a handler that takes too long', () => {
     expect(stuck).toEqual([7]);
   });
 
-  test('has its whole time again in the next attempt, with a fresh signal', async () => {
+  test('has its whole time again in the next attempt, with a new signal', async () => {
     const signals: AbortSignal[] = [];
-    const { attempts, clock } = bench({
+    const { attempts, clock } = fixture({
       handle: (event) => {
         signals.push(event.signal);
         return failure();
@@ -513,17 +476,17 @@ describe('a handler that takes too long', () => {
     expect(event.startedAt).toBe(6_000);
   });
 
-  test('abortAll tells every running attempt, those that ask for their signal afterwards too', async () => {
-    const { attempts, clock, runs, parkedLanes } = bench({ handle: () => new Promise(() => undefined) });
+  test('is told by abortAll, even if it asks for its signal only afterwards', async () => {
+    const { attempts, clock, calls, letterLanes } = fixture({ handle: () => new Promise(() => undefined) });
     const [one, two] = [eventOf('Placed', 1), eventOf('Placed', 2)];
     void attempts.run(one);
     void attempts.run(two);
     const early = one.signal;
-    runs.abortAll('lease lost');
-    runs.abortAll('again');
+    calls.abortAll('lease lost');
+    calls.abortAll('again');
     expect([early.reason, two.signal.reason]).toEqual(['lease lost', 'lease lost']);
-    runs.close();
-    parkedLanes.close();
+    calls.close();
+    letterLanes.close();
     expect(clock.pendingTimers).toBe(0);
     await clock.settle();
   });

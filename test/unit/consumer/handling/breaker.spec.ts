@@ -6,7 +6,7 @@ import { Breaker } from '#library/consumer/handling/breaker.js';
 const SINCE = Number.POSITIVE_INFINITY;
 const options = { parked: 2, withinMs: 12_000, failedShare: 0.5, probeEveryMs: 1_000 };
 
-function bench() {
+function fixture() {
   const breaker = new Breaker(options, 1);
   const heard: string[] = [];
   breaker.listen({
@@ -18,69 +18,69 @@ function bench() {
 }
 
 describe('a breaker', () => {
-  test('lets aggregates be parked until one more than allowed would be, and most attempts fail', () => {
-    const { breaker, heard } = bench();
+  test('permits aggregates to be parked until the limit is exceeded while most attempts fail', () => {
+    const { breaker, heard } = fixture();
     breaker.attempted(true, 0);
     expect([
-      breaker.permits('a', SINCE, 0),
-      breaker.permits('b', SINCE, 1),
-      breaker.permits('c', SINCE, 2),
+      breaker.requestPark('a', SINCE, 0),
+      breaker.requestPark('b', SINCE, 1),
+      breaker.requestPark('c', SINCE, 2),
     ]).toEqual([true, true, false]);
     expect([breaker.isOpen, breaker.prober, heard]).toEqual([true, 'c', ['opened c']]);
-    expect([breaker.permits('c', SINCE, 3), breaker.permits('d', SINCE, 3)]).toEqual([false, false]);
+    expect([breaker.requestPark('c', SINCE, 3), breaker.requestPark('d', SINCE, 3)]).toEqual([false, false]);
     expect(heard).toHaveLength(1);
   });
 
-  test('stays closed however many are parked while at least half of the attempts succeed', () => {
-    const { breaker, heard } = bench();
+  test('stays closed while at least half of the attempts succeed, for any number of parked aggregates', () => {
+    const { breaker, heard } = fixture();
     for (let n = 0; n < 50; n++) {
       breaker.attempted(true, n);
       breaker.attempted(false, n);
-      expect(breaker.permits(`a${n}`, SINCE, n)).toBe(true);
+      expect(breaker.requestPark(`a${n}`, SINCE, n)).toBe(true);
     }
     expect(heard).toEqual([]);
   });
 
-  test('opens however much went well before, as soon as most of the last attempts fail', () => {
-    const { breaker } = bench();
+  test('opens as soon as most of the last attempts fail, even if a thousand succeeded before', () => {
+    const { breaker } = fixture();
     for (let n = 0; n < 1_000; n++) breaker.attempted(false, n);
     for (const token of ['a', 'b']) {
       breaker.attempted(true, 1_000);
       breaker.attempted(true, 1_000);
-      expect(breaker.permits(token, SINCE, 1_000)).toBe(true);
+      expect(breaker.requestPark(token, SINCE, 1_000)).toBe(true);
     }
-    expect(breaker.permits('c', SINCE, 1_000)).toBe(false);
+    expect(breaker.requestPark('c', SINCE, 1_000)).toBe(false);
   });
 
-  test('lets an event be parked that fails while others succeed, however many attempts fail', () => {
-    const { breaker, heard } = bench();
+  test('permits an event to be parked that fails while others succeed, for any number of failed attempts', () => {
+    const { breaker, heard } = fixture();
     for (let n = 0; n < 50; n++) {
       for (let attempt = 0; attempt < 10; attempt++) breaker.attempted(true, n * 100);
       breaker.attempted(false, n * 100 + 1);
-      expect(breaker.permits(`poison-${n}`, n * 100, n * 100 + 2)).toBe(true);
+      expect(breaker.requestPark(`poison-${n}`, n * 100, n * 100 + 2)).toBe(true);
     }
     expect(heard).toEqual([]);
     // What was first tried at the very moment of the last success, or later, is not known to be at fault.
     for (let attempt = 0; attempt < 10; attempt++) breaker.attempted(true, 4_902);
-    expect(breaker.permits('next', 4_901, 4_903)).toBe(false);
+    expect(breaker.requestPark('next', 4_901, 4_903)).toBe(false);
   });
 
-  test('does not take a slow attempt that was started before an outage for a success within it', () => {
-    const { breaker } = bench();
+  test('does not count a success that was started before the outage', () => {
+    const { breaker } = fixture();
     for (const token of ['a', 'b']) {
       breaker.attempted(true, 100);
-      breaker.permits(token, 100, 150);
+      breaker.requestPark(token, 100, 150);
     }
     breaker.attempted(true, 100);
     breaker.attempted(false, 90);
     breaker.attempted(true, 120);
-    expect(breaker.permits('c', 100, 160)).toBe(false);
+    expect(breaker.requestPark('c', 100, 160)).toBe(false);
   });
 
-  test('closes with the first attempt that succeeds, and not with one that fails', () => {
-    const { breaker, heard } = bench();
+  test('closes on the first attempt that succeeds, not on one that fails', () => {
+    const { breaker, heard } = fixture();
     breaker.attempted(true, 0);
-    for (const token of ['a', 'b', 'c']) breaker.permits(token, SINCE, 0);
+    for (const token of ['a', 'b', 'c']) breaker.requestPark(token, SINCE, 0);
     breaker.attempted(true, 100);
     expect(breaker.isOpen).toBe(true);
     breaker.attempted(false, 200);
@@ -88,11 +88,11 @@ describe('a breaker', () => {
     expect([breaker.isOpen, heard]).toEqual([false, ['opened c', 'closed']]);
   });
 
-  test('lets another aggregate probe, and closes when the one that probes goes to another process', () => {
-    const { breaker, heard } = bench();
+  test('passes the probe to another aggregate, and closes when the prober leaves the process', () => {
+    const { breaker, heard } = fixture();
     breaker.passOn('x');
     breaker.attempted(true, 0);
-    for (const token of ['a', 'b', 'c']) breaker.permits(token, SINCE, 0);
+    for (const token of ['a', 'b', 'c']) breaker.requestPark(token, SINCE, 0);
     breaker.passOn('d');
     breaker.left('c');
     expect([breaker.prober, heard]).toEqual(['d', ['opened c', 'opened d']]);
@@ -101,19 +101,19 @@ describe('a breaker', () => {
   });
 
   test('forgets parked aggregates and attempts after a while', () => {
-    const { breaker } = bench();
+    const { breaker } = fixture();
     breaker.attempted(true, 0);
-    breaker.permits('a', SINCE, 0);
-    breaker.permits('b', SINCE, 0);
-    expect(breaker.permits('c', SINCE, 12_000)).toBe(true);
-    breaker.permits('d', SINCE, 12_001);
+    breaker.requestPark('a', SINCE, 0);
+    breaker.requestPark('b', SINCE, 0);
+    expect(breaker.requestPark('c', SINCE, 12_000)).toBe(true);
+    breaker.requestPark('d', SINCE, 12_001);
     // Nothing has failed for as long as it remembers.
-    expect(breaker.permits('e', SINCE, 13_000)).toBe(true);
+    expect(breaker.requestPark('e', SINCE, 13_000)).toBe(true);
     breaker.attempted(true, 13_001);
-    expect(breaker.permits('f', SINCE, 13_001)).toBe(false);
+    expect(breaker.requestPark('f', SINCE, 13_001)).toBe(false);
   });
 
-  test('parks no more, over all processes of a group, than one process that owns all partitions', () => {
+  test('parks no more over all processes of a group than one process that owns every partition', () => {
     const partition = (isOwned: boolean) => ({ isOwned, opened: () => undefined, closed: () => undefined });
     const owned = [
       [true, true, false, false],
@@ -132,21 +132,21 @@ describe('a breaker', () => {
       let count = 0;
       for (let n = 1; !breaker.isOpen; n++) {
         breaker.attempted(true, n);
-        if (breaker.permits(`a${n}`, n, n)) count++;
+        if (breaker.requestPark(`a${n}`, n, n)) count++;
       }
       return count;
     });
     expect(parked).toEqual([10, 5, 5]);
   });
 
-  test('lets a process that owns little of it park one', () => {
+  test('permits at least one aggregate to a process that owns few partitions', () => {
     const breaker = new Breaker(options, 256);
     breaker.listen({ isOwned: true, opened: () => undefined, closed: () => undefined });
     expect(breaker.limit).toBe(1);
   });
 
-  test('tells nobody who has stopped listening', () => {
-    const { breaker, heard } = bench();
+  test('does not notify a listener that was forgotten', () => {
+    const { breaker, heard } = fixture();
     const late: string[] = [];
     const listener = {
       isOwned: true,
@@ -156,12 +156,12 @@ describe('a breaker', () => {
     breaker.listen(listener);
     breaker.forget(listener);
     breaker.attempted(true, 0);
-    for (const token of ['a', 'b', 'c']) breaker.permits(token, SINCE, 0);
+    for (const token of ['a', 'b', 'c']) breaker.requestPark(token, SINCE, 0);
     expect([heard, late]).toEqual([['opened c'], []]);
   });
 });
 
-test('whatever is attempted and parked whenever: it opens and closes exactly as the plainest telling of its rule', () => {
+test('opens and closes exactly as a plain model of its rule says, for random attempts and requests', () => {
   const step = fc.record({
     kind: fc.constantFrom('fail', 'succeed', 'park'),
     triedForMs: fc.nat(5_000),
@@ -176,6 +176,7 @@ test('whatever is attempted and parked whenever: it opens and closes exactly as 
       let open = false;
       let succeededAt = Number.NEGATIVE_INFINITY;
       let now = 0;
+      const faults: string[] = [];
       for (const { kind, ms, triedForMs } of steps) {
         now += ms;
         attempts = attempts.slice(-2 * options.parked).filter(({ at }) => now - at < options.withinMs);
@@ -186,7 +187,8 @@ test('whatever is attempted and parked whenever: it opens and closes exactly as 
           const mayPark = !open && (ownFault || parked.length < options.parked || !mostFail);
           if (mayPark) parked = [...parked, now].slice(-options.parked);
           else open = true;
-          expect(breaker.permits('a', now - triedForMs, now)).toBe(mayPark);
+          if (breaker.requestPark('a', now - triedForMs, now) !== mayPark)
+            faults.push(`${now}: may park ${mayPark}`);
         } else {
           attempts.push({ at: now, failed: kind === 'fail' });
           if (kind === 'succeed') {
@@ -195,8 +197,9 @@ test('whatever is attempted and parked whenever: it opens and closes exactly as 
           }
           breaker.attempted(kind === 'fail', now);
         }
-        expect(breaker.isOpen).toBe(open);
+        if (breaker.isOpen !== open) faults.push(`${now}: is open ${open}`);
       }
+      expect(faults).toEqual([]);
     }),
     { numRuns: 300 },
   );

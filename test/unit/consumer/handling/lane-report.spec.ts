@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type LaneNow, lookAtLanes } from '#library/consumer/handling/lane-report.js';
-import { eventOf } from './lanes-fixture.js';
+import { type LaneNow, reportLanes } from '#library/consumer/handling/lane-report.js';
+import { eventOf } from './deliveries.js';
 
 interface Story {
   readonly age: number;
@@ -23,9 +23,9 @@ function laneOf({ age, attempt = 1, outcome, stage = 'handler', stuck = false }:
 }
 
 const idsOf = (stories: Story[], top: number): string[] =>
-  lookAtLanes(stories.map(laneOf), NOW, top).slowest.map(({ aggregateId }) => aggregateId);
+  reportLanes(stories.map(laneOf), NOW, top).slowest.map(({ aggregateId }) => aggregateId);
 
-test('stuck and blocked lanes come first, then the oldest, and no more than asked for', () => {
+test('lists stuck and blocked lanes first, then the oldest, and at most as many as asked for', () => {
   const stories = [
     { age: 5 },
     { age: 90 },
@@ -37,29 +37,29 @@ test('stuck and blocked lanes come first, then the oldest, and no more than aske
   expect(idsOf(stories, 0)).toEqual([]);
 });
 
-test('blocked, refused and stuck lanes are counted, whether they are told of or not', () => {
+test('counts blocked, refused and stuck lanes, even if none of them is listed', () => {
   const stories = [
     { age: 1, outcome: 'block', stage: 'guard' },
     { age: 1, outcome: 'block' },
     { age: 1, outcome: 'retry' },
     { age: 1, stuck: true },
   ];
-  expect(lookAtLanes(stories.map(laneOf), NOW, 0)).toMatchObject({ blocked: 2, refusedByGuard: 1, stuck: 1 });
+  expect(reportLanes(stories.map(laneOf), NOW, 0)).toMatchObject({ blocked: 2, refusedByGuard: 1, stuck: 1 });
 });
 
-test('a lane whose event waits for its first attempt, or looks for its letter, says nothing against its aggregate', () => {
+test('does not list a lane whose event waits for its first attempt, or whose letter is looked for', () => {
   const waiting = laneOf({ age: 50, attempt: 0 }, 0);
   const looking: LaneNow = { ...waiting, event: undefined, isLetter: true };
-  expect(lookAtLanes([waiting, looking], NOW, 10).slowest).toEqual([]);
+  expect(reportLanes([waiting, looking], NOW, 10).slowest).toEqual([]);
 });
 
-test('of any lanes the worst are kept, in order', () => {
+test('keeps the worst lanes in order, for any lanes', () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 0, max: 1_000 }), { maxLength: 40 }),
       fc.integer({ min: 0, max: 12 }),
       (ages, top) => {
-        const found = lookAtLanes(
+        const found = reportLanes(
           ages.map((age, n) => laneOf({ age }, n)),
           NOW,
           top,

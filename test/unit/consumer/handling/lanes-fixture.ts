@@ -1,160 +1,222 @@
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker, type BreakerOptions } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
+import type { ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
+import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
+import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
-import { tokenOf } from '#library/message/subject.js';
-import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
+import { Parking } from '#library/parking/parking.js';
+import type { PositionRecord } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { FakeParkedPort, type ParkedServer } from '../../parking/fake-parked-port.js';
-import { deliveryOf, recordedLog } from './fake-consumer-port.js';
-import { FakeKeyPort } from '../ownership/fake-key-port.js';
+import { recordedLog } from './deliveries.js';
 
 export const parks: FailurePolicy = {
   retry: { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 },
   onExhausted: 'park',
 };
 
-export function eventOf(aggregateId: string, sequence: number): Delivery {
-  const body = jsonCodec.encode({
-    event_id: `e${sequence}`,
-    aggregate_id: aggregateId,
-    event_type: 'Counted',
-    event_version: 1,
-    timestamp: '2026-01-01T00:00:00.000Z',
-    payload: { n: sequence },
-  });
-  return deliveryOf({ sequence, token: tokenOf(aggregateId), body });
-}
-
 type Handle = (event: Delivery) => PromiseLike<Failure | undefined> | Failure | undefined;
 
-export interface LanesBenchOptions {
-  readonly server?: ParkedServer;
+export interface LanesFixtureOptions {
   readonly handle: Handle;
+  readonly server?: ParkedServer;
   readonly policy?: FailurePolicy;
   readonly epoch?: number;
   readonly breaker?: Partial<BreakerOptions>;
-  /** Called when an event may be acked. */
-  readonly handled?: (event: Delivery) => void;
-  readonly isSettling?: (token: string, through?: number) => boolean;
+  readonly maxAckPending?: number;
+  readonly concurrency?: number;
+  /** Shared with other partitions of the process. */
+  readonly turns?: AloneTurns;
+  readonly clock?: ManualClock;
+}
+
+/** What is known of the confirmed position, as a test says it. */
+export class FakePlace implements ConfirmedPlace {
+  created = 'then';
+  /** Everything up to here was read. */
+  readThrough = Number.POSITIVE_INFINITY;
+  readonly listed = new Set<number>();
+  /** Tickets up to here are confirmed. */
+  confirmed = Number.POSITIVE_INFINITY;
+  #tickets = 0;
+
+  hasRead(sequence: number): boolean {
+    return sequence <= this.readThrough && ![...this.listed].some((listed) => listed <= sequence);
+  }
+
+  isListed(sequence: number): boolean {
+    return this.listed.has(sequence);
+  }
+
+  /** Something was settled. */
+  change(): void {
+    this.#tickets++;
+  }
+
+  ticket(): number {
+    return this.#tickets;
+  }
+
+  isConfirmed(ticket: number): boolean {
+    return ticket <= this.confirmed;
+  }
 }
 
 /**
- * The lanes of one process over an in-memory parked port, with as little of the rest as they need: a lease that is
- * valid or not, and a memory of what it holds. A process that lost its lease may have it again, as in production.
+ * The lanes of one process over a parked port in memory, with as little of the rest as they need: a lease that is valid
+ * or not, and a memory of what it holds. A process that lost its lease may have it again, as in production.
  */
-export class LanesBench {
-  readonly clock = new ManualClock(1_000);
+export class LanesFixture implements LaneListener {
+  readonly clock: ManualClock;
   readonly log = recordedLog();
   readonly port: FakeParkedPort;
   readonly breaker: Breaker;
+  readonly parking: Parking;
+  readonly place = new FakePlace();
+  readonly suspects: Suspects;
+  readonly turns: AloneTurns;
   readonly lanes: Lanes;
-  /** Sequences of events that may be acked, in order. */
+  /** Of the bodies in lanes. */
+  readonly bytes = { limit: 1e9, isSpent: false, held: 0 };
+  /** Sequences of settled events, in order. */
   readonly handled: number[] = [];
   readonly parked: string[] = [];
   readonly unparked: string[] = [];
   readonly halted: string[] = [];
+  readonly stuck: number[] = [];
   readonly held = new Map<number, Delivery>();
-  isValid = true;
-  streamCreated = 'then';
-  readonly #ownership = {
-    epoch: 1,
-    isValid: (): boolean => this.isValid && !this.port.isDead,
-    remainingMs: (): number => 1_000,
+  /** Starts that were written down, each as the record said them then. */
+  readonly starts: PositionRecord['starts'][] = [];
+  /** Answers a write of starts; by default at once, in a later turn. */
+  commit: () => Promise<boolean> = async () => {
+    await this.clock.settle(1);
+    return true;
   };
+  readonly survivors = new Set<string>();
+  isValid = true;
+  epoch: number;
 
-  constructor(options: LanesBenchOptions) {
-    this.#ownership.epoch = options.epoch ?? 1;
+  constructor(options: LanesFixtureOptions) {
+    this.clock = options.clock ?? new ManualClock(1_000);
+    this.epoch = options.epoch ?? 1;
     this.port = new FakeParkedPort(options.server);
     this.breaker = new Breaker(
       { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000, ...options.breaker },
       1,
     );
+    this.turns = options.turns ?? new AloneTurns(this.clock);
+    const { clock, log } = this;
     const failurePolicy = options.policy ?? parks;
+    const name = 'orders/billing/0';
     const handlers = new EventHandlers();
     handlers.add(undefined, { failurePolicy, timeoutMs: 60_000, handle: options.handle });
-    this.lanes = new Lanes({
-      name: 'orders/billing/0',
-      topic: 'orders',
-      connect: () => {
-        throw new Error('lanes need no consumer');
+    const concurrency = options.concurrency ?? 256;
+    this.suspects = new Suspects({
+      writer: {
+        commitNow: () => {
+          this.starts.push(this.suspects.snapshot().starts);
+          return this.commit();
+        },
       },
-      ownership: this.#ownership,
-      suspectPort: new FakeKeyPort(),
-      parkedPort: this.port,
-      breaker: this.breaker,
-      observer: {
-        parked: ({ aggregateId }) => this.parked.push(aggregateId),
-        unparked: (aggregateId) => this.unparked.push(aggregateId),
-        stuck: () => undefined,
+      survivors: {
+        hasSurvived: (owner, partition, epoch) => this.survivors.has(`${owner} ${partition} ${epoch}`),
       },
-      startOver: () => undefined,
-      takeoverFailed: () => undefined,
-      handlers,
-      codec: jsonCodec,
-      onUnhandledType: 'ignore',
-      failurePolicy,
-      concurrency: 256,
-      batch: 500,
-      maxAckPending: 10_000,
-      maxBufferedBytes: 1e9,
-      pullExpiresMs: 1_000,
-      clock: this.clock,
-      random: () => 0,
-      log: this.log,
-      isCurrent: (event) => this.held.get(event.sequence) === event && this.isValid && !this.port.isDead,
-      handled: (event) => {
-        if (this.held.get(event.sequence) !== event || !this.isValid || this.port.isDead) return;
-        this.held.delete(event.sequence);
-        this.handled.push(event.sequence);
-        options.handled?.(event);
-      },
-      attempted: () => undefined,
-      isSettling: options.isSettling ?? (() => false),
-      streamCreated: () => this.streamCreated,
-      halt: (reason) => this.halted.push(reason),
-      caughtUp: () => undefined,
-      handBack: () => undefined,
-      formerLeases: () => Promise.resolve(new Map()),
+      partition: 0,
+      maxOpen: concurrency,
+      bound: options.maxAckPending ?? 10_000,
     });
+    const ofEpoch = (): number => this.epoch;
+    const ofPlace = (): string => this.place.created;
+    this.parking = new Parking({
+      ...{ name, port: this.port, clock, log, maxCrashes: 3 },
+      owner: {
+        get epoch() {
+          return ofEpoch();
+        },
+        get created() {
+          return ofPlace();
+        },
+        run: 0,
+        mayWrite: () => this.mayStart(),
+      },
+    });
+    this.lanes = new Lanes(
+      {
+        ...{ name, clock, log, listener: this, suspects: this.suspects, random: () => 0 },
+        calls: { topic: 'orders', codec: jsonCodec, handlers },
+        policy: {
+          ...{ failurePolicy, onUnhandledType: 'ignore', concurrency },
+          maxAckPending: options.maxAckPending ?? 10_000,
+        },
+        shared: { breaker: this.breaker, turns: this.turns, bytes: this.bytes },
+        observer: {
+          parked: ({ aggregateId }) => this.parked.push(aggregateId),
+          unparked: (aggregateId) => this.unparked.push(aggregateId),
+          stuck: ({ sequence }) => this.stuck.push(sequence),
+        },
+      },
+      this.parking,
+      this.place,
+    );
+    this.parking.attach(this.lanes);
   }
 
-  get epoch(): number {
-    return this.#ownership.epoch;
+  mayStart(): boolean {
+    return this.isValid && !this.port.isDead;
   }
 
-  /** A takeover: reads what earlier owners left, again and again until it can, then opens the fence. */
-  async takeOver(crashed = false): Promise<void> {
-    this.lanes.inherit(crashed);
-    let loaded = false as boolean;
+  isCurrent(event: Delivery): boolean {
+    return this.held.get(event.sequence) === event && this.mayStart();
+  }
+
+  settled(event: Delivery): void {
+    if (!this.isCurrent(event)) return;
+    this.held.delete(event.sequence);
+    this.bytes.held -= event.origin.body.length;
+    this.handled.push(event.sequence);
+    this.suspects.clear(event.sequence);
+    this.place.change();
+  }
+
+  caughtUp(): void {
+    // Nothing is pulled here.
+  }
+
+  halt(reason: string): void {
+    this.halted.push(reason);
+  }
+
+  /** A takeover: reads what earlier owners left, again and again until it can. */
+  async takeOver(hasDied = false): Promise<void> {
+    let isLoaded = false as boolean;
     // A process that ends while it asks hears no answer any more.
     const ended = (async (): Promise<void> => {
-      while (!this.#hasEnded() && !loaded) await this.clock.settle(1);
+      while (!this.port.isDead && !isLoaded) await this.clock.settle(1);
     })();
     const load = async (): Promise<void> => {
-      while (!this.#hasEnded()) {
+      while (!this.port.isDead) {
         try {
-          await this.lanes.loadParked();
+          await this.parking.load({ hasDied, start: { sequence: 0, created: this.place.created, epoch: 0 } });
           return;
         } catch {
           await this.clock.settle(1);
         }
       }
     };
-    const loading = load().finally(() => (loaded = true));
+    const loading = load().finally(() => (isLoaded = true));
     await Promise.race([loading, ended]);
-    if (!this.#hasEnded()) this.lanes.fenceOpened();
+    if (!this.port.isDead) this.lanes.replayLetters();
   }
 
-  #hasEnded(): boolean {
-    return this.port.isDead;
-  }
-
-  /** An event comes in, as {@link Intake} takes it in. Returns what its lane holds now, 0 on the detour. */
-  takeIn(event: Delivery): number {
+  /** An event comes in, as the intake takes it in. */
+  takeIn(event: Delivery): void {
     this.held.set(event.sequence, event);
-    return this.lanes.parked.takes(event) ? 0 : this.lanes.executor.push(event.token, event);
+    this.bytes.held += event.origin.body.length;
+    this.suspects.noteTakenIn(event.sequence);
+    this.lanes.push(event);
   }
 
   /** The lease is lost: everything that does not run is forgotten. */
@@ -167,7 +229,7 @@ export class LanesBench {
 
   /** The same process gets the lease again, under a new epoch. */
   own(epoch: number): void {
-    this.#ownership.epoch = epoch;
+    this.epoch = epoch;
     this.isValid = true;
   }
 

@@ -1,17 +1,18 @@
-import type { KeyPort } from '#library/records/key-port.js';
+import type { KeyPort, StoredValue } from '#library/records/key-port.js';
 
-/** One key with compare-and-set, as the server keeps it. */
+/** One key with compare-and-set, as the server keeps it. Shared by the processes of a test. */
 export class FakeKeyPort<T> implements KeyPort<T> {
+  readonly maxBytes = 1_048_576;
   value: T | undefined;
   revision = 0;
   readonly writes: T[] = [];
-  /** Whatever is set here every request fails with. */
+  /** While it is set, every request fails with it. */
   failure: Error | undefined;
   #hints: ((value: T) => void)[] = [];
 
-  async read(): Promise<{ readonly value: T; readonly revision: number } | undefined> {
+  async read(): Promise<StoredValue<T>> {
     await this.#answer();
-    return this.value === undefined ? undefined : { value: this.value, revision: this.revision };
+    return { value: this.value, revision: this.revision };
   }
 
   async write(value: T, revision: number): Promise<number | undefined> {
@@ -22,6 +23,12 @@ export class FakeKeyPort<T> implements KeyPort<T> {
     this.revision++;
     for (const hint of this.#hints) hint(value);
     return this.revision;
+  }
+
+  /** An operator deletes the key; its tombstone has a revision. */
+  delete(): void {
+    this.value = undefined;
+    this.revision++;
   }
 
   onHint(callback: (value: T) => void): void {

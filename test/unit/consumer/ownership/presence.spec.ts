@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
 import { Presence } from '#library/consumer/ownership/presence.js';
 import { silentLog } from '#library/log.js';
@@ -17,7 +18,7 @@ interface Replica {
   reads: number;
 }
 
-function bench() {
+function fixture() {
   const clock = new ManualClock(10_000);
   const records = new MemoryPresence();
   const replica = (member: string): Replica => {
@@ -42,6 +43,7 @@ function bench() {
       reads: 0,
       presence: new Presence({
         ...{ name: member, member, ttlMs: TTL_MS, port, clock, log: silentLog },
+        seen: new SeenEvents(),
         changed: () => views.push(made.presence.members.join('')),
       }),
     };
@@ -50,9 +52,9 @@ function bench() {
   return { clock, records, replica };
 }
 
-describe('who is there', () => {
-  test('each sees the others as soon as they come, and nobody is read twice while he is heard', async () => {
-    const { clock, replica } = bench();
+describe('a replica that is there', () => {
+  test('each sees the others as soon as they come, and reads none twice while it is heard', async () => {
+    const { clock, replica } = fixture();
     const [a, b, c] = [replica('a'), replica('b'), replica('c')];
     a.presence.start();
     await clock.advance(100);
@@ -66,8 +68,8 @@ describe('who is there', () => {
     expect(a.views).toEqual(['a', 'ab', 'abc']);
   });
 
-  test('one that withdraws is gone at once, and leaves no record', async () => {
-    const { clock, records, replica } = bench();
+  test('is gone at once when it withdraws, and leaves no record', async () => {
+    const { clock, records, replica } = fixture();
     const [a, b] = [replica('a'), replica('b')];
     a.presence.start();
     b.presence.start();
@@ -79,8 +81,8 @@ describe('who is there', () => {
     expect(a.views.at(-1)).toBe('a');
   });
 
-  test('one that withdraws while its connection is away says so when it is back, and does not try for ever', async () => {
-    const { clock, records, replica } = bench();
+  test('says that it withdraws when its connection is back, and does not try for ever', async () => {
+    const { clock, records, replica } = fixture();
     const [a, b, c] = [replica('a'), replica('b'), replica('c')];
     for (const { presence } of [a, b, c]) presence.start();
     await clock.advance(100);
@@ -100,8 +102,8 @@ describe('who is there', () => {
     expect(records.size).toBe(1);
   });
 
-  test('a beat under way does not bring one back that withdraws', async () => {
-    const { clock, records, replica } = bench();
+  test('does not come back by a beat that was under way when it withdrew', async () => {
+    const { clock, records, replica } = fixture();
     const a = replica('a');
     a.presence.start();
     const stepping = clock.advance(0);
@@ -111,9 +113,9 @@ describe('who is there', () => {
   });
 });
 
-describe('who is gone', () => {
-  test('one that falls silent is gone after its ttl and a margin, not before, and its record is removed', async () => {
-    const { clock, records, replica } = bench();
+describe('a replica that is gone', () => {
+  test('is missed after its ttl and a margin of silence, not before, and its record is removed', async () => {
+    const { clock, records, replica } = fixture();
     const [a, b] = [replica('a'), replica('b')];
     a.presence.start();
     b.presence.start();
@@ -126,8 +128,8 @@ describe('who is gone', () => {
     expect(records.size).toBe(1);
   });
 
-  test('one that froze is back with its next beat', async () => {
-    const { clock, replica } = bench();
+  test('is back with its next beat if it was only frozen', async () => {
+    const { clock, replica } = fixture();
     const [a, b] = [replica('a'), replica('b')];
     a.presence.start();
     b.presence.start();
@@ -140,8 +142,8 @@ describe('who is gone', () => {
     expect(b.presence.members).toEqual(['a', 'b']);
   });
 
-  test('who hears nothing for a while does not take the others for dead: it reads them first', async () => {
-    const { clock, records, replica } = bench();
+  test('is read before it counts as gone, by a replica that heard nothing for a while', async () => {
+    const { clock, records, replica } = fixture();
     const [a, b] = [replica('a'), replica('b')];
     a.presence.start();
     b.presence.start();
@@ -155,8 +157,8 @@ describe('who is gone', () => {
     expect(records.size).toBe(2);
   });
 
-  test('records of replicas that died before this one came are found, and removed in the same way', async () => {
-    const { clock, records, replica } = bench();
+  test('is found by its record if it died before this replica came, and removed in the same way', async () => {
+    const { clock, records, replica } = fixture();
     await records.connect().announce({ member: 'old', ttlMs: TTL_MS, beat: 7 });
     await records.connect().announce({ member: 'left', ttlMs: TTL_MS, beat: 8, released: true });
     const a = replica('a');
@@ -166,5 +168,64 @@ describe('who is gone', () => {
     await clock.advance(TTL_MS + LEASE_MARGIN_MS + BEAT_MS);
     expect(a.presence.members).toEqual(['a']);
     expect(records.size).toBe(1);
+  });
+});
+
+describe('a lost lease', () => {
+  const LOST = { partition: 3, epoch: 7 };
+
+  test('that was survived is known to the others at once, with its partition and epoch', async () => {
+    const { clock, replica } = fixture();
+    const [a, b] = [replica('a'), replica('b')];
+    a.presence.start();
+    b.presence.start();
+    await clock.advance(100);
+    b.presence.noteSurvived(LOST.partition, LOST.epoch);
+    await clock.advance(20);
+    expect(a.presence.hasSurvived('b', 3, 7)).toBe(true);
+    expect([
+      a.presence.hasSurvived('b', 3, 6),
+      a.presence.hasSurvived('b', 2, 7),
+      a.presence.hasSurvived('c', 3, 7),
+    ]).toEqual([false, false, false]);
+  });
+
+  test('that was survived here is known here', async () => {
+    const { clock, replica } = fixture();
+    const { presence } = replica('a');
+    presence.start();
+    await clock.advance(100);
+    expect(presence.hasSurvived('a', 3, 7)).toBe(false);
+    presence.noteSurvived(3, 7);
+    expect([presence.hasSurvived('a', 3, 7), presence.hasSurvived('a', 3, 6)]).toEqual([true, false]);
+  });
+
+  test('that was survived is said with the first beat after the connection is back', async () => {
+    const { clock, replica } = fixture();
+    const [a, b] = [replica('a'), replica('b')];
+    a.presence.start();
+    b.presence.start();
+    await clock.advance(100);
+    b.cut = true;
+    b.presence.noteSurvived(3, 7);
+    await clock.advance(2 * BEAT_MS);
+    expect(a.presence.hasSurvived('b', 3, 7)).toBe(false);
+    b.cut = false;
+    await clock.advance(BEAT_MS);
+    expect(a.presence.hasSurvived('b', 3, 7)).toBe(true);
+  });
+
+  test('is found by a replica that joins later, and forgotten with the layout', async () => {
+    const { clock, replica } = fixture();
+    const [a, b] = [replica('a'), replica('b')];
+    b.presence.start();
+    b.presence.noteSurvived(3, 7);
+    await clock.advance(100);
+    a.presence.start();
+    await clock.advance(100);
+    expect(a.presence.hasSurvived('b', 3, 7)).toBe(true);
+    b.presence.forgetSurvived();
+    await clock.advance(BEAT_MS);
+    expect(a.presence.hasSurvived('b', 3, 7)).toBe(false);
   });
 });

@@ -152,6 +152,22 @@ describe('a partition that no replica owns', () => {
     });
   });
 
+  test('whose first owner claims it just now has lost nothing', async () => {
+    keys.position(PLACE).purge();
+    keys.lease(PLACE).purge();
+    await repartition.begin({ to: 2 });
+    const progress = await repartition.advance();
+    if (progress.kind !== 'draining') throw new Error('it is drained');
+    const lease = keys.lease(PLACE);
+    const read = lease.read.bind(lease);
+    lease.read = () => {
+      keys.position(PLACE).put(positionOf({ epoch: 1 }));
+      lease.put(leaseOf({ claimed: true }));
+      return read();
+    };
+    expect(await drain.pass(progress)).toMatchObject([{ holder: 'a', lost: false }]);
+  });
+
   test('whose record is lost is not given up while its lease is held', async () => {
     keys.position(PLACE).purge();
     keys.lease(PLACE).put(leaseOf({ epoch: 6, claimed: true }));

@@ -26,7 +26,7 @@ export class GroupKey<T> {
     return Promise.resolve(revision + 1);
   }
 
-  /** Writes the value whatever the key holds. */
+  /** Writes the value without a comparison. */
   put(value: T | undefined): void {
     this.stored = { value, revision: this.stored.revision + 1 };
   }
@@ -56,6 +56,7 @@ export class GroupKeys implements RepartitionPorts {
   state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100 };
   markers = 0;
   isMissing = false;
+  lastBefore: RepartitionPorts['lastBefore'] = () => Promise.resolve(0);
 
   /** A group whose partitions were claimed once, each by an owner of its own epoch. */
   start(partitions: number, start: Omit<GroupStart, 'epoch'> = { sequence: 0, created: CREATED }): void {
@@ -100,10 +101,6 @@ export class GroupKeys implements RepartitionPorts {
   firstAfter({ partitions, partition }: Omit<LayoutPlace, 'layout'>, sequence: number): Promise<number> {
     const own = this.#eventsOf({ partitions, partition }).find((event) => event.sequence > sequence);
     return Promise.resolve(own?.sequence ?? Math.max(sequence, this.state.lastSequence) + 1);
-  }
-
-  lastBefore(): Promise<number> {
-    return Promise.resolve(0);
   }
 
   countAfter(place: Omit<LayoutPlace, 'layout'>, sequence: number): Promise<number> {
@@ -154,7 +151,7 @@ export function through(
     position: (place) => wrap(keys.position(place)),
     stream: () => keys.stream(),
     firstAfter: (place, sequence) => keys.firstAfter(place, sequence),
-    lastBefore: () => keys.lastBefore(),
+    lastBefore: (time) => keys.lastBefore(time),
     countAfter: (place, sequence) => keys.countAfter(place, sequence),
     places: () => keys.places(),
     parkedEpoch: () => keys.parkedEpoch(),

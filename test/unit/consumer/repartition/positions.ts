@@ -23,3 +23,8 @@ export function isSettled(
     source !== undefined && sequence <= source.high && !decodeSequences(source.unsettled).includes(sequence)
   );
 }
+
+export function without<T extends object, K extends keyof T>(value: T, ...keys: readonly K[]): Omit<T, K> {
+  const kept = Object.entries(value).filter(([key]) => !keys.includes(key as K));
+  return Object.fromEntries(kept) as Omit<T, K>;
+}

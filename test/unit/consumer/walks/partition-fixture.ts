@@ -1,5 +1,6 @@
+import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
-import { AloneTurns } from '#library/consumer/handling/alone-turns.js';
+import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -201,6 +202,7 @@ export class PartitionWorld {
       get record() {
         return group.record;
       },
+      seen: new SeenEvents(),
       isCancelled: (change) => group.cancelled.has(change),
       hasSurvived: () => false,
     };
@@ -244,9 +246,9 @@ export class PartitionWorld {
     const port = this.parked.connect(GROUP, partitionBits(partition, partitions));
     return {
       ...port,
-      append: (event, note, after) => {
-        this.letters.add(event.sequence);
-        return port.append(event, note, after);
+      append: (events, note, after) => {
+        for (const { sequence } of events) this.letters.add(sequence);
+        return port.append(events, note, after);
       },
     };
   }

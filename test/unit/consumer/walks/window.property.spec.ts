@@ -44,7 +44,7 @@ const walks = fc.record({
 });
 type Walk = (typeof walks extends fc.Arbitrary<infer T> ? T : never) & { readonly steps: readonly Step[] };
 
-const FAILURE: Failure = { stage: 'handler', error: new Error('no stock') };
+const FAILURE: Failure = { stage: 'handler', error: new Error('no stock'), unrecoverable: false };
 
 async function walk({ steps, bounds, batch }: Walk): Promise<readonly string[]> {
   const world = new PartitionWorld({ batch });
@@ -141,7 +141,7 @@ describe('the window of a position', () => {
       fc.asyncProperty(walks, async (drawn) => {
         expect(await walk(drawn)).toEqual([]);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 

@@ -10,7 +10,7 @@ import type { LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
-import type { SuspectRuns } from './suspect-runs.js';
+import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 
 export interface AttemptOptions {
   readonly calls: HandlerCalls;
@@ -52,7 +52,11 @@ export class AttemptPolicies {
     readonly topic: FailurePolicy,
     onUnhandledType: OnUnhandledType,
   ) {
-    this.route = { ...topic, onExhausted: onUnhandledType === 'block' ? 'block' : 'park', classify: undefined };
+    this.route = {
+      ...topic,
+      onExhausted: onUnhandledType === 'block' ? 'block' : 'park',
+      classify: undefined,
+    };
     this.foreign = { ...topic, onExhausted: 'skip', classify: undefined };
   }
 
@@ -66,7 +70,7 @@ export class AttemptPolicies {
  * Runs the head of a lane: decode, handler, outcome. A failed event keeps its place at the head and runs again there
  * after its backoff, so no later event of its aggregate overtakes it.
  */
-export class Attempts {
+export class Attempts implements SuspectHandling {
   readonly counts: AttemptCounts = {
     handled: 0,
     failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
@@ -129,7 +133,8 @@ export class Attempts {
       case 'block':
         this.counts.blocked++;
         log.error(
-          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` + hintFor(failure),
+          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` +
+            hintFor(failure),
           failure.error,
         );
         return outcome.delayMs;
@@ -150,6 +155,31 @@ export class Attempts {
     }
   }
 
+  attemptsAllowed(event: Delivery): number {
+    return this.#policyOf(event).retry.attempts;
+  }
+
+  giveUp(event: Delivery, starts: number): Step | Promise<Step> {
+    if (event.attempt === 0) {
+      event.begin(this.options.clock.now());
+      this.counts.crashed++;
+    }
+    const error = new Error(
+      `it was started ${starts} times and each time its process ended; it is not started again`,
+    );
+    const policy = this.#policyOf(event);
+    const step = this.fail(event, { stage: 'crash', error, unrecoverable: true }, policy);
+    // Blocked means: not started again, here or by a successor.
+    return policy.onExhausted === 'block' ? CLOSE : step;
+  }
+
+  /** The policy of the event's handler; the topic's, if it has none. */
+  #policyOf(event: Delivery): FailurePolicy {
+    const { calls, policies } = this.options;
+    const failure = calls.decode(event);
+    return (failure === undefined ? calls.find(event)?.failurePolicy : undefined) ?? policies.topic;
+  }
+
   #unhandled(event: Delivery): Step | Promise<Step> {
     const { missing, listener, policies } = this.options;
     const failure = missing.judge(event.envelope?.event_type ?? '');
@@ -161,7 +191,8 @@ export class Attempts {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
     const { observer, clock, listener, breaker } = this.options;
-    if (observer.attemptEnded !== undefined) observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+    if (observer.attemptEnded !== undefined)
+      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
     if (!listener.isCurrent(event)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);

@@ -5,22 +5,21 @@ import type { Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking, ParkingListener } from '../../parking/parking.js';
-import type { AloneMember, AloneTurns } from './alone-turns.js';
+import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import { AttemptPolicies, Attempts } from './attempts.js';
 import type { Breaker } from './breaker.js';
 import type { OnUnhandledType } from './event-handlers.js';
 import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
 import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
-import { type LaneNow, reportLanes } from './lane-report.js';
-import type { LaneReport } from './lane-status.js';
+import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { LetterLanes } from './letter-lanes.js';
 import { LetterReplay } from './letter-replay.js';
 import { MissingHandlers } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
-import { SuspectRuns } from './suspect-runs.js';
-import type { Suspects } from './suspects.js';
+import { SuspectRuns } from '../suspects/suspect-runs.js';
+import type { Suspects } from '../suspects/suspects.js';
 
 /** How handlers are called and what follows when they fail. */
 export interface HandlingPolicy {
@@ -83,7 +82,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const common = { name, clock, random, log, listener, observer };
     const { breaker, turns } = shared;
     this.#parking = parking;
-    this.#share = Math.max(1, Math.floor(policy.maxAckPending * MAX_SHARE));
+    // One event has nothing behind it that it could hold up.
+    this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
     this.executor = new KeyedExecutor<LaneEntry>({
       concurrency: policy.concurrency,
       clock,
@@ -109,15 +109,16 @@ export class Lanes implements AloneMember, ParkingListener {
       failurePolicy: policy.failurePolicy,
       lanes: this.#letterLanes,
       place,
+      turns,
+      member: this,
     });
     const policies = new AttemptPolicies(policy.failurePolicy, policy.onUnhandledType);
     this.#attempts = new Attempts({ ...common, ...handling, letterLanes: this.#letterLanes, policies });
     this.#attempts.attach(
       new SuspectRuns({
-        ...{ suspects, turns, clock, listener, calls: this.#calls },
-        attempts: this.#attempts,
+        ...{ suspects, turns, clock, tenure: listener },
+        handling: this.#attempts,
         member: this,
-        topicPolicy: policy.failurePolicy,
       }),
     );
     turns.join(this);
@@ -147,7 +148,8 @@ export class Lanes implements AloneMember, ParkingListener {
   push(event: Delivery): void {
     if (this.#parking.isParked(event.token)) this.#letterLanes.pushToLetters(event);
     // The stream delivers in its order, so an aggregate's share of the intake cannot be refused.
-    else if (this.executor.push(event.token, event) === this.#share) this.#letterLanes.watchShare(event.token);
+    else if (this.executor.push(event.token, event) === this.#share)
+      this.#letterLanes.watchShare(event.token);
   }
 
   /** The markers of this tenure are loaded: what was begun with letters continues. */

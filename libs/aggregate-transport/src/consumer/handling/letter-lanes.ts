@@ -3,7 +3,7 @@ import { type Clock, delay } from '../../clock.js';
 import { describeError, hasCode } from '../../errors.js';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
-import type { Delivery } from '../../message/delivery.js';
+import { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Breaker } from './breaker.js';
@@ -43,8 +43,11 @@ interface Diversion {
   attempt: Promise<void>;
 }
 
-/** Letters written at once, over all aggregates. */
+/** Aggregates whose letters are written at once. */
 const FILING_AT_ONCE = 64;
+/** Events of one aggregate that one write takes, and their bytes. */
+const MAX_LETTERS_A_WRITE = 256;
+const MAX_LETTER_BYTES_A_WRITE = 1_048_576;
 const TRY_AGAIN_MS = 500;
 const WAIT_FOR_PROBE_MS = 1_000;
 
@@ -231,15 +234,17 @@ export class LetterLanes {
   async #store(event: Delivery): Promise<Step> {
     const { parking, listener } = this.options;
     if (isSabotaged('settle-before-letter')) listener.settled(event);
+    let stored: number;
     try {
-      await parking.file(event);
+      stored = await parking.file(event.token, waitingFrom(event));
     } catch (error) {
       this.#report(error);
       return listener.isCurrent(event) ? TRY_AGAIN_MS : NEXT;
     }
     this.refusal = undefined;
     if (!listener.isCurrent(event)) return NEXT;
-    this.filed++;
+    this.filed += stored;
+    // What was stored with it is settled when it becomes the head.
     listener.settled(event);
     return NEXT;
   }
@@ -289,4 +294,16 @@ export class LetterLanes {
       await delay(clock, TRY_AGAIN_MS);
     }
   }
+}
+
+/** The events of a lane from its head on, as many as one write takes. */
+function waitingFrom(head: Delivery): Delivery[] {
+  const waiting = [head];
+  let bytes = head.origin.body.length;
+  for (let next = head.next; next instanceof Delivery; next = next.next) {
+    bytes += next.origin.body.length;
+    if (waiting.length === MAX_LETTERS_A_WRITE || bytes > MAX_LETTER_BYTES_A_WRITE) break;
+    waiting.push(next);
+  }
+  return waiting;
 }

@@ -8,13 +8,8 @@ import { subjectOf } from '../../message/subject.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
-import {
-  decideOutcome,
-  type Failure,
-  type FailurePolicy,
-  type Outcome,
-  reasonOf,
-} from './outcome.js';
+import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
+import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import type { Breaker } from './breaker.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
@@ -45,6 +40,8 @@ export interface LetterReplayOptions {
   readonly listener: LaneListener;
   readonly lanes: FilingLanes;
   readonly place: ConfirmedPlace;
+  readonly turns: Pick<AloneTurns, 'isTaken'>;
+  readonly member: AloneMember;
 }
 
 /** Names an event: the sequences of a stream made anew mean others. */
@@ -155,10 +152,11 @@ export class LetterReplay implements DetourListener {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { parking, breaker, listener } = this.options;
+    const { parking, breaker, listener, turns, member } = this.options;
     const { token } = parked;
-    // The letter took its time: the lease may have ended since.
+    // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (parking.find(token) !== parked || !listener.mayStart()) return TRY_AGAIN_MS;
+    if (turns.isTaken(member)) return CHECK_AGAIN_MS;
     let current = this.#current.get(token);
     if (current?.letter.position !== letter.position) {
       current = { letter, event: deliveryOf(this.options.topic, letter) };
@@ -284,6 +282,7 @@ function deliveryOf(topic: string, { token, note, headers, body }: Letter): Deli
     sequence: note.sequence,
     consumerSequence: 0,
     body,
+    ...(note.run === undefined ? {} : { run: note.run }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

@@ -33,6 +33,8 @@ export class MissingHandlers {
   #logOnce(type: string): void {
     if (this.#logged.has(type) || this.#logged.size >= MAX_LOGGED_TYPES) return;
     this.#logged.add(type);
-    this.log.warn(`${this.name}: events of type "${type}" have no handler and are passed over (said once per type)`);
+    this.log.warn(
+      `${this.name}: events of type "${type}" have no handler and are passed over (said once per type)`,
+    );
   }
 }

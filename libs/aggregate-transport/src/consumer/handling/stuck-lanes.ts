@@ -6,6 +6,7 @@ import type { LaneEntry } from './lane-entry.js';
 /** The bytes that lanes may hold together. */
 export interface LaneBytes {
   readonly limit: number;
+  readonly held: number;
   /** Nothing more is taken in because of them. */
   readonly isSpent: boolean;
 }
@@ -47,7 +48,8 @@ export class StuckLanes {
   /** The lane holds its share in events. */
   add(token: string): void {
     const { lanes, clock } = this.options;
-    if (!this.#seen.has(token)) this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
+    if (!this.#seen.has(token))
+      this.#seen.set(token, { head: lanes.laneOf(token)?.head, since: clock.now() });
   }
 
   forget(): void {
@@ -63,7 +65,8 @@ export class StuckLanes {
     const { lanes, clock, bytes, listener } = this.options;
     const now = clock.now();
     this.#spentSince = bytes.isSpent ? (this.#spentSince ?? now) : undefined;
-    if (bytes.isSpent) this.#addByBytes();
+    // The intake stops before all is spent: what is left may be too little for the next event.
+    if (bytes.held >= bytes.limit * MAX_SHARE) this.#addByBytes();
     const isStarving = this.#spentSince !== undefined && now - this.#spentSince >= STUCK_AFTER_MS;
     for (const [token, seen] of this.#seen) {
       const lane = lanes.laneOf(token);
@@ -78,7 +81,7 @@ export class StuckLanes {
     }
   }
 
-  /** Counted only while the intake waits: a count for each event would cost all of them. */
+  /** Counted only while all lanes together hold a lane's share: a count for each event would cost all of them. */
   #addByBytes(): void {
     const { lanes, bytes } = this.options;
     const share = bytes.limit * MAX_SHARE;

@@ -26,7 +26,7 @@ const MIN_READ_EVERY_MS = 10;
  *   for a ttl longer than a seeking replica would wait, it is taken nevertheless: a wrong view of the group must not
  *   leave a partition without an owner. Left by {@link seek} too.
  * - `seeking`: reads the record. Takes it by compare-and-set when there is none, when it was released, or when its
- *   revision has not moved for the ttl in it plus a margin. A deleted key counts as free.
+ *   revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
  * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, when another process has
  *   written, or by {@link giveUp} or {@link startOver}; then it seeks again, or stands by. {@link handOver} leads to
  *   `standby`. A frozen process finds out before it starts anything, because {@link isValid} reads the clocks.
@@ -211,13 +211,15 @@ export class Lease implements Tenancy {
     const now = clock.now();
     const freeAt = this.#freeAt();
     const readMs = Math.max(Math.min(MAX_READ_EVERY_MS, ttlMs / READS_PER_TTL), MIN_READ_EVERY_MS);
-    if (this.#mode === 'standby') return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
+    if (this.#mode === 'standby')
+      return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
     return Math.max(this.#notBefore - now, Math.min(readMs, freeAt - now + 1), MIN_READ_EVERY_MS);
   }
 
   /** When this replica may take it unless it is written meanwhile. */
   #freeAt(): number {
-    const runsOutAt = this.#observed.runsOutAt(LEASE_MARGIN_MS) ?? this.options.clock.now();
+    const runsOutAt =
+      this.#observed.runsOutAt(LEASE_MARGIN_MS, this.options.ttlMs) ?? this.options.clock.now();
     if (this.#mode !== 'standby') return runsOutAt;
     return Math.max(runsOutAt, this.#answeredSince) + OTHERS_WAIT_TTLS * this.options.ttlMs;
   }

@@ -21,16 +21,21 @@ export class ObservedLease {
     return this.#since;
   }
 
-  /** When it is free unless it is renewed; undefined if it was never seen. */
-  runsOutAt(marginMs: number): number | undefined {
-    if (this.#since === undefined || this.#record === undefined || this.#record.released === true)
-      return this.#since;
-    return this.#since + this.#record.ttlMs + marginMs;
+  /**
+   * When it is free unless it is renewed; undefined if it was never seen. A deleted key says nothing of its holder, which
+   * may still run handlers: it is free after `ttlMs`, as if it had just been renewed.
+   */
+  runsOutAt(marginMs: number, ttlMs: number): number | undefined {
+    if (this.#since === undefined || this.#record?.released === true) return this.#since;
+    if (this.#record !== undefined) return this.#since + this.#record.ttlMs + marginMs;
+    const wasDeleted = (this.#revision ?? 0) > 0;
+    return wasDeleted ? this.#since + ttlMs + marginMs : this.#since;
   }
 
   /** What the server holds now. */
   noteRead({ value, revision }: StoredValue<LeaseRecord>, now: number): void {
-    const isSame = this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
+    const isSame =
+      this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
     if (!isSame) this.#since = now;
     this.#record = value;
     this.#revision = revision;

@@ -1,8 +1,14 @@
 import { type Clock, delay, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import type { PresencePort, MemberRecord } from '../../records/member-record.js';
+import type { MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
 import { LEASE_MARGIN_MS } from './lease.js';
+
+/** What replicas tell each other of the stream. */
+export interface SeenExchange {
+  readonly latest: SeenEvent | undefined;
+  note(event: SeenEvent): void;
+}
 
 export interface PresenceOptions {
   /** For log texts. */
@@ -12,6 +18,7 @@ export interface PresenceOptions {
   /** A replica that is not heard for this long and a margin is gone, in milliseconds. */
   readonly ttlMs: number;
   readonly port: PresencePort;
+  readonly seen: SeenExchange;
   readonly clock: Clock;
   readonly log: Log;
   /** Another set of members is alive, or the first look is done. */
@@ -57,6 +64,8 @@ export class Presence {
   #stepping: Promise<void> | undefined;
   readonly #others = new Map<string, Sighting>();
   #survived: Record<number, number> = {};
+  /** Something that the others have not been told. */
+  #hasNews = false;
 
   constructor(private readonly options: PresenceOptions) {
     options.port.onHint((record) => this.#heard(record));
@@ -73,9 +82,11 @@ export class Presence {
     return [...own, ...this.#others.keys()].sort();
   }
 
-  /** This process has lost the partition's lease of that epoch and lives. The others hear it with the next beat. */
+  /** This process has lost the partition's lease of that epoch and lives. The next owner needs to hear it soon. */
   noteSurvived(partition: number, epoch: number): void {
     this.#survived = { ...this.#survived, [partition]: epoch };
+    this.#hasNews = true;
+    if (this.#mode === 'present') this.#next(0);
   }
 
   /** Another layout: its partitions have leases of their own. */
@@ -85,6 +96,7 @@ export class Presence {
 
   /** True if that member has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
+    if (member === this.options.member) return this.#survived[partition] === epoch;
     return this.#others.get(member)?.survived?.[partition] === epoch;
   }
 
@@ -133,9 +145,14 @@ export class Presence {
     this.#timer = this.options.clock.after(delayMs, () => {
       this.#stepping ??= this.#step().finally(() => {
         this.#stepping = undefined;
-        if (this.#mode === 'present') this.#next(this.#failing ? TRY_AGAIN_MS : this.#beatMs());
+        if (this.#mode === 'present') this.#next(this.#pauseMs());
       });
     });
+  }
+
+  #pauseMs(): number {
+    if (this.#failing) return TRY_AGAIN_MS;
+    return this.#hasNews ? 0 : this.#beatMs();
   }
 
   #beatMs(): number {
@@ -165,8 +182,10 @@ export class Presence {
   }
 
   async #announce(released: boolean): Promise<void> {
-    const { port, member, ttlMs } = this.options;
-    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived };
+    const { port, member, ttlMs, seen } = this.options;
+    const known = seen.latest === undefined ? {} : { seen: seen.latest };
+    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, ...known };
+    this.#hasNews = false;
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 
@@ -211,8 +230,9 @@ export class Presence {
     }
   }
 
-  #heard({ member, beat, ttlMs, released, survived }: MemberRecord): void {
+  #heard({ member, beat, ttlMs, released, survived, seen }: MemberRecord): void {
     if (member === this.options.member || this.#mode === 'gone') return;
+    if (seen !== undefined) this.options.seen.note(seen);
     if (released === true) {
       this.#remove(member);
       return;

@@ -61,7 +61,8 @@ function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
   const { owner, epoch, bound } = facts;
   const isRested = rest === true;
   const hasDied = !isRested && found.owner !== '' && found.owner !== owner;
-  const inherited = isRested ? 0 : found.window;
+  // An owner at rest has started nothing that did not end, but one before it may have.
+  const inherited = isRested && found.deaths === 0 ? 0 : found.window;
   return {
     ...base,
     epoch,

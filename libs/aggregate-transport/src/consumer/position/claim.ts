@@ -47,7 +47,10 @@ const MAX_REFUSALS = 8;
  * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown: call again with the same claimant
  * @throws LEASE_LOST
  */
-export async function claimPosition(port: KeyPort<PositionRecord>, claimant: Claimant): Promise<ClaimOutcome> {
+export async function claimPosition(
+  port: KeyPort<PositionRecord>,
+  claimant: Claimant,
+): Promise<ClaimOutcome> {
   for (let refusals = 0; refusals < MAX_REFUSALS; refusals++) {
     const found = await port.read();
     check(claimant);
@@ -77,7 +80,14 @@ function standing(
 ): Claimed | undefined {
   if (value?.epoch !== epoch || value.owner !== owner) return undefined;
   // What it was before is not known any more; the larger suspicion is in the record already.
-  return { kind: 'claimed', record: value, revision, begins: undefined, hasDied: value.deaths > 0, before: undefined };
+  return {
+    kind: 'claimed',
+    record: value,
+    revision,
+    begins: undefined,
+    hasDied: value.deaths > 0,
+    before: undefined,
+  };
 }
 
 async function write(

@@ -1,5 +1,5 @@
 import { reached } from '#sabotage';
-import type { Clock, Timer } from '../../clock.js';
+import { type Clock, delay, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
@@ -87,6 +87,9 @@ export class PositionWriter {
   #isUrgent = false;
   #waiters: Waiter[] = [];
   #failingSince: number | undefined;
+  /** Before the next try, should this one fail: grows until a commit is confirmed. */
+  #pauseMs = CHECK_AGAIN_MS;
+  #isReported = false;
   #bytes = 0;
 
   constructor(private readonly options: PositionWriterOptions) {}
@@ -205,11 +208,17 @@ export class PositionWriter {
       ...last,
     };
     this.#bytes = bytesOf(record);
-    if (this.#bytes > port.maxBytes) return this.#giveUp(this.#bytes);
+    if (this.#bytes > port.maxBytes) {
+      this.#giveUp(this.#bytes);
+      return;
+    }
     this.#enter('writing');
     pace.noteSent(this.#bytes);
     this.#failingSince ??= clock.now();
-    const revision = await port.write(record, tenure.revision).catch(() => undefined);
+    const revision = await port.write(record, tenure.revision).catch((error: unknown) => {
+      this.#report(error);
+      return undefined;
+    });
     if (this.#tenure !== tenure) return;
     reached('commit: written');
     if (revision === undefined) await this.#check(tenure, record, version);
@@ -222,6 +231,8 @@ export class PositionWriter {
     this.#tenure.revision = revision;
     this.#confirmedVersion = version;
     this.#failingSince = undefined;
+    this.#pauseMs = CHECK_AGAIN_MS;
+    this.#isReported = false;
     pace.noteAnswered();
     this.#enter('clean');
     if (this.#version > version) this.#schedule(0);
@@ -236,18 +247,17 @@ export class PositionWriter {
   /** A write of ours may still be under way; then the next one is refused, and this runs again. */
   async #check(tenure: Tenure, record: PositionRecord, version: number): Promise<void> {
     this.#enter('checking');
-    const { port, clock, listener, log, name } = this.options;
-    let isReported = false;
-    for (let pauseMs = CHECK_AGAIN_MS; ; pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs)) {
+    const { port, clock, listener } = this.options;
+    for (;;) {
       const found = await port.read().catch((error: unknown) => {
-        if (!isReported)
-          log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
-        isReported = true;
+        this.#report(error);
         return undefined;
       });
       if (this.#tenure !== tenure) return;
+      const pauseMs = this.#pauseMs;
+      this.#pauseMs = Math.min(MAX_CHECK_AGAIN_MS, 2 * pauseMs);
       if (found === undefined) {
-        await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
+        await delay(clock, pauseMs);
         if (this.#tenure !== tenure) return;
         continue;
       }
@@ -258,10 +268,23 @@ export class PositionWriter {
         return;
       }
       const isOwn = value?.epoch === tenure.epoch && value.owner === tenure.owner;
-      if (isOwn && value.write === record.write) return this.#confirm(record, revision, version);
+      if (isOwn && value.write === record.write) {
+        this.#confirm(record, revision, version);
+        return;
+      }
       tenure.revision = revision;
-      return this.#schedule(pauseMs);
+      this.#schedule(pauseMs);
+      return;
     }
+  }
+
+  /** Said once until a commit is confirmed. */
+  #report(error: unknown): void {
+    const { log, name } = this.options;
+    if (!this.#isReported) {
+      log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
+    }
+    this.#isReported = true;
   }
 
   #giveUp(bytes: number): void {

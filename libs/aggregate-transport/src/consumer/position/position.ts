@@ -84,7 +84,8 @@ export class Position implements PositionSource {
     const { high, highTime, unsettled } = this.ledger.snapshot();
     this.#snapshotLeft = this.ledger.takenInAndSettled;
     // All that the sources had settled has been read: what is open stands in this record by now.
-    if (this.#origin !== undefined && this.ledger.readThrough >= this.#origin.through) this.#origin = undefined;
+    if (this.#origin !== undefined && this.ledger.readThrough >= this.#origin.through)
+      this.#origin = undefined;
     const starts = this.starts.snapshot();
     return {
       created: this.#created,

@@ -156,7 +156,9 @@ export class PullLoop implements FeedListener {
   delivered(event: Delivery): void {
     const { consumerSequence, body } = event.origin;
     if (!this.#gate.admits(consumerSequence) && !isSabotaged('no-gate')) {
-      this.#break(`expected delivery ${this.#gate.expected}, found ${consumerSequence}: deliveries were lost`);
+      this.#break(
+        `expected delivery ${this.#gate.expected}, found ${consumerSequence}: deliveries were lost`,
+      );
       return;
     }
     if (!this.#heard) {
@@ -174,7 +176,9 @@ export class PullLoop implements FeedListener {
   idle(delivered: number, through: number): void {
     this.#heardAt = this.options.clock.now();
     if (!this.#gate.agreesWith(delivered) && !isSabotaged('no-gate')) {
-      this.#break(`expected ${this.#gate.expected - 1} deliveries so far, found that the server counts ${delivered}`);
+      this.#break(
+        `expected ${this.#gate.expected - 1} deliveries so far, found that the server counts ${delivered}`,
+      );
       return;
     }
     this.options.listener.heard();

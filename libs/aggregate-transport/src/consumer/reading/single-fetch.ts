@@ -57,7 +57,8 @@ export class SingleFetch {
         const found = await Promise.all(sequences.map((sequence) => this.options.port.find(sequence)));
         if (await this.#isBelievable(sequences, found)) return found;
       } catch (error) {
-        if (!isReported) log.warn(`${name}: unsettled events cannot be fetched, trying again: ${describeError(error)}`);
+        if (!isReported)
+          log.warn(`${name}: unsettled events cannot be fetched, trying again: ${describeError(error)}`);
         isReported = true;
       }
       await delay(clock, pauseMs);

@@ -85,7 +85,9 @@ export class DrainUnowned {
   async #find({ layout, partitions }: GroupRecord, partition: number): Promise<Found> {
     const { ports, name } = this.options;
     const place = { layout, partitions, partition };
-    const [lease, record] = await Promise.all([ports.lease(place).read(), ports.position(place).read()]);
+    // In this order: a lease says that a position exists after it was written, never before.
+    const lease = await ports.lease(place).read();
+    const record = await ports.position(place).read();
     requireKnownVersion(record.value, name, partition);
     return { place, lease, record };
   }

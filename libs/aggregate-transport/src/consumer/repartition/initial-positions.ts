@@ -11,7 +11,7 @@ import { type SettledSet, unionOf } from './settled-set.js';
 /** A drained partition of the layout that ends. */
 export interface DrainedPartition {
   readonly record: PositionRecord;
-  /** A lower bound for its first event that is not settled, exact if there is one. Merging needs it, splitting does not. */
+  /** A lower bound for its first event that is not settled, exact if there is one. Used for merging only. */
   readonly firstUnsettled: number;
 }
 
@@ -80,7 +80,7 @@ function mergeOf(sources: Sources, { from, created }: Merge): PositionRecord {
   const records = sources.map(({ record }) => record);
   const here = sources.filter(({ record }) => record.created === created);
   const common = {
-    window: Math.max(...records.map(({ window }) => window)),
+    window: windowOf(records),
     deaths: Math.max(...records.map(({ deaths }) => deaths)),
     // An owner that claims this inherits suspects if one of the sources was not at rest.
     ...(records.every(({ rest }) => rest === true) ? { rest: true as const } : {}),
@@ -163,4 +163,11 @@ function settledSetOf({
 function without<T extends object, K extends keyof T>(value: T, ...keys: readonly K[]): Omit<T, K> {
   const kept = Object.entries(value).filter(([key]) => !keys.includes(key as K));
   return Object.fromEntries(kept) as Omit<T, K>;
+}
+
+/** What a dead owner of one source started may lie behind all that the other sources have unsettled. */
+function windowOf(records: readonly PositionRecord[]): number {
+  const windows = records.map(({ window }) => window);
+  const hasDeaths = records.some(({ deaths }) => deaths > 0);
+  return hasDeaths ? windows.reduce((sum, window) => sum + window, 0) : Math.max(...windows);
 }

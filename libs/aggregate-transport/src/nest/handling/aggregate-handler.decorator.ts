@@ -10,9 +10,12 @@ import { AGGREGATE_TRANSPORT } from '../tokens.js';
 
 /** Options of one handler; what is missing comes from its topic's options, then the root's. */
 export interface AggregateHandlerOptions<K extends string = string> {
-  /** The event type or types it handles, at least one, none blank; without it, every type that has no handler of its own. */
+  /**
+   * The event type or types it handles, at least one, none blank. Without it, every type that has no handler of its
+   * own.
+   */
   type?: K | readonly K[];
-  /** Another consumer group than the service's: own consumers, own lanes, own pace. */
+  /** Another consumer group than the service's: own positions, own lanes, own pace. */
   group?: string;
   retry?: Partial<RetryPolicy>;
   onExhausted?: OnExhausted;
@@ -42,12 +45,12 @@ type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>
 const PATTERN = 'microservices:pattern';
 
 /**
- * Handles the events of a topic. Events of one aggregate come one at a time and in stored order: the next
- * one starts when this method has returned, and a failed one is tried again in its place.
+ * Handles the events of a topic. Events of one aggregate come one at a time and in stored order. The next one starts
+ * when this method has returned; a failed one is tried again in its place.
  *
- * The method belongs to a controller. Its first parameter is the payload (`@Payload()`), then
- * `@AggregateId()`, `@Ctx()` and whatever else Nest can inject. For a typed topic the compiler checks the
- * type name and the payload.
+ * The method belongs to a controller. Its first parameter is the payload (`@Payload()`), then `@AggregateId()`,
+ * `@Ctx()` and any other parameter that Nest can inject. For a typed topic the compiler checks the type name and the
+ * payload.
  *
  * @throws OPTIONS_INVALID for unknown options, or on a method with another pattern decorator below it; one above it is
  *   seen at start-up

@@ -29,11 +29,18 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   readonly #envelope: Envelope;
   readonly #scope: HandlerScope;
   /**
-   * Grows with every change of the partition's owner; a store that remembers it can refuse a late writer.
-   * It stays what it was when the attempt began: a handler that slept through the loss of its lease must not
-   * wake up with the token of the next one.
+   * Grows with every change of the partition's owner; a store that remembers it can refuse a late writer. It stays what
+   * it was when the attempt began. A handler that slept through the loss of its lease must not wake up with the token
+   * of the next one.
    */
   readonly fencingToken: number;
+  /**
+   * How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. Stays what
+   * it was when the attempt began, as {@link fencingToken} does.
+   */
+  readonly run: number;
+  /** True below the place that the group had reached before a reset. */
+  readonly isReplay: boolean;
   /** @internal */
   readonly trace: AttemptTrace;
 
@@ -43,13 +50,17 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     this.#event = event;
     this.#envelope = envelope;
     this.#scope = scope;
-    this.fencingToken = scope.view.epoch;
+    const { epoch, run, replayUntil } = scope.view;
+    this.fencingToken = epoch;
+    // A letter keeps the run it was filed in: its sequence belongs to that one.
+    this.run = event.origin.run ?? run;
+    this.isReplay = this.run === run && event.sequence <= replayUntil;
     this.trace = { stage: scope.firstStage, thrown: undefined };
   }
 
   /**
-   * False if the lease has ended since this attempt began: Nest's guards and pipes take their time, and the
-   * event loop may have been blocked meanwhile.
+   * False if the lease has ended since this attempt began. Nest's guards and pipes take their time, and the event loop
+   * may have been blocked meanwhile.
    * @internal
    */
   mayStart(): boolean {
@@ -113,8 +124,8 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   }
 
   /**
-   * The event's sequence in the topic's stream; rises within an aggregate as long as the stream lives. To tell a repeated
-   * event from a new one, store {@link position} instead.
+   * The event's sequence in the topic's stream; rises within an aggregate as long as the stream lives. To tell a
+   * repeated event from a new one, store {@link position} instead.
    */
   get sequence(): number {
     return this.#event.sequence;
@@ -125,25 +136,15 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     return this.#event.attempt;
   }
 
-  /** How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. */
-  get run(): number {
-    return this.#scope.view.run;
-  }
-
   /**
-   * `run * 2^48 + sequence`: grows with each event of an aggregate in this group, also across a stream that was made again
-   * and a reset. Stored together with the side effect, it tells a repeated event from a new one.
+   * `run * 2^48 + sequence`: grows with each event of an aggregate in this group, also across a stream that was made
+   * again and a reset. Stored together with the side effect, it tells a repeated event from a new one.
    */
   get position(): bigint {
     return BigInt(this.run) * SEQUENCES_PER_RUN + BigInt(this.sequence);
   }
 
-  /** True below the place that the group had reached before a reset. */
-  get isReplay(): boolean {
-    return this.sequence <= this.#scope.view.replayUntil;
-  }
-
-  /** Aborted when the handler's time is over, or when the process stops without waiting for it. */
+  /** Aborted when the handler's time is over, when the lease is lost or handed over, and when the process stops. */
   get signal(): AbortSignal {
     return this.#event.signal;
   }

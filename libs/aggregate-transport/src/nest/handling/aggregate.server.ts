@@ -4,11 +4,10 @@ import {
   Logger,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
-  Optional,
 } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
-import { AloneTurns } from '../../consumer/handling/alone-turns.js';
+import { AloneTurns } from '../../consumer/suspects/alone-turns.js';
 import type { Partition } from '../../consumer/partition.js';
 import { AggregateTransportError } from '../../errors.js';
 import { Measures } from '../../observe/measures.js';
@@ -22,7 +21,7 @@ import { nestLog } from '../nest-log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 
-/** Nest starts microservices right after its bootstrap, so this long after it somebody forgot to. */
+/** Nest starts microservices right after its bootstrap. So much later the application has forgotten to. */
 const LISTENS_WITHIN_MS = 10_000;
 
 /**
@@ -53,12 +52,12 @@ export class AggregateServer
 
   constructor(
     @Inject(TopicLinks) links: TopicLinks,
-    @Optional() @Inject(HandlerScan) private readonly scan?: HandlerScan,
+    @Inject(HandlerScan) private readonly scan: HandlerScan,
   ) {
     super();
     this.#links = links;
     this.#turns = new AloneTurns(links.clock);
-    this.scan?.watch();
+    this.scan.watch();
     this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
     // Nest 11, so it is set rather than overridden.
@@ -75,9 +74,9 @@ export class AggregateServer
     return this.#groups;
   }
 
-  /** Handlers that carry our decorator, whether anybody listens for them or not. */
+  /** Handlers that carry our decorator, whether their server listens or not. */
   get handlerCount(): number {
-    return this.scan?.handlers().length ?? 0;
+    return this.scan.handlers().length;
   }
 
   /** True from the moment all consumers are started. */
@@ -96,21 +95,21 @@ export class AggregateServer
       const topic = String(pattern);
       if (extras.aggregateHandler !== undefined) this.#registry.add(topic, callback, extras);
       else if (isEventHandler) this.#unmarked.push({ pattern: topic, callback });
-      else if (this.scan?.isOurs(topic) !== false) throw requestError(topic);
+      else if (this.scan.isOurs(topic)) throw requestError(topic);
     } catch (problem) {
       this.#problems.push(problem);
     }
   }
 
   /**
-   * Handlers that nobody ever calls are a mistake that nothing else would tell of, also in an application that never
-   * connects this server.
+   * Reports handlers that will never be called, also in an application that never connects this server. Nothing else
+   * would tell of that mistake.
    * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
    */
   onApplicationBootstrap(): void {
     if (this.#listening || this.#closing !== undefined) return;
-    this.scan?.check();
-    const handlers = this.scan?.handlers() ?? [];
+    this.scan.check();
+    const handlers = this.scan.handlers();
     if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
       if (this.#listening || this.#closing !== undefined) return;
@@ -185,8 +184,9 @@ export class AggregateServer
   }
 
   async #start(): Promise<void> {
-    // Once more, for `startAllMicroservices` may come before `init`; first, for a replaced pattern is no topic of ours.
-    this.scan?.check();
+    // Again, because `startAllMicroservices` may come before `init`. First, because a replaced pattern is no topic of
+    // ours.
+    this.scan.check();
     this.#addUnmarked();
     if (this.#problems.length > 0) throw this.#problems[0];
     const groups = this.#registry.groups();
@@ -224,7 +224,7 @@ export class AggregateServer
   /** `@EventPattern(topic, AGGREGATE_TRANSPORT)`; without the transport, a pattern is for some other server. */
   #addUnmarked(): void {
     for (const { pattern, callback } of this.#unmarked.splice(0)) {
-      if (this.scan?.isOurs(pattern) === true) {
+      if (this.scan.isOurs(pattern)) {
         try {
           this.#registry.add(pattern, callback, undefined);
         } catch (problem) {

@@ -20,14 +20,14 @@ function contextOf(host: ExecutionContext): AggregateContext {
   return host.switchToRpc().getContext<AggregateContext>();
 }
 
-/** The hidden parameter. That Nest resolves it tells that the interceptors have called the handler. */
+/** The hidden parameter. Nest resolves it when the interceptors have called the handler. */
 const HiddenContext = createParamDecorator((_data: unknown, host: ExecutionContext) => {
   const context = contextOf(host);
   context.trace.stage = 'pipe';
   return { [CONTEXT]: context };
 });
 
-/** That Nest asks this guard tells that all others have let the event pass, because it is the last. */
+/** The last guard: Nest asks it when all others have let the event pass. */
 const LAST_GUARD: CanActivate = {
   canActivate: (host) => {
     contextOf(host).trace.stage = 'interceptor';
@@ -38,8 +38,8 @@ const LAST_GUARD: CanActivate = {
 const watched = new WeakSet();
 
 /**
- * Adds what must stand behind every guard and filter of the service, so it is called when all decorators have
- * run. Safe to call twice for a method.
+ * Adds what must come after every guard and filter of the service, so it is called when all decorators have run. Safe
+ * to call twice for a method.
  */
 export function watchPipeline(prototype: object, name: string, method: object, witness: ErrorWitness): void {
   if (watched.has(method)) return;
@@ -50,9 +50,9 @@ export function watchPipeline(prototype: object, name: string, method: object, w
 }
 
 /**
- * Wraps the method so that the transport learns how far an attempt came and what the method really threw:
- * Nest replaces the error by "Internal server error". A hidden last parameter costs a fraction of a
- * microsecond per event, an interceptor 3 to 7.
+ * Wraps the method so that the transport learns how far an attempt came and what the method threw. Nest replaces the
+ * error by "Internal server error". A hidden last parameter costs a fraction of a microsecond per event, an interceptor
+ * 3 to 7.
  */
 export function traceAttempts(
   target: object,
@@ -128,7 +128,7 @@ function returned(trace: AttemptTrace, result: unknown): unknown {
       }),
     );
   }
-  // Whatever fails from here on, the handler has done its part.
+  // The handler has done its part: from here on only an interceptor can fail.
   trace.stage = 'interceptor';
   return result;
 }

@@ -5,10 +5,10 @@ import { describeError } from '../../errors.js';
 const KEPT = 16;
 
 /**
- * Sees every error that leaves a handler's pipeline, before any filter rewrites it. Nest asks each exception
- * filter whether an error is its own; this one looks, and always says no, so the filters of the service go on
- * as if it were not there. Nest names no event with the question, so an error counts as an attempt's own only
- * if that is beyond doubt; see {@link errorSince}.
+ * Sees every error that leaves a handler's pipeline, before any filter rewrites it. Nest asks each exception filter
+ * whether an error is its own. This one looks and always says no, so the filters of the service work as if it were not
+ * there. Nest names no event with the question. So an error counts as an attempt's own only if that is beyond doubt;
+ * see {@link errorSince}.
  */
 export class ErrorWitness {
   readonly #errors: unknown[] = [];
@@ -20,8 +20,8 @@ export class ErrorWitness {
   }
 
   /**
-   * What stopped the attempt that began at the mark. Its own error was seen since, so a single one is its own;
-   * of several, any will do if all say the same. Undefined if nobody can tell.
+   * What stopped the attempt that began at the mark. Its own error was seen since, so a single one is its own. Of
+   * several any will do if all say the same. Undefined if that cannot be told.
    */
   errorSince(mark: number): { readonly error: unknown } | undefined {
     const count = this.#seen - mark;
@@ -32,7 +32,7 @@ export class ErrorWitness {
     return candidates.every((error) => describeError(error) === text) ? { error: first } : undefined;
   }
 
-  /** The filter to add to the handler's method, behind all others: Nest asks the last one first. */
+  /** The filter to add to the handler's method, after all others: Nest asks the last one first. */
   asFilter(): ExceptionFilter {
     const question = { [Symbol.hasInstance]: (error: unknown) => this.#see(error) };
     class WitnessFilter implements ExceptionFilter {

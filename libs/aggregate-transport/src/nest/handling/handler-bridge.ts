@@ -23,10 +23,10 @@ export interface HandlerBridgeOptions {
 }
 
 /**
- * Turns a Nest handler into one that settles exactly once, with a failure if and only if the handler
- * failed. A Nest handler that fails usually resolves: to an Observable that errors, with the error
- * replaced. So the Observable is subscribed to, once (twice would run a handler behind an interceptor
- * twice), and the original error comes from the attempt's trace, or from the witness of its pipeline.
+ * Turns a Nest handler into one that settles exactly once, with a failure if and only if the handler failed. A Nest
+ * handler that fails usually resolves: to an Observable that errors, with the error replaced. So the Observable is
+ * subscribed to once: twice would run a handler after an interceptor twice. The original error comes from the attempt's
+ * trace, or from the witness of its pipeline.
  */
 export class HandlerBridge implements EventHandler {
   readonly failurePolicy: FailurePolicy;

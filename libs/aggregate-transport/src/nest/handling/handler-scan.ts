@@ -37,7 +37,7 @@ export class HandlerScan {
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
   ) {}
 
-  /** Before Nest builds the handlers' pipelines: puts our ears behind the guards and filters of each. */
+  /** Adds our guard and filter to each handler, after its own. Call before Nest builds the pipelines. */
   watch(): void {
     for (const { watch } of this.#inControllers()) watch();
   }
@@ -119,8 +119,8 @@ export class HandlerScan {
 }
 
 /**
- * The class behind a wrapper; for a value, or what a factory made, the class of that. It only looks: what is made per
- * request is not made for it, and neither a getter nor a proxy (which may make its target at the first touch) is asked.
+ * The class behind a wrapper; for a value, or what a factory made, the class of that. It only looks: nothing is made
+ * for it per request, and no getter runs. A proxy is not asked, because it may make its target at the first touch.
  */
 function classOf(wrapper: Wrapper): unknown {
   if (!wrapper.isNotMetatype) return wrapper.metatype;

@@ -20,8 +20,8 @@ export interface HealthCheckOptions {
 }
 
 /**
- * Tells whether the transport is well, and if not, why. Works in a `HealthCheckService` of `@nestjs/terminus` and without
- * it. It reads this process's memory and sends nothing, so a probe may call it every second.
+ * Tells whether the transport is well, and if not, why. Works in a `HealthCheckService` of `@nestjs/terminus` and
+ * without it. It reads this process's memory and sends nothing, so a probe may call it every second.
  *
  * @example
  * health.check([() => this.events.isReady('events')])
@@ -34,7 +34,7 @@ export class AggregateHealthIndicator {
     this.#health = new Health(observed);
   }
 
-  /** Everything that somebody should look at. For alerts; not for a probe that restarts or takes away traffic. */
+  /** Everything that an operator should look at. For alerts, not for a probe that restarts or takes away traffic. */
   isHealthy<K extends string>(key: K, options: HealthCheckOptions = {}): Promise<AggregateHealthResult<K>> {
     return this.#answer(key, options, () => true);
   }
@@ -48,8 +48,8 @@ export class AggregateHealthIndicator {
   }
 
   /**
-   * Liveness: down only for what a restart mends, which is a NATS client that has given its connection up. An event that
-   * cannot be handled would fail in the next process, too.
+   * Liveness: down only for what a restart fixes, which is a NATS client that has given its connection up. An event
+   * that cannot be handled would fail in the next process, too.
    */
   isLive<K extends string>(key: K, options: HealthCheckOptions = {}): Promise<AggregateHealthResult<K>> {
     return this.#answer(key, options, failsLiveness);

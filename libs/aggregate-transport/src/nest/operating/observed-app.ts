@@ -6,12 +6,12 @@ import type { Observed, ObservedTopic } from '../../observe/observed.js';
 import { AggregateServer } from '../handling/aggregate.server.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 
-/** Events that leave the stream before they are delivered shall not go unnoticed, whether anybody asks or not. */
+/** Events that leave the stream before they are read must be noticed, also where no observer asks. */
 const LOOK_EVERY_MS = 10_000;
 
 /**
- * This application's transport as `observe/` sees it: what status, health and metrics are read from. Looks at the groups
- * whose partitions it owns now and then, and hands everything to the meter, if there is one.
+ * This application's transport as `observe/` sees it: what status, health and metrics are read from. Looks now and then
+ * at the groups whose partitions it owns, and gives everything to the meter, if there is one.
  */
 @Injectable()
 export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicationShutdown {
@@ -62,7 +62,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
       for (const topic of this.topics())
         for (const group of topic.groups)
           if (topic.connected && group.partitions.some(({ lease }) => lease.mode === 'held'))
-            // Whoever cannot look now looks again soon.
+            // The next look comes soon.
             this.looks.owned(topic, group).catch(() => undefined);
     });
   }

@@ -36,7 +36,7 @@ export interface ParkedFilter {
 export interface ParkedPage {
   /** At most so many, from 1. @default 100 */
   readonly limit?: number;
-  /** Behind this aggregate: the last one of the page before. */
+  /** Only aggregates after this one: the last of the page before. */
   readonly after?: string;
 }
 
@@ -64,8 +64,8 @@ const LEAST_RATE = 0.01;
 
 /**
  * The parked aggregates of this service's topics, for its operators: what waits and why, and what to do with it. Every
- * call works from any process that has the topic declared, whoever owns the aggregate's partition. All reject with
- * TOPIC_UNDECLARED, GROUP_MISSING or JETSTREAM_REQUEST_FAILED where they cannot work.
+ * call works from any process that has the topic declared; the owner of the aggregate's partition carries it out. All
+ * reject with TOPIC_UNDECLARED, GROUP_MISSING or JETSTREAM_REQUEST_FAILED where they cannot work.
  */
 @Injectable()
 export class ParkedAggregates {

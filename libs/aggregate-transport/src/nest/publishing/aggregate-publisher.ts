@@ -49,9 +49,9 @@ export interface UncommittedAggregate<E> {
 }
 
 /**
- * Publishes the events of one topic. Events of one aggregate are stored in call order, without a hole:
- * if one fails, those queued behind it fail too, and none of them is stored. All publishers of a topic in
- * one process share one sequencer. Safe to call concurrently.
+ * Publishes the events of one topic. Events of one aggregate are stored in call order, without a hole. If one fails,
+ * those queued after it fail too, and none of them is stored. All publishers of a topic in one process share one
+ * sequencer. Safe to call concurrently.
  */
 export class AggregatePublisher<M extends object = EventMap> {
   readonly #results = new Subject<PublishResult>();
@@ -138,7 +138,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     return receipts;
   }
 
-  /** Resolves when every event published so far has its outcome, whatever it is. */
+  /** Resolves when every event published so far has its outcome, of any kind. */
   async flush(): Promise<void> {
     const { sequencer } = await this.links.open(this.topic);
     await sequencer.flush();
@@ -152,9 +152,9 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 
   /**
-   * An aggregate's history in stored order, from its own subject: the size of the stream does not matter, only
-   * that of the history (about a millisecond per event). Events published while it runs come last. The topic's
-   * types are taken on trust: nothing checks here what other publishers have stored.
+   * An aggregate's history in stored order, from its own subject. It takes about a millisecond per event of the
+   * history; the size of the stream does not matter. Events published while it runs come last. The topic's types are
+   * taken on trust: nothing checks here what other publishers have stored.
    *
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    * @throws ENVELOPE_INVALID at an event that cannot be read
@@ -171,7 +171,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     }
   }
 
-  /** Lets an aggregate whose last outcome is unknown go on; the caller vouches for the open event. */
+  /** Opens an aggregate whose last outcome is unknown; the caller vouches for the open event. */
   resume(aggregateId: string): void {
     this.links.opened(this.topic)?.sequencer.resume(tokenOf(aggregateId));
   }

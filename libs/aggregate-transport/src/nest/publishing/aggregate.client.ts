@@ -57,8 +57,8 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
   }
 
   /**
-   * Publishes an event, at once: it is sent whether or not anybody subscribes. The Observable gives the
-   * receipt, or the error; a failure that nobody observes is logged.
+   * Publishes an event, at once: it is sent with or without a subscriber. The Observable gives the receipt, or the
+   * error. Without a subscriber a failure is logged.
    */
   override emit<TResult = PublishReceipt, TInput = AggregateRecord>(
     topic: string | Topic<object>,
@@ -82,7 +82,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
     return result.asObservable();
   }
 
-  /** Refused: a stored event has nobody who replies. */
+  /** Refused: no handler of a stored event replies. */
   override send<TResult = never>(): Observable<TResult> {
     return throwError(
       () =>

@@ -1,4 +1,4 @@
-import { type MsgHdrs, NatsError } from 'nats';
+import { type Msg, type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
 import { type ServerAnswer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from './connection.js';
@@ -36,6 +36,24 @@ export async function publishConfirmed(
   body: string | Uint8Array,
   headers: MsgHdrs,
 ): Promise<ServerAnswer> {
+  return answerOf(await publishAnswered(connection, subject, body, headers));
+}
+
+/** Reads what the server answered to a publish. */
+export function answerOf(message: Msg): ServerAnswer {
+  return message.headers === undefined ? readAnswer(message.string()) : NO_RESPONDERS;
+}
+
+/**
+ * As {@link publishConfirmed}, with the answer as it came: the first message of a batch gets an empty one.
+ * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+ */
+export async function publishAnswered(
+  connection: Connection,
+  subject: string,
+  body: string | Uint8Array,
+  headers: MsgHdrs,
+): Promise<Msg> {
   if (!connection.connected) throw new UnconfirmedError(subject, 'no connection', true);
   const listener: ConnectionListener = {};
   // An answer that was lost with its connection is not waited for.
@@ -45,8 +63,7 @@ export async function publishConfirmed(
   connection.listen(listener);
   try {
     const answer = connection.nats.request(subject, body, { headers, timeout: TIMEOUT_MS });
-    const message = await Promise.race([answer, gone]);
-    return message.headers === undefined ? readAnswer(message.string()) : NO_RESPONDERS;
+    return await Promise.race([answer, gone]);
   } catch (cause) {
     const isDenied = cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
     const found = isDenied ? explain(cause) : `no answer within ${TIMEOUT_MS} ms`;

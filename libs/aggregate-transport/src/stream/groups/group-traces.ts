@@ -10,8 +10,8 @@ import {
   positionFilter,
   positionsStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
-import { storedValueOf } from '../api/kv.js';
+} from '../keys/key-places.js';
+import { storedValueOf } from '../keys/kv.js';
 import { findMessage, type RawMessage } from '../api/stored-message.js';
 
 /** Decides whether the value of a key proves that its group has run; undefined for a deleted key. */

@@ -10,8 +10,8 @@ import {
   parkedStreamOf,
   positionsStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
-import type { KeyAccess } from '../api/partition-key.js';
+} from '../keys/key-places.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { subjectsOf } from '../api/subjects.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
 import { tokenOfKey } from '../wires/parked-wire.js';

@@ -16,11 +16,11 @@ import {
   positionsStreamOf,
   LEASE_BUCKET,
   streamOfBucket,
-} from '../api/key-places.js';
+} from '../keys/key-places.js';
 import { inParallel } from '../../in-parallel.js';
 import { createStream, findStream } from '../api/provision.js';
 import { subjectsOf } from '../api/subjects.js';
-import { type KeyAccess, PartitionKey } from '../api/partition-key.js';
+import { type KeyAccess, PartitionKey } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
@@ -95,7 +95,12 @@ export class LayoutWire {
   async parkedEpoch(): Promise<number> {
     const { topic, group } = this.of;
     const { api } = this.access;
-    const markers = await subjectsOf(api, streamOfBucket(MARKER_BUCKET), markerFilter(topic, group), TIMEOUT_MS);
+    const markers = await subjectsOf(
+      api,
+      streamOfBucket(MARKER_BUCKET),
+      markerFilter(topic, group),
+      TIMEOUT_MS,
+    );
     let highest = 0;
     await inParallel([...markers.keys()], AT_ONCE, async (subject) => {
       const key = new PartitionKey<Marker>(this.access, markerPlace(subject), TIMEOUT_MS);

@@ -1,5 +1,5 @@
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { keyPrefixOf, LEASE_BUCKET, streamOfBucket } from '../api/key-places.js';
+import { keyPrefixOf, LEASE_BUCKET, streamOfBucket } from '../keys/key-places.js';
 import { ensureStream, type Provision } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,

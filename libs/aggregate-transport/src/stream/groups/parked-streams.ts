@@ -1,4 +1,5 @@
 import type { StreamConfig } from '../api/api-types.js';
+import { hasAtomicBatches } from '../wires/atomic-batches.js';
 import { LAYOUT_KEY } from '../api/configuration.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import {
@@ -7,7 +8,7 @@ import {
   MARKER_BUCKET,
   parkedStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
+} from '../keys/key-places.js';
 import { ensureStream, type Provision, requireLayout } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,
@@ -29,6 +30,7 @@ export interface ParkedStreamsRequest {
   readonly topic: string;
   readonly provision: Provision;
   readonly options: ParkedOptions;
+  readonly serverVersion: string;
   /** The configuration of the topic's stream, as the server has it. */
   readonly stream: Pick<StreamConfig, 'storage' | 'num_replicas'>;
 }
@@ -60,7 +62,7 @@ const MARKER_RULES = [
  */
 export async function provisionParkedStreams(
   api: JetStreamApi,
-  { topic, provision, options, stream }: ParkedStreamsRequest,
+  { topic, provision, options, stream, serverVersion }: ParkedStreamsRequest,
 ): Promise<void> {
   if (provision === 'off') return;
   const common = {
@@ -87,6 +89,8 @@ export async function provisionParkedStreams(
     storage: stream.storage,
     max_bytes: options.maxBytes,
     max_msgs: options.maxLetters,
+    // Only a stream that is made here gets the option: a stream that exists is never changed.
+    ...(hasAtomicBatches(serverVersion) ? { allow_atomic: true } : {}),
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },
   };
   const found = await ensureStream(api, provision, letters, 'for parked events');

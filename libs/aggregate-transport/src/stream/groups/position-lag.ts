@@ -2,7 +2,7 @@ import { nuid } from 'nats';
 import type { StreamState } from '../../message/reader-port.js';
 import { partitionFilter } from '../../message/partitioning.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
-import type { KeyAccess } from '../api/partition-key.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
 import { createReader } from '../wires/create-reader.js';
 

@@ -1,6 +1,6 @@
 import type { StreamConfig, WantedStream } from '../api/api-types.js';
 import { LAYOUT_KEY } from '../api/configuration.js';
-import { keyPrefixOf, positionsStreamOf } from '../api/key-places.js';
+import { keyPrefixOf, positionsStreamOf } from '../keys/key-places.js';
 import { requireLayout } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,

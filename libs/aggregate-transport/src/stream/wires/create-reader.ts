@@ -1,5 +1,5 @@
 import type { ConsumerInfo, ReaderConfig } from '../api/api-types.js';
-import type { KeyAccess } from '../api/partition-key.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { nanosOf } from '../api/time.js';
 
 export interface ReaderPlan {

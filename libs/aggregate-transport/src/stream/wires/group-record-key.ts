@@ -1,8 +1,8 @@
 import { hasCode } from '../../errors.js';
 import { type GroupRecord, readGroupRecord } from '../../records/group-record.js';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
-import { groupPlace, type KeyPlace } from '../api/key-places.js';
-import { type KeyAccess, PartitionKey } from '../api/partition-key.js';
+import { groupPlace, type KeyPlace } from '../keys/key-places.js';
+import { type KeyAccess, PartitionKey } from '../keys/partition-key.js';
 
 /** The key of the record that all replicas of a group follow: `group.<group>` in the topic's positions. */
 export class GroupRecordKey implements KeyPort<GroupRecord> {

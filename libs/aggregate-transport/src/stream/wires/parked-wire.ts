@@ -1,4 +1,4 @@
-import { headers as createHeaders, type MsgHdrs, type Subscription } from 'nats';
+import { headers as createHeaders, type MsgHdrs, nuid, type Subscription } from 'nats';
 import { HEADER } from '../../message/headers.js';
 import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
@@ -15,12 +15,14 @@ import {
   markerPlace,
   parkedStreamOf,
   streamOfBucket,
-} from '../api/key-places.js';
-import { hearKeys, readKey, writeKey } from '../api/kv.js';
-import type { KeyAccess } from '../api/partition-key.js';
+} from '../keys/key-places.js';
+import { hearKeys, readKey, writeKey } from '../keys/kv.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
 import { msOfExactNanos } from '../api/time.js';
+import { hasAtomicBatches } from './atomic-batches.js';
+import { type BatchMessage, publishBatch } from './letter-batch.js';
 import { readLetter } from './stored-letter.js';
 
 export interface ParkedWireOptions extends KeyAccess {
@@ -36,6 +38,11 @@ const READ_TIMEOUT_MS = 1_000;
 const ENCODED_MARK = '~';
 /** A key-value key may hold `=` but no `~`. */
 const KEY_MARK = '=';
+/** nats-server: the stream was made without allow_atomic. */
+const BATCHES_DISABLED = 10174;
+/** What they add to a letter, at most. */
+const BATCH_HEADER_BYTES = 128;
+const BATCH_HEADERS = [HEADER.batchId, HEADER.batchSequence, HEADER.batchCommit];
 
 /**
  * The parked events of a topic and group over a NATS connection: a key per marker, a subject per aggregate's letters.
@@ -45,10 +52,13 @@ export class ParkedWire implements ParkedArchive {
   readonly #letters: string;
   readonly #stream: string;
   #hints: Subscription | undefined;
+  /** The server stores several letters as one. */
+  #mayBatch: boolean;
 
   constructor(private readonly options: ParkedWireOptions) {
     const { topic, group } = options;
     this.#stream = parkedStreamOf(topic);
+    this.#mayBatch = hasAtomicBatches(options.connection.serverVersion);
     this.#markers = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.`;
     this.#letters = `${this.#stream}.${group}.`;
   }
@@ -65,8 +75,15 @@ export class ParkedWire implements ParkedArchive {
     return value === undefined ? undefined : { token, marker: value, revision };
   }
 
-  writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
-    return writeKey(this.options.connection, this.#keyOf(token), marker, revision);
+  async writeMarker(token: string, marker: Marker, revision: number): Promise<number | undefined> {
+    const { api, connection } = this.options;
+    const key = this.#keyOf(token);
+    const written = await writeKey(connection, key, marker, revision);
+    if (written !== undefined || revision !== 0) return written;
+    // A key that was deleted with a key-value client holds no marker, but keeps a revision.
+    const found = await readKey<Marker>(api, markerPlace(key), READ_TIMEOUT_MS);
+    const isDeleted = found.value === undefined && found.revision > 0;
+    return isDeleted ? writeKey(connection, key, marker, found.revision) : undefined;
   }
 
   removeMarker(revision: number): Promise<boolean> {
@@ -81,14 +98,16 @@ export class ParkedWire implements ParkedArchive {
     );
   }
 
-  append(
-    event: LetterEvent,
+  async append(
+    events: readonly LetterEvent[],
     note: Omit<LetterNote, 'sequence' | 'storedAt'>,
     after: number,
   ): Promise<Appended> {
-    const headers = letterHeaders(event, note);
-    headers.set(HEADER.expectedLastSubjectSequence, String(after));
-    return this.#store(this.#subjectOf(event.token), event, headers);
+    const letters = events.map((event) => ({ body: event.origin.body, headers: letterHeaders(event, note) }));
+    letters[0]?.headers.set(HEADER.expectedLastSubjectSequence, String(after));
+    const [event] = events;
+    if (event === undefined) throw new Error('a letter holds an event');
+    return this.#store(this.#subjectOf(event.token), letters);
   }
 
   appendSkipped(
@@ -98,7 +117,7 @@ export class ParkedWire implements ParkedArchive {
     const headers = letterHeaders(event, { ...note, marker: 0 });
     // With the time the stream was made: in another stream the same sequence is another event.
     headers.set(HEADER.messageId, `skipped:${this.options.group}:${note.stream}:${event.sequence}`);
-    return this.#store(`${this.#letters}skipped.${event.token}`, event, headers);
+    return this.#store(`${this.#letters}skipped.${event.token}`, [{ body: event.origin.body, headers }]);
   }
 
   async next(token: string, after: number): Promise<Letter | undefined> {
@@ -155,19 +174,38 @@ export class ParkedWire implements ParkedArchive {
     return findMessage(this.options.api, stream, which, READ_TIMEOUT_MS);
   }
 
-  async #store(subject: string, event: LetterEvent, headers: MsgHdrs): Promise<Appended> {
+  async #store(subject: string, letters: readonly BatchMessage[]): Promise<Appended> {
     const { connection } = this.options;
-    const { body } = event.origin;
-    const size = body.length + (headers as MsgHdrs & { encode(): Uint8Array }).encode().length;
+    const tooLarge = letters.findIndex((letter) => sizeOf(letter) > connection.maxPayloadBytes);
     // A message over the limit would end the connection.
-    if (size > connection.maxPayloadBytes) {
-      return {
-        kind: 'refused',
-        reason: `the letter has about ${size} bytes, the server takes ${connection.maxPayloadBytes}`,
-      };
+    if (tooLarge === 0) {
+      const size = letters[0] === undefined ? 0 : sizeOf(letters[0]);
+      const reason = `the letter has about ${size} bytes, the server takes ${connection.maxPayloadBytes}`;
+      return { kind: 'refused', reason };
     }
-    const answer = await publishConfirmed(connection, subject, body, headers);
-    if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence };
+    const fitting = tooLarge < 0 ? letters : letters.slice(0, tooLarge);
+    return (await this.#storeBatch(subject, fitting)) ?? this.#storeFirst(subject, fitting);
+  }
+
+  /** Undefined if they cannot be stored as one. */
+  async #storeBatch(subject: string, letters: readonly BatchMessage[]): Promise<Appended | undefined> {
+    if (!this.#mayBatch || letters.length < 2) return undefined;
+    const { connection } = this.options;
+    const { answer, count } = await publishBatch(connection, subject, {
+      batchId: nuid.next(),
+      messages: letters,
+    });
+    if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence, count };
+    if (answer.kind === 'refused' && answer.wrongSequence) return { kind: 'moved' };
+    if (answer.kind === 'refused' && answer.errorCode === BATCHES_DISABLED) this.#mayBatch = false;
+    for (const { headers } of letters) for (const name of BATCH_HEADERS) headers.delete(name);
+    return undefined;
+  }
+
+  async #storeFirst(subject: string, [first]: readonly BatchMessage[]): Promise<Appended> {
+    if (first === undefined) throw new Error('a letter holds an event');
+    const answer = await publishConfirmed(this.options.connection, subject, first.body, first.headers);
+    if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence, count: 1 };
     if (answer.kind === 'refused' && answer.wrongSequence) return { kind: 'moved' };
     return { kind: 'refused', reason: answer.description };
   }
@@ -212,4 +250,8 @@ function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | '
   const whole = { ...note, sequence: event.sequence, storedAt };
   headers.set(LETTER_HEADER, encodeNote(whole));
   return headers;
+}
+
+function sizeOf({ body, headers }: BatchMessage): number {
+  return body.length + (headers as MsgHdrs & { encode(): Uint8Array }).encode().length + BATCH_HEADER_BYTES;
 }

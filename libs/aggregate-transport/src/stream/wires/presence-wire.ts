@@ -3,9 +3,9 @@ import { hasCode } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { MemberRecord, PresencePort } from '../../records/member-record.js';
 import { UnconfirmedError } from '../api/confirmed-publish.js';
-import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../api/key-places.js';
-import { hearKeys, KEY_TIMEOUT_MS, readKey, writeKey } from '../api/kv.js';
-import type { KeyAccess } from '../api/partition-key.js';
+import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../keys/key-places.js';
+import { hearKeys, KEY_TIMEOUT_MS, readKey, writeKey } from '../keys/kv.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { subjectsOf } from '../api/subjects.js';
 
 const STREAM = streamOfBucket(LEASE_BUCKET);

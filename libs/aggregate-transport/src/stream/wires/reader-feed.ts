@@ -3,7 +3,7 @@ import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import type { Feed, FeedListener } from '../../message/reader-port.js';
-import type { KeyAccess } from '../api/partition-key.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { nanosOf } from '../api/time.js';
 import { DeliveredEvent } from './event-origin.js';
 import { replyPrefixOf } from './reply-subject.js';

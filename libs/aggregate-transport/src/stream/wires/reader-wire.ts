@@ -13,7 +13,7 @@ import type {
 import type { PartitionAddress } from '../../records/partition-address.js';
 import type { ConnectionListener } from '../api/connection.js';
 import { API_ERROR, JetStreamApiError } from '../api/jetstream-api.js';
-import type { KeyAccess } from '../api/partition-key.js';
+import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { createReader } from './create-reader.js';

@@ -74,10 +74,10 @@ export class MemoryParked {
         listener = { group, bits, callback };
         this.#listeners.add(listener);
       },
-      append: (event, note, after) => {
-        const place = placeOf(event.token);
-        const sent = noteOf(event, note);
-        return this.#later(() => this.#append(event, sent, place, after));
+      append: (events, note, after) => {
+        const place = placeOf(events[0]?.token ?? '');
+        const sent = events.map((event) => ({ event, note: noteOf(event, note) }));
+        return this.#later(() => this.#append(sent, place, after));
       },
       appendSkipped: (event, note) => {
         const place = { ...placeOf(event.token), isSkipped: true };
@@ -136,9 +136,18 @@ export class MemoryParked {
     return this.#revision;
   }
 
-  #append(event: LetterEvent, note: LetterNote, place: Place, after: number): Appended {
+  /** All of them, or none: what does not fit together is stored one by one, as on a server without batches. */
+  #append(
+    letters: readonly { readonly event: LetterEvent; readonly note: LetterNote }[],
+    place: Place,
+    after: number,
+  ): Appended {
     if ((this.#at(place).at(-1)?.position ?? 0) !== after) return { kind: 'moved' };
-    return this.#store(event, note, place);
+    const fits = this.#letters.length + letters.length <= this.options.maxLetters;
+    const taken = fits ? letters : letters.slice(0, 1);
+    let stored: Appended = { kind: 'moved' };
+    for (const { event, note } of taken) stored = this.#store(event, note, place);
+    return stored.kind === 'stored' ? { ...stored, count: taken.length } : stored;
   }
 
   #appendOnce(event: LetterEvent, note: LetterNote, place: Place): Appended {
@@ -148,7 +157,7 @@ export class MemoryParked {
     );
     return known === undefined
       ? this.#store(event, note, place)
-      : { kind: 'stored', position: known.position };
+      : { kind: 'stored', position: known.position, count: 1 };
   }
 
   #store({ origin }: LetterEvent, note: LetterNote, place: Place): Appended {
@@ -164,7 +173,7 @@ export class MemoryParked {
       headers: Object.fromEntries(own),
       body: origin.body,
     });
-    return { kind: 'stored', position };
+    return { kind: 'stored', position, count: 1 };
   }
 
   #at({ group, token, isSkipped }: Place): Letter[] {

@@ -20,9 +20,9 @@ const DEBIAN_KEYRINGS = ['pgp', 'gpg'].map(
 );
 
 /**
- * Takes nats-server out of the Debian archive without root and without installing it. The mirror is the one in
- * the machine's own apt sources and the machine's apt settings (proxy, credentials, signature checks) stay in
- * force; only the source list and the state folders are ours, inside the cache.
+ * Takes nats-server out of the Debian archive without root and without installing it. The mirror is the one in the
+ * machine's own apt sources. The machine's apt settings stay in force: proxy, credentials, signature checks. Only the
+ * source list and the state folders are ours, inside the cache.
  *
  * @throws Error after at most 60 s, with the words of apt.
  */
@@ -65,8 +65,8 @@ function aptOptions(staging: string): string[] {
 }
 
 /**
- * The URI of the Debian archive among apt sources: entries that are only for updates are left out, and an entry
- * for a Debian release on a path named `debian` goes before third parties that use the same suite names.
+ * The URI of the Debian archive among apt sources. Entries that are only for updates are left out. An entry for a
+ * Debian release on a path named `debian` comes before third parties that use the same suite names.
  */
 export function debianMirror(sources: readonly AptSource[]): string | undefined {
   const rank = ({ uri, suites }: AptSource): number =>

@@ -51,8 +51,8 @@ const WAYS_OUT =
  * sources, the release archive. Nothing is installed and no root right is needed. Several processes may call it
  * at once. The cache is `NATS_SERVER_CACHE`, else `node_modules/.cache/nats-server` above the working directory.
  *
- * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if `NATS_SERVER_BIN` names something that is not a
- *   nats-server >= 2.10, or if every place failed; the message then names each place and its reason.
+ * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if `NATS_SERVER_BIN` names no nats-server >= 2.10, or if
+ *   every place failed. The message then names each place and its reason.
  */
 export async function findNatsServer(options: FindNatsServerOptions = {}): Promise<FoundNatsServer> {
   const search: Search = { asked: options.version, plan: planFor(options.version), misses: [] };

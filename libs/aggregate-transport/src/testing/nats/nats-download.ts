@@ -79,8 +79,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Lets `produce` work in a folder of its own inside the cache and moves the binary into place in one step, so a
- * second process sees either nothing or a whole binary. Whoever comes second uses what the first one left.
+ * Lets `produce` work in a folder of its own inside the cache and moves the binary into place in one step. So a second
+ * process sees either nothing or a whole binary, and uses what the first one left.
  */
 export async function intoCache(
   { cacheDir, accepts }: FetchPlan,

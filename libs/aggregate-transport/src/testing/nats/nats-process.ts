@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { diesWithParent } from './dies-with-parent.js';
 import { run } from './nats-download.js';
 
-/** What a nats-server says of itself to everybody who connects, as far as it is of use here. */
+/** What a nats-server says of itself to every client that connects, as far as it is of use here. */
 export interface ServerInfo {
   readonly version: string;
   readonly server_name: string;
@@ -31,7 +31,7 @@ const FROZEN_WITHIN_MS = 5_000;
 const FROZEN_CHECK_EVERY_MS = 2;
 const EXIT_AFTER_SIGKILL_WITHIN_MS = 5_000;
 const LOG_LINES_IN_ERRORS = 12;
-/** More than any INFO line; who sends more than this without an end of line is not a nats-server. */
+/** More than any INFO line. A server that sends more than this without an end of line is not a nats-server. */
 const LONGEST_INFO = 64 * 1024;
 
 /** One run of a nats-server binary, from spawn to exit. It is only ever signalled through its process handle. */
@@ -102,8 +102,8 @@ export class NatsProcess {
   }
 
   /**
-   * Stops the process where it is and waits until none of its threads runs any more: SIGSTOP only asks for that,
-   * and on a busy machine a server still answers for some milliseconds.
+   * Stops the process where it is and waits until none of its threads runs any more. SIGSTOP only asks for that, and on
+   * a busy machine a server still answers for some milliseconds.
    *
    * @throws Error if it still runs after 5 s, or on Windows.
    */
@@ -124,7 +124,7 @@ export class NatsProcess {
    */
   async end(signal: NodeJS.Signals, withinMs: number): Promise<void> {
     this.signal(signal);
-    // A frozen process takes no other signal than SIGKILL before it goes on. Windows has no freezing.
+    // A frozen process takes no other signal than SIGKILL before it continues. Windows has no freezing.
     if (process.platform !== 'win32') this.signal('SIGCONT');
     if (await this.#hasExitedWithin(withinMs)) return;
     this.signal('SIGKILL');
@@ -164,7 +164,7 @@ async function isFrozen(pid: number): Promise<boolean> {
 /**
  * Reads the line with which a nats-server greets every connection.
  *
- * @throws Error if nobody listens, `withinMs` pass or the greeting is not that of a nats-server.
+ * @throws Error if no server listens, `withinMs` pass or the greeting is not that of a nats-server.
  */
 export function readServerInfo(host: string, port: number, withinMs: number): Promise<ServerInfo> {
   return new Promise((resolve, reject) => {
@@ -195,8 +195,8 @@ export function readServerInfo(host: string, port: number, withinMs: number): Pr
 }
 
 /**
- * Ports of 127.0.0.1 that were free a moment ago, all different. Somebody else can take one before it is used, so
- * the caller has to cope with "address already in use".
+ * Ports of 127.0.0.1 that were free a moment ago, all different. Another process can take one before it is used, so the
+ * caller has to cope with "address already in use".
  */
 export async function freePorts(count: number): Promise<number[]> {
   const holders = await Promise.all(Array.from({ length: count }, listenAnywhere));

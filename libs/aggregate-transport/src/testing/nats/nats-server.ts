@@ -35,7 +35,7 @@ interface Identity {
   readonly url: string;
   readonly port: number;
   readonly version: string;
-  /** Unknown for a server that somebody else runs. */
+  /** Unknown for an external server. */
   readonly storeDir: string | undefined;
 }
 
@@ -45,7 +45,7 @@ const FREE_PORT_ATTEMPTS = 3;
 const PORT_ATTEMPTS = 5;
 const PORT_RETRY_AFTER_MS = 200;
 const DEFAULT_NATS_PORT = 4222;
-/** What Linux and macOS, then Windows, say of a port that somebody else has. */
+/** What Linux and macOS, then Windows, say of a port that another process has. */
 const PORT_TAKEN = /address already in use|Only one usage of each socket address/;
 
 /**
@@ -83,7 +83,7 @@ export class NatsServer implements AsyncDisposable {
     return this.#identity.storeDir;
   }
 
-  /** Whether somebody else runs the server, so that it can be used but not killed, frozen or started. */
+  /** Whether the server is external: it can be used but not killed, frozen or started. */
   get external(): boolean {
     return this.#launch === undefined;
   }
@@ -108,7 +108,7 @@ export class NatsServer implements AsyncDisposable {
         await this.#run(launch);
         return;
       } catch (cause) {
-        // While the server was away, somebody may have been given its port for a moment.
+        // While the server was away, another process may have had its port for a moment.
         if (attempt < PORT_ATTEMPTS && PORT_TAKEN.test(reasonOf(cause))) {
           await delay(PORT_RETRY_AFTER_MS);
           continue;
@@ -156,7 +156,7 @@ export class NatsServer implements AsyncDisposable {
     await this.#process?.freeze();
   }
 
-  /** Lets a frozen process go on. */
+  /** Lets a frozen process continue. */
   resume(): void {
     this.#own('resume');
     this.#process?.signal('SIGCONT');
@@ -189,8 +189,8 @@ export class NatsServer implements AsyncDisposable {
  * Starts a nats-server with JetStream that listens on 127.0.0.1 only, and waits until it serves. Without options
  * and with `NATS_URL` set, that server is used instead. A server of our own dies with this process.
  *
- * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if no binary is to be had, if the server does not come
- *   up within 10 s (with its own last lines), or if `NATS_URL` does not lead to a nats-server with JetStream.
+ * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if no binary is to be had, or if `NATS_URL` leads to no
+ *   nats-server with JetStream. So too if the server does not come up within 10 s, with its own last lines.
  */
 export async function startNatsServer(options: StartNatsServerOptions = {}): Promise<NatsServer> {
   const external = process.env['NATS_URL'];

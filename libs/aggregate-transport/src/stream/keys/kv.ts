@@ -1,0 +1,121 @@
+import { headers as createHeaders, type NatsConnection, type Subscription } from 'nats';
+import { AggregateTransportError } from '../../errors.js';
+import { HEADER, parseHeaders } from '../../message/headers.js';
+import type { StoredValue } from '../../records/key-port.js';
+import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
+import type { Connection } from '../api/connection.js';
+import type { JetStreamApi } from '../api/jetstream-api.js';
+import type { KeyPlace } from './key-places.js';
+import { findMessage, headerBlockOf, type RawMessage } from '../api/stored-message.js';
+
+/** Reads and writes alike: a lease that waits longer for one answer has no time for a second try. */
+export const KEY_TIMEOUT_MS = 500;
+/** Part of the largest message that headers of a write may take, in bytes. */
+const HEADER_ROOM_BYTES = 1_024;
+/** The header by which a key-value client deletes a key, and its values that do. */
+const OPERATION_HEADER = 'KV-Operation';
+const REMOVING_OPERATIONS: readonly string[] = ['DEL', 'PURGE'];
+
+/** The largest value that a key takes now, in bytes. A reconnect may change it. */
+export function maxValueBytes(connection: Connection): number {
+  return connection.maxPayloadBytes - HEADER_ROOM_BYTES;
+}
+
+/**
+ * The value of a key as JSON. Reads go to the stream's leader; a direct get may be answered by a follower that lags.
+ * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
+ * @throws RECORD_INVALID if the key does not hold a JSON object
+ */
+export async function readKey<T>(
+  api: JetStreamApi,
+  place: KeyPlace,
+  timeoutMs = KEY_TIMEOUT_MS,
+): Promise<StoredValue<T>> {
+  const found = await findMessage(api, place.stream, { last_by_subj: place.subject }, timeoutMs);
+  return found === undefined ? { value: undefined, revision: 0 } : storedValueOf<T>(found, place);
+}
+
+/**
+ * What a message of a key-value stream says of its key.
+ * @throws RECORD_INVALID if it does not hold a JSON object
+ */
+export function storedValueOf<T>(message: RawMessage, place: KeyPlace): StoredValue<T> {
+  if (isTombstone(message)) return { value: undefined, revision: message.seq };
+  return { value: parsed(message, place) as T, revision: message.seq };
+}
+
+/** True for a message that says that its key was deleted or purged. */
+function isTombstone(message: RawMessage): boolean {
+  if (message.data === undefined || message.data === '') return true;
+  const { [OPERATION_HEADER]: operation = '' } = parseHeaders(headerBlockOf(message));
+  return REMOVING_OPERATIONS.includes(operation);
+}
+
+function parsed({ data = '' }: RawMessage, place: KeyPlace): object {
+  const text = Buffer.from(data, 'base64').toString('utf8');
+  let value: unknown;
+  let cause: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    cause = error;
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new AggregateTransportError(
+    'RECORD_INVALID',
+    `expected key "${place.subject}" of stream "${place.stream}" to hold a JSON object, ` +
+      `found ${text.length} characters of something else; ${place.remedy}`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/**
+ * Compare-and-set of a key: resolves with its new revision, or with undefined if `revision` (0: there is none) is not
+ * the current one. Without `revision` the key is written, no matter what it holds.
+ * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+ * @throws RECORD_INVALID if the value is too large; nothing is sent
+ */
+export async function writeKey(
+  connection: Connection,
+  subject: string,
+  value: unknown,
+  revision: number | undefined,
+): Promise<number | undefined> {
+  const body = Buffer.from(JSON.stringify(value));
+  requireFitting(connection, subject, body.length);
+  const headers = createHeaders();
+  if (revision !== undefined) headers.set(HEADER.expectedLastSubjectSequence, String(revision));
+  const answer = await publishConfirmed(connection, subject, body, headers);
+  if (answer.kind === 'stored') return answer.sequence;
+  if (answer.kind === 'refused' && answer.wrongSequence) return undefined;
+  throw new UnconfirmedError(subject, answer.description, answer.kind === 'unavailable');
+}
+
+/** A server ends the connection of a client that sends more than it takes. */
+function requireFitting(connection: Connection, subject: string, bytes: number): void {
+  const max = maxValueBytes(connection);
+  if (bytes <= max) return;
+  throw new AggregateTransportError(
+    'RECORD_INVALID',
+    `expected the value of key "${subject}" to have at most ${max} bytes, found ${bytes}; nothing was sent: ` +
+      "raise the server's max_payload",
+  );
+}
+
+/** Calls back on every write of a key, refused ones included. A hint: it may be missed. */
+export function hearKeys(
+  nats: NatsConnection,
+  filter: string,
+  callback: (value: unknown, subject: string) => void,
+): Subscription {
+  return nats.subscribe(filter, {
+    callback: (error, message) => {
+      if (error !== null) return;
+      try {
+        callback(message.json(), message.subject);
+      } catch {
+        // A hint that cannot be read is no hint; the next read finds what is stored.
+      }
+    },
+  });
+}

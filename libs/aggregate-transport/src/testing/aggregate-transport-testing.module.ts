@@ -1,0 +1,82 @@
+import {
+  type DynamicModule,
+  Inject,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { AggregateClient } from '../nest/publishing/aggregate.client.js';
+import { AggregateServer } from '../nest/handling/aggregate.server.js';
+import { HandlerScan } from '../nest/handling/handler-scan.js';
+import { nestLog } from '../nest/nest-log.js';
+import type { AggregateTransportOptions } from '../transport/options.js';
+import { OBSERVERS } from '../nest/operating/observers.js';
+import { ParkedAggregates } from '../nest/operating/parked-aggregates.js';
+import { type ResolvedOptions, resolveOptions } from '../transport/resolve-options.js';
+import { TopicLinks } from '../transport/open-topics.js';
+import { TestingStreams } from './memory/testing-streams.js';
+
+/**
+ * Takes the place of `AggregateTransportModule.forRoot` in a test: the same publishers, server and lanes, on streams in
+ * memory and on a clock that stands still until the test moves it. It needs no nats-server and no waiting.
+ *
+ * @example
+ * const module = await Test.createTestingModule({
+ *   imports: [AggregateTransportTestingModule.forRoot({ group: 'billing', topics: { orders: {} } })],
+ *   controllers: [BillingController],
+ * }).compile();
+ */
+@Module({})
+export class AggregateTransportTestingModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(@Inject(TopicLinks) private readonly links: TopicLinks) {}
+
+  /** Pass the `streams` of another module to test two services together, or one after its restart. */
+  static forRoot(
+    options: AggregateTransportOptions,
+    streams: TestingStreams = new TestingStreams(),
+  ): DynamicModule {
+    const log = nestLog(new Logger('AggregateTransport'));
+    return {
+      module: AggregateTransportTestingModule,
+      global: true,
+      imports: [DiscoveryModule],
+      providers: [
+        { provide: TestingStreams, useValue: streams },
+        {
+          provide: TopicLinks,
+          useFactory: () =>
+            new TopicLinks(withoutPauses(resolveOptions(options)), streams.clock, log, streams),
+        },
+        {
+          provide: AggregateClient,
+          inject: [TopicLinks],
+          useFactory: (links: TopicLinks) => new AggregateClient(links),
+        },
+        HandlerScan,
+        AggregateServer,
+        ParkedAggregates,
+        ...OBSERVERS,
+      ],
+      exports: [TestingStreams, TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, ...OBSERVERS],
+    };
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.links.openAll();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.links.close();
+  }
+}
+
+/** Positions are committed without a pause: the clock stands still, so a pause would never end. */
+function withoutPauses(options: ResolvedOptions): ResolvedOptions {
+  const topics = [...options.topics].map(([name, topic]) => {
+    const consume = { ...topic.consume, commitEveryMs: 0 };
+    return [name, { ...topic, consume }] as const;
+  });
+  return { ...options, topics: new Map(topics) };
+}

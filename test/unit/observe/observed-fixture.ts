@@ -1,0 +1,94 @@
+import type { LaneReport } from '#library/consumer/handling/lane-report.js';
+import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
+import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
+import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A process with one topic and one group, as observers see it: everything is well until a test says otherwise. */
+export class ObservedFixture implements Observed {
+  readonly clock = new ManualClock(1_000_000);
+  hasHandlers = true;
+  isListening = true;
+  readonly notOpen: string[] = [];
+  readonly load: Mutable<PartitionLoad> = {
+    mode: 'running',
+    haltReason: undefined,
+    notCommittingMs: 0,
+    notReadingMs: 0,
+    inFlight: 0,
+    lanes: 1,
+    events: 0,
+    bytes: 0,
+    parked: 0,
+    letterRefusal: undefined,
+    breaker: { isOpen: false, prober: undefined },
+  };
+  readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
+  readonly counts: Mutable<PartitionCounts> = {
+    handled: 0,
+    failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
+    ignored: 0,
+    retried: 0,
+    blocked: 0,
+    parked: 0,
+    skipped: 0,
+    crashed: 0,
+    filed: 0,
+    replayed: 0,
+    replaysFailed: 0,
+    unparked: 0,
+    claims: 0,
+    readers: 0,
+    leases: 1,
+    leasesLost: 0,
+    lost: 0,
+  };
+  /** What `noteFirstSequence` was told. */
+  readonly seen: number[] = [];
+  /** What the server was asked, and what it answers. */
+  readonly questions: GroupQuestion[] = [];
+  answer: () => Promise<GroupOnServer> = () => Promise.resolve({ firstSequence: 1, partitions: [] });
+  leaseMode: ObservedPartition['lease']['mode'] = 'held';
+  readonly topic: Mutable<ObservedTopic> = {
+    name: 'orders',
+    connected: true,
+    closed: false,
+    publisher: {
+      pending: 3,
+      published: 5,
+      failed: 1,
+      batching: { on: false, reason: 'a test' },
+      unknownAggregates: () => ['a'],
+    },
+    groups: [{ topic: 'orders', group: 'billing', layout: 2, partitions: [this.#partition()] }],
+    lookAt: (question) => {
+      this.questions.push(question);
+      return this.answer();
+    },
+  };
+
+  topics(): ObservedTopic[] {
+    return [this.topic];
+  }
+
+  closedTopics(): string[] {
+    return this.notOpen;
+  }
+
+  #partition(): ObservedPartition {
+    const lease = { epoch: 7, isValid: () => true };
+    return {
+      partition: 0,
+      owner: 'me',
+      lease: Object.defineProperty(lease, 'mode', { get: () => this.leaseMode }) as never,
+      counts: this.counts,
+      consumer: {
+        load: this.load,
+        report: () => this.lanes,
+        noteFirstSequence: (firstSequence) => void this.seen.push(firstSequence),
+      },
+    };
+  }
+}
