@@ -141,7 +141,7 @@ describe('the window of a position', () => {
       fc.asyncProperty(walks, async (drawn) => {
         expect(await walk(drawn)).toEqual([]);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
