@@ -118,7 +118,7 @@ describe('a lane that holds its share of the events', () => {
 });
 
 describe('a lane that holds its share of the bytes', () => {
-  test('is diverted when its head has not moved for a second, whatever its number of events', async () => {
+  test('is diverted when its head has not moved for a second, for any number of events', async () => {
     const { clock, push, diverted } = fixture();
     push('a', 3, 400);
     push('b', 1);
