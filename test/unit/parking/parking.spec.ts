@@ -512,7 +512,7 @@ describe('a command', () => {
   });
 });
 
-test('removes a marker of an older epoch that appears while the markers are read, and one that appears after that', async () => {
+test('removes a marker of an older epoch that appears while the markers are read, or later', async () => {
   const { parking, server, clock, port } = owner(undefined, 2);
   const marker: Marker = { ...note, epoch: 1, state: 'parking', made: 0, sequence: 1, since: 0, crashes: 0 };
   const identity = server.writeMarker('b', marker, 0)!;

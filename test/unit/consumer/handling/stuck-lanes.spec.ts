@@ -144,7 +144,7 @@ describe('a lane that holds its share of the bytes', () => {
     expect(diverted).toEqual([]);
   });
 
-  test('is diverted although its head moves, if it stops the intake for a second and other lanes are empty', async () => {
+  test('is diverted although its head moves, if it alone stops the intake for a second', async () => {
     const { clock, push, diverted, next } = fixture();
     push('a', 10, 200);
     for (let n = 0; n < 3; n++) {
