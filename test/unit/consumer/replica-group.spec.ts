@@ -161,7 +161,7 @@ function startsOf(key: string): string[] {
 }
 
 describe('partitions', () => {
-  test('are all taken by a single replica at once; one that joins gets half after a moment without changes', async () => {
+  test('are taken by a single replica at once, and shared with one that joins after a moment', async () => {
     const a = await replica('a');
     await streams.settle();
     await streams.advance(20);
@@ -274,7 +274,7 @@ describe('a view that is wrong', () => {
 });
 
 describe('a partition that is handed over', () => {
-  test('starts nothing new, waits for the handler that runs, and continues at the new owner with the next event', async () => {
+  test('waits for the handler that runs, and continues at the new owner with the next event', async () => {
     const a = await replica('a');
     await streams.advance(100);
     hold = () => true;
@@ -310,7 +310,7 @@ describe('a partition that is handed over', () => {
     expect(a.held()).toEqual([0, 1, 2, 3]);
   });
 
-  test('stays while a handler does not end in time: its signal is aborted, other aggregates continue, and it moves later', async () => {
+  test('stays while a handler does not end in time, whose signal is aborted, and moves later', async () => {
     const a = await replica('a');
     await streams.advance(100);
     hold = ({ aggregateId }) => aggregateId === 'key-0';

@@ -370,7 +370,7 @@ describe('closed lanes', () => {
 });
 
 describe('a held executor', () => {
-  test('starts nothing until it is released: no head that is ready, none that is pushed, none whose wait is over', async () => {
+  test('starts neither ready nor waiting heads until it is released', async () => {
     const { clock, executor, push, end, started } = fixture();
     push('a', 1, 2);
     push('w', 1);
@@ -485,7 +485,7 @@ describe('the end', () => {
     await executor.whenNoneRuns();
   });
 
-  test('discardQueued drops everything but the running heads, in order, and forgets the lanes, closed ones too', async () => {
+  test('discardQueued drops everything but running heads, in order, and forgets closed lanes too', async () => {
     const { clock, started, push, end, executor } = fixture(2);
     push('run', 1, 2, 3);
     push('wait', 1, 2);

@@ -41,7 +41,7 @@ describe('a marker with letters keeps its identity', () => {
     ['diverted', true, 0, 1],
     ['retrying', false, 1, 1],
     ['retrying', true, 1, 2],
-  ])('and goes on %s; after a crash (%p) %i crashes are %i', (state, hasDied, before, after) => {
+  ])('and stays %s; after a death (%p) %i crashes become %i', (state, hasDied, before, after) => {
     const options = { ...died, hasDied };
     expect(decideAdoption(markerOf(state, { crashes: before }), 6, options)).toEqual(
       markerOf(state, { epoch: 4, made: 6, crashes: after }),
@@ -54,7 +54,7 @@ describe('a marker with letters keeps its identity', () => {
   });
 
   test.each<[ParkedState]>([['diverted'], ['retrying']])(
-    'and is parked as CRASHED after too many crashes while %s; whoever asked for it is answered',
+    'and is parked as CRASHED after too many crashes while %s, with an answer to the command',
     (state) => {
       const marker = markerOf(state, { crashes: 2, command: { id: 'c', kind: 'retry' } });
       const adopted = decideAdoption(marker, 6, died)!;

@@ -12,7 +12,7 @@ const note: LetterNote = {
   attempts: 3,
 };
 
-test('a note is read as it was written, whatever the error says', () => {
+test('a note is read as it was written, for any error text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 500 }), fc.nat(), (error, sequence) => {
       expect(decodeNote(encodeNote({ ...note, sequence, error }))).toEqual({ ...note, sequence, error });
@@ -52,6 +52,6 @@ test('an error that fits is not shortened', () => {
 });
 
 test.each([[''], ['{'], ['null'], ['5'], ['[]'], ['{}'], ['{"marker":1}'], ['{"marker":"1","sequence":2}']])(
-  'what somebody else wrote is no note: %s',
+  'a text of another program is no note: %s',
   (text) => expect(decodeNote(text)).toBeUndefined(),
 );

@@ -264,6 +264,52 @@ describe('the next owner', () => {
   });
 });
 
+describe('the next owner after a reset', () => {
+  const reset = (sequence: number, epoch = 1) => ({
+    hasDied: false,
+    start: { sequence, created: 'then', epoch },
+  });
+
+  test('removes letters of events that come again, and keeps those at or below the start', async () => {
+    const first = owner();
+    await first.park(1, 2, 5, 7);
+    const { parking, server } = owner(first.server, 2);
+    await parking.load(reset(2));
+    expect(sequences(server)).toEqual([1, 2]);
+    expect(parking.find('a')).toMatchObject({ lastSequence: 2, tail: 2 });
+    // The event comes again, and becomes a letter again.
+    await parking.file(eventOf(5));
+    expect(sequences(server)).toEqual([1, 2, 5]);
+  });
+
+  test('removes the marker when no letter is left', async () => {
+    const first = owner();
+    await first.park(3, 5);
+    const { parking, server } = owner(first.server, 2);
+    await parking.load(reset(2));
+    expect([server.markers(), server.letters('a'), parking.isParked('a')]).toEqual([[], [], false]);
+  });
+
+  test('keeps letters of a marker that an owner since the reset has written', async () => {
+    const first = owner(undefined, 2);
+    await first.park(3, 5);
+    const { parking, server } = owner(first.server, 3);
+    await parking.load(reset(2));
+    expect(sequences(server)).toEqual([3, 5]);
+    expect(parking.isParked('a')).toBe(true);
+  });
+
+  test('keeps letters of another stream, and of markers that do not count', async () => {
+    const first = owner();
+    first.lease.streamCreated = 'before';
+    await first.park(3);
+    first.server.append(eventOf(4), { marker: 99, stream: 'then' }, 1);
+    const { parking, server } = owner(first.server, 2);
+    await parking.load(reset(2));
+    expect(sequences(server)).toEqual([3, 4]);
+  });
+});
+
 describe('a late copy of an own marker', () => {
   /** The first write of the marker is not answered in time, and arrives when the test says so. */
   async function lateMarker() {
@@ -467,7 +513,7 @@ describe('a command', () => {
   });
 });
 
-test('removes a marker of an older epoch that appears while the markers are read, and one that appears after that', async () => {
+test('removes a marker of an older epoch that appears while the markers are read, or later', async () => {
   const { parking, server, clock, port } = owner(undefined, 2);
   const marker: Marker = { ...note, epoch: 1, state: 'parking', made: 0, sequence: 1, since: 0, crashes: 0 };
   const identity = server.writeMarker('b', marker, 0)!;

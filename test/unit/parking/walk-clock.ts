@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '#library/clock.js';
 
-/** Where callbacks wait for their turn: first in, first out. How often one of them has its turn is the walk's choice. */
+/** Where callbacks wait for their turn: first in, first out. Its speed says how often one of them has it. */
 export class Channel {
   readonly waiting: (() => void)[] = [];
   isFrozen = false;

@@ -131,6 +131,7 @@ export class Walk implements ProcessWorld {
       time: this.#pick([0.02, 0.1]),
       fail: this.#pick([0.1, 0.4, 0.7]),
       hang: this.#pick([0, 0.05, 0.2]),
+      release: this.#pick([0.002, 0.01, 0.03]),
       crash: this.#pick([0, 0.004, 0.015]),
       afterRemoval: this.#pick([0, 0.2, 0.6]),
       faults: this.#pick([0, 0.05, 0.15]),
@@ -191,8 +192,7 @@ export class Walk implements ProcessWorld {
     const isLetter = LETTER_TIME.test(event.origin.readStoredAt());
     const how = isLetter ? 'letter' : 'live';
     this.#note(`${process.owner} e${epoch} START ${token}${sequence} ${how}`);
-    if (!process.isValid())
-      this.red.push(`OWNER: ${process.owner} starts ${token}${sequence} without the lease`);
+    if (!process.holds) this.red.push(`OWNER: ${process.owner} starts ${token}${sequence} without the lease`);
     const running = this.#runs.get(process) ?? new Set<string>();
     this.#runs.set(process, running);
     if (running.has(token))
@@ -241,11 +241,12 @@ export class Walk implements ProcessWorld {
     }
     const chance = this.#random();
     if (holder === undefined && chance < 0.3) this.#succeed();
-    else if (holder !== undefined && chance < crash) this.#disturb(holder);
+    else if (holder !== undefined && chance < (this.#hanging.length > 0 ? 2 * crash : crash))
+      this.#disturb(holder);
     else if (chance < 0.05) this.#publish();
     else if (chance < 0.05 + command) this.#command();
     else if (chance < 0.1 + command) this.#wake();
-    else if (chance < 0.13 + command && this.#hanging.length > 0) this.#release();
+    else if (chance < 0.1 + this.#rates.release + command && this.#hanging.length > 0) this.#release();
     else if (chance < 0.15 + command && this.#late.length > 0) this.#arrive();
     else if (chance > 1 - jump) await this.#jump(1_300);
   }
@@ -284,7 +285,8 @@ export class Walk implements ProcessWorld {
   /** The owner dies, falls asleep, loses its lease, or hands the partition over. */
   #disturb(process: WalkProcess): void {
     if (this.#crashes >= MAX_CRASHES) return;
-    const chance = this.#random();
+    // A lease that is lost and taken again shows most while a handler runs.
+    const chance = this.#hanging.length > 0 && this.#random() < 0.5 ? 0.8 : this.#random();
     if (chance < 0.5) {
       this.#kill(process);
     } else if (chance < 0.7) {
@@ -335,7 +337,8 @@ export class Walk implements ProcessWorld {
       if (process === this.#holder) continue;
       const { cpu, net } = process.options;
       if (cpu.isFrozen) cpu.isFrozen = net.isFrozen = false;
-      else this.#disown(process);
+      // Its timer comes late: until then only its deadline keeps it from starting.
+      else if (this.#isHealed || this.#random() < 0.3) this.#disown(process);
     }
   }
 

@@ -15,7 +15,7 @@ afterEach(() => {
 
 const STEPS = 500;
 /** For the long profile: `WALKS=5000 npm run jest -- test/unit/parking/walks`. */
-const WALKS = Number(process.env['WALKS'] ?? 240);
+const WALKS = Number(process.env['WALKS'] ?? 200);
 /** One walk again, with all that happened: `WALK_SEED=7`. */
 const ONLY = process.env['WALK_SEED'];
 const MAX_SEED = 1_000_000_000;
@@ -65,7 +65,7 @@ describe('random walks of owners that die, sleep and write late', () => {
     ['settle-before-letter', /^(LOST|OVERTAKE)/, 100],
     ['markers-not-loaded', /^(LOST|OVERTAKE)/, 100],
     ['unpark-without-check', /^(LOST|OVERTAKE)/, 100],
-    ['lanes-forgotten', /^TOGETHER/, 200],
+    ['lanes-forgotten', /^TOGETHER/, 400],
     ['no-deadline', /^OWNER/, 200],
     ['token-stands-still', /./, 100],
   ])(

@@ -69,8 +69,8 @@ export class MarkerWrites {
   }
 
   /**
-   * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun, or it is a late
-   * copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the removal.
+   * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun, or it is a
+   * late copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the removal.
    */
   async removeVoid(token: string, isUnknown: () => boolean): Promise<void> {
     const { port, owner, log, name } = this.options;

@@ -145,7 +145,7 @@ describe('a handled event', () => {
 });
 
 describe('a failed event', () => {
-  test('calls again at its place after growing waits, and counts its attempts; then it blocks at the longest wait', () => {
+  test('runs again in its place after growing waits, and then blocks at the longest wait', () => {
     const { attempts, handled, log } = fixture({ handle: () => failure() });
     const event = eventOf();
     const steps = Array.from({ length: 5 }, () => attempts.run(event));
@@ -366,7 +366,7 @@ describe('an event that reaches no handler', () => {
     expect(handled).toEqual([7]);
   });
 
-  test('because its type has none, is parked or blocked as onUnhandledType says, not as the policy for failures says', async () => {
+  test('because its type has none, is parked or blocked as onUnhandledType says', async () => {
     const halts = { ...policy, onExhausted: 'halt' as const, classify: () => 'skip' as const };
     const parking = fixture({ onUnhandledType: 'park', failurePolicy: halts });
     const event = eventOf('Shipped');

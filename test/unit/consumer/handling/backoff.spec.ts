@@ -26,7 +26,7 @@ test('the ten attempts of the default take about 51 s', () => {
   expect(total(0.999)).toBeGreaterThan(40_000);
 });
 
-test('every wait is a whole number of milliseconds from 1 to the longest, for any attempt: a step of the executor', () => {
+test('every wait is a whole number of milliseconds from 1 to the longest, for any attempt', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 1_000_000 }),

@@ -61,7 +61,7 @@ function world(options: Partial<LanesFixtureOptions> & { server?: ParkedServer }
 }
 
 describe('an aggregate that is parked', () => {
-  test('turns head and tail into letters in order and settles them in order, while other aggregates continue', async () => {
+  test('turns head and tail into letters, and settles them in order, while others continue', async () => {
     const { fixture, sick, deliver, letters, started } = world();
     await fixture.takeOver();
     sick.set('a', failureOf());
@@ -221,7 +221,7 @@ describe('an aggregate that is parked', () => {
 const DIVERTS = { maxAckPending: 8 };
 
 describe('a lane that holds too much', () => {
-  test('is diverted while its head hangs: later events become letters, and are handled in order after the head', async () => {
+  test('is diverted while its head hangs: later events become letters, handled after the head', async () => {
     const { fixture, divert, deliver, letters, started, release, server } = world(DIVERTS);
     await fixture.takeOver();
     await divert('a', 1, 2, 3);
@@ -357,7 +357,7 @@ describe('a lane that holds too much', () => {
 describe('the breaker', () => {
   const breaker = { parked: 2, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 1_000 };
 
-  test('stops parking when most attempts fail, probes with one aggregate, and continues when the probe succeeds', async () => {
+  test('stops parking when most attempts fail, and continues when its probe succeeds', async () => {
     const { fixture, sick, deliver, server, started } = world({ breaker });
     await fixture.takeOver();
     const ids = ['a', 'b', 'c', 'd', 'e'];

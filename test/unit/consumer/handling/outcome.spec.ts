@@ -120,7 +120,7 @@ describe('classify', () => {
     ['halt', halt],
   ];
 
-  test.each(atOnce)('%s comes at once, whatever attempts are left', (chosen, outcome) => {
+  test.each(atOnce)('%s comes at once, even if attempts are left', (chosen, outcome) => {
     expect(outcomeOf(chosen, 'handler', 1, 'block')).toEqual(outcome);
   });
 

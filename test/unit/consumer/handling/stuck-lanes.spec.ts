@@ -118,7 +118,7 @@ describe('a lane that holds its share of the events', () => {
 });
 
 describe('a lane that holds its share of the bytes', () => {
-  test('is diverted when its head has not moved for a second, whatever its number of events', async () => {
+  test('is diverted when its head has not moved for a second, for any number of events', async () => {
     const { clock, push, diverted } = fixture();
     push('a', 3, 400);
     push('b', 1);
@@ -144,7 +144,7 @@ describe('a lane that holds its share of the bytes', () => {
     expect(diverted).toEqual([]);
   });
 
-  test('is diverted although its head moves, if it stops the intake for a second and other lanes are empty', async () => {
+  test('is diverted although its head moves, if it alone stops the intake for a second', async () => {
     const { clock, push, diverted, next } = fixture();
     push('a', 10, 200);
     for (let n = 0; n < 3; n++) {

@@ -5,7 +5,7 @@ import { assign, type GroupView } from '#library/consumer/ownership/assignment.j
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 const GONE = 'gone';
 
-/** Some live replicas, and partitions held by any of them, by one that is gone, or by nobody. */
+/** Some live replicas, and partitions held by any of them, by one that is gone, or by none. */
 const view: fc.Arbitrary<GroupView> = fc
   .record({
     members: fc.subarray(NAMES, { minLength: 1 }),
@@ -71,7 +71,7 @@ test('no even assignment takes fewer partitions from live owners', () => {
   );
 });
 
-test('the same view has the same answer, whatever the order of its members and how often they are named', () => {
+test('the same view has the same answer, for any order and repetition of its members', () => {
   fc.assert(
     fc.property(view, fc.nat(), ({ members, owners }, seed) => {
       const turned = [...members.slice(seed % members.length), ...members.slice(0, seed % members.length)];
@@ -82,7 +82,7 @@ test('the same view has the same answer, whatever the order of its members and h
   );
 });
 
-test('while partitions change hands one by one, in any order, with or without a time without owner, nothing else changes its mind', () => {
+test('the answer stays while partitions change hands one by one, in any order', () => {
   fc.assert(
     fc.property(view, fc.infiniteStream(fc.nat()), ({ members, owners }, random) => {
       const target = assign({ members, owners });
@@ -140,6 +140,6 @@ test('one that joins four others gets its share and no partition moves between t
   expect(assign({ members: ['a', 'e'], owners: Array<string>(4).fill('a') }).join(' ')).toBe('a a e e');
 });
 
-test('without members nobody is assigned', () => {
+test('without members no partition is assigned', () => {
   expect(assign({ members: [], owners: ['a', undefined] })).toEqual([undefined, undefined]);
 });

@@ -351,7 +351,7 @@ describe('standing by', () => {
     expect([b.lease.mode, b.lease.holder, reads]).toEqual(['standby', 'a', 0]);
   });
 
-  test('leaves what is handed over to the replica that seeks it, at once, and the old owner does not take it back', async () => {
+  test('leaves what is handed over to the replica that seeks it, and does not take it back', async () => {
     const { clock, process } = fixture();
     const [a, b, c] = [process('a'), process('b'), process('c')];
     a.lease.seek();

@@ -193,7 +193,7 @@ export class Suspects {
     this.#own.set(sequence, [starts + 1, aloneBefore + (alone ? 1 : 0), this.#epoch]);
   }
 
-  /** The reader has gone past all before this sequence. Entries of events it has not met fall: the stream dropped them. */
+  /** The reader has gone past all before this sequence. Entries of events that it has not met fall. */
   #dropMissed(before: number): void {
     for (let next = this.#awaited[0]; next !== undefined && next < before; next = this.#awaited[0]) {
       this.#awaited.shift();
