@@ -278,7 +278,7 @@ describe('the next owner after a reset', () => {
     expect(sequences(server)).toEqual([1, 2]);
     expect(parking.find('a')).toMatchObject({ lastSequence: 2, tail: 2 });
     // The event comes again, and becomes a letter again.
-    await parking.file(eventOf(5));
+    await parking.file('a', [eventOf(5)]);
     expect(sequences(server)).toEqual([1, 2, 5]);
   });
 
@@ -303,7 +303,7 @@ describe('the next owner after a reset', () => {
     const first = owner();
     first.lease.streamCreated = 'before';
     await first.park(3);
-    first.server.append(eventOf(4), { marker: 99, stream: 'then' }, 1);
+    first.server.append([eventOf(4)], { marker: 99, stream: 'then' }, 1);
     const { parking, server } = owner(first.server, 2);
     await parking.load(reset(2));
     expect(sequences(server)).toEqual([3, 4]);

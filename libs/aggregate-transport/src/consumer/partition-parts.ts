@@ -90,29 +90,11 @@ export class PartitionParts {
     this.dropped = new DroppedEvents(name, log);
     const singles = new SingleFetch({ name, clock, log, port: this.port });
     const { ledger, position, suspects, dropped, lanes, writer } = this;
-    this.intake = new Intake({
-      ...{
-        address,
-        ledger,
-        position,
-        suspects,
-        dropped,
-        singles,
-        lanes,
-        listener: hall,
-        bytes: shared.bytes,
-      },
-    });
+    const { bytes } = shared;
+    const inside = { ledger, position, suspects, lanes, bytes };
+    this.intake = new Intake({ ...inside, address, dropped, singles, listener: hall });
     const { intake } = this;
-    const room = new PartitionRoom({
-      ledger,
-      position,
-      writer,
-      suspects,
-      intake,
-      lanes,
-      bytes: shared.bytes,
-    });
+    const room = new PartitionRoom({ ...inside, writer, intake });
     this.reader = new Reader({ ...common, port: this.port, place });
     this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
     this.reader.attach(this.loop);

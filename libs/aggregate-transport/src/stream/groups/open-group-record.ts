@@ -81,8 +81,8 @@ export class GroupRecordOpening {
     const missing = hasStream ? `a record of group "${group}" in stream "${stream}"` : `a stream "${stream}"`;
     throw new AggregateTransportError(
       'RECORD_MISSING',
-      `expected ${missing}, found none, but ${trace}: the group has run before, and where it stood is lost. ` +
-        `Restore ${stream} from the backup taken with the topic, or start over: ` +
+      `expected ${missing}, found none, but ${trace}: the group has run before, and where it stood is lost; ` +
+        `restore ${stream} from the backup taken with the topic, or start over: ` +
         `npx aggregate-transport group reset ${topic} ${group} --to start`,
     );
   }
