@@ -48,7 +48,6 @@ export default tseslint.config(
     files: ['test/**'],
     rules: { 'max-lines-per-function': ['error', { max: 90, skipBlankLines: true, skipComments: true }] },
   },
-  },
   {
     // A scene is told in one piece.
     files: ['**/*.spec.ts', '**/*.contract.ts'],
