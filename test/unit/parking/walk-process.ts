@@ -117,6 +117,10 @@ export class WalkProcess implements Tenancy {
     this.options.world.startOver(this, above);
   }
 
+  overtaken(epoch: number): void {
+    this.options.world.startOver(this, epoch);
+  }
+
   giveUp(): void {
     this.options.world.startOver(this, 0);
   }

@@ -227,7 +227,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   superseded(epoch: number): void {
-    this.tenancy.startOver(`its position was claimed in epoch ${epoch}`, epoch);
+    this.tenancy.overtaken(epoch);
   }
 
   unwritable(reason: string): void {

@@ -197,6 +197,10 @@ export class Partition implements LeaseListener {
     this.#listener?.survived(this.partition, epoch);
   }
 
+  startsOver(reason: string): void {
+    this.#consumer.disown(reason);
+  }
+
   facts(): LeaseFacts {
     this.#wasClaimed ||= this.#consumer.isClaimed;
     const running = this.#consumer.drain.running();

@@ -35,6 +35,7 @@ function fixture() {
         facts: () => facts.current,
         acquired: (before) => void heard.push(`acquired ${lease.epoch} after ${before?.owner ?? 'none'}`),
         lost: (reason) => void heard.push(`lost: ${reason}`),
+        startsOver: (reason) => void heard.push(`starts over: ${reason}`),
         holderChanged: () => void told.push(`${lease.holder ?? 'none'}, ${lease.mode}`),
       },
     });
@@ -227,14 +228,16 @@ describe('the record', () => {
 });
 
 describe('a deleted key', () => {
-  test('counts as free: it is written over its tombstone', async () => {
+  test('is free after the ttl, because its owner may still run: it is written over its tombstone', async () => {
     const { clock, key, process } = fixture();
     key.delete();
     const a = process('a');
     a.lease.seek();
-    await clock.advance(10);
+    await clock.advance(TTL_MS);
+    expect(a.heard).toEqual([]);
+    await clock.advance(TTL_MS / 2);
     expect(a.heard).toEqual(['acquired 1 after none']);
-    expect(key.revision).toBe(2);
+    expect(key.value).toMatchObject({ owner: 'a', epoch: 1 });
   });
 
   test('costs its owner nothing: the next renewal writes it again under the same epoch', async () => {
@@ -259,14 +262,14 @@ describe('a deleted key', () => {
     expect([lease.mode, heard.at(-1)]).toEqual(['seeking', 'lost: it is held by b in epoch 1']);
   });
 
-  test('is taken by a standby a ttl later, if no replica seeks it', async () => {
+  test('is taken by a standby another ttl later, if no replica seeks it', async () => {
     const { clock, key, process } = fixture();
     key.delete();
     const c = process('c');
     c.lease.standBy();
-    await clock.advance(TTL_MS - 100);
+    await clock.advance(2 * TTL_MS);
     expect(c.lease.mode).toBe('standby');
-    await clock.advance(200);
+    await clock.advance(TTL_MS / 2);
     expect(c.lease.mode).toBe('held');
   });
 });
@@ -280,7 +283,11 @@ describe('starting over', () => {
     lease.startOver('its stream was made again');
     expect(lease.isValid()).toBe(false);
     await clock.advance(50);
-    expect(heard).toEqual(['acquired 1 after none', 'lost: its stream was made again', 'acquired 2 after a']);
+    expect(heard).toEqual([
+      'acquired 1 after none',
+      'starts over: its stream was made again',
+      'acquired 2 after a',
+    ]);
     expect(key.value).toMatchObject({ owner: 'a', epoch: 2 });
   });
 

@@ -80,6 +80,9 @@ export class FakeTenancy implements Tenancy {
     this.calls.push(`start over above ${above}: ${reason}`);
     this.onStartOver(above);
   }
+  overtaken(epoch: number): void {
+    this.startOver(`its position was claimed in epoch ${epoch}`, epoch);
+  }
   giveUp(reason: string): void {
     if (!this.isHeld) return;
     this.calls.push(`give up: ${reason}`);

@@ -12,6 +12,8 @@ export interface LeaseListener {
   acquired(before: LeaseRecord | undefined): void;
   /** Nothing may start any more. */
   lost(reason: string): void;
+  /** As {@link lost}, although no other process can have owned it: it is taken again under a new epoch. */
+  startsOver(reason: string): void;
   /** What the next renewal writes down. */
   facts(): LeaseFacts;
   /** The partition has another holder, as far as this process sees. */

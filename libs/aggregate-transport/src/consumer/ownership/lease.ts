@@ -28,8 +28,8 @@ const MIN_READ_EVERY_MS = 10;
  * - `seeking`: reads the record. Takes it by compare-and-set when there is none, when it was released, or when its
  *   revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
  * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, when another process has
- *   written, or by {@link giveUp} or {@link startOver}; then it seeks again, or stands by. {@link handOver} leads to
- *   `standby`. A frozen process finds out before it starts anything, because {@link isValid} reads the clocks.
+ *   written, or by {@link giveUp}, {@link overtaken} or {@link startOver}; then it seeks again, or stands by.
+ *   {@link handOver} leads to `standby`. A frozen process finds out before it starts anything, because {@link isValid} reads the clocks.
  * - `closed`: by {@link release} or {@link abandon}.
  */
 export class Lease implements Tenancy {
@@ -129,7 +129,17 @@ export class Lease implements Tenancy {
   startOver(reason: string, above = 0): void {
     if (this.#mode !== 'held') return;
     this.#above = Math.max(this.#above, above);
-    this.#lose(reason);
+    this.#seekAgain();
+    this.options.log.info(`${this.options.name}: the lease is taken again under a new epoch: ${reason}`);
+    this.options.listener.startsOver(reason);
+    this.#tellHolder();
+    this.#next(0);
+  }
+
+  overtaken(epoch: number): void {
+    if (this.#mode !== 'held') return;
+    this.#above = Math.max(this.#above, epoch);
+    this.#lose(`its position was claimed in epoch ${epoch}`);
     this.#next(0);
   }
 
@@ -288,10 +298,14 @@ export class Lease implements Tenancy {
     return { owner, ttlMs, epoch, beat: ++this.#beat, ...listener.facts() };
   }
 
-  #lose(reason: string): void {
+  #seekAgain(): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
     // Until another holder is seen it counts as held here: a stall that costs every lease must move no partition.
     this.#observed.noteHeard(this.#record(this.#epoch), this.options.clock.now());
+  }
+
+  #lose(reason: string): void {
+    this.#seekAgain();
     this.#warn(`the lease is lost: ${reason}`);
     this.options.listener.lost(reason);
     this.#tellHolder();

@@ -13,8 +13,10 @@ export interface Tenancy extends Ownership {
   /** Names this process. */
   readonly owner: string;
   readonly ttlMs: number;
-  /** Ends this epoch; the next one is sought at once, above `above`. */
+  /** Ends this epoch; the next one is sought at once, above `above`. No other owner came in between: no lease is lost. */
   startOver(reason: string, above?: number): void;
+  /** Another owner has claimed the position in this epoch: the lease is lost, and sought at once above it. */
+  overtaken(epoch: number): void;
   /** Lets the lease run out: another replica may do better. */
   giveUp(reason: string): void;
   /** Tells successors that a record of the position exists. */
