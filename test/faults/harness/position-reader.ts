@@ -105,6 +105,6 @@ function textOf({ data = '' }: HeldMessage): string {
 /** The subjects of a partition after the topic: the leading bits of its slots. */
 function filterOf(partition: number, partitions: number): string {
   const bits = Math.log2(partitions);
-  const prefix = bits === 0 ? '' : `${Array.from(partition.toString(2).padStart(bits, "0")).join('.')}.`;
+  const prefix = bits === 0 ? '' : `${Array.from(partition.toString(2).padStart(bits, '0')).join('.')}.`;
   return `${prefix}>`;
 }
