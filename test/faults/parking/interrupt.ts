@@ -150,6 +150,8 @@ class Story {
 
   /** The neighbours are handled by the successor: it has taken over, and parked aggregates do not stop it. */
   async #successorWorks(worker: Worker): Promise<void> {
+    // On a busy machine all others may have been handled before the owner was stopped.
+    await this.world.publish(WELL[0]!);
     const works = (): boolean =>
       this.world.runs().some(({ key, worker: by, ok }) => by === worker.name && key !== ILL && ok === true);
     await whenRead(`${worker.name} to handle events of the neighbours`, works);

@@ -9,6 +9,9 @@ import { PARKING_GROUP } from './setup.js';
 
 // Written out again: what is on the wire is a format, and a judge does not ask the judged.
 const LETTER_HEADER = 'Aggregate-Transport-Letter';
+/** Of an atomic batch: one answer, to the last message, is for all. */
+const BATCH_HEADER = 'Nats-Batch-Id';
+const COMMIT_HEADER = 'Nats-Batch-Commit';
 const MARKER_BUCKET = 'aggregate-transport-parked';
 const NANOS_PER_MS = 1_000_000;
 const READ_WITHIN_MS = 2_000;
@@ -32,6 +35,8 @@ export class LetterTap {
   readonly positionReader: PositionReader;
   readonly #positions: (PositionLine & { at: number })[] = [];
   readonly #answers = new HeardAnswers();
+  /** Letters of batches that are not complete, by the batch's id. */
+  readonly #batches = new Map<string, Pick<Stored, 'subject' | 'note'>[]>();
 
   private constructor(
     readonly nats: NatsConnection,
@@ -91,13 +96,16 @@ export class LetterTap {
   #listen(positions: boolean): void {
     const stream = `${this.topic}_parked`;
     this.#hear(`${stream}.${PARKING_GROUP}.>`, (message) => {
-      const { subject, headers } = message;
-      const note = headers?.get(LETTER_HEADER) ?? '';
+      const batch = this.#batchOf(message);
+      if (batch === undefined) return;
       this.#answers.asked(message, (answer) => {
-        const { seq, error } = answer.json<{ seq?: number; error?: object }>();
-        if (seq === undefined || error !== undefined) return;
-        if (subject.includes('.skipped.')) this.skipped.push({ seq: noteOf(note).sequence, at: now() });
-        else this.letters.push(seen({ subject, note }, seq));
+        const { seq: last, error } = answer.json<{ seq?: number; error?: object }>();
+        if (last === undefined || error !== undefined) return;
+        for (const [index, letter] of batch.entries()) {
+          const position = last - (batch.length - 1 - index);
+          if (!letter.subject.includes('.skipped.')) this.letters.push(seen(letter, position));
+          else this.skipped.push({ seq: noteOf(letter.note).sequence, at: now() });
+        }
       });
     });
     this.#hear(`$JS.API.STREAM.MSG.DELETE.${stream}`, (message) => {
@@ -117,6 +125,18 @@ export class LetterTap {
     }
     // Inboxes of three tokens only: an ear on those of pulls would keep the pulls of dead processes alive.
     this.#hear('_INBOX.*.*', (answer) => this.#answers.answered(answer));
+  }
+
+  /** All letters of the batch that this message completes; one that stands alone is a batch. Undefined until then. */
+  #batchOf({ subject, headers }: Msg): Pick<Stored, 'subject' | 'note'>[] | undefined {
+    const letter = { subject, note: headers?.get(LETTER_HEADER) ?? '' };
+    const id = headers?.get(BATCH_HEADER) ?? '';
+    if (id === '') return [letter];
+    const batch = [...(this.#batches.get(id) ?? []), letter];
+    this.#batches.set(id, batch);
+    if (headers?.get(COMMIT_HEADER) === '') return undefined;
+    this.#batches.delete(id);
+    return batch;
   }
 
   #hear(subject: string, hear: (message: Msg) => void): void {
