@@ -8,7 +8,8 @@ import { type Interruption, tellStory } from './story.js';
 
 const server = serverForAll();
 const SHORT: readonly Omit<Interruption, 'server'>[] = [
-  { from: 4, to: 8, by: 'command', fault: 'kill', step: 'repartition: lease prepared', nth: 3 },
+  { from: 4, to: 8, by: 'command', fault: 'kill', step: 'repartition: position prepared', nth: 3 },
+  { from: 4, to: 8, by: 'command', fault: 'kill', step: 'drain: position marked', nth: 2 },
   { from: 8, to: 4, by: 'replica', fault: 'freeze', step: 'repartition: partition drained', nth: 2 },
 ];
 
@@ -19,6 +20,7 @@ test('every step that the source names has its story, and every story its step',
 test('a command killed half-way, and a replica that sleeps through two changes: in order, none lost, nothing settled twice', async () => {
   const told = await Promise.all(SHORT.map((story) => tellStory({ ...story, server: server() })));
   expect(told.map(({ findings, stopped }) => ({ findings, stopped }))).toEqual([
+    { findings: [], stopped: true },
     { findings: [], stopped: true },
     { findings: [], stopped: true },
   ]);

@@ -8,17 +8,17 @@ export const STEPS: Readonly<Record<string, readonly By[]>> = {
   'repartition: begun': ['command'],
   'repartition: draining': ['replica'],
   'repartition: partition drained': ['replica'],
-  'repartition: lease prepared': BOTH,
+  'repartition: position prepared': BOTH,
   'repartition: switched': BOTH,
-  'repartition: consumers removed': BOTH,
-  'repartition: complete': BOTH,
   'repartition: layout opened': ['replica'],
-  'repartition: consumer made': ['replica'],
   'repartition: cancelled': ['command'],
+  // Only where no replica runs: the command drains what has no owner.
+  'drain: lease taken': ['command'],
+  'drain: position marked': ['command'],
 };
 
 /** Steps that are taken once for each partition. */
-export const PER_PARTITION = /drained|prepared|removed|made/;
+export const PER_PARTITION = /drained|prepared|taken|marked/;
 
 /** The steps of a change of layout. */
 export const LAYOUT_STEP = /^(repartition|drain): /;

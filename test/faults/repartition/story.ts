@@ -131,11 +131,14 @@ class Story {
     await whenRead('some to be handled', () => world.handled().size > WELL.length);
     await eventually('the ill one to be parked', async () => (await world.parkedState(ILL)) !== undefined);
     await this.#deepen();
+    const isAlone = step.startsWith('drain: ');
+    if (isAlone) await first.child.end();
     let stopped = true;
     if (by === 'command') stopped = await this.#stopCommand(stopAt);
     else if (by === 'replica') stopped = await this.#stopReplica(first);
     else await this.#change(told.to);
     await this.#change(told.to);
+    if (isAlone) await (await crew.spawn()).holds();
     await this.#works();
     await this.#deepen();
     await this.#change(told.from);
@@ -239,8 +242,8 @@ class Story {
   async #onlyTheLayoutIsLeft(): Promise<void> {
     const { tap, topic } = this.world;
     const manager = await tap.nats.jetstreamManager();
-    const isLayout = new RegExp(`^${PARKING_GROUP}-${this.told.from}-\\d+(-g\\d+)?$`);
-    await eventually('one consumer a partition', async () => {
+    const isLayout = new RegExp(`^${PARKING_GROUP}-\\d+-${this.told.from}-\\d+-e\\d+-\\d+$`);
+    await eventually('one reader a partition', async () => {
       const names: string[] = [];
       for await (const { name } of manager.consumers.list(topic)) names.push(name);
       return names.length === this.told.from && names.every((name) => isLayout.test(name));

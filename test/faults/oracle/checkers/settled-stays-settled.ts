@@ -1,6 +1,6 @@
-import { claimsOf } from '../claims.js';
+import { type Claim, claimsOf } from '../claims.js';
 import type { Finding } from '../finding.js';
-import type { History } from '../history.js';
+import type { History, Ms } from '../history.js';
 import { partitionOf } from '../stored.js';
 
 /**
@@ -19,7 +19,9 @@ export function checkSettledStaysSettled(
     if (slot === undefined || letters.has(seq)) return [];
     const claim = standing.find(
       (one) =>
-        one.epoch <= epoch && partitionOf({ slot }, one.partitions) === one.partition && one.isSettled(seq),
+        isEarlier(one, epoch, start) &&
+        partitionOf({ slot }, one.partitions) === one.partition &&
+        one.isSettled(seq),
     );
     if (claim === undefined) return [];
     const text =
@@ -27,4 +29,9 @@ export function checkSettledStaysSettled(
       `and the claim of epoch ${claim.epoch} calls it settled`;
     return [{ checker: 'settled-stays-settled', text } as const];
   });
+}
+
+/** A claim of the same epoch counts from when it was sent: another layout may begin at the epoch where the last one ended. */
+function isEarlier(claim: Pick<Claim, 'epoch' | 'at'>, epoch: number, start: Ms): boolean {
+  return claim.epoch < epoch || (claim.epoch === epoch && claim.at <= start);
 }
