@@ -160,7 +160,7 @@ describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
       await expect(starting).rejects.toThrow(missing);
       await expect(starting).rejects.toThrow(text);
       await expect(starting).rejects.toThrow(
-        /Restore .*_positions from the backup .* group reset start-\d+ g --to start/,
+        /restore .*_positions from the backup .* group reset start-\d+ g --to start/,
       );
     };
     await check(`a record of group "g" in stream "${topic}_positions"`);

@@ -41,7 +41,7 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
       'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
     return { kind: 'halt', reason };
   }
-  if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner && found.write > 0)) {
+  if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner)) {
     return { kind: 'raise', above: found.epoch };
   }
   if (found.created !== facts.created) return claimOfNewStream(facts, found);

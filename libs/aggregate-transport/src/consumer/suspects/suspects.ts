@@ -80,6 +80,8 @@ export class Suspects {
     this.#own.clear();
     this.#cleared.clear();
     this.#before = before;
+    // What is known later is struck when it counts.
+    for (const sequence of this.#inherited.keys()) this.#strikeSurvived(sequence);
     const window = isSabotaged('window-shrinks') ? this.options.bound : record.window;
     const listed = unsettled.slice(0, window);
     this.#open = listed.length;

@@ -1,3 +1,4 @@
+import { reached } from '#sabotage';
 import { AggregateTransportError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
@@ -107,6 +108,7 @@ export class GroupRecordOpening {
     const start = await resolveStart(this.access.api, topic, startAt);
     const record = firstGroupRecord(partitions, start);
     if ((await key.write(record, revision)) !== undefined) {
+      reached('start: group record made');
       this.log.info(
         `topic "${topic}": group "${group}" starts for the first time, after sequence ${start.sequence} ` +
           `(consume.startAt: ${describeStart(startAt)}), with ${partitions} partition(s)`,
