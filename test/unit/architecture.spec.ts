@@ -80,7 +80,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'nest/operating': nestRoom('nest/handling'),
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/operating'),
   cli: {
-    knows: [...ground, 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
+    knows: [...ground, 'in-parallel.ts', 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
     packages: [/^node:/, /^nats$/],
   },
   testing: { knows: ['sabotage.ts'] },

@@ -1,3 +1,6 @@
+/** Requests to a server at a time, where nothing asks for another number. More make none of them faster. */
+export const REQUESTS_AT_ONCE = 32;
+
 /**
  * Does `work` for every item, for at most `atOnce` of them at a time. Resolves with the results in the order of the
  * items. The first failure rejects, and no further item begins.

@@ -124,7 +124,7 @@ export class ParkedVerbs {
     const { aggregateId } = addressOf(args);
     if (args.yes) return;
     const typed = await this.terminal.ask(
-      `About to ${what} aggregate "${aggregateId}". ${consequence} Type its id to go on: `,
+      `About to ${what} aggregate "${aggregateId}". ${consequence} Type its id to continue: `,
     );
     if (typed !== aggregateId)
       throw new UsageError('not confirmed; nothing was done (--yes goes on without asking)');

@@ -1,4 +1,4 @@
-import { each } from '../consumer/repartition/each.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import type { GroupRecord } from '../records/group-record.js';
 import { decodeSequences } from '../records/position-record.js';
@@ -26,7 +26,7 @@ export function reportReset(
   { start }: ResolvedTarget,
 ): Promise<ResetRow[]> {
   const { layout, partitions } = group;
-  return each(Array.from({ length: partitions }), async (_, partition) => {
+  return inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, async (_, partition) => {
     const place = { layout, partitions, partition };
     const { value } = await ports.position(place).read();
     const begun =

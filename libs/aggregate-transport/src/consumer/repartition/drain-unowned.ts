@@ -1,4 +1,5 @@
 import { reached } from '#sabotage';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { GroupRecord } from '../../records/group-record.js';
@@ -6,7 +7,6 @@ import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord, RunningHandler } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import { claimToDrain, isLost } from './drain-claim.js';
-import { each } from './each.js';
 import { ObservedLeases } from './observed-leases.js';
 import { type ChangeProgress, type LostPartitions, requireKnownVersion } from './repartition.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
@@ -71,7 +71,7 @@ export class DrainUnowned {
       this.#layout = group.layout;
       this.#lost = new Map();
     }
-    const left = await each(open, async (partition) => {
+    const left = await inParallel(open, REQUESTS_AT_ONCE, async (partition) => {
       const found = await this.#find(group, partition);
       const isMissing = isLost(group, found.record, found.lease.value?.claimed === true);
       if (isMissing && change.start === undefined) throw this.#missing(partition);

@@ -1,9 +1,9 @@
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
-import { each } from './each.js';
 import { ObservedLeases } from './observed-leases.js';
 import { type FoundPlace, type GroupTraces, type LostReset, recoveredGroup } from './recovered-group.js';
 import type { RepartitionPorts } from './repartition-ports.js';
@@ -92,7 +92,7 @@ export class LostGroup {
   async #read(): Promise<FoundGroup> {
     const { ports } = this.options;
     const hasPositions = await ports.hasPositions();
-    const places = await each(await ports.places(), async (place): Promise<Found> => {
+    const places = await inParallel(await ports.places(), REQUESTS_AT_ONCE, async (place): Promise<Found> => {
       const storedLease = await ports.lease(place).read();
       const record = hasPositions ? (await ports.position(place).read()).value : undefined;
       return { place, storedLease, lease: storedLease.value, record };

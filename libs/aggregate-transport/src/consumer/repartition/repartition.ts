@@ -1,4 +1,5 @@
 import { reached } from '#sabotage';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import { AggregateTransportError } from '../../errors.js';
 import {
   beginChange,
@@ -11,7 +12,6 @@ import {
 } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
-import { each } from './each.js';
 import { type DrainedPartition, initialPositions } from './initial-positions.js';
 import { mostRuns } from './recovered-group.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
@@ -139,14 +139,22 @@ export class Repartition {
   async #prepare(change: LayoutChange, records: readonly PositionRecord[]): Promise<void> {
     const { created } = await this.ports.stream();
     const isMerge = change.to < records.length;
-    const drained = await each(records, async (record, partition): Promise<DrainedPartition> => {
-      const isHere = isMerge && record.created === created;
-      return { record, firstUnsettled: isHere ? await this.#firstUnsettled(records, partition) : 1 };
-    });
-    await each(initialPositions({ change, drained, created }), async (record, partition) => {
-      await this.#make({ layout: change.number, partitions: change.to, partition }, record);
-      reached('repartition: position prepared');
-    });
+    const drained = await inParallel(
+      records,
+      REQUESTS_AT_ONCE,
+      async (record, partition): Promise<DrainedPartition> => {
+        const isHere = isMerge && record.created === created;
+        return { record, firstUnsettled: isHere ? await this.#firstUnsettled(records, partition) : 1 };
+      },
+    );
+    await inParallel(
+      initialPositions({ change, drained, created }),
+      REQUESTS_AT_ONCE,
+      async (record, partition) => {
+        await this.#make({ layout: change.number, partitions: change.to, partition }, record);
+        reached('repartition: position prepared');
+      },
+    );
   }
 
   async #firstUnsettled(records: readonly PositionRecord[], partition: number): Promise<number> {
@@ -178,7 +186,7 @@ export class Repartition {
   }
 
   async #recordsOf({ layout, partitions }: GroupRecord): Promise<(PositionRecord | undefined)[]> {
-    const found = await each(Array.from({ length: partitions }), (_, partition) =>
+    const found = await inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, (_, partition) =>
       this.ports.position({ layout, partitions, partition }).read(),
     );
     for (const [partition, { value }] of found.entries()) requireKnownVersion(value, this.name, partition);

@@ -18,7 +18,7 @@ export function aggregateExceptionFactory(errors: readonly ValidationError[]): U
   return new UnrecoverableError(
     new AggregateTransportError(
       'PAYLOAD_INVALID',
-      `expected a payload that its class accepts, found: ${shown}${rest}; mend the publisher, or the rules of the class`,
+      `expected a payload that its class accepts, found: ${shown}${rest}; change the publisher, or the rules of the class`,
     ),
   );
 }
