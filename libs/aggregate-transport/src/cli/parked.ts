@@ -127,7 +127,7 @@ export class ParkedVerbs {
       `About to ${what} aggregate "${aggregateId}". ${consequence} Type its id to continue: `,
     );
     if (typed !== aggregateId)
-      throw new UsageError('not confirmed; nothing was done (--yes goes on without asking)');
+      throw new UsageError('not confirmed; nothing was done (--yes continues without asking)');
   }
 
   async #find({ topic, group, reason }: ParkedArguments): Promise<Found[]> {

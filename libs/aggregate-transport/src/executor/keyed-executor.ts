@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import { DueTimes } from './due-times.js';
 import { Lane, type LaneItem } from './lane.js';
 
-/** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or milliseconds until the head runs again. */
+/** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or the milliseconds until it runs again. */
 export type Step = number;
 /** The head is done: take it off and continue with the next one. */
 export const NEXT: Step = -1;
@@ -13,8 +13,8 @@ export const CLOSE: Step = -2;
 /** How long the executor starts runs within one turn of the event loop. Longer: sockets and lease renewals wait. */
 const TURN_BUDGET_MS = 5;
 /**
- * How many runs that end later start within one turn. Most of them end in a microtask, which run only between turns: with
- * every place taken at once, all they have made stays alive until then, and the collector copies it.
+ * How many runs that end later start within one turn. Most of them end in a microtask, which run only between turns.
+ * With every place taken at once, all they have made stays alive until then, and the collector copies it.
  */
 const LATER_PER_TURN = 128;
 /** How many runs start between two looks at the clock. */
@@ -24,7 +24,7 @@ export interface KeyedExecutorOptions<T> {
   /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
   readonly concurrency: number;
   readonly clock: Clock;
-  /** Runs the head of a lane. Must neither throw nor reject: whatever goes wrong is a step. */
+  /** Runs the head of a lane. Must neither throw nor reject: a failure is a step, too. */
   readonly run: (item: T) => Step | PromiseLike<Step>;
   /** Heads had to wait for the processor or for a place, and none does any more. */
   readonly caughtUp?: () => void;
@@ -34,9 +34,9 @@ export interface KeyedExecutorOptions<T> {
  * Runs items one at a time per key, in the order they were pushed, and keys side by side.
  *
  * Fair between keys: a lane gets one run per turn through the ready ring, however long its queue.
- * A lane whose head waits or is closed holds up no other. Runs start when the code that pushes has come to
- * its end, so one read from the socket is taken in whole before the first handler blocks the loop; if others have started in
- * this turn, in the next one, so that the loop gets to its timers however much is read.
+ * A lane whose head waits or is closed holds up no other. Runs start when the code that pushes has come to its end. So
+ * one read from the socket is taken in whole before the first handler blocks the loop. If others have started in this
+ * turn, they start in the next one, so that the loop gets to its timers however much is read.
  */
 export class KeyedExecutor<T extends LaneItem> {
   readonly #lanes = new Map<string, Lane<T>>();
@@ -46,7 +46,7 @@ export class KeyedExecutor<T extends LaneItem> {
   #running = 0;
   #queued = 0;
   #scheduled = false;
-  /** Runs have started ahead of their turn, in the one that goes on. */
+  /** Runs have started ahead of their turn, in the present one. */
   #wasEarly = false;
   #turnEndsAt = 0;
   #looksIn = 0;
@@ -329,7 +329,7 @@ export class KeyedExecutor<T extends LaneItem> {
     }
   }
 
-  /** Only an empty lane that nothing runs in and nobody closed may go, and only if it is still the key's lane. */
+  /** Only an empty lane that nothing runs in and that is not closed may go, and only if it is still the key's lane. */
   #forget(lane: Lane<T>): void {
     lane.mode = 'idle';
     if (lane.size === 0 && this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);

@@ -10,7 +10,7 @@ export interface LaneItem {
  *   another waits; left when the executor runs the head.
  * - `running`: its head runs. Left when that run ends.
  * - `waiting`: its head asked to run again later. Left when the time has come.
- * - `closed`: nothing runs until somebody opens it. Entered by `close`, or by a head that stopped its lane.
+ * - `closed`: nothing runs until it is opened. Entered by `close`, or by a head that stopped its lane.
  * - `idle`: empty. An idle lane is forgotten at once, so a key at rest costs nothing.
  */
 export type LaneMode = 'idle' | 'ready' | 'running' | 'waiting' | 'closed';
@@ -23,11 +23,11 @@ export class Lane<T extends LaneItem> {
   closing = false;
   /** When a `waiting` head runs again, on the executor's clock. */
   runsAgainAt = 0;
-  /** True while the ready ring holds this lane, whatever its mode became meanwhile. */
+  /** True while the ready ring holds this lane; its mode may have changed meanwhile. */
   inRing = false;
   /** The lane behind this one in the ready ring. */
   nextReady: Lane<T> | undefined;
-  /** What the executor does when a run of this lane's head ends in a later tick: made by the first one, kept for the rest. */
+  /** What the executor does when a run of this lane's head ends in a later tick: made once, by the first one. */
   onStep: ((step: number) => void) | undefined = undefined;
   #tail: T | undefined;
 

@@ -17,8 +17,8 @@ interface DispatcherParts {
 }
 
 /**
- * Decides when events leave: at most `maxInFlight` are on the wire, one per queue, and a free place goes to the queue
- * that has waited longest. Nothing leaves while the port is disconnected: the client would drop it.
+ * Decides when events leave: at most `maxInFlight` are on the wire, one per queue. A free place goes to the queue that
+ * has waited longest. Nothing leaves while the port is disconnected: the client would drop it.
  */
 export class Dispatcher {
   readonly #inFlight = new Map<number, QueuedEvent>();

@@ -20,8 +20,8 @@ export interface PublishPort {
   /** The sequence of the subject's last stored event; 0 if there is none. */
   lastSequence(subject: string): Promise<number>;
   /**
-   * The sequence of an event if the stream holds it at the one place that is read: the subject's first event after
-   * `afterSequence`, or its last event if `afterSequence` is undefined.
+   * The sequence of an event if the stream holds it at the one place that is read. That is the subject's first event
+   * after `afterSequence`, or its last event if `afterSequence` is undefined.
    * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
    */
   findStored(subject: string, messageId: string, afterSequence?: number): Promise<number | undefined>;

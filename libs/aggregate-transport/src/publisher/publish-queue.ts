@@ -107,7 +107,7 @@ export class QueuedEvent {
  * - `checking`: the stream is asked whether it holds the head. Nothing else is sent meanwhile.
  *
  * In both modes the queue is unknown while its head's caller was told OUTCOME_UNKNOWN. It then accepts no event
- * until the head's outcome is known or a caller resumes the aggregate: a later event must not be stored before the
+ * until the head's outcome is known or a caller resumes the aggregate. A later event must not be stored before the
  * head. An unknown queue is never forgotten.
  */
 export class PublishQueue {

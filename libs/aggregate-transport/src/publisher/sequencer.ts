@@ -22,9 +22,9 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
  * event leaves when that one is stored. Aggregates are independent of each other. A long queue is sent in batches
  * ({@link Batching}): then the aggregate has one batch on the wire instead of one event.
  *
- * An event keeps its dedup id over all sends, so it may be sent again whenever its outcome is open: after a reconnect
- * (the client drops what was written while disconnected), without an answer, without a leader. Event n+1 must never
- * leave while n is open. If both were on the wire, order would be lost on every leader change:
+ * An event keeps its dedup id over all sends, so it may be sent again whenever its outcome is open. That is so after a
+ * reconnect, without an answer, and without a leader. (The client drops what was written while disconnected.) Event
+ * n+1 must never leave while n is open. If both were on the wire, order would be lost on every leader change:
  *
  * 1. The old leader drops n.
  * 2. The new leader stores n+1.

@@ -8,7 +8,7 @@ export interface StoredValue<T> {
 
 /** One key that several processes write. All writes are compare-and-set. */
 export interface KeyPort<T> {
-  /** The largest value the server takes, in bytes. Read anew before each use: a reconnect may change it. */
+  /** The largest value the server takes, in bytes. Read it before each use: a reconnect may change it. */
   readonly maxBytes: number;
   /**
    * Reads from the leader of the key's stream.
@@ -17,8 +17,8 @@ export interface KeyPort<T> {
    */
   read(): Promise<StoredValue<T>>;
   /**
-   * Replaces the value if its revision still is `revision`. Resolves with the new revision, or with undefined if another
-   * write was first.
+   * Replaces the value if its revision still is `revision`. Resolves with the new revision, or with undefined if
+   * another write was first.
    * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
    * @throws RECORD_INVALID if the value has more than `maxBytes`; nothing is sent
    */

@@ -38,7 +38,7 @@ export function encodeNote(note: LetterNote): string {
   return JSON.stringify({ ...note, ...error }).replace(NOT_PRINTABLE_ASCII, escape);
 }
 
-/** Undefined if the text is no note: somebody else wrote into the parked stream. */
+/** Undefined if the text is no note: another program wrote into the parked stream. */
 export function decodeNote(text: string): LetterNote | undefined {
   try {
     const note = JSON.parse(text) as Partial<LetterNote> | null;

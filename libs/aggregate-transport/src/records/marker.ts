@@ -3,8 +3,8 @@ import type { ParkReason } from '../message/park-reason.js';
 /**
  * Where a parked aggregate stands:
  *
- * - `parking`: its marker is written, its first letter may not be. Without a letter the next owner removes it: its event
- *   is not settled, comes again and fails again. Left when that letter is confirmed.
+ * - `parking`: its marker is written, its first letter may not be. Without a letter the next owner removes it: its
+ *   event is not settled, comes again and fails again. Left when that letter is confirmed.
  * - `parked`: its events become letters. Left by a command.
  * - `diverted`: as `parked`, because its head blocks the intake; the owner replays the letters by itself.
  * - `retrying`: the owner replays the letters. Left for `parked` by the first failure, or for good when no

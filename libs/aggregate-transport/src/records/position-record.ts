@@ -1,6 +1,6 @@
 /**
  * The place of a partition, as one JSON value. Meaning: every event of the partition up to `high` that is not in
- * `unsettled` is settled. Events of one aggregate settle in order, aggregates side by side, so one number is not enough.
+ * `unsettled` is settled. Events of one aggregate settle in order, aggregates side by side: one number is not enough.
  */
 export interface PositionRecord {
   /** Of this format. A record of another version is never claimed. */
@@ -18,7 +18,7 @@ export interface PositionRecord {
   readonly highTime: string;
   /** Sequences up to `high` that are not settled; see {@link encodeSequences}. */
   readonly unsettled: string;
-  /** Whatever an owner of this record may have started is among its first `window` unsettled events. */
+  /** All that an owner of this record may have started is among its first `window` unsettled events. */
   readonly window: number;
   /** Owners in a row that ended without a last commit. */
   readonly deaths: number;
@@ -26,7 +26,7 @@ export interface PositionRecord {
   readonly starts: Readonly<Record<string, StartEntry>>;
   /** How often the group began again: its stream was made again, or it was reset. Never falls. */
   readonly run: number;
-  /** The last commit of a drain: nothing runs, and whoever claims it inherits no suspects. */
+  /** The last commit of a drain: nothing runs, and the next owner inherits no suspects. */
   readonly rest?: true;
   /** Set while the partition still meets events that partitions of the layout before had settled. */
   readonly origin?: PositionOrigin;
@@ -55,7 +55,10 @@ export interface SourcePosition {
 const BASE = 36;
 const RUN_MARK = '*';
 
-/** Ascending sequences as steps from one to the next in base 36, equal steps as `step*count`: 3 4 5 9 is `3 1*2 4`. Pure. */
+/**
+ * Ascending sequences as steps from one to the next in base 36, equal steps as `step*count`: 3 4 5 9 is `3 1*2 4`.
+ * Pure.
+ */
 export function encodeSequences(sequences: Iterable<number>): string {
   let text = '';
   let before = 0;

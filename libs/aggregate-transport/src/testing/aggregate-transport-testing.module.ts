@@ -19,8 +19,8 @@ import { TopicLinks } from '../transport/open-topics.js';
 import { TestingStreams } from './memory/testing-streams.js';
 
 /**
- * Takes the place of `AggregateTransportModule.forRoot` in a test: the same publishers, server and lanes, on streams in
- * memory and on a clock that stands still until the test moves it. It needs no nats-server and no waiting.
+ * Takes the place of `AggregateTransportModule.forRoot` in a test. It has the same publishers, server and lanes, on
+ * streams in memory and on a clock that stands still until the test moves it. It needs no nats-server and no waiting.
  *
  * @example
  * const module = await Test.createTestingModule({

@@ -18,7 +18,7 @@ const MAX_REPORTED = 20;
 
 /**
  * Judges order independently of the transport: tell it what was published, what started and what ended,
- * numbered 1, 2, 3, … per aggregate. Event n may start only after n-1 has ended, one at a time; a repeat
+ * numbered 1, 2, 3, … per aggregate. Event n may start only after n-1 has ended, one at a time. A repeat
  * of an older event is counted, and must be followed by its successors before anything new.
  */
 export class OrderOracle {

@@ -250,7 +250,7 @@ export class AggregateServer
 function requestError(topic: string): AggregateTransportError {
   return new AggregateTransportError(
     'REQUEST_UNSUPPORTED',
-    `expected event handlers on this transport, found @MessagePattern("${topic}"): a stored event has nobody waiting ` +
+    `expected event handlers on this transport, found @MessagePattern("${topic}"): no caller of a stored event waits ` +
       'for a reply; use @AggregateHandler, or another transport for requests',
   );
 }

@@ -88,7 +88,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
       () =>
         new AggregateTransportError(
           'REQUEST_UNSUPPORTED',
-          'expected emit(): a stored event has nobody waiting for a reply; use another transport for requests',
+          'expected emit(): no caller of a stored event waits for a reply; use another transport for requests',
         ),
     );
   }

@@ -5,8 +5,8 @@ import { API_ERROR, type JetStreamApi } from './jetstream-api.js';
 const MAX_PAGES = 100;
 
 /**
- * The subjects of a stream that match a filter, with the number of messages on each: page by page, of which there are
- * at most 100. None if there is no such stream.
+ * The subjects of a stream that match a filter, with the number of messages on each. They come page by page, of which
+ * there are at most 100. None if there is no such stream.
  * @throws JETSTREAM_REQUEST_FAILED
  */
 export async function subjectsOf(

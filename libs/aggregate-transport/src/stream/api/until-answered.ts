@@ -10,7 +10,7 @@ const PATIENCE_MS = 10_000;
 const PASSING_ERRORS = [10008, 10005];
 
 /**
- * Repeats what a start-up asks of JetStream while no server answers: a stream or a key-value bucket that has just been
+ * Repeats what a start-up asks of JetStream while no server answers. A stream or a key-value bucket that has just been
  * made in a cluster has no leader for a moment.
  * @throws what the action throws, if it has another reason, or still does after ten seconds
  */

@@ -37,8 +37,8 @@ interface Surroundings {
 }
 
 /**
- * Reads a group from outside, changing nothing. It costs two requests for stream and record. Each partition costs one for
- * its position, one for a lease that is not owned, and up to three where events are waiting.
+ * Reads a group from outside, changing nothing. It costs two requests for stream and record. Each partition costs one
+ * for its position, one for a lease that is not owned, and up to three where events are waiting.
  */
 export class GroupLook {
   readonly #endsAt: number;

@@ -41,8 +41,8 @@ interface NamesPage {
 }
 
 /**
- * The groups that have ever started and match, by their records: one request for the topics, one per topic for its
- * groups, one for each record.
+ * The groups that have ever started and match, by their records. It costs one request for the topics, one per topic
+ * for its groups, and one for each record.
  * @throws JETSTREAM_REQUEST_FAILED, RECORD_INVALID
  */
 export async function groupsOnServer(

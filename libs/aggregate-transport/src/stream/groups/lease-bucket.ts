@@ -23,8 +23,8 @@ const RULES = [
 ];
 
 /**
- * Makes sure that the bucket of leases exists, with a history of one and without a time to live: a time to live goes by
- * the server's wall clock, a lease does not.
+ * Makes sure that the bucket of leases exists, with a history of one and without a time to live. A time to live goes
+ * by the server's wall clock, a lease does not.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function provisionLeaseBucket(

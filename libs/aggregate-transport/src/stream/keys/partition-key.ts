@@ -13,7 +13,7 @@ export interface KeyAccess {
 }
 
 /**
- * One key of a partition as JSON, on the connection its partition reads events over: when that connection fails, the
+ * One key of a partition as JSON, on the connection its partition reads events over. When that connection fails, the
  * renewals of its lease and the commits of its position fail with it.
  */
 export class PartitionKey<T> implements KeyPort<T> {

@@ -3,9 +3,9 @@ import type { JetStreamApi } from '../api/jetstream-api.js';
 import { bodyOf, findMessage, headersOf, type RawMessage } from '../api/stored-message.js';
 
 /**
- * The messages of one subject in stream order. The server finds each by its index of subjects and scans
- * nothing; asking its leader message by message leaves nothing behind on it, and sees what was stored before
- * the call. The next one is asked for while the caller looks at this one.
+ * The messages of one subject in stream order. The server finds each by its index of subjects and scans nothing.
+ * Asking its leader message by message leaves nothing on it, and sees what was stored before the call. The next one is
+ * asked for while the caller looks at this one.
  *
  * @throws JETSTREAM_REQUEST_FAILED
  */

@@ -11,8 +11,8 @@ export interface BatchMessage {
 }
 
 /**
- * Stores messages of one subject as one atomic batch (ADR-50): all of them, or none. The rest leaves only when the server
- * has opened the batch, because a server that does not know batches stores the first message alone.
+ * Stores messages of one subject as one atomic batch (ADR-50): all of them, or none. The rest leaves only when the
+ * server has opened the batch, because a server that does not know batches stores the first message alone.
  *
  * Resolves with what the server says of the whole batch, and with how many messages that is.
  * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown

@@ -19,8 +19,8 @@ export interface ReaderFeedOptions extends KeyAccess {
 const STATUS = { idle: 100, noMessages: 404, expired: 408, noResponders: 503 } as const;
 
 /**
- * One reader on the server with the inbox that hears it: raw pull requests, one subscription, and no object, timer or
- * promise per event but the event itself.
+ * One reader on the server with the inbox that hears it. It has raw pull requests and one subscription. No object,
+ * timer or promise is made per event but the event itself.
  */
 export class ReaderFeed implements Feed {
   readonly #inbox = createInbox();

@@ -21,7 +21,7 @@ export function replyPrefixOf(stream: string, reader: string): string {
 
 /**
  * Reads a reply subject (ADR-15): `…<deliveries>.<stream sequence>.<consumer sequence>.<time>.<pending>`, in the v1
- * form or the v2 form. `prefix` is that of the reader's v1 subjects, and makes the common case fast: this runs for
+ * form or the v2 form. `prefix` is that of the reader's v1 subjects, and makes the common case fast. This runs for
  * every event, and is therefore a loop over digits. NaN for what is no number. Pure.
  */
 export function parseReplySubject(subject: string, prefix: string): DeliveryPlace {
