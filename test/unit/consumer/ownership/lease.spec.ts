@@ -161,6 +161,22 @@ describe('the deadline', () => {
     clock.wallNow = () => wallNow() + TTL_MS;
     expect(lease.isValid()).toBe(false);
   });
+
+  test('stays over when the wall clock is set back: lanes that found it over are closed', async () => {
+    const { clock, process } = fixture();
+    const { lease, heard } = process('a');
+    lease.seek();
+    await clock.advance(10);
+    const wallNow = clock.wallNow.bind(clock);
+    clock.wallNow = () => wallNow() + TTL_MS;
+    expect(lease.isValid()).toBe(false);
+    clock.wallNow = wallNow;
+    expect(lease.isValid()).toBe(false);
+    await clock.advance(TTL_MS / 5 + 10);
+    expect(heard.slice(0, 2)).toEqual(['acquired 1 after none', 'lost: it was not renewed in time']);
+    await clock.advance(TTL_MS);
+    expect([lease.isValid(), lease.epoch]).toEqual([true, 2]);
+  });
 });
 
 test('an owner loses the lease with its next renewal when another process has written', async () => {

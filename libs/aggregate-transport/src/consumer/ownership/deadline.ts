@@ -2,11 +2,13 @@ import type { Clock, Timer } from '../../clock.js';
 
 /**
  * When the time of a holder is over. Both clocks must agree that some is left: the monotonic one may stand still while a
- * machine sleeps, the wall clock may be set back.
+ * machine sleeps, the wall clock may be set back. Once it was found over it stays so until it is extended: who asked has
+ * stopped, and is told by nothing else to begin again.
  */
 export class Deadline {
   #at = 0;
   #wallAt = 0;
+  #isOver = false;
   #timer: Timer | undefined;
 
   constructor(
@@ -16,7 +18,9 @@ export class Deadline {
 
   /** In milliseconds; 0 or less: it is over. */
   remainingMs(): number {
-    return Math.min(this.#at - this.clock.now(), this.#wallAt - this.clock.wallNow());
+    const left = Math.min(this.#at - this.clock.now(), this.#wallAt - this.clock.wallNow());
+    if (left <= 0) this.#isOver = true;
+    return this.#isOver ? Math.min(left, 0) : left;
   }
 
   /** A moment to count from; see {@link extend}. */
@@ -24,8 +28,9 @@ export class Deadline {
     return { now: this.clock.now(), wallNow: this.clock.wallNow() };
   }
 
-  /** It is over `ms` after the moment; then it says so, for nobody may be asking. */
+  /** It is over `ms` after the moment; then it says so, for there may be no one who asks. */
   extend({ now, wallNow }: ReturnType<Deadline['moment']>, ms: number): void {
+    this.#isOver = false;
     this.#at = now + ms;
     this.#wallAt = wallNow + ms;
     this.cancel();
