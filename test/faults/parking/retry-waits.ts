@@ -1,4 +1,3 @@
-import type { SabotagedRule } from '#library/sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { ParkingWorld, type ParkingWorldOptions } from './parking-world.js';
 
@@ -7,7 +6,6 @@ const ILL = 'ill';
 const WELL = 'well';
 /** Longer than the owner lives after its first position, which comes with the neighbour's event. */
 const SELDOM_MS = 10_000;
-const SABOTAGED_WITHIN_MS = 6_000;
 
 /**
  * Letters wait for a retry whose aggregate's earlier events come again:
@@ -21,7 +19,6 @@ const SABOTAGED_WITHIN_MS = 6_000;
 export async function retryBeforeRepeats(
   server: ParkingWorldOptions['server'],
   topic: string,
-  sabotage?: SabotagedRule,
 ): Promise<readonly string[]> {
   const world = await ParkingWorld.open({ server, topic, workers: { attempts: 1, handlerMs: 30 } });
   try {
@@ -38,15 +35,12 @@ export async function retryBeforeRepeats(
     const asked = world.operator.retry({ topic, aggregateId: ILL }, { waitMs: 500 }).catch(() => undefined);
     await asked;
     await first.kill();
-    const second = await world.crew.spawn({ sabotage });
+    const second = await world.crew.spawn();
     await second.holds();
-    const within = sabotage === undefined ? undefined : SABOTAGED_WITHIN_MS;
-    await world.whenAllHandled(within).catch((error: unknown) => {
-      if (sabotage === undefined) throw error;
-    });
-    await world.comesBack(ILL, sabotage !== undefined);
+    await world.whenAllHandled();
+    await world.comesBack(ILL, false);
     const findings = await world.judge();
-    if (findings.length === 0 || sabotage !== undefined) world.forget();
+    if (findings.length === 0) world.forget();
     return findings;
   } finally {
     await world.close();
