@@ -82,7 +82,7 @@ export class LetterReplay implements DetourListener {
   /** The letter an aggregate is at, with its attempts. */
   readonly #current = new Map<string, Current>();
   /** Up to which sequence an aggregate waits for a confirmation, and for which. */
-  readonly #waiting = new Map<string, { readonly sequence: number; readonly ticket: number }>();
+  readonly #waiting = new Map<string, { readonly through: number; readonly ticket: number }>();
 
   constructor(private readonly options: LetterReplayOptions) {}
 
@@ -138,7 +138,7 @@ export class LetterReplay implements DetourListener {
     const letter = await parking.head(parked);
     // One that was stored while this looked is not seen.
     if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
-    if (!this.#isBehindAllOthers(token, letter.note)) return CHECK_AGAIN_MS;
+    if (!this.#isBehindAllOthers(parked, letter.note)) return CHECK_AGAIN_MS;
     if (this.#isDone(token, letter.note) || command?.kind === 'discard') {
       return this.#remove(token, letter);
     }
@@ -230,19 +230,26 @@ export class LetterReplay implements DetourListener {
    * True if every event of the aggregate up to this letter is settled in the confirmed position. Its live head has left
    * the lane before this runs, so only the lane of letters and events that are still to be read can hold one.
    */
-  #isBehindAllOthers(token: string, { stream, sequence }: EventId): boolean {
-    const { place, lanes } = this.options;
+  #isBehindAllOthers({ token, lastSequence }: Parked, { stream, sequence }: EventId): boolean {
+    const { place } = this.options;
     // Sequences of another stream say nothing of this one's events.
     if (stream !== place.created || isSabotaged('letters-not-waited-for')) return true;
-    if (isSabotaged('letter-waits-for-itself-only')) {
-      if (lanes.isFiling(token, sequence) || place.isListed(sequence)) return false;
-    } else if (lanes.isFiling(token, sequence) || !place.hasRead(sequence)) return false;
+    if (!this.#isSettledThrough(token, sequence)) return false;
     let waiting = this.#waiting.get(token);
-    if (waiting?.sequence !== sequence) {
-      waiting = { sequence, ticket: place.ticket() };
+    if (waiting === undefined || waiting.through < sequence) {
+      // One confirmation for all letters there are: a commit for each would be slower than what comes behind them.
+      const isAll = lastSequence > sequence && this.#isSettledThrough(token, lastSequence);
+      waiting = { through: isAll ? lastSequence : sequence, ticket: place.ticket() };
       this.#waiting.set(token, waiting);
     }
     return place.isConfirmed(waiting.ticket);
+  }
+
+  /** True if no event of the aggregate, up to this sequence, is still to be read or on its way to become a letter. */
+  #isSettledThrough(token: string, sequence: number): boolean {
+    const { place, lanes } = this.options;
+    if (lanes.isFiling(token, sequence)) return false;
+    return isSabotaged('letter-waits-for-itself-only') ? !place.isListed(sequence) : place.hasRead(sequence);
   }
 
   /** Letters of one stream rise, so one that does not is a copy that came late. */
