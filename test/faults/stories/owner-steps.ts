@@ -10,8 +10,8 @@ export const OWNER_STEPS: Readonly<Record<string, number>> = {
   'commit: written': 4,
 };
 
-/** The steps of an owner beside parked aggregates and changes of layout. */
-export const OWNER_STEP = /^(lease|claim|commit|start): /;
+/** The steps of an owner beside first starts, parked aggregates and changes of layout: these have stories of their own. */
+export const OWNER_STEP = /^(lease|claim|commit): /;
 
 const KEYS = Array.from({ length: 8 }, (_, index) => `key-${index}`);
 const EVENTS = 160;
