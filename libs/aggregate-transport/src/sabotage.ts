@@ -5,7 +5,7 @@
 export type ConsumerRule =
   /** An owner begins without claiming the position: writes of older owners still fit. */
   | 'no-claim'
-  /** Positions are written whatever the key holds. */
+  /** Positions are written without comparing what the key holds. */
   | 'no-compare'
   /** Missing deliveries are not noticed. */
   | 'no-gate'

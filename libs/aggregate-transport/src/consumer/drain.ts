@@ -9,7 +9,7 @@ import type { PullLoop } from './reading/pull-loop.js';
 export interface DrainListener {
   /** Everything has ended. */
   readonly isClosed: boolean;
-  /** Nothing starts any more, whatever is asked. */
+  /** Nothing starts any more: halted, or closed. */
   readonly isOver: boolean;
   /** The position is claimed, so a last commit can be written. */
   readonly isClaimed: boolean;

@@ -31,7 +31,7 @@ const SAY_AGAIN_EVERY_MS = 2_000;
 
 /**
  * What an operator can see of the parked aggregates of one topic and group, and ask their owner to do. Works from
- * any process: a command is written into the aggregate's marker, and whoever owns its partition carries it out.
+ * any process: a command is written into the aggregate's marker, and the owner of its partition carries it out.
  */
 export class ParkedCommands {
   constructor(private readonly options: ParkedCommandsOptions) {}
@@ -70,7 +70,7 @@ export class ParkedCommands {
 
   /**
    * Asks the owner of the aggregate, and waits up to `waitMs` for what becomes of it. Safe to call again.
-   * @throws NOT_PARKED, COMMAND_UNANSWERED if nobody took the command up in time, JETSTREAM_REQUEST_FAILED
+   * @throws NOT_PARKED, COMMAND_UNANSWERED if no owner took the command up in time, JETSTREAM_REQUEST_FAILED
    */
   async command(aggregateId: string, kind: CommandKind, waitMs: number): Promise<CommandResult> {
     const { clock } = this.options;
@@ -92,7 +92,7 @@ export class ParkedCommands {
         throw unansweredError(this.options.name, aggregateId, waitMs);
       }
       if (clock.now() >= sayAgainAt && command?.id === written.id) {
-        // Whoever took the partition over in between may have missed it.
+        // An owner that took the partition over in between may have missed it.
         await this.options.port.writeMarker(written.token, found.marker, found.revision);
         sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
       }

@@ -21,7 +21,7 @@ const ATTEMPTS_REMEMBERED = 2;
 
 /**
  * Tells a broken deploy or a database that is away from a poisonous event: the first fails everything, and parking
- * everything helps nobody. One per topic and group of a process; of what the group may park each process has the part that
+ * everything helps no one. One per topic and group of a process; of what the group may park each process has the part that
  * its partitions are, and at least one, so that replicas need not ask each other. Its modes:
  *
  * - `closed`: aggregates are parked as their policy says. Left when one more than that would be within `withinMs`,
@@ -43,7 +43,7 @@ export class Breaker {
 
   constructor(
     readonly options: BreakerOptions,
-    /** Of the group, whoever owns them. */
+    /** Of the group, in all replicas. */
     private readonly partitions: number,
   ) {
     this.#startedAt = new Float64Array(ATTEMPTS_REMEMBERED * options.parked);
@@ -97,7 +97,7 @@ export class Breaker {
     return false;
   }
 
-  /** The aggregate is no longer in this process; if it was the one that probes, the next failure opens the breaker anew. */
+  /** The aggregate is no longer in this process; if it was the one that probes, the next failure opens the breaker again. */
   left(token: string): void {
     if (this.#prober === token) this.#close();
   }

@@ -63,7 +63,7 @@ export class LetterLanes {
   refusal: string | undefined;
   /** Where events become letters. */
   readonly filing: KeyedExecutor<Delivery>;
-  /** What is still to be done for a head that shall be parked or skipped, because the server did not answer. */
+  /** What is still to be done for a head that is to be parked or skipped, because the server did not answer. */
   readonly #unfinished = new Map<Delivery, () => Promise<void>>();
   /** Diversions under way, by aggregate. */
   readonly #diverting = new Map<string, Diversion>();

@@ -44,7 +44,7 @@ export interface LetterReplayOptions {
   readonly member: AloneMember;
 }
 
-/** Names an event: the sequences of a stream made anew mean others. */
+/** Names an event: the sequences of a stream that was made again mean others. */
 type EventId = Pick<LetterNote, 'stream' | 'sequence'>;
 
 /** A letter, and the event in it with its attempts. */

@@ -2,7 +2,7 @@
 export interface GroupView {
   /** The live replicas, each once, in any order. */
   readonly members: readonly string[];
-  /** Per partition who holds its lease; undefined: nobody. An owner that is no member counts as nobody. */
+  /** Per partition who holds its lease; undefined: it is free. An owner that is no member counts as none. */
   readonly owners: readonly (string | undefined)[];
 }
 

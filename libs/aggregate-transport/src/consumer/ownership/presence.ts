@@ -25,7 +25,7 @@ export interface PresenceOptions {
   readonly changed: () => void;
 }
 
-/** As often as leases are renewed: a replica that dies shall be missed when its leases run out, not later. */
+/** As often as leases are renewed: a replica that dies is missed when its leases run out, not later. */
 const BEATS_PER_TTL = 5;
 const TRY_AGAIN_MS = 100;
 /** A replica that goes tries for so long to tell the others. */
@@ -189,14 +189,14 @@ export class Presence {
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
 
-  /** Finds records that nobody renews, and replicas whose writes were missed. */
+  /** Finds records that are not renewed, and replicas whose writes were missed. */
   async #look(): Promise<void> {
     for (const member of await this.options.port.list()) {
       if (member !== this.options.member && !this.#others.has(member)) await this.#read(member);
     }
   }
 
-  /** When the server was away nobody could be heard. */
+  /** When the server was away no replica could be heard. */
   #excuseSilence(): void {
     const now = this.options.clock.now();
     for (const [member, one] of this.#others) {
@@ -205,7 +205,7 @@ export class Presence {
     }
   }
 
-  /** Whoever was silent for too long is read once more: hints may be missed, records do not lie. */
+  /** A replica that was silent for too long is read once more: hints may be missed, records do not lie. */
   async #bury(): Promise<void> {
     const now = this.options.clock.now();
     for (const [member, { since, ttlMs }] of this.#others) {

@@ -36,7 +36,7 @@ export class CommitPace {
 
   constructor(
     private readonly clock: Clock,
-    /** 0: as soon as the one before is answered, whatever its size. */
+    /** 0: as soon as the one before is answered, however large it was. */
     private readonly commitEveryMs: number,
     private readonly budget: WriteBudget,
   ) {}

@@ -40,9 +40,9 @@ const DEATHS_BEFORE_SUSPICION = 2;
 const LEAST_STARTS = 2;
 
 /**
- * Finds the event that kills every process that handles it. The server cannot: it delivers to whoever reads.
+ * Finds the event that kills every process that handles it. The server cannot: it does not know who handles what it delivers.
  *
- * 1. An owner dies. Whatever it had started is among the first `window` unsettled events of the record it left.
+ * 1. An owner dies. All that it had started is among the first `window` unsettled events of the record it left.
  * 2. The next one dies, too. From now on these events are suspects: a start is written down, confirmed, before the
  *    handler runs, and struck out when the attempt ends. What ends has not killed the process.
  * 3. The next owner finds entries. An event that has one runs alone, so the next death has one culprit.
