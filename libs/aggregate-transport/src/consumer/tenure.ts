@@ -47,16 +47,6 @@ function startingNow(record: GroupRecord, { lastSequence: sequence }: StreamStat
   return { ...record, start: { ...record.start, sequence } };
 }
 
-/** A record that cannot be read or written stays so: it does not help to try again, here or elsewhere. */
-async function claimOrHalt(...how: Parameters<typeof claimPosition>): ReturnType<typeof claimPosition> {
-  try {
-    return await claimPosition(...how);
-  } catch (error) {
-    if (!hasCode(error, 'RECORD_INVALID')) throw error;
-    return { kind: 'halt', reason: describeError(error) };
-  }
-}
-
 /** Why a partition halts when its stream has lost events that were handled. */
 export const WENT_BACK =
   'the stream ends before a sequence that was handled, or holds another event there: it was restored to an earlier ' +
@@ -125,7 +115,7 @@ export class Tenure {
     const stream = await port.stream();
     this.#check(number);
     const { owner, epoch } = tenancy;
-    const outcome = await claimOrHalt(positionPort, {
+    const outcome = await claimPosition(positionPort, {
       ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, created: stream.created },
       group: isSabotaged('start-per-partition') ? startingNow(group.record, stream) : group.record,
       isCurrent: () => this.#number === number && tenancy.isValid(),

@@ -1,5 +1,5 @@
 import { isSabotaged, reached } from '#sabotage';
-import { AggregateTransportError, hasCode } from '../../errors.js';
+import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
 import type { PositionRecord } from '../../records/position-record.js';
@@ -44,6 +44,8 @@ const MAX_REFUSALS = 8;
  * If the answer to the write is lost the record is read: own epoch and owner mean that the claim stands, and what is
  * stored then is its base. An older owner's commit may have landed between the two.
  *
+ * A record that cannot be read or written stays so, here and elsewhere: the outcome is to halt.
+ *
  * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown: call again with the same claimant
  * @throws LEASE_LOST
  */
@@ -51,6 +53,15 @@ export async function claimPosition(
   port: KeyPort<PositionRecord>,
   claimant: Claimant,
 ): Promise<ClaimOutcome> {
+  try {
+    return await claim(port, claimant);
+  } catch (error) {
+    if (!hasCode(error, 'RECORD_INVALID')) throw error;
+    return { kind: 'halt', reason: describeError(error) };
+  }
+}
+
+async function claim(port: KeyPort<PositionRecord>, claimant: Claimant): Promise<ClaimOutcome> {
   for (let refusals = 0; refusals < MAX_REFUSALS; refusals++) {
     const found = await port.read();
     check(claimant);
