@@ -59,6 +59,7 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
           identity,
           ...end,
           strangersThrough: 0,
+          ahead: undefined,
           leaving: false,
           forgotten: false,
         };

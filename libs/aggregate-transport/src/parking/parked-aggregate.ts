@@ -1,3 +1,4 @@
+import type { Letter } from '../records/letter.js';
 import type { Marker } from '../records/marker.js';
 
 /** A parked aggregate in its owner's memory. */
@@ -14,6 +15,8 @@ export interface Parked {
   tail: number;
   /** Letters up to this position belong to no marker that counts. */
   strangersThrough: number;
+  /** The letter behind the one that was removed last; read once. */
+  ahead: Letter | undefined;
   /** No letter is left and the marker falls: events go to the lane again. */
   leaving: boolean;
   /** Its owner's lease has ended, or its stream: nothing is written for it any more, not under the next lease either. */
@@ -33,6 +36,7 @@ export function unmarked(token: string, epoch: number, since: number): Parked {
     lastSequence: 0,
     tail: 0,
     strangersThrough: 0,
+    ahead: undefined,
     leaving: false,
     forgotten: false,
   };

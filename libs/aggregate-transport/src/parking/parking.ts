@@ -201,6 +201,9 @@ export class Parking {
 
   /** The first letter to replay; undefined if none is left. */
   async head(parked: Parked): Promise<Letter | undefined> {
+    const { ahead } = parked;
+    parked.ahead = undefined;
+    if (ahead?.note.marker === parked.identity) return ahead;
     for (;;) {
       const letter = await this.options.port.next(parked.token, parked.strangersThrough);
       if (letter === undefined || letter.note.marker === parked.identity) return letter;
@@ -212,12 +215,17 @@ export class Parking {
     }
   }
 
-  /** The letter is handled, or dropped by command. */
-  async remove(letter: Pick<Letter, 'position'>): Promise<void> {
+  /** The letter is handled, or dropped by command. The one behind it is asked for meanwhile: one round trip, not two. */
+  async remove(parked: Parked, { position }: Pick<Letter, 'position'>): Promise<void> {
+    const { port } = this.options;
     reached('retry: letter handled');
     this.#writes.check();
-    await this.options.port.removeLetter(letter.position);
+    // Without an answer {@link head} asks again.
+    const next =
+      position < parked.tail ? port.next(parked.token, position).catch(() => undefined) : undefined;
+    await port.removeLetter(position);
     reached('retry: letter removed');
+    parked.ahead = await next;
   }
 
   /** A command is begun: the next owner continues it, until it is answered. */

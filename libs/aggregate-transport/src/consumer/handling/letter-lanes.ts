@@ -204,7 +204,7 @@ export class LetterLanes {
     const parked = parking.find(token);
     if (parked === undefined || parked.revision === 0) return;
     const letter = await parking.head(parked);
-    if (letter?.note.sequence === sequence) await parking.remove(letter);
+    if (letter?.note.sequence === sequence) await parking.remove(parked, letter);
     if (diversion?.done === true && this.#diverting.get(token) === diversion) this.#diverting.delete(token);
   }
 

@@ -140,10 +140,10 @@ export class LetterReplay implements DetourListener {
     if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
     if (!this.#isBehindAllOthers(parked, letter.note)) return CHECK_AGAIN_MS;
     if (this.#isDone(token, letter.note) || command?.kind === 'discard') {
-      return this.#remove(token, letter);
+      return this.#remove(parked, letter);
     }
     if (command?.kind === 'skipHead') {
-      if (command.position === letter.position) await this.#remove(token, letter);
+      if (command.position === letter.position) await this.#remove(parked, letter);
       if ((await parking.head(parked)) === undefined) return AT_ONCE;
       await parking.stay(parked, undefined);
       return afterStay(parked);
@@ -170,7 +170,7 @@ export class LetterReplay implements DetourListener {
     if (failure === undefined) {
       this.handled++;
       this.#done.set(token, letter.note);
-      return this.#remove(token, letter);
+      return this.#remove(parked, letter);
     }
     if (parked.marker.state === 'retrying') {
       return this.#failed(parked, current, failure, { kind: 'park', reason: reasonOf(failure) });
@@ -218,7 +218,7 @@ export class LetterReplay implements DetourListener {
     if (outcome.kind === 'skip') {
       log.error(`${what} and is skipped: ${why}`, failure.error);
       await parking.skip(event, note);
-      return this.#remove(parked.token, letter);
+      return this.#remove(parked, letter);
     }
     log.error(`${what}; its aggregate stays parked: ${why}`, failure.error);
     this.#current.delete(parked.token);
@@ -258,9 +258,9 @@ export class LetterReplay implements DetourListener {
     return done?.stream === stream && sequence <= done.sequence;
   }
 
-  async #remove(token: string, letter: Letter): Promise<Step> {
-    await this.options.parking.remove(letter);
-    this.#current.delete(token);
+  async #remove(parked: Parked, letter: Letter): Promise<Step> {
+    await this.options.parking.remove(parked, letter);
+    this.#current.delete(parked.token);
     return AT_ONCE;
   }
 
