@@ -96,6 +96,23 @@ describe('suspects', () => {
   });
 });
 
+describe('what ends', () => {
+  test('counts once: attempts of an earlier tenure of this process, and settled events, end no suspicion of others', () => {
+    const { suspects } = fixture({ deaths: 2, unsettled: [3, 4], lastSequence: 4 });
+    for (const sequence of [1, 3, 3]) suspects.clear(sequence);
+    suspects.noteReadThrough(4);
+    expect([suspects.isSuspect(4), suspects.snapshot().deaths]).toEqual([true, 2]);
+  });
+
+  test('leaves no entry, although the suspicion ended while it ran', async () => {
+    const { suspects, written } = fixture({ deaths: 2, unsettled: [3], lastSequence: 4 });
+    suspects.noteTakenIn(4);
+    await suspects.noteStart(eventOf('a', 4), { alone: false });
+    for (const sequence of [3, 4]) suspects.clear(sequence);
+    expect(written.at(-1)).toEqual({ deaths: 0, window: BOUND, starts: {} });
+  });
+});
+
 describe('the window', () => {
   test('is not smaller than the inherited one while an event of that is open', () => {
     const { suspects } = fixture({ deaths: 1, window: 1_000, unsettled: [3, 4], lastSequence: 4 });

@@ -56,13 +56,12 @@ export class Suspects {
   #through = 0;
   #left = 0;
   #lastSequence = 0;
-  /** Inherited events that have neither ended an attempt nor been settled. */
-  #open = 0;
+  /** Inherited events that have neither ended an attempt nor been settled. By sequence: what ends twice counts once. */
+  #open = new Set<number>();
   #inherited = new Map<number, StartEntry>();
   /** Inherited entries whose events are still to be read, ascending. The stream may have dropped some of them. */
   #awaited: number[] = [];
   readonly #own = new Map<number, StartEntry>();
-  readonly #cleared = new Set<number>();
   #before: Pick<PositionRecord, 'owner' | 'epoch'> | undefined;
 
   constructor(private readonly options: SuspectsOptions) {}
@@ -78,19 +77,20 @@ export class Suspects {
     const listedHere = new Set(unsettled);
     this.#awaited = [...this.#inherited.keys()].filter((one) => !listedHere.has(one)).sort((a, b) => a - b);
     this.#own.clear();
-    this.#cleared.clear();
     this.#before = before;
     // What is known later is struck when it counts.
     for (const sequence of this.#inherited.keys()) this.#strikeSurvived(sequence);
     const window = isSabotaged('window-shrinks') ? this.options.bound : record.window;
     const listed = unsettled.slice(0, window);
-    this.#open = listed.length;
+    this.#open = new Set(listed);
     this.#through = listed.at(-1) ?? 0;
     this.#left = window - listed.length;
     this.#lastSequence = lastSequence;
     // A predecessor that ended well leaves nothing to look for.
     const isPlain = record.deaths === 0 && record.window <= this.options.bound && this.#inherited.size === 0;
-    if (isPlain) this.#open = this.#left = 0;
+    if (!isPlain) return;
+    this.#open.clear();
+    this.#left = 0;
   }
 
   /** How many events may be taken in and not settled: an owner must be able to reach all that the last one had. */
@@ -120,7 +120,7 @@ export class Suspects {
     if (sequence <= this.#through) return;
     this.#left--;
     this.#through = sequence;
-    this.#open++;
+    this.#open.add(sequence);
   }
 
   /** The reader has gone past all that existed at the claim. */
@@ -133,9 +133,7 @@ export class Suspects {
   isSuspect(sequence: number): boolean {
     if (isSabotaged('no-suspects')) return false;
     if (this.#inherited.has(sequence)) return true;
-    return (
-      this.#deaths >= DEATHS_BEFORE_SUSPICION && sequence <= this.#through && !this.#cleared.has(sequence)
-    );
+    return this.#deaths >= DEATHS_BEFORE_SUSPICION && this.#open.has(sequence);
   }
 
   /** True if an earlier owner started this event and did not end it: it must run alone. */
@@ -175,19 +173,15 @@ export class Suspects {
 
   /** An attempt at the event has ended in this process, or it was settled or lost: it is no suspect any more. */
   clear(sequence: number): void {
-    if (!this.#isInheriting && this.#inherited.size === 0) return;
-    const wasNoted = this.#inherited.delete(sequence) || this.#own.delete(sequence);
-    this.#own.delete(sequence);
-    if (sequence > this.#through || this.#cleared.has(sequence)) return;
-    this.#cleared.add(sequence);
-    this.#open--;
-    const isOver = !this.#isInheriting && this.#deaths > 0;
+    const wasInherited = this.#inherited.delete(sequence);
+    const wasNoted = this.#own.delete(sequence) || wasInherited;
+    const isOver = this.#open.delete(sequence) && !this.#isInheriting && this.#deaths > 0;
     if (wasNoted || isOver) void this.options.writer.commitNow();
   }
 
   /** Inherited events are open, or may still come. */
   get #isInheriting(): boolean {
-    return this.#open > 0 || this.#left > 0;
+    return this.#open.size > 0 || this.#left > 0;
   }
 
   #note(sequence: number, alone: boolean): void {
