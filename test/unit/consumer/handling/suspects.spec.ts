@@ -108,6 +108,7 @@ describe('what ends', () => {
     const { suspects, written } = fixture({ deaths: 2, unsettled: [3], lastSequence: 4 });
     suspects.noteTakenIn(4);
     await suspects.noteStart(eventOf('a', 4), { alone: false });
+    suspects.noteReadThrough(4);
     for (const sequence of [3, 4]) suspects.clear(sequence);
     expect(written.at(-1)).toEqual({ deaths: 0, window: BOUND, starts: {} });
   });
