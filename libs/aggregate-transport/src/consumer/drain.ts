@@ -25,16 +25,26 @@ export interface DrainOptions {
 
 const MAX_REPORTED = 3;
 
-type Mode = 'off' | 'on';
+type Mode = 'off' | 'on' | 'ending';
+
+const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  off: ['on', 'ending'],
+  on: ['off', 'on', 'ending'],
+  ending: ['on'],
+};
 
 /**
  * Brings a partition to rest: to close it, to hand it over to another replica, or for a change of layout. Its modes:
  *
  * - `off`: the partition works. Left by {@link begin}.
  * - `on`: nothing is pulled and nothing starts. What runs ends, and a last commit says so. Left by {@link undo}.
+ * - `ending`: the partition is to work again, and waits until a commit takes back what the last one said. A handler that
+ *   started before and ended its process would be nobody's suspect: the record says that the owner came to rest.
  */
 export class Drain {
   #mode: Mode = 'off';
+  /** The commit that the last {@link undo} waits for. */
+  #takenBack: Promise<boolean> | undefined;
 
   constructor(private readonly options: DrainOptions) {}
 
@@ -44,7 +54,7 @@ export class Drain {
 
   /** Safe to call again. */
   begin(): void {
-    this.#mode = 'on';
+    this.#enter('on');
     this.options.lanes.stop();
     this.options.loop.drain();
   }
@@ -71,15 +81,14 @@ export class Drain {
     return this.#commitLast({ rest: true, drained: { change } });
   }
 
-  /** The partition works again. */
+  /** The partition works again, at once if no commit has said that it came to rest. Safe to call again. */
   undo(): void {
-    const { lanes, loop, writer, listener } = this.options;
-    if (this.#mode === 'off') return;
-    this.#mode = 'off';
-    if (listener.isOver) return;
-    writer.resume();
-    lanes.restart();
-    loop.restart();
+    if (this.#mode !== 'on') return;
+    this.#enter('ending');
+    const takenBack = (this.#takenBack = this.options.writer.resume());
+    if (takenBack === undefined) this.#restart();
+    // If the tenure ends first, the next one begins with what it claims.
+    else void takenBack.then(() => this.#takenBack === takenBack && this.#restart());
   }
 
   /** Resolves when no handler of the partition runs in this process, whether it owns the partition or not. */
@@ -89,7 +98,7 @@ export class Drain {
 
   /** While it is on: handlers that run, the first few. */
   running(): RunningHandler[] | undefined {
-    if (this.#mode === 'off') return undefined;
+    if (this.#mode !== 'on') return undefined;
     const now = this.options.clock.now();
     const running: RunningHandler[] = [];
     for (const { aggregateId, sequence, startedAt } of this.options.lanes.running()) {
@@ -104,12 +113,28 @@ export class Drain {
     do await lanes.whenNoneRuns();
     while (this.#mode === 'on' && !lanes.areAtRest);
     // Undone meanwhile: handlers start again, so no commit may say that the partition is at rest.
-    if (this.#mode === 'off') return false;
+    if (this.#mode !== 'on') return false;
     // An owner that has claimed nothing leaves the record as it found it.
     return !listener.isClaimed || this.#commitLast({ rest: true });
   }
 
   #commitLast(last: LastCommit): Promise<boolean> {
     return this.options.writer.finish(last);
+  }
+
+  /** Unless it began again meanwhile. */
+  #restart(): void {
+    const { lanes, loop, listener } = this.options;
+    if (this.#mode !== 'ending') return;
+    this.#enter('off');
+    if (listener.isOver) return;
+    lanes.restart();
+    loop.restart();
+  }
+
+  #enter(mode: Mode): void {
+    if (!MAY_COME_FROM[mode].includes(this.#mode))
+      throw new Error(`a drain cannot go from ${this.#mode} to ${mode}`);
+    this.#mode = mode;
   }
 }

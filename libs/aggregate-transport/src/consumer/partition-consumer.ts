@@ -269,7 +269,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     const { record } = claimed;
     this.#drainedFor = 0;
     // A drain that came during the claim may have written its last commit already.
-    if (!this.#parts.drain.isOn) this.#parts.writer.resume();
+    if (!this.#parts.drain.isOn) void this.#parts.writer.resume();
     this.#enter('running');
     this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
     this.#parts.lanes.replayLetters();

@@ -172,11 +172,14 @@ export class PositionWriter {
     return this.commitNow();
   }
 
-  /** Undoes {@link finish}: the partition works again. */
-  resume(): void {
-    if (this.#tenure === undefined || Object.keys(this.#tenure.last).length === 0) return;
+  /**
+   * Undoes {@link finish}. Undefined if no commit has carried a mark; else resolves as {@link commitNow} does when one
+   * without them is confirmed.
+   */
+  resume(): Promise<boolean> | undefined {
+    if (this.#tenure === undefined || Object.keys(this.#tenure.last).length === 0) return undefined;
     this.#tenure.last = {};
-    this.noteChange();
+    return this.commitNow();
   }
 
   #schedule(leastMs: number): void {
