@@ -92,7 +92,7 @@ describe('before a claim', () => {
     settle(4);
     expect(await writer.commitNow()).toBe(false);
     expect(await writer.finish({ rest: true })).toBe(false);
-    writer.resume();
+    void writer.resume();
     await pass(1_000);
     expect([writer.hasBegun, writer.isConfirmed(0), key.stored.revision]).toEqual([
       false,
@@ -353,7 +353,7 @@ describe('the marks of a last commit', () => {
     settle(3);
     await clock.settle(10);
     expect(stored()).toMatchObject({ rest: true, drained: { change: 4 }, high: 3 });
-    writer.resume();
+    void writer.resume();
     await clock.settle(10);
     expect(stored()).not.toHaveProperty('rest');
     expect(stored()).not.toHaveProperty('drained');
@@ -365,7 +365,7 @@ describe('the marks of a last commit', () => {
     settle(1);
     await clock.settle(10);
     expect(stored()).toMatchObject({ drained: { change: 4 }, high: 1 });
-    writer.resume();
+    void writer.resume();
     await clock.settle(10);
     expect(stored()).not.toHaveProperty('drained');
   });
@@ -373,7 +373,7 @@ describe('the marks of a last commit', () => {
   test('cost no commit when there is nothing to undo', async () => {
     const { begun, pass, writer, sent } = fixture();
     begun();
-    writer.resume();
+    void writer.resume();
     await pass(100);
     expect(sent).toEqual([]);
   });
@@ -458,7 +458,7 @@ test('after any calls and faults every change is confirmed in the end, and the k
         if (kind === 'settle') settle(state.high + 1);
         else if (kind === 'now') waiting.push(writer.commitNow());
         else if (kind === 'finish') waiting.push(writer.finish({ rest: true }));
-        else if (kind === 'resume') writer.resume();
+        else if (kind === 'resume') void writer.resume();
         else if (kind === 'hold') key.faults.holdWrite();
         else if (kind === 'drop') key.faults.dropAnswer();
         else if (kind === 'fail') key.faults.failRead();
@@ -472,7 +472,7 @@ test('after any calls and faults every change is confirmed in the end, and the k
         await clock.settle(1);
         expect(mostUnderWay() <= 1 || calls.some(({ kind: one }) => one === 'begin')).toBe(true);
       }
-      writer.resume();
+      void writer.resume();
       settle(state.high + 1);
       const ticket = writer.ticket();
       // Faults that were not used up may hit one write after the other.
