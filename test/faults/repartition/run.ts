@@ -5,9 +5,10 @@ import { between, randomFor } from '../harness/random.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
-// npm run test:faults -- --part repartition [--rounds N] [--seed S] [--server 2.10|2.15] [--way split|merge] [--sabotage all] [--at-once N]
-// Every step once per round as the last one of the command, and of a replica; replicas are frozen there, too; half of the
-// stories split partitions, half merge them. Ends with 0 if nothing was found; with --sabotage if each rule was caught.
+// npm run test:faults -- --part repartition [--rounds N] [--seed S] [--server 2.10|2.15] [--way split|merge] [--sabotage all] [--at-once N] [--leases]
+// Every step once per round as the last one of the command, and of a replica; replicas are frozen there, too, and leases
+// vanish there; half of the stories split partitions, half merge them. --leases: only those in which leases vanish. Ends
+// with 0 if nothing was found; with --sabotage if each rule was caught.
 
 const SPLIT = { from: 4, to: 16 };
 const MERGE = { from: 16, to: 4 };
@@ -27,6 +28,7 @@ export function storiesOf(random: () => number, only?: string): Story[] {
       for (const by of roles) {
         stories.push({ ...way, by, step, nth, fault: 'kill' });
         if (by === 'replica') stories.push({ ...way, by, step, nth, fault: 'freeze' });
+        stories.push({ ...way, by, step, nth, fault: 'kill', leasesLost: true });
       }
     }
   }
@@ -89,6 +91,7 @@ export async function runRepartition(args: string[]): Promise<boolean> {
       way: { type: 'string' },
       sabotage: { type: 'string' },
       'at-once': { type: 'string', default: '2' },
+      leases: { type: 'boolean', default: false },
     },
   });
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
@@ -98,7 +101,8 @@ export async function runRepartition(args: string[]): Promise<boolean> {
     if (values.sabotage !== undefined) return await sabotageAll(server);
     let isGood = true;
     for (let round = 0; round < Number(values.rounds); round++) {
-      const stories = storiesOf(randomFor(seed + round), values.way);
+      const all = storiesOf(randomFor(seed + round), values.way);
+      const stories = values.leases ? all.filter(({ leasesLost }) => leasesLost === true) : all;
       isGood = (await tellAll(server, stories, Number(values['at-once']))) && isGood;
     }
     return isGood;

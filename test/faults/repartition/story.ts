@@ -21,6 +21,8 @@ export interface Interruption {
   readonly nth?: number;
   readonly from: number;
   readonly to: number;
+  /** Once the process is stopped, the leases of the group vanish from their bucket. */
+  readonly leasesLost?: boolean;
   readonly sabotage?: LayoutRule;
   /** How long a handler takes. */
   readonly handlerMs?: number;
@@ -53,6 +55,7 @@ const BURST = 4;
 const BURST_EVERY_MS = 15;
 const CHANGED_WITHIN_MS = 40_000;
 const STOPPED_WITHIN_MS = 20_000;
+const LEASE_STREAM = 'KV_aggregate-transport';
 let count = 0;
 
 /**
@@ -137,6 +140,7 @@ class Story {
     if (by === 'command') stopped = await this.#stopCommand(stopAt);
     else if (by === 'replica') stopped = await this.#stopReplica(first);
     else await this.#change(told.to);
+    if (told.leasesLost === true) await this.#loseLeases();
     await this.#change(told.to);
     if (isAlone) await (await crew.spawn()).holds();
     await this.#works();
@@ -213,6 +217,16 @@ class Story {
     const { code, output, errors } = await this.#command(to);
     if (code !== 0)
       throw new Error(`${this.world.folder}: repartition ended with ${code}: ${output}${errors}`);
+  }
+
+  /** What a restored bucket, or an operator, does to owners that are alive. */
+  async #loseLeases(): Promise<void> {
+    const { tap, topic } = this.world;
+    const { streams } = await tap.nats.jetstreamManager();
+    const { purged } = await streams.purge(LEASE_STREAM, {
+      filter: `$KV.aggregate-transport.lease.${topic}.${PARKING_GROUP}.>`,
+    });
+    if (purged === 0) throw new Error(`expected leases of ${topic}, found none`);
   }
 
   #command(to: number | '--cancel', stopAt?: string): ReturnType<typeof runCommand> {
