@@ -66,7 +66,9 @@ export type ParkingRule =
   /** A letter is replayed although earlier events of its aggregate may come again. */
   | 'letters-not-waited-for'
   /** As before, but the letter's own event is waited for. */
-  | 'letter-waits-for-itself-only';
+  | 'letter-waits-for-itself-only'
+  /** The head of a diverted lane becomes its first letter although an earlier tenure started it. */
+  | 'head-of-any-tenure';
 
 /** The rules about a change of a group's layout. */
 export type LayoutRule =
