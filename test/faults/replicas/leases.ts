@@ -17,6 +17,8 @@ export interface GroupLook {
 
 const STREAM = 'KV_aggregate-transport';
 const PREFIX = '$KV.aggregate-transport';
+/** This part changes no layout. */
+const FIRST_LAYOUT = 0;
 const ANSWER_WITHIN_MS = 2_000;
 
 /** Reads the keys of the group past the library. */
@@ -37,7 +39,7 @@ async function readLease(
   partition: number,
 ): Promise<LeaseLook | undefined> {
   const found = await ask<{ message?: { seq: number; data: string } }>(nats, `STREAM.MSG.GET.${STREAM}`, {
-    last_by_subj: `${PREFIX}.lease.${TOPIC}.${GROUP}.${partitions}.${partition}`,
+    last_by_subj: `${PREFIX}.lease.${TOPIC}.${GROUP}.${FIRST_LAYOUT}.${partitions}.${partition}`,
   });
   if (found.message === undefined) return undefined;
   const json = Buffer.from(found.message.data, 'base64').toString('utf8');
