@@ -17,6 +17,7 @@ const CLEAN_ROOMS = [
   'message',
   'nest',
   'observe',
+  'parking',
   'publisher',
   'records',
   'stream',

@@ -31,8 +31,8 @@ export interface MarkerWritesOptions {
 type MarkerChange = { readonly [K in keyof Marker]?: Marker[K] | undefined };
 
 /**
- * The owner's writes. Each is compare-and-set against what it last knew, and each looks at the lease right before it
- * leaves: of two processes that think they own a partition one is refused.
+ * The owner's writes. Each is compare-and-set against what the owner last knew, and checks the lease right before it
+ * leaves. So of two processes that think they own a partition one is refused.
  */
 export class MarkerWrites {
   constructor(private readonly options: MarkerWritesOptions) {}
@@ -69,8 +69,9 @@ export class MarkerWrites {
   }
 
   /**
-   * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun, or it is a
-   * late copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the removal.
+   * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun. Or it is a
+   * late copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the
+   * removal.
    */
   async removeVoid(token: string, isUnknown: () => boolean): Promise<void> {
     const { port, owner, log, name } = this.options;
@@ -107,8 +108,8 @@ export class MarkerWrites {
   }
 
   /**
-   * Stores events of the aggregate after its last letter, unless they are there already. At least the first one is there
-   * when it resolves; `parked.lastSequence` tells which.
+   * Stores events of the aggregate after its last letter, unless they are there already. When it resolves, at least the
+   * first one is there; `parked.lastSequence` tells which.
    */
   async append(parked: Parked, events: readonly LetterEvent[], note?: ParkNote): Promise<void> {
     const { port, name, owner } = this.options;

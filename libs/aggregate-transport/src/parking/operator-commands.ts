@@ -149,7 +149,7 @@ function unansweredError(name: string, aggregateId: string, waitMs: number): Agg
 
 const SECOND_MS = 1_000;
 
-/** Begins something for each item, so many each second, and resolves when all of it has ended. `begin` never rejects. */
+/** Begins something for each item, so many a second, and resolves when all of it has ended. `begin` never rejects. */
 export async function beginPaced<T>(
   items: readonly T[],
   ratePerSecond: number,

@@ -15,7 +15,7 @@ export interface Parked {
   tail: number;
   /** Letters up to this position belong to no marker that counts. */
   strangersThrough: number;
-  /** The letter behind the one that was removed last; read once. */
+  /** The letter after the one that was removed last; read once. */
   ahead: Letter | undefined;
   /** No letter is left and the marker falls: events go to the lane again. */
   leaving: boolean;

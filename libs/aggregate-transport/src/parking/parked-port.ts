@@ -15,7 +15,7 @@ export interface LetterEvent {
 
 export type Appended =
   | { readonly kind: 'stored'; readonly position: number; readonly count: number }
-  /** The subject's last letter is not the one that was expected: look again. */
+  /** The subject's last letter is not the one that was expected: read it again. */
   | { readonly kind: 'moved' }
   /** The server refuses the letter: the stream is full, or the letter is too large. */
   | { readonly kind: 'refused'; readonly reason: string };
@@ -35,14 +35,17 @@ export interface ParkedPort {
   onMarker(callback: (token: string, marker: Marker) => void): void;
   /**
    * Stores events of one aggregate as letters, after the letter at `after` (0: none on the subject). `stored` tells how
-   * many of them, from the first on, and the position of the last one: all if the server can store them as one write.
+   * many of them, from the first on, and the position of the last one. All are stored if the server can take them as
+   * one write.
    */
   append(
     events: readonly LetterEvent[],
     note: Omit<LetterNote, 'sequence' | 'storedAt'>,
     after: number,
   ): Promise<Appended>;
-  /** Stores an event that its aggregate continues without. Its id names stream and sequence, so a repeat is stored once. */
+  /**
+   * Stores an event that its aggregate continues without. Its id names stream and sequence, so a repeat is stored once.
+   */
   appendSkipped(
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,

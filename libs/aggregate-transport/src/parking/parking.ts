@@ -39,16 +39,16 @@ export interface ParkingOptions extends MarkerWritesOptions {
  * commands.
  *
  * How an aggregate is parked, and why each step may be the last one of its process:
- * 1. The marker is made by compare-and-set. An owner that dies here leaves an unsettled event: its successor removes the
- *    marker, and the event comes again.
- * 2. The event is stored as a letter, after the last letter that is known. Of two owners only one succeeds, and a letter
- *    of the same marker says the same, whichever owner wrote it.
- * 3. The event is settled. An owner that dies before that is confirmed leaves the last letter's sequence: the successor
- *    settles the event without another letter.
+ * 1. The marker is made by compare-and-set. An owner that dies here leaves an unsettled event. Its successor removes
+ *    the marker, and the event comes again.
+ * 2. The event is stored as a letter, after the last letter that is known. Of two owners only one succeeds. A letter
+ *    of the same marker says the same, no matter which owner wrote it.
+ * 3. The event is settled. An owner that dies before that is confirmed leaves the last letter's sequence. The
+ *    successor settles the event without another letter.
  *
- * An owner that slept through the end of its lease makes no letter, because it checks its lease before each write. If it
- * fell asleep right after that check, its marker is of an older epoch: the successor adopts it, or finds it later, and
- * then it is void.
+ * An owner that slept through the end of its lease makes no letter, because it checks its lease before each write. If
+ * it fell asleep right after that check, its marker is of an older epoch. The successor adopts that marker; if it finds
+ * it only later, the marker is void.
  */
 export class Parking {
   readonly #parked = new Map<string, Parked>();
@@ -108,8 +108,8 @@ export class Parking {
   }
 
   /**
-   * Reads what earlier owners left. A marker of an older epoch that appears later came too late. Safe to call again after
-   * it rejected.
+   * Reads what earlier owners left. A marker of an older epoch that appears later came too late. Safe to call again
+   * after it rejected.
    * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
    */
   async load({ hasDied, start }: ParkingInheritance): Promise<void> {
@@ -177,8 +177,8 @@ export class Parking {
   }
 
   /**
-   * Stores later events of a parked aggregate after its letters, as many of them as one write takes; those that are there
-   * already are not stored again. Resolves with how many were stored. `Parked.lastSequence` tells the last one.
+   * Stores later events of a parked aggregate after its letters, as many of them as one write takes. Events that are
+   * there already are not stored again. Resolves with how many were stored. `Parked.lastSequence` tells the last one.
    */
   async file(token: string, events: readonly LetterEvent[]): Promise<number> {
     const parked = this.#require(token);
@@ -215,7 +215,7 @@ export class Parking {
     }
   }
 
-  /** The letter is handled, or dropped by command. The one behind it is asked for meanwhile: one round trip, not two. */
+  /** The letter is handled, or dropped by command. The next one is asked for meanwhile: one round trip, not two. */
   async remove(parked: Parked, { position }: Pick<Letter, 'position'>): Promise<void> {
     const { port } = this.options;
     reached('retry: letter handled');
@@ -299,8 +299,8 @@ export class Parking {
   }
 
   /**
-   * Announcements include refused writes, such as a command for a marker that was removed or already answered. Those are
-   * ignored.
+   * Announcements include refused writes, such as a command for a marker that was removed or already answered. Those
+   * are ignored.
    */
   #noteCommand(parked: Parked, { made, command }: Marker): void {
     if (command === undefined || made !== parked.identity || command.id === parked.marker.answer?.id) return;
