@@ -20,15 +20,16 @@ export interface BreakerListener {
 const ATTEMPTS_REMEMBERED = 2;
 
 /**
- * Tells a broken deploy or a database that is away from a poisonous event: the first fails everything, and parking
- * everything helps no one. One per topic and group of a process; of what the group may park each process has the part that
- * its partitions are, and at least one, so that replicas need not ask each other. Its modes:
+ * Tells a broken deploy, or a database that is away, from a poisonous event. The first two fail everything, and parking
+ * everything helps no one. There is one breaker per topic and group of a process. Of what the group may park, each
+ * process has the part that its partitions are, and at least one. So replicas need not ask each other. Its modes:
  *
- * - `closed`: aggregates are parked as their policy says. Left when one more than that would be within `withinMs`,
- *   most attempts fail, and nothing has succeeded that was started after the first attempt at this one's event: an event
- *   that failed while others succeeded is at fault itself, however often its kind is tried again.
- * - `open`: nothing is parked, and nothing starts but one aggregate every `probeEveryMs`, first the one that was one too
- *   many, then others, because it may fail for a reason of its own. Left by an attempt that succeeds, or when the prober's partition goes to another process.
+ * - `closed`: aggregates are parked as their policy says. Left when a park would be one too many within `withinMs`,
+ *   most attempts fail, and no later start has succeeded. "Later" is after the first attempt at the event to park. An
+ *   event that failed while later starts succeeded is at fault itself, however often its kind is tried again.
+ * - `open`: nothing is parked, and nothing starts but one aggregate every `probeEveryMs`. The first of them is the one
+ *   that was one too many. Others follow, because the first may fail for a reason of its own. Left by an attempt that
+ *   succeeds, or when the prober's partition goes to another process.
  */
 export class Breaker {
   readonly #listeners = new Set<BreakerListener>();
@@ -97,7 +98,7 @@ export class Breaker {
     return false;
   }
 
-  /** The aggregate is no longer in this process; if it was the one that probes, the next failure opens the breaker again. */
+  /** The aggregate is no longer in this process. If it was the prober, the next failure opens the breaker again. */
   left(token: string): void {
     if (this.#prober === token) this.#close();
   }

@@ -16,7 +16,10 @@ export interface LaneListener {
   halt(reason: string): void;
 }
 
-/** What is known of the confirmed position: a letter is worked with only behind all earlier events of its aggregate. */
+/**
+ * What is known of the confirmed position. A letter is handled or removed only after all earlier events of its aggregate
+ * are settled in it.
+ */
 export interface ConfirmedPlace {
   /** When the topic's stream was made. */
   readonly created: string;

@@ -2,13 +2,16 @@ import type { LaneMode } from '../../executor/lane.js';
 import type { AttemptFailure, Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 
-/** An aggregate whose lane does not move, or not fast, as it stands this moment. Names, numbers and reasons; no payload. */
+/** An aggregate whose lane stands still or is slow, as it is at this moment. Names, numbers and reasons; no payload. */
 export interface AggregateStatus {
   readonly aggregateId: string;
   /** The event at the head of its lane, in the topic's stream; 0 while a letter is looked for. */
   readonly sequence: number;
   readonly type: string | undefined;
-  /** `running`: its handler runs; `waiting`: for its next attempt; `ready`: for a free handler; `closed`: for something else. */
+  /**
+   * `running`: its handler runs; `waiting`: for its next attempt; `ready`: for a free handler; `closed`: for something
+   * else.
+   */
   readonly state: LaneMode;
   /** Attempts at that event in this process, the running one included. */
   readonly attempts: number;

@@ -60,8 +60,8 @@ export type LaneCounts = Readonly<Attempts['counts']> & {
 };
 
 /**
- * Where the events of a partition are handled: a lane per aggregate, the handlers, and the detour of aggregates that are
- * parked.
+ * Where the events of a partition are handled: a lane per aggregate, the handlers, and the detour of parked
+ * aggregates.
  */
 export class Lanes implements AloneMember, ParkingListener {
   readonly executor: KeyedExecutor<LaneEntry>;

@@ -52,9 +52,9 @@ const TRY_AGAIN_MS = 500;
 const WAIT_FOR_PROBE_MS = 1_000;
 
 /**
- * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while all other
- * aggregates continue. An aggregate is on the detour from the moment it is decided, before its marker is written: the
- * lane of letters stays closed until marker and first letter are confirmed.
+ * The detour of parked aggregates: their events go into lanes of their own, where each becomes a letter, while all
+ * other aggregates continue. An aggregate is on the detour from the moment of the decision, before its marker is
+ * written. The lane of letters stays closed until marker and first letter are confirmed.
  */
 export class LetterLanes {
   /** Events that became letters. */

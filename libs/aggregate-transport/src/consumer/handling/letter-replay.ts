@@ -62,11 +62,11 @@ const NANOS_OF_A_MILLISECOND = '000000';
 
 /**
  * Replays the letters of an aggregate in its own lane, first letter first, through the handler that would have had the
- * event. It ends when no letter is left and none comes, and the aggregate is live again; events that arrived meanwhile
- * stand behind it in the lane. A retry by command ends at the first failure. What was diverted is retried as its
- * handler's policy says, because its events have not failed yet.
+ * event. It ends when no letter is left and none comes. Then the aggregate is live again, and events that arrived
+ * meanwhile stand after it in the lane. A retry by command ends at the first failure. What was diverted is retried as
+ * its handler's policy says, because its events have not failed yet.
  *
- * A letter is worked with only when every event of its aggregate up to it is settled in the confirmed position:
+ * A letter is handled or removed only when every event of its aggregate up to it is settled in the confirmed position:
  *
  * 1. An owner handles event 1, parks the aggregate at 3 and dies before any commit says so.
  * 2. Its successor replays letter 3 at once. The marker falls.
@@ -228,7 +228,7 @@ export class LetterReplay implements DetourListener {
 
   /**
    * True if every event of the aggregate up to this letter is settled in the confirmed position. Its live head has left
-   * the lane before this runs, so only the lane of letters and events that are still to be read can hold one.
+   * the lane before this runs. So only the lane of letters, and events that are still to be read, can hold one.
    */
   #isBehindAllOthers({ token, lastSequence }: Parked, { stream, sequence }: EventId): boolean {
     const { place } = this.options;
@@ -237,7 +237,7 @@ export class LetterReplay implements DetourListener {
     if (!this.#isSettledThrough(token, sequence)) return false;
     let waiting = this.#waiting.get(token);
     if (waiting === undefined || waiting.through < sequence) {
-      // One confirmation for all letters there are: a commit for each would be slower than what comes behind them.
+      // One confirmation for all letters there are: a commit for each would be slower than what comes after them.
       const isAll = lastSequence > sequence && this.#isSettledThrough(token, lastSequence);
       waiting = { through: isAll ? lastSequence : sequence, ticket: place.ticket() };
       this.#waiting.set(token, waiting);

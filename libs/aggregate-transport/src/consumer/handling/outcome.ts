@@ -2,8 +2,8 @@ import type { ParkReason } from '../../message/park-reason.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
 /**
- * Where an attempt failed. `interceptor` is everything around the handler that is none of the others, `route` an event
- * that no handler is for, `crash` one whose every start ended its process.
+ * Where an attempt failed. `interceptor` is everything around the handler that is none of the others. `route` is an
+ * event that no handler is for, `crash` an event whose every start ended its process.
  */
 export type FailureStage = 'decode' | 'route' | 'guard' | 'interceptor' | 'pipe' | 'handler' | 'crash';
 
@@ -23,8 +23,9 @@ export interface RetryPolicy extends Backoff {
 }
 
 /**
- * What happens to an event whose attempts are used up: `park` it and what follows of its aggregate, `skip` it alone
- * (a hole in the order), `block` its aggregate and try for ever, `halt` the partition.
+ * What happens to an event whose attempts are used up. `park`: the event and later ones of its aggregate become
+ * letters. `skip`: only the event does, a hole in the order. `block`: its aggregate tries for ever. `halt`: the
+ * partition stops.
  */
 export type OnExhausted = 'park' | 'skip' | 'block' | 'halt';
 
@@ -47,7 +48,7 @@ export type Outcome =
   | { readonly kind: 'block'; readonly delayMs: number }
   /** The event becomes a letter, and so does what follows of its aggregate. */
   | { readonly kind: 'park'; readonly reason: ParkReason }
-  /** The event becomes a letter, and its aggregate goes on without it. */
+  /** The event becomes a letter, and its aggregate continues without it. */
   | { readonly kind: 'skip'; readonly reason: ParkReason }
   /** The partition stops. */
   | { readonly kind: 'halt' };
@@ -62,9 +63,9 @@ export interface FailurePolicy {
 /**
  * What follows failed attempt number `attempt` (1, 2, …). Pure.
  *
- * A guard's refusal says nothing about the event, so it never exhausts it: the lane blocks until the
- * guard lets it pass. Bytes that cannot be decoded and payloads a pipe rejects fail the same way every time,
- * so they are exhausted at once, as is whatever the handler calls unrecoverable.
+ * A guard's refusal says nothing about the event, so it never exhausts it: the lane blocks until the guard lets it
+ * pass. Bytes that cannot be decoded and payloads a pipe rejects fail the same way every time. They are exhausted at
+ * once, as is an event that the handler calls unrecoverable.
  */
 export function decideOutcome(
   failure: Failure,

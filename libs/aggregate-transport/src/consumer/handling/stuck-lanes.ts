@@ -26,14 +26,14 @@ export interface StuckLanesOptions {
 }
 
 const CHECK_EVERY_MS = 200;
-/** A lane over its share is diverted only if its head has not moved for this long: a busy one that moves needs no detour. */
+/** A lane over its share is diverted only if its head has not moved for this long: a busy lane needs no detour. */
 const STUCK_AFTER_MS = 1_000;
 /** The part of what lanes may hold that one of them may hold while its head does not move. */
 export const MAX_SHARE = 0.25;
 
 /**
- * Finds the lanes that would stop all others: they hold their share of the intake, in events or in bytes, and their head
- * does not move, or nothing else is left to do while the intake waits for their bytes.
+ * Finds the lanes that would stop all others. Such a lane holds its share of the intake, in events or in bytes, and its
+ * head does not move. A moving head does not save it if the intake waits for bytes and only such lanes are left.
  */
 export class StuckLanes {
   /** The head when the lane was first seen here, or has moved, and since when. */
