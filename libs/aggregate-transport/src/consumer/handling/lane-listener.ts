@@ -17,8 +17,8 @@ export interface LaneListener {
 }
 
 /**
- * What is known of the confirmed position. A letter is handled or removed only after all earlier events of its aggregate
- * are settled in it.
+ * What is known of the confirmed position. A letter is handled or removed only after all earlier events of its
+ * aggregate are settled in it.
  */
 export interface ConfirmedPlace {
   /** When the topic's stream was made. */

@@ -7,14 +7,14 @@ export interface GroupView {
 }
 
 /**
- * Who should hold which partition; undefined everywhere without members. Pure, and the same for the same view in
- * whatever order its members come.
+ * Which member should hold which partition; undefined everywhere without members. Pure, and the same for the same view
+ * in any order of its members.
  *
  * - Even: two members differ by one partition at most.
  * - Sticky: no even assignment moves fewer partitions away from an owner that is a member.
- * - Steady: while owners let go and others take, one partition after the other and in any order, the answer stays.
+ * - Steady: while owners release and others take, one partition after the other and in any order, the answer stays.
  *
- * Owners keep their lowest partitions; what is over goes, in order, to the members that have too few.
+ * Owners keep their lowest partitions. Those left over go, in order, to the members that have too few.
  */
 export function assign({ members, owners }: GroupView): (string | undefined)[] {
   const order = [...new Set(members)].sort();

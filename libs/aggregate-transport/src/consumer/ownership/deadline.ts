@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '../../clock.js';
 
 /**
- * When the time of a holder is over. Both clocks must agree that some is left: the monotonic one may stand still while a
- * machine sleeps, the wall clock may be set back. Once it was found over it stays so until it is extended: who asked has
- * stopped, and is told by nothing else to begin again.
+ * When the time of a holder is over. Both clocks must agree that some is left: the monotonic one may stand still while
+ * a machine sleeps, the wall clock may be set back. Once it was found over it stays so until it is extended. The holder
+ * has stopped by then, and nothing but an extension tells it to begin again.
  */
 export class Deadline {
   #at = 0;

@@ -22,14 +22,15 @@ const MIN_READ_EVERY_MS = 10;
  * another host can end or prolong it. Its modes:
  *
  * - `idle`: takes no part. Left by {@link seek} or {@link standBy}.
- * - `standby`: another replica is meant to hold it, and no request is made while that one is heard. If the lease is free
- *   for a ttl longer than a seeking replica would wait, it is taken nevertheless: a wrong view of the group must not
- *   leave a partition without an owner. Left by {@link seek} too.
- * - `seeking`: reads the record. Takes it by compare-and-set when there is none, when it was released, or when its
- *   revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
- * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, when another process has
- *   written, or by {@link giveUp}, {@link overtaken} or {@link startOver}; then it seeks again, or stands by.
- *   {@link handOver} leads to `standby`. A frozen process finds out before it starts anything, because {@link isValid} reads the clocks.
+ * - `standby`: another replica is meant to hold it, and no request is made while that replica is heard. If the lease
+ *   stays free for one ttl longer than a seeking replica would wait, it is taken nevertheless. A wrong view of the
+ *   group must not leave a partition without an owner. Left by {@link seek} too.
+ * - `seeking`: reads the record. Takes the lease by compare-and-set if it was never taken or was released. Takes it also
+ *   when its revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
+ * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, or another process has
+ *   written. Left also by {@link giveUp}, {@link overtaken} or {@link startOver}. Then it seeks again, or stands by.
+ *   {@link handOver} leads to `standby`. A frozen process finds out before it starts anything, because {@link isValid}
+ *   reads the clocks.
  * - `closed`: by {@link release} or {@link abandon}.
  */
 export class Lease implements Tenancy {
@@ -123,8 +124,8 @@ export class Lease implements Tenancy {
   }
 
   /**
-   * Ends this epoch and seeks the next one at once: what comes again must come under a new token. The next epoch will be
-   * above `above`, too.
+   * Ends this epoch and seeks the next one at once: what comes again must come under a new token. The next epoch will
+   * be above `above`, too.
    */
   startOver(reason: string, above = 0): void {
     if (this.#mode !== 'held') return;
@@ -149,8 +150,8 @@ export class Lease implements Tenancy {
   }
 
   /**
-   * Releases it so that a successor takes over at once, and stands by. Call only when no handler runs and the last commit
-   * is confirmed.
+   * Releases it so that a successor takes over at once, and stands by. Call only when no handler runs and the last
+   * commit is confirmed.
    */
   async handOver(): Promise<void> {
     this.#wanted = false;

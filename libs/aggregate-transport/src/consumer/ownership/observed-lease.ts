@@ -22,8 +22,8 @@ export class ObservedLease {
   }
 
   /**
-   * When it is free unless it is renewed; undefined if it was never seen. A deleted key says nothing of its holder, which
-   * may still run handlers: it is free after `ttlMs`, as if it had just been renewed.
+   * When it is free unless it is renewed; undefined if it was never seen. A deleted key says nothing of its holder,
+   * which may still run handlers: it is free after `ttlMs`, as if it had just been renewed.
    */
   runsOutAt(marginMs: number, ttlMs: number): number | undefined {
     if (this.#since === undefined || this.#record?.released === true) return this.#since;

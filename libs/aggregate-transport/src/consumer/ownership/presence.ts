@@ -44,9 +44,9 @@ interface Sighting {
 }
 
 /**
- * Which replicas of a group are alive, this one included. It only decides who tries for which lease, so a wrong
- * answer delays and breaks nothing. No server clock takes part: a replica is gone when it says so, or when its record
- * stood unchanged for the ttl in it and a margin, as seen from here. Its modes:
+ * Which replicas of a group are alive, this one included. It only decides which replica tries for which lease, so a
+ * wrong answer delays and breaks nothing. A replica is gone when it says so, or when its record stood unchanged for the
+ * ttl in it and a margin. That time is measured here: no server clock takes part. Its modes:
  *
  * - `idle`: takes no part. Left by {@link start}.
  * - `present`: writes its own record five times per ttl and hears those of others. One that falls silent is
@@ -107,8 +107,8 @@ export class Presence {
   }
 
   /**
-   * Says that this replica goes, so that others take over at once, and leaves nothing behind. Tries for so long, because
-   * a connection that is away may be back in a moment. Safe to call twice.
+   * Says that this replica goes, so that others take over at once, and leaves nothing behind. Tries for so long,
+   * because a connection that is away may be back in a moment. Safe to call twice.
    */
   async withdraw(withinMs: number): Promise<void> {
     if (this.#mode !== 'present') {
