@@ -5,7 +5,7 @@ import type { KeyPort, StoredValue } from '../../records/key-port.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import { type ClaimDecision, decideClaim, type NewBegin } from './claim-decision.js';
 
-/** Who claims, and what it knows. */
+/** The owner that claims, and what it knows. */
 export interface Claimant {
   readonly owner: string;
   readonly epoch: number;
@@ -41,8 +41,8 @@ const MAX_REFUSALS = 8;
  * 2. This owner claims. The revision moves.
  * 3. The commit arrives and is refused, because it expects the revision before the claim.
  *
- * If the answer to the write is lost the record is read: own epoch and owner mean that the claim stands, and what is
- * stored then is its base. An older owner's commit may have landed between the two.
+ * If the answer to the write is lost, the record is read. Own epoch and owner mean that the claim stands, and what is
+ * stored then is its base. An older owner's commit may have landed between two attempts.
  *
  * A record that cannot be read or written stays so, here and elsewhere: the outcome is to halt.
  *

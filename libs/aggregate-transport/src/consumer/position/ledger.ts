@@ -105,7 +105,9 @@ export class Ledger {
     return this.#lastTaken;
   }
 
-  /** When the stream stored the last event taken in, in nanoseconds since 1970; '' if no event was read in this tenure. */
+  /**
+   * When the stream stored the last event taken in, in nanoseconds since 1970; '' if no event was read in this tenure.
+   */
   get lastTakenTime(): string {
     if (this.#lastEvent !== undefined) return this.#lastEvent.origin.readStoredAt();
     return this.#lastTaken === this.#high ? this.#highTime : '';
@@ -116,7 +118,7 @@ export class Ledger {
     return this.#readThrough;
   }
 
-  /** The fate of every event up to here is known, placeholders excepted: it was read, or the claimed record settles it. */
+  /** The fate of every event up to here is known, but for placeholders: it was read, or the claimed record settles it. */
   get knownThrough(): number {
     return Math.max(this.#readThrough, this.#claimedHigh);
   }

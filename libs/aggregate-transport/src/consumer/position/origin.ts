@@ -4,7 +4,7 @@ import { decodeSequences, type PositionOrigin } from '../../records/position-rec
 
 /**
  * What the partitions of an earlier layout had settled. A merged partition begins at the first event that any of its
- * sources has not settled, so it meets events that another source had settled: those are passed over.
+ * sources has not settled. So it meets events that another source had settled: those are passed over.
  */
 export class Origin {
   /** No event after this sequence was settled before. */

@@ -6,7 +6,7 @@ import type { KeyPort } from '../../records/key-port.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import type { CommitPace } from './commit-pace.js';
 
-/** What a record says besides who writes it. */
+/** What a record says besides its owner. */
 export type PositionBody = Omit<PositionRecord, 'v' | 'epoch' | 'owner' | 'write' | 'rest' | 'drained'>;
 
 /** Knows what the next record says. */
@@ -111,7 +111,8 @@ export class PositionWriter {
 
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
-    // A claim that is read again in its own epoch: an earlier write may still be on its way, and none may be taken for it.
+    // A claim may be read again in its own epoch while an earlier write is still on its way. The numbers continue, so that
+    // no later write is taken for that one.
     const earlier = this.#tenure?.epoch === epoch ? this.#tenure.write : 0;
     this.end();
     this.#tenure = {
@@ -153,8 +154,8 @@ export class PositionWriter {
   }
 
   /**
-   * Writes what is known now, without the pauses between commits. Resolves with true when a record taken after this call
-   * is confirmed, with false if the tenure ends first.
+   * Writes what is known now, without the pauses between commits. Resolves with true when a record taken after this
+   * call is confirmed, with false if the tenure ends first.
    */
   commitNow(): Promise<boolean> {
     if (this.#tenure === undefined) return Promise.resolve(false);

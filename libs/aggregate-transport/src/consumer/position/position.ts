@@ -53,7 +53,10 @@ export class Position implements PositionSource {
     return this.ledger.takenIn - this.#confirmedLeft;
   }
 
-  /** Counts these events to what may have been started by the next commit. Called once, before the first {@link begin}. */
+  /**
+   * Counts these events among those that may have started by the next commit. Called once, before the first
+   * {@link begin}.
+   */
   attach(ahead: ComingEvents): void {
     this.#ahead = ahead;
   }
