@@ -1,6 +1,6 @@
 /**
- * Checks that no delivery is missing. The server numbers a reader's deliveries 1, 2, 3, …. A number that is not the next
- * one means that a delivery went elsewhere or was lost with a connection, and that later events would overtake it.
+ * Checks that no delivery is missing. The server numbers a reader's deliveries 1, 2, 3, …. If a number is not the next
+ * one, a delivery went elsewhere or was lost with a connection. Later events would overtake it.
  */
 export class Gate {
   #next = 1;

@@ -20,8 +20,8 @@ const MIN_TOP_UP_PARTS = 8;
 
 /**
  * How many events the next pull asks for; 0 is none now. Pure.
- * Asks again once half of a batch is used, so the next request is under way before the last event
- * arrives, and never for more than the lanes may hold.
+ * Asks again once half of a batch is used, so the next request is under way before the last event arrives. Never asks
+ * for more than the lanes may hold.
  */
 export function pullSize(load: PullLoad, limits: PullLimits): number {
   if (load.outstanding > limits.batch / 2) return 0;

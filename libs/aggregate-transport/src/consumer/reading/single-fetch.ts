@@ -26,8 +26,8 @@ const MAX_TRY_AGAIN_MS = 500;
 const WAIT_FOR_ROOM_MS = 10;
 
 /**
- * Fetches unsettled events one by one from the stream's leader: those that lie so far back that reading through takes
- * longer, and those that a reader has gone past.
+ * Fetches unsettled events one by one from the stream's leader. Some lie so far back that reading through to them takes
+ * longer. Others are those that a reader has gone past.
  */
 export class SingleFetch {
   constructor(private readonly options: SingleFetchOptions) {}
