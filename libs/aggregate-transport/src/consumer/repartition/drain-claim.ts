@@ -53,7 +53,7 @@ export function isLost(
   return value === undefined && (revision > 0 || isClaimed || group.hasRecords);
 }
 
-/** Where a partition begins that was never claimed. A start in another stream means its first event, in the next run. */
+/** Where a never claimed partition begins. A start in another stream means its first event, in the next run. */
 function firstPosition({ start, run, replayUntil }: GroupRecord, created: string): PositionRecord {
   const isHere = start.created === created;
   const replay = isHere && replayUntil !== undefined ? { replayUntil } : {};

@@ -41,11 +41,15 @@ interface Found {
 }
 
 /**
- * Drains the partitions of a group that no replica owns, so that a change ends without a replica. It does for each what
- * an owner does that starts nothing: take the lease once it is free, claim the position with the mark of the change in
- * one write, release the lease. All three are compare-and-set, so a replica that is faster, or wakes up, only makes
- * this fail. Remembers which leases it has seen unchanged and which positions are lost; one object serves one change
- * after the other.
+ * Drains the partitions of a group that no replica owns, so that a change ends without a replica. For each it does what
+ * an owner does that starts nothing:
+ *
+ * 1. Take the lease once it is free.
+ * 2. Claim the position with the mark of the change, in one write.
+ * 3. Release the lease.
+ *
+ * All three are compare-and-set, so a replica that is faster, or wakes up, only makes this fail. Remembers which leases
+ * it has seen unchanged and which positions are lost. One object serves one change after the other.
  */
 export class DrainUnowned {
   #layout: number | undefined;

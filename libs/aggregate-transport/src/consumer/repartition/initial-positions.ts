@@ -119,8 +119,8 @@ function emptyOf(records: readonly PositionRecord[]): PositionRecord {
 }
 
 /**
- * What the sources have settled above `high`; undefined if nothing. Sources that still have an origin of their own are
- * told apart as finely as it does, so a change never waits for the one before to be caught up with.
+ * What the sources have settled above `high`; undefined if nothing. A source may still have an origin of its own. Then
+ * the result is divided as finely as that origin, so a change never waits until readers are past the one before.
  */
 function originOf(sources: readonly Source[], from: number, high: number): PositionOrigin | undefined {
   const partitions = Math.max(from, ...sources.map(({ record }) => record.origin?.partitions ?? 0));
@@ -165,7 +165,7 @@ function without<T extends object, K extends keyof T>(value: T, ...keys: readonl
   return Object.fromEntries(kept) as Omit<T, K>;
 }
 
-/** What a dead owner of one source started may lie behind all that the other sources have unsettled. */
+/** What a dead owner of one source started may lie after all that the other sources have unsettled. */
 function windowOf(records: readonly PositionRecord[]): number {
   const windows = records.map(({ window }) => window);
   const hasDeaths = records.some(({ deaths }) => deaths > 0);

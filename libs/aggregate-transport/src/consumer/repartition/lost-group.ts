@@ -28,8 +28,8 @@ interface FoundGroup extends GroupTraces {
  * Makes the record of a group again that has lost it, with a reset already under way in it. From there the reset is
  * carried out like any other: partitions that still have a position are drained, the others are given up.
  *
- * It is made only while no process holds a lease of the group: a replica that runs without the record would not see the
- * reset in time. Start-up refuses a group that has lost its record, so none comes up meanwhile.
+ * It is made only while no process holds a lease of the group. A replica that runs without the record would not see the
+ * reset in time. Start-up refuses a group that has lost its record, so no replica comes up meanwhile.
  */
 export class LostGroup {
   readonly #leases: ObservedLeases;

@@ -16,8 +16,8 @@ export interface Observation {
 }
 
 /**
- * Which leases of a group are free, as this process has seen on its own clock. A lease is free if it was never taken,
- * if it was released, or if its revision has not moved for the ttl written in it plus a margin.
+ * Which leases of a group are free, as this process has seen on its own clock. A lease is free if it was never taken or
+ * was released. It is free, too, if its revision has not moved for the ttl written in it plus a margin.
  */
 export class ObservedLeases {
   /** When the revision of a lease was first seen, by place. */

@@ -24,7 +24,7 @@ export interface LostReset {
 }
 
 /**
- * The record of a group that has lost it, with a reset under way; undefined if no trace tells of the group, or how many
+ * The record of a group that has lost it, with a reset under way. Undefined if no trace tells of the group, or how many
  * partitions it has. Pure.
  *
  * The layout in force was the highest one that an owner has worked in. Epochs continue from the highest that any trace
@@ -55,8 +55,8 @@ export function recoveredGroup(traces: GroupTraces, { to, id, start }: LostReset
 }
 
 /**
- * No run of a lost position is above this: an owner needs an epoch of its own to begin a run, after a reset and in a
- * stream that was made again, so there are at most two runs for each epoch.
+ * No run of a lost position is above this. A run begins after a reset, or in a stream that was made again, and for each
+ * an owner needs an epoch of its own. So there are at most two runs for each epoch.
  */
 export function mostRuns(epoch: number): number {
   return 2 * epoch;

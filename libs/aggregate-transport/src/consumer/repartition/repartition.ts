@@ -49,8 +49,8 @@ const NONE_LOST: LostPartitions = new Map();
  * calls; every step may be taken by any process, several times, at once, and after a long sleep.
  *
  * 1. {@link begin} writes the change, under a number that is never used twice, into the group's record.
- * 2. Owners drain their partitions. The last commit of a drain carries the mark of the change; a claim keeps the mark,
- *    and nothing starts under it unless the change is known to be cancelled.
+ * 2. Owners drain their partitions. The last commit of a drain carries the mark of the change, and a claim keeps the
+ *    mark. Nothing starts under it unless the change is known to be cancelled.
  * 3. {@link advance}: once all records carry the mark, the records of the new layout are made. Their keys carry its
  *    number, so they are written once and by no other change. A reset makes none: its partitions begin at its start.
  * 4. The group's record switches by compare-and-set, against the revision at which the marks were read. A cancelled
