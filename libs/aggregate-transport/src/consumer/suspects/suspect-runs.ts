@@ -41,8 +41,8 @@ const NOTE_WITHIN_MS = 1_000;
 const NOTE_MUCH_LATER_MS = 5_000;
 
 /**
- * Runs events that may have killed an earlier owner: writes their starts down first, runs those alone that were started
- * before, and gives up the one that is found.
+ * Runs events that may have killed an earlier owner. Their starts are written down first. Those that were started
+ * before run alone. The killer is given up once it is found.
  */
 export class SuspectRuns {
   constructor(private readonly options: SuspectRunsOptions) {}

@@ -40,7 +40,8 @@ const DEATHS_BEFORE_SUSPICION = 2;
 const LEAST_STARTS = 2;
 
 /**
- * Finds the event that kills every process that handles it. The server cannot: it does not know who handles what it delivers.
+ * Finds the event that kills every process that handles it. The server cannot: it does not know which process handles
+ * what it delivers.
  *
  * 1. An owner dies. All that it had started is among the first `window` unsettled events of the record it left.
  * 2. The next one dies, too. From now on these events are suspects: a start is written down, confirmed, before the
@@ -153,7 +154,7 @@ export class Suspects {
   }
 
   /**
-   * Writes down that the event starts; if it starts in company, together with what stands behind it in its lane.
+   * Writes down that the event starts; if it starts in company, together with what stands after it in its lane.
    * Resolves with false if the tenure has ended: then it must not start.
    */
   noteStart(event: Delivery, how: { readonly alone: boolean }): Promise<boolean> {
