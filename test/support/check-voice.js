@@ -9,6 +9,7 @@ const SOURCES = 'libs/aggregate-transport/src';
 const CLEAN_ROOMS = [
   'cli',
   'clock.ts',
+  'consumer',
   'errors.ts',
   'executor',
   'in-parallel.ts',

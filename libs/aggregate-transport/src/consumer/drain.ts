@@ -38,8 +38,8 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
  *
  * - `off`: the partition works. Left by {@link begin}.
  * - `on`: nothing is pulled and nothing starts. What runs ends, and a last commit says so. Left by {@link undo}.
- * - `ending`: the partition is to work again, and waits until a commit takes back what the last one said. A handler that
- *   started before and ended its process would be nobody's suspect: the record says that the owner came to rest.
+ * - `ending`: the partition is to work again, and waits until a commit takes back what the last one said. The record
+ *   still says that the owner came to rest. An event that started now and ended its process would not be suspected.
  */
 export class Drain {
   #mode: Mode = 'off';

@@ -47,12 +47,12 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 };
 
 /**
- * Where events come in: decides for each whether it goes to its lane, or is passed over because it is settled or was
- * taken in before. Its modes:
+ * Where events come in. Each goes to its lane, or is passed over because it is settled or was taken in before. Its
+ * modes:
  *
- * - `flowing`: events go on as they come.
+ * - `flowing`: events go to their lanes as they come.
  * - `asking`: a reader has gone past an unsettled event of the claimed record, or such events are fetched one by one.
- *   What the reader delivers meanwhile is held, in order: an aggregate's later event must not start before an earlier
+ *   What the reader delivers meanwhile is held, in order. An aggregate's later event must not start before an earlier
  *   one is here, and the record does not know aggregates.
  */
 export class Intake implements DeliverySink, FetchSink {

@@ -23,7 +23,7 @@ const MAY_COME_FROM: Readonly<Record<PartitionMode, readonly PartitionMode[]>> =
   closed: ['idle', 'claiming', 'drained', 'running', 'halted'],
 };
 
-/** Unsettled events are fetched one by one if reading through to them takes this many events, and 20 for each of them. */
+/** Unsettled events are fetched one by one if reading through takes more than this, and 20 for each of them. */
 const FAR_BEHIND = 20_000;
 const FAR_BEHIND_PER_EVENT = 20;
 
@@ -144,8 +144,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   /**
-   * The lease is lost: nothing starts any more, and all that does not run is forgotten; the next owner reads it. A running
-   * handler is told through its signal and keeps its lane. A partition that has halted stays so.
+   * The lease is lost: nothing starts any more, and all that does not run is forgotten; the next owner reads it. A
+   * running handler is told through its signal and keeps its lane. A partition that has halted stays so.
    */
   disown(reason: string): void {
     if (this.#mode === 'closed') return;

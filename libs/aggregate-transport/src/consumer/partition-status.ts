@@ -5,7 +5,7 @@ export type PartitionMode = 'idle' | 'claiming' | 'drained' | 'running' | 'halte
 
 /** Counted since the start of the process, over all leases. */
 export interface PartitionCounts extends Readonly<AttemptCounts> {
-  /** Events that became letters behind the first one of their aggregate. */
+  /** Events that became letters after the first one of their aggregate. */
   readonly filed: number;
   /** Letters handled. */
   readonly replayed: number;
@@ -18,7 +18,7 @@ export interface PartitionCounts extends Readonly<AttemptCounts> {
   readonly readers: number;
   /** Leases taken, each under an epoch of its own. */
   readonly leases: number;
-  /** Leases lost rather than let go. */
+  /** Leases lost rather than released. */
   readonly leasesLost: number;
   /** Sequences that the stream had dropped before they were read; with several partitions an upper bound. */
   readonly lost: number;

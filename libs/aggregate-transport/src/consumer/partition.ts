@@ -34,8 +34,8 @@ const MAX_HAND_OVER_AGAIN_MS = 600_000;
 const MARK_AGAIN_MS = 50;
 
 /**
- * What this process does about a partition: `idle` takes no part, `standing by` leaves it to another replica, `wanting`
- * seeks its lease and holds it, `handing over` holds it and gives it to another, `closed` is the end.
+ * What this process does about a partition. `idle` takes no part, `standing by` leaves it to another replica. `wanting`
+ * seeks its lease and holds it, `handing over` holds it and gives it to another. `closed` is the end.
  */
 type Mode = 'idle' | 'standing by' | 'wanting' | 'handing over' | 'closed';
 
@@ -48,20 +48,20 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 };
 
 /**
- * One partition of a group as this process sees it: the lease that says whether it may run handlers, and the consumer
- * that runs them while it may. Its modes:
+ * One partition of a group as this process sees it. The lease says whether this process may run handlers; the consumer
+ * runs them while it may. Its modes:
  *
  * - `idle`: takes no part. Left by {@link start}.
  * - `standing by`: another replica is meant to own it.
  * - `wanting`: this replica is meant to own it. The lease is sought, and then held.
- * - `handing over`: held, and meant for another. Nothing starts; when no handler runs and the last commit is confirmed the
- *   lease is released, and not before. A handler that does not end within `drainMs` is told to give up. Then the
- *   partition continues here, so that one aggregate that hangs stops no other, and the hand-over is tried again later.
+ * - `handing over`: held, and meant for another. Nothing starts. The lease is released when no handler runs and the
+ *   last commit is confirmed, and not before. A handler that does not end within `drainMs` is told to give up. Then the
+ *   partition continues here, so that one aggregate that hangs stops no other. The hand-over is tried again later.
  * - `closed`: by {@link close} or {@link leave}.
  *
- * A change of layout crosses these modes: from {@link drainFor} on nothing starts, and the owner writes a mark into the
- * position when no handler runs. It keeps the lease and waits. What is held is not handed over any more, and what is free
- * is sought, because an owner must drain it. Left by {@link resume} and {@link leave}.
+ * A change of layout crosses these modes. From {@link drainFor} on nothing starts, and the owner writes a mark into the
+ * position when no handler runs. It keeps the lease and waits. A held partition is not handed over any more, and a free
+ * one is sought, because an owner must drain it. Left by {@link resume} and {@link leave}.
  */
 export class Partition implements LeaseListener {
   readonly partition: number;
@@ -169,9 +169,9 @@ export class Partition implements LeaseListener {
   }
 
   /**
-   * Takes in nothing new, lets running handlers end within `withinMs`, confirms the last commit and releases the lease, so
-   * that a successor takes over at once. If that does not end in time the lease runs out: a successor must not start
-   * while handlers run. Resolves with true if all ended in time.
+   * Takes in nothing new, lets running handlers end within `withinMs`, and confirms the last commit. Then it releases
+   * the lease, so that a successor takes over at once. If that does not end in time the lease runs out: a successor
+   * must not start while handlers run. Resolves with true if all ended in time.
    */
   async close(withinMs: number): Promise<boolean> {
     this.#end();

@@ -22,13 +22,13 @@ export interface ReplicaGroupOptions {
 const SETTLES_PER_TTL = 0.2;
 /** Replicas that keep joining put a hand-over off for so many times as long, not for ever. */
 const MAX_SETTLES = 5;
-/** A replica that did not take what was let go for it gets nothing from here for so many ttls. */
+/** A replica that did not take what was released for it gets nothing from here for so many ttls. */
 const TTLS_OF_REFUSAL = 20;
 
 /**
- * Shares the partitions of a topic and group evenly among the live replicas. What is free is sought at once. What is held
- * and meant for another replica is handed over when the set of replicas has stood still for a moment. The lease alone
- * decides which process runs a partition.
+ * Shares the partitions of a topic and group evenly among the live replicas. What is free is sought at once. What is
+ * held and meant for another replica is handed over when the set of replicas has stood still for a moment. The lease
+ * alone decides which process runs a partition.
  */
 export class ReplicaGroup implements PartitionListener {
   #partitions: readonly Partition[] = [];
@@ -40,7 +40,7 @@ export class ReplicaGroup implements PartitionListener {
   #settleTimer: Timer | undefined;
   #scheduled = false;
   #closed = false;
-  /** Who each partition is let go for, and the epoch that ends with it. */
+  /** The replica that each partition is released for, and the epoch that ends with it. */
   readonly #givenTo = new Map<number, { readonly to: string; readonly epoch: number }>();
   /** Replicas that do not take what they get, and until when they get nothing. */
   readonly #refusing = new Map<string, number>();
@@ -162,7 +162,7 @@ export class ReplicaGroup implements PartitionListener {
     }
   }
 
-  /** What was let go for a replica that lives, and has come back by default, was not taken there. */
+  /** A partition released for a live replica was not taken there: its lease came back here by default. */
   #noteRefusals(now: number): void {
     const { clock, leaseTtlMs } = this.options;
     for (const [partition, { to, epoch }] of this.#givenTo) {

@@ -1,9 +1,9 @@
 import type { SeenEvent } from '../records/member-record.js';
 
 /**
- * The last event of the topic's stream that any replica of the group is known to have taken in. A stream that ends before
- * it was restored to an earlier time, although the restored records say nothing of it. Replicas tell each other, because
- * the next owner may be one that has not handled the lost events.
+ * The last event of the topic's stream that any replica of the group is known to have taken in. A stream that ends
+ * before it was restored to an earlier time, although the restored records say nothing of it. Replicas tell each other,
+ * because the next owner may be one that has not handled the lost events.
  */
 export class SeenEvents {
   #latest: SeenEvent | undefined;

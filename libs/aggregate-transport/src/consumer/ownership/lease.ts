@@ -25,8 +25,8 @@ const MIN_READ_EVERY_MS = 10;
  * - `standby`: another replica is meant to hold it, and no request is made while that replica is heard. If the lease
  *   stays free for one ttl longer than a seeking replica would wait, it is taken nevertheless. A wrong view of the
  *   group must not leave a partition without an owner. Left by {@link seek} too.
- * - `seeking`: reads the record. Takes the lease by compare-and-set if it was never taken or was released. Takes it also
- *   when its revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
+ * - `seeking`: reads the record. Takes the lease by compare-and-set if it was never taken or was released. Takes it
+ *   also when its revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
  * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, or another process has
  *   written. Left also by {@link giveUp}, {@link overtaken} or {@link startOver}. Then it seeks again, or stands by.
  *   {@link handOver} leads to `standby`. A frozen process finds out before it starts anything, because {@link isValid}
