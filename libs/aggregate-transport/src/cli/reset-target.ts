@@ -34,19 +34,21 @@ export function parseTarget(to: string | undefined, nextWord?: string): ResetTar
     throw new UsageError(`expected nothing after --to ${to}, found "${nextWord}"`);
   const [kind, value] = colon < 0 ? [to, nextWord] : [to.slice(0, colon), to.slice(colon + 1)];
   if ((kind === 'start' || kind === 'end') && value === undefined) return { kind };
-  if (kind === 'sequence') {
-    const sequence = Number(value);
-    if (Number.isSafeInteger(sequence) && sequence >= 1) return { kind, sequence };
-    throw new UsageError(`expected --to sequence:N with a whole number above 0, found "${value ?? ''}"`);
-  }
-  if (kind === 'time') {
-    const time = new Date(value ?? '');
-    if (!Number.isNaN(time.getTime())) return { kind, time };
-    throw new UsageError(
-      `expected --to time:T with a time such as 2026-01-31T12:00:00Z, found "${value ?? ''}"`,
-    );
-  }
+  if (kind === 'sequence') return { kind, sequence: parseSequence(value) };
+  if (kind === 'time') return { kind, time: parseTime(value) };
   throw new UsageError(`expected --to ${FORMS}, found "${[to, nextWord].filter(Boolean).join(' ')}"`);
+}
+
+function parseSequence(value: string | undefined): number {
+  const sequence = Number(value);
+  if (Number.isSafeInteger(sequence) && sequence >= 1) return sequence;
+  throw new UsageError(`expected --to sequence:N with a whole number above 0, found "${value ?? ''}"`);
+}
+
+function parseTime(value = ''): Date {
+  const time = new Date(value);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new UsageError(`expected --to time:T with a time such as 2026-01-31T12:00:00Z, found "${value}"`);
 }
 
 /**

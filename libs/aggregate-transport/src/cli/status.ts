@@ -116,29 +116,42 @@ function rowOf(
   { partition, lease, position, oldestStoredAt }: PartitionOnServer,
   { parked, now }: { readonly parked: ParkedCount | undefined; readonly now: number },
 ): StatusRow {
-  const leaseAgeMs = lease === undefined ? undefined : Math.max(0, now - lease.writtenAt);
-  const state = leaseStateOf(lease, leaseAgeMs ?? 0);
   return {
     topic,
     group,
     partition,
-    owner: state === 'held' || state === 'run out' ? lease?.owner : undefined,
-    lease: state,
-    epoch: Math.max(lease?.epoch ?? 0, position?.epoch ?? 0),
-    leaseAgeMs,
-    run: position?.run,
-    lag: position && position.pending + position.unsettled,
-    unsettled: position?.unsettled,
-    oldestUnsettledMs: position && Math.max(0, now - (oldestStoredAt ?? now)),
+    ...ownershipOf(lease, position?.epoch ?? 0, now),
+    ...progressOf(position, oldestStoredAt, now),
     parked: parked?.aggregates ?? 0,
     letters: parked?.letters ?? 0,
   };
 }
 
-function leaseStateOf(lease: PartitionOnServer['lease'], ageMs: number): StatusRow['lease'] {
-  if (lease === undefined) return 'none';
-  if (lease.released) return 'released';
-  return ageMs > lease.ttlMs + LATE_MS ? 'run out' : 'held';
+function ownershipOf(
+  lease: PartitionOnServer['lease'],
+  positionEpoch: number,
+  now: number,
+): Pick<StatusRow, 'owner' | 'lease' | 'epoch' | 'leaseAgeMs'> {
+  if (lease === undefined)
+    return { owner: undefined, lease: 'none', epoch: positionEpoch, leaseAgeMs: undefined };
+  const leaseAgeMs = Math.max(0, now - lease.writtenAt);
+  const epoch = Math.max(lease.epoch, positionEpoch);
+  if (lease.released) return { owner: undefined, lease: 'released', epoch, leaseAgeMs };
+  const isLate = leaseAgeMs > lease.ttlMs + LATE_MS;
+  return { owner: lease.owner, lease: isLate ? 'run out' : 'held', epoch, leaseAgeMs };
+}
+
+function progressOf(
+  position: PartitionOnServer['position'],
+  oldestStoredAt: number | undefined,
+  now: number,
+): Pick<StatusRow, 'run' | 'lag' | 'unsettled' | 'oldestUnsettledMs'> {
+  return {
+    run: position?.run,
+    lag: position && position.pending + position.unsettled,
+    unsettled: position?.unsettled,
+    oldestUnsettledMs: position && Math.max(0, now - (oldestStoredAt ?? now)),
+  };
 }
 
 const HEADINGS = [

@@ -250,13 +250,17 @@ export class Partition implements LeaseListener {
       if (this.#isClosed()) return;
       this.#consumer.disown('it is handed over');
     }
-    if (isDrained) this.#failedHandOvers = 0;
-    else if (this.#draining === undefined && this.#lease.mode === 'held') this.#noteHandOverFailed();
+    this.#noteHandOverEnded(isDrained);
     // What has begun meanwhile keeps it at rest.
     if (this.#draining === undefined) this.#consumer.drain.undo();
     this.#enter(this.#isAssigned ? 'wanting' : 'standing by');
     this.#follow();
     this.#listener?.holderChanged();
+  }
+
+  #noteHandOverEnded(isDrained: boolean): void {
+    if (isDrained) this.#failedHandOvers = 0;
+    else if (this.#draining === undefined && this.#lease.mode === 'held') this.#noteHandOverFailed();
   }
 
   /** The partition is not released while its handlers run, and nothing else waits for them for long. */

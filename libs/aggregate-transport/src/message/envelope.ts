@@ -52,6 +52,15 @@ function requireText(field: string, value: unknown): void {
     throw invalid(field, 'a text that is not blank', value);
 }
 
+function requireEventId(eventId: unknown): void {
+  if (typeof eventId === 'string' && EVENT_ID.test(eventId)) return;
+  throw invalid(
+    'eventId',
+    '1 to 128 printable ASCII characters without spaces (it travels in a header)',
+    eventId,
+  );
+}
+
 /**
  * The envelope of an event, with its defaults filled in.
  * @throws EVENT_INVALID if a field has the wrong form. The aggregate id is checked by its token.
@@ -59,13 +68,7 @@ function requireText(field: string, value: unknown): void {
 export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
   requireText('type', event.type);
   if (event.payload === undefined) throw invalid('payload', 'a value (null is one)', event.payload);
-  if (event.eventId !== undefined && (typeof event.eventId !== 'string' || !EVENT_ID.test(event.eventId))) {
-    throw invalid(
-      'eventId',
-      '1 to 128 printable ASCII characters without spaces (it travels in a header)',
-      event.eventId,
-    );
-  }
+  if (event.eventId !== undefined) requireEventId(event.eventId);
   const version = event.version ?? 1;
   if (!Number.isSafeInteger(version) || version < 1)
     throw invalid('version', 'a whole number from 1', version);
@@ -123,6 +126,10 @@ function faultOf(value: unknown, aggregateId: string): string | undefined {
   }
   if (body.aggregate_id !== aggregateId) return 'an aggregate_id other than its subject names';
   if (!('payload' in body)) return 'no payload';
+  return faultOfOptional(body);
+}
+
+function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string | undefined {
   if (body.event_version !== undefined && typeof body.event_version !== 'number')
     return 'an event_version that is no number';
   if (body.timestamp !== undefined && typeof body.timestamp !== 'string')

@@ -23,6 +23,11 @@ export interface Parked {
   forgotten: boolean;
 }
 
+/** The owner replays its letters by itself, or was told to do something with them. */
+export function isToReplay({ state, command }: Marker): boolean {
+  return state === 'retrying' || state === 'diverted' || command !== undefined;
+}
+
 /** An aggregate that is about to be parked: its marker is not written yet. */
 export function unmarked(token: string, epoch: number, since: number): Parked {
   return {

@@ -8,7 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { adopt } from './adoption.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
-import { type Parked, unmarked } from './parked-aggregate.js';
+import { isToReplay, type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 
@@ -93,10 +93,7 @@ export class Parking {
 
   /** Aggregates whose letters the owner replays by itself, or was told to. */
   toReplay(): Parked[] {
-    return [...this.#parked.values()].filter(
-      ({ marker }) =>
-        marker.state === 'retrying' || marker.state === 'diverted' || marker.command !== undefined,
-    );
+    return [...this.#parked.values()].filter(({ marker }) => isToReplay(marker));
   }
 
   /** Another lease: what was known may be out of date. */

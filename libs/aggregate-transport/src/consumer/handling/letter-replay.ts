@@ -6,7 +6,8 @@ import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import { subjectOf } from '../../message/subject.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
-import type { Parked } from '../../parking/parked-aggregate.js';
+import type { Marker } from '../../records/marker.js';
+import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
@@ -129,9 +130,9 @@ export class LetterReplay implements DetourListener {
   async #step(parked: Parked): Promise<Step> {
     const { parking } = this.options;
     const { token, marker } = parked;
-    const { command, state } = marker;
+    const { command } = marker;
     if (parked.revision === 0) return CHECK_AGAIN_MS;
-    if (command === undefined && state !== 'retrying' && state !== 'diverted') return NEXT;
+    if (!isToReplay(marker)) return NEXT;
     if (command !== undefined) await parking.begun(parked, command.kind);
     if (isSabotaged('unpark-without-check') && this.#done.has(token)) return this.#leave(parked);
     const { tail } = parked;
@@ -139,33 +140,37 @@ export class LetterReplay implements DetourListener {
     // One that was stored while this looked is not seen.
     if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
     if (!this.#isBehindAllOthers(parked, letter.note)) return CHECK_AGAIN_MS;
-    if (this.#isDone(token, letter.note) || command?.kind === 'discard') {
+    return this.#obey(command, parked, letter);
+  }
+
+  #obey(command: Marker['command'], parked: Parked, letter: Letter): Promise<Step> {
+    if (this.#isDone(parked.token, letter.note) || command?.kind === 'discard') {
       return this.#remove(parked, letter);
     }
-    if (command?.kind === 'skipHead') {
-      if (command.position === letter.position) await this.#remove(parked, letter);
-      if ((await parking.head(parked)) === undefined) return AT_ONCE;
-      await parking.stay(parked, undefined);
-      return afterStay(parked);
-    }
+    if (command?.kind === 'skipHead') return this.#skipHead(parked, letter, command.position);
     return this.#handle(parked, letter);
   }
 
+  /** Removes the first letter if it is the one that was meant. The aggregate stays parked if another one is left. */
+  async #skipHead(parked: Parked, letter: Letter, position: number | undefined): Promise<Step> {
+    const { parking } = this.options;
+    if (position === letter.position) await this.#remove(parked, letter);
+    if ((await parking.head(parked)) === undefined) return AT_ONCE;
+    await parking.stay(parked, undefined);
+    return afterStay(parked);
+  }
+
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { parking, breaker, listener, turns, member } = this.options;
+    const { breaker, turns, member } = this.options;
     const { token } = parked;
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
-    if (parking.find(token) !== parked || !listener.mayStart()) return TRY_AGAIN_MS;
+    if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
-    let current = this.#current.get(token);
-    if (current?.letter.position !== letter.position) {
-      current = { letter, event: deliveryOf(this.options.topic, letter) };
-      this.#current.set(token, current);
-    }
+    const current = this.#makeCurrent(token, letter);
     const { event } = current;
     const failure = await this.#attempt(event);
     // The lease ended meanwhile: the next owner finds the letter where it was.
-    if (parking.find(token) !== parked || !listener.mayStart()) return NEXT;
+    if (!this.#isStillOurs(parked)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
     if (failure === undefined) {
       this.handled++;
@@ -179,6 +184,20 @@ export class LetterReplay implements DetourListener {
     const about = { attempt: event.attempt, type: event.envelope?.event_type };
     const outcome = decideOutcome(failure, about, policy, this.options.random());
     return this.#failed(parked, current, failure, outcome);
+  }
+
+  #isStillOurs(parked: Parked): boolean {
+    const { parking, listener } = this.options;
+    return parking.find(parked.token) === parked && listener.mayStart();
+  }
+
+  /** The attempts at a letter count on while it is the current one. */
+  #makeCurrent(token: string, letter: Letter): Current {
+    const known = this.#current.get(token);
+    if (known?.letter.position === letter.position) return known;
+    const current = { letter, event: deliveryOf(this.options.topic, letter) };
+    this.#current.set(token, current);
+    return current;
   }
 
   async #attempt(event: Delivery): Promise<Failure | undefined> {

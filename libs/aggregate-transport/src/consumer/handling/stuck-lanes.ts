@@ -64,10 +64,10 @@ export class StuckLanes {
   #check(): void {
     const { lanes, clock, bytes, listener } = this.options;
     const now = clock.now();
-    this.#spentSince = bytes.isSpent ? (this.#spentSince ?? now) : undefined;
+    this.#noteSpent(now);
     // The intake stops before all is spent: what is left may be too little for the next event.
     if (bytes.held >= bytes.limit * MAX_SHARE) this.#addByBytes();
-    const isStarving = this.#spentSince !== undefined && now - this.#spentSince >= STUCK_AFTER_MS;
+    const isStarving = this.#isStarving(now);
     for (const [token, seen] of this.#seen) {
       const lane = lanes.laneOf(token);
       if (lane?.head === undefined || lane.size < 2 || listener.isParked(token)) {
@@ -79,6 +79,15 @@ export class StuckLanes {
       const isAlone = isStarving && lanes.laneCount <= this.#seen.size;
       if ((isStuck || isAlone) && listener.divert(token, lane.head, lane.mode)) this.#seen.delete(token);
     }
+  }
+
+  #noteSpent(now: number): void {
+    this.#spentSince = this.options.bytes.isSpent ? (this.#spentSince ?? now) : undefined;
+  }
+
+  /** The intake has waited for bytes for so long that lanes whose heads move may be its only hope. */
+  #isStarving(now: number): boolean {
+    return this.#spentSince !== undefined && now - this.#spentSince >= STUCK_AFTER_MS;
   }
 
   /** Counted only while all lanes together hold a lane's share: a count for each event would cost all of them. */

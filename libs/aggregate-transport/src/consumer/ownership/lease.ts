@@ -3,6 +3,7 @@ import type { Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import { Deadline } from './deadline.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
+import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import { ObservedLease } from './observed-lease.js';
 import type { Tenancy } from './ownership.js';
@@ -251,7 +252,7 @@ export class Lease implements Tenancy {
 
   /** Takes it if it is free. */
   async #read(): Promise<void> {
-    const { port, clock, listener } = this.options;
+    const { port, clock } = this.options;
     const isQuiet = this.#mode === 'standby' && this.#observed.since !== undefined;
     if (isQuiet && clock.now() < this.#freeAt()) return;
     const found = await port.read();
@@ -262,20 +263,26 @@ export class Lease implements Tenancy {
     this.#tellHolder();
     // Its own, from before it was lost or from a write whose answer was lost: no other owner came in between.
     const isOwn = mode === 'seeking' && found.value?.owner === this.options.owner;
-    if (!isOwn && clock.now() < this.#freeAt()) return;
-    const step = found.value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
-    const record = this.#record(Math.max(found.value?.epoch ?? 0, this.#above) + step);
+    if (isOwn || clock.now() >= this.#freeAt()) await this.#take(found, mode);
+  }
+
+  async #take(
+    { value, revision: expected }: StoredValue<LeaseRecord>,
+    mode: 'seeking' | 'standby',
+  ): Promise<void> {
+    const step = value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
+    const record = this.#record(Math.max(value?.epoch ?? 0, this.#above) + step);
     // Says so until the first renewal of this epoch: a record that was claimed once must exist.
-    const { claimed } = found.value ?? {};
+    const { claimed } = value ?? {};
     const inherited = claimed === undefined ? record : { ...record, claimed };
-    const revision = await this.#write(inherited, found.revision);
+    const revision = await this.#write(inherited, expected);
     if (revision === undefined || this.#is('closed')) return;
     reached('lease: taken');
     if (mode === 'standby') this.#warn('the lease was free for long, so it is held here');
     this.#mode = 'held';
     this.#epoch = record.epoch;
     this.#observed.forget();
-    listener.acquired(found.value);
+    this.options.listener.acquired(value);
     // Our own write can be announced before its answer arrives. Listeners then know the owner, but not that this process
     // is it, so notify again.
     this.#toldHolder = undefined;

@@ -1,7 +1,7 @@
 import { type Clock, delay } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import type { Feed, ReaderPort } from '../../message/reader-port.js';
+import type { Feed, ReaderPort, StreamState } from '../../message/reader-port.js';
 import type { PullLoop, PullLoopListener } from './pull-loop.js';
 import { checkStream, type KnownEvent, type StreamVerdict } from './stream-check.js';
 
@@ -20,8 +20,15 @@ export interface ReadingPlace {
 export interface ReaderListener {
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void;
   /** The stream is another one by now, or has lost events that were taken in. Reading has ended. */
-  streamChanged(verdict: Exclude<StreamVerdict, { kind: 'same' }>): void;
+  streamChanged(verdict: ChangedStream): void;
 }
+
+type ChangedStream = Exclude<StreamVerdict, { kind: 'same' }>;
+
+/** What came of making a reader. */
+type Made =
+  | { readonly kind: 'reader'; readonly feed: Feed; readonly stream: StreamState }
+  | { readonly kind: 'changed'; readonly verdict: ChangedStream };
 
 export interface ReaderOptions {
   /** For log texts: topic, group and partition. */
@@ -129,7 +136,7 @@ export class Reader implements PullLoopListener {
 
   async #open(cause: ReaderCause): Promise<void> {
     this.#enter('opening');
-    const { clock, log, name, listener } = this.options;
+    const { clock, log, name } = this.options;
     const opening = ++this.#opening;
     const startedAt = clock.now();
     for (let isReported = false; ;) {
@@ -137,18 +144,9 @@ export class Reader implements PullLoopListener {
       if (this.#opening !== opening) return;
       this.#pauseMs = Math.min(MAX_TRY_AGAIN_MS, Math.max(TRY_AGAIN_MS, 2 * this.#pauseMs));
       try {
-        const { feed, verdict } = await this.#make();
-        if (this.#opening !== opening || verdict.kind !== 'same') feed?.close();
-        if (this.#opening !== opening) return;
-        if (verdict.kind !== 'same') {
-          this.close();
-          listener.streamChanged(verdict);
-          return;
-        }
-        if (feed === undefined) continue;
-        this.#enter('reading');
-        listener.opened(cause, clock.now() - startedAt, verdict.stream.firstSequence);
-        this.#loop?.begin(feed);
+        const made = await this.#make();
+        if (this.#opening === opening) this.#begin(made, cause, clock.now() - startedAt);
+        else if (made.kind === 'reader') made.feed.close();
         return;
       } catch (error) {
         if (this.#opening !== opening) return;
@@ -159,8 +157,20 @@ export class Reader implements PullLoopListener {
     }
   }
 
+  #begin(made: Made, cause: ReaderCause, tookMs: number): void {
+    const { listener } = this.options;
+    if (made.kind === 'changed') {
+      this.close();
+      listener.streamChanged(made.verdict);
+      return;
+    }
+    this.#enter('reading');
+    listener.opened(cause, tookMs, made.stream.firstSequence);
+    this.#loop?.begin(made.feed);
+  }
+
   /** Asks for both at once: the check costs no time of its own. Nothing is pulled before both have answered. */
-  async #make(): Promise<{ feed: Feed | undefined; verdict: StreamVerdict }> {
+  async #make(): Promise<Made> {
     const { port, clock, place } = this.options;
     const loop = this.#loop;
     if (loop === undefined) throw new Error('a reader needs a pull loop');
@@ -170,14 +180,13 @@ export class Reader implements PullLoopListener {
       port.open(request, loop),
       checkStream(port, clock, { created, events: known }),
     ]);
-    if (checked.status === 'rejected') {
-      if (opened.status === 'fulfilled') opened.value.close();
-      throw checked.reason;
-    }
+    const isSame = checked.status === 'fulfilled' && checked.value.kind === 'same';
+    if (!isSame && opened.status === 'fulfilled') opened.value.close();
+    if (checked.status === 'rejected') throw checked.reason;
     const { value: verdict } = checked;
-    if (opened.status === 'fulfilled') return { feed: opened.value, verdict };
-    if (verdict.kind !== 'same') return { feed: undefined, verdict };
-    throw opened.reason;
+    if (verdict.kind !== 'same') return { kind: 'changed', verdict };
+    if (opened.status === 'rejected') throw opened.reason;
+    return { kind: 'reader', feed: opened.value, stream: verdict.stream };
   }
 
   #enter(mode: Mode): void {

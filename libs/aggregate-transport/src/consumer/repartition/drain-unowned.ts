@@ -106,12 +106,8 @@ export class DrainUnowned {
     const { ports, owner } = this.options;
     const { place, lease } = found;
     if (this.#lost.has(place.partition) && found.record.value === undefined) return true;
-    const epoch = Math.max(lease.value?.epoch ?? 0, found.record.value?.epoch ?? 0, group.start.epoch) + 1;
-    const isClaimed = lease.value?.claimed === true || found.record.revision > 0 || group.hasRecords;
-    const taken: LeaseRecord = {
-      ...{ owner, ttlMs: LEASE_TTL_MS, epoch, beat: 1 },
-      ...(isClaimed ? { claimed: true } : {}),
-    };
+    const taken = leaseToDrain(group, found, owner);
+    const { epoch, claimed: isClaimed = false } = taken;
     const revision = await ports.lease(place).write(taken, lease.revision);
     if (revision === undefined) return false;
     reached('drain: lease taken');
@@ -153,6 +149,18 @@ export class DrainUnowned {
         'before; call the change off with --cancel, then restore the stream of positions from a backup, or run group reset',
     );
   }
+}
+
+/** The lease under which a partition is drained: its epoch is above all that is known. Pure. */
+function leaseToDrain(
+  { start, hasRecords }: GroupRecord,
+  { lease, record }: Found,
+  owner: string,
+): LeaseRecord {
+  const epoch = Math.max(lease.value?.epoch ?? 0, record.value?.epoch ?? 0, start.epoch) + 1;
+  const isClaimed = lease.value?.claimed === true || record.revision > 0 || hasRecords;
+  const taken = { owner, ttlMs: LEASE_TTL_MS, epoch, beat: 1 };
+  return isClaimed ? { ...taken, claimed: true } : taken;
 }
 
 function openOf({ place, lease }: Found, lost: boolean, owner: string): OpenPartition {

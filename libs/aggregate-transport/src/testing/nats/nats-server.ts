@@ -193,21 +193,15 @@ export class NatsServer implements AsyncDisposable {
  *   nats-server with JetStream. So too if the server does not come up within 10 s, with its own last lines.
  */
 export async function startNatsServer(options: StartNatsServerOptions = {}): Promise<NatsServer> {
-  const external = process.env['NATS_URL'];
+  const external = process.env['NATS_URL'] ?? '';
   const isPlain = Object.values(options).every((value) => value === undefined);
-  if (external !== undefined && external !== '' && isPlain) return attach(external);
+  if (external !== '' && isPlain) return attach(external);
   const { path: binary, version } = await findNatsServer(options);
   const ownFolder = await mkdtemp(join(tmpdir(), 'nats-server-'));
-  const launch: Launch = {
-    binary,
-    name: `test-${randomBytes(6).toString('hex')}`,
-    ownFolder,
-    config: options.config ?? '',
-    logFile: resolve(options.logFile ?? join(ownFolder, 'nats-server.log')),
-  };
+  const launch = launchOf(options, binary, ownFolder);
   const storeDir = resolve(options.storeDir ?? join(ownFolder, 'store'));
   for (let attempt = 1; ; attempt += 1) {
-    const port = options.port ?? (await freePorts(1))[0] ?? 0;
+    const port = options.port ?? (await freePort());
     const server = new NatsServer({ url: `nats://127.0.0.1:${port}`, port, version, storeDir }, launch);
     try {
       await server.start();
@@ -218,6 +212,25 @@ export async function startNatsServer(options: StartNatsServerOptions = {}): Pro
       if (!another || attempt === FREE_PORT_ATTEMPTS) throw error;
     }
   }
+}
+
+async function freePort(): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  return port;
+}
+
+function launchOf(
+  { config = '', logFile }: StartNatsServerOptions,
+  binary: string,
+  ownFolder: string,
+): Launch {
+  return {
+    binary,
+    name: `test-${randomBytes(6).toString('hex')}`,
+    ownFolder,
+    config,
+    logFile: resolve(logFile ?? join(ownFolder, 'nats-server.log')),
+  };
 }
 
 async function attach(urls: string): Promise<NatsServer> {
