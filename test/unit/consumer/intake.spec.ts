@@ -39,7 +39,7 @@ function fixture({ high = 0, unsettled = [] as readonly number[], partitions = 1
   });
   const begin = (): void => {
     const record = recordOf({ high, unsettled: encodeSequences(unsettled) });
-    position.begin(record);
+    position.begin(record, unsettled);
     suspects.begin({ record, unsettled, lastSequence: 1_000, before: undefined });
   };
   begin();

@@ -2,7 +2,7 @@ import { reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Delivery } from '../message/delivery.js';
 import type { StreamState } from '../message/reader-port.js';
-import { decodeSequences, type PositionRecord } from '../records/position-record.js';
+import type { PositionRecord } from '../records/position-record.js';
 import type { Drain } from './drain.js';
 import type { LaneReport } from './handling/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
@@ -246,7 +246,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     else this.tenancy.startOver('its stream was made again');
   }
 
-  claimed({ record, revision, before, begins }: Claimed, { lastSequence, created }: StreamState): void {
+  claimed(claimed: Claimed, { lastSequence, created }: StreamState): void {
+    const { record, unsettled, revision, before, begins } = claimed;
     this.#claims++;
     if (begins === 'stream made again') {
       this.#parts.dropped.forget();
@@ -254,8 +255,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
         `${this.#parts.name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
       );
     }
-    this.#parts.position.begin(record);
-    const unsettled = decodeSequences(record.unsettled);
+    this.#parts.position.begin(record, unsettled);
     this.#parts.suspects.begin({ record, unsettled, lastSequence, before });
     this.#parts.writer.begin(record, revision);
   }
@@ -266,14 +266,13 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   ready(claimed: Claimed, tookMs: number): void {
-    const { record } = claimed;
     this.#drainedFor = 0;
     // A drain that came during the claim may have written its last commit already.
     if (!this.#parts.drain.isOn) void this.#parts.writer.resume();
     this.#enter('running');
     this.options.surroundings.observer.claimed?.(causeOf(claimed), tookMs);
     this.#parts.lanes.replayLetters();
-    void this.#read(record);
+    void this.#read(claimed);
   }
 
   halt(reason: string): void {
@@ -287,11 +286,10 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   }
 
   /** Unsettled events far below are fetched one by one: reading through to them would take longer. */
-  async #read({ high, unsettled, epoch }: PositionRecord): Promise<void> {
-    const listed = decodeSequences(unsettled);
-    const first = listed[0];
-    if (first !== undefined && high - first > FAR_BEHIND + FAR_BEHIND_PER_EVENT * listed.length) {
-      await this.#parts.intake.ask(listed);
+  async #read({ record: { high, epoch }, unsettled }: Claimed): Promise<void> {
+    const first = unsettled[0];
+    if (first !== undefined && high - first > FAR_BEHIND + FAR_BEHIND_PER_EVENT * unsettled.length) {
+      await this.#parts.intake.ask(unsettled);
       if (this.#mode !== 'running' || this.tenancy.epoch !== epoch) return;
       this.#parts.ledger.skipTo(high);
     }

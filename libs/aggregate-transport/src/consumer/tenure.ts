@@ -1,6 +1,6 @@
 import { isSabotaged, reached } from '#sabotage';
 import { type Clock, delay } from '../clock.js';
-import { AggregateTransportError, describeError, hasCode } from '../errors.js';
+import { describeError, hasCode } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ReaderPort, StreamState } from '../message/reader-port.js';
 import type { Parking } from '../parking/parking.js';
@@ -9,7 +9,7 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { GroupView } from './partition-options.js';
-import { type Claimed, claimPosition } from './position/claim.js';
+import { type Claimed, claimPosition, leaseEnded } from './position/claim.js';
 import { checkStream, type KnownEvent } from './reading/stream-check.js';
 
 /** The partition, as it is being taken over. */
@@ -178,6 +178,6 @@ export class Tenure {
 
   #check(number: number): void {
     if (this.#number === number && this.options.tenancy.isValid()) return;
-    throw new AggregateTransportError('LEASE_LOST', 'expected the lease to stand, found that it has ended');
+    throw leaseEnded();
   }
 }

@@ -66,6 +66,7 @@ describe('a claim', () => {
       kind: 'claimed',
       revision: 42,
       record: { high: 33, unsettled: '' },
+      unsettled: [],
     });
   });
 
@@ -76,6 +77,7 @@ describe('a claim', () => {
       kind: 'claimed',
       revision: 41,
       record: { epoch: 5, owner: 'me', high: 30 },
+      unsettled: [3],
     });
     expect(key.stored.revision).toBe(41);
   });

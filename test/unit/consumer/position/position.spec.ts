@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Ledger } from '#library/consumer/position/ledger.js';
 import { Position } from '#library/consumer/position/position.js';
 import { partitionOf } from '#library/message/partitioning.js';
-import type { PositionRecord } from '#library/records/position-record.js';
+import { decodeSequences, type PositionRecord } from '#library/records/position-record.js';
 import { CREATED, deliveryOf, recordOf } from './position-fixture.js';
 
 function fixture(record: PositionRecord = recordOf()) {
@@ -11,7 +11,7 @@ function fixture(record: PositionRecord = recordOf()) {
   const ahead = { coming: 0 };
   const position = new Position(ledger, { snapshot: () => starts });
   position.attach(ahead);
-  position.begin(record);
+  position.begin(record, decodeSequences(record.unsettled));
   const take = (...sequences: number[]) =>
     sequences.map((sequence) => {
       const event = deliveryOf({ sequence });
@@ -53,7 +53,7 @@ describe('a position', () => {
     take(1, 2);
     position.end();
     expect([position.created, position.run]).toEqual([CREATED, 3]);
-    position.begin(recordOf({ high: 7 }));
+    position.begin(recordOf({ high: 7 }), []);
     expect(position.unconfirmed).toBe(0);
   });
 });
@@ -113,7 +113,7 @@ describe('an origin', () => {
   test('ends with its tenure', () => {
     const { position } = fixture(record);
     position.end();
-    position.begin(recordOf({ high: 3 }));
+    position.begin(recordOf({ high: 3 }), []);
     expect(position.hasSettled(event(4))).toBe(false);
   });
 });

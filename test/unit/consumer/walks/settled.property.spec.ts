@@ -102,7 +102,7 @@ class Owner {
         world.wasClaimed = true;
         world.judge('claimed', outcome.record);
         this.claimed = outcome.record;
-        this.position.begin(outcome.record);
+        this.position.begin(outcome.record, outcome.unsettled);
         this.writer.begin(outcome.record, outcome.revision);
         return;
       } catch {

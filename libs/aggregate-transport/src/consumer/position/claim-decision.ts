@@ -22,7 +22,13 @@ export interface ClaimFacts {
 export type NewBegin = 'first start' | 'stream made again';
 
 export type ClaimDecision =
-  | { readonly kind: 'claim'; readonly record: PositionRecord; readonly begins?: NewBegin }
+  | {
+      readonly kind: 'claim';
+      readonly record: PositionRecord;
+      /** The unsettled sequences of the record, ascending. */
+      readonly unsettled: readonly number[];
+      readonly begins?: NewBegin;
+    }
   /** The record is of an epoch that is not below this one: the lease has to be taken again, above it. */
   | { readonly kind: 'raise'; readonly above: number }
   | { readonly kind: 'halt'; readonly reason: string };
@@ -45,7 +51,8 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
     return { kind: 'raise', above: found.epoch };
   }
   if (found.created !== facts.created) return claimOfNewStream(facts, found);
-  return { kind: 'claim', record: claimed(facts, found) };
+  const unsettled = decodeSequences(found.unsettled);
+  return { kind: 'claim', record: claimed(facts, found, unsettled.length), unsettled };
 }
 
 function lostText(): string {
@@ -56,7 +63,7 @@ function lostText(): string {
   );
 }
 
-function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
+function claimed(facts: ClaimFacts, found: PositionRecord, listed: number): PositionRecord {
   const { rest, ...base } = found;
   const { owner, epoch, bound } = facts;
   const isRested = rest === true;
@@ -69,7 +76,7 @@ function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
     owner,
     write: 1,
     deaths: found.deaths + (hasDied ? 1 : 0),
-    window: Math.max(bound, inherited, decodeSequences(found.unsettled).length),
+    window: Math.max(bound, inherited, listed),
   };
 }
 
@@ -77,7 +84,7 @@ function claimed(facts: ClaimFacts, found: PositionRecord): PositionRecord {
 function claimOfNewStream(facts: ClaimFacts, found: PositionRecord): ClaimDecision {
   const record = emptyRecord(facts, { high: 0, run: Math.max(found.run, facts.group.run) + 1 });
   const marked = found.drained === undefined ? record : { ...record, drained: found.drained };
-  return { kind: 'claim', record: marked, begins: 'stream made again' };
+  return { kind: 'claim', record: marked, unsettled: [], begins: 'stream made again' };
 }
 
 function firstClaim(facts: ClaimFacts): ClaimDecision {
@@ -85,12 +92,13 @@ function firstClaim(facts: ClaimFacts): ClaimDecision {
   const { replayUntil } = group;
   if (group.start.created !== created) {
     const record = emptyRecord(facts, { high: 0, run: group.run + 1 });
-    return { kind: 'claim', record, begins: 'stream made again' };
+    return { kind: 'claim', record, unsettled: [], begins: 'stream made again' };
   }
   const record = emptyRecord(facts, { high: group.start.sequence, run: group.run });
   return {
     kind: 'claim',
     record: replayUntil === undefined ? record : { ...record, replayUntil },
+    unsettled: [],
     begins: 'first start',
   };
 }

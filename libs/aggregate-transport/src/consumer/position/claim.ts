@@ -2,7 +2,7 @@ import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
-import type { PositionRecord } from '../../records/position-record.js';
+import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
 import { type ClaimDecision, decideClaim, type NewBegin } from './claim-decision.js';
 
 /** The owner that claims, and what it knows. */
@@ -21,6 +21,8 @@ export interface Claimant {
 export interface Claimed {
   readonly kind: 'claimed';
   readonly record: PositionRecord;
+  /** The unsettled sequences of the record, ascending. */
+  readonly unsettled: readonly number[];
   readonly revision: number;
   readonly begins: NewBegin | undefined;
   /** The owner before did not end with a last commit. */
@@ -94,6 +96,7 @@ function standing(
   return {
     kind: 'claimed',
     record: value,
+    unsettled: decodeSequences(value.unsettled),
     revision,
     begins: undefined,
     hasDied: value.deaths > 0,
@@ -117,14 +120,19 @@ async function write(
 }
 
 function claimedOf(
-  { record, begins }: Extract<ClaimDecision, { kind: 'claim' }>,
+  { record, unsettled, begins }: Extract<ClaimDecision, { kind: 'claim' }>,
   { revision, before }: { readonly revision: number; readonly before: PositionRecord | undefined },
 ): Claimed {
   const hasDied = before !== undefined && record.deaths > before.deaths;
-  return { kind: 'claimed', record, revision, begins, hasDied, before };
+  return { kind: 'claimed', record, unsettled, revision, begins, hasDied, before };
 }
 
 function check(claimant: Claimant): void {
   if (claimant.isCurrent()) return;
-  throw new AggregateTransportError('LEASE_LOST', 'expected the lease to stand, found that it has ended');
+  throw leaseEnded();
+}
+
+/** What an owner did between taking the lease and taking in the first event has to stop. */
+export function leaseEnded(): AggregateTransportError {
+  return new AggregateTransportError('LEASE_LOST', 'expected the lease to stand, found that it has ended');
 }

@@ -1,5 +1,5 @@
 import type { Delivery } from '../../message/delivery.js';
-import { decodeSequences, encodeSequences, type PositionRecord } from '../../records/position-record.js';
+import { encodeSequences, type PositionRecord } from '../../records/position-record.js';
 import type { Ledger } from './ledger.js';
 import { Origin } from './origin.js';
 import type { PositionBody, PositionSource } from './position-writer.js';
@@ -61,10 +61,10 @@ export class Position implements PositionSource {
     this.#ahead = ahead;
   }
 
-  /** Begins a tenure. */
-  begin(record: PositionRecord): void {
+  /** Begins a tenure. `unsettled` are the sequences that the record lists, ascending. */
+  begin(record: PositionRecord, unsettled: readonly number[]): void {
     const { high, highTime, created, run, origin, replayUntil } = record;
-    this.ledger.begin({ high, highTime, unsettled: decodeSequences(record.unsettled) });
+    this.ledger.begin({ high, highTime, unsettled });
     this.#created = created;
     this.#run = run;
     this.#replayUntil = replayUntil;
