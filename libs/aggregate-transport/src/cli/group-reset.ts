@@ -1,7 +1,7 @@
 import { DrainUnowned } from '../consumer/repartition/drain-unowned.js';
 import { LostGroup } from '../consumer/repartition/lost-group.js';
-import { Repartition } from '../consumer/repartition/repartition.js';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import { Repartition } from '../consumer/repartition/repartition.js';
 import { isPartitionCount } from '../message/partitioning.js';
 import type { GroupRecord, LayoutChange } from '../records/group-record.js';
 import { ChangeRun, isInForce } from './change-run.js';

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { DrainUnowned } from '../consumer/repartition/drain-unowned.js';
-import { Repartition } from '../consumer/repartition/repartition.js';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import { Repartition } from '../consumer/repartition/repartition.js';
 import { isPartitionCount } from '../message/partitioning.js';
 import type { GroupRecord, LayoutChange } from '../records/group-record.js';
 import { ChangeRun, isInForce } from './change-run.js';

@@ -1,5 +1,5 @@
-import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { GroupRecord } from '../records/group-record.js';
 import { decodeSequences } from '../records/position-record.js';
 import type { ResolvedTarget } from './reset-target.js';

@@ -3,7 +3,6 @@ import { describeError } from '../errors.js';
 import type { PartitionOnServer } from '../records/group-on-server.js';
 import type { Connection } from '../stream/api/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import type { KeyAccess } from '../stream/keys/partition-key.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import {
   groupsOnServer,
@@ -11,6 +10,7 @@ import {
   type ParkedCount,
   parkedOnServer,
 } from '../stream/groups/known-groups.js';
+import type { KeyAccess } from '../stream/keys/partition-key.js';
 import { ageOf, tableOf } from './table.js';
 import type { Terminal } from './terminal.js';
 

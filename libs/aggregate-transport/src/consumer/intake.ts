@@ -5,10 +5,10 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { LaneBytes } from './handling/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
-import type { Suspects } from './suspects/suspects.js';
 import type { DroppedEvents } from './reading/dropped-events.js';
 import type { DeliverySink } from './reading/pull-loop.js';
 import type { FetchSink, SingleFetch } from './reading/single-fetch.js';
+import type { Suspects } from './suspects/suspects.js';
 
 /** Where events that are to be handled go. */
 export interface EventSink {

@@ -7,15 +7,15 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { ByteBudget } from './byte-budget.js';
-import type { SeenEvents } from './seen-events.js';
-import type { AloneTurns } from './suspects/alone-turns.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
-import type { Survivors } from './suspects/suspects.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
+import type { SeenEvents } from './seen-events.js';
+import type { AloneTurns } from './suspects/alone-turns.js';
+import type { Survivors } from './suspects/suspects.js';
 
 /** How a partition came to this owner: released, from an owner that died, or this process itself had it before. */
 export type ClaimCause = 'release' | 'death' | 'own';

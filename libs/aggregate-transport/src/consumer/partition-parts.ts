@@ -6,7 +6,6 @@ import { Drain, type DrainListener } from './drain.js';
 import type { Breaker } from './handling/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './handling/lanes.js';
-import { type StartsWriter, Suspects } from './suspects/suspects.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import { PartitionPlace } from './partition-place.js';
@@ -14,12 +13,13 @@ import { PartitionRoom } from './partition-room.js';
 import type { PartitionCounts, PartitionLoad } from './partition-status.js';
 import { CommitPace } from './position/commit-pace.js';
 import { Ledger } from './position/ledger.js';
-import { Position } from './position/position.js';
 import { type PositionListener, PositionWriter } from './position/position-writer.js';
+import { Position } from './position/position.js';
 import { DroppedEvents } from './reading/dropped-events.js';
 import { PullLoop } from './reading/pull-loop.js';
 import { Reader, type ReaderListener } from './reading/reader.js';
 import { SingleFetch } from './reading/single-fetch.js';
+import { type StartsWriter, Suspects } from './suspects/suspects.js';
 
 /** What the parts of a partition need of the one that ties them together. */
 export interface PartitionHall

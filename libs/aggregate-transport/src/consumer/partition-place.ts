@@ -1,7 +1,7 @@
 import type { ConfirmedPlace } from './handling/lane-listener.js';
 import type { Ledger } from './position/ledger.js';
-import type { Position } from './position/position.js';
 import type { PositionWriter, Ticket } from './position/position-writer.js';
+import type { Position } from './position/position.js';
 import type { ReadingPlace } from './reading/reader.js';
 import type { KnownEvent } from './reading/stream-check.js';
 

@@ -1,11 +1,11 @@
 import type { ByteBudget } from './byte-budget.js';
 import type { Lanes } from './handling/lanes.js';
-import type { Suspects } from './suspects/suspects.js';
 import type { Intake } from './intake.js';
 import type { Ledger } from './position/ledger.js';
-import type { Position } from './position/position.js';
 import type { PositionWriter } from './position/position-writer.js';
+import type { Position } from './position/position.js';
 import type { IntakeRoom } from './reading/pull-loop.js';
+import type { Suspects } from './suspects/suspects.js';
 
 interface RoomParts {
   readonly ledger: Ledger;

@@ -2,8 +2,8 @@ import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
 import type { PresencePort } from '../records/member-record.js';
 import { assign } from './ownership/assignment.js';
-import type { Partition, PartitionListener } from './partition.js';
 import { Presence, type SeenExchange } from './ownership/presence.js';
+import type { Partition, PartitionListener } from './partition.js';
 
 export interface ReplicaGroupOptions {
   /** For log texts: topic and group. */

@@ -2,8 +2,8 @@ import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
-import { findTail } from './adoption.js';
 import { identityOf, type Marker } from '../records/marker.js';
+import { findTail } from './adoption.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent, ParkedPort } from './parked-port.js';
 

@@ -1,16 +1,16 @@
 import { isSabotaged, reached } from '#sabotage';
+import { type Clock, every, type Timer } from '../clock.js';
 import { describeError } from '../errors.js';
 import { inParallel } from '../in-parallel.js';
-import { type Clock, every, type Timer } from '../clock.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { GroupStart } from '../records/group-record.js';
-import { adopt } from './adoption.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
+import { adopt } from './adoption.js';
+import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 import { isToReplay, type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
-import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 
 /** Hears what becomes of parked aggregates. */
 export interface ParkingListener {

@@ -1,14 +1,14 @@
 import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
-import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import { Breaker } from '../consumer/handling/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
-import { Partition } from '../consumer/partition.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
 import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
+import { Partition } from '../consumer/partition.js';
+import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import type { Log } from '../log.js';
-import type { PartitionAddress } from '../records/partition-address.js';
 import type { Measures } from '../observe/measures.js';
+import type { PartitionAddress } from '../records/partition-address.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
 import type { TopicLink } from './open-topics.js';
 import type { GroupWire, PartitionWire } from './wires.js';

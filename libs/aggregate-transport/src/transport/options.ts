@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from 'nats';
 import type { BreakerOptions } from '../consumer/handling/breaker.js';
 import type { OnUnhandledType } from '../consumer/handling/event-handlers.js';
-import type { Codec } from '../message/codec.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../consumer/handling/outcome.js';
+import type { Codec } from '../message/codec.js';
+import type { Meter } from '../observe/meter.js';
 import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
+import type { Provision } from '../stream/api/provision.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
-import type { Provision } from '../stream/api/provision.js';
-import type { Meter } from '../observe/meter.js';
 import type { AggregateHooks } from './hooks.js';
 
 /** How a topic's stream is made and checked. An existing stream is never changed. */

@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from 'nats';
+import type { BreakerOptions } from '../consumer/handling/breaker.js';
+import type { FailurePolicy } from '../consumer/handling/outcome.js';
 import { AggregateTransportError } from '../errors.js';
 import { type Codec, jsonCodec } from '../message/codec.js';
 import { checkName } from '../message/topic.js';
-import type { BreakerOptions } from '../consumer/handling/breaker.js';
-import type { FailurePolicy } from '../consumer/handling/outcome.js';
 import type { StreamOptions } from '../stream/api/configuration.js';
+import type { Provision } from '../stream/api/provision.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
-import type { Provision } from '../stream/api/provision.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
 import {

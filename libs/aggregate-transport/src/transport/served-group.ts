@@ -1,7 +1,7 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../clock.js';
-import type { Partition } from '../consumer/partition.js';
 import type { GroupView } from '../consumer/partition-options.js';
+import type { Partition } from '../consumer/partition.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
 import { SeenEvents } from '../consumer/seen-events.js';

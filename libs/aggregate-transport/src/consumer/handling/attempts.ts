@@ -3,6 +3,7 @@ import { describeError } from '../../errors.js';
 import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
+import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Breaker } from './breaker.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { HandlerCalls } from './handler-calls.js';
@@ -10,7 +11,6 @@ import type { LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
-import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 
 export interface AttemptOptions {
   readonly calls: HandlerCalls;

@@ -6,6 +6,8 @@ import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking, ParkingListener } from '../../parking/parking.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
+import { SuspectRuns } from '../suspects/suspect-runs.js';
+import type { Suspects } from '../suspects/suspects.js';
 import { AttemptPolicies, Attempts } from './attempts.js';
 import type { Breaker } from './breaker.js';
 import type { OnUnhandledType } from './event-handlers.js';
@@ -18,8 +20,6 @@ import { LetterReplay } from './letter-replay.js';
 import { MissingHandlers } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
-import { SuspectRuns } from '../suspects/suspect-runs.js';
-import type { Suspects } from '../suspects/suspects.js';
 
 /** How handlers are called and what follows when they fail. */
 export interface HandlingPolicy {

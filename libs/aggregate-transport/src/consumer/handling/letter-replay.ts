@@ -5,11 +5,10 @@ import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import { subjectOf } from '../../message/subject.js';
-import type { Letter, LetterNote } from '../../records/letter.js';
-import type { Marker } from '../../records/marker.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
-import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
+import type { Letter, LetterNote } from '../../records/letter.js';
+import type { Marker } from '../../records/marker.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import type { Breaker } from './breaker.js';
 import type { HandlerCalls } from './handler-calls.js';
@@ -17,6 +16,7 @@ import type { ReplayItem } from './lane-entry.js';
 import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import type { DetourListener } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
+import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
 
 /** The lanes in which events become letters. */
 export interface FilingLanes {

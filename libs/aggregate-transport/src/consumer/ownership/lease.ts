@@ -1,10 +1,10 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
-import { Deadline } from './deadline.js';
-import type { LeaseMode, LeaseOptions } from './lease-options.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import { Deadline } from './deadline.js';
+import type { LeaseMode, LeaseOptions } from './lease-options.js';
 import { ObservedLease } from './observed-lease.js';
 import type { Tenancy } from './ownership.js';
 

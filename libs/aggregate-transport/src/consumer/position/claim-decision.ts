@@ -1,5 +1,5 @@
-import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
 import type { GroupRecord } from '../../records/group-record.js';
+import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
 
 /** What a new owner knows when it is about to claim. */
 export interface ClaimFacts {

@@ -1,15 +1,15 @@
 import { reached } from '#sabotage';
-import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord, RunningHandler } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import { claimToDrain, isLost } from './drain-claim.js';
 import { ObservedLeases } from './observed-leases.js';
-import { type ChangeProgress, type LostPartitions, requireKnownVersion } from './repartition.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
+import { type ChangeProgress, type LostPartitions, requireKnownVersion } from './repartition.js';
 
 export type DrainingProgress = ChangeProgress & { readonly kind: 'draining' };
 

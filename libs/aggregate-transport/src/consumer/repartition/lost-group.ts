@@ -1,6 +1,6 @@
-import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';

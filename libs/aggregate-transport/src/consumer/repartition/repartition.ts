@@ -1,6 +1,6 @@
 import { reached } from '#sabotage';
-import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import { AggregateTransportError } from '../../errors.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import {
   beginChange,
   cancelChange,
