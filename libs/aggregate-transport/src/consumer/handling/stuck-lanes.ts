@@ -85,7 +85,7 @@ export class StuckLanes {
     this.#spentSince = this.options.bytes.isSpent ? (this.#spentSince ?? now) : undefined;
   }
 
-  /** The intake has waited for bytes for so long that lanes whose heads move may be its only hope. */
+  /** The intake has waited for bytes for so long that even a lane whose head moves may have to be diverted. */
   #isStarving(now: number): boolean {
     return this.#spentSince !== undefined && now - this.#spentSince >= STUCK_AFTER_MS;
   }
