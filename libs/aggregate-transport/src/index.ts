@@ -72,6 +72,7 @@ export type {
   TopicStatus,
   TransportSnapshot,
 } from './observe/snapshot.js';
+export type { ChangedSetting } from './observe/observed.js';
 export type { AggregateStatus } from './consumer/handling/lane-report.js';
 export type { PartitionCounts } from './consumer/partition-status.js';
 export type { CommandResult } from './parking/operator-commands.js';

@@ -8,6 +8,9 @@ interface Found {
 
 const LEASES = 'KV_aggregate-transport';
 const MARKERS = 'KV_aggregate-transport-parked';
+/** Another subject for each stream: streams must not share one. */
+const ELSEWHERE = 'elsewhere';
+const OTHER_SUBJECTS = /subjects \[".*"\], found \["elsewhere-/;
 
 describe('a stream whose settings break a promise ends the start-up, named', () => {
   const world = new StreamWorld('2.15');
@@ -19,7 +22,9 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
   async function remake(stream: string, changed: object): Promise<Record<string, unknown>> {
     const { config } = await world.api.request<Found>(`STREAM.INFO.${stream}`);
     await world.remove(stream);
-    await world.api.request(`STREAM.CREATE.${stream}`, { ...config, ...changed });
+    const elsewhere = 'subjects' in changed && changed.subjects !== undefined;
+    const subjects = elsewhere ? { subjects: [`${ELSEWHERE}-${stream}`] } : {};
+    await world.api.request(`STREAM.CREATE.${stream}`, { ...config, ...changed, ...subjects });
     return config;
   }
 
@@ -47,6 +52,14 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
       { subject_delete_marker_ttl: 60_000_000_000, allow_rollup_hdrs: true },
       /subject_delete_marker_ttl unset, found 60000000000/,
     ],
+    ['subjects', { subjects: [ELSEWHERE] }, OTHER_SUBJECTS],
+    [
+      'consumer_limits',
+      { consumer_limits: { inactive_threshold: 5_000_000_000 } },
+      /consumer_limits without an inactive_threshold below 10000000000, found/,
+    ],
+    ['allow_msg_counter', { allow_msg_counter: true }, /allow_msg_counter unset, found true/],
+    ['persist_mode', { persist_mode: 'async' }, /persist_mode "default", found "async"/],
     ['metadata', { metadata: {} }, /metadata "aggregate-transport\.layout" = "1", found none/],
   ])('%s of a topic: %j', async (_setting, changed, text) => {
     const topic = `topic-${topics++}`;
@@ -68,8 +81,15 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
       { subject_transform: { src: 'a.>', dest: 'b.>' } },
       /subject_transform unset, found/,
     ],
+    [
+      'discard_new_per_subject',
+      { discard_new_per_subject: true },
+      /discard_new_per_subject unset, found true/,
+    ],
+    ['subjects', { subjects: [ELSEWHERE] }, OTHER_SUBJECTS],
+    ['persist_mode', { persist_mode: 'async' }, /persist_mode "default", found "async"/],
     ['metadata', { metadata: {} }, /metadata "aggregate-transport\.layout" = "positions-1", found none/],
-  ])('%s of the positions: %j', async (_setting, changed, text) => {
+  ])('%s of the positions: %j', async (setting, changed, text) => {
     const topic = `positions-${topics++}`;
     await world.group(topic, 'g');
     await remake(`${topic}_positions`, changed);
@@ -79,6 +99,8 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
       `${topic}_positions`,
       text,
     );
+    // Without the check nothing is written where nothing listens.
+    if (setting === 'subjects') return;
     await expect(world.group(topic, 'g', { stream: { provision: 'off' } })).resolves.toBeDefined();
   });
 
@@ -87,11 +109,14 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
     ['deny_delete', { deny_delete: true }, /deny_delete unset, found true/],
     ['discard', { discard: 'old' }, /discard "new", found "old"/],
     ['storage', { storage: 'memory' }, /storage "file", found "memory"/],
+    ['max_msgs_per_subject', { max_msgs_per_subject: 2 }, /max_msgs_per_subject -1, found 2/],
+    ['no_ack', { no_ack: true }, /no_ack unset, found true/],
+    ['subjects', { subjects: [ELSEWHERE] }, OTHER_SUBJECTS],
     ['metadata', { metadata: {} }, /metadata "aggregate-transport\.layout" = "parked-1", found none/],
   ])('%s of the parked events: %j', async (_setting, changed, text) => {
     const topic = `parked-${topics++}`;
     await world.group(topic, 'g');
-    await remake(`${topic}_parked`, changed);
+    await remake(`${topic}_parked`, { allow_atomic: false, ...changed });
     await expectRefusal(world.group(topic, 'g'), `${topic}_parked`, text);
   });
 
@@ -100,6 +125,22 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
     [LEASES, 'storage', { storage: 'memory' }, /storage "file", found "memory"/],
     [LEASES, 'history', { max_msgs_per_subject: 5 }, /max_msgs_per_subject 1, found 5/],
     [LEASES, 'discard', { discard: 'old' }, /discard "new", found "old"/],
+    [LEASES, 'no_ack', { no_ack: true }, /no_ack unset, found true/],
+    [
+      LEASES,
+      'rollup',
+      { allow_rollup_hdrs: false, deny_purge: false },
+      /allow_rollup_hdrs true, found (false|none)/,
+    ],
+    [
+      LEASES,
+      'discard_new_per_subject',
+      { discard_new_per_subject: true },
+      /discard_new_per_subject unset, found true/,
+    ],
+    [LEASES, 'subjects', { subjects: [ELSEWHERE] }, OTHER_SUBJECTS],
+    [MARKERS, 'no_ack', { no_ack: true }, /no_ack unset, found true/],
+    [MARKERS, 'rollup', { allow_rollup_hdrs: false }, /allow_rollup_hdrs true, found (false|none)/],
     [LEASES, 'deny_purge', { deny_purge: true, allow_rollup_hdrs: false }, /deny_purge unset, found true/],
     [MARKERS, 'max_age', { max_age: 3_600_000_000_000 }, /max_age 0, found 3600000000000/],
     [MARKERS, 'storage', { storage: 'memory' }, /storage "file", found "memory"/],
@@ -115,6 +156,23 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
       await world.api.request(`STREAM.CREATE.${stream}`, before);
     }
     await expect(world.group('settings', 'g')).resolves.toBeDefined();
+  });
+
+  test('what breaks no promise is accepted: compression, placement, direct reads, copies, and who may remove events', async () => {
+    const topic = `fine-${topics++}`;
+    await world.group(topic, 'g');
+    await remake(topic, {
+      ...{ compression: 's2', allow_direct: true, deny_delete: true, deny_purge: true },
+      ...{
+        republish: { src: '>', dest: 'copies.>' },
+        description: 'made by an operator',
+        allow_msg_ttl: true,
+      },
+      consumer_limits: { inactive_threshold: 60_000_000_000, max_ack_pending: 10 },
+    });
+    await remake(`${topic}_positions`, { compression: 's2', allow_direct: true, max_bytes: 50_000_000 });
+    await remake(`${topic}_parked`, { compression: 's2', allow_direct: true });
+    await expect(world.group(topic, 'g')).resolves.toBeDefined();
   });
 
   test('what is missing is made by "ensure" alone', async () => {

@@ -62,6 +62,7 @@ export class ObservedFixture implements Observed {
       batching: { on: false, reason: 'a test' },
       unknownAggregates: () => ['a'],
     },
+    settings: { current: () => [] },
     groups: [{ topic: 'orders', group: 'billing', layout: 2, partitions: [this.#partition()] }],
     lookAt: (question) => {
       this.questions.push(question);

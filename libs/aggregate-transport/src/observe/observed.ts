@@ -18,6 +18,20 @@ export interface ObservedGroup {
   readonly partitions: readonly ObservedPartition[];
 }
 
+/** A stream that an operator has edited so that it breaks a promise. */
+export interface ChangedSetting {
+  readonly stream: string;
+  /** The setting, what was expected and found, what breaks, and what to do. */
+  readonly what: string;
+  /** When this process noticed it, in milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** Tells which settings of a topic's streams break a promise now. Reads memory alone. */
+export interface ChangedSettings {
+  current(): readonly ChangedSetting[];
+}
+
 export interface ObservedTopic {
   readonly name: string;
   readonly connected: boolean;
@@ -25,6 +39,7 @@ export interface ObservedTopic {
   readonly closed: boolean;
   readonly publisher: Pick<Sequencer, 'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates'>;
   readonly groups: readonly ObservedGroup[];
+  readonly settings: ChangedSettings;
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
 }
 

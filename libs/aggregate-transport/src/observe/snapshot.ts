@@ -5,7 +5,13 @@ import type { PartitionCounts, PartitionLoad } from '../consumer/partition-statu
 import type { GroupOnServer, LeaseOnServer, PartitionOnServer } from '../records/group-on-server.js';
 import type { BatchingStatus } from '../publisher/batching.js';
 import type { GroupLooks } from './group-looks.js';
-import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
+import type {
+  ChangedSetting,
+  Observed,
+  ObservedGroup,
+  ObservedPartition,
+  ObservedTopic,
+} from './observed.js';
 
 /** How the transport of this process stands. Names, numbers and reasons; no payload, no credentials. */
 export interface TransportSnapshot {
@@ -20,6 +26,8 @@ export interface TopicStatus {
   readonly connection: 'connected' | 'reconnecting' | 'closed';
   readonly publisher: PublisherStatus;
   readonly groups: readonly GroupStatus[];
+  /** Settings of the topic's streams that break a promise since an operator edited them. */
+  readonly changedSettings: readonly ChangedSetting[];
 }
 
 export interface PublisherStatus {
@@ -73,6 +81,7 @@ export async function snapshotOf(
       connection: connectionOf(topic),
       publisher: publisherOf(topic),
       groups: await Promise.all(topic.groups.map((group) => groupOf(topic, group, { observed, looks, top }))),
+      changedSettings: topic.settings.current(),
     })),
   );
   const { clock, isListening } = observed;

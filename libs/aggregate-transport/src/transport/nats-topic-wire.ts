@@ -4,9 +4,12 @@ import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
 import type { PresencePort } from '../records/member-record.js';
+import type { SettingDifference } from '../records/setting-difference.js';
 import type { StreamConfig } from '../stream/api/api-types.js';
+import type { StreamRequest } from '../stream/api/provision.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
+import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
 import { messagesOf } from '../stream/wires/history.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
@@ -20,11 +23,16 @@ import type { GroupWire, TopicWire, WireListener } from './wires.js';
 export class NatsTopicWire implements TopicWire {
   readonly duplicateWindowMs: number;
   readonly batchObstacle: string | undefined;
+  readonly #settings: SettingsLook;
+  #hasGroups = false;
 
   constructor(
     private readonly of: NatsTopic,
+    request: StreamRequest,
     stream: StreamConfig,
   ) {
+    const { api } = of;
+    this.#settings = new SettingsLook({ api, request, duplicateWindow: stream.duplicate_window });
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
   }
@@ -58,8 +66,10 @@ export class NatsTopicWire implements TopicWire {
     return messagesOf(this.of.api, this.of.topic.name, subject, fromSequence);
   }
 
-  openGroup(group: string): Promise<GroupWire> {
-    return openGroup(this.of, group);
+  async openGroup(group: string): Promise<GroupWire> {
+    const opened = await openGroup(this.of, group);
+    this.#hasGroups = true;
+    return opened;
   }
 
   presencePort(group: string): PresencePort {
@@ -69,6 +79,10 @@ export class NatsTopicWire implements TopicWire {
   lookAt(question: GroupQuestion): Promise<GroupOnServer> {
     const { connection, api, topic, clock } = this.of;
     return new GroupLook({ connection, api, topic: topic.name, question, clock }).read();
+  }
+
+  settingDifferences(): Promise<readonly SettingDifference[]> {
+    return this.#settings.read(this.#hasGroups);
   }
 
   parkedArchive(group: string): ParkedArchive {

@@ -36,7 +36,7 @@ export class NatsWires implements TopicWires {
     };
     // While another replica makes the stream, a cluster does not answer for it.
     const stream = await untilAnswered(clock, () => provisionStream(api, request));
-    return new NatsTopicWire({ connection, api, topic, clock, log }, stream);
+    return new NatsTopicWire({ connection, api, topic, clock, log }, request, stream);
   }
 
   async close(): Promise<void> {

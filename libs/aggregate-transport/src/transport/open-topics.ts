@@ -8,6 +8,7 @@ import { subjectOf } from '../message/subject.js';
 import { Sequencer } from '../publisher/sequencer.js';
 import { NatsWires } from './nats-wires.js';
 import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
+import { SettingsWatch } from './settings-watch.js';
 import type { TopicWire, TopicWires } from './wires.js';
 
 /** An open topic: the ways to its stream, and the one sequencer of this process. */
@@ -17,6 +18,7 @@ export interface TopicLink {
   readonly sequencer: Sequencer;
   /** Paces the positions that this process writes for the topic. */
   readonly writes: WriteBudget;
+  readonly settings: SettingsWatch;
   /**
    * Checks and encodes an event.
    * @throws as {@link prepareEvent}
@@ -102,6 +104,7 @@ export class TopicLinks {
       wire,
       sequencer,
       writes: new WriteBudget(this.clock),
+      settings: new SettingsWatch({ topic: name, wire, clock: this.clock, log: this.log }),
       prepare: (event) =>
         prepareEvent(event, {
           topic: name,
@@ -111,6 +114,8 @@ export class TopicLinks {
         }),
       subjectOf: (token) => subjectOf(name, token),
     };
+    // Without a check at start-up there is none later.
+    if (topic.provision !== 'off') link.settings.start();
     this.#opened.set(name, link);
     for (const opened of this.#watchers) opened(link);
     return link;
@@ -119,6 +124,7 @@ export class TopicLinks {
   async #closeAll(): Promise<void> {
     await Promise.allSettled(this.#opening.values());
     const links = [...this.#opened.values()];
+    for (const { settings } of links) settings.close();
     const flushed = Promise.all(links.map(({ sequencer }) => sequencer.flush())).then(() => true);
     const late = delay(this.clock, this.options.drainMs).then(() => false);
     if (!(await Promise.race([flushed, late]))) {

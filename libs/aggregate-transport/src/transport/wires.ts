@@ -11,6 +11,7 @@ import type { LeaseRecord } from '../records/lease-record.js';
 import type { PresencePort } from '../records/member-record.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
+import type { SettingDifference } from '../records/setting-difference.js';
 import type { ResolvedTopic } from './resolve-options.js';
 
 /** The ways from one partition of a group to its events, its records and its parked aggregates. */
@@ -72,6 +73,11 @@ export interface TopicWire {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
+  /**
+   * By what the topic's streams differ from what the promises need; those of groups only once a group was opened.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  settingDifferences(): Promise<readonly SettingDifference[]>;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
 }

@@ -43,11 +43,11 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
     return [...this.links.options.topics.keys()].flatMap((name) => {
       const link = this.links.opened(name);
       if (link === undefined) return [];
-      const { wire, sequencer: publisher } = link;
+      const { wire, settings, sequencer: publisher } = link;
       const groups = this.server.groups.filter(({ topic }) => topic === name);
       const { connected, closed } = wire;
       return [
-        { name, connected, closed, publisher, groups, lookAt: (question) => wire.lookAt(question) },
+        { name, connected, closed, publisher, groups, settings, lookAt: (question) => wire.lookAt(question) },
       ] satisfies ObservedTopic[];
     });
   }

@@ -17,9 +17,19 @@ export interface StreamConfig {
   /** Several messages stored as one, or none of them; servers before 2.12 do not know it. */
   allow_atomic?: boolean;
   allow_rollup_hdrs?: boolean;
+  /** Servers before 2.12 do not know it. */
+  allow_msg_counter?: boolean;
+  /** Limits of the consumers of this stream; `inactive_threshold` in nanoseconds. */
+  consumer_limits?: { readonly inactive_threshold?: number };
   deny_delete?: boolean;
   deny_purge?: boolean;
+  /** With `discard: new`: a subject that has its number of messages takes no further one. */
+  discard_new_per_subject?: boolean;
   no_ack?: boolean;
+  /** `async` confirms before the message is on disk; servers before 2.12 do not know it. */
+  persist_mode?: string;
+  /** Nothing can be written or removed any more. */
+  sealed?: boolean;
   mirror?: object | null;
   sources?: object[] | null;
   subject_transform?: object | null;

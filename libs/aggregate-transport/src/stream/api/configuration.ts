@@ -6,6 +6,9 @@ import { nanosOf } from './time.js';
 export const LAYOUT_KEY = 'aggregate-transport.layout';
 export const LAYOUT_VERSION = '1';
 
+/** Without an open pull the server removes a reader after this time. */
+export const READER_INACTIVE_MS = 10_000;
+
 export interface StreamOptions {
   readonly storage: 'file' | 'memory';
   readonly maxBytes: number;

@@ -1,16 +1,25 @@
 import { AggregateTransportError } from '../../errors.js';
+import { streamSubjectOf } from '../../message/subject.js';
 import type { StreamConfig, StreamInfo, WantedStream } from './api-types.js';
-import { LAYOUT_KEY, LAYOUT_VERSION, streamConfigOf, type StreamOptions } from './configuration.js';
+import {
+  LAYOUT_KEY,
+  LAYOUT_VERSION,
+  READER_INACTIVE_MS,
+  streamConfigOf,
+  type StreamOptions,
+} from './configuration.js';
 import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
 import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from './server-version.js';
 import {
   requireSettings,
+  settingIs,
   settingIsUnlimited,
   settingIsUnset,
-  settingMismatch,
   type SettingRule,
   STORES_AS_PUBLISHED,
+  subjectsAre,
 } from './stream-settings.js';
+import { nanosOf } from './time.js';
 
 /** `ensure` makes what is missing, `verify` only compares, `off` does neither. An existing stream is never changed. */
 export type Provision = 'ensure' | 'verify' | 'off';
@@ -40,32 +49,45 @@ const TOPIC_RULES: readonly SettingRule[] = [
   ...STORES_AS_PUBLISHED,
   settingIsUnlimited('max_msgs_per_subject', 'the stream would remove events of an aggregate that has many'),
   settingIsUnset('subject_delete_marker_ttl', 'the server would store markers among the events'),
+  {
+    setting: 'consumer_limits',
+    expected: `without an inactive_threshold below ${nanosOf(READER_INACTIVE_MS)}`,
+    admits: admitsReaders,
+    because: 'the server would refuse every reader',
+  },
 ];
+
+/** The rules for the stream of a topic. */
+export function topicRules({ topic, options, explicit }: StreamRequest): readonly SettingRule[] {
+  const wanted = streamConfigOf(topic, options);
+  return [
+    layoutRule(LAYOUT_VERSION, 'use another topic name, or move its events into a new stream'),
+    ...TOPIC_RULES,
+    subjectsAre([streamSubjectOf(topic)]),
+    ...[...new Set<keyof StreamOptions>(['storage', ...explicit])].map((option) => {
+      const field = STREAM_FIELDS[option];
+      const rule = settingIs(field, wanted[field], `the option stream.${option} says so`);
+      return { ...rule, remedy: 'change the option or the stream (this library never changes a stream)' };
+    }),
+  ];
+}
+
+function admitsReaders(limits: unknown): boolean {
+  const least = (limits as StreamConfig['consumer_limits'])?.inactive_threshold ?? 0;
+  return least === 0 || least >= nanosOf(READER_INACTIVE_MS);
+}
 
 /**
  * Makes sure the topic's stream is one of ours, and resolves with its real configuration, read back.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function provisionStream(api: JetStreamApi, request: StreamRequest): Promise<StreamConfig> {
-  const { topic, provision, explicit } = request;
+  const { topic, provision } = request;
   const wanted = streamConfigOf(topic, request.options);
   // Only a stream that we make is given the option: a stream that exists is never changed.
   const extras = isServerAtLeast(request.serverVersion, ATOMIC_BATCHES_SINCE) ? { allow_atomic: true } : {};
   const found = await ensureStream(api, provision, { ...wanted, ...extras }, 'for the topic');
-  if (provision === 'off') return found;
-  requireLayout(found, LAYOUT_VERSION, 'use another topic name, or move its events into a new stream');
-  requireSettings(found, TOPIC_RULES);
-  const fields = new Set<'subjects' | (typeof STREAM_FIELDS)[keyof StreamOptions]>(['subjects', 'storage']);
-  for (const option of explicit) fields.add(STREAM_FIELDS[option]);
-  for (const field of fields) {
-    const [want, have] = [JSON.stringify(wanted[field]), JSON.stringify(found[field])];
-    if (want === have) continue;
-    throw settingMismatch(topic, {
-      expected: `${field} ${want}`,
-      found: have,
-      remedy: 'change the option or the stream (we never change a stream)',
-    });
-  }
+  if (provision !== 'off') requireSettings(found, topicRules(request));
   return found;
 }
 
@@ -113,16 +135,19 @@ export async function createStream(api: JetStreamApi, wanted: WantedStream): Pro
   }
 }
 
-/**
- * Compares the mark that only this library writes into a stream it makes.
- * @throws STREAM_MISMATCH
- */
-export function requireLayout(found: StreamConfig, layout: string, remedy: string): void {
-  const mark = found.metadata?.[LAYOUT_KEY];
-  if (mark === layout) return;
-  throw settingMismatch(found.name, {
-    expected: `metadata "${LAYOUT_KEY}" = "${layout}"`,
-    found: mark === undefined ? 'none' : `"${mark}"`,
-    remedy: `the stream was not made by this library; ${remedy}`,
-  });
+/** The mark that only this library writes, into a stream that it makes. */
+export function layoutRule(layout: string, remedy: string): SettingRule {
+  const markOf = (metadata: unknown): string | undefined =>
+    (metadata as StreamConfig['metadata'])?.[LAYOUT_KEY];
+  return {
+    setting: 'metadata',
+    expected: `"${LAYOUT_KEY}" = "${layout}"`,
+    admits: (metadata) => markOf(metadata) === layout,
+    because: 'the stream was not made by this library',
+    remedy,
+    shown: (metadata) => {
+      const mark = markOf(metadata);
+      return mark === undefined ? 'none' : `"${mark}"`;
+    },
+  };
 }

@@ -126,6 +126,6 @@ export class LayoutWire {
     const found =
       (await findStream(api, positionsStreamOf(topic))) ??
       (await createStream(api, positionsConfigOf(topic, { maxBytes: -1 }, stream.config)));
-    checkPositionsStream(found.config, stream.config);
+    checkPositionsStream(topic, found.config, stream.config);
   }
 }

@@ -6,7 +6,9 @@ import {
   requireSettings,
   settingIs,
   settingIsUnset,
+  type SettingRule,
   STORES_AS_PUBLISHED,
+  subjectsAre,
 } from '../api/stream-settings.js';
 
 export interface LeaseBucketRequest {
@@ -14,12 +16,15 @@ export interface LeaseBucketRequest {
   readonly replicas: number;
 }
 
-const RULES = [
+/** What leases and presence depend on. */
+export const LEASE_RULES: readonly SettingRule[] = [
   ...STORES_AS_PUBLISHED,
   ...KEEPS_EVERYTHING,
   settingIs('storage', 'file', 'fencing tokens would begin again after a restart of the server'),
   settingIs('max_msgs_per_subject', 1, 'an older lease would come back when the latest is removed'),
   settingIsUnset('deny_purge', 'records of replicas that ended could never be removed'),
+  settingIs('allow_rollup_hdrs', true, 'an operator could not purge a key'),
+  subjectsAre([`${keyPrefixOf(LEASE_BUCKET)}>`]),
 ];
 
 /**
@@ -42,10 +47,10 @@ export async function provisionLeaseBucket(
     max_age: 0,
     discard: 'new',
     allow_direct: false,
-    // For operators: `nats kv del` and `nats kv purge` write a header that needs it.
+    // For operators: `nats kv purge` writes a header that needs it.
     allow_rollup_hdrs: true,
     deny_delete: false,
     deny_purge: false,
   };
-  requireSettings(await ensureStream(api, provision, wanted, 'for leases'), RULES);
+  requireSettings(await ensureStream(api, provision, wanted, 'for leases'), LEASE_RULES);
 }

@@ -68,7 +68,7 @@ export class GroupRecordOpening {
     const { topic, provision, storage } = this.request;
     const found = await findStream(this.access.api, positionsStreamOf(topic), TIMEOUT_MS);
     if (found === undefined) return false;
-    if (provision !== 'off') checkPositionsStream(found.config, storage);
+    if (provision !== 'off') checkPositionsStream(topic, found.config, storage);
     return true;
   }
 
@@ -99,7 +99,7 @@ export class GroupRecordOpening {
       );
     }
     const made = await createStream(this.access.api, wanted);
-    checkPositionsStream(made.config, storage);
+    checkPositionsStream(topic, made.config, storage);
   }
 
   /** Resolves with the record of the replica that was first. */

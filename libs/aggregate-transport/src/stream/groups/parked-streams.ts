@@ -9,14 +9,17 @@ import {
   parkedStreamOf,
   streamOfBucket,
 } from '../keys/key-places.js';
-import { ensureStream, type Provision, requireLayout } from '../api/provision.js';
+import { ensureStream, layoutRule, type Provision } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,
   requireSettings,
   settingIs,
   settingIsAtLeast,
+  settingIsUnlimited,
   settingIsUnset,
+  type SettingRule,
   STORES_AS_PUBLISHED,
+  subjectsAre,
 } from '../api/stream-settings.js';
 
 export interface ParkedOptions {
@@ -39,13 +42,14 @@ const PARKED_LAYOUT = 'parked-1';
 const EVERY_GROUP = '*';
 
 /** Letters and markers are removed one by one, which is what unparking is. */
-const REMOVABLE_RULES = [
+const REMOVABLE_RULES: readonly SettingRule[] = [
   ...STORES_AS_PUBLISHED,
   ...KEEPS_EVERYTHING,
   settingIsUnset('deny_delete', 'an aggregate could never be unparked'),
 ];
 
-const MARKER_RULES = [
+/** What the markers of parked aggregates depend on. */
+export const MARKER_RULES: readonly SettingRule[] = [
   ...REMOVABLE_RULES,
   settingIs(
     'max_msgs_per_subject',
@@ -53,7 +57,35 @@ const MARKER_RULES = [
     'an older version of a marker would come back when the latest is removed',
   ),
   settingIs('storage', 'file', 'a restart of the server would forget which aggregates are parked'),
+  settingIs('allow_rollup_hdrs', true, 'an operator could not purge a key'),
+  subjectsAre([`${keyPrefixOf(MARKER_BUCKET)}>`]),
 ];
+
+/** What the letters of a topic depend on. */
+export function letterRules(
+  topic: string,
+  stream: Pick<StreamConfig, 'storage' | 'num_replicas'>,
+): readonly SettingRule[] {
+  return [
+    layoutRule(PARKED_LAYOUT, 'use another topic name'),
+    ...REMOVABLE_RULES,
+    settingIsUnlimited(
+      'max_msgs_per_subject',
+      'the stream would remove letters of an aggregate that has many',
+    ),
+    settingIs('storage', stream.storage, 'parked events must be kept as long as the events of the topic'),
+    settingIsAtLeast(
+      'num_replicas',
+      stream.num_replicas,
+      'parked events must be kept as safely as the topic',
+    ),
+    subjectsAre(parkedSubjects(topic)),
+  ];
+}
+
+function parkedSubjects(topic: string): string[] {
+  return [letterSubjects(topic, EVERY_GROUP), `${parkedStreamOf(topic)}.${EVERY_GROUP}.skipped.*`];
+}
 
 /**
  * Makes sure that a topic's parked stream and the bucket of markers exist. Both answer reads from their leader only,
@@ -79,13 +111,15 @@ export async function provisionParkedStreams(
     subjects: [`${keyPrefixOf(MARKER_BUCKET)}>`],
     max_msgs_per_subject: 1,
     storage: 'file',
+    // For operators: `nats kv purge` writes a header that needs it.
+    allow_rollup_hdrs: true,
   };
   requireSettings(await ensureStream(api, provision, markers, 'for parked aggregates'), MARKER_RULES);
   const name = parkedStreamOf(topic);
   const letters = {
     ...common,
     name,
-    subjects: [letterSubjects(topic, EVERY_GROUP), `${name}.${EVERY_GROUP}.skipped.*`],
+    subjects: parkedSubjects(topic),
     storage: stream.storage,
     max_bytes: options.maxBytes,
     max_msgs: options.maxLetters,
@@ -94,14 +128,5 @@ export async function provisionParkedStreams(
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },
   };
   const found = await ensureStream(api, provision, letters, 'for parked events');
-  requireLayout(found, PARKED_LAYOUT, 'use another topic name');
-  requireSettings(found, REMOVABLE_RULES);
-  requireSettings(found, [
-    settingIs('storage', stream.storage, 'parked events must be kept as long as the events of the topic'),
-    settingIsAtLeast(
-      'num_replicas',
-      stream.num_replicas,
-      'parked events must be kept as safely as the topic',
-    ),
-  ]);
+  requireSettings(found, letterRules(topic, stream));
 }

@@ -1,13 +1,14 @@
 import type { StreamConfig, WantedStream } from '../api/api-types.js';
 import { LAYOUT_KEY } from '../api/configuration.js';
 import { keyPrefixOf, positionsStreamOf } from '../keys/key-places.js';
-import { requireLayout } from '../api/provision.js';
+import { layoutRule } from '../api/provision.js';
 import {
   KEEPS_EVERYTHING,
   requireSettings,
   settingIs,
   type SettingRule,
   STORES_AS_PUBLISHED,
+  subjectsAre,
 } from '../api/stream-settings.js';
 
 export interface PositionsOptions {
@@ -48,18 +49,26 @@ export function positionsConfigOf(
   };
 }
 
-/**
- * Compares a stream of positions with what it must be beside its topic.
- * @throws STREAM_MISMATCH
- */
-export function checkPositionsStream(found: StreamConfig, { storage, num_replicas }: TopicStorage): void {
-  requireLayout(found, POSITIONS_LAYOUT, 'use another topic name');
-  const rules: readonly SettingRule[] = [
+/** What the positions of a topic depend on. */
+export function positionRules(
+  topic: string,
+  { storage, num_replicas }: TopicStorage,
+): readonly SettingRule[] {
+  return [
+    layoutRule(POSITIONS_LAYOUT, 'use another topic name'),
     ...STORES_AS_PUBLISHED,
     ...KEEPS_EVERYTHING,
     settingIs('max_msgs_per_subject', 1, 'the stream would keep positions that are no longer true'),
     settingIs('storage', storage, 'positions must be kept as long as the events of the topic'),
     settingIs('num_replicas', num_replicas, 'positions must be kept as safely as the events of the topic'),
+    subjectsAre([`${keyPrefixOf(positionsStreamOf(topic))}>`]),
   ];
-  requireSettings(found, rules);
+}
+
+/**
+ * Compares a stream of positions with what it must be beside its topic.
+ * @throws STREAM_MISMATCH
+ */
+export function checkPositionsStream(topic: string, found: StreamConfig, storage: TopicStorage): void {
+  requireSettings(found, positionRules(topic, storage));
 }

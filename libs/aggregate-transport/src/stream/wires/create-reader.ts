@@ -1,5 +1,6 @@
 import type { ConsumerInfo, ReaderConfig } from '../api/api-types.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import { READER_INACTIVE_MS } from '../api/configuration.js';
 import { nanosOf } from '../api/time.js';
 
 export interface ReaderPlan {
@@ -11,9 +12,6 @@ export interface ReaderPlan {
   readonly maxWaiting?: number;
   readonly timeoutMs: number;
 }
-
-/** Without an open pull the server removes a reader after this time. */
-const INACTIVE_THRESHOLD_MS = 10_000;
 
 /**
  * Makes a short-lived consumer without acks, in the memory of one server.
@@ -33,7 +31,7 @@ export function createReader(
     replay_policy: 'instant',
     mem_storage: true,
     num_replicas: 1,
-    inactive_threshold: nanosOf(INACTIVE_THRESHOLD_MS),
+    inactive_threshold: nanosOf(READER_INACTIVE_MS),
     ...(maxWaiting === undefined ? {} : { max_waiting: maxWaiting }),
   };
   const call = `CONSUMER.CREATE.${stream}.${name}.${filter}`;

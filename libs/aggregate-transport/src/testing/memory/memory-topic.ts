@@ -70,6 +70,7 @@ export class MemoryTopic {
           firstSequence: stream.firstSequence,
           partitions: this.#groups.get(question.group)?.status(question) ?? [],
         }),
+      settingDifferences: () => Promise.resolve([]),
       parkedArchive: (group) => parked.connect(group, ''),
     };
   }
