@@ -28,7 +28,7 @@ function fixture({ high = 0, unsettled = [] as readonly number[], partitions = 1
     ...{ partition: 0, maxOpen: 10, bound: 1_000 },
   });
   const position = new Position(ledger, suspects);
-  const dropped = new DroppedEvents('p', log);
+  const dropped = new DroppedEvents('p', log, partitions === 1);
   const pushed: number[] = [];
   let changes = 0;
   const intake = new Intake({
@@ -265,3 +265,17 @@ describe('a quiet partition', () => {
     expect(changes()).toBe(1);
   });
 });
+
+test.each([
+  [1, 3],
+  [2, 0],
+])(
+  'with %i partition(s) a reader that has gone past 5 after delivery 2 tells of %i lost events',
+  (partitions, lost) => {
+    const { intake, deliver, dropped } = fixture({ partitions });
+    deliver(1, 2);
+    intake.readThrough(5);
+    intake.readThrough(5);
+    expect(dropped.lost).toBe(lost);
+  },
+);

@@ -66,7 +66,7 @@ describe('events that the stream drops', () => {
     const a = world.open('a');
     world.own(a);
     await world.settle();
-    a.consumer.noteFirstSequence(8);
+    a.consumer.noteLoss({ firstSequence: 8, holes: [], unlisted: 0, wasBehind: true });
     expect([world.handled, a.consumer.counts.lost]).toEqual([[8, 9], 2]);
   });
 });

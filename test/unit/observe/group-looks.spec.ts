@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { GroupLooks } from '#library/observe/group-looks.js';
 import { snapshotOf } from '#library/observe/snapshot.js';
-import { ObservedFixture } from './observed-fixture.js';
+import type { StreamHoles } from '#library/records/group-on-server.js';
+import { NO_HOLES, ObservedFixture } from './observed-fixture.js';
 
 function worldOf(fixture = new ObservedFixture()) {
   const looks = new GroupLooks(fixture);
@@ -12,7 +13,7 @@ function serverSays(fixture: ObservedFixture, pending: number, firstSequence = 1
   const position = { high: 10, epoch: 7, run: 0, unsettled: 1, pending };
   const oldestStoredAt = fixture.clock.wallNow() - 500;
   const partitions = [{ partition: 0, lease: undefined, position, oldestStoredAt }];
-  fixture.answer = () => Promise.resolve({ firstSequence, partitions });
+  fixture.answer = () => Promise.resolve({ firstSequence, holes: NO_HOLES, partitions });
 }
 
 describe('looks at the server', () => {
@@ -41,12 +42,11 @@ describe('looks at the server', () => {
     expect(fixture.questions[2]!.owned.size).toBe(0);
   });
 
-  test('tell a partition where its stream begins, but only if it had events to come', async () => {
+  test('tell a partition where its stream begins, and whether it had events to come, now or at the last look', async () => {
     const { fixture, looks, topic, group } = worldOf();
     // Up to date: what the stream drops is settled, or belongs to another partition.
     serverSays(fixture, 0, 5_000);
     await looks.owned(topic, group);
-    expect(fixture.seen).toEqual([]);
     serverSays(fixture, 7, 5_000);
     await fixture.clock.advance(1_000);
     await looks.owned(topic, group);
@@ -54,7 +54,34 @@ describe('looks at the server', () => {
     serverSays(fixture, 0, 6_000);
     await fixture.clock.advance(1_000);
     await looks.owned(topic, group);
-    expect(fixture.seen).toEqual([5_000, 6_000]);
+    expect(fixture.seen.map(({ firstSequence, wasBehind }) => [firstSequence, wasBehind])).toEqual([
+      [5_000, false],
+      [5_000, true],
+      [6_000, true],
+    ]);
+  });
+
+  test('ask for the list of holes when it has changed, and tell it with every look', async () => {
+    const { fixture, looks, topic, group } = worldOf();
+    const position = { high: 10, epoch: 7, run: 0, unsettled: 1, pending: 3 };
+    const partitions = [{ partition: 0, lease: undefined, position, oldestStoredAt: 5 }];
+    const answers: StreamHoles[] = [
+      { version: 'v1', count: 2, sequences: [4, 11] },
+      { version: 'v1', count: 2, sequences: undefined },
+      // Too many to list.
+      { version: 'v2', count: 300_002, sequences: undefined },
+    ];
+    for (const holes of answers) {
+      fixture.answer = () => Promise.resolve({ firstSequence: 1, holes, partitions });
+      await looks.owned(topic, group);
+      await fixture.clock.advance(1_000);
+    }
+    expect(fixture.questions.map(({ knownHoles }) => knownHoles)).toEqual(['', 'v1', 'v1']);
+    expect(fixture.seen.map(({ holes, unlisted }) => [holes, unlisted])).toEqual([
+      [[4, 11], 0],
+      [[4, 11], 0],
+      [[], 300_000],
+    ]);
   });
 });
 

@@ -5,7 +5,7 @@ import { GroupLooks } from '#library/observe/group-looks.js';
 import { Measures } from '#library/observe/measures.js';
 import type { Meter, MetricAttributes, ObservableCallback } from '#library/observe/meter.js';
 import { Metrics } from '#library/observe/metrics.js';
-import { ObservedFixture } from './observed-fixture.js';
+import { NO_HOLES, ObservedFixture } from './observed-fixture.js';
 
 /** The compiler is the test: OpenTelemetry's own meter fits. */
 export const fits: Meter = api.getMeter('fits');
@@ -96,6 +96,7 @@ test('lag and age come from one look; without an answer there is no value', asyn
   fixture.answer = () =>
     Promise.resolve({
       firstSequence: 1,
+      holes: NO_HOLES,
       partitions: [{ partition: 0, lease: undefined, position, oldestStoredAt }],
     });
   expect((await collect('aggregate_transport.lag')).map(([value]) => value)).toEqual([7]);

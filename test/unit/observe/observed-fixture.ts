@@ -1,8 +1,11 @@
 import type { LaneReport } from '#library/consumer/handling/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
-import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
+import type { StreamLoss } from '#library/consumer/reading/dropped-events.js';
+import type { GroupOnServer, GroupQuestion, StreamHoles } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
+
+export const NO_HOLES: StreamHoles = { version: '', count: 0, sequences: [] };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -45,11 +48,12 @@ export class ObservedFixture implements Observed {
     leasesLost: 0,
     lost: 0,
   };
-  /** What `noteFirstSequence` was told. */
-  readonly seen: number[] = [];
+  /** What `noteLoss` was told. */
+  readonly seen: StreamLoss[] = [];
   /** What the server was asked, and what it answers. */
   readonly questions: GroupQuestion[] = [];
-  answer: () => Promise<GroupOnServer> = () => Promise.resolve({ firstSequence: 1, partitions: [] });
+  answer: () => Promise<GroupOnServer> = () =>
+    Promise.resolve({ firstSequence: 1, holes: NO_HOLES, partitions: [] });
   leaseMode: ObservedPartition['lease']['mode'] = 'held';
   readonly topic: Mutable<ObservedTopic> = {
     name: 'orders',
@@ -88,7 +92,7 @@ export class ObservedFixture implements Observed {
       consumer: {
         load: this.load,
         report: () => this.lanes,
-        noteFirstSequence: (firstSequence) => void this.seen.push(firstSequence),
+        noteLoss: (loss) => void this.seen.push(loss),
       },
     };
   }

@@ -107,6 +107,7 @@ export class Intake implements DeliverySink, FetchSink {
       void this.ask(skipped);
       return;
     }
+    this.#noteJump(sequence + 1);
     ledger.noteReadThrough(sequence);
     suspects.noteReadThrough(sequence);
     if (position.isOriginDone || ledger.idleGap > WORTH_A_COMMIT) listener.changed();
@@ -166,16 +167,20 @@ export class Intake implements DeliverySink, FetchSink {
   }
 
   #take(event: Delivery): void {
-    const { ledger, position, address, dropped, listener } = this.options;
-    // With one partition the filter is the stream's only subject, so a jump of its sequence is a loss.
-    if (address.partitions === 1 && event.sequence > ledger.claimedHigh)
-      dropped.noteGap(ledger.knownThrough, event.sequence);
+    const { ledger, position, listener } = this.options;
+    this.#noteJump(event.sequence);
     if (!position.hasSettled(event)) {
       this.#push(event);
       return;
     }
     ledger.pass(event);
     if (position.isOriginDone) listener.changed();
+  }
+
+  /** With one partition the filter is the stream's only subject, so a jump of its sequence is a loss. */
+  #noteJump(next: number): void {
+    const { ledger, address, dropped } = this.options;
+    if (address.partitions === 1 && next > ledger.claimedHigh) dropped.noteGap(ledger.knownThrough, next);
   }
 
   #push(event: Delivery): void {

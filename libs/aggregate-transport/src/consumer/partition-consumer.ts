@@ -10,6 +10,7 @@ import type { ClaimCause, PartitionConsumerOptions } from './partition-options.j
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
 import type { Claimed } from './position/claim.js';
+import type { StreamLoss } from './reading/dropped-events.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
 import { Tenure, type TenureListener, WENT_BACK } from './tenure.js';
@@ -131,9 +132,9 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#parts.lanes.report(top);
   }
 
-  /** An observer has asked the server where the stream begins. */
-  noteFirstSequence(firstSequence: number): void {
-    if (this.#mode === 'running') this.#parts.dropped.noteGap(this.#parts.ledger.knownThrough, firstSequence);
+  /** An observer has asked the server what the stream no longer holds. */
+  noteLoss(loss: StreamLoss): void {
+    if (this.#mode === 'running') this.#parts.dropped.noteLoss(loss, this.#parts.ledger.knownThrough);
   }
 
   /** The lease is held: begins to claim the position. Returns at once. */
@@ -256,6 +257,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
       );
     }
     this.#parts.position.begin(record, unsettled);
+    this.#parts.dropped.begin(this.#parts.ledger.knownThrough);
     this.#parts.suspects.begin({ record, unsettled, lastSequence, before });
     this.#parts.writer.begin(record, revision);
   }

@@ -87,7 +87,7 @@ export class PartitionParts {
       place,
     );
     this.parking.attach(this.lanes);
-    this.dropped = new DroppedEvents(name, log);
+    this.dropped = new DroppedEvents(name, log, address.partitions === 1);
     const singles = new SingleFetch({ name, clock, log, port: this.port });
     const { ledger, position, suspects, dropped, lanes, writer } = this;
     const { bytes } = shared;

@@ -102,7 +102,7 @@ export class Partition implements LeaseListener {
 
   get consumer(): Pick<
     PartitionConsumer,
-    'mode' | 'load' | 'report' | 'noteFirstSequence' | 'created' | 'run' | 'replayUntil' | 'drainedFor'
+    'mode' | 'load' | 'report' | 'noteLoss' | 'created' | 'run' | 'replayUntil' | 'drainedFor'
   > {
     return this.#consumer;
   }

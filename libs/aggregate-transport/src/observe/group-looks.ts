@@ -1,4 +1,4 @@
-import type { GroupOnServer } from '../records/group-on-server.js';
+import type { GroupOnServer, StreamHoles } from '../records/group-on-server.js';
 import type { Observed, ObservedGroup, ObservedTopic } from './observed.js';
 
 /** Questions within this time share one answer, in milliseconds. */
@@ -19,6 +19,8 @@ export class GroupLooks {
   readonly #shared = new Map<string, Shared>();
   /** Partitions that had events to come when they were looked at last. */
   readonly #behind = new Set<string>();
+  /** By group: what its topic's stream had lost from its middle when it was looked at last. */
+  readonly #holes = new Map<string, StreamHoles>();
 
   constructor(private readonly observed: Pick<Observed, 'clock'>) {}
 
@@ -52,18 +54,32 @@ export class GroupLooks {
       partitions: group.partitions.length,
       owned: new Set(held.map(({ partition }) => partition)),
       ownedOnly,
+      knownHoles: this.#holes.get(keyOf(topic, group))?.version ?? '',
       withinMs: WITHIN_MS,
     });
+    const unlisted = this.#noteHoles(keyOf(topic, group), answer.holes);
+    const holes = this.#holes.get(keyOf(topic, group))?.sequences ?? [];
     for (const { partition, position: found } of answer.partitions) {
       const owned = held.find((other) => other.partition === partition);
       if (owned === undefined || found === undefined) continue;
       // One that is up to date has nothing to lose, however far behind its last event the stream begins.
       const key = `${keyOf(topic, group)} ${partition}`;
-      if (found.pending > 0 || this.#behind.has(key)) owned.consumer.noteFirstSequence(answer.firstSequence);
+      const wasBehind = found.pending > 0 || this.#behind.has(key);
+      owned.consumer.noteLoss({ firstSequence: answer.firstSequence, holes, unlisted, wasBehind });
       if (found.pending > 0) this.#behind.add(key);
       else this.#behind.delete(key);
     }
     return answer;
+  }
+
+  /** Keeps the last list. Returns how many holes are new and could not be listed. */
+  #noteHoles(key: string, found: StreamHoles): number {
+    const known = this.#holes.get(key);
+    if (found.version === known?.version) return 0;
+    const { version, count, sequences = [] } = found;
+    this.#holes.set(key, { version, count, sequences });
+    if (found.sequences !== undefined || known === undefined) return 0;
+    return Math.max(0, count - known.count);
   }
 }
 

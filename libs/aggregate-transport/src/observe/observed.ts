@@ -5,7 +5,7 @@ import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */
 export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts'> & {
-  readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteFirstSequence'>;
+  readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteLoss'>;
 };
 
 /** A group whose handlers this process has. */

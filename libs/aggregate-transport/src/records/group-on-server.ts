@@ -31,10 +31,20 @@ export interface PartitionOnServer {
   readonly oldestStoredAt: number | undefined;
 }
 
+/** Sequences between the first and the last of a stream that it does not hold. */
+export interface StreamHoles {
+  /** Changes whenever something was removed. */
+  readonly version: string;
+  readonly count: number;
+  /** Ascending; undefined if they were not asked for, or if there are too many to list. */
+  readonly sequences: readonly number[] | undefined;
+}
+
 /** What the server says of a group on a topic. */
 export interface GroupOnServer {
   /** Where the topic's stream begins; 0 if it has none. */
   readonly firstSequence: number;
+  readonly holes: StreamHoles;
   readonly partitions: readonly PartitionOnServer[];
 }
 
@@ -45,6 +55,8 @@ export interface GroupQuestion {
   readonly partitions: number;
   /** Partitions that the asking process owns: their lease is not read. */
   readonly owned: ReadonlySet<number>;
+  /** Asks for the list of the stream's holes, unless it still has this version. Absent: no list is read. */
+  readonly knownHoles?: string;
   /** Asks about those only. */
   readonly ownedOnly: boolean;
   /** No request begins later than this many milliseconds from now. */

@@ -1,10 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { DroppedEvents } from '#library/consumer/reading/dropped-events.js';
+import type { StreamLoss } from '#library/consumer/reading/dropped-events.js';
 import { recordedLog } from '../position/position-fixture.js';
 
-function fixture() {
+function fixture(readsAll = true) {
   const log = recordedLog();
-  return { log, dropped: new DroppedEvents('p', log) };
+  return { log, dropped: new DroppedEvents('p', log, readsAll) };
+}
+
+function loss(holes: number[], more: Partial<StreamLoss> = {}): StreamLoss {
+  return { firstSequence: 1, holes, unlisted: 0, wasBehind: false, ...more };
 }
 
 test('counts a gap between what was read and where the stream continues, and reports it', () => {
@@ -47,4 +52,63 @@ test('counts and reports each unsettled event that is gone', () => {
   dropped.noteGone(7);
   expect(dropped.lost).toBe(1);
   expect(log.lines).toEqual(['error p: the stream has dropped event 7 before it was handled']);
+});
+
+test('with one partition a hole is counted once, whether a look or the reader finds it first', () => {
+  const { dropped, log } = fixture();
+  dropped.begin(10);
+  dropped.noteLoss(loss([4, 12, 13, 20]), 10);
+  expect(dropped.lost).toBe(3);
+  expect(log.lines).toEqual([expect.stringMatching(/between sequences 12 and 20 .*: 3 of this partition/)]);
+  dropped.noteGap(11, 14);
+  dropped.noteLoss(loss([4, 12, 13, 20]), 14);
+  expect([dropped.lost, log.lines.length]).toEqual([3, 1]);
+  // Removed after the look: the reader finds 16, and knows of 20.
+  dropped.noteGap(15, 17);
+  dropped.noteGap(19, 21);
+  dropped.noteLoss(loss([4, 12, 13, 16, 20], { wasBehind: true }), 21);
+  expect(dropped.lost).toBe(4);
+});
+
+test('with several partitions the reader says nothing of holes, so looks count those passed since the last one, at most', () => {
+  const { dropped, log } = fixture(false);
+  dropped.begin(10);
+  dropped.noteLoss(loss([]), 12);
+  dropped.noteLoss(loss([11, 15], { wasBehind: true }), 20);
+  expect(dropped.lost).toBe(1);
+  expect(log.lines).toEqual([expect.stringMatching(/between sequences 15 and 15 .*: up to 1 of this/)]);
+  dropped.noteLoss(loss([11, 15], { wasBehind: true }), 30);
+  expect(dropped.lost).toBe(1);
+});
+
+test('a partition that is up to date counts a hole only if it was not read yet', () => {
+  const { dropped } = fixture(false);
+  dropped.begin(10);
+  dropped.noteLoss(loss([]), 12);
+  dropped.noteLoss(loss([15]), 20);
+  expect(dropped.lost).toBe(0);
+  dropped.noteLoss(loss([15, 22]), 20);
+  expect(dropped.lost).toBe(1);
+});
+
+test('the first look of a tenure counts what went while no owner read', () => {
+  const { dropped } = fixture(false);
+  dropped.begin(10);
+  dropped.noteLoss(loss([8, 12]), 20);
+  expect(dropped.lost).toBe(1);
+  dropped.begin(20);
+  dropped.noteLoss(loss([8, 12]), 20);
+  expect(dropped.lost).toBe(1);
+});
+
+test('holes that could not be listed count for a partition that was behind', () => {
+  const { dropped, log } = fixture(false);
+  dropped.begin(10);
+  dropped.noteLoss(loss([], { unlisted: 300_000 }), 12);
+  expect(dropped.lost).toBe(0);
+  dropped.noteLoss(loss([], { unlisted: 300_000, wasBehind: true }), 12);
+  expect(dropped.lost).toBe(300_000);
+  expect(log.lines).toEqual([
+    expect.stringMatching(/has dropped events before they were read: up to 300000/),
+  ]);
 });

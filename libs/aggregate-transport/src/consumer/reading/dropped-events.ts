@@ -1,35 +1,72 @@
 import type { Log } from '../../log.js';
 
-/** Counts what the stream dropped before this group was given it, and reports it. */
+/** What an observer has found that the stream no longer holds. */
+export interface StreamLoss {
+  /** Where the stream begins. */
+  readonly firstSequence: number;
+  /** Sequences missing between its first and its last, ascending. */
+  readonly holes: readonly number[];
+  /** As many more were removed since the last look as could not be listed. */
+  readonly unlisted: number;
+  /** The partition had events to come, now or at the last look: what is missing may have been among them. */
+  readonly wasBehind: boolean;
+}
+
+/**
+ * Counts what the stream dropped before this group was given it, and reports it. Losses at the stream's beginning are
+ * gaps. Losses in its middle are holes:
+ *
+ * 1. With one partition every sequence is the partition's own, so a jump between two deliveries is a loss. That is exact.
+ * 2. With several, sequences jump normally. The stream's list of holes tells what is missing. A hole after the last
+ *    event read is a loss of one of the partitions. A hole that was passed since the last look may be one, if the
+ *    partition was behind.
+ * 3. A hole is counted once: those counted ahead of the reader are left out of the gap that the reader finds.
+ */
 export class DroppedEvents {
   #lost = 0;
   #through = 0;
+  /** Holes up to here are accounted for. */
+  #checked = 0;
+  #isFirstCheck = true;
+  /** Holes counted before the reader has gone past them. */
+  #ahead = new Set<number>();
 
   constructor(
     /** For log texts: topic, group and partition. */
     private readonly name: string,
     private readonly log: Log,
+    /** With one partition of the group, every sequence of the stream is read. */
+    private readonly readsAll: boolean,
   ) {}
 
   /**
-   * Sequences of the topic's stream that it dropped (retention limits, a purge) before they were read. With several
-   * partitions an upper bound: some may have been other partitions' events.
+   * Sequences of the topic's stream that it dropped (retention limits, a purge, deletions) before they were read. With
+   * several partitions an upper bound: some may have been other partitions' events.
    */
   get lost(): number {
     return this.#lost;
   }
 
+  /** A tenure begins: the fate of every event up to `knownThrough` is known. */
+  begin(knownThrough: number): void {
+    this.#checked = Math.max(this.#checked, knownThrough);
+    this.#isFirstCheck = true;
+  }
+
   /** The stream was made again: its sequences mean other events. */
   forget(): void {
-    this.#through = 0;
+    this.#through = this.#checked = 0;
+    this.#ahead.clear();
   }
 
   /** Everything up to `readThrough` was read, and the stream continues at `next`. */
   noteGap(readThrough: number, next: number): void {
     const from = Math.max(readThrough, this.#through);
     if (from + 1 >= next) return;
-    this.#lost += next - 1 - from;
+    const lost = next - 1 - from - this.#countedIn(from, next);
     this.#through = next - 1;
+    if (lost === 0) return;
+    this.#lost += lost;
     this.log.error(
       `${this.name}: the stream has dropped events up to sequence ${next - 1}; those after ${from} were never handled ` +
         'here (retention limits, a purge, or a deleted message)',
@@ -41,4 +78,41 @@ export class DroppedEvents {
     this.#lost++;
     this.log.error(`${this.name}: the stream has dropped event ${sequence} before it was handled`);
   }
+
+  /** An observer has looked at the stream, and everything up to `knownThrough` was read or is settled. */
+  noteLoss({ firstSequence, holes, unlisted, wasBehind }: StreamLoss, knownThrough: number): void {
+    if (wasBehind) this.noteGap(knownThrough, firstSequence);
+    // The reader itself has found those that it has gone past, if it reads all.
+    const mayBePassed = !this.readsAll && (wasBehind || this.#isFirstCheck);
+    const after = Math.max(mayBePassed ? this.#checked : knownThrough, this.#through);
+    const found = holes.slice(firstAbove(holes, after)).filter((sequence) => !this.#ahead.has(sequence));
+    this.#ahead = new Set([...this.#ahead, ...found].filter((sequence) => sequence > knownThrough));
+    this.#checked = Math.max(this.#checked, knownThrough);
+    this.#isFirstCheck = false;
+    const lost = found.length + (wasBehind ? unlisted : 0);
+    if (lost === 0) return;
+    this.#lost += lost;
+    const where = found.length === 0 ? '' : ` between sequences ${found[0]} and ${found.at(-1)}`;
+    this.log.error(
+      `${this.name}: the stream has dropped events${where} before they were read: ${this.readsAll ? '' : 'up to '}${lost} ` +
+        'of this partition (a deleted message, a purge, or a limit)',
+    );
+  }
+
+  #countedIn(from: number, next: number): number {
+    let counted = 0;
+    for (const sequence of this.#ahead) if (sequence > from && sequence < next) counted++;
+    return counted;
+  }
+}
+
+/** The place of the first number above `bound` in an ascending list. */
+function firstAbove(ascending: readonly number[], bound: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) > bound) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

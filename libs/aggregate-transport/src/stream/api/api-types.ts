@@ -54,6 +54,11 @@ export interface StreamInfo {
   state: {
     first_seq: number;
     last_seq: number;
+    messages: number;
+    /** Sequences between the first and the last that the stream does not hold; absent without one. */
+    num_deleted?: number;
+    /** Those sequences, if they were asked for. */
+    deleted?: number[] | null;
     /** Messages by subject, if asked for. */
     subjects?: Record<string, number>;
   };

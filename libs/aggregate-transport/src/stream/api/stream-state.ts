@@ -2,7 +2,6 @@ import { AggregateTransportError } from '../../errors.js';
 import type { StreamState } from '../../message/reader-port.js';
 import type { StreamInfo } from './api-types.js';
 import type { JetStreamApi } from './jetstream-api.js';
-import { findStream } from './provision.js';
 
 /** Go's zero time: the answer of a server that does not know the stream yet. */
 const NEVER = '0001-';
@@ -17,20 +16,17 @@ export async function streamStateOf(
   stream: string,
   timeoutMs?: number,
 ): Promise<StreamState> {
-  return stateOf(stream, await api.request<StreamInfo>(`STREAM.INFO.${stream}`, undefined, timeoutMs));
+  return streamStateFrom(
+    stream,
+    await api.request<StreamInfo>(`STREAM.INFO.${stream}`, undefined, timeoutMs),
+  );
 }
 
-/** As {@link streamStateOf}; undefined if there is no stream. */
-export async function findStreamState(
-  api: JetStreamApi,
-  stream: string,
-  timeoutMs?: number,
-): Promise<StreamState | undefined> {
-  const info = await findStream(api, stream, timeoutMs);
-  return info && stateOf(stream, info);
-}
-
-function stateOf(stream: string, info: StreamInfo): StreamState {
+/**
+ * What an answer of the server says of a stream.
+ * @throws JETSTREAM_REQUEST_FAILED if the stream has no leader
+ */
+export function streamStateFrom(stream: string, info: StreamInfo): StreamState {
   requireLeader(stream, info);
   return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
 }

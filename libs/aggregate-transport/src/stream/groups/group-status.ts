@@ -16,10 +16,12 @@ import { leasePlace, positionPlace } from '../keys/key-places.js';
 import { readKey, storedValueOf } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
-import { findStreamState } from '../api/stream-state.js';
+import { findStream } from '../api/provision.js';
+import { streamStateFrom } from '../api/stream-state.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
 import { basisOf, type PositionBasis } from './position-basis.js';
 import { oldestStoredAt, pendingAfter } from './position-lag.js';
+import { holesOf, NO_HOLES } from './stream-holes.js';
 
 export interface GroupLookOptions extends KeyAccess {
   readonly topic: string;
@@ -37,8 +39,9 @@ interface Surroundings {
 }
 
 /**
- * Reads a group from outside, changing nothing. It costs two requests for stream and record. Each partition costs one
- * for its position, one for a lease that is not owned, and up to three where events are waiting.
+ * Reads a group from outside, changing nothing. It costs two requests for stream and record, and one for the list of
+ * holes if that has changed. Each partition costs one for its position, one for a lease that is not owned, and up to
+ * three where events are waiting.
  */
 export class GroupLook {
   readonly #endsAt: number;
@@ -50,13 +53,16 @@ export class GroupLook {
   /** @throws JETSTREAM_REQUEST_FAILED, also when the time is over; RECORD_INVALID */
   async read(): Promise<GroupOnServer> {
     const { api, topic, question } = this.options;
-    const stream = await findStreamState(api, topic, this.#timeout());
+    const info = await findStream(api, topic, this.#timeout());
+    const stream = info && streamStateFrom(topic, info);
     const surroundings = stream && { stream, record: await this.#record() };
+    const holes = { known: question.knownHoles, timeoutMs: this.#timeout() };
     const partitions = Array.from({ length: question.partitions }, (_, partition) => partition).filter(
       (partition) => !question.ownedOnly || question.owned.has(partition),
     );
     return {
       firstSequence: stream?.firstSequence ?? 0,
+      holes: info === undefined ? NO_HOLES : await holesOf(api, info, holes),
       partitions: await inParallel(partitions, AT_ONCE, (partition) =>
         this.#partition(partition, surroundings),
       ),

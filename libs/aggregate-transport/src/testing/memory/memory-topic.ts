@@ -68,6 +68,7 @@ export class MemoryTopic {
       lookAt: (question) =>
         Promise.resolve({
           firstSequence: stream.firstSequence,
+          holes: { version: '', count: 0, sequences: [] },
           partitions: this.#groups.get(question.group)?.status(question) ?? [],
         }),
       settingDifferences: () => Promise.resolve([]),
