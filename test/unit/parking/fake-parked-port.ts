@@ -61,6 +61,10 @@ export class ParkedServer {
     return this.#letters.filter((letter) => letter.token === token);
   }
 
+  lettered(): string[] {
+    return [...new Set(this.#letters.map(({ token }) => token))];
+  }
+
   skipped(): readonly Letter[] {
     return this.#skipped;
   }
@@ -171,6 +175,10 @@ export class FakeParkedPort implements ParkedArchive {
 
   last(token: string): Promise<Letter | undefined> {
     return this.#read('last', () => this.server.letters(token).at(-1));
+  }
+
+  lettered(): Promise<readonly string[]> {
+    return this.#read('lettered', () => this.server.lettered());
   }
 
   removeLetter(position: number): Promise<void> {

@@ -558,6 +558,7 @@ class Line {
       appendSkipped: (event, note) => this.#send('appendSkipped', '', () => port.appendSkipped(event, note)),
       next: (token, after) => this.#ask(() => port.next(token, after)),
       last: (token) => this.#ask(() => port.last(token)),
+      lettered: () => this.#ask(() => port.lettered()),
       removeLetter: (position) =>
         this.#send('removeLetter', `${position}`, () => port.removeLetter(position)),
       close: () => port.close(),

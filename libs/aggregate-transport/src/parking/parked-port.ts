@@ -53,6 +53,8 @@ export interface ParkedPort {
   /** The first letter of an aggregate after this position. */
   next(token: string, after: number): Promise<Letter | undefined>;
   last(token: string): Promise<Letter | undefined>;
+  /** The aggregates that have letters, whether a marker counts them or not. */
+  lettered(): Promise<readonly string[]>;
   /** Safe to call twice. */
   removeLetter(position: number): Promise<void>;
   close(): void;

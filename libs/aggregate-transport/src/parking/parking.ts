@@ -8,6 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
 import { adopt } from './adoption.js';
+import { LostMarkers } from './lost-markers.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 import { isToReplay, type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
@@ -53,6 +54,7 @@ export interface ParkingOptions extends MarkerWritesOptions {
 export class Parking {
   readonly #parked = new Map<string, Parked>();
   readonly #writes: MarkerWrites;
+  readonly #lost: LostMarkers;
   readonly #watch: Timer;
   #listener: ParkingListener | undefined;
   #isTruth = false;
@@ -61,6 +63,7 @@ export class Parking {
 
   constructor(private readonly options: ParkingOptions) {
     this.#writes = new MarkerWrites(options);
+    this.#lost = new LostMarkers(options, this.#writes);
     options.port.onMarker((token, marker) => this.#heard(token, marker));
     this.#watch = every(options.clock, LIST_EVERY_MS, () => void this.#list());
   }
@@ -134,6 +137,8 @@ export class Parking {
     });
     this.#isTruth = true;
     for (const token of loading) if (!this.#parked.has(token)) this.#removeVoid(token);
+    this.#lost.begin();
+    void this.#lost.report((token) => this.#parked.has(token));
   }
 
   /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
@@ -288,11 +293,15 @@ export class Parking {
     else if (owner.mayWrite()) this.#removeVoid(token);
   }
 
-  /** Finds commands and void markers whose announcement was missed. */
+  /** Finds commands and void markers whose announcement was missed, and markers that were deleted. */
   async #list(): Promise<void> {
-    if (!this.#isTruth || !this.options.owner.mayWrite()) return;
-    const markers = await this.options.port.markers().catch(() => []);
-    for (const { token, marker } of markers) this.#heard(token, marker);
+    const isOurs = (): boolean => this.#isTruth && this.options.owner.mayWrite();
+    if (!isOurs()) return;
+    const markers = await this.options.port.markers().catch(() => undefined);
+    for (const { token, marker } of markers ?? []) this.#heard(token, marker);
+    if (markers === undefined || !isOurs()) return;
+    await this.#lost.restore([...this.#parked.values()], new Set(markers.map(({ token }) => token)));
+    if (isOurs()) await this.#lost.report((token) => this.#parked.has(token));
   }
 
   /**

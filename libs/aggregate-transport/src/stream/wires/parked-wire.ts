@@ -128,6 +128,17 @@ export class ParkedWire implements ParkedArchive {
     return this.#letter({ last_by_subj: this.#subjectOf(token) });
   }
 
+  async lettered(): Promise<readonly string[]> {
+    const skipped = `${this.#letters}skipped.`;
+    const subjects = await subjectsOf(
+      this.options.api,
+      this.#stream,
+      `${this.#letters}${this.#filter()}`,
+      READ_TIMEOUT_MS,
+    );
+    return [...subjects.keys()].filter((subject) => !subject.startsWith(skipped)).map(tokenOfSubject);
+  }
+
   async nextSkipped(after: number): Promise<Letter | undefined> {
     return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
   }

@@ -87,6 +87,7 @@ export class MemoryParked {
       next: (token, after) =>
         this.#later(() => this.#at(placeOf(token)).find(({ position }) => position > after)),
       last: (token) => this.#later(() => this.#at(placeOf(token)).at(-1)),
+      lettered: () => this.#later(() => this.#lettered(group, bits)),
       nextSkipped: (after) =>
         this.#later(() =>
           this.#letters.find(
@@ -118,6 +119,11 @@ export class MemoryParked {
         });
       }),
     );
+  }
+
+  #lettered(group: string, bits: string): string[] {
+    const own = this.#letters.filter((letter) => letter.group === group && !letter.isSkipped);
+    return [...new Set(own.map(({ token }) => token))].filter((token) => isWithin(bits, token));
   }
 
   #write(group: string, { token, marker, revision }: StoredMarker): number | undefined {

@@ -1,0 +1,74 @@
+import { describeError } from '../errors.js';
+import type { Log } from '../log.js';
+import { aggregateIdOf } from '../message/subject.js';
+import type { MarkerWrites } from './marker-writes.js';
+import type { Parked } from './parked-aggregate.js';
+import type { ParkedPort } from './parked-port.js';
+
+export interface LostMarkersOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly port: Pick<ParkedPort, 'readMarker' | 'lettered'>;
+  readonly log: Log;
+}
+
+/**
+ * Notices markers that an operator has deleted, so that no parked event is forgotten in silence. The owner of a
+ * parked aggregate knows its marker and writes it again. A marker that was deleted while no owner ran cannot be known
+ * again: letters without a marker may also be void ones of an owner whose lease had ended. Those are reported.
+ */
+export class LostMarkers {
+  #isReported = false;
+
+  constructor(
+    private readonly options: LostMarkersOptions,
+    private readonly writes: MarkerWrites,
+  ) {}
+
+  /** Another tenure: what it inherits is reported again. */
+  begin(): void {
+    this.#isReported = false;
+  }
+
+  /** Writes the markers of parked aggregates again that are not `listed` and have gone. */
+  async restore(parked: readonly Parked[], listed: ReadonlySet<string>): Promise<void> {
+    const { name, port, log } = this.options;
+    for (const one of parked) {
+      const isWritten = (): boolean => one.revision > 0 && !one.leaving && !one.forgotten;
+      if (listed.has(one.token) || !isWritten()) continue;
+      const { revision } = one;
+      try {
+        if ((await port.readMarker(one.token)) !== undefined || one.revision !== revision || !isWritten())
+          continue;
+        await this.writes.update(one, {});
+        log.error(
+          `${name}: the marker of parked aggregate "${aggregateIdOf(one.token)}" was deleted and is written again; ` +
+            'to give its events up, use parked discard',
+        );
+      } catch (error) {
+        log.warn(
+          `${name}: a marker that was deleted could not be written again, trying again soon: ${describeError(error)}`,
+        );
+        return;
+      }
+    }
+  }
+
+  /** Reports aggregates that have letters and are not parked, once in a tenure. Asked again after it failed. */
+  async report(isParked: (token: string) => boolean): Promise<void> {
+    if (this.#isReported) return;
+    const { name, port, log } = this.options;
+    // The next call, 30 s later, asks again; a stream that does not answer is reported where it is needed.
+    const lettered = await port.lettered().catch(() => undefined);
+    if (lettered === undefined || this.#isReported) return;
+    this.#isReported = true;
+    const without = lettered.filter((token) => !isParked(token));
+    const [first] = without;
+    if (first === undefined) return;
+    log.error(
+      `${name}: letters of ${without.length} aggregates, "${aggregateIdOf(first)}" for one, have no marker and are never ` +
+        'replayed: the marker was deleted, or an owner wrote them after its lease had ended; ' +
+        'restore the bucket of markers, or purge their subjects',
+    );
+  }
+}
