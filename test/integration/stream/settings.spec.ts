@@ -76,6 +76,7 @@ describe('a stream whose settings break a promise ends the start-up, named', () 
     ['discard', { discard: 'old' }, /discard "new", found "old"/],
     ['max_msgs_per_subject', { max_msgs_per_subject: 3 }, /max_msgs_per_subject 1, found 3/],
     ['no_ack', { no_ack: true }, /no_ack unset, found true/],
+    ['max_msg_size', { max_msg_size: 300 }, /max_msg_size -1, found 300/],
     [
       'subject_transform',
       { subject_transform: { src: 'a.>', dest: 'b.>' } },

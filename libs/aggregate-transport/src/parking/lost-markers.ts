@@ -60,7 +60,7 @@ export class LostMarkers {
     const { name, port, log } = this.options;
     // The next call, 30 s later, asks again; a stream that does not answer is reported where it is needed.
     const lettered = await port.lettered().catch(() => undefined);
-    if (lettered === undefined || this.#isReported) return;
+    if (lettered === undefined) return;
     this.#isReported = true;
     const without = lettered.filter((token) => !isParked(token));
     const [first] = without;

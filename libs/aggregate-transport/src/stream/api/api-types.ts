@@ -9,6 +9,7 @@ export interface StreamConfig {
   /** In nanoseconds. */
   max_age: number;
   max_msgs_per_subject: number;
+  max_msg_size?: number;
   num_replicas: number;
   /** In nanoseconds. */
   duplicate_window: number;

@@ -83,7 +83,8 @@ export function subjectsAre(subjects: readonly string[]): SettingRule {
  *
  * No promise depends on compression, placement, `allow_direct`, `republish`, `first_seq`, `allow_msg_ttl` or
  * `allow_msg_schedules`. Where nothing is removed one by one, none depends on `deny_delete` and `deny_purge`. A stream
- * that is too small, or takes too small messages or too few consumers, refuses them: that is reported where it happens.
+ * that is too small, or a topic that takes too small messages or too few readers, refuses them: that is reported where
+ * it happens.
  */
 export const STORES_AS_PUBLISHED: readonly SettingRule[] = [
   settingIs('retention', 'limits', 'with another retention each reader removes what it reads'),
@@ -100,10 +101,11 @@ export const STORES_AS_PUBLISHED: readonly SettingRule[] = [
   settingIsUnsetOr('persist_mode', 'default', 'a message would be confirmed before it is stored'),
 ];
 
-/** For streams whose messages are removed by this library alone. */
+/** For streams that this library alone writes, and whose messages it alone removes. */
 export const KEEPS_EVERYTHING: readonly SettingRule[] = [
   settingIs('max_age', 0, 'what this library still needs would be removed after that time'),
   settingIs('discard', 'new', 'a full stream would remove what this library still needs'),
+  settingIsUnlimited('max_msg_size', 'what this library writes would not fit'),
   settingIsUnset('subject_delete_marker_ttl', 'the server would store markers among what this library wrote'),
 ];
 
