@@ -82,13 +82,20 @@ test(
         GOOD.map((aggregateId) => publisher.publish({ aggregateId, type: 'Counted', payload: n })),
       );
     }
-    const expected = Array.from({ length: published }, (_, index) => index + 1);
     await eventually(
       'all good events to be handled',
-      () => [...handled.values()].every((numbers) => numbers.length >= published),
+      () => [...handled.values()].every((numbers) => numbers.at(-1) === published),
       30_000 + MESSAGES * MS_PER_MESSAGE,
     );
-    for (const numbers of handled.values()) expect(numbers).toEqual(expected);
+    const leasesLost = app
+      .get(AggregateServer)
+      .partitions.reduce((sum, { counts }) => sum + counts.leasesLost, 0);
+    // A busy machine may cost a lease: then a contiguous suffix comes again. Nothing is left out or overtaken.
+    for (const numbers of handled.values()) {
+      for (const [index, n] of numbers.entries())
+        expect(n).toBeLessThanOrEqual((numbers[index - 1] ?? 0) + 1);
+      if (leasesLost === 0) expect(numbers).toHaveLength(published);
+    }
     // Every message is handled, passed over or parked: none holds its partition up.
     await eventually(
       'nothing to be left',

@@ -14,8 +14,8 @@ export interface LostMarkersOptions {
 
 /**
  * Notices markers that an operator has deleted, so that no parked event is forgotten in silence. The owner of a
- * parked aggregate knows its marker and writes it again. A marker that was deleted while no owner ran cannot be known
- * again: letters without a marker may also be void ones of an owner whose lease had ended. Those are reported.
+ * parked aggregate knows its marker and writes it again. If no owner ran, letters without a marker are reported.
+ * They are not replayed: they may be void ones, of an owner whose lease had ended.
  */
 export class LostMarkers {
   #isReported = false;

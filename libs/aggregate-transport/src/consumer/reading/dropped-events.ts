@@ -16,7 +16,8 @@ export interface StreamLoss {
  * Counts what the stream dropped before this group was given it, and reports it. Losses at the stream's beginning are
  * gaps. Losses in its middle are holes:
  *
- * 1. With one partition every sequence is the partition's own, so a jump between two deliveries is a loss. That is exact.
+ * 1. With one partition every sequence is the partition's own, so a jump between two deliveries is a loss. That
+ *    count is exact.
  * 2. With several, sequences jump normally. The stream's list of holes tells what is missing. A hole after the last
  *    event read is a loss of one of the partitions. A hole that was passed since the last look may be one, if the
  *    partition was behind.

@@ -82,9 +82,10 @@ export function subjectsAre(subjects: readonly string[]): SettingRule {
  * For every stream that this library reads or writes: what is published is stored as it is, confirmed, and stays.
  *
  * No promise depends on compression, placement, `allow_direct`, `republish`, `first_seq`, `allow_msg_ttl` or
- * `allow_msg_schedules`. Where nothing is removed one by one, none depends on `deny_delete` and `deny_purge`. A stream
- * that is too small, or a topic that takes too small messages or too few readers, refuses them: that is reported where
- * it happens.
+ * `allow_msg_schedules`. Where nothing is removed one by one, none depends on `deny_delete` and `deny_purge`.
+ *
+ * A stream that is too small refuses what is written, as does a topic that takes too small messages or too few readers.
+ * That is reported where it happens.
  */
 export const STORES_AS_PUBLISHED: readonly SettingRule[] = [
   settingIs('retention', 'limits', 'with another retention each reader removes what it reads'),
