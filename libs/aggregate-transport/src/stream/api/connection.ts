@@ -165,6 +165,8 @@ export class Connection {
       const data = JSON.stringify(status.data);
       switch (status.type as string) {
         case 'disconnect':
+          // The client tells each attempt that ends after its handshake, as with refused credentials.
+          if (this.#mode === 'away') break;
           this.#enter('away');
           this.log.warn(`connection "${this.name}" to ${data} is gone, reconnecting`);
           this.#tell((listener) => listener.disconnected?.());
@@ -203,7 +205,7 @@ type Mode = 'up' | 'away' | 'ended' | 'closed';
 
 const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   up: ['up', 'away'],
-  away: ['up', 'away'],
+  away: ['up'],
   ended: ['up', 'away'],
   closed: ['up', 'away', 'ended', 'closed'],
 };

@@ -19,7 +19,7 @@ export class JetStreamApiError extends AggregateTransportError {
     subject: string,
     /** nats-server's own number, 0 if it gave none. */
     readonly errorCode: number,
-    description: string,
+    readonly description: string,
   ) {
     super(
       'JETSTREAM_REQUEST_FAILED',

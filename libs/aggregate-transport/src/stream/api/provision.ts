@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../../errors.js';
+import { limitError } from './account-limits.js';
 import type { StreamConfig, StreamInfo, WantedStream } from './api-types.js';
 import { LAYOUT_KEY, LAYOUT_VERSION, streamConfigOf, type StreamOptions } from './configuration.js';
 import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
@@ -108,7 +109,8 @@ export async function createStream(api: JetStreamApi, wanted: WantedStream): Pro
     // Another process was faster; what it made is compared like any stream that was there before.
     const raced = error instanceof JetStreamApiError && error.errorCode === API_ERROR.streamNameInUse;
     const found = raced ? await findStream(api, wanted.name) : undefined;
-    if (found === undefined) throw error;
+    const limit = error instanceof JetStreamApiError ? limitError(error, wanted) : undefined;
+    if (found === undefined) throw limit ?? error;
     return found;
   }
 }
