@@ -27,7 +27,7 @@ afterEach(async () => {
 function codeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => 'stored',
-    (error: { code: string }) => error.code,
+    (error: unknown) => (error as { code: string }).code,
   );
 }
 
@@ -84,7 +84,9 @@ describe('a client that has given up', () => {
     expect(said).toHaveLength(1);
     expect(said[0]).toMatch(/^error .*closed it for good.*Authorization Violation/);
     expect(log.matching(/is gone, reconnecting/)).toHaveLength(1);
-    expect(log.matching(/^error a callback of on\("disconnect"\) failed: .*of the application/)).toHaveLength(1);
+    expect(log.matching(/^error a callback of on\("disconnect"\) failed: .*of the application/)).toHaveLength(
+      1,
+    );
     const health = await app.get(AggregateHealthIndicator).isHealthy('events');
     expect(JSON.stringify(health)).toContain('connection-closed');
   }, 30_000);
@@ -152,7 +154,9 @@ describe('an application that closes while it connects', () => {
       publishers: [TOPIC],
       logger: log,
       configure: (app) => {
-        void log.says(/expected connection\.reconnectDelayHandler to give milliseconds/).then(() => app.close());
+        void log
+          .says(/expected connection\.reconnectDelayHandler to give milliseconds/)
+          .then(() => app.close());
       },
     });
     expect(await codeOf(starting)).toBe('PUBLISHER_CLOSED');

@@ -32,7 +32,7 @@ async function publishing(
 async function errorOf(call: Promise<unknown>): Promise<{ code: string; message: string }> {
   return call.then(
     () => ({ code: 'stored', message: '' }),
-    (error: AggregateTransportError) => error,
+    (error: unknown) => error as AggregateTransportError,
   );
 }
 
@@ -44,20 +44,23 @@ describe.each(['2.15', '2.10'])('a full stream with discard "new" (%s)', (versio
   test.each([
     ['messages', { maxMessages: 3 }, 'x', /10077: maximum messages exceeded/],
     ['bytes', { maxBytes: 1_048_576 }, 'x'.repeat(300_000), /10077: maximum bytes exceeded/],
-  ])('refuses within a second, with its reason, by its limit of %s', async (_name, limit, payload, reason) => {
-    const { publisher, beside } = await publishing({ stream: { discard: 'new', ...limit } }, { version });
-    for (let n = 1; n <= 3; n++) await publisher.publish(event('a', payload));
-    const since = performance.now();
-    const calls = [publisher.publish(event('a', payload)), publisher.publish(event('a', payload))];
-    const [first, second] = await Promise.all(calls.map(errorOf));
-    expect(performance.now() - since).toBeLessThan(1_000);
-    expect([first!.code, second!.code]).toEqual(['PUBLISH_REJECTED', 'PREDECESSOR_REJECTED']);
-    expect(first!.message).toMatch(reason);
-    // Room again, and the aggregate is open.
-    await (await beside.jetstreamManager()).streams.purge(TOPIC);
-    const { sequence, duplicate } = await publisher.publish(event('a', payload));
-    expect([sequence, duplicate, publisher.published, publisher.failed]).toEqual([4, false, 4, 2]);
-  });
+  ])(
+    'refuses within a second, with its reason, by its limit of %s',
+    async (_name, limit, payload, reason) => {
+      const { publisher, beside } = await publishing({ stream: { discard: 'new', ...limit } }, { version });
+      for (let n = 1; n <= 3; n++) await publisher.publish(event('a', payload));
+      const since = performance.now();
+      const calls = [publisher.publish(event('a', payload)), publisher.publish(event('a', payload))];
+      const [first, second] = await Promise.all(calls.map(errorOf));
+      expect(performance.now() - since).toBeLessThan(1_000);
+      expect([first!.code, second!.code]).toEqual(['PUBLISH_REJECTED', 'PREDECESSOR_REJECTED']);
+      expect(first!.message).toMatch(reason);
+      // Room again, and the aggregate is open.
+      await (await beside.jetstreamManager()).streams.purge(TOPIC);
+      const { sequence, duplicate } = await publisher.publish(event('a', payload));
+      expect([sequence, duplicate, publisher.published, publisher.failed]).toEqual([4, false, 4, 2]);
+    },
+  );
 });
 
 test('a long queue of one aggregate is stored as far as there is room, without a hole', async () => {

@@ -82,7 +82,12 @@ describe('a limit of the account or the server names the option to change', () =
       /10113: .*"KV_aggregate-transport" is made without one: create it with max_bytes beforehand/,
     ],
     ['few streams', 'few', { stream: small, parked: small }, /10027: .*max_streams/],
-    ['one server and three replicas', 'memory', { stream: { ...small, replicas: 3 } }, /10074: .*stream\.replicas to 1/],
+    [
+      'one server and three replicas',
+      'memory',
+      { stream: { ...small, replicas: 3 } },
+      /10074: .*stream\.replicas to 1/,
+    ],
   ])('%s', async (_what, user, options, text) => {
     const starting = start(user, options);
     await expect(starting).rejects.toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
@@ -113,7 +118,9 @@ describe('credentials in the address of a server', () => {
   });
 
   test('that are wrong are refused without being told', async () => {
-    const starting = startApp({ options: { servers: address('small:guessed-secret'), topics: { topic: {} } } });
+    const starting = startApp({
+      options: { servers: address('small:guessed-secret'), topics: { topic: {} } },
+    });
     await expect(starting).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     await expect(starting).rejects.toThrow(/AUTHORIZATION_VIOLATION/);
     await expect(starting).rejects.not.toThrow(/guessed-secret/);

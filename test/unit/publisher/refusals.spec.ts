@@ -71,7 +71,7 @@ describe('an answer that no stream has the event', () => {
   test('is waited out, and refuses the event with the reason when it is late', async () => {
     const { clock, port, sequencer, publish } = fixture({ giveUpAfterMs: 3_000 });
     const calls = [publish('a', 1), publish('a', 2)];
-    for (let answered = 0; clock.now() < 2_600; ) {
+    for (let answered = 0; clock.now() < 2_600;) {
       if (port.sent.length > answered) {
         answered = port.sent.length;
         port.answer('a:1', absent);
@@ -145,7 +145,11 @@ describe('a batch', () => {
     await clock.advance(100);
     port.answer('a:2', full);
     await clock.settle();
-    expect(calls.map(({ outcome }) => outcome)).toEqual(['stored', 'PUBLISH_REJECTED', 'PREDECESSOR_REJECTED']);
+    expect(calls.map(({ outcome }) => outcome)).toEqual([
+      'stored',
+      'PUBLISH_REJECTED',
+      'PREDECESSOR_REJECTED',
+    ]);
   });
 });
 

@@ -19,14 +19,14 @@ test.each([
 });
 
 test.each([
-  ['no room for the message', 'full', 503, 10_077, 'maximum messages exceeded'],
-  ['no room for its bytes', 'full', 503, 10_077, 'maximum bytes exceeded'],
-  ['no room on the subject', 'full', 503, 10_077, 'maximum messages per subject exceeded'],
-  ['no room in the account', 'full', 400, 10_002, 'resource limits exceeded for account'],
-  ['no room on the server', 'absent', 503, 10_023, 'insufficient resources'],
-  ['no JetStream', 'absent', 503, 10_076, 'JetStream not enabled'],
-  ['no JetStream for the account', 'absent', 503, 10_039, 'JetStream not enabled for account'],
-])('reads that this copy is certainly not stored: %s', (_name, refusal, code, errorCode, description) => {
+  ['full', 503, 10_077, 'maximum messages exceeded'],
+  ['full', 503, 10_077, 'maximum bytes exceeded'],
+  ['full', 503, 10_077, 'maximum messages per subject exceeded'],
+  ['full', 400, 10_002, 'resource limits exceeded for account'],
+  ['absent', 503, 10_023, 'insufficient resources'],
+  ['absent', 503, 10_076, 'JetStream not enabled'],
+  ['absent', 503, 10_039, 'JetStream not enabled for account'],
+])('reads that this copy is certainly not stored, %s: %i %i %s', (refusal, code, errorCode, description) => {
   const body = JSON.stringify({ error: { code, err_code: errorCode, description } });
   const answer = readAnswer(body);
   expect(answer).toEqual({ kind: 'unavailable', errorCode, description, refusal });

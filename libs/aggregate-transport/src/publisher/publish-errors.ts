@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
+import { tooLarge } from '../message/outgoing-event.js';
 import type { QueuedEvent } from './publish-queue.js';
 import { describeAnswer, type Refusal } from './server-answer.js';
 
@@ -15,7 +16,8 @@ export function closed(): AggregateTransportError {
 export function endedBy(end: AggregateTransportError, event: QueuedEvent): AggregateTransportError {
   if (event.sends === 0 || event.isRefused) return end;
   const answer = event.lastAnswer === undefined ? '' : `; the last answer was "${event.lastAnswer}"`;
-  const why = end.code === 'CONNECTION_CLOSED' ? 'the connection is closed for good' : 'the publisher was closed';
+  const why =
+    end.code === 'CONNECTION_CLOSED' ? 'the connection is closed for good' : 'the publisher was closed';
   return new AggregateTransportError(
     'OUTCOME_UNKNOWN',
     `the event was sent ${event.sends} time(s) and may be stored or not: ${why}${answer}; ` +
@@ -39,11 +41,7 @@ export function saturated(limit: number): AggregateTransportError {
 }
 
 /** The server refused the event: it is not stored. */
-export function rejected(
-  event: QueuedEvent,
-  topic: string,
-  answer: Refusal,
-): AggregateTransportError {
+export function rejected(event: QueuedEvent, topic: string, answer: Refusal): AggregateTransportError {
   const remedy =
     answer.kind === 'unavailable' && answer.refusal === 'full'
       ? 'make room in the stream, or raise its limits, and publish it again'
@@ -68,6 +66,11 @@ function notStored(
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
       `(${found}) after ${event.sends} send(s); it is not stored: ${remedy}`,
   );
+}
+
+/** The event fitted when it was accepted. The server takes less now, and stored no copy. */
+export function outgrown({ outgoing }: QueuedEvent, maxPayloadBytes: number): AggregateTransportError {
+  return tooLarge(outgoing, maxPayloadBytes);
 }
 
 export function conflict(event: QueuedEvent, actual: number): AggregateTransportError {

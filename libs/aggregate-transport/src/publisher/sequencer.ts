@@ -1,7 +1,7 @@
 import { every, type Timer } from '../clock.js';
 import type { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
-import { type OutgoingEvent, tooLarge } from '../message/outgoing-event.js';
+import type { OutgoingEvent } from '../message/outgoing-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { AggregateQueues } from './aggregate-queues.js';
 import { Batching, type BatchingStatus } from './batching.js';
@@ -17,7 +17,7 @@ import { describeAnswer, noPermission, type ServerAnswer } from './server-answer
 
 const SWEEP_MS = 100;
 const RESEND_WHEN_UNAVAILABLE_MS = 100;
-/** A refusal that comes this shortly before the end of patience is the last one waited for: none would follow in time. */
+/** A refusal that comes this shortly before an event is late is the last one: no other would come in time. */
 const LAST_REFUSAL_MS = 3 * RESEND_WHEN_UNAVAILABLE_MS;
 const RECHECK_SIZE_MS = 2_000;
 
@@ -176,7 +176,7 @@ export class Sequencer implements PublishListener, DispatchListener {
   outgrown(event: QueuedEvent): void {
     const { maxPayloadBytes } = this.#port;
     if (event.sends === 0 || event.isRefused) {
-      this.#queues.reject(event, tooLarge(event.outgoing, maxPayloadBytes));
+      this.#queues.reject(event, errors.outgrown(event, maxPayloadBytes));
       return;
     }
     event.noteAnswer(`max_payload is ${maxPayloadBytes} now, too small for a copy of this event`);

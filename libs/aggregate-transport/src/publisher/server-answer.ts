@@ -1,5 +1,6 @@
 /** What the server answered to an event or a batch. */
-export type ServerAnswer = { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean } | Refusal;
+export type ServerAnswer =
+  { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean } | Refusal;
 
 /** An answer that stores nothing. */
 export type Refusal =

@@ -46,11 +46,17 @@ export class NatsWires implements TopicWires {
   }
 
   async close(): Promise<void> {
-    const connections = await Promise.allSettled([...this.#connections.values()].map(({ opening }) => opening));
+    const connections = await Promise.allSettled(
+      [...this.#connections.values()].map(({ opening }) => opening),
+    );
     for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
   }
 
-  async #provision(topic: ResolvedTopic, connection: Connection, signal: AbortSignal | undefined): Promise<TopicWire> {
+  async #provision(
+    topic: ResolvedTopic,
+    connection: Connection,
+    signal: AbortSignal | undefined,
+  ): Promise<TopicWire> {
     const { clock, log } = this.options;
     const api = new JetStreamApi(connection);
     const request = {

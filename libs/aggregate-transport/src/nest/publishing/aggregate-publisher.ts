@@ -212,7 +212,8 @@ function publishOn(
 
 /** @throws EVENT_INVALID if it is no AbortSignal */
 function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === 'function') return;
+  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === 'function')
+    return;
   throw new AggregateTransportError(
     'EVENT_INVALID',
     `expected options.signal to be an AbortSignal, found a value of type ${typeof signal}; nothing was sent`,

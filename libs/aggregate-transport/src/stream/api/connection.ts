@@ -99,7 +99,10 @@ export class Connection {
     try {
       this.nats.publish(subject, body, options);
     } catch (error) {
-      this.#sayOnce(`the client did not send a message: ${describeError(error)}`);
+      const found = describeError(error);
+      if (this.#noteSaid(found)) {
+        this.log.error(`connection "${this.name}": the client did not send a message: ${found} (said once)`);
+      }
     }
   }
 
@@ -111,7 +114,12 @@ export class Connection {
   }
 
   #denied(denial: Denial): void {
-    this.#sayOnce(`reports ${describeDenial(denial)}; grant it`);
+    const text = describeDenial(denial);
+    if (this.#noteSaid(text)) {
+      this.log.error(
+        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
+      );
+    }
     if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
   }
 
@@ -144,16 +152,19 @@ export class Connection {
     }
   }
 
-  #sayOnce(text: string): void {
-    if (this.#said.has(text) || this.#said.size >= MAX_SAID) return;
+  /** Notes a text that is said once. False if it was said before, or too many were. */
+  #noteSaid(text: string): boolean {
+    if (this.#said.has(text) || this.#said.size >= MAX_SAID) return false;
     this.#said.add(text);
-    this.log.error(`connection "${this.name}" ${text} (said once, and of ${MAX_SAID} at most)`);
+    return true;
   }
 
   #enter(mode: Mode): void {
     const allowed = MAY_ENTER_FROM[mode];
     if (!allowed.includes(this.#mode)) {
-      throw new Error(`expected a connection to be ${allowed.join(' or ')} before ${mode}, found ${this.#mode}`);
+      throw new Error(
+        `expected a connection to be ${allowed.join(' or ')} before ${mode}, found ${this.#mode}`,
+      );
     }
     this.#mode = mode;
   }

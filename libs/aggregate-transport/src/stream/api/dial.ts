@@ -140,5 +140,7 @@ function reasonOf(cause: unknown): string {
     return `${code} (${chainedError?.message ?? message}${hint === undefined ? '' : `: ${hint}`})`;
   }
   const text = describeError(cause);
-  return TLS_TROUBLE.test(text) ? `${text} (the server wants TLS: see connection.tls, for instance caFile)` : text;
+  return TLS_TROUBLE.test(text)
+    ? `${text} (the server wants TLS: see connection.tls, for instance caFile)`
+    : text;
 }
