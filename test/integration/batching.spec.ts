@@ -247,12 +247,16 @@ describe('batching on a real server', () => {
     expect(new Set(rig.outcomes.slice(500))).toEqual(new Set(['PREDECESSOR_REJECTED']));
   });
 
-  test('fills a full stream one by one, and stores the rest when it has room again', async () => {
+  test('fills a full stream one by one, refuses the rest, and stores later events when it has room again', async () => {
     rig = await Rig.open({ maxMessages: 1_234, discard: 'new' });
     rig.publishAll();
-    await eventually('a full stream', () => rig!.sequencer.published === 1_234);
+    await rig.verdict(1_234);
+    expect(rig.outcomes[1_234]).toBe('PUBLISH_REJECTED');
+    expect(new Set(rig.outcomes.slice(1_235))).toEqual(new Set(['PREDECESSOR_REJECTED']));
     await rig.changeStream({ max_msgs: 1_000_000 });
-    await rig.verdict();
+    rig.publish(EVENTS + 1);
+    await Promise.all(rig.calls);
+    expect(rig.outcomes.at(-1)).toMatchObject({ sequence: 1_235, duplicate: false });
     expectBatches(rig);
   });
 

@@ -18,7 +18,7 @@ interface SentBatch {
 /**
  * `wire`, from what passed the proxies: within a life the first send of an event comes after a definite answer to the
  * event of its key that was sent before, or after the stream was asked what became of that; or it goes in one batch
- * with it, which the server had opened. What was in a batch leaves once more only alone, from the batch's first event on.
+ * with it, which the server had opened. That each copy of it was answered as not stored is definite, too. What was in a batch leaves once more only alone, from the batch's first event on.
  */
 export function checkWire({ wire }: History): Finding[] {
   const keys = new Map<string, KeyOnWire>();
@@ -44,6 +44,8 @@ class KeyOnWire {
   /** The event that was sent last, other than a copy; 0 if none was. */
   #n = 0;
   #isDefinite = true;
+  /** Copies of the event sent last, alone or as the first of a batch, that no answer says are not stored. */
+  #openCopies = 0;
   /** The highest that was ever sent. */
   #highest = 0;
   #batch: SentBatch | undefined;
@@ -56,11 +58,17 @@ class KeyOnWire {
     if (batch?.first === n && !batch.followed) {
       batch.followed = true;
       this.#isDefinite = false;
+      // The copy in the batch, unless its refusal was heard, and this one.
+      this.#openCopies = batch.is === 'refused' ? 1 : 2;
       this.#n = n;
       return undefined;
     }
     const wrong = this.#whyNot(n);
-    if (n !== this.#n) this.#isDefinite = false;
+    if (n !== this.#n) {
+      this.#isDefinite = false;
+      this.#openCopies = 0;
+    }
+    this.#openCopies++;
     this.#n = n;
     this.#highest = Math.max(this.#highest, n);
     return wrong;
@@ -79,6 +87,7 @@ class KeyOnWire {
     if (isFirst) this.#batch = { id, first: n, last: n, is: 'opening', followed: false };
     else if (batch?.id === id) batch.last = n;
     this.#isDefinite = false;
+    this.#openCopies = 1;
     this.#n = n;
     this.#highest = Math.max(this.#highest, n);
     return wrong;
@@ -87,13 +96,16 @@ class KeyOnWire {
   answered({ n, answer, batch: id }: Answer): void {
     const batch = this.#batch;
     if (id === undefined) {
-      if (this.#n === n && answer !== 'unavailable') this.#isDefinite = true;
+      if (this.#n !== n) return;
+      if (answer === 'not-stored') this.#openCopies--;
+      else if (answer !== 'unavailable') this.#isDefinite = true;
     } else if (batch?.id === id) {
       if (answer === 'opened') batch.is = 'opened';
-      if (answer === 'refused' && !batch.followed) {
+      const isRefused = answer === 'refused' || answer === 'not-stored';
+      if (isRefused && !batch.followed) {
         batch.is = 'refused';
         this.#isDefinite = true;
-      }
+      } else if (isRefused && this.#n === batch.first) this.#openCopies--;
       // Late, it tells of all in it that were not told of one by one meanwhile.
       if (answer === 'stored' && this.#n <= batch.last) {
         batch.is = 'stored';
@@ -108,7 +120,7 @@ class KeyOnWire {
   }
 
   #whyNot(n: number): string | undefined {
-    if (n > this.#n && !this.#isDefinite) return `while ${this.#n} was open`;
+    if (n > this.#n && !this.#isDefinite && this.#openCopies > 0) return `while ${this.#n} was open`;
     return n < this.#n ? `after ${this.#n}` : undefined;
   }
 }

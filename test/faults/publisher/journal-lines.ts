@@ -51,7 +51,7 @@ export type DriverLine =
       readonly life: number;
       readonly key: string;
       readonly n: number;
-      readonly answer: 'stored' | 'duplicate' | 'refused' | 'unavailable' | 'opened';
+      readonly answer: 'stored' | 'duplicate' | 'refused' | 'not-stored' | 'unavailable' | 'opened';
       readonly batch?: string;
     }
   /** The answer to a question about a key's stored events reached the process. */

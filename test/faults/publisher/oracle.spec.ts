@@ -37,7 +37,8 @@ const sent = (n: number, life = 1): DriverLine => ({
   key: KEY,
   n,
 });
-const answer = (n: number, how: 'stored' | 'unavailable' | 'refused' = 'stored'): DriverLine => ({
+type How = 'stored' | 'unavailable' | 'not-stored' | 'refused';
+const answer = (n: number, how: How = 'stored'): DriverLine => ({
   ...{ what: 'answer', life: 1, key: KEY, n, answer: how },
 });
 const told: DriverLine = { what: 'told', life: 1, key: KEY };
@@ -95,6 +96,13 @@ describe('green is', () => {
     expect(
       red({ lives: [lives.flat()], wire: [sent(1), answer(1, 'refused'), sent(4)], stored: [stored(4, 1)] }),
     ).toEqual([]);
+  });
+
+  test('a full stream that refuses each copy of an event, then later calls', () => {
+    const lives = [[call(1), call(2), ...fail(1, 'PUBLISH_REJECTED'), ...fail(2, 'PREDECESSOR_REJECTED')]];
+    lives.push([call(3), ...ok(3, 1), end(1, 2)]);
+    const wire = [sent(1), sent(1), answer(1, 'not-stored'), answer(1, 'not-stored'), sent(3)];
+    expect(red({ lives: [lives.flat()], wire, stored: [stored(3, 1)] })).toEqual([]);
   });
 
   test('an unknown outcome, stored or not, and later events behind it', () => {
@@ -183,7 +191,7 @@ describe('a batch on the wire', () => {
     ...(sent(n) as DriverLine & { what: 'sent' }),
     batch: { id, isFirst: n === 2, isLast },
   });
-  const told = (how: 'opened' | 'stored' | 'refused' | 'unavailable', batch = 'b'): DriverLine => ({
+  const told = (how: How | 'opened', batch = 'b'): DriverLine => ({
     ...{ what: 'answer', life: 1, key: KEY, n: 4, answer: how, batch },
   });
   const whole = [sent(1), answer(1), inBatch(2), told('opened'), inBatch(3), inBatch(4, 'b', true)];
@@ -191,6 +199,7 @@ describe('a batch on the wire', () => {
   test.each<[string, DriverLine[]]>([
     ['that is stored, and the next event', [...whole, told('stored'), sent(5)]],
     ['that is refused, and its events one by one', [...whole, told('refused'), sent(2), answer(2), sent(3)]],
+    ['that is not stored, and its events', [...whole, told('not-stored'), sent(2), answer(2), sent(3)]],
     ['without an answer, and its first event alone', [...whole, sent(2), sent(2), answer(2), sent(3)]],
     ['whose "stored" comes late', [...whole, sent(2), answer(2), sent(3), told('stored'), sent(5)]],
     ['whose "stored" crosses a copy', [...whole, told('stored'), sent(2), sent(5)]],
@@ -210,6 +219,10 @@ describe('a batch on the wire', () => {
     ['holds an event that was sent before', [sent(1), answer(1), sent(2), answer(2), inBatch(2)]],
     ['is open, and the next event leaves', [...whole, sent(5)]],
     ['is not to be had now, and the next event leaves', [...whole, told('unavailable'), sent(5)]],
+    [
+      'is followed by its first event, of which only one copy is refused',
+      [...whole, sent(2), answer(2, 'not-stored'), sent(5)],
+    ],
     ['is open, and its second event leaves', [...whole, sent(3)]],
     ['is refused, and its second event leaves', [...whole, told('refused'), sent(3)]],
     [
@@ -251,6 +264,8 @@ describe('wire is red for', () => {
   const wires: [string, DriverLine[]][] = [
     ['without any answer', [sent(1), sent(2)]],
     ['with "not now" only', [sent(1), answer(1, 'unavailable'), sent(2)]],
+    ['with one copy of two refused', [sent(1), sent(1), answer(1, 'not-stored'), sent(2)]],
+    ['with a copy sent after a refusal', [sent(1), answer(1, 'not-stored'), sent(1), sent(2)]],
     ['with an answer to another event', [sent(1), answer(3), sent(2)]],
     ['with an answer to an earlier life', [sent(1, 2), answer(1), sent(2, 2)]],
   ];

@@ -13,6 +13,7 @@ export interface Evidence {
   /** Copies the server recognised. */
   readonly duplicates: number;
   readonly unavailable: number;
+  readonly notStored: number;
   readonly refused: number;
   readonly unknown: number;
   readonly predecessorRejected: number;
@@ -52,6 +53,7 @@ function evidenceOf({ calls, lives, wire }: History): Evidence {
     resends: sent.length - new Set(sent).size,
     duplicates: answered('duplicate'),
     unavailable: answered('unavailable'),
+    notStored: answered('not-stored'),
     refused: answered('refused'),
     unknown: told('OUTCOME_UNKNOWN'),
     predecessorRejected: told('PREDECESSOR_REJECTED'),
@@ -78,7 +80,7 @@ function batchesOf(wire: readonly DriverLine[]): BatchEvidence {
   const answered = (how: string): number => [...answers.values()].filter((answer) => answer === how).length;
   return {
     batches: answered('stored'),
-    batchesRefused: answered('refused') + answered('unavailable'),
+    batchesRefused: answered('refused') + answered('not-stored') + answered('unavailable'),
     batchesLost: whole.size - answers.size,
     batchesUnfilled: begun.size - whole.size,
   };

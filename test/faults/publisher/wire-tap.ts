@@ -6,7 +6,10 @@ import { type WireMessage, WireReader } from './wire-reader.js';
 
 const LOOK_UP = `$JS.API.STREAM.MSG.GET.${TOPIC}`;
 /** Errors that pass by themselves (nats-server errors.json). Written down again, because the oracle is independent. */
-const PASSING = [10008, 10023, 10158];
+const PASSING = [10008, 10158];
+/** Errors that say of this one copy that it is not stored: no room, no JetStream. */
+const NOT_STORED = [10002, 10023, 10039, 10076];
+const STORE_FAILED = 10077;
 
 const BATCH_ID = /Nats-Batch-Id: (.*)\r\n/;
 
@@ -97,7 +100,7 @@ export class WireTap implements WireObserver {
     }
     const event = this.#events.get(subject);
     if (event === undefined) return;
-    const answer = headers !== '' ? 'unavailable' : body === '' ? 'opened' : meaningOf(body);
+    const answer = headers !== '' ? 'not-stored' : body === '' ? 'opened' : meaningOf(body);
     this.journal.write({ what: 'answer', life, ...event, answer });
     if (event.batch !== undefined) this.#reached(answer === 'opened' ? 'opened' : 'answered');
   }
@@ -111,12 +114,14 @@ function placeIn(id: string, headers: string): { id: string; isFirst: boolean; i
   };
 }
 
-function meaningOf(body: string): 'stored' | 'duplicate' | 'refused' | 'unavailable' {
+function meaningOf(body: string): 'stored' | 'duplicate' | 'refused' | 'not-stored' | 'unavailable' {
   const { seq, duplicate, error } = JSON.parse(body) as {
     seq?: number;
     duplicate?: boolean;
-    error?: { code: number; err_code: number };
+    error?: { code: number; err_code: number; description: string };
   };
+  if (error?.err_code === STORE_FAILED && error.description.startsWith('maximum ')) return 'not-stored';
+  if (error !== undefined && NOT_STORED.includes(error.err_code)) return 'not-stored';
   if (error !== undefined)
     return error.code === 503 || PASSING.includes(error.err_code) ? 'unavailable' : 'refused';
   // A stream counts from 1; 2.10 answers a copy of what is not stored yet with 0.

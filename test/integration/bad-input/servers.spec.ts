@@ -124,9 +124,14 @@ describe('a start-up that cannot succeed says why', () => {
       'a server without JetStream',
       { version: '2.12.0' },
       'JETSTREAM_UNAVAILABLE',
-      /found 2\.12\.0 without it/,
+      /found 2\.12\.0 without it.*leaf node, connect to a server that runs JetStream itself/,
     ],
-    ['something that says nothing', undefined, 'CONNECTION_FAILED', /TIMEOUT/],
+    [
+      'something that says nothing, as a server that wants TLS first does',
+      undefined,
+      'CONNECTION_FAILED',
+      /TIMEOUT.*TLS.*client certificate.*connection\.tls/,
+    ],
     [
       'something that is no NATS',
       'SSH-2.0-OpenSSH_9.2\r\n',

@@ -10,6 +10,7 @@ import { ManualClock } from '#library/testing/memory/manual-clock.js';
 /** A port that records what is sent. The test gives the answers. */
 export class FakePublishPort implements PublishPort {
   connected = true;
+  maxPayloadBytes = 1_048_576;
   closed = false;
   readonly sent: { id: number; event: OutgoingEvent; at: number }[] = [];
   readonly batches: { id: number; ids: string[]; isFull: boolean }[] = [];
@@ -113,11 +114,20 @@ export const stored = (sequence: number, duplicate = false): ServerAnswer => ({
   sequence,
   duplicate,
 });
+/** The copy may be stored nevertheless. */
 export const unavailable: ServerAnswer = { kind: 'unavailable', description: 'no leader' };
-export const refused: ServerAnswer = {
-  kind: 'refused',
+/** The copy is certainly not stored. */
+export const absent: ServerAnswer = { kind: 'unavailable', description: 'no stream', refusal: 'absent' };
+export const full: ServerAnswer = {
+  kind: 'unavailable',
   errorCode: 10077,
   description: 'maximum messages exceeded',
+  refusal: 'full',
+};
+export const refused: ServerAnswer = {
+  kind: 'refused',
+  errorCode: 10054,
+  description: 'message size exceeds maximum allowed',
   wrongSequence: false,
 };
 export const wrongSequence: ServerAnswer = {
@@ -127,12 +137,19 @@ export const wrongSequence: ServerAnswer = {
   wrongSequence: true,
 };
 
+interface PublishOptions {
+  readonly expected?: number;
+  readonly signal?: AbortSignal;
+  /** The size of the event's body. */
+  readonly bytes?: number;
+}
+
 export interface Fixture {
   readonly clock: ManualClock;
   readonly port: FakePublishPort;
   readonly sequencer: Sequencer;
   readonly warnings: string[];
-  readonly publish: (token: string, n: number, options?: { expected?: number; signal?: AbortSignal }) => Call;
+  readonly publish: (token: string, n: number, options?: PublishOptions) => Call;
 }
 
 export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
@@ -160,6 +177,7 @@ export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
     port: port!,
     sequencer,
     warnings,
-    publish: (token, n, { expected, signal } = {}) => callOn(sequencer, eventOf(token, n, expected), signal),
+    publish: (token, n, { expected, signal, bytes = 0 } = {}) =>
+      callOn(sequencer, { ...eventOf(token, n, expected), body: new Uint8Array(bytes) }, signal),
   };
 }

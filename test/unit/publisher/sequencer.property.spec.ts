@@ -7,9 +7,11 @@ import { Sequencer } from '#library/publisher/sequencer.js';
 import { silentLog } from '#library/log.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import {
+  absent,
   type Call,
   callOn,
   eventOf,
+  full,
   refused,
   stored,
   unavailable,
@@ -48,10 +50,15 @@ interface Stored {
   readonly at: number;
 }
 
-/** A stream on a bad network: it loses, delays and refuses messages, and forgets ids after its duplicate window. */
+/**
+ * A stream on a bad network: it loses, delays and refuses messages, is full at times, and forgets ids after its
+ * duplicate window.
+ */
 class BadStream implements PublishPort {
   connected = true;
+  readonly maxPayloadBytes = 1_048_576;
   healthy = false;
+  #isFull = false;
   readonly stored: Stored[] = [];
   readonly faults: string[] = [];
   batchesStored = 0;
@@ -66,7 +73,7 @@ class BadStream implements PublishPort {
 
   send(id: number, event: OutgoingEvent): void {
     this.#request(
-      () => (!this.healthy && this.random() < 0.1 ? unavailable : this.#take(event)),
+      () => (!this.healthy && this.random() < 0.1 ? this.#away() : this.#take(event)),
       (answer) => this.listener.answered(id, answer),
     );
   }
@@ -75,7 +82,7 @@ class BadStream implements PublishPort {
     this.#request(
       () => {
         if (first.messageId.endsWith('poison')) return refused;
-        if (!this.healthy && this.random() < 0.1) return this.random() < 0.5 ? unavailable : tooMany;
+        if (!this.healthy && this.random() < 0.1) return this.random() < 0.5 ? this.#away() : tooMany;
         this.#staged.set(batch, [first]);
         return undefined;
       },
@@ -111,6 +118,12 @@ class BadStream implements PublishPort {
     this.connected = false;
   }
 
+  /** A copy that is slow may arrive when there is room again. */
+  fill(forMs: number): void {
+    this.#isFull = true;
+    this.clock.after(forMs, () => (this.#isFull = false));
+  }
+
   cut(): void {
     this.connected = false;
     this.#session++;
@@ -139,14 +152,20 @@ class BadStream implements PublishPort {
   #takeBatch(batch: number, rest: readonly OutgoingEvent[]): ServerAnswer {
     const staged = this.#staged.get(batch);
     this.#staged.delete(batch);
-    if (!this.healthy && this.random() < 0.1) return unavailable;
+    if (!this.healthy && this.random() < 0.1) return this.#away();
     if (staged === undefined || (!this.healthy && this.random() < 0.1)) return incomplete;
     const events = [...staged, ...rest];
     if (events.some(({ messageId }) => messageId.endsWith('poison'))) return refused;
     if (events.some(({ messageId }) => this.#known(messageId) !== undefined)) return containsDuplicate;
+    if (this.#isFull) return full;
     this.batchesStored++;
     for (const event of events) this.#take(event);
     return stored(this.stored.length);
+  }
+
+  /** Nothing is stored, and the answer may say so. */
+  #away(): ServerAnswer {
+    return this.random() < 0.5 ? unavailable : absent;
   }
 
   #known(messageId: string): Stored | undefined {
@@ -175,6 +194,7 @@ class BadStream implements PublishPort {
     // Servers differ in what they check first: the dedup id or the expected sequence.
     if (wrong && (known === undefined || this.random() < 0.5)) return wrongSequence;
     if (known !== undefined) return stored(known.sequence, true);
+    if (this.#isFull) return full;
     const sequence = this.stored.length + 1;
     this.stored.push({ event, sequence, at: this.clock.now() });
     return stored(sequence);
@@ -189,7 +209,8 @@ type Command =
   | { readonly kind: 'publish'; readonly token: string; readonly flavour: number; readonly count: number }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'cut' }
-  | { readonly kind: 'heal' };
+  | { readonly kind: 'heal' }
+  | { readonly kind: 'fill'; readonly ms: number };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
@@ -211,6 +232,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant<Command>({ kind: 'cut' }) },
   { weight: 2, arbitrary: fc.constant<Command>({ kind: 'heal' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('fill' as const), ms: fc.integer({ min: 1, max: 4_000 }) }),
+  },
 );
 
 interface Journal {
@@ -262,7 +287,8 @@ test.each([
               for (let n = 0; n < step.count; n++) publish(step.token, step.flavour);
             else if (step.kind === 'wait') await clock.advance(step.ms);
             else if (step.kind === 'cut') port.cut();
-            else port.heal();
+            else if (step.kind === 'heal') port.heal();
+            else port.fill(step.ms);
           }
           port.healthy = true;
           port.heal();

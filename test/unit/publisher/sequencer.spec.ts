@@ -162,7 +162,7 @@ describe('a definite refusal', () => {
       'PREDECESSOR_REJECTED',
       'PREDECESSOR_REJECTED',
     ]);
-    expect(calls[0]!.error!.message).toContain('10077: maximum messages exceeded');
+    expect(calls[0]!.error!.message).toContain('10054: message size exceeds maximum allowed');
     expect(calls[1]!.error!.cause).toBe(calls[0]!.error);
     expect(other.outcome).toBe('stored');
     expect(port.sentIds).toEqual(['a:1', 'b:1']);

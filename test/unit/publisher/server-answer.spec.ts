@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { NO_RESPONDERS, readAnswer } from '#library/publisher/server-answer.js';
+import { describeAnswer, NO_RESPONDERS, readAnswer, type Refusal } from '#library/publisher/server-answer.js';
 
 test.each([
   ['stored', '{"stream":"orders","seq":7}', { kind: 'stored', sequence: 7, duplicate: false }],
@@ -9,17 +9,28 @@ test.each([
 });
 
 test.each([
-  ['status 503', '{"error":{"code":503,"err_code":10076,"description":"not enabled"}}', 'not enabled'],
-  [
-    'stream full',
-    '{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"}}',
-    'maximum messages exceeded',
-  ],
-  ['JetStream temporarily unavailable', '{"error":{"code":500,"err_code":10008,"description":"d"}}', 'd'],
-  ['insufficient resources', '{"error":{"code":400,"err_code":10023,"description":"d"}}', 'd'],
-  ['the same id is in process', '{"error":{"code":409,"err_code":10158,"description":"d"}}', 'd'],
-])('reads a temporary error as unavailable: %s', (_name, body, description) => {
-  expect(readAnswer(body)).toEqual({ kind: 'unavailable', description });
+  ['another status 503', 503, 10_000, 'd'],
+  ['the disk of one server of a cluster', 503, 10_077, 'write error: no space left on device'],
+  ['JetStream temporarily unavailable', 500, 10_008, 'd'],
+  ['the same id is in process', 409, 10_158, 'd'],
+])('reads a temporary error as unavailable: %s', (_name, code, errorCode, description) => {
+  const body = JSON.stringify({ error: { code, err_code: errorCode, description } });
+  expect(readAnswer(body)).toEqual({ kind: 'unavailable', errorCode, description });
+});
+
+test.each([
+  ['full', 503, 10_077, 'maximum messages exceeded'],
+  ['full', 503, 10_077, 'maximum bytes exceeded'],
+  ['full', 503, 10_077, 'maximum messages per subject exceeded'],
+  ['full', 400, 10_002, 'resource limits exceeded for account'],
+  ['absent', 503, 10_023, 'insufficient resources'],
+  ['absent', 503, 10_076, 'JetStream not enabled'],
+  ['absent', 503, 10_039, 'JetStream not enabled for account'],
+])('reads that this copy is certainly not stored, %s: %i %i %s', (refusal, code, errorCode, description) => {
+  const body = JSON.stringify({ error: { code, err_code: errorCode, description } });
+  const answer = readAnswer(body);
+  expect(answer).toEqual({ kind: 'unavailable', errorCode, description, refusal });
+  expect(describeAnswer(answer as Refusal)).toBe(`${errorCode}: ${description}`);
 });
 
 test('reads a duplicate with sequence 0 as unavailable: nats-server 2.10 may still drop its first copy', () => {
@@ -62,6 +73,7 @@ test('reads an error without details as a refusal', () => {
   });
 });
 
-test('no responders means unavailable', () => {
-  expect(NO_RESPONDERS.kind).toBe('unavailable');
+test('no responders means unavailable, and that no stream has this copy', () => {
+  expect(NO_RESPONDERS).toMatchObject({ kind: 'unavailable', refusal: 'absent' });
+  expect(describeAnswer(NO_RESPONDERS)).toMatch(/^no stream has this subject/);
 });

@@ -9,6 +9,7 @@ import { silentLog } from '../log.js';
 import { newEventId } from '../message/event-id.js';
 import { Connection } from '../stream/api/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
+import { withCredentialsOfAddresses } from '../stream/api/server-address.js';
 import { LayoutWire } from '../stream/groups/layout-wire.js';
 import { numberOf, parse, USAGE, type Values } from './arguments.js';
 import { GroupResetCommand } from './group-reset.js';
@@ -136,7 +137,8 @@ async function connected(values: Values, use: (connection: Connection) => Promis
   const servers = values.server ?? values.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
   const credentials =
     values.creds === undefined ? {} : { authenticator: credsAuthenticator(await readFile(values.creds)) };
-  const connection = await Connection.open({ servers, ...credentials }, 'aggregate-transport-cli', silentLog);
+  const options = withCredentialsOfAddresses({ servers, ...credentials });
+  const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog);
   try {
     return await use(connection);
   } finally {

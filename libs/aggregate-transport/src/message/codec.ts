@@ -6,7 +6,10 @@ import type { Envelope } from './envelope.js';
  * Both directions are synchronous and must not keep or change what they are given.
  */
 export interface Codec {
-  /** May throw anything; the event is then refused with PAYLOAD_NOT_SERIALIZABLE. */
+  /**
+   * May throw anything; the event is then refused with PAYLOAD_NOT_SERIALIZABLE. The bytes belong to the event from
+   * then on, so a buffer that is used again is not allowed.
+   */
   encode(envelope: Envelope): Uint8Array;
   /** May throw anything; the event then counts as undecodable. The result is checked field by field. */
   decode(bytes: Uint8Array): unknown;
@@ -35,8 +38,9 @@ function vanishes(payload: unknown): boolean {
 
 /** @throws PAYLOAD_NOT_SERIALIZABLE with the codec's own error as `cause` */
 export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
+  let bytes: unknown;
   try {
-    return codec.encode(envelope);
+    bytes = codec.encode(envelope);
   } catch (cause) {
     throw new AggregateTransportError(
       'PAYLOAD_NOT_SERIALIZABLE',
@@ -45,12 +49,19 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
       { cause },
     );
   }
+  if (bytes instanceof Uint8Array) return bytes;
+  throw new AggregateTransportError(
+    'PAYLOAD_NOT_SERIALIZABLE',
+    `expected codec.encode to give a Uint8Array at once, found ${kindOf(bytes)} for an event of type ` +
+      `"${envelope.event_type}"; nothing was sent: correct the codec`,
+  );
 }
 
 /** @throws ENVELOPE_INVALID with the codec's own error as `cause` */
 export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
+  let value: unknown;
   try {
-    return codec.decode(bytes);
+    value = codec.decode(bytes);
   } catch (cause) {
     throw new AggregateTransportError(
       'ENVELOPE_INVALID',
@@ -59,4 +70,18 @@ export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
       { cause },
     );
   }
+  if (!(value instanceof Promise)) return value;
+  throw new AggregateTransportError(
+    'ENVELOPE_INVALID',
+    `expected codec.decode to give a value at once, found ${kindOf(value)}; correct the codec`,
+  );
+}
+
+/** What a codec gave instead of a value. A promise that rejects later must not end the process. */
+function kindOf(value: unknown): string {
+  if (value instanceof Promise) {
+    value.catch(() => undefined);
+    return 'a promise';
+  }
+  return value === null ? 'null' : `a value of type ${typeof value}`;
 }

@@ -47,13 +47,29 @@ export function prepareEvent(event: AggregateEvent, options: PrepareOptions): Ou
   const body = encodeEnvelope(options.codec, envelope);
   const messageId = messageIdOf(token, envelope.event_id);
   const headers = encodeHeaders(messageId, expectedSequence, event.headers);
-  const size = body.length + headers.length;
-  if (size > options.maxPayloadBytes - RESERVED_BYTES) {
-    throw new AggregateTransportError(
-      'EVENT_TOO_LARGE',
-      `expected an event of at most ${options.maxPayloadBytes - RESERVED_BYTES} bytes (the server's max_payload less ` +
-        `${RESERVED_BYTES}), found ${size}; nothing was sent: make it smaller or raise max_payload`,
-    );
+  const subject = subjectOf(options.topic, token);
+  const outgoing = { token, subject, messageId, headers, body, expectedSequence };
+  if (sizeOf(outgoing) > largestEventBytes(options.maxPayloadBytes)) {
+    throw tooLarge(outgoing, options.maxPayloadBytes);
   }
-  return { token, subject: subjectOf(options.topic, token), messageId, headers, body, expectedSequence };
+  return outgoing;
+}
+
+/** The bytes of an event on the wire, headers included. */
+export function sizeOf({ body, headers }: Pick<OutgoingEvent, 'body' | 'headers'>): number {
+  return body.length + headers.length;
+}
+
+/** The largest event that a publisher accepts while the server takes messages of `maxPayloadBytes`. */
+export function largestEventBytes(maxPayloadBytes: number): number {
+  return maxPayloadBytes - RESERVED_BYTES;
+}
+
+/** The error of an event that is larger than {@link largestEventBytes}. */
+export function tooLarge(outgoing: OutgoingEvent, maxPayloadBytes: number): AggregateTransportError {
+  return new AggregateTransportError(
+    'EVENT_TOO_LARGE',
+    `expected an event of at most ${largestEventBytes(maxPayloadBytes)} bytes (the server's max_payload less ` +
+      `${RESERVED_BYTES}), found ${sizeOf(outgoing)}; it is not stored: make it smaller or raise max_payload`,
+  );
 }

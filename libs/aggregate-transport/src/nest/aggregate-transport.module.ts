@@ -78,8 +78,14 @@ export class AggregateTransportModule
     return { module: AggregatePublishersModule, providers, exports: providers.map(({ provide }) => provide) };
   }
 
+  /** A start that fails leaves no connection behind: the process can end by itself. */
   async onModuleInit(): Promise<void> {
-    await this.links.openAll();
+    try {
+      await this.links.openAll();
+    } catch (error) {
+      await this.links.close();
+      throw error;
+    }
   }
 
   async onApplicationShutdown(): Promise<void> {

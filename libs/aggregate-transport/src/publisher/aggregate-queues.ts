@@ -1,4 +1,5 @@
 import { isSabotaged } from '#sabotage';
+import type { AggregateTransportError } from '../errors.js';
 import type { Batch } from './batch.js';
 import type { Dispatcher } from './dispatcher.js';
 import * as errors from './publish-errors.js';
@@ -107,7 +108,7 @@ export class AggregateQueues {
       return;
     }
     for (const follower of queue.takeFollowers())
-      this.outcomes.reject(follower, errors.followsUnknown(follower));
+      this.outcomes.reject(follower, errors.followsUnknown(follower, reason));
   }
 
   /** The unknown outcome of the head is known, or a caller vouches for it: the queue accepts events again. */
@@ -116,11 +117,11 @@ export class AggregateQueues {
     this.#removeHead(queue);
   }
 
-  /** Ends all calls: sent events as unknown, others as not stored. */
-  close(): void {
+  /** Ends all calls for the reason `end`: sent events as unknown, others as not stored. */
+  close(end: AggregateTransportError): void {
     for (const { head } of this.#queues.values()) {
       for (let event = head; event !== undefined; event = event.next)
-        this.outcomes.reject(event, errors.endedByClose(event));
+        this.outcomes.reject(event, errors.endedBy(end, event));
     }
     this.#queues.clear();
     this.dispatcher.clear();

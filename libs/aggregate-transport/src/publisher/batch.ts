@@ -1,13 +1,16 @@
+import { sizeOf } from '../message/outgoing-event.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
 
 export interface BatchLimits {
   readonly events: number;
   readonly bytes: number;
+  /** The largest event that the server takes now, in bytes. */
+  readonly eventBytes: number;
 }
 
 /**
  * The events from `head` on that may be stored as one batch, in call order and without a gap. Ends before an event that
- * was sent, that expects a sequence, or that was in a refused batch. Pure.
+ * was sent, that expects a sequence, that was in a refused batch, or that is too large. Pure.
  */
 export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
   const events: QueuedEvent[] = [];
@@ -16,7 +19,9 @@ export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): Q
     if (event.hasOutcome) continue;
     const { outgoing } = event;
     if (event.alone || event.sends > 0 || outgoing.expectedSequence !== undefined) break;
-    bytes += outgoing.body.length + outgoing.headers.length;
+    const size = sizeOf(outgoing);
+    if (size > limits.eventBytes) break;
+    bytes += size;
     if (bytes > limits.bytes && events.length > 0) break;
     events.push(event);
   }
@@ -87,6 +92,11 @@ export class Batch {
   /** The first event was sent again, alone, after the whole batch was. */
   markDoubtful(): void {
     this.#mode = 'doubtful';
+  }
+
+  /** The batch in doubt is not stored after all. A copy of its first event may be, by itself. */
+  noteRefused(answer: string): void {
+    for (const event of this.#events) event.noteRefusedCopy(answer);
   }
 
   /** The batch is not stored and nothing of it is under way: its events count as never sent, and are sent alone. */

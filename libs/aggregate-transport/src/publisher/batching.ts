@@ -1,6 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import { largestEventBytes } from '../message/outgoing-event.js';
 import { Batch, batchFrom, worthwhileAt } from './batch.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
@@ -178,7 +179,8 @@ export class Batching {
   }
 
   #eventsFrom(head: QueuedEvent | undefined): QueuedEvent[] {
-    return batchFrom(head, { events: this.#maxBatch, bytes: MAX_BATCH_BYTES });
+    const eventBytes = largestEventBytes(this.parts.port.maxPayloadBytes);
+    return batchFrom(head, { events: this.#maxBatch, bytes: MAX_BATCH_BYTES, eventBytes });
   }
 
   #learnFrom(errorCode: number): void {

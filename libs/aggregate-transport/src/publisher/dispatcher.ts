@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
-import type { OutgoingEvent } from '../message/outgoing-event.js';
+import { largestEventBytes, type OutgoingEvent, sizeOf } from '../message/outgoing-event.js';
 import type { Batching } from './batching.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
@@ -14,6 +14,13 @@ interface DispatcherParts {
   readonly clock: Clock;
   readonly port: PublishPort;
   readonly batching: Batching;
+  readonly listener: DispatchListener;
+}
+
+/** What the dispatcher tells about events that it does not send. */
+export interface DispatchListener {
+  /** The server takes no message of this size now. Nothing was sent; earlier copies may be stored. */
+  outgrown(event: QueuedEvent): void;
 }
 
 /**
@@ -26,6 +33,7 @@ export class Dispatcher {
   /** Events in flight whose outcome is unknown. They hold no place on the wire: others need not wait for them. */
   #unknown = 0;
   #lastId = 0;
+  #isFilling = false;
 
   constructor(private readonly parts: DispatcherParts) {}
 
@@ -53,8 +61,18 @@ export class Dispatcher {
     this.fill();
   }
 
-  /** Gives the free places on the wire to the ready queues. */
+  /** Gives the free places on the wire to the ready queues. A call from within, when a head is refused, adds nothing. */
   fill(): void {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    try {
+      this.#fill();
+    } finally {
+      this.#isFilling = false;
+    }
+  }
+
+  #fill(): void {
     const { maxInFlight, port, batching } = this.parts;
     // Asked again each time: a batch that is opened here takes places, too.
     while (this.#busyQueues < maxInFlight - batching.followersOnWire && port.connected) {
@@ -67,10 +85,14 @@ export class Dispatcher {
     }
   }
 
-  /** Sends an event alone, now, for the first time or again. */
+  /** Sends an event alone, now, for the first time or again, if the server takes one of its size. */
   send(event: QueuedEvent): void {
-    const { port, batching } = this.parts;
+    const { port, batching, listener } = this.parts;
     batching.noteSentAlone(event.queue);
+    if (!fits(event, port.maxPayloadBytes)) {
+      listener.outgrown(event);
+      return;
+    }
     this.#add(event);
     port.send(event.id, event.sends > 1 ? copyOf(event.outgoing) : event.outgoing);
   }
@@ -104,6 +126,12 @@ export class Dispatcher {
     event.markSent(now, now + RESEND_AFTER_MS);
     this.#inFlight.set(event.id, event);
   }
+}
+
+/** A copy of an event that was sent needs no room for a letter around it: the first copy may be stored as it is. */
+function fits({ sends, outgoing }: QueuedEvent, maxPayloadBytes: number): boolean {
+  const limit = sends === 0 ? largestEventBytes(maxPayloadBytes) : maxPayloadBytes;
+  return sizeOf(outgoing) <= limit;
 }
 
 /** An event as it is sent again: unchanged, dedup id included, so that the stream recognizes it. */

@@ -1,5 +1,7 @@
 import { AggregateTransportError } from '../errors.js';
+import { tooLarge } from '../message/outgoing-event.js';
 import type { QueuedEvent } from './publish-queue.js';
+import { describeAnswer, type Refusal } from './server-answer.js';
 
 /** The errors of publish calls, one function for each reason. */
 
@@ -10,9 +12,18 @@ export function closed(): AggregateTransportError {
   );
 }
 
-/** The error of an event that is queued when the publisher is closed. */
-export function endedByClose(event: QueuedEvent): AggregateTransportError {
-  return event.sends > 0 ? outcomeUnknown(event, 'the publisher was closed') : closed();
+/** The error of an event that is queued when the publisher ends for the reason `end`. */
+export function endedBy(end: AggregateTransportError, event: QueuedEvent): AggregateTransportError {
+  if (event.sends === 0 || event.isRefused) return end;
+  const answer = event.lastAnswer === undefined ? '' : `; the last answer was "${event.lastAnswer}"`;
+  const why =
+    end.code === 'CONNECTION_CLOSED' ? 'the connection is closed for good' : 'the publisher was closed';
+  return new AggregateTransportError(
+    'OUTCOME_UNKNOWN',
+    `the event was sent ${event.sends} time(s) and may be stored or not: ${why}${answer}; ` +
+      'publish it again, under its own id, before any later one',
+    { cause: end },
+  );
 }
 
 export function aborted(reason: unknown): AggregateTransportError {
@@ -29,16 +40,37 @@ export function saturated(limit: number): AggregateTransportError {
   );
 }
 
-export function rejected(
+/** The server refused the event: it is not stored. */
+export function rejected(event: QueuedEvent, topic: string, answer: Refusal): AggregateTransportError {
+  const remedy =
+    answer.kind === 'unavailable' && answer.refusal === 'full'
+      ? 'make room in the stream, or raise its limits, and publish it again'
+      : 'correct what the server names, and publish it again';
+  return notStored(event, topic, describeAnswer(answer), remedy);
+}
+
+/** The server refused every copy of a late event: it is not stored. */
+export function rejectedLate(event: QueuedEvent, topic: string): AggregateTransportError {
+  const found = event.lastAnswer ?? 'no reason';
+  return notStored(event, topic, found, 'correct what the server names, and publish it again');
+}
+
+function notStored(
   event: QueuedEvent,
   topic: string,
-  answer: { errorCode: number; description: string },
+  found: string,
+  remedy: string,
 ): AggregateTransportError {
   return new AggregateTransportError(
     'PUBLISH_REJECTED',
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
-      `(${answer.errorCode}: ${answer.description}) after ${event.sends} send(s); it is not stored`,
+      `(${found}) after ${event.sends} send(s); it is not stored: ${remedy}`,
   );
+}
+
+/** The event fitted when it was accepted. The server takes less now, and stored no copy. */
+export function outgrown({ outgoing }: QueuedEvent, maxPayloadBytes: number): AggregateTransportError {
+  return tooLarge(outgoing, maxPayloadBytes);
 }
 
 export function conflict(event: QueuedEvent, actual: number): AggregateTransportError {
@@ -84,6 +116,6 @@ export function predecessorUnknown(): AggregateTransportError {
 }
 
 /** The error of an event after one whose outcome is unknown. If it was sent in the same batch, it is unknown, too. */
-export function followsUnknown(event: QueuedEvent): AggregateTransportError {
-  return event.sends > 0 ? outcomeUnknown(event, 'no answer to its batch') : predecessorUnknown();
+export function followsUnknown(event: QueuedEvent, why: string): AggregateTransportError {
+  return event.sends > 0 && !event.isRefused ? outcomeUnknown(event, why) : predecessorUnknown();
 }

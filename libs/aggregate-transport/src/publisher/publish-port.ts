@@ -1,3 +1,4 @@
+import type { AggregateTransportError } from '../errors.js';
 import type { OutgoingEvent } from '../message/outgoing-event.js';
 import type { ServerAnswer } from './server-answer.js';
 
@@ -11,6 +12,8 @@ export interface PublishConnector {
 export interface PublishPort {
   /** Whether a send can reach the server now. */
   readonly connected: boolean;
+  /** The largest message the server takes, in bytes, headers included. A reconnect may change it either way. */
+  readonly maxPayloadBytes: number;
   /** Sends an event once. The answer names the same `id`; an answer to any earlier send counts. */
   send(id: number, event: OutgoingEvent): void;
   /** Sends the first event of an atomic batch. The rest may follow after {@link PublishListener.opened}. */
@@ -37,6 +40,8 @@ export interface PublishListener {
   opened(batch: number): void;
   /** The connection is back. Everything sent before and not answered may be lost. */
   reconnected(): void;
+  /** The connection is closed for good. Nothing is sent or answered any more. */
+  ended(error: AggregateTransportError): void;
   /** The server drops what is sent to this subject: the user lacks the permission to publish there. */
   denied(subject: string): void;
 }

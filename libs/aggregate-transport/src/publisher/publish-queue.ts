@@ -21,6 +21,9 @@ export class QueuedEvent {
   /** The event queued after this one. Written by {@link PublishQueue} only. */
   next: QueuedEvent | undefined = undefined;
   #sends = 0;
+  /** Copies that the server may have stored, or may still store. */
+  #openCopies = 0;
+  #lastAnswer: string | undefined = undefined;
   #firstSentAt = 0;
   #resendAt = 0;
   #hasOutcome = false;
@@ -38,6 +41,16 @@ export class QueuedEvent {
   /** How often the event was sent. Above 1, a refusal may be about an earlier copy of the same event. */
   get sends(): number {
     return this.#sends;
+  }
+
+  /** Every copy that was sent has the answer that it is not stored, and none is under way. */
+  get isRefused(): boolean {
+    return this.#sends > 0 && this.#openCopies === 0;
+  }
+
+  /** Why the event is not known to be stored, as the server or the client said last; undefined if neither did. */
+  get lastAnswer(): string | undefined {
+    return this.#lastAnswer;
   }
 
   get firstSentAt(): number {
@@ -66,11 +79,23 @@ export class QueuedEvent {
 
   markSent(now: number, resendAt: number): void {
     if (this.#sends++ === 0) this.#firstSentAt = now;
+    this.#openCopies++;
     this.#resendAt = resendAt;
   }
 
   scheduleResend(at: number): void {
     this.#resendAt = at;
+  }
+
+  /** Notes an answer that leaves the outcome open. */
+  noteAnswer(text: string): void {
+    this.#lastAnswer = text;
+  }
+
+  /** Notes that the server refused one copy: it is not stored. The server answers each copy at most once. */
+  noteRefusedCopy(text: string): void {
+    this.#lastAnswer = text;
+    if (this.#openCopies > 0) this.#openCopies--;
   }
 
   /** Marks the event as sent in a batch. The batch's first event was sent before the batch was filled. */
@@ -79,6 +104,7 @@ export class QueuedEvent {
     if (this.#sends > 0) return;
     this.#firstSentAt = now;
     this.#sends = 1;
+    this.#openCopies = 1;
   }
 
   /** The batch is not stored and nothing of it is under way, so the event counts as never sent. */
@@ -86,6 +112,7 @@ export class QueuedEvent {
     this.#batch = undefined;
     this.#alone = true;
     this.#sends = 0;
+    this.#openCopies = 0;
   }
 
   /** Calls `onAbort` if `signal` aborts before the event has an outcome. */

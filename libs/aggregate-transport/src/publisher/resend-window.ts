@@ -5,19 +5,24 @@ const LEAST_SHARE = 0.5;
 
 /** Says how long an event is sent again. All times count from the event's first send. */
 export class ResendWindow {
-  /** Why the outcome of an event that got no answer is unknown, for its caller. */
-  readonly reason: string;
+  readonly #patience: string;
   readonly #copiesUntilMs: number;
   readonly #giveUpAfterMs: number;
 
   constructor(giveUpAfterMs: number, duplicateWindowMs: number) {
     this.#copiesUntilMs = Math.max(duplicateWindowMs - WINDOW_MARGIN_MS, duplicateWindowMs * LEAST_SHARE);
     this.#giveUpAfterMs = Math.min(giveUpAfterMs, this.#copiesUntilMs);
-    this.reason =
+    this.#patience =
       giveUpAfterMs <= this.#copiesUntilMs
-        ? `no answer for ${giveUpAfterMs} ms (publish.giveUpAfterMs)`
-        : `no answer for ${this.#copiesUntilMs} ms, ` +
-          `all that the stream's duplicate window of ${duplicateWindowMs} ms leaves`;
+        ? `${giveUpAfterMs} ms (publish.giveUpAfterMs)`
+        : `${this.#copiesUntilMs} ms, all that the stream's duplicate window of ${duplicateWindowMs} ms leaves`;
+  }
+
+  /** Why the outcome of a late event is unknown, for its caller. */
+  reasonFor(lastAnswer: string | undefined): string {
+    return lastAnswer === undefined
+      ? `no answer for ${this.#patience}`
+      : `no copy was confirmed for ${this.#patience}; the last answer was "${lastAnswer}"`;
   }
 
   /** The event's caller must be told OUTCOME_UNKNOWN. */

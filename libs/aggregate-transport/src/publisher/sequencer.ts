@@ -1,10 +1,11 @@
 import { every, type Timer } from '../clock.js';
+import type { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
 import type { OutgoingEvent } from '../message/outgoing-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { AggregateQueues } from './aggregate-queues.js';
 import { Batching, type BatchingStatus } from './batching.js';
-import { Dispatcher } from './dispatcher.js';
+import { type DispatchListener, Dispatcher } from './dispatcher.js';
 import { OutcomeLookup } from './outcome-lookup.js';
 import * as errors from './publish-errors.js';
 import { PublishOutcomes } from './publish-outcomes.js';
@@ -12,10 +13,13 @@ import type { PublishListener, PublishPort } from './publish-port.js';
 import { type PublishQueue, QueuedEvent } from './publish-queue.js';
 import { ResendWindow } from './resend-window.js';
 import type { SequencerOptions } from './sequencer-options.js';
-import { noPermission, type ServerAnswer } from './server-answer.js';
+import { describeAnswer, noPermission, type ServerAnswer } from './server-answer.js';
 
 const SWEEP_MS = 100;
 const RESEND_WHEN_UNAVAILABLE_MS = 100;
+/** A refusal that comes this shortly before an event is late is the last one: no other would come in time. */
+const LAST_REFUSAL_MS = 3 * RESEND_WHEN_UNAVAILABLE_MS;
+const RECHECK_SIZE_MS = 2_000;
 
 /**
  * Stores the events of each aggregate in call order, each once. An aggregate has one event on the wire, and its next
@@ -29,8 +33,12 @@ const RESEND_WHEN_UNAVAILABLE_MS = 100;
  * 1. The old leader drops n.
  * 2. The new leader stores n+1.
  * 3. n is sent again and stored after n+1.
+ *
+ * The server refuses an event for good, or for now. A refusal for now counts if it is certain that no copy is stored
+ * or under way: the server has refused each of them. From a full stream it then counts at once, otherwise when the
+ * event is late. An event with a copy that nothing is known of is not refused: that copy may still be stored.
  */
-export class Sequencer implements PublishListener {
+export class Sequencer implements PublishListener, DispatchListener {
   readonly #port: PublishPort;
   readonly #batching: Batching;
   readonly #dispatcher: Dispatcher;
@@ -39,7 +47,8 @@ export class Sequencer implements PublishListener {
   readonly #lookup: OutcomeLookup;
   readonly #resendWindow: ResendWindow;
   readonly #sweep: Timer;
-  #closed = false;
+  /** Why no event is accepted any more. */
+  #end: AggregateTransportError | undefined;
 
   constructor(private readonly options: SequencerOptions) {
     const { topic, maxInFlight, clock, log } = options;
@@ -47,7 +56,7 @@ export class Sequencer implements PublishListener {
     const batching = new Batching({ topic, limits: options.batching, maxInFlight, clock, log, port });
     this.#port = port;
     this.#batching = batching;
-    this.#dispatcher = new Dispatcher({ maxInFlight, clock, port, batching });
+    this.#dispatcher = new Dispatcher({ maxInFlight, clock, port, batching, listener: this });
     this.#outcomes = new PublishOutcomes(topic);
     this.#queues = new AggregateQueues(this.#outcomes, this.#dispatcher);
     this.#lookup = new OutcomeLookup(topic, port, log);
@@ -78,9 +87,10 @@ export class Sequencer implements PublishListener {
   /**
    * Queues an event after its aggregate's earlier ones. Resolves when it is stored.
    * @throws PUBLISHER_SATURATED, ABORTED: never sent
-   * @throws PUBLISHER_CLOSED: not stored
+   * @throws PUBLISHER_CLOSED, CONNECTION_CLOSED: not stored
    * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored, because an earlier event failed
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
+   * @throws EVENT_TOO_LARGE: not stored, because the server takes less than when the event was accepted
    * @throws OUTCOME_UNKNOWN: may be stored or not
    */
   publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
@@ -122,11 +132,11 @@ export class Sequencer implements PublishListener {
 
   /** Accepts no more events. Sent events end as unknown, others as not stored; call {@link flush} first. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#sweep.cancel();
-    this.#port.close();
-    this.#queues.close();
+    this.#stop(errors.closed());
+  }
+
+  ended(error: AggregateTransportError): void {
+    this.#stop(error);
   }
 
   answered(id: number, answer: ServerAnswer): void {
@@ -141,7 +151,7 @@ export class Sequencer implements PublishListener {
         this.#queues.store(event, answer.sequence, answer.duplicate && event.sends === 1);
         return;
       case 'unavailable':
-        this.#resendSoon(event);
+        this.#unavailable(event, answer);
         return;
       case 'refused':
         if (event.sends > 1 || answer.wrongSequence) void this.#check(event, answer);
@@ -163,9 +173,20 @@ export class Sequencer implements PublishListener {
     else this.answered(queue.head.id, noPermission(subject));
   }
 
+  outgrown(event: QueuedEvent): void {
+    const { maxPayloadBytes } = this.#port;
+    if (event.sends === 0 || event.isRefused) {
+      this.#queues.reject(event, errors.outgrown(event, maxPayloadBytes));
+      return;
+    }
+    event.noteAnswer(`max_payload is ${maxPayloadBytes} now, too small for a copy of this event`);
+    event.scheduleResend(this.options.clock.now() + RECHECK_SIZE_MS);
+  }
+
   reconnected(): void {
     const now = this.options.clock.now();
-    for (const event of this.#dispatcher.inFlight) {
+    // A copy: a refusal puts the next event on the wire, and that one needs no second send.
+    for (const event of [...this.#dispatcher.inFlight]) {
       const ended = event.queue.mode === 'checking' || this.#resendWindow.hasEnded(event.firstSentAt, now);
       if (!ended) this.#dispatcher.send(event);
     }
@@ -173,7 +194,7 @@ export class Sequencer implements PublishListener {
   }
 
   #obstacleFor(queue: PublishQueue, signal: AbortSignal | undefined): Error | undefined {
-    if (this.#closed) return errors.closed();
+    if (this.#end !== undefined) return this.#end;
     if (signal?.aborted === true) return errors.aborted(signal.reason);
     if (queue.isUnknown) return errors.predecessorUnknown();
     if (this.#outcomes.pending >= this.options.maxPending) return errors.saturated(this.options.maxPending);
@@ -187,13 +208,34 @@ export class Sequencer implements PublishListener {
       this.#queues.storeBatch(batch, answer);
       return;
     }
-    // A batch in doubt may still be stored; the copy of its first event decides.
-    if (batch.mode === 'doubtful' || batch.queue.head !== batch.first) return;
-    if (answer.kind === 'refused') this.#queues.dissolve(batch);
-    else batch.first.scheduleResend(this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS);
+    const text = describeAnswer(answer);
+    const isRefused = answer.kind === 'refused' || answer.refusal !== undefined;
+    if (batch.mode === 'doubtful' || batch.queue.head !== batch.first) {
+      // The copy of its first event decides.
+      if (isRefused) batch.noteRefused(text);
+    } else if (isRefused) this.#queues.dissolve(batch);
+    else this.#resendSoon(batch.first, text);
   }
 
-  #resendSoon(event: QueuedEvent): void {
+  #unavailable(event: QueuedEvent, answer: ServerAnswer & { kind: 'unavailable' }): void {
+    const text = describeAnswer(answer);
+    if (answer.refusal !== undefined) event.noteRefusedCopy(text);
+    const isLast = this.#resendWindow.isLate(event.firstSentAt, this.options.clock.now() + LAST_REFUSAL_MS);
+    if (event.isRefused && (answer.refusal === 'full' || isLast)) {
+      this.#queues.reject(event, errors.rejected(event, this.options.topic, answer));
+    } else this.#resendSoon(event, text);
+  }
+
+  #stop(end: AggregateTransportError): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#sweep.cancel();
+    this.#port.close();
+    this.#queues.close(end);
+  }
+
+  #resendSoon(event: QueuedEvent, answer: string): void {
+    event.noteAnswer(answer);
     event.queue.markOpen();
     event.scheduleResend(this.options.clock.now() + RESEND_WHEN_UNAVAILABLE_MS);
   }
@@ -201,8 +243,8 @@ export class Sequencer implements PublishListener {
   /** Asks the stream before a refusal is believed: it may be about the event's own first copy. */
   async #check(event: QueuedEvent, refusal: ServerAnswer & { kind: 'refused' }): Promise<void> {
     const found = await this.#lookup.lookUp(event, refusal);
-    if (found === undefined || this.#closed) return;
-    if (found.kind === 'open') this.#resendSoon(event);
+    if (found === undefined || this.#end !== undefined) return;
+    if (found.kind === 'open') this.#resendSoon(event, describeAnswer(refusal));
     else if (found.kind === 'stored') this.#queues.store(event, found.sequence, event.sends === 1);
     else if (found.kind === 'conflict') this.#queues.reject(event, errors.conflict(event, found.actual));
     else this.#queues.reject(event, errors.rejected(event, this.options.topic, refusal));
@@ -213,8 +255,13 @@ export class Sequencer implements PublishListener {
     this.#batching.forgetEnded();
     for (const event of this.#dispatcher.inFlight) {
       if (event.queue.mode === 'checking') continue;
-      const isLate = this.#resendWindow.isLate(event.firstSentAt, now);
-      if (isLate && !event.hasOutcome) this.#queues.giveUp(event, this.#resendWindow.reason);
+      if (this.#resendWindow.isLate(event.firstSentAt, now) && !event.hasOutcome) {
+        if (event.isRefused) {
+          this.#queues.reject(event, errors.rejectedLate(event, this.options.topic));
+          continue;
+        }
+        this.#queues.giveUp(event, this.#resendWindow.reasonFor(event.lastAnswer));
+      }
       if (this.#resendWindow.hasEnded(event.firstSentAt, now)) void this.#findOut(event);
       else if (now >= event.resendAt && this.#port.connected) this.#dispatcher.send(event);
     }
@@ -225,7 +272,7 @@ export class Sequencer implements PublishListener {
   async #findOut(event: QueuedEvent): Promise<void> {
     if (!this.#port.connected) return;
     const found = await this.#lookup.lookUp(event);
-    if (found === undefined || this.#closed) return;
+    if (found === undefined || this.#end !== undefined) return;
     this.#lookup.report(event, found);
     this.#queues.reopen(event.queue);
   }

@@ -1,6 +1,9 @@
 /** What the server answered to an event or a batch. */
 export type ServerAnswer =
-  | { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean }
+  { readonly kind: 'stored'; readonly sequence: number; readonly duplicate: boolean } | Refusal;
+
+/** An answer that stores nothing. */
+export type Refusal =
   /** Definite: the same event sent again gets the same answer. */
   | {
       readonly kind: 'refused';
@@ -8,15 +11,37 @@ export type ServerAnswer =
       readonly description: string;
       readonly wrongSequence: boolean;
     }
-  /** Temporary: no leader, no stream yet, or an overloaded server. */
-  | { readonly kind: 'unavailable'; readonly description: string };
+  /** Temporary: a full stream, no leader, no stream yet, or an overloaded server. */
+  | {
+      readonly kind: 'unavailable';
+      readonly description: string;
+      /** nats-server's own number, if it gave one. */
+      readonly errorCode?: number;
+      /**
+       * Set if it is certain that this copy is not stored. `full`: the stream's limits, or the account's, refuse it
+       * until there is room. `absent`: no stream received it, or the server had no resources for it.
+       */
+      readonly refusal?: 'full' | 'absent';
+    };
 
 /** JetStream error codes (nats-server errors.json) of conditions that end without our help. */
 const TEMPORARY = new Set([
   10008, // JetStream system temporarily unavailable
-  10023, // insufficient resources
   10158, // duplicate message id is in process (R3, ADR-50)
 ]);
+/** The server answers these before it stores anything. */
+const NOT_STORED = new Map<number, 'full' | 'absent'>([
+  [10002, 'full'], // resource limits exceeded for account
+  [10023, 'absent'], // insufficient resources
+  [10039, 'absent'], // JetStream not enabled for account
+  [10076, 'absent'], // JetStream not enabled
+]);
+const STORE_FAILED = 10077;
+/**
+ * What "store failed" says of a stream with `discard: 'new'`. Its other texts are about the disk of one server, and
+ * another server may have stored the event.
+ */
+const FULL_STREAM = /^maximum (?:messages|bytes)(?: per subject)? exceeded$/;
 /** Wrong last sequence; 10164 is the per-subject form of later servers. */
 const WRONG_SEQUENCE = new Set([10071, 10164]);
 const UNAVAILABLE_STATUS = 503;
@@ -46,17 +71,30 @@ export function readAnswer(body: string): ServerAnswer {
   }
   const errorCode = ack.error.err_code ?? 0;
   const description = ack.error.description ?? 'no description';
+  const refusal = refusalOf(errorCode, description);
+  if (refusal !== undefined) return { kind: 'unavailable', errorCode, description, refusal };
   if (ack.error.code === UNAVAILABLE_STATUS || TEMPORARY.has(errorCode)) {
-    return { kind: 'unavailable', description };
+    return { kind: 'unavailable', errorCode, description };
   }
   return { kind: 'refused', errorCode, description, wrongSequence: WRONG_SEQUENCE.has(errorCode) };
 }
 
 /** The answer to an event that no stream received. */
-export const NO_RESPONDERS: ServerAnswer = {
+export const NO_RESPONDERS: Refusal = {
   kind: 'unavailable',
   description: 'no stream has this subject, or the stream has no leader',
+  refusal: 'absent',
 };
+
+/** An answer that stores nothing, in words: the server's number, if it gave one, and its text. Pure. */
+export function describeAnswer({ errorCode = 0, description }: Refusal): string {
+  return errorCode === 0 ? description : `${errorCode}: ${description}`;
+}
+
+function refusalOf(errorCode: number, description: string): 'full' | 'absent' | undefined {
+  if (errorCode === STORE_FAILED && FULL_STREAM.test(description)) return 'full';
+  return NOT_STORED.get(errorCode);
+}
 
 /** The answer to an event that the server dropped because of a missing permission. */
 export function noPermission(subject: string): ServerAnswer {

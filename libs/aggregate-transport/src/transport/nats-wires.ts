@@ -16,16 +16,48 @@ export interface NatsWiresOptions {
   readonly log: Log;
 }
 
+/** A connection, and how many topics are open on it or are being opened. */
+interface SharedConnection {
+  readonly opening: Promise<Connection>;
+  users: number;
+}
+
 /** The ways of all topics over NATS: one connection for each, or one for all. */
 export class NatsWires implements TopicWires {
-  readonly #connections = new Map<string, Promise<Connection>>();
+  readonly #connections = new Map<string, SharedConnection>();
 
   constructor(private readonly options: NatsWiresOptions) {}
 
-  /** @throws STREAM_MISSING, STREAM_MISMATCH, CONNECTION_FAILED, JETSTREAM_REQUEST_FAILED */
-  async open(topic: ResolvedTopic): Promise<TopicWire> {
+  /**
+   * A topic that cannot be opened leaves no connection behind, unless another topic uses it.
+   * @throws STREAM_MISSING, STREAM_MISMATCH, CONNECTION_FAILED, JETSTREAM_REQUEST_FAILED
+   */
+  async open(topic: ResolvedTopic, signal?: AbortSignal): Promise<TopicWire> {
+    const { connectionMode } = this.options;
+    const name = connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic.name}`;
+    const shared = this.#connections.get(name) ?? this.#connect(name, signal);
+    shared.users++;
+    try {
+      return await this.#provision(topic, await shared.opening, signal);
+    } catch (error) {
+      if (--shared.users === 0) await this.#leave(name, shared);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const connections = await Promise.allSettled(
+      [...this.#connections.values()].map(({ opening }) => opening),
+    );
+    for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
+  }
+
+  async #provision(
+    topic: ResolvedTopic,
+    connection: Connection,
+    signal: AbortSignal | undefined,
+  ): Promise<TopicWire> {
     const { clock, log } = this.options;
-    const connection = await this.#connect(topic.name);
     const api = new JetStreamApi(connection);
     const request = {
       topic: topic.name,
@@ -35,23 +67,20 @@ export class NatsWires implements TopicWires {
       serverVersion: connection.serverVersion,
     };
     // While another replica makes the stream, a cluster does not answer for it.
-    const stream = await untilAnswered(clock, () => provisionStream(api, request));
+    const stream = await untilAnswered(clock, () => provisionStream(api, request), signal);
     return new NatsTopicWire({ connection, api, topic, clock, log }, request, stream);
   }
 
-  async close(): Promise<void> {
-    const connections = await Promise.allSettled(this.#connections.values());
-    for (const result of connections) if (result.status === 'fulfilled') await result.value.close();
+  #connect(name: string, signal: AbortSignal | undefined): SharedConnection {
+    const { connection, log } = this.options;
+    const shared = { opening: Connection.open(connection, name, log, { signal }), users: 0 };
+    this.#connections.set(name, shared);
+    return shared;
   }
 
-  #connect(topic: string): Promise<Connection> {
-    const { connection, connectionMode, log } = this.options;
-    const name = connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic}`;
-    const known = this.#connections.get(name);
-    if (known !== undefined) return known;
-    const connecting = Connection.open(connection, name, log);
-    this.#connections.set(name, connecting);
-    connecting.catch(() => this.#connections.delete(name));
-    return connecting;
+  async #leave(name: string, shared: SharedConnection): Promise<void> {
+    this.#connections.delete(name);
+    const connection = await shared.opening.catch(() => undefined);
+    await connection?.close();
   }
 }

@@ -35,6 +35,8 @@ export class TopicLinks {
   readonly #opening = new Map<string, Promise<TopicLink>>();
   readonly #opened = new Map<string, TopicLink>();
   readonly #watchers: ((link: TopicLink) => void)[] = [];
+  /** Calls off what is being opened. */
+  readonly #end = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -46,14 +48,17 @@ export class TopicLinks {
 
   /**
    * The topic, opened by the first call.
-   * @throws TOPIC_UNDECLARED, PUBLISHER_CLOSED, CONNECTION_FAILED, STREAM_MISMATCH and what else provisioning
-   *   finds; a failed opening is tried again by the next call
+   * @throws TOPIC_UNDECLARED, CONNECTION_FAILED, STREAM_MISMATCH and what else provisioning finds; a failed opening
+   *   is tried again by the next call
+   * @throws PUBLISHER_CLOSED if the transport is closed, or is closed before the topic is open
    */
   open(name: string): Promise<TopicLink> {
     if (this.#closing !== undefined) return Promise.reject(closedError(name));
     const known = this.#opening.get(name);
     if (known !== undefined) return known;
-    const opening = this.#open(name);
+    const opening = this.#open(name).catch((cause: unknown) => {
+      throw this.#closing === undefined ? cause : closedError(name, cause);
+    });
     this.#opening.set(name, opening);
     opening.catch(() => this.#opening.delete(name));
     return opening;
@@ -74,7 +79,10 @@ export class TopicLinks {
     await Promise.all([...this.options.topics.keys()].map((name) => this.open(name)));
   }
 
-  /** Waits for open publishes, within the drain time, then closes everything. Safe to call twice. */
+  /**
+   * Calls off what is being opened, waits for open publishes, within the drain time, then closes everything. Safe to
+   * call twice.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
     return this.#closing;
@@ -83,7 +91,7 @@ export class TopicLinks {
   async #open(name: string): Promise<TopicLink> {
     const topic = this.options.topics.get(name);
     if (topic === undefined) throw undeclaredError(name, this.options);
-    const wire = await this.wires.open(topic);
+    const wire = await this.wires.open(topic, this.#end.signal);
     const sequencer = new Sequencer({
       topic: name,
       connector: wire,
@@ -122,6 +130,7 @@ export class TopicLinks {
   }
 
   async #closeAll(): Promise<void> {
+    this.#end.abort(new Error('the application closes'));
     await Promise.allSettled(this.#opening.values());
     const links = [...this.#opened.values()];
     for (const { settings } of links) settings.close();
@@ -139,10 +148,11 @@ export class TopicLinks {
   }
 }
 
-function closedError(name: string): AggregateTransportError {
+function closedError(name: string, cause?: unknown): AggregateTransportError {
   return new AggregateTransportError(
     'PUBLISHER_CLOSED',
     `expected an open transport for topic "${name}", found one that is shut down; publish before the application closes`,
+    cause === undefined ? undefined : { cause },
   );
 }
 

@@ -33,9 +33,9 @@ export interface PublishOptions {
   /** Calls that may wait beyond `maxPending`, from 0; the next one rejects with PUBLISHER_SATURATED. @default 100_000 */
   maxBlocked?: number;
   /**
-   * From its first send, how long an event is tried before its caller hears OUTCOME_UNKNOWN, in
-   * milliseconds, from 1 000. At most the stream's duplicate window less 15 s, because copies must stop
-   * before the stream forgets the id.
+   * How long an event is tried from its first send, in milliseconds, from 1 000. Then its caller hears OUTCOME_UNKNOWN,
+   * or PUBLISH_REJECTED if the server has refused each copy. At most the stream's duplicate window less 15 s, because
+   * copies must stop before the stream forgets the id.
    * @default 60_000
    */
   giveUpAfterMs?: number;

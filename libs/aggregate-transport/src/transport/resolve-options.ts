@@ -6,6 +6,7 @@ import { type Codec, jsonCodec } from '../message/codec.js';
 import { checkName } from '../message/topic.js';
 import type { StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
+import { withCredentialsOfAddresses } from '../stream/api/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { AggregateHooks } from './hooks.js';
@@ -69,7 +70,10 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     topics.set(name, resolveTopic(name, options, given));
   }
   return Object.freeze({
-    connection: { servers: given.servers ?? DEFAULTS.servers, ...given.connection },
+    connection: withCredentialsOfAddresses({
+      servers: given.servers ?? DEFAULTS.servers,
+      ...given.connection,
+    }),
     connectionMode: given.connectionMode ?? DEFAULTS.connectionMode,
     group: given.group,
     topics,

@@ -84,6 +84,7 @@ export interface TopicWire {
 
 /** Opens the ways of topics, and closes what they share. */
 export interface TopicWires {
-  open(topic: ResolvedTopic): Promise<TopicWire>;
+  /** When `signal` aborts, connecting is called off, and the promise rejects. */
+  open(topic: ResolvedTopic, signal?: AbortSignal): Promise<TopicWire>;
   close(): Promise<void>;
 }

@@ -106,9 +106,13 @@ export class AggregateServer
    * would tell of that mistake.
    * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
    */
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     if (this.#listening || this.#closing !== undefined) return;
-    this.scan.check();
+    try {
+      this.scan.check();
+    } catch (error) {
+      await this.#abandon(error);
+    }
     const handlers = this.scan.handlers();
     if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
@@ -123,13 +127,16 @@ export class AggregateServer
 
   /**
    * Opens the topics that have handlers and starts to consume. Reports through the callback, as Nest
-   * expects: a rejected promise here would hang `app.listen()` for ever.
+   * expects: a rejected promise here would hang `app.listen()` for ever. A start that fails closes the transport, so
+   * that no connection keeps the process alive.
    */
   listen(callback: (error?: unknown) => void): void {
-    this.#start().then(
-      () => callback(),
-      (error: unknown) => callback(error),
-    );
+    this.#start()
+      .catch((error: unknown) => this.#abandon(error))
+      .then(
+        () => callback(),
+        (error: unknown) => callback(error),
+      );
   }
 
   /**
@@ -181,6 +188,13 @@ export class AggregateServer
       return link?.wire.nats === undefined ? [] : [[name, link.wire.nats] as const];
     });
     return new Map(open) as T;
+  }
+
+  /** Closes what a failed start has opened. Rejects with its error. */
+  async #abandon(error: unknown): Promise<never> {
+    await this.close();
+    await this.#links.close();
+    throw error;
   }
 
   async #start(): Promise<void> {

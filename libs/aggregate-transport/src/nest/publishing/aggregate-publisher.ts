@@ -92,7 +92,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    *
    * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE,
    *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent
-   * @throws PUBLISHER_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
+   * @throws PUBLISHER_CLOSED, CONNECTION_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: sent, not stored
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
    */
@@ -203,10 +203,21 @@ function publishOn(
   options: PublishCallOptions,
 ): Promise<PublishReceipt> {
   try {
+    checkSignal(options.signal);
     return link.sequencer.publish(link.prepare(event), options.signal);
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+/** @throws EVENT_INVALID if it is no AbortSignal */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === 'function')
+    return;
+  throw new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected options.signal to be an AbortSignal, found a value of type ${typeof signal}; nothing was sent`,
+  );
 }
 
 function failedResult(event: AggregateEvent, error: AggregateTransportError): PublishResult {

@@ -29,7 +29,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
   readonly #links: TopicLinks;
   readonly #publishers = new Map<string, AggregatePublisher>();
   readonly #logger = new Logger('AggregateClient');
-  readonly #status = new ClientStatus((status) => this._status$.next(status));
+  readonly #status = new ClientStatus((status) => this._status$.next(status), nestLog(this.#logger));
 
   constructor(source: TopicLinks | AggregateTransportOptions) {
     super();
@@ -103,20 +103,19 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
     throw new AggregateTransportError('REQUEST_UNSUPPORTED', 'expected emit(), found a request');
   }
 
-  protected override dispatchEvent<T>(packet: ReadPacket<unknown>): Promise<T> {
+  /** Rejects with what a hook of Nest's tools, or the record, throws. */
+  protected override async dispatchEvent<T>(packet: ReadPacket<unknown>): Promise<T> {
     this.onDispatchHook?.(packet);
     const topic = String(packet.pattern);
     const record = packet.data;
     if (!(record instanceof AggregateRecord)) {
-      return Promise.reject(
-        new AggregateTransportError(
-          'EVENT_INVALID',
-          `expected new AggregateRecord({ aggregateId, type, payload }) for topic "${topic}", found ` +
-            `${typeof record}; nothing was sent`,
-        ),
+      throw new AggregateTransportError(
+        'EVENT_INVALID',
+        `expected new AggregateRecord({ aggregateId, type, payload }) for topic "${topic}", found ` +
+          `${typeof record}; nothing was sent`,
       );
     }
-    return this.#publisherOf(topic).publish(withMetadata(record, packet)) as Promise<T>;
+    return (await this.#publisherOf(topic).publish(withMetadata(record, packet))) as T;
   }
 
   #publisherOf(topic: string): AggregatePublisher {

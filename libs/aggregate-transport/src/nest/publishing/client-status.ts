@@ -1,3 +1,5 @@
+import { describeError } from '../../errors.js';
+import type { Log } from '../../log.js';
 import type { TopicLink } from '../../transport/open-topics.js';
 
 /** `connected` while every open topic's connection is up. */
@@ -9,7 +11,7 @@ export interface AggregateClientEvents {
   reconnect: (topic: string) => void;
 }
 
-/** Follows the connections of a client's topics. */
+/** Follows the connections of a client's topics. A callback that throws is logged, and the others are called. */
 export class ClientStatus {
   readonly #away = new Set<string>();
   readonly #callbacks: { [E in keyof AggregateClientEvents]: AggregateClientEvents[E][] } = {
@@ -17,7 +19,10 @@ export class ClientStatus {
     reconnect: [],
   };
 
-  constructor(private readonly report: (status: AggregateClientStatus) => void) {}
+  constructor(
+    private readonly report: (status: AggregateClientStatus) => void,
+    private readonly log: Log,
+  ) {}
 
   on(event: keyof AggregateClientEvents, callback: (topic: string) => void): void {
     this.#callbacks[event].push(callback);
@@ -40,7 +45,13 @@ export class ClientStatus {
 
   #tell(event: keyof AggregateClientEvents, topic: string): void {
     this.#report();
-    for (const callback of this.#callbacks[event]) callback(topic);
+    for (const callback of this.#callbacks[event]) {
+      try {
+        callback(topic);
+      } catch (error) {
+        this.log.error(`a callback of on("${event}") failed: ${describeError(error)}`, error);
+      }
+    }
   }
 
   #report(): void {

@@ -1,6 +1,7 @@
-import { connect, type ConnectionOptions, type NatsConnection, NatsError } from 'nats';
+import type { ConnectionOptions, NatsConnection, PublishOptions } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import { dial, type DialOptions } from './dial.js';
 import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
 /** What a part of the transport wants to hear of its connection. */
@@ -11,58 +12,50 @@ export interface ConnectionListener {
   reconnected?(): void;
   /** The server dropped what was sent to this subject: the user may not publish there. */
   publishDenied?(subject: string): void;
+  /** The client has closed the connection for good. It never comes back. */
+  ended?(error: AggregateTransportError): void;
 }
-
-/**
- * What we set unless the user does: never give up, and notice a half-open connection within six seconds.
- * `noAsyncTraces`: a stack trace for every request is most of what a request costs.
- */
-export const CONNECTION_DEFAULTS = {
-  maxReconnectAttempts: -1,
-  reconnectTimeWait: 100,
-  reconnectJitter: 100,
-  // A connection that breaks within its handshake keeps the client waiting for all of this time (20 s by itself).
-  timeout: 3_000,
-  pingInterval: 2_000,
-  maxPingOut: 2,
-  noAsyncTraces: true,
-} satisfies ConnectionOptions;
 
 /** What a server takes unless its operator says otherwise. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
 
 /**
- * One connection to NATS and its ups and downs. Owned by the caller that opened it, who also closes it.
+ * One connection to NATS and its ups and downs. Owned by the caller that opened it, who also closes it. Its modes:
+ *
+ * - `up`: what is sent reaches the server.
+ * - `away`: the socket is gone, and the client dials. Left for `up`.
+ * - `ended`: the client has closed itself, as after two refusals of its credentials, or another owner has closed it.
+ *   It never comes back.
+ * - `closed`: its owner has closed it.
  */
 export class Connection {
   readonly #listeners = new Set<ConnectionListener>();
-  readonly #denials = new Set<string>();
-  #connected = true;
+  /** What was logged once and is not logged again. */
+  readonly #said = new Set<string>();
+  #mode: Mode = 'up';
+  #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
 
   private constructor(
     readonly nats: NatsConnection,
     private readonly name: string,
     private readonly log: Log,
   ) {
+    this.#noteInfo();
     void this.#follow();
+    void nats.closed().then((cause) => this.#noteClosed(cause));
   }
 
   /**
-   * @throws CONNECTION_FAILED, with the client's own error as `cause`
+   * @throws CONNECTION_FAILED as {@link dial}; with `signal`, when it aborts
    * @throws SERVER_TOO_OLD, JETSTREAM_UNAVAILABLE
    */
-  static async open(options: ConnectionOptions, name: string, log: Log): Promise<Connection> {
-    let nats: NatsConnection;
-    try {
-      nats = await connect({ ...CONNECTION_DEFAULTS, name, ...options });
-    } catch (cause) {
-      throw new AggregateTransportError(
-        'CONNECTION_FAILED',
-        `expected a NATS server at ${serversOf(options)}, found ${reasonOf(cause)}; ` +
-          'check the address, the credentials and that the server runs (or set connection.waitOnFirstConnect)',
-        { cause },
-      );
-    }
+  static async open(
+    options: ConnectionOptions,
+    name: string,
+    log: Log,
+    { signal, random = Math.random }: Partial<DialOptions> = {},
+  ): Promise<Connection> {
+    const nats = await dial(options, { name, log, signal, random });
     try {
       checkServer(nats);
     } catch (error) {
@@ -73,12 +66,15 @@ export class Connection {
   }
 
   get connected(): boolean {
-    return this.#connected && !this.nats.isClosed();
+    return this.#mode === 'up' && !this.nats.isClosed() && !this.nats.isDraining();
   }
 
-  /** The largest message the server takes, in bytes, headers included. A reconnect may change it. */
+  /**
+   * The largest message the server takes, in bytes, headers included. A reconnect may change it either way. While the
+   * connection is away, it is what the last server took: the client itself has forgotten it.
+   */
   get maxPayloadBytes(): number {
-    return this.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD_BYTES;
+    return this.nats.info?.max_payload ?? this.#lastMaxPayload;
   }
 
   /** Names this connection to an operator: the process, and the number the server gave it. */
@@ -98,38 +94,99 @@ export class Connection {
     this.#listeners.delete(listener);
   }
 
+  /** Sends a message once. A message that the client refuses to send is logged, and counts as lost on its way. */
+  publish(subject: string, body?: string | Uint8Array, options?: PublishOptions): void {
+    try {
+      this.nats.publish(subject, body, options);
+    } catch (error) {
+      const found = describeError(error);
+      if (this.#noteSaid(found)) {
+        this.log.error(`connection "${this.name}": the client did not send a message: ${found} (said once)`);
+      }
+    }
+  }
+
   /** Safe to call twice. */
   async close(): Promise<void> {
     this.#listeners.clear();
+    this.#enter('closed');
     if (!this.nats.isClosed()) await this.nats.close();
   }
 
   #denied(denial: Denial): void {
     const text = describeDenial(denial);
-    if (!this.#denials.has(text) && this.#denials.size < MAX_LOGGED_DENIALS) {
-      this.#denials.add(text);
+    if (this.#noteSaid(text)) {
       this.log.error(
-        `connection "${this.name}" reports ${text}; grant it ` +
-          `(said once per subject, and of ${MAX_LOGGED_DENIALS} at most)`,
+        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
       );
     }
-    if (denial.operation !== 'publish') return;
-    for (const listener of this.#listeners) listener.publishDenied?.(denial.subject);
+    if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
+  }
+
+  #noteClosed(cause: unknown): void {
+    if (this.#mode === 'closed') return;
+    this.#enter('ended');
+    const found = cause === undefined ? 'it was closed or drained from outside' : describeError(cause);
+    const error = new AggregateTransportError(
+      'CONNECTION_CLOSED',
+      `expected connection "${this.name}" to come back by itself, found that the client has closed it for good ` +
+        `(${found}); correct the cause and start the process again`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.log.error(describeError(error));
+    this.#tell((listener) => listener.ended?.(error));
+  }
+
+  #noteInfo(): void {
+    this.#lastMaxPayload = this.nats.info?.max_payload ?? this.#lastMaxPayload;
+  }
+
+  /** Tells all listeners. One that fails is logged, and the others are told nevertheless. */
+  #tell(tell: (listener: ConnectionListener) => void): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        tell(listener);
+      } catch (error) {
+        this.log.error(`connection "${this.name}": a listener failed: ${describeError(error)}`, error);
+      }
+    }
+  }
+
+  /** Notes a text that is said once. False if it was said before, or too many were. */
+  #noteSaid(text: string): boolean {
+    if (this.#said.has(text) || this.#said.size >= MAX_SAID) return false;
+    this.#said.add(text);
+    return true;
+  }
+
+  #enter(mode: Mode): void {
+    const allowed = MAY_ENTER_FROM[mode];
+    if (!allowed.includes(this.#mode)) {
+      throw new Error(
+        `expected a connection to be ${allowed.join(' or ')} before ${mode}, found ${this.#mode}`,
+      );
+    }
+    this.#mode = mode;
   }
 
   async #follow(): Promise<void> {
     for await (const status of this.nats.status()) {
+      // The client hands out what it had noted before its end.
+      if (this.#mode === 'closed' || this.#mode === 'ended') return;
       const data = JSON.stringify(status.data);
       switch (status.type as string) {
         case 'disconnect':
-          this.#connected = false;
+          // The client tells each attempt that ends after its handshake, as with refused credentials.
+          if (this.#mode === 'away') break;
+          this.#enter('away');
           this.log.warn(`connection "${this.name}" to ${data} is gone, reconnecting`);
-          for (const listener of this.#listeners) listener.disconnected?.();
+          this.#tell((listener) => listener.disconnected?.());
           break;
         case 'reconnect':
-          this.#connected = true;
+          this.#enter('up');
+          this.#noteInfo();
           this.log.info(`connection "${this.name}" is back, on ${data}`);
-          for (const listener of this.#listeners) listener.reconnected?.();
+          this.#tell((listener) => listener.reconnected?.());
           break;
         case 'error':
           if (status.permissionContext === undefined) {
@@ -152,8 +209,17 @@ export function describeDenial({ operation, subject }: Denial): string {
   return `that the user lacks the permission to ${operation === 'publish' ? 'publish' : 'subscribe'} to "${subject}"`;
 }
 
-/** Said of so many subjects; an aggregate each could fill the log. */
-const MAX_LOGGED_DENIALS = 10;
+/** So many texts are said once; a subject for each aggregate could fill the log. */
+const MAX_SAID = 10;
+
+type Mode = 'up' | 'away' | 'ended' | 'closed';
+
+const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
+  up: ['up', 'away'],
+  away: ['up'],
+  ended: ['up', 'away'],
+  closed: ['up', 'away', 'ended', 'closed'],
+};
 
 function checkServer(nats: NatsConnection): void {
   const version = nats.info?.version ?? '0.0.0';
@@ -166,18 +232,8 @@ function checkServer(nats: NatsConnection): void {
   if (nats.info?.jetstream !== true) {
     throw new AggregateTransportError(
       'JETSTREAM_UNAVAILABLE',
-      `expected a server with JetStream, found ${version} without it; start nats-server with -js or a jetstream block`,
+      `expected a server with JetStream, found ${version} without it; start nats-server with -js or a jetstream block, ` +
+        'or, if this is a leaf node, connect to a server that runs JetStream itself',
     );
   }
-}
-
-function serversOf(options: ConnectionOptions): string {
-  const servers = [options.servers ?? '127.0.0.1:4222'].flat();
-  return servers.map((server) => server.replace(/\/\/[^@/]*@/, '//')).join(', ');
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof NatsError
-    ? `${cause.code} (${cause.chainedError?.message ?? cause.message})`
-    : describeError(cause);
 }

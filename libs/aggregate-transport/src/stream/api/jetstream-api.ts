@@ -19,7 +19,7 @@ export class JetStreamApiError extends AggregateTransportError {
     subject: string,
     /** nats-server's own number, 0 if it gave none. */
     readonly errorCode: number,
-    description: string,
+    readonly description: string,
   ) {
     super(
       'JETSTREAM_REQUEST_FAILED',
@@ -49,7 +49,7 @@ export class JetStreamApi {
 
   /** Sends a call without waiting for its answer. Sends nothing while disconnected. */
   send(call: string): void {
-    if (this.connection.connected) this.connection.nats.publish(this.subjectOf(call));
+    if (this.connection.connected) this.connection.publish(this.subjectOf(call));
   }
 
   /**
@@ -111,6 +111,8 @@ export function explain(cause: unknown): string {
       return cause.permissionContext === undefined
         ? 'that the user lacks a permission'
         : describeDenial(cause.permissionContext);
+    case 'CONNECTION_CLOSED':
+      return 'a connection that is closed for good';
     default:
       return `${cause.code}: ${cause.message}`;
   }

@@ -12,15 +12,19 @@ const PASSING_ERRORS = [10008, 10005];
 /**
  * Repeats what a start-up asks of JetStream while no server answers. A stream or a key-value bucket that has just been
  * made in a cluster has no leader for a moment.
- * @throws what the action throws, if it has another reason, or still does after ten seconds
+ * @throws what the action throws, if it has another reason, still does after ten seconds, or `signal` has aborted
  */
-export async function untilAnswered<T>(clock: Clock, action: () => Promise<T>): Promise<T> {
+export async function untilAnswered<T>(
+  clock: Clock,
+  action: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const until = clock.now() + PATIENCE_MS;
   for (;;) {
     try {
       return await action();
     } catch (error) {
-      if (!isPassing(error) || clock.now() > until) throw error;
+      if (!isPassing(error) || clock.now() > until || signal?.aborted === true) throw error;
       await delay(clock, AGAIN_AFTER_MS);
     }
   }

@@ -32,7 +32,7 @@ export async function publishBatch(
   if (first === undefined || last === undefined) throw new Error('a batch has two messages at least');
   const opened = await publishAnswered(connection, subject, first.body, first.headers);
   if (opened.headers !== undefined || opened.data.length > 0) return { answer: answerOf(opened), count: 1 };
-  for (const { body, headers } of rest) connection.nats.publish(subject, body, { headers });
+  for (const { body, headers } of rest) connection.publish(subject, body, { headers });
   return {
     answer: await publishConfirmed(connection, subject, last.body, last.headers),
     count: messages.length,

@@ -1,5 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import { createInbox, type MsgHdrs, type Subscription } from 'nats';
+import type { AggregateTransportError } from '../../errors.js';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
@@ -40,8 +41,16 @@ export class PublishWire implements PublishPort, ConnectionListener {
     return this.connection.connected;
   }
 
+  get maxPayloadBytes(): number {
+    return this.connection.maxPayloadBytes;
+  }
+
   reconnected(): void {
     this.listener.reconnected();
+  }
+
+  ended(error: AggregateTransportError): void {
+    this.listener.ended(error);
   }
 
   publishDenied(subject: string): void {
@@ -49,7 +58,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   send(id: number, event: OutgoingEvent): void {
-    this.connection.nats.publish(event.subject, event.body, {
+    this.connection.publish(event.subject, event.body, {
       reply: this.#inbox + id.toString(ID_RADIX),
       headers: encoded(event.headers),
     });
@@ -75,7 +84,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
   #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
     const headers = encoded(withBatchPlace(event.headers, place));
     const reply = answer ? { reply: this.#inbox + batch.toString(ID_RADIX) } : {};
-    this.connection.nats.publish(event.subject, event.body, { headers, ...reply });
+    this.connection.publish(event.subject, event.body, { headers, ...reply });
   }
 
   async lastSequence(subject: string): Promise<number> {

@@ -47,7 +47,7 @@ export class ReaderFeed implements Feed {
     if (this.#isClosed || !connection.connected) return;
     const body =
       `{"batch":${events},"expires":${nanosOf(expiresMs)},` + `"idle_heartbeat":${nanosOf(idleHeartbeatMs)}}`;
-    connection.nats.publish(this.#pullSubject, body, { reply: this.#inbox });
+    connection.publish(this.#pullSubject, body, { reply: this.#inbox });
   }
 
   close(): void {

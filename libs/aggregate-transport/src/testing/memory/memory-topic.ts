@@ -61,7 +61,8 @@ export class MemoryTopic {
       maxPayloadBytes: MAX_PAYLOAD_BYTES,
       duplicateWindowMs: this.topic.stream.duplicateWindowMs,
       batchObstacle: `topic "${name}" is in memory, where there are no batches`,
-      connectPublisher: (listener) => connectPublisher(stream, this.options.clock, listener),
+      connectPublisher: (listener) =>
+        connectPublisher(stream, { clock: this.options.clock, maxPayloadBytes: MAX_PAYLOAD_BYTES }, listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       openGroup: (group) => this.group(group).open(consume),
       presencePort: (group) => this.#presenceOf(group).connect(),
