@@ -7,7 +7,7 @@ export interface BatchLimits {
 
 /**
  * The events from `head` on that may be stored as one batch, in call order and without a gap. Ends before an event that
- * was sent, that expects a sequence, or that was in a refused batch. Pure.
+ * was sent, that expects a sequence or a predecessor, or that was in a refused batch. Pure.
  */
 export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
   const events: QueuedEvent[] = [];
@@ -15,7 +15,8 @@ export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): Q
   for (let event = head; event !== undefined && events.length < limits.events; event = event.next) {
     if (event.hasOutcome) continue;
     const { outgoing } = event;
-    if (event.alone || event.sends > 0 || outgoing.expectedSequence !== undefined) break;
+    if (event.alone || event.sends > 0) break;
+    if (outgoing.expectedSequence !== undefined || outgoing.follows !== undefined) break;
     bytes += outgoing.body.length + outgoing.headers.length;
     if (bytes > limits.bytes && events.length > 0) break;
     events.push(event);

@@ -80,13 +80,13 @@ export class Sequencer implements PublishListener {
    * @throws PUBLISHER_SATURATED, ABORTED: never sent
    * @throws PUBLISHER_CLOSED: not stored
    * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored, because an earlier event failed
-   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
+   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT, SEQUENCE_UNKNOWN: not stored
    * @throws OUTCOME_UNKNOWN: may be stored or not
    */
   publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
     return new Promise((resolve, reject) => {
       const queue = this.#queues.open(event.token);
-      const obstacle = this.#obstacleFor(queue, signal);
+      const obstacle = this.#obstacleFor(queue, event, signal);
       if (obstacle !== undefined) {
         this.#outcomes.noteTurnedAway();
         this.#queues.forgetIfEmpty(queue);
@@ -172,11 +172,16 @@ export class Sequencer implements PublishListener {
     this.#dispatcher.fill();
   }
 
-  #obstacleFor(queue: PublishQueue, signal: AbortSignal | undefined): Error | undefined {
+  #obstacleFor(
+    queue: PublishQueue,
+    { follows }: OutgoingEvent,
+    signal: AbortSignal | undefined,
+  ): Error | undefined {
     if (this.#closed) return errors.closed();
     if (signal?.aborted === true) return errors.aborted(signal.reason);
     if (queue.isUnknown) return errors.predecessorUnknown();
     if (this.#outcomes.pending >= this.options.maxPending) return errors.saturated(this.options.maxPending);
+    if (follows !== undefined && queue.tail?.outgoing !== follows) return errors.predecessorMissing();
     return undefined;
   }
 
@@ -205,6 +210,7 @@ export class Sequencer implements PublishListener {
     if (found.kind === 'open') this.#resendSoon(event);
     else if (found.kind === 'stored') this.#queues.store(event, found.sequence, event.sends === 1);
     else if (found.kind === 'conflict') this.#queues.reject(event, errors.conflict(event, found.actual));
+    else if (found.kind === 'dropped') this.#queues.reject(event, errors.sequenceUnknown(event));
     else this.#queues.reject(event, errors.rejected(event, this.options.topic, refusal));
   }
 

@@ -20,6 +20,7 @@ export function connectPublisher(stream: MemoryStream, clock: Clock, listener: P
     lastSequence: (subject) => Promise.resolve(stream.lastSequenceOf(subject)),
     findStored: (subject, messageId, afterSequence) =>
       Promise.resolve(stream.findStored(subject, messageId, afterSequence)),
+    hasDropped: (sequence) => Promise.resolve(stream.hasDropped(sequence)),
     close: () => {
       isOpen = false;
     },
