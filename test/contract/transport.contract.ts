@@ -77,6 +77,22 @@ export function describeTransport(name: string, world: World): void {
       expect((await history(publisher, a)).map(({ payload }) => payload)).toEqual([1, 4]);
     });
 
+    test('stores a list whose first event expects a sequence as one chain, or nothing of it', async () => {
+      const { publisher } = await start('chain');
+      const [a, b] = [fresh('a'), fresh('b')];
+      await publisher.publishAll([
+        counted(a, 1, { expectedSequence: 0 }),
+        ...[counted(b, 1), counted(a, 2), counted(b, 2), counted(a, 3)],
+      ]);
+      const wrong = publisher.publishAll([counted(a, 4, { expectedSequence: 0 }), counted(a, 5)]);
+      await expect(wrong).rejects.toMatchObject({
+        results: [{ code: 'SEQUENCE_CONFLICT' }, { code: 'PREDECESSOR_REJECTED' }],
+      });
+      const last = await publisher.lastSequence(a);
+      await publisher.publishAll([counted(a, 6, { expectedSequence: last }), counted(a, 7)]);
+      expect((await history(publisher, a)).map(({ payload }) => payload)).toEqual([1, 2, 3, 6, 7]);
+    });
+
     test('handles events of an aggregate in stored order, one at a time, and aggregates side by side', async () => {
       const [slow, fast] = [fresh('slow'), fresh('fast')];
       const handled: string[] = [];

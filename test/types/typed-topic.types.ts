@@ -105,6 +105,27 @@ export function publishingOneOfSeveral(
   void publisher.publish({ aggregateId: 'a', type: type.trim(), payload: { total: 5 } });
 }
 
+/** A handler publishes what the topic of the publisher has, without an id of its own. */
+export function publishingFromHandler(
+  context: AggregateContext,
+  publisher: PublisherOf<typeof orders>,
+  ofName: AggregatePublisher,
+): void {
+  void context.publish(publisher, { aggregateId: 'a', type: 'OrderPlaced', payload: { total: 5 } });
+  void context.publish(
+    publisher,
+    { aggregateId: 'a', type: 'OrderShipped', payload: { carrier: 'x' } },
+    { key: 'k', again: true },
+  );
+  void context.publish(ofName, { aggregateId: 'a', type: 'Anything', payload: [1] });
+  // @ts-expect-error a type the topic does not have
+  void context.publish(publisher, { aggregateId: 'a', type: 'OrderLost', payload: { total: 5 } });
+  // @ts-expect-error the payload of another type
+  void context.publish(publisher, { aggregateId: 'a', type: 'OrderPlaced', payload: { carrier: 'x' } });
+  // @ts-expect-error an id of its own
+  void context.publish(ofName, { aggregateId: 'a', type: 'Any', payload: 1, eventId: 'e' });
+}
+
 /** A service's own function over one type at a time needs no cast. */
 export function publishingByName<K extends keyof OrderEvents>(
   publisher: PublisherOf<typeof orders>,

@@ -5,7 +5,6 @@ import { PaymentGateway } from './payment-gateway.js';
 import { WitnessInterceptor } from './witness.interceptor.js';
 
 export interface HistoryEntry {
-  sequence: number;
   type: string;
   payload: unknown;
 }
@@ -15,16 +14,17 @@ export interface HistoryEntry {
 @UseInterceptors(WitnessInterceptor)
 export class HistoryController {
   readonly #histories = new Map<string, HistoryEntry[]>();
+  /** Per aggregate, the position of the last event in its history. */
+  readonly #positions = new Map<string, bigint>();
 
   constructor(private readonly gateway: PaymentGateway) {}
 
   @AggregateHandler('journal')
   async append(@Payload() payload: unknown, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
-    const history = this.#histories.get(id) ?? [];
-    if ((history.at(-1)?.sequence ?? 0) >= ctx.sequence) return;
+    if ((this.#positions.get(id) ?? 0n) >= ctx.position) return;
     await this.gateway.call(ctx.attempt);
-    history.push({ sequence: ctx.sequence, type: ctx.type, payload });
-    this.#histories.set(id, history);
+    this.#histories.set(id, [...(this.#histories.get(id) ?? []), { type: ctx.type, payload }]);
+    this.#positions.set(id, ctx.position);
   }
 
   @Get(':id')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Codec, decodeBody, encodeEnvelope, jsonCodec } from '#library/message/codec.js';
 import { checkEnvelope, type Envelope, toEnvelope } from '#library/message/envelope.js';
-import { newEventId } from '#library/message/event-id.js';
+import { causedEventId, newEventId } from '#library/message/event-id.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { codeOf, errorOf } from './code-of.js';
 
@@ -74,8 +74,30 @@ describe('the envelope of an event', () => {
     ['a version that is no number', { version: '1' }],
     ['an invalid date', { timestamp: new Date('x') }],
     ['a timestamp that is no date', { timestamp: '2026-01-01T00:00:00Z' }],
+    ['a version that is null', { version: null }],
+    ['an aggregate version as text, as a database gives a bigint', { aggregateVersion: '7' }],
+    ['an aggregate version that is not a number', { aggregateVersion: Number.NaN }],
+    ['half an aggregate version', { aggregateVersion: 1.5 }],
+    ['an aggregate version below 0', { aggregateVersion: -1 }],
+    ['a bigint as aggregate version', { aggregateVersion: 7n }],
+    ['a tenant by name', { tenantId: 'acme' }],
+    ['an infinite tenant', { tenantId: Number.POSITIVE_INFINITY }],
+    ['a tenant that is null', { tenantId: null }],
+    ['an object as trace id', { traceId: {} }],
+    ['a number as trace id', { traceId: 5 }],
+    ['a list as correlation id', { correlationId: ['c'] }],
+    ['a correlation id that is null', { correlationId: null }],
   ])('does not exist for an event with %s: EVENT_INVALID', (_name, change) => {
     expect(codeOf(() => toEnvelope({ ...event, ...change }, WALL_MS))).toBe('EVENT_INVALID');
+  });
+
+  test('optional fields may be undefined, and 0 is a number', () => {
+    const undefinedOnes = { aggregateVersion: undefined, tenantId: undefined, traceId: undefined } as object;
+    expect(toEnvelope({ ...event, ...undefinedOnes }, WALL_MS)).not.toHaveProperty('trace_id');
+    expect(toEnvelope({ ...event, aggregateVersion: 0, tenantId: 0 }, WALL_MS)).toMatchObject({
+      aggregate_version: 0,
+      tenant_id: 0,
+    });
   });
 
   test('an error names the field and never its content', () => {
@@ -107,6 +129,26 @@ describe('an event id', () => {
   test('of a later millisecond sorts after an earlier one', () => {
     const ids = Array.from({ length: 100 }, (_, n) => newEventId(WALL_MS + n));
     expect(ids.toSorted()).toEqual(ids);
+  });
+
+  test('that follows from a cause is a UUID version 8, the same for the same parts and another for any other', () => {
+    const parts = [
+      'billing',
+      'orders',
+      '2026-01-01T00:00:00.000000001Z',
+      7,
+      'invoices',
+      'order 1',
+      'call',
+      1,
+    ];
+    // A vector: the id must not change with a release, or a repeat after the update would be stored a second time.
+    expect(causedEventId(parts)).toBe('7e404bb7-7ac8-8ba9-9206-27c1385b71d1');
+    const others = parts.map((part, at) => parts.with(at, typeof part === 'number' ? part + 1 : `${part}x`));
+    const ids = [parts, ...others, [...parts, 'run', 0]].map((one) => causedEventId(one));
+    expect(new Set(ids).size).toBe(parts.length + 2);
+    for (const id of ids)
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
   test('is never given twice', () => {
@@ -170,6 +212,8 @@ describe('a decoded body is an envelope only if', () => {
     expect(checkEnvelope(good, 'order 1')).toBe(good);
     const bare = { event_id: 'e', aggregate_id: 'order 1', event_type: 'Placed', payload: null, other: 1 };
     expect(checkEnvelope(bare, 'order 1')).toBe(bare);
+    const nulls = { aggregate_version: null, tenant_id: null, trace_id: null, correlation_id: null };
+    expect(checkEnvelope({ ...bare, ...nulls }, 'order 1')).toMatchObject(nulls);
   });
 
   test.each<[string, unknown]>([
@@ -187,6 +231,10 @@ describe('a decoded body is an envelope only if', () => {
     ['an empty event_type', { ...good, event_type: '' }],
     ['a version that is no number', { ...good, event_version: '1' }],
     ['a timestamp that is no text', { ...good, timestamp: 5 }],
+    ['an aggregate version that is no number', { ...good, aggregate_version: '7' }],
+    ['a tenant that is no number', { ...good, tenant_id: 'acme' }],
+    ['a trace id that is no text', { ...good, trace_id: {} }],
+    ['a correlation id that is no text', { ...good, correlation_id: 5 }],
     ['no payload', without(good, 'payload')],
   ])('not: %s', (_name, body) => {
     expect(codeOf(() => checkEnvelope(body, 'order 1'))).toBe('ENVELOPE_INVALID');

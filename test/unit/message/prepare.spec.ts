@@ -1,8 +1,9 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { checkUserHeaders, encodeHeaders, HEADER, messageIdOf } from '#library/message/headers.js';
-import { prepareEvent, type PrepareOptions } from '#library/message/outgoing-event.js';
+import { expecting, prepareEvent, type PrepareOptions } from '#library/message/outgoing-event.js';
 import { codeOf, errorOf } from './code-of.js';
 
 const options: PrepareOptions = { topic: 'orders', codec: jsonCodec, maxPayloadBytes: 1_048_576, wallMs: 0 };
@@ -30,6 +31,19 @@ describe('an event ready for the wire', () => {
     expect(text(outgoing.headers)).toBe('NATS/1.0\r\nNats-Msg-Id: a:e1\r\n\r\n');
   });
 
+  test('expects a sequence that is known later, and is the same event otherwise', () => {
+    const outgoing = prepareEvent({ ...event, headers: { tenant: 'x' } }, options);
+    const next = expecting({ ...outgoing, follows: outgoing }, 7);
+    expect(next).toEqual({
+      ...outgoing,
+      expectedSequence: 7,
+      headers: expect.anything() as unknown,
+    });
+    expect(text(next.headers)).toBe(
+      'NATS/1.0\r\nNats-Msg-Id: a:e1\r\ntenant: x\r\nNats-Expected-Last-Subject-Sequence: 7\r\n\r\n',
+    );
+  });
+
   test('of two aggregates with one event id has two dedup ids, since dedup is stream-wide', () => {
     const other = prepareEvent({ ...event, aggregateId: 'b' }, options);
     expect(other.messageId).not.toBe(prepareEvent(event, options).messageId);
@@ -45,6 +59,14 @@ describe('nothing is sent of an event with', () => {
     ['headers that are null', { headers: null }, 'EVENT_INVALID'],
     ['headers that are a text', { headers: 'a: b' }, 'EVENT_INVALID'],
     ['headers that are a list', { headers: ['a'] }, 'EVENT_INVALID'],
+    ['headers in a Map', { headers: new Map([['x-a', '1']]) }, 'EVENT_INVALID'],
+    ['headers in a Headers object', { headers: new Headers({ 'x-a': '1' }) }, 'EVENT_INVALID'],
+    ['headers in an object of a class', { headers: new URLSearchParams('a=b') }, 'EVENT_INVALID'],
+    ['a field as the wire calls it', { correlation_id: 'c' }, 'EVENT_INVALID'],
+    ['a misspelt field', { eventID: 'e' }, 'EVENT_INVALID'],
+    ['a field of another library', { key: 'k' }, 'EVENT_INVALID'],
+    ['a field that is undefined and no field', { topic: undefined }, 'EVENT_INVALID'],
+    ['a Map as payload', { payload: { lines: new Map() } }, 'PAYLOAD_NOT_SERIALIZABLE'],
     ['a header of the server', { headers: { 'Nats-Rollup': 'all' } }, 'HEADER_RESERVED'],
     ['a header of the server in other letters', { headers: { 'nats-msg-ID': 'x' } }, 'HEADER_RESERVED'],
     ['a negative expectedSequence', { expectedSequence: -1 }, 'EVENT_INVALID'],
@@ -53,6 +75,34 @@ describe('nothing is sent of an event with', () => {
     ['an expectedSequence that is not one', { expectedSequence: Number.NaN }, 'EVENT_INVALID'],
   ])('%s', (_name, change, code) => {
     expect(codeOf(() => prepareEvent({ ...event, ...change }, options))).toBe(code);
+  });
+
+  test('an unknown field is named, and so is the one it resembles, but not its content', () => {
+    const { message } = errorOf(() => prepareEvent({ ...event, correlation_id: 'secret' } as never, options));
+    expect(message).toMatch(
+      /^expected an event of the fields aggregateId, .+, found "correlation_id"; nothing was sent: the field is called correlationId$/,
+    );
+    const odd = errorOf(() => prepareEvent({ ...event, 'a\nb': 'secret' } as never, options));
+    expect(odd.message).toContain('found "a?b"');
+    expect(message + odd.message).not.toContain('secret');
+  });
+
+  test('an event may be an object of a class, and its headers may come from another realm', () => {
+    class Placed {
+      readonly type = 'Placed';
+      readonly payload = 1;
+      constructor(readonly aggregateId: string) {}
+      describe(): string {
+        return this.aggregateId;
+      }
+    }
+    const headers = runInNewContext('({ tenant: "x" })') as Record<string, string>;
+    const bare = Object.assign(Object.create(null) as Record<string, string>, { tenant: 'x' });
+    for (const own of [headers, bare]) {
+      const outgoing = prepareEvent({ ...event, headers: own }, options);
+      expect(text(outgoing.headers)).toContain('tenant: x');
+    }
+    expect(prepareEvent(new Placed('a'), options).token).toBe('a');
   });
 
   test.each([[undefined], [null], ['x'], [5], [true], [[]], [() => event]])('no form of one: %p', (what) => {

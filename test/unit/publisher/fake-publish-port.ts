@@ -16,6 +16,7 @@ export class FakePublishPort implements PublishPort {
   readonly batches: { id: number; ids: string[]; isFull: boolean }[] = [];
   readonly lookups: { messageId: string; afterSequence: number | undefined }[] = [];
   findStoredResult: () => Promise<number | undefined> = () => Promise.resolve(undefined);
+  hasDroppedResult: () => Promise<boolean> = () => Promise.resolve(false);
   lastSequenceResult: () => Promise<number> = () => Promise.resolve(0);
 
   constructor(
@@ -45,6 +46,10 @@ export class FakePublishPort implements PublishPort {
   findStored(_subject: string, messageId: string, afterSequence?: number): Promise<number | undefined> {
     this.lookups.push({ messageId, afterSequence });
     return this.findStoredResult();
+  }
+
+  hasDropped(): Promise<boolean> {
+    return this.hasDroppedResult();
   }
 
   close(): void {

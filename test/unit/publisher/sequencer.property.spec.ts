@@ -114,6 +114,10 @@ class BadStream implements PublishPort {
     });
   }
 
+  hasDropped(): Promise<boolean> {
+    return this.#ask(() => false);
+  }
+
   close(): void {
     this.connected = false;
   }

@@ -1,7 +1,17 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from '@jest/globals';
 import { SequenceConflictError } from '#library/publisher/publish-errors.js';
-import { fixture, refused, stored, unavailable, wrongSequence } from './fake-publish-port.js';
+import type { Sequencer } from '#library/publisher/sequencer.js';
+import {
+  type Call,
+  callOn,
+  eventOf,
+  fixture,
+  refused,
+  stored,
+  unavailable,
+  wrongSequence,
+} from './fake-publish-port.js';
 
 describe('one event per aggregate is on the wire', () => {
   test('sends n+1 only when n is stored', async () => {
@@ -285,6 +295,114 @@ describe('expectedSequence', () => {
     port.answer('a:1', stored(4));
     await clock.settle();
     expect(call.receipt?.sequence).toBe(4);
+  });
+
+  test('says SEQUENCE_UNKNOWN, not a conflict, if the stream has dropped the expected event and holds none', async () => {
+    const { clock, port, publish } = fixture();
+    port.hasDroppedResult = () => Promise.resolve(true);
+    const call = publish('a', 1, { expected: 3 });
+    const next = publish('a', 2);
+    port.answer('a:1', wrongSequence);
+    await clock.settle();
+    expect(call.error).toMatchObject({
+      code: 'SEQUENCE_UNKNOWN',
+      message: expect.stringMatching(/expected 3 .*, found 0, but the aggregate's events were dropped/),
+    });
+    expect(next.outcome).toBe('PREDECESSOR_REJECTED');
+    // The aggregate is open: its next chain begins at 0.
+    const again = publish('a', 1, { expected: 0 });
+    port.answer('a:1', stored(9));
+    await clock.settle();
+    expect(again.receipt?.sequence).toBe(9);
+  });
+
+  test('stays a conflict if the aggregate has another event, or never had the expected one', async () => {
+    for (const [actual, dropped] of [
+      [7, true],
+      [0, false],
+    ] as const) {
+      const { clock, port, publish } = fixture();
+      port.lastSequenceResult = () => Promise.resolve(actual);
+      port.hasDroppedResult = () => Promise.resolve(dropped);
+      const call = publish('a', 1, { expected: 3 });
+      port.answer('a:1', wrongSequence);
+      await clock.settle();
+      expect(call.error).toMatchObject({ code: 'SEQUENCE_CONFLICT', actualSequence: actual });
+    }
+  });
+
+  test('sends the event again if nothing tells whether the expected one was dropped', async () => {
+    const { clock, port, publish } = fixture();
+    port.hasDroppedResult = () => Promise.reject(new Error('no answer'));
+    const call = publish('a', 1, { expected: 3 });
+    port.answer('a:1', wrongSequence);
+    await clock.settle();
+    expect(call.outcome).toBe('open');
+    port.hasDroppedResult = () => Promise.resolve(true);
+    await clock.advance(2_000);
+    port.answer('a:1', wrongSequence);
+    await clock.settle();
+    expect(call.outcome).toBe('SEQUENCE_UNKNOWN');
+  });
+
+  describe('of an event that follows another one of its list', () => {
+    const chained = (sequencer: Sequencer, count: number, expected = 3): Call[] => {
+      let before = eventOf('a', 1, expected);
+      const calls = [callOn(sequencer, before)];
+      for (let n = 2; n <= count; n++) {
+        before = { ...eventOf('a', n), headers: Buffer.from('NATS/1.0\r\n\r\n'), follows: before };
+        calls.push(callOn(sequencer, before));
+      }
+      return calls;
+    };
+
+    test('is the sequence of that one, told when it is stored', async () => {
+      const { clock, port, sequencer } = fixture();
+      const calls = chained(sequencer, 3);
+      for (const sequence of [4, 9, 11]) {
+        port.answer(`a:${port.sent.length}`, stored(sequence));
+        await clock.settle();
+      }
+      expect(port.sent.map(({ event }) => event.expectedSequence)).toEqual([3, 4, 9]);
+      expect(port.sent.slice(1).map(({ event }) => Buffer.from(event.headers).toString())).toEqual([
+        'NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 4\r\n\r\n',
+        'NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 9\r\n\r\n',
+      ]);
+      expect(calls.map(({ receipt }) => receipt?.sequence)).toEqual([4, 9, 11]);
+    });
+
+    test('fails with the one before it, and nothing of the chain is stored after a wrong first', async () => {
+      const { clock, port, sequencer } = fixture();
+      port.lastSequenceResult = () => Promise.resolve(7);
+      const calls = chained(sequencer, 3);
+      port.answer('a:1', wrongSequence);
+      await clock.settle();
+      expect(calls.map(({ outcome }) => outcome)).toEqual([
+        'SEQUENCE_CONFLICT',
+        'PREDECESSOR_REJECTED',
+        'PREDECESSOR_REJECTED',
+      ]);
+      expect(port.sentIds).toEqual(['a:1']);
+    });
+
+    test('is refused if the one before it was not accepted', async () => {
+      const { clock, port, sequencer } = fixture();
+      const gone = eventOf('a', 1, 3);
+      const call = callOn(sequencer, { ...eventOf('a', 2), follows: gone });
+      await clock.settle();
+      expect(call.outcome).toBe('PREDECESSOR_REJECTED');
+      expect(port.sentIds).toEqual([]);
+    });
+
+    test('keeps a chain out of batches', () => {
+      const { sequencer, port } = fixture({
+        batching: { maxBatch: 10, maxOpenBatches: 4, obstacle: undefined, worthwhileAt: () => 2 },
+      });
+      chained(sequencer, 5);
+      expect([port.batches, port.sentIds]).toEqual([[], ['a:1']]);
+      port.answer('a:1', stored(4));
+      expect([port.batches, port.sentIds]).toEqual([[], ['a:1', 'a:2']]);
+    });
   });
 
   test('sends the event again if the actual sequence cannot be read', async () => {

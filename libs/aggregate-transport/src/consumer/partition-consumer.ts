@@ -51,6 +51,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   #mode: PartitionMode = 'idle';
   #haltReason: string | undefined;
   #claims = 0;
+  #startedThrough = 0;
   #drainedFor = 0;
 
   constructor(
@@ -99,6 +100,11 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   /** Events up to here are a replay. */
   get replayUntil(): number {
     return this.#parts.position.replayUntil;
+  }
+
+  /** An event up to here may have been started by an earlier owner. */
+  get startedThrough(): number {
+    return this.#startedThrough;
   }
 
   /** The last change of layout for which the position of this tenure was drained; 0 for none. */
@@ -256,6 +262,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
         `${this.#parts.name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
       );
     }
+    this.#startedThrough = hasNoPredecessor(begins, record) ? 0 : lastSequence;
     this.#parts.position.begin(record, unsettled);
     this.#parts.dropped.begin(this.#parts.ledger.knownThrough);
     this.#parts.suspects.begin({ record, unsettled, lastSequence, before });
@@ -322,4 +329,9 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 function causeOf({ hasDied, before, record }: Claimed): ClaimCause {
   if (hasDied) return 'death';
   return before?.owner === record.owner ? 'own' : 'release';
+}
+
+/** No process has handled an event of this stream for the group before. */
+function hasNoPredecessor(begins: Claimed['begins'], { epoch, run }: PositionRecord): boolean {
+  return begins === 'stream made again' || (begins === 'first start' && epoch === 1 && run === 0);
 }

@@ -102,7 +102,15 @@ export class Partition implements LeaseListener {
 
   get consumer(): Pick<
     PartitionConsumer,
-    'mode' | 'load' | 'report' | 'noteLoss' | 'created' | 'run' | 'replayUntil' | 'drainedFor'
+    | 'mode'
+    | 'load'
+    | 'report'
+    | 'noteLoss'
+    | 'created'
+    | 'run'
+    | 'replayUntil'
+    | 'startedThrough'
+    | 'drainedFor'
   > {
     return this.#consumer;
   }

@@ -1,5 +1,6 @@
-import { AggregateTransportError } from '../errors.js';
+import { AggregateTransportError, hasCode } from '../errors.js';
 import type { Envelope } from './envelope.js';
+import { requireJson } from './json.js';
 
 /**
  * Turns envelopes into bytes and back. A topic's publishers and handlers must agree on it.
@@ -15,11 +16,15 @@ export interface Codec {
   decode(bytes: Uint8Array): unknown;
 }
 
-/** UTF-8 JSON, field names as in {@link Envelope}. */
+/**
+ * UTF-8 JSON, field names as in {@link Envelope}. Refuses a payload that would arrive as another value, such as a Map
+ * or NaN, with PAYLOAD_NOT_SERIALIZABLE. A codec of your own decides for itself what it carries.
+ */
 export const jsonCodec: Codec = {
   encode: (envelope) => {
-    if (vanishes(envelope.payload)) throw new TypeError('JSON leaves the payload out');
-    return Buffer.from(JSON.stringify(envelope), 'utf8');
+    const text = JSON.stringify(envelope);
+    requireJson(envelope.payload, envelope.event_type);
+    return Buffer.from(text, 'utf8');
   },
   decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
 };
@@ -29,19 +34,13 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** JSON leaves functions, symbols and what a toJSON returns as undefined out without a word. */
-function vanishes(payload: unknown): boolean {
-  if (typeof payload !== 'object' || payload === null)
-    return typeof payload === 'function' || typeof payload === 'symbol';
-  return 'toJSON' in payload && (JSON.stringify(payload) as string | undefined) === undefined;
-}
-
-/** @throws PAYLOAD_NOT_SERIALIZABLE with the codec's own error as `cause` */
+/** @throws PAYLOAD_NOT_SERIALIZABLE: the JSON codec's own, or with the codec's error as `cause` */
 export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
   let bytes: unknown;
   try {
     bytes = codec.encode(envelope);
   } catch (cause) {
+    if (hasCode(cause, 'PAYLOAD_NOT_SERIALIZABLE')) throw cause;
     throw new AggregateTransportError(
       'PAYLOAD_NOT_SERIALIZABLE',
       `expected a payload the codec can write, found one of event type "${envelope.event_type}" that it cannot; ` +

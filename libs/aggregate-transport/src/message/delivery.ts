@@ -12,6 +12,8 @@ export interface DeliveryOrigin {
   readonly body: Uint8Array;
   /** Of a letter: the run of its group when it was filed. Other events are of the present run. */
   readonly run?: number;
+  /** Of a letter: when the stream was made that gave it its sequence. Other events are of the present stream. */
+  readonly created?: string;
   readHeaders(): Readonly<Record<string, string>>;
   /** When the stream stored it, in nanoseconds since 1970, as text: a number cannot hold it. */
   readStoredAt(): string;

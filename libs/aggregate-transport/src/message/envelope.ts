@@ -18,6 +18,15 @@ export interface Envelope {
 }
 
 const EVENT_ID = /^[!-~]{1,128}$/;
+/** All that an event may say; a misspelt field would be lost without a word. */
+const FIELDS = new Set(
+  Object.keys({
+    ...{ aggregateId: 1, type: 1, payload: 1, eventId: 1, version: 1, aggregateVersion: 1, timestamp: 1 },
+    ...{ traceId: 1, correlationId: 1, tenantId: 1, headers: 1, expectedSequence: 1 },
+  } satisfies Record<keyof AggregateEvent, 1>),
+);
+const NOT_PRINTABLE = /[^!-~]/g;
+const MAX_SHOWN_NAME = 40;
 
 /** Never its content. */
 function shown(found: unknown): string {
@@ -35,16 +44,35 @@ function invalid(field: string, expected: string, found: unknown): AggregateTran
 
 /**
  * Callers without a compiler may hand over anything.
- * @throws EVENT_INVALID if it is no object at all
+ * @throws EVENT_INVALID if it is no object at all, or has a field that no event has
  */
 export function requireEvent(event: unknown): void {
-  if (typeof event === 'object' && event !== null && !Array.isArray(event)) return;
+  if (typeof event === 'object' && event !== null && !Array.isArray(event)) {
+    for (const field in event)
+      if (!FIELDS.has(field) && Object.hasOwn(event, field)) throw unknownField(field);
+    return;
+  }
   const found = typeof event === 'string' ? 'a text' : shown(event);
   throw new AggregateTransportError(
     'EVENT_INVALID',
     `expected an event { aggregateId, type, payload }, found ${found}; nothing was sent: pass one such object ` +
       '(publishAll takes a list of them)',
   );
+}
+
+function unknownField(name: string): AggregateTransportError {
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z]/g, '');
+  const meant = [...FIELDS].find((field) => plain(field) === plain(name));
+  const shown = name.slice(0, MAX_SHOWN_NAME).replace(NOT_PRINTABLE, '?');
+  return new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected an event of the fields ${[...FIELDS].join(', ')}, found "${shown}"; nothing was sent: ` +
+      (meant === undefined ? 'put what is yours into payload or headers' : `the field is called ${meant}`),
+  );
+}
+
+function requireOptionalText(field: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') throw invalid(field, 'a text', value);
 }
 
 function requireText(field: string, value: unknown): void {
@@ -69,9 +97,15 @@ export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
   requireText('type', event.type);
   if (event.payload === undefined) throw invalid('payload', 'a value (null is one)', event.payload);
   if (event.eventId !== undefined) requireEventId(event.eventId);
-  const version = event.version ?? 1;
+  const { version = 1, aggregateVersion, traceId, correlationId, tenantId } = event;
   if (!Number.isSafeInteger(version) || version < 1)
     throw invalid('version', 'a whole number from 1', version);
+  if (aggregateVersion !== undefined && (!Number.isSafeInteger(aggregateVersion) || aggregateVersion < 0))
+    throw invalid('aggregateVersion', 'a whole number from 0', aggregateVersion);
+  if (tenantId !== undefined && !Number.isSafeInteger(tenantId))
+    throw invalid('tenantId', 'a whole number', tenantId);
+  requireOptionalText('traceId', traceId);
+  requireOptionalText('correlationId', correlationId);
   const envelope: Envelope = {
     event_id: event.eventId ?? newEventId(wallMs),
     aggregate_id: event.aggregateId,
@@ -80,10 +114,10 @@ export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
     timestamp: isoOf(event.timestamp, wallMs),
     payload: event.payload,
   };
-  if (event.aggregateVersion !== undefined) envelope.aggregate_version = event.aggregateVersion;
-  if (event.traceId !== undefined) envelope.trace_id = event.traceId;
-  if (event.correlationId !== undefined) envelope.correlation_id = event.correlationId;
-  if (event.tenantId !== undefined) envelope.tenant_id = event.tenantId;
+  if (aggregateVersion !== undefined) envelope.aggregate_version = aggregateVersion;
+  if (traceId !== undefined) envelope.trace_id = traceId;
+  if (correlationId !== undefined) envelope.correlation_id = correlationId;
+  if (tenantId !== undefined) envelope.tenant_id = tenantId;
   return envelope;
 }
 
@@ -134,5 +168,18 @@ function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string
     return 'an event_version that is no number';
   if (body.timestamp !== undefined && typeof body.timestamp !== 'string')
     return 'a timestamp that is no text';
+  return faultOfOptional(body);
+}
+
+/** Publishers in other languages write null for what they do not know. */
+function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string | undefined {
+  for (const field of ['aggregate_version', 'tenant_id'] as const) {
+    const value = body[field] ?? undefined;
+    if (value !== undefined && typeof value !== 'number') return `a ${field} that is no number`;
+  }
+  for (const field of ['trace_id', 'correlation_id'] as const) {
+    const value = body[field] ?? undefined;
+    if (value !== undefined && typeof value !== 'string') return `a ${field} that is no text`;
+  }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /** Hex digits of random bytes in an id, before version and variant are written over some of them. */
 const DIGITS = 20;
@@ -39,4 +39,17 @@ function timeOf(wallMs: number): string {
 export function newEventId(wallMs: number, random = pooledRandom()): string {
   const variant = VARIANT[random.charAt(4)] ?? '';
   return `${timeOf(wallMs)}-7${random.slice(1, 4)}-${variant}${random.slice(5, 8)}-${random.slice(8)}`;
+}
+
+/** Of the hash; the rest is not needed to tell ids apart. */
+const HASH_DIGITS = 32;
+
+/**
+ * The id of an event that follows from others: the same parts give the same id. A UUID version 8 (RFC 9562 §5.8) over
+ * the SHA-256 of the parts.
+ */
+export function causedEventId(parts: readonly (string | number)[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, HASH_DIGITS);
+  const variant = VARIANT[hash.charAt(16)] ?? '';
+  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-${variant}${hash.slice(17, 20)}-${hash.slice(20)}`;
 }

@@ -4,7 +4,7 @@ export interface AggregateEvent<T = unknown, K extends string = string> {
   aggregateId: string;
   /** What happened; chooses the handler. */
   type: K;
-  /** Anything the codec can write; with the default codec, JSON. */
+  /** Anything the codec carries; with the default codec plain data, as JSON has it. */
   payload: T;
   /** Dedup id within its aggregate: the same id is stored once per duplicate window. @default a UUIDv7 */
   eventId?: string;
@@ -17,11 +17,12 @@ export interface AggregateEvent<T = unknown, K extends string = string> {
   traceId?: string;
   correlationId?: string;
   tenantId?: number;
-  /** Message headers of your own; names beginning with `Nats-` are refused. */
+  /** Message headers of your own, in a plain object; names beginning with `Nats-` are refused. */
   headers?: Record<string, string>;
   /**
-   * Optimistic concurrency: the stream sequence of this aggregate's last event, 0 if it has none yet.
-   * Any other last event refuses this one with SEQUENCE_CONFLICT.
+   * Optimistic concurrency: the stream sequence of this aggregate's last event, 0 if it has none yet. Any other last
+   * event refuses this one with SEQUENCE_CONFLICT. If the stream holds no event of the aggregate any more, and has
+   * dropped the expected one, it is refused with SEQUENCE_UNKNOWN.
    */
   expectedSequence?: number;
 }

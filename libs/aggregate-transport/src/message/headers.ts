@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
+import { isPlainObject } from './json.js';
 
 /** Every header name this library writes or reads. */
 export const HEADER = {
@@ -18,13 +19,15 @@ function hasLineBreak(value: string): boolean {
 /**
  * Checks the headers a service adds to its event.
  * @throws HEADER_RESERVED for a name beginning with `Nats-` (the server acts on those)
- * @throws EVENT_INVALID for a name or value a header cannot carry, or for what is no object
+ * @throws EVENT_INVALID for a name or value a header cannot carry, or for what is no plain object
  */
 export function checkUserHeaders(headers: Readonly<Record<string, string>>): void {
-  if (typeof headers !== 'object' || (headers as unknown) === null || Array.isArray(headers)) {
+  // Of a Map or a Headers object nothing would be sent: its entries are no members.
+  if (!isPlainObject(headers)) {
     throw new AggregateTransportError(
       'EVENT_INVALID',
-      'expected event.headers to be an object of names and texts, found another value; nothing was sent',
+      'expected event.headers to be a plain object of names and texts, found another value; nothing was sent: ' +
+        'pass Object.fromEntries(headers) of a Map or a Headers object',
     );
   }
   for (const [name, value] of Object.entries(headers)) {
@@ -71,6 +74,11 @@ export function parseHeaders(block: string): Record<string, string> {
   return headers;
 }
 
+/** An event's header block with the sequence added that its aggregate's last event must have. */
+export function withExpectedSequence(block: Uint8Array, sequence: number): Uint8Array {
+  return withLines(block, `${HEADER.expectedLastSubjectSequence}: ${sequence}\r\n`);
+}
+
 /** Where an event stands in an atomic batch. */
 export interface BatchPlace {
   readonly batchId: string;
@@ -82,7 +90,10 @@ export interface BatchPlace {
 /** An event's header block with its place in a batch added. */
 export function withBatchPlace(block: Uint8Array, { batchId, place, isLast }: BatchPlace): Uint8Array {
   const commit = isLast ? `${HEADER.batchCommit}: 1\r\n` : '';
-  const added = `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}\r\n`;
-  // The block ends with an empty line, which moves to the end.
-  return Buffer.concat([block.subarray(0, block.length - 2), Buffer.from(added, 'latin1')]);
+  return withLines(block, `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`);
+}
+
+/** The block ends with an empty line, which moves to the end. */
+function withLines(block: Uint8Array, lines: string): Uint8Array {
+  return Buffer.concat([block.subarray(0, block.length - 2), Buffer.from(`${lines}\r\n`, 'latin1')]);
 }

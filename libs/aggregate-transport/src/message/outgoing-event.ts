@@ -2,7 +2,7 @@ import { AggregateTransportError } from '../errors.js';
 import { type Codec, encodeEnvelope } from './codec.js';
 import { requireEvent, toEnvelope } from './envelope.js';
 import type { AggregateEvent } from './event.js';
-import { checkUserHeaders, encodeHeaders, messageIdOf } from './headers.js';
+import { checkUserHeaders, encodeHeaders, messageIdOf, withExpectedSequence } from './headers.js';
 import { subjectOf, tokenOf } from './subject.js';
 
 /** One event ready for the wire: encoded, with the subject and the headers it is always sent with. */
@@ -14,6 +14,8 @@ export interface OutgoingEvent {
   readonly body: Uint8Array;
   /** The aggregate's last sequence the caller expects; undefined if any will do. */
   readonly expectedSequence: number | undefined;
+  /** The event of the same list that must be stored directly before it; undefined if any may be. */
+  readonly follows?: OutgoingEvent;
 }
 
 export interface PrepareOptions {
@@ -72,4 +74,14 @@ export function tooLarge(outgoing: OutgoingEvent, maxPayloadBytes: number): Aggr
     `expected an event of at most ${largestEventBytes(maxPayloadBytes)} bytes (the server's max_payload less ` +
       `${RESERVED_BYTES}), found ${sizeOf(outgoing)}; it is not stored: make it smaller or raise max_payload`,
   );
+}
+
+/** The event, expecting that its aggregate's last event has this sequence. */
+export function expecting(event: OutgoingEvent, sequence: number): OutgoingEvent {
+  const { token, subject, messageId, headers, body } = event;
+  return {
+    ...{ token, subject, messageId, body },
+    headers: withExpectedSequence(headers, sequence),
+    expectedSequence: sequence,
+  };
 }

@@ -47,9 +47,14 @@ export function toStoredEvent(
     version: version ?? 1,
     timestamp: new Date(timestamp ?? message.storedAt),
     headers: message.headers,
-    ...(envelope.aggregate_version === undefined ? {} : { aggregateVersion: envelope.aggregate_version }),
-    ...(envelope.trace_id === undefined ? {} : { traceId: envelope.trace_id }),
-    ...(envelope.correlation_id === undefined ? {} : { correlationId: envelope.correlation_id }),
-    ...(envelope.tenant_id === undefined ? {} : { tenantId: envelope.tenant_id }),
+    ...given('aggregateVersion', envelope.aggregate_version),
+    ...given('traceId', envelope.trace_id),
+    ...given('correlationId', envelope.correlation_id),
+    ...given('tenantId', envelope.tenant_id),
   };
+}
+
+/** Publishers in other languages write null for what they do not know. */
+function given<K extends string, V>(name: K, value: V | null | undefined): { [P in K]?: V } {
+  return value === undefined || value === null ? {} : ({ [name]: value } as { [P in K]: V });
 }

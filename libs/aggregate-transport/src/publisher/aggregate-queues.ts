@@ -53,6 +53,7 @@ export class AggregateQueues {
   store(event: QueuedEvent, sequence: number, duplicate: boolean): void {
     this.dispatcher.remove(event);
     this.outcomes.resolve(event, sequence, duplicate);
+    event.next?.noteStoredBefore(sequence);
     this.#removeHead(event.queue);
   }
 

@@ -10,7 +10,7 @@ export interface BatchLimits {
 
 /**
  * The events from `head` on that may be stored as one batch, in call order and without a gap. Ends before an event that
- * was sent, that expects a sequence, that was in a refused batch, or that is too large. Pure.
+ * was sent, that expects a sequence or a predecessor, that was in a refused batch, or that is too large. Pure.
  */
 export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
   const events: QueuedEvent[] = [];
@@ -18,7 +18,8 @@ export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): Q
   for (let event = head; event !== undefined && events.length < limits.events; event = event.next) {
     if (event.hasOutcome) continue;
     const { outgoing } = event;
-    if (event.alone || event.sends > 0 || outgoing.expectedSequence !== undefined) break;
+    if (event.alone || event.sends > 0) break;
+    if (outgoing.expectedSequence !== undefined || outgoing.follows !== undefined) break;
     const size = sizeOf(outgoing);
     if (size > limits.eventBytes) break;
     bytes += size;

@@ -8,6 +8,8 @@ export type FoundOutcome =
   | { readonly kind: 'stored'; readonly sequence: number }
   /** Not stored; `actual` is the aggregate's last sequence instead of the expected one. */
   | { readonly kind: 'conflict'; readonly actual: number }
+  /** Not stored; the stream holds no event of the aggregate, and has dropped the expected one. */
+  | { readonly kind: 'dropped' }
   | { readonly kind: 'not stored' }
   /** Nothing is stored after the expected sequence, so the refusal was about an event that is not stored yet. */
   | { readonly kind: 'open' };
@@ -78,7 +80,9 @@ export class OutcomeLookup {
       const actual = await this.port.lastSequence(subject);
       if (actual === expectedSequence) return { kind: 'open' };
       const sequence = await this.port.findStored(subject, messageId, expectedSequence);
-      return sequence === undefined ? { kind: 'conflict', actual } : { kind: 'stored', sequence };
+      if (sequence !== undefined) return { kind: 'stored', sequence };
+      const isDropped = actual === 0 && (await this.port.hasDropped(expectedSequence ?? 0));
+      return isDropped ? { kind: 'dropped' } : { kind: 'conflict', actual };
     }
     if (refusal === undefined || event.sends > 1) {
       const sequence = await this.port.findStored(subject, messageId, expectedSequence);

@@ -77,6 +77,14 @@ export function conflict(event: QueuedEvent, actual: number): AggregateTransport
   return new SequenceConflictError(event.outgoing.expectedSequence ?? 0, actual);
 }
 
+export function sequenceUnknown({ outgoing }: QueuedEvent): AggregateTransportError {
+  return new AggregateTransportError(
+    'SEQUENCE_UNKNOWN',
+    `expected ${outgoing.expectedSequence} as the sequence of the aggregate's last event, found 0, but the aggregate's ` +
+      'events were dropped by the stream; the event is not stored: if it continues what you had stored, expect 0',
+  );
+}
+
 /** The aggregate's last event is not the one the caller expected. */
 export class SequenceConflictError extends AggregateTransportError {
   constructor(
@@ -96,6 +104,14 @@ export function predecessorRejected(cause: Error): AggregateTransportError {
     'PREDECESSOR_REJECTED',
     'an earlier event of this aggregate was refused; this one is not stored, so that none is stored without it',
     { cause },
+  );
+}
+
+/** The error of an event whose predecessor in its list was not queued. */
+export function predecessorMissing(): AggregateTransportError {
+  return new AggregateTransportError(
+    'PREDECESSOR_REJECTED',
+    'the event before it in the list was not accepted; this one is not stored, so that none is stored without it',
   );
 }
 

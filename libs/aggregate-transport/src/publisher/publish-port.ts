@@ -28,6 +28,11 @@ export interface PublishPort {
    * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
    */
   findStored(subject: string, messageId: string, afterSequence?: number): Promise<number | undefined>;
+  /**
+   * True if the stream gave this sequence and holds no event there any more.
+   * @throws JETSTREAM_REQUEST_FAILED if the server does not answer
+   */
+  hasDropped(sequence: number): Promise<boolean>;
   /** Ends the connection. No answer is reported afterwards. */
   close(): void;
 }

@@ -1,5 +1,5 @@
 import type { PublishReceipt } from '../message/event.js';
-import type { OutgoingEvent } from '../message/outgoing-event.js';
+import { expecting, type OutgoingEvent } from '../message/outgoing-event.js';
 
 /** The caller of one publish call. It is told one outcome, once. */
 export interface PublishCaller {
@@ -29,14 +29,21 @@ export class QueuedEvent {
   #hasOutcome = false;
   #batch: PlaceInBatch | undefined = undefined;
   #alone = false;
+  #outgoing: OutgoingEvent;
   #watch: { readonly signal: AbortSignal; readonly onAbort: () => void } | undefined = undefined;
 
   constructor(
     readonly id: number,
-    readonly outgoing: OutgoingEvent,
+    outgoing: OutgoingEvent,
     readonly queue: PublishQueue,
     readonly caller: PublishCaller,
-  ) {}
+  ) {
+    this.#outgoing = outgoing;
+  }
+
+  get outgoing(): OutgoingEvent {
+    return this.#outgoing;
+  }
 
   /** How often the event was sent. Above 1, a refusal may be about an earlier copy of the same event. */
   get sends(): number {
@@ -75,6 +82,11 @@ export class QueuedEvent {
   /** A batch with this event was refused, so the event is sent alone. */
   get alone(): boolean {
     return this.#alone;
+  }
+
+  /** The event queued before this one is stored; if this one follows it, it expects that one's sequence. */
+  noteStoredBefore(sequence: number): void {
+    if (this.#outgoing.follows !== undefined) this.#outgoing = expecting(this.#outgoing, sequence);
   }
 
   markSent(now: number, resendAt: number): void {
@@ -152,6 +164,10 @@ export class PublishQueue {
 
   get head(): QueuedEvent | undefined {
     return this.#head;
+  }
+
+  get tail(): QueuedEvent | undefined {
+    return this.#tail;
   }
 
   /** Events in the queue, aborted ones included. */

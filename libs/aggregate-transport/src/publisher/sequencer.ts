@@ -89,14 +89,14 @@ export class Sequencer implements PublishListener, DispatchListener {
    * @throws PUBLISHER_SATURATED, ABORTED: never sent
    * @throws PUBLISHER_CLOSED, CONNECTION_CLOSED: not stored
    * @throws PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored, because an earlier event failed
-   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: not stored
+   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT, SEQUENCE_UNKNOWN: not stored
    * @throws EVENT_TOO_LARGE: not stored, because the server takes less than when the event was accepted
    * @throws OUTCOME_UNKNOWN: may be stored or not
    */
   publish(event: OutgoingEvent, signal?: AbortSignal): Promise<PublishReceipt> {
     return new Promise((resolve, reject) => {
       const queue = this.#queues.open(event.token);
-      const obstacle = this.#obstacleFor(queue, signal);
+      const obstacle = this.#obstacleFor(queue, event, signal);
       if (obstacle !== undefined) {
         this.#outcomes.noteTurnedAway();
         this.#queues.forgetIfEmpty(queue);
@@ -193,11 +193,16 @@ export class Sequencer implements PublishListener, DispatchListener {
     this.#dispatcher.fill();
   }
 
-  #obstacleFor(queue: PublishQueue, signal: AbortSignal | undefined): Error | undefined {
+  #obstacleFor(
+    queue: PublishQueue,
+    { follows }: OutgoingEvent,
+    signal: AbortSignal | undefined,
+  ): Error | undefined {
     if (this.#end !== undefined) return this.#end;
     if (signal?.aborted === true) return errors.aborted(signal.reason);
     if (queue.isUnknown) return errors.predecessorUnknown();
     if (this.#outcomes.pending >= this.options.maxPending) return errors.saturated(this.options.maxPending);
+    if (follows !== undefined && queue.tail?.outgoing !== follows) return errors.predecessorMissing();
     return undefined;
   }
 
@@ -247,6 +252,7 @@ export class Sequencer implements PublishListener, DispatchListener {
     if (found.kind === 'open') this.#resendSoon(event, describeAnswer(refusal));
     else if (found.kind === 'stored') this.#queues.store(event, found.sequence, event.sends === 1);
     else if (found.kind === 'conflict') this.#queues.reject(event, errors.conflict(event, found.actual));
+    else if (found.kind === 'dropped') this.#queues.reject(event, errors.sequenceUnknown(event));
     else this.#queues.reject(event, errors.rejected(event, this.options.topic, refusal));
   }
 

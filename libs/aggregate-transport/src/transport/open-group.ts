@@ -14,7 +14,7 @@ import type { TopicLink } from './open-topics.js';
 import type { GroupWire, PartitionWire } from './wires.js';
 
 /** What a handler may know of the partition it runs for. */
-export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayUntil'> & {
+export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayUntil' | 'startedThrough'> & {
   readonly epoch: number;
   /** False from the moment another process may own the partition. */
   isValid(): boolean;
@@ -133,6 +133,10 @@ class LiveView implements PartitionView {
 
   get replayUntil(): number {
     return this.partition().consumer.replayUntil;
+  }
+
+  get startedThrough(): number {
+    return this.partition().consumer.startedThrough;
   }
 
   isValid(): boolean {

@@ -11,8 +11,8 @@ const envelope = {
   payload: {},
 };
 
-function worldOf(sequence: number, run?: number) {
-  const view = { epoch: 1, created: 'then', run: 0, replayUntil: 0, isValid: () => true };
+function worldOf(sequence: number, run?: number, stored: object = envelope) {
+  const view = { epoch: 1, created: 'then', run: 0, replayUntil: 0, startedThrough: 0, isValid: () => true };
   const event = new Delivery({
     subject: 'orders.0.0.0.0.0.0.0.0.a',
     token: 'a',
@@ -21,10 +21,10 @@ function worldOf(sequence: number, run?: number) {
     consumerSequence: 1,
     body: new Uint8Array(),
     readHeaders: () => ({}),
-    readStoredAt: () => '',
+    readStoredAt: () => '1767225600000999999',
   });
   const scope = { topic: 'orders', group: 'billing', partition: 0, view, firstStage: 'guard' } as const;
-  return { view, attempt: () => new AggregateContext(event, envelope, scope) };
+  return { view, attempt: () => new AggregateContext(event, stored as typeof envelope, scope) };
 }
 
 test('the position is run * 2^48 + sequence, so every event of a later run is above all of an earlier one', () => {
@@ -63,4 +63,14 @@ test('a letter keeps the run it was filed in, and of an earlier run it is no rep
   expect(attempt()).toMatchObject({ run: 1, position: 2n ** 48n + 7n, isReplay: false });
   view.run = 1;
   expect(attempt()).toMatchObject({ run: 1, isReplay: true });
+});
+
+test('what another publisher left out has its default, and what it does not know is undefined', () => {
+  const { event_id, aggregate_id, event_type, payload } = envelope;
+  const nulls = { aggregate_version: null, tenant_id: null, trace_id: null, correlation_id: null };
+  const context = worldOf(7, 0, { event_id, aggregate_id, event_type, payload, ...nulls }).attempt();
+  expect(context.version).toBe(1);
+  expect(context.timestamp).toEqual(new Date('2026-01-01T00:00:00.000Z'));
+  for (const name of ['aggregateVersion', 'tenantId', 'traceId', 'correlationId'] as const)
+    expect([name, context[name]]).toEqual([name, undefined]);
 });

@@ -308,6 +308,7 @@ function deliveryOf(topic: string, { token, note, headers, body }: Letter): Deli
     sequence: note.sequence,
     consumerSequence: 0,
     body,
+    created: note.stream,
     ...(note.run === undefined ? {} : { run: note.run }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,

@@ -1,8 +1,15 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import type { Delivery } from '../../message/delivery.js';
 import type { Envelope } from '../../message/envelope.js';
+import type { PublishReceipt } from '../../message/event.js';
 import type { FailureStage } from '../../consumer/handling/outcome.js';
 import type { PartitionView } from '../../transport/open-group.js';
+import {
+  type CausedEvent,
+  CausedEvents,
+  type CausedEventOptions,
+  type EventTarget,
+} from './caused-events.js';
 
 /** What every event of one handler has in common. */
 export interface HandlerScope {
@@ -22,11 +29,16 @@ export interface AttemptTrace {
 }
 
 const SEQUENCES_PER_RUN = 2n ** 48n;
+const NANOS_PER_MS = 1_000_000n;
+
+/** Other publishers may leave out what has a default, and write null for what they do not know. */
+type StoredEnvelope = Omit<Envelope, 'event_version' | 'timestamp'> &
+  Partial<Pick<Envelope, 'event_version' | 'timestamp'>>;
 
 /** What `@Ctx()` injects: everything about the event besides its payload. */
 export class AggregateContext extends BaseRpcContext<[Delivery]> {
   readonly #event: Delivery;
-  readonly #envelope: Envelope;
+  readonly #envelope: StoredEnvelope;
   readonly #scope: HandlerScope;
   /**
    * Grows with every change of the partition's owner; a store that remembers it can refuse a late writer. It stays what
@@ -43,6 +55,7 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   readonly isReplay: boolean;
   /** @internal */
   readonly trace: AttemptTrace;
+  #caused: CausedEvents | undefined;
 
   /** @internal */
   constructor(event: Delivery, envelope: Envelope, scope: HandlerScope) {
@@ -66,6 +79,38 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   mayStart(): boolean {
     const { view } = this.#scope;
     return view.isValid() && view.epoch === this.fencingToken;
+  }
+
+  /**
+   * Publishes an event that follows from this one. Its id is made from this one, so it is stored once, however often
+   * and however late this one is handled again. If it is stored already the receipt says `duplicate`. A reset stores
+   * nothing again, unless `again` is set. Await it before the handler returns.
+   *
+   * Where a repeat is possible the history of the target's aggregate is read first, about a millisecond per event. That
+   * is so in a second attempt, for letters, and for events that were stored before this process took the partition.
+   * An event that the target's stream has dropped meanwhile is stored again.
+   *
+   * @throws EVENT_INVALID for an `eventId`, LEASE_LOST, ABORTED, JETSTREAM_REQUEST_FAILED: never sent
+   * @throws as {@link AggregatePublisher.publish}
+   */
+  publish<P extends EventTarget>(
+    publisher: P,
+    event: CausedEvent<P>,
+    options: CausedEventOptions = {},
+  ): Promise<PublishReceipt> {
+    this.#caused ??= this.#makeCaused();
+    return this.#caused.publish(publisher, event, options);
+  }
+
+  #makeCaused(): CausedEvents {
+    const { origin, attempt, sequence, signal } = this.#event;
+    const { group, topic, view } = this.#scope;
+    return new CausedEvents({
+      ...{ group, topic, sequence, signal, run: this.run },
+      created: origin.created ?? view.created,
+      mayBeRepeat: origin.created !== undefined || attempt > 1 || sequence <= view.startedThrough,
+      mayPublish: () => this.mayStart(),
+    });
   }
 
   get topic(): string {
@@ -94,28 +139,30 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
 
   /** Schema version of the payload. */
   get version(): number {
-    return this.#envelope.event_version;
+    return this.#envelope.event_version ?? 1;
   }
 
   /** The service's own count of the aggregate's events, if its publisher sets one. */
   get aggregateVersion(): number | undefined {
-    return this.#envelope.aggregate_version;
+    return this.#envelope.aggregate_version ?? undefined;
   }
 
+  /** When it happened; when it was stored, if its publisher does not say. */
   get timestamp(): Date {
-    return new Date(this.#envelope.timestamp);
+    const { timestamp } = this.#envelope;
+    return new Date(timestamp ?? Number(BigInt(this.#event.origin.readStoredAt()) / NANOS_PER_MS));
   }
 
   get traceId(): string | undefined {
-    return this.#envelope.trace_id;
+    return this.#envelope.trace_id ?? undefined;
   }
 
   get correlationId(): string | undefined {
-    return this.#envelope.correlation_id;
+    return this.#envelope.correlation_id ?? undefined;
   }
 
   get tenantId(): number | undefined {
-    return this.#envelope.tenant_id;
+    return this.#envelope.tenant_id ?? undefined;
   }
 
   /** The message's headers, read when asked for. */

@@ -1,11 +1,13 @@
 import { type Observable, Subject } from 'rxjs';
-import { AggregateTransportError } from '../../errors.js';
+import { AggregateTransportError, describeError } from '../../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
 import { tokenOf } from '../../message/subject.js';
-import { saturated } from '../../publisher/publish-errors.js';
+import { HEADER, messageIdOf } from '../../message/headers.js';
+import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
+import { ExpectationChain } from './expectation-chain.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
@@ -93,29 +95,35 @@ export class AggregatePublisher<M extends object = EventMap> {
    * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE,
    *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent
    * @throws PUBLISHER_CLOSED, CONNECTION_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
-   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT: sent, not stored
+   * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT, SEQUENCE_UNKNOWN: sent, not stored
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
    */
   publish<K extends keyof M & string>(
     event: EventIn<M, K>,
     options: PublishCallOptions = {},
   ): Promise<PublishReceipt> {
-    const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
-    const stored =
-      link === undefined ? this.#publishWhenOpen(event, options) : publishOn(link, event, options);
-    if (this.#results.observed) this.#report(event, stored);
-    return stored;
+    return this.#publish(event, { options });
   }
 
   /**
    * Publishes many events, in the order given for each aggregate, aggregates side by side. Waits for all.
+   *
+   * If an event says `expectedSequence`, each later one of its aggregate in the list that says none expects the one
+   * before it. So only the first needs a number. If it is wrong nothing of its aggregate's chain is stored. The chain
+   * ends where another publisher's event comes between.
+   *
    * @throws PublishAllError if any failed, with one entry per event
+   * @throws EVENT_INVALID if it is no list
    */
   async publishAll<K extends keyof M & string>(
     events: readonly EventIn<M, K>[],
     options: PublishCallOptions = {},
   ): Promise<PublishReceipt[]> {
-    const outcomes = await Promise.allSettled(events.map((event) => this.publish(event, options)));
+    if (!Array.isArray(events)) throw noList(events);
+    const chain = new ExpectationChain();
+    const outcomes = await Promise.allSettled(
+      events.map((event: EventIn<M, K>) => this.#publish(event, { options, chain })),
+    );
     const results = outcomes.map((outcome) =>
       outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as AggregateTransportError),
     );
@@ -176,7 +184,31 @@ export class AggregatePublisher<M extends object = EventMap> {
     this.links.opened(this.topic)?.sequencer.resume(tokenOf(aggregateId));
   }
 
-  async #publishWhenOpen(event: AggregateEvent, options: PublishCallOptions): Promise<PublishReceipt> {
+  #publish(event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
+    const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
+    const stored = link === undefined ? this.#publishWhenOpen(event, call) : publishOn(link, event, call);
+    if (this.#results.observed) this.#report(event, stored);
+    return stored;
+  }
+
+  /** @internal The receipt of an event of the aggregate's history; undefined if the stream does not hold it. */
+  async findStored(
+    aggregateId: string,
+    eventId: string,
+    { fromSequence, signal }: { readonly fromSequence: number; readonly signal: AbortSignal },
+  ): Promise<PublishReceipt | undefined> {
+    const { topic } = this;
+    const token = tokenOf(aggregateId);
+    const link = await this.links.open(topic);
+    for await (const { sequence, headers } of link.wire.messagesOf(link.subjectOf(token), fromSequence)) {
+      if (signal.aborted) throw aborted(signal.reason);
+      if (headers[HEADER.messageId] === messageIdOf(token, eventId))
+        return { topic, sequence, duplicate: true };
+    }
+    return undefined;
+  }
+
+  async #publishWhenOpen(event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
     const { maxPending, maxBlocked } = this.links.options.topics.get(this.topic)?.publish ?? DEFAULTS.publish;
     if (this.#early >= maxPending + maxBlocked) throw saturated(maxPending + maxBlocked);
     this.#early++;
@@ -186,7 +218,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     } finally {
       this.#early--;
     }
-    return publishOn(link, event, options);
+    return publishOn(link, event, call);
   }
 
   #report(event: AggregateEvent, stored: Promise<PublishReceipt>): void {
@@ -197,15 +229,23 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 }
 
-function publishOn(
-  link: TopicLink,
-  event: AggregateEvent,
-  options: PublishCallOptions,
-): Promise<PublishReceipt> {
+/** One event of a call. */
+interface PublishCall {
+  readonly options: PublishCallOptions;
+  /** Of a list. */
+  readonly chain?: ExpectationChain;
+}
+
+function publishOn(link: TopicLink, event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
+  const { options, chain } = call;
   try {
-    checkSignal(options.signal);
-    return link.sequencer.publish(link.prepare(event), options.signal);
-  } catch (error) {
+    const { signal } = options;
+    checkSignal(signal);
+    const outgoing = link.prepare(event);
+    return link.sequencer.publish(chain === undefined ? outgoing : chain.link(outgoing), signal);
+  } catch (thrown) {
+    const error = thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
+    if (chain !== undefined) breakChain(chain, event, error);
     return Promise.reject(error);
   }
 }
@@ -217,6 +257,32 @@ function checkSignal(signal: AbortSignal | undefined): void {
   throw new AggregateTransportError(
     'EVENT_INVALID',
     `expected options.signal to be an AbortSignal, found a value of type ${typeof signal}; nothing was sent`,
+  );
+}
+
+/** What is no event, or has no aggregate, is in no chain. */
+function breakChain(chain: ExpectationChain, event: AggregateEvent, error: Error): void {
+  try {
+    chain.break(tokenOf(event.aggregateId), event.expectedSequence !== undefined, error);
+  } catch {
+    // It has its error.
+  }
+}
+
+/** A getter or a proxy of the caller has thrown. */
+function unreadable(cause: unknown): AggregateTransportError {
+  return new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected an event whose fields can be read, found that reading one throws (${describeError(cause)}); nothing was sent`,
+    { cause },
+  );
+}
+
+function noList(found: unknown): AggregateTransportError {
+  return new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected a list of events, found ${found === null ? 'null' : typeof found}; nothing was sent: ` +
+      'pass an array, or call publish with one event',
   );
 }
 

@@ -4,6 +4,7 @@ import { AsyncSubject, type Observable, throwError } from 'rxjs';
 import { systemClock } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
+import { isPlainObject } from '../../message/json.js';
 import { type Topic, topicNameOf } from '../../message/topic.js';
 import { AggregatePublisher } from './aggregate-publisher.js';
 import { type AggregateClientEvents, ClientStatus } from './client-status.js';
@@ -130,7 +131,8 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
 /** Nest 12's tools leave trace metadata on the packet; it travels as headers. */
 function withMetadata({ event }: AggregateRecord, packet: ReadPacket<unknown>): AggregateEvent {
   const { metadata } = packet as { metadata?: Record<string, string> };
-  // What is no event is refused by the publisher.
+  // What is no event, and headers that are no plain object, are refused by the publisher.
   if (metadata === undefined || typeof event !== 'object' || (event as unknown) === null) return event;
+  if (event.headers !== undefined && !isPlainObject(event.headers)) return event;
   return { ...event, headers: { ...metadata, ...event.headers } };
 }

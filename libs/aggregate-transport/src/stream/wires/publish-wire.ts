@@ -7,9 +7,11 @@ import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../api/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
+import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 
 const ID_RADIX = 36;
+const STATE_TIMEOUT_MS = 2_000;
 
 /**
  * The way to a topic's stream over a NATS connection: one reply inbox for all events. The client's own
@@ -100,6 +102,12 @@ export class PublishWire implements PublishPort, ConnectionListener {
     );
     if (found === undefined) return undefined;
     return headerBlockOf(found).includes(`${HEADER.messageId}: ${messageId}\r\n`) ? found.seq : undefined;
+  }
+
+  async hasDropped(sequence: number): Promise<boolean> {
+    // In this order: a sequence that the stream gave before and does not hold now was dropped.
+    const { lastSequence } = await streamStateOf(this.api, this.stream, STATE_TIMEOUT_MS);
+    return sequence <= lastSequence && (await this.#find({ seq: sequence })) === undefined;
   }
 
   close(): void {

@@ -30,6 +30,7 @@ export function connectPublisher(
     lastSequence: (subject) => Promise.resolve(stream.lastSequenceOf(subject)),
     findStored: (subject, messageId, afterSequence) =>
       Promise.resolve(stream.findStored(subject, messageId, afterSequence)),
+    hasDropped: (sequence) => Promise.resolve(stream.hasDropped(sequence)),
     close: () => {
       isOpen = false;
     },

@@ -101,6 +101,11 @@ export class MemoryStream {
     return this.#lastOf.get(subject) ?? 0;
   }
 
+  /** It gave this sequence, and holds no message there any more. */
+  hasDropped(sequence: number): boolean {
+    return sequence > 0 && sequence <= this.#lastSequence && this.find(sequence) === undefined;
+  }
+
   find(sequence: number): MemoryMessage | undefined {
     const found = this.#messages[this.#indexFrom(sequence)];
     return found?.sequence === sequence ? found : undefined;
