@@ -71,6 +71,15 @@ function unknownField(name: string): AggregateTransportError {
   );
 }
 
+function requireOptional({ aggregateVersion, tenantId, traceId, correlationId }: AggregateEvent): void {
+  if (aggregateVersion !== undefined && (!Number.isSafeInteger(aggregateVersion) || aggregateVersion < 0))
+    throw invalid('aggregateVersion', 'a whole number from 0', aggregateVersion);
+  if (tenantId !== undefined && !Number.isSafeInteger(tenantId))
+    throw invalid('tenantId', 'a whole number', tenantId);
+  requireOptionalText('traceId', traceId);
+  requireOptionalText('correlationId', correlationId);
+}
+
 function requireOptionalText(field: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'string') throw invalid(field, 'a text', value);
 }
@@ -100,12 +109,7 @@ export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
   const { version = 1, aggregateVersion, traceId, correlationId, tenantId } = event;
   if (!Number.isSafeInteger(version) || version < 1)
     throw invalid('version', 'a whole number from 1', version);
-  if (aggregateVersion !== undefined && (!Number.isSafeInteger(aggregateVersion) || aggregateVersion < 0))
-    throw invalid('aggregateVersion', 'a whole number from 0', aggregateVersion);
-  if (tenantId !== undefined && !Number.isSafeInteger(tenantId))
-    throw invalid('tenantId', 'a whole number', tenantId);
-  requireOptionalText('traceId', traceId);
-  requireOptionalText('correlationId', correlationId);
+  requireOptional(event);
   const envelope: Envelope = {
     event_id: event.eventId ?? newEventId(wallMs),
     aggregate_id: event.aggregateId,
@@ -168,11 +172,11 @@ function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string
     return 'an event_version that is no number';
   if (body.timestamp !== undefined && typeof body.timestamp !== 'string')
     return 'a timestamp that is no text';
-  return faultOfOptional(body);
+  return faultOfNullable(body);
 }
 
 /** Publishers in other languages write null for what they do not know. */
-function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string | undefined {
+function faultOfNullable(body: Partial<Record<keyof Envelope, unknown>>): string | undefined {
   for (const field of ['aggregate_version', 'tenant_id'] as const) {
     const value = body[field] ?? undefined;
     if (value !== undefined && typeof value !== 'number') return `a ${field} that is no number`;

@@ -131,16 +131,16 @@ function lossInList(list: readonly unknown[]): Loss | undefined {
 }
 
 function lossInObject(value: object, mayConvert: boolean): Loss | undefined {
-  const isInstance = !isPlainObject(value);
-  if (isInstance) {
-    if (mayConvert && hasToJson(value)) return lossInConverted(value);
-    const what = lossOfClass(value);
-    if (what !== '') return lost(what);
-  }
-  let isEmpty = isInstance;
+  if (isPlainObject(value)) return lossInMembers(value, mayConvert);
+  if (mayConvert && hasToJson(value)) return lossInConverted(value);
+  const what = lossOfClass(value);
+  if (what !== '') return lost(what);
+  if (Object.keys(value).length === 0) return lost(`${nameOf(value)}, which arrives as {}`);
+  return lossInMembers(value, mayConvert);
+}
+
+function lossInMembers(value: object, mayConvert: boolean): Loss | undefined {
   for (const key in value) {
-    // Classes of the platform have members on their prototypes that a loop meets.
-    if (isEmpty && Object.hasOwn(value, key)) isEmpty = false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === 'string') continue;
     if (key === 'toJSON' && typeof member === 'function') {
@@ -148,11 +148,11 @@ function lossInObject(value: object, mayConvert: boolean): Loss | undefined {
       continue;
     }
     const loss = lossIn(member);
-    if (loss !== undefined && Object.hasOwn(value, key)) {
-      return { path: `${PLAIN_KEY.test(key) ? `.${key}` : '[…]'}${loss.path}`, what: loss.what };
-    }
+    // Classes of the platform have members on their prototypes that a loop meets.
+    if (loss === undefined || !Object.hasOwn(value, key)) continue;
+    return { path: `${PLAIN_KEY.test(key) ? `.${key}` : '[…]'}${loss.path}`, what: loss.what };
   }
-  return isEmpty ? lost(`${nameOf(value)}, which arrives as {}`) : undefined;
+  return undefined;
 }
 
 /** By prototype: asking an object for its class costs as much as writing a member of it. */

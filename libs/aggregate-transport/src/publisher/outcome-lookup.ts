@@ -75,19 +75,23 @@ export class OutcomeLookup {
       const sequence = await this.port.findStored(subject, last.outgoing.messageId);
       if (sequence !== undefined) return { kind: 'stored', sequence: sequence - eventsAfter };
     }
-    if (refusal?.wrongSequence === true) {
-      // In this order: once an event is stored after the expected sequence, the first one there never changes.
-      const actual = await this.port.lastSequence(subject);
-      if (actual === expectedSequence) return { kind: 'open' };
-      const sequence = await this.port.findStored(subject, messageId, expectedSequence);
-      if (sequence !== undefined) return { kind: 'stored', sequence };
-      const isDropped = actual === 0 && (await this.port.hasDropped(expectedSequence ?? 0));
-      return isDropped ? { kind: 'dropped' } : { kind: 'conflict', actual };
-    }
+    if (refusal?.wrongSequence === true) return this.#readAfter(event, expectedSequence ?? 0);
     if (refusal === undefined || event.sends > 1) {
       const sequence = await this.port.findStored(subject, messageId, expectedSequence);
       if (sequence !== undefined) return { kind: 'stored', sequence };
     }
     return { kind: 'not stored' };
+  }
+
+  /** The server says that `expected` is not the aggregate's last sequence. */
+  async #readAfter({ outgoing }: QueuedEvent, expected: number): Promise<FoundOutcome> {
+    const { subject, messageId } = outgoing;
+    // In this order: once an event is stored after the expected sequence, the first one there never changes.
+    const actual = await this.port.lastSequence(subject);
+    if (actual === expected) return { kind: 'open' };
+    const sequence = await this.port.findStored(subject, messageId, expected);
+    if (sequence !== undefined) return { kind: 'stored', sequence };
+    const isDropped = actual === 0 && (await this.port.hasDropped(expected));
+    return isDropped ? { kind: 'dropped' } : { kind: 'conflict', actual };
   }
 }
