@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
+import { isThenable, kindOf, muteRejection } from '../foreign.js';
 import type { Envelope } from './envelope.js';
 
 /**
@@ -36,7 +37,14 @@ function vanishes(payload: unknown): boolean {
 /** @throws PAYLOAD_NOT_SERIALIZABLE with the codec's own error as `cause` */
 export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
   try {
-    return codec.encode(envelope);
+    const bytes: unknown = codec.encode(envelope);
+    if (!(bytes instanceof Uint8Array)) {
+      muteRejection(bytes);
+      throw new TypeError(
+        `expected a codec whose encode answers a Uint8Array at once, found ${kindOf(bytes)}`,
+      );
+    }
+    return bytes;
   } catch (cause) {
     throw new AggregateTransportError(
       'PAYLOAD_NOT_SERIALIZABLE',
@@ -47,10 +55,17 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
   }
 }
 
-/** @throws ENVELOPE_INVALID with the codec's own error as `cause` */
+/** @throws ENVELOPE_INVALID with the codec's own error as `cause`, also for a codec that answers a promise */
 export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
   try {
-    return codec.decode(bytes);
+    const decoded = codec.decode(bytes);
+    if (codec !== jsonCodec && isThenable(decoded)) {
+      muteRejection(decoded);
+      throw new TypeError(
+        'expected a codec whose decode answers at once, found a promise; make it synchronous',
+      );
+    }
+    return decoded;
   } catch (cause) {
     throw new AggregateTransportError(
       'ENVELOPE_INVALID',

@@ -136,3 +136,27 @@ function faultOfOptional(body: Partial<Record<keyof Envelope, unknown>>): string
     return 'a timestamp that is no text';
   return undefined;
 }
+
+/** Every field that an envelope may have. */
+const FIELDS = [
+  'event_id',
+  'aggregate_id',
+  'event_type',
+  'event_version',
+  'timestamp',
+  'aggregate_version',
+  'trace_id',
+  'correlation_id',
+  'tenant_id',
+  'payload',
+] as const satisfies readonly (keyof Envelope)[];
+
+/**
+ * Reads each field of a decoded body once, into an object of ours. What a codec of the application answers may have
+ * getters, and later reads must neither throw nor differ. May throw what a getter throws.
+ */
+export function readFields(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const body = value as Partial<Record<keyof Envelope, unknown>>;
+  return Object.fromEntries(FIELDS.filter((field) => field in body).map((field) => [field, body[field]]));
+}

@@ -18,13 +18,20 @@ import type { GroupWire, TopicWire, WireListener } from './wires.js';
 
 /** All ways from one topic to its stream, over one connection. */
 export class NatsTopicWire implements TopicWire {
+  readonly description: string;
   readonly duplicateWindowMs: number;
   readonly batchObstacle: string | undefined;
 
   constructor(
     private readonly of: NatsTopic,
     stream: StreamConfig,
+    origin: 'found' | 'made',
   ) {
+    const { nats, serverVersion } = of.connection;
+    const name = nats.info?.server_name ?? 'without a name';
+    this.description =
+      `connected to nats-server "${name}" ${serverVersion} at ${nats.getServer()}, ` +
+      `stream "${stream.name}" ${origin}`;
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
   }

@@ -111,6 +111,7 @@ export class TopicLinks {
         }),
       subjectOf: (token) => subjectOf(name, token),
     };
+    this.log.info(`topic "${name}": ${wire.description}`);
     this.#opened.set(name, link);
     for (const opened of this.#watchers) opened(link);
     return link;
