@@ -204,7 +204,7 @@ class Foreign {
         () => {
           throw error;
         },
-        () => Promise.reject(error as Error),
+        () => Promise.reject(error),
         () => new Promise((_resolve, reject) => setImmediate(() => reject(error as Error))),
         () => throwError(() => error),
         () =>

@@ -25,7 +25,8 @@ test('attempts without a change are told by one summary in ten seconds, with the
   expect(log.lines).toEqual([]);
   await clock.advance(SUMMARY_EVERY_MS);
   expect(log.lines).toEqual([
-    'warn orders/billing: within 10 s 1000 further attempt(s) of 7 aggregate(s) failed; the last one: reason 999',
+    'warn orders/billing: 1000 further attempt(s) of 7 aggregate(s) failed and 0 further event(s) recovered within 10 s; ' +
+      'the last failure: reason 999',
   ]);
   await clock.advance(3 * SUMMARY_EVERY_MS);
   expect(log.lines).toHaveLength(1);
@@ -39,8 +40,8 @@ test('lines of single aggregates are bounded in each window, and the rest is cou
   expect(log.lines).toHaveLength(MAX_LINES);
   await clock.advance(SUMMARY_EVERY_MS);
   expect(log.lines.slice(MAX_LINES)).toEqual([
-    'warn orders/billing: within 10 s 50 further attempt(s) of 50 aggregate(s) failed, ' +
-      '30 further event(s) were handled after a failure; the last one: away',
+    'warn orders/billing: 50 further attempt(s) of 50 aggregate(s) failed and 30 further event(s) recovered within 10 s; ' +
+      'the last failure: away',
   ]);
   failures.attemptFailed('b', 'away', { level: 'warn', text: 'b' });
   expect(log.lines.at(-1)).toBe('warn b');

@@ -31,7 +31,7 @@ export class FailureLog {
   #aggregates = new Set<string>();
   #attempts = 0;
   #recovered = 0;
-  #lastWhy = '';
+  #lastWhy = 'none';
   #lines = 0;
   #windowEndsAt = Number.NEGATIVE_INFINITY;
   #summary: Timer | undefined;
@@ -75,13 +75,10 @@ export class FailureLog {
     this.#summary = undefined;
     if (this.#attempts + this.#recovered === 0) return;
     const { size } = this.#aggregates;
-    const of = `${size}${size === MAX_COUNTED ? ' or more' : ''} aggregate(s)`;
-    const failed = `${this.#attempts} further attempt(s) of ${of} failed`;
-    const recovered = `${this.#recovered} further event(s) were handled after a failure`;
-    const parts = [this.#attempts > 0 ? failed : '', this.#recovered > 0 ? recovered : ''];
-    const last = this.#attempts > 0 ? `; the last one: ${this.#lastWhy}` : '';
+    const aggregates = `${size}${size === MAX_COUNTED ? ' or more' : ''} aggregate(s)`;
     this.log.warn(
-      `${this.name}: within ${SUMMARY_EVERY_MS / 1_000} s ${parts.filter((part) => part !== '').join(', ')}${last}`,
+      `${this.name}: ${this.#attempts} further attempt(s) of ${aggregates} failed and ${this.#recovered} further event(s) ` +
+        `recovered within ${SUMMARY_EVERY_MS / 1_000} s; the last failure: ${this.#lastWhy}`,
     );
     this.#aggregates = new Set();
     this.#attempts = 0;
