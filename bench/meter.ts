@@ -3,7 +3,8 @@
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
-import { Breaker } from '#library/consumer/handling/breaker.js';
+import { Breaker } from '#library/consumer/breaker/breaker.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
@@ -31,10 +32,8 @@ async function observerOf(mode: Mode): Promise<PartitionObserver> {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
   const { Measures } = await import('#library/observe/measures.js');
-  const measures = new Measures({
-    meter: new MeterProvider({ readers: [reader] }).getMeter('bench'),
-    handlerDuration: true,
-  });
+  const meter = new MeterProvider({ readers: [reader] }).getMeter('bench');
+  const measures = new Measures({ meter, handlerDuration: true }, silentLog);
   return { ...silent, ...measures.of({ topic: 'orders', group: 'bench', partition: 0 }) };
 }
 
@@ -82,11 +81,12 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const suspects = new Suspects({ writer, survivors, partition: 0, maxOpen: 256, bound: 10_000 });
   const port = { onMarker: () => undefined, list: never, close: () => undefined } as never;
   const owner = { epoch: 1, created: '', run: 0, mayWrite: () => true };
-  const parking = new Parking({ name, clock, log: silentLog, port, owner, maxCrashes: 2 });
+  const parking = new Parking({ name, clock, log: silentLog, port, owner });
   const shared = {
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
     turns: new AloneTurns(clock),
     bytes: new ByteBudget(1e9),
+    failures: new FailureLog('bench', clock, silentLog),
   };
   const place = { created: '', hasRead: never, isListed: never, ticket: never, isConfirmed: never };
   let left = EVENTS;

@@ -96,6 +96,7 @@ function runAll(
   const cluster = given.cluster || exposure?.onCluster !== undefined;
   const serverVersion = exposure?.onCluster ?? given.serverVersion;
   return runSeeds({ seeds, untilMs }, until, async (index) => {
+    console.log(`consumer, seed ${firstSeed + index} begins`);
     const run =
       found !== undefined && 'story' in found
         ? await found.story({ serverVersion, sabotage, cluster })

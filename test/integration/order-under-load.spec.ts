@@ -6,6 +6,7 @@ import { OrderOracle } from 'nestjs-aggregate-transport/testing';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
+import { seededRandom } from '../support/seeded.js';
 
 const server = serverForAll();
 
@@ -16,6 +17,7 @@ const FAILURES = 0.01;
 
 test('100 000 events of 1 000 aggregates: in order, none lost, aggregates side by side', async () => {
   const oracle = new OrderOracle();
+  const random = seededRandom('order under load');
   let handlerMs = 0;
   let retried = 0;
 
@@ -24,10 +26,10 @@ test('100 000 events of 1 000 aggregates: in order, none lost, aggregates side b
     @AggregateHandler('load', { retry: { firstDelayMs: 10 } })
     async handle(@Payload() payload: { n: number }, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
       oracle.started(id, payload.n);
-      const durationMs = Math.random() * MAX_HANDLER_MS;
+      const durationMs = random() * MAX_HANDLER_MS;
       handlerMs += durationMs;
       await new Promise((resolve) => setTimeout(resolve, durationMs));
-      const fails = ctx.attempt === 1 && Math.random() < FAILURES;
+      const fails = ctx.attempt === 1 && random() < FAILURES;
       oracle.ended(id, payload.n, !fails);
       if (fails) {
         retried++;

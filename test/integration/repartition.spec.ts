@@ -10,9 +10,11 @@ import { CapturedLog } from '../support/captured-log.js';
 import { runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
+import { seededRandom } from '../support/seeded.js';
 
 // Needs `npm run build`: the command is built code.
 
+const random = seededRandom('repartition');
 const server = serverForAll();
 const LEASE_TTL_MS = 1_500;
 
@@ -72,7 +74,7 @@ test('4 partitions become 16 and 4 again under load: in order, none lost, nothin
       if (ctx.fencingToken < (tokens.get(id) ?? 0)) shrunk.push(id);
       tokens.set(id, ctx.fencingToken);
       oracle.started(id, n);
-      await delay(Math.random() * 4);
+      await delay(random() * 4);
       oracle.ended(id, n, true);
     }
   }
@@ -143,7 +145,7 @@ test('replicas that join before and during a change share the new partitions eve
     @AggregateHandler(topic)
     async handle(@Payload() { n }: { n: number }, @AggregateId() id: string) {
       oracle.started(id, n);
-      await (id === 'held' ? released : delay(Math.random() * 4));
+      await (id === 'held' ? released : delay(random() * 4));
       oracle.ended(id, n, true);
     }
   }

@@ -13,9 +13,11 @@ import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
+import { seededRandom } from '../support/seeded.js';
 
 // Replicas as applications of one process: each has its own connection, leases and presence.
 
+const random = seededRandom('replicas');
 const server = serverForAll();
 const PARTITIONS = 8;
 const AGGREGATES = 64;
@@ -45,7 +47,7 @@ function sceneOf(topic: string): Scene {
     @AggregateHandler(topic)
     async handle(@Payload() payload: { n: number }, @AggregateId() id: string) {
       oracle.started(id, payload.n);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_HANDLER_MS));
+      await new Promise((resolve) => setTimeout(resolve, random() * MAX_HANDLER_MS));
       oracle.ended(id, payload.n, true);
     }
   }

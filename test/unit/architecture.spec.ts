@@ -16,11 +16,17 @@ interface Room {
   readonly typesOf?: readonly RegExp[];
 }
 
-const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:util$/];
-const ground = ['clock.ts', 'errors.ts', 'log.ts', 'in-parallel.ts'];
-const consumerRooms = ['reading', 'position', 'suspects', 'handling', 'ownership', 'repartition'].map(
-  (room) => `consumer/${room}`,
-);
+const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
+const ground = ['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'in-parallel.ts'];
+const consumerRooms = [
+  'reading',
+  'position',
+  'suspects',
+  'breaker',
+  'handling',
+  'ownership',
+  'repartition',
+].map((room) => `consumer/${room}`);
 const streamRooms = ['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
 const underTransport = [
   'message',
@@ -35,11 +41,12 @@ const underTransport = [
 const ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [] },
   'clock.ts': { knows: [] },
+  'foreign.ts': { knows: [] },
   'log.ts': { knows: [] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
   // What travels.
-  message: { knows: ['errors.ts'], packages: [/^node:crypto$/] },
+  message: { knows: ['errors.ts', 'foreign.ts'], packages: [/^node:crypto$/] },
   records: { knows: ['errors.ts', 'message'] },
   // Stations of the path.
   executor: { knows: ['clock.ts', 'errors.ts'] },
@@ -48,8 +55,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'consumer/reading': { knows: [...ground, 'message'] },
   'consumer/position': { knows: [...ground, 'message', 'records'] },
   'consumer/suspects': { knows: [...ground, 'message', 'records', 'executor'] },
+  'consumer/breaker': { knows: [...ground, 'message', 'executor'] },
   'consumer/handling': {
-    knows: [...ground, 'message', 'records', 'executor', 'parking', 'consumer/suspects'],
+    knows: [...ground, 'message', 'records', 'executor', 'parking', 'consumer/suspects', 'consumer/breaker'],
   },
   'consumer/ownership': { knows: [...ground, 'records'] },
   'consumer/repartition': { knows: [...ground, 'message', 'records'] },
@@ -73,7 +81,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Options and public types name the client's own types; nothing here calls it.
   transport: { knows: [...ground, ...underTransport, ...streamRooms], typesOf: [/^nats$/] },
   // Nest, and nothing that talks to a server.
-  'nest/nest-log.ts': { knows: ['log.ts'], packages: NEST },
+  'nest/nest-log.ts': { knows: ['errors.ts', 'log.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),
   'nest/publishing': nestRoom(),

@@ -68,14 +68,38 @@ export class AggregateTransportError extends Error {
 
 /** True for an error of this library with this code. */
 export function hasCode(error: unknown, code: AggregateTransportErrorCode): boolean {
-  return error instanceof AggregateTransportError && error.code === code;
+  try {
+    return error instanceof AggregateTransportError && error.code === code;
+  } catch {
+    return false;
+  }
 }
 
+const UNREADABLE = 'an error that cannot be read: reading it throws';
+
 /**
- * Describes something that was thrown, for a log line or an error text. Never a payload. Reads the answer of Nest's
- * HttpException, and the `{ status, message }` by which Nest replaces an error.
+ * Describes something that was thrown, for a log line or an error text. Never a payload, never throws. Reads the answer
+ * of Nest's HttpException, and the `{ status, message }` by which Nest replaces an error.
  */
 export function describeError(error: unknown): string {
+  try {
+    return described(error);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+/** The stack of something that was thrown, if it has one that can be read. */
+export function stackOf(error: unknown): string | undefined {
+  try {
+    const stack: unknown = error instanceof Error ? error.stack : undefined;
+    return typeof stack === 'string' ? stack : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function described(error: unknown): string {
   if (error instanceof AggregateTransportError) return `${error.code}: ${error.message}`;
   if (error instanceof Error) return `${error.name}: ${answerOf(error) ?? error.message}`;
   if (typeof error !== 'object' || error === null) return String(error);

@@ -15,6 +15,7 @@ import {
 import { EffectClient } from './effect-client.js';
 import { type Handling, Journal, type WorkerLine } from '../harness/journal.js';
 import { type EventPlan, GROUP, TOPIC, type WorkerMessage, type WorkerSetup } from './scenario.js';
+import { randomFor } from '../harness/random.js';
 
 // One replica of the judged service: a hybrid Nest application with one controller, in a process of its own, so
 // that it can be killed, frozen and blocked. It writes down what it does and judges nothing.
@@ -95,7 +96,11 @@ class JudgedController {
     if (slowMs !== undefined) await delay(slowMs);
     const { maxHandlerMs, steadyHandlers } = setup;
     if (steadyHandlers) await delay(maxHandlerMs);
-    else if (Math.random() >= SHARE_WITHOUT_WAIT) await delay(Math.random() * maxHandlerMs);
+    else {
+      // Drawn by the event: the same one waits as long in each run.
+      const random = randomFor(n, ...Buffer.from(key));
+      if (random() >= SHARE_WITHOUT_WAIT) await delay(random() * maxHandlerMs);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BreakerOptions } from '#library/consumer/handling/breaker.js';
+import type { BreakerOptions } from '#library/consumer/breaker/breaker.js';
 
 /** The group whose parked aggregates are judged. */
 export const PARKING_GROUP = 'judged';

@@ -1,6 +1,7 @@
 import { runFrozenServer } from './frozen-server.js';
 import { runMemory } from './memory.js';
 import { runRivals } from './rivals.js';
+import { drawSeed } from '../../support/seeded.js';
 
 export interface LongRunOptions {
   readonly serverVersion: string;
@@ -15,7 +16,7 @@ const RIVAL_FAULTS = 14;
 async function runBothRivals({ serverVersion }: LongRunOptions): Promise<boolean> {
   let good = true;
   for (const replicas of [1, 3] as const) {
-    const seed = Math.floor(Math.random() * 1_000_000);
+    const seed = drawSeed(`rivals, nats-server ${serverVersion}, ${replicas} replicas`);
     const result = await runRivals({ serverVersion, replicas, seed, faults: RIVAL_FAULTS });
     for (const text of result.findings.slice(0, 6)) console.log(`  ${text}`);
     const findings = result.findings.length;

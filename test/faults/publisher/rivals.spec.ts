@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { judgeChain, runRivals } from './rivals.js';
+import { drawSeed } from '../../support/seeded.js';
 
 const VERSIONS = ['2.15', '2.10'];
 
@@ -7,7 +8,7 @@ describe('two publishers of one aggregate', () => {
   test.each(VERSIONS)(
     'that rely on expectedSequence store one chain, and no retry is a conflict with itself (%s)',
     async (serverVersion) => {
-      const seed = Math.floor(Math.random() * 1_000_000);
+      const seed = drawSeed(`rivals, nats-server ${serverVersion}`);
       const result = await runRivals({ serverVersion, replicas: 1, seed, faults: 6 });
       if (result.findings.length > 0) throw new Error(`seed ${seed}:\n${result.findings.join('\n')}`);
       expect(result.stored).toBeGreaterThan(100);

@@ -107,6 +107,7 @@ function runAll(
   const { profile, firstSeed, serverVersion } = given;
   return runSeeds(given, until, async (index) => {
     const seed = firstSeed + index;
+    console.log(`publisher, seed ${seed} begins`);
     const { kinds, replicas: always }: Profile = PROFILES[profile];
     const replicas =
       always ?? given.replicas ?? (seed % CLUSTER_EVERY === 0 && sabotage === undefined ? 3 : 1);

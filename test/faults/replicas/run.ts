@@ -37,6 +37,7 @@ export async function runReplicas(args: string[]): Promise<boolean> {
   const firstSeed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
   const seeds = Number(values.seeds ?? (isRolling ? 1 : profile.seeds));
   const runs = await runSeeds<CheckerName, ReplicasRun>({ seeds, untilMs: undefined }, [], async (index) => {
+    console.log(`replicas, seed ${firstSeed + index} begins`);
     const run = await runReplicasOnce({
       ...{ seed: firstSeed + index, serverVersion: values.server, cluster: values.cluster, profile },
       story: isRolling ? ROLLING : 'faults',

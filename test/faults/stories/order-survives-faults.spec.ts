@@ -14,6 +14,8 @@ import { type NatsServer, OrderOracle, startNatsServer } from 'nestjs-aggregate-
 import { eventually } from '../../support/eventually.js';
 import { publisherOf, startApp, readersOf } from '../../support/app.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
+import { drawSeed } from '../../support/seeded.js';
+import { randomOf } from '../harness/random.js';
 
 // One consumer at a time, and it remembers what it has handled. So, besides order and completeness, the verdict
 // says that nothing is handled twice unless a consumer crashes: a repeat would be an event that was settled.
@@ -35,17 +37,6 @@ interface Load {
 
 /** The lease outlasts every cut, however busy the machine is, so nothing may come twice. */
 const STEADY: Load = { aggregates: 30, ahead: 10, maxHandlerMs: 5, consume: { leaseTtlMs: 20_000 } };
-
-/** Mulberry32: the same seed draws the same numbers on every machine. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 interface Consumer {
   readonly app: INestApplication;
@@ -76,8 +67,7 @@ class Scene {
     readonly publisherApp: INestApplication,
     readonly load: Load,
   ) {
-    const given = process.env['FAULT_SEED'];
-    this.seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+    this.seed = drawSeed(`${expect.getState().currentTestName}, nats-server ${server.version}`, 'FAULT_SEED');
     this.random = randomOf(this.seed);
   }
 

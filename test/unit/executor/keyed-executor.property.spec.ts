@@ -123,6 +123,7 @@ test('runs items in order, one per key and bounded, and forgets none, for random
         const executor = new KeyedExecutor<Item>({
           concurrency,
           clock,
+          broke: () => NEXT,
           run: (item) => {
             model.starts(item);
             const answer = item.plan.steps[item.runs++] ?? NEXT;

@@ -14,6 +14,11 @@ interface Run {
   end(step: Step): void;
 }
 
+/** For runs that never break. */
+function broke(_item: Item, error: unknown): Step {
+  throw error;
+}
+
 /** An executor whose runs end when the test says so, unless `sync` answers at once. */
 function fixture(concurrency = 10, sync?: (item: Item) => Step | undefined) {
   const clock = new ManualClock();
@@ -22,6 +27,7 @@ function fixture(concurrency = 10, sync?: (item: Item) => Step | undefined) {
   const executor = new KeyedExecutor<Item>({
     concurrency,
     clock,
+    broke,
     run: (item) => {
       const name = `${item.key}${item.n}`;
       started.push(name);
@@ -107,7 +113,7 @@ describe('order and concurrency', () => {
     await end('a2');
     await end('a3');
     expect(started).toEqual(['stuck1', 'a1', 'a2', 'a3']);
-    expect(executor.sizeOf('stuck')).toBe(2);
+    expect(executor.laneOf('stuck')?.size).toBe(2);
     let ended = false;
     void executor.whenNoneRuns().then(() => (ended = true));
     await clock.advance(1_000_000);
@@ -156,6 +162,7 @@ describe('fairness', () => {
     const executor = new KeyedExecutor<Item>({
       concurrency: 256,
       clock: systemClock,
+      broke,
       run: () => {
         ran++;
         const until = performance.now() + 0.0005;
@@ -187,7 +194,13 @@ describe('fairness', () => {
     let step: (() => Step | Promise<Step>) | undefined;
     const run = (): Step | Promise<Step> => step!();
     let caughtUp = 0;
-    const executor = new KeyedExecutor<Item>({ concurrency: 40, clock, run, caughtUp: () => caughtUp++ });
+    const executor = new KeyedExecutor<Item>({
+      concurrency: 40,
+      clock,
+      run,
+      broke,
+      caughtUp: () => caughtUp++,
+    });
     const pushAll = (): void => {
       for (let n = 0; n < 50; n++) executor.push(`k${n}`, { next: undefined, key: `k${n}`, n });
     };
@@ -544,10 +557,41 @@ describe('memory', () => {
     push('a', 1, 2);
     push('b', 1);
     await clock.settle();
-    expect([executor.sizeOf('a'), executor.sizeOf('b'), executor.sizeOf('c')]).toEqual([2, 1, 0]);
+    const sizes = ['a', 'b', 'c'].map((key) => executor.laneOf(key)?.size);
+    expect(sizes).toEqual([2, 1, undefined]);
     expect([...executor.lanes()].map(({ key, mode }) => `${key} ${mode}`)).toEqual([
       'a running',
       'b running',
     ]);
   });
+});
+
+test('a run that throws or rejects costs its own lane a step, and stops no other', async () => {
+  const clock = new ManualClock();
+  const broken: string[] = [];
+  const ran: string[] = [];
+  const executor = new KeyedExecutor<Item>({
+    concurrency: 2,
+    clock,
+    run: ({ key, n }) => {
+      ran.push(`${key}${n}`);
+      if (key === 'throws' && ran.length < 5) throw new Error('thrown');
+      return key === 'rejects' && n === 1 ? Promise.reject(new Error('rejected')) : NEXT;
+    },
+    broke: ({ key }, error) => {
+      broken.push(`${key}: ${(error as Error).message}`);
+      return key === 'throws' ? 100 : NEXT;
+    },
+  });
+  const push = (key: string, n: number): number => executor.push(key, { next: undefined, key, n });
+  push('throws', 1);
+  push('rejects', 1);
+  push('rejects', 2);
+  push('fine', 1);
+  await clock.settle();
+  expect(ran).toEqual(['throws1', 'rejects1', 'fine1', 'rejects2']);
+  expect(broken).toEqual(['throws: thrown', 'rejects: rejected']);
+  await clock.advance(100);
+  expect(ran.at(-1)).toBe('throws1');
+  expect([executor.size, executor.running]).toEqual([0, 0]);
 });

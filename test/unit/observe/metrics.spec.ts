@@ -2,9 +2,11 @@ import { expect, test } from '@jest/globals';
 import { metrics as api } from '@opentelemetry/api';
 import { readFileSync } from 'node:fs';
 import { GroupLooks } from '#library/observe/group-looks.js';
+import { silentLog } from '#library/log.js';
 import { Measures } from '#library/observe/measures.js';
 import type { Meter, MetricAttributes, ObservableCallback } from '#library/observe/meter.js';
 import { Metrics } from '#library/observe/metrics.js';
+import { recordedLog } from '../consumer/handling/deliveries.js';
 import { NO_HOLES, ObservedFixture } from './observed-fixture.js';
 
 /** The compiler is the test: OpenTelemetry's own meter fits. */
@@ -51,7 +53,7 @@ test('docs/operations.md lists every instrument with its kind and unit, and no o
   const { meter, made } = fakeMeter();
   const fixture = new ObservedFixture();
   new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
-  new Measures({ meter, handlerDuration: true });
+  new Measures({ meter, handlerDuration: true }, silentLog);
   const page = readFileSync('docs/operations.md', 'utf8');
   const rows = [
     ...page.matchAll(/^\| `((?:messaging|aggregate_transport)\.[\w.]+)` +\| (\w+) +\| `(.+?)` +\|/gm),
@@ -117,7 +119,7 @@ test('reads nothing after close', () => {
 
 test('durations are told in seconds, with the cause or the stage, and the same attributes every time', () => {
   const { meter, made } = fakeMeter();
-  const measured = new Measures({ meter, handlerDuration: true }).of({
+  const measured = new Measures({ meter, handlerDuration: true }, silentLog).of({
     topic: 'orders',
     group: 'billing',
     partition: 3,
@@ -141,11 +143,27 @@ test('durations are told in seconds, with the cause or the stage, and the same a
 
 test('without handlerDuration there is no call per event', () => {
   const { meter, made } = fakeMeter();
-  const measured = new Measures({ meter, handlerDuration: false }).of({
+  const measured = new Measures({ meter, handlerDuration: false }, silentLog).of({
     topic: 'a',
     group: 'b',
     partition: 0,
   });
   expect(measured.attemptEnded).toBeUndefined();
   expect(made.has('messaging.process.duration')).toBe(false);
+});
+
+test('a meter that throws costs the value and one line of log', () => {
+  const log = recordedLog();
+  const record = (): never => {
+    throw new Error('exporter away');
+  };
+  const broken: Meter = { ...fakeMeter().meter, createHistogram: () => ({ record }) };
+  const measured = new Measures({ meter: broken, handlerDuration: true }, log).of({
+    topic: 'orders',
+    group: 'billing',
+    partition: 0,
+  });
+  measured.attemptEnded!(1, undefined);
+  measured.claimed!('own', 1);
+  expect(log.lines).toEqual([expect.stringContaining('exporter away')]);
 });

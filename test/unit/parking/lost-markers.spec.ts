@@ -15,10 +15,10 @@ function owner(server: ParkedServer, epoch: number) {
   const log = recordedLog();
   const parking = new Parking({
     name: 'orders/billing/0',
-    ...{ port, clock, log, maxCrashes: 3 },
+    ...{ port, clock, log },
     owner: { epoch, created: 'then', run: 0, mayWrite: () => true },
   });
-  parking.attach({ commanded: () => undefined, unparked: () => undefined });
+  parking.attach({ commanded: () => undefined, unparked: () => undefined, crashesAllowed: () => 3 });
   return { port, clock, log, parking };
 }
 

@@ -40,11 +40,11 @@ function owner(server = new ParkedServer(), epoch = 1) {
       run: 0,
       mayWrite: () => lease.isValid,
     },
-    maxCrashes: 3,
   });
   parking.attach({
     commanded: (parked) => commanded.push(parked),
     unparked: ({ token }) => unparked.push(token),
+    crashesAllowed: () => 3,
   });
   return {
     server,

@@ -2,7 +2,8 @@ import { SeenEvents } from '#library/consumer/seen-events.js';
 import { isSabotaged } from '#library/sabotage.js';
 import type { Clock } from '#library/clock.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
-import { Breaker } from '#library/consumer/handling/breaker.js';
+import { Breaker } from '#library/consumer/breaker/breaker.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -87,6 +88,7 @@ export class WalkProcess implements Tenancy {
           turns: this.turns,
           bytes: new ByteBudget(1e9),
           writes: new WriteBudget(clock),
+          failures: new FailureLog('t/g', clock, silentLog),
         },
         group: {
           record: world.group,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import type { SabotagedRule } from '#library/sabotage.js';
+import { drawSeed } from '../../support/seeded.js';
 
 let sabotaged: SabotagedRule | undefined;
 
@@ -42,7 +43,7 @@ describe('random walks of owners that die, sleep and write late', () => {
       return;
     }
     // Half of the seeds are the same each time, so that what they show is known.
-    const other = Math.floor(Math.random() * MAX_SEED);
+    const other = drawSeed('walks of parking, the other half', 'WALK_OTHER_SEED') % MAX_SEED;
     const seeds = Array.from({ length: WALKS }, (_, n) => (n % 2 === 0 ? n / 2 + 1 : other + n));
     const seen = noEvidence();
     const reds: string[] = [];

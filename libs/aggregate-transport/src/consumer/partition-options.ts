@@ -6,8 +6,9 @@ import type { GroupRecord } from '../records/group-record.js';
 import type { KeyPort } from '../records/key-port.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
+import type { Breaker } from './breaker/breaker.js';
 import type { ByteBudget } from './byte-budget.js';
-import type { Breaker } from './handling/breaker.js';
+import type { FailureLog } from './handling/failure-log.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
@@ -47,6 +48,7 @@ export interface GroupParts {
   readonly breaker: Breaker;
   readonly turns: AloneTurns;
   readonly bytes: ByteBudget;
+  readonly failures: FailureLog;
   readonly writes: WriteBudget;
 }
 

@@ -3,7 +3,7 @@ import type { ReaderConnectionListener, ReaderPort } from '../message/reader-por
 import type { ParkingOwner } from '../parking/marker-writes.js';
 import { Parking } from '../parking/parking.js';
 import { Drain, type DrainListener } from './drain.js';
-import type { Breaker } from './handling/breaker.js';
+import type { Breaker } from './breaker/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './handling/lanes.js';
 import { Intake, type IntakeListener } from './intake.js';
@@ -32,9 +32,6 @@ export interface PartitionHall
     DrainListener,
     StartsWriter,
     ParkingOwner {}
-
-/** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
-const LEAST_CRASHES = 2;
 
 /** Counted since the start of the process, over all leases. */
 export type PartCounts = Omit<PartitionCounts, 'claims' | 'leases' | 'leasesLost'>;
@@ -74,8 +71,7 @@ export class PartitionParts {
     this.position = new Position(this.ledger, this.suspects);
     const pace = new CommitPace(clock, reading.commitEveryMs, shared.writes);
     this.writer = new PositionWriter({ ...common, port: ports.positionPort, source: this.position, pace });
-    const maxCrashes = Math.max(LEAST_CRASHES, handling.failurePolicy.retry.attempts);
-    this.parking = new Parking({ name, clock, log, port: ports.parkedPort, owner: hall, maxCrashes });
+    this.parking = new Parking({ name, clock, log, port: ports.parkedPort, owner: hall });
     const place = new PartitionPlace(this.ledger, this.position, this.writer);
     this.lanes = new Lanes(
       {

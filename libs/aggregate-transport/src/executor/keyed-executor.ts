@@ -24,8 +24,10 @@ export interface KeyedExecutorOptions<T> {
   /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
   readonly concurrency: number;
   readonly clock: Clock;
-  /** Runs the head of a lane. Must neither throw nor reject: a failure is a step, too. */
+  /** Runs the head of a lane. Should neither throw nor reject: a failure is a step, too. */
   readonly run: (item: T) => Step | PromiseLike<Step>;
+  /** A run threw or rejected all the same. Says what follows for its lane; must not throw. */
+  readonly broke: (item: T, error: unknown) => Step;
   /** Heads had to wait for the processor or for a place, and none does any more. */
   readonly caughtUp?: () => void;
 }
@@ -81,11 +83,6 @@ export class KeyedExecutor<T extends LaneItem> {
 
   get laneCount(): number {
     return this.#lanes.size;
-  }
-
-  /** Items of one key, its running head included. */
-  sizeOf(key: string): number {
-    return this.#lanes.get(key)?.size ?? 0;
   }
 
   /** The lane of one key, if it is not idle. */
@@ -288,7 +285,13 @@ export class KeyedExecutor<T extends LaneItem> {
   #start(lane: Lane<T>, head: T): void {
     lane.mode = 'running';
     this.#running++;
-    const step = this.options.run(head);
+    let step: Step | PromiseLike<Step>;
+    try {
+      step = this.options.run(head);
+    } catch (error) {
+      // One run that throws must not take the others, or the process, with it.
+      step = this.options.broke(head, error);
+    }
     if (typeof step === 'number') {
       this.#ended(lane, step);
       return;
@@ -297,8 +300,10 @@ export class KeyedExecutor<T extends LaneItem> {
       this.#ended(lane, later);
       this.#startReady();
     };
+    lane.onBreak ??= (error) =>
+      lane.onStep?.(lane.head === undefined ? NEXT : this.options.broke(lane.head, error));
     this.#laterLeft--;
-    void step.then(lane.onStep);
+    void step.then(lane.onStep, lane.onBreak);
   }
 
   #ended(lane: Lane<T>, step: Step): void {

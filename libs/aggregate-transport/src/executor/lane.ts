@@ -29,6 +29,8 @@ export class Lane<T extends LaneItem> {
   nextReady: Lane<T> | undefined;
   /** What the executor does when a run of this lane's head ends in a later tick: made once, by the first one. */
   onStep: ((step: number) => void) | undefined = undefined;
+  /** The same for a run that rejects. */
+  onBreak: ((error: unknown) => void) | undefined = undefined;
   #tail: T | undefined;
 
   constructor(readonly key: string) {}

@@ -1,4 +1,5 @@
 import { AggregateTransportError, hasCode } from '../errors.js';
+import { isThenable, kindOf, muteRejection } from '../foreign.js';
 import type { Envelope } from './envelope.js';
 import { requireJson } from './json.js';
 
@@ -49,6 +50,7 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
     );
   }
   if (bytes instanceof Uint8Array) return bytes;
+  muteRejection(bytes);
   throw new AggregateTransportError(
     'PAYLOAD_NOT_SERIALIZABLE',
     `expected codec.encode to give a Uint8Array at once, found ${kindOf(bytes)} for an event of type ` +
@@ -56,7 +58,7 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
   );
 }
 
-/** @throws ENVELOPE_INVALID with the codec's own error as `cause` */
+/** @throws ENVELOPE_INVALID with the codec's own error as `cause`, also for a codec that answers a promise */
 export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
   let value: unknown;
   try {
@@ -69,18 +71,10 @@ export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
       { cause },
     );
   }
-  if (!(value instanceof Promise)) return value;
+  if (codec === jsonCodec || !isThenable(value)) return value;
+  muteRejection(value);
   throw new AggregateTransportError(
     'ENVELOPE_INVALID',
     `expected codec.decode to give a value at once, found ${kindOf(value)}; correct the codec`,
   );
-}
-
-/** What a codec gave instead of a value. A promise that rejects later must not end the process. */
-function kindOf(value: unknown): string {
-  if (value instanceof Promise) {
-    value.catch(() => undefined);
-    return 'a promise';
-  }
-  return value === null ? 'null' : `a value of type ${typeof value}`;
 }

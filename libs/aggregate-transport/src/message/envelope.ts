@@ -19,7 +19,7 @@ export interface Envelope {
 
 const EVENT_ID = /^[!-~]{1,128}$/;
 /** All that an event may say; a misspelt field would be lost without a word. */
-const FIELDS = new Set(
+const EVENT_FIELDS = new Set(
   Object.keys({
     ...{ aggregateId: 1, type: 1, payload: 1, eventId: 1, version: 1, aggregateVersion: 1, timestamp: 1 },
     ...{ traceId: 1, correlationId: 1, tenantId: 1, headers: 1, expectedSequence: 1 },
@@ -49,7 +49,7 @@ function invalid(field: string, expected: string, found: unknown): AggregateTran
 export function requireEvent(event: unknown): void {
   if (typeof event === 'object' && event !== null && !Array.isArray(event)) {
     for (const field in event)
-      if (!FIELDS.has(field) && Object.hasOwn(event, field)) throw unknownField(field);
+      if (!EVENT_FIELDS.has(field) && Object.hasOwn(event, field)) throw unknownField(field);
     return;
   }
   const found = typeof event === 'string' ? 'a text' : shown(event);
@@ -62,11 +62,11 @@ export function requireEvent(event: unknown): void {
 
 function unknownField(name: string): AggregateTransportError {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[^a-z]/g, '');
-  const meant = [...FIELDS].find((field) => plain(field) === plain(name));
+  const meant = [...EVENT_FIELDS].find((field) => plain(field) === plain(name));
   const shown = name.slice(0, MAX_SHOWN_NAME).replace(NOT_PRINTABLE, '?');
   return new AggregateTransportError(
     'EVENT_INVALID',
-    `expected an event of the fields ${[...FIELDS].join(', ')}, found "${shown}"; nothing was sent: ` +
+    `expected an event of the fields ${[...EVENT_FIELDS].join(', ')}, found "${shown}"; nothing was sent: ` +
       (meant === undefined ? 'put what is yours into payload or headers' : `the field is called ${meant}`),
   );
 }
@@ -186,4 +186,30 @@ function faultOfNullable(body: Partial<Record<keyof Envelope, unknown>>): string
     if (value !== undefined && typeof value !== 'string') return `a ${field} that is no text`;
   }
   return undefined;
+}
+
+/** Every field that an envelope may have. */
+const ENVELOPE_FIELDS = [
+  'event_id',
+  'aggregate_id',
+  'event_type',
+  'event_version',
+  'timestamp',
+  'aggregate_version',
+  'trace_id',
+  'correlation_id',
+  'tenant_id',
+  'payload',
+] as const satisfies readonly (keyof Envelope)[];
+
+/**
+ * Reads each field of a decoded body once, into an object of ours. What a codec of the application answers may have
+ * getters, and later reads must neither throw nor differ. May throw what a getter throws.
+ */
+export function readFields(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const body = value as Partial<Record<keyof Envelope, unknown>>;
+  return Object.fromEntries(
+    ENVELOPE_FIELDS.filter((field) => field in body).map((field) => [field, body[field]]),
+  );
 }

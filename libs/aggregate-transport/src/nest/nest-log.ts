@@ -1,23 +1,51 @@
 import type { LoggerService } from '@nestjs/common';
+import { describeError, stackOf } from '../errors.js';
 import type { Log } from '../log.js';
 
 /**
- * Sends the library's log to Nest's logger, which may be the application's own. A logger that throws costs its line and
- * nothing else; the line goes to stderr then.
+ * Sends the library's log to Nest's logger, which may be the application's own. A logger that throws costs a line, and
+ * nothing else.
  */
-export function nestLog(logger: LoggerService): Log {
-  return {
-    info: (text) => guarded(text, () => void logger.log(text)),
-    warn: (text) => guarded(text, () => void logger.warn(text)),
-    error: (text, error) =>
-      guarded(text, () => void logger.error(text, error instanceof Error ? error.stack : undefined)),
-  };
+class NestLog implements Log {
+  #hasWarned = false;
+
+  constructor(private readonly logger: LoggerService) {}
+
+  info(text: string): void {
+    try {
+      this.logger.log(text);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  warn(text: string): void {
+    try {
+      this.logger.warn(text);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  error(text: string, error?: unknown): void {
+    try {
+      this.logger.error(text, stackOf(error));
+    } catch (failure) {
+      this.#failed(failure);
+    }
+  }
+
+  /** Node prints it, or hands it to the application: the logger itself cannot be told. */
+  #failed(error: unknown): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    process.emitWarning(
+      `expected a logger that does not throw, found ${describeError(error)}; lines of the log are lost (said once)`,
+      { type: 'AggregateTransportWarning' },
+    );
+  }
 }
 
-function guarded(text: string, write: () => void): void {
-  try {
-    write();
-  } catch {
-    console.error(text);
-  }
+export function nestLog(logger: LoggerService): Log {
+  return new NestLog(logger);
 }

@@ -1,4 +1,7 @@
 import type { ClaimCause, PartitionObserver } from '../consumer/partition-options.js';
+import { describeError } from '../errors.js';
+import { muteRejection } from '../foreign.js';
+import type { Log } from '../log.js';
 import type { ReaderCause } from '../consumer/reading/reader.js';
 import type { FailureStage } from '../consumer/handling/outcome.js';
 import { groupAttributes, partitionAttributes } from './attributes.js';
@@ -8,13 +11,21 @@ const MS_PER_S = 1_000;
 /** The boundaries that the conventions advise, in seconds. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
-/** Measures how long things take, for all partitions of a process. Exists only where there is a meter. */
+/**
+ * Measures how long things take, for all partitions of a process. Exists only where there is a meter. The meter is the
+ * application's: what it throws costs the one value, is logged once, and changes nothing else.
+ */
 export class Measures {
   readonly #handler: DurationHistogram | undefined;
   readonly #claim: DurationHistogram;
   readonly #reader: DurationHistogram;
 
-  constructor({ meter, handlerDuration }: { readonly meter: Meter; readonly handlerDuration: boolean }) {
+  #hasFailed = false;
+
+  constructor(
+    { meter, handlerDuration }: { readonly meter: Meter; readonly handlerDuration: boolean },
+    private readonly log: Log,
+  ) {
     const seconds = (name: string, description: string): DurationHistogram =>
       meter.createHistogram(name, {
         description,
@@ -58,19 +69,34 @@ export class Measures {
             attributes = { ...succeeded, 'error.type': String(stage) };
             failed.set(stage, attributes);
           }
-          handler.record(ms / MS_PER_S, attributes);
+          this.#record(handler, ms, attributes);
         },
       }),
       claimed: (cause, ms) => {
         const attributes = claims.get(cause) ?? { ...where, 'aggregate_transport.claim.cause': cause };
         claims.set(cause, attributes);
-        this.#claim.record(ms / MS_PER_S, attributes);
+        this.#record(this.#claim, ms, attributes);
       },
       readerOpened: (cause, ms) => {
         const attributes = readers.get(cause) ?? { ...where, 'aggregate_transport.reader.cause': cause };
         readers.set(cause, attributes);
-        this.#reader.record(ms / MS_PER_S, attributes);
+        this.#record(this.#reader, ms, attributes);
       },
     };
+  }
+
+  #record(histogram: DurationHistogram, ms: number, attributes: MetricAttributes): void {
+    try {
+      const loose: { record(value: number, attributes: MetricAttributes): unknown } = histogram;
+      muteRejection(loose.record(ms / MS_PER_S, attributes));
+    } catch (error) {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.log.error(
+        `expected a meter whose histograms record a value, found that record throws ${describeError(error)}; ` +
+          'durations are missing until it is fixed (said once)',
+        error,
+      );
+    }
   }
 }

@@ -2,6 +2,7 @@ import { reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { GroupStart } from '../records/group-record.js';
+import type { Letter } from '../records/letter.js';
 import { identityOf, type Marker, type StoredMarker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { ParkedPort } from './parked-port.js';
@@ -17,7 +18,8 @@ export interface AdoptionOptions {
   readonly start: GroupStart;
   /** The last owner ended without a last commit. */
   readonly hasDied: boolean;
-  readonly maxCrashes: number;
+  /** Owners that may die while they replay an aggregate's letters, from this one on. */
+  readonly crashesAllowed: (first: Letter) => number;
   /** Throws if the lease has ended, or a later tenure reads the markers by now. */
   readonly check: () => void;
 }
@@ -44,8 +46,9 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     const identity = identityOf(current);
     if (current.marker.epoch <= options.start.epoch) await removeReset(port, { token, identity }, options);
     const { hasLetters, ...end } = await findTail(port, { token, identity }, options.created);
+    const maxCrashes = await maxCrashesOf(current, identity, options);
     check();
-    const marker = decideAdoption(current.marker, hasLetters ? identity : 0, options);
+    const marker = decideAdoption(current.marker, hasLetters ? identity : 0, { ...options, maxCrashes });
     if (marker === undefined) {
       if (await port.removeMarker(current.revision)) return undefined;
     } else {
@@ -70,11 +73,29 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
   return undefined;
 }
 
+/** The limit of the handler that the next letter is for. Asked for only where a death is to be counted. */
+async function maxCrashesOf(
+  { token, marker }: StoredMarker,
+  identity: number,
+  { port, hasDied, crashesAllowed }: AdoptionOptions,
+): Promise<number> {
+  const isReplayed = marker.state === 'retrying' || marker.state === 'diverted';
+  if (!hasDied || !isReplayed) return Number.POSITIVE_INFINITY;
+  let letter = await port.next(token, 0);
+  while (letter !== undefined && letter.note.marker !== identity)
+    letter = await port.next(token, letter.position);
+  return letter === undefined ? Number.POSITIVE_INFINITY : crashesAllowed(letter);
+}
+
 /** What an inherited marker becomes; undefined if it is removed. `identity` is 0 if no letter names it. Pure. */
 export function decideAdoption(
   marker: Marker,
   identity: number,
-  { epoch, hasDied, maxCrashes }: Pick<AdoptionOptions, 'epoch' | 'hasDied' | 'maxCrashes'>,
+  {
+    epoch,
+    hasDied,
+    maxCrashes,
+  }: Pick<AdoptionOptions, 'epoch' | 'hasDied'> & { readonly maxCrashes: number },
 ): Marker | undefined {
   if (identity === 0) return undefined;
   if (marker.state === 'parking' || marker.state === 'parked') {

@@ -19,6 +19,8 @@ export interface ParkingListener {
   commanded(parked: Parked): void;
   /** No letter is left: the aggregate is live again. */
   unparked(parked: Parked): void;
+  /** Owners that may die while they replay an aggregate's letters, from this one on; then it stays parked. */
+  crashesAllowed(first: Letter): number;
 }
 
 /** What a tenure inherits. */
@@ -30,8 +32,6 @@ export interface ParkingInheritance {
 
 export interface ParkingOptions extends MarkerWritesOptions {
   readonly clock: Clock;
-  /** Owners that may die while they replay an aggregate's letters; then it stays parked. */
-  readonly maxCrashes: number;
 }
 
 /**
@@ -128,7 +128,8 @@ export class Parking {
     check();
     this.#parked.clear();
     const { epoch, created } = this.options.owner;
-    const inheritance = { ...this.options, epoch, created, start, hasDied, check };
+    const crashesAllowed = (first: Letter): number => this.#listener?.crashesAllowed(first) ?? LEAST_CRASHES;
+    const inheritance = { ...this.options, epoch, created, start, hasDied, crashesAllowed, check };
     await inParallel(markers, ADOPTED_AT_ONCE, async (found) => {
       const adopted = await adopt(found, inheritance);
       check();
@@ -337,5 +338,7 @@ export class Parking {
   }
 }
 
+/** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
+export const LEAST_CRASHES = 2;
 const ADOPTED_AT_ONCE = 64;
 const LIST_EVERY_MS = 30_000;

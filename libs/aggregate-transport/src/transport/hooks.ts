@@ -46,19 +46,24 @@ export function observerOf(
 ): PartitionObserver {
   const call = <T>(
     name: keyof AggregateHooks,
-    hook: ((notice: T) => unknown) | undefined,
+    find: () => ((notice: T) => unknown) | undefined,
     notice: T,
   ): void => {
-    if (hook === undefined) return;
     Promise.resolve()
-      .then(() => hook(notice))
+      .then(() => find()?.(notice))
       .catch((error: unknown) => log.error(`hooks.${name} failed: ${describeError(error)}`, error));
   };
   return {
     parked: ({ aggregateId, sequence }, { reason, error, attempts }) =>
-      call('onParked', hooks.onParked, { ...where, aggregateId, sequence, reason, error, attempts }),
-    unparked: (aggregateId) => call('onUnparked', hooks.onUnparked, { ...where, aggregateId }),
+      call('onParked', () => hooks.onParked, { ...where, aggregateId, sequence, reason, error, attempts }),
+    unparked: (aggregateId) => call('onUnparked', () => hooks.onUnparked, { ...where, aggregateId }),
     stuck: ({ aggregateId, sequence, envelope }, ageMs) =>
-      call('onStuck', hooks.onStuck, { ...where, aggregateId, sequence, type: envelope?.event_type, ageMs }),
+      call('onStuck', () => hooks.onStuck, {
+        ...where,
+        aggregateId,
+        sequence,
+        type: envelope?.event_type,
+        ageMs,
+      }),
   };
 }

@@ -21,6 +21,7 @@ import type { GroupWire, TopicWire, WireListener } from './wires.js';
 
 /** All ways from one topic to its stream, over one connection. */
 export class NatsTopicWire implements TopicWire {
+  readonly description: string;
   readonly duplicateWindowMs: number;
   readonly batchObstacle: string | undefined;
   readonly #settings: SettingsLook;
@@ -30,8 +31,14 @@ export class NatsTopicWire implements TopicWire {
     private readonly of: NatsTopic,
     request: StreamRequest,
     stream: StreamConfig,
+    origin: 'found' | 'made',
   ) {
     const { api } = of;
+    const { nats, serverVersion } = of.connection;
+    const name = nats.info?.server_name ?? 'without a name';
+    this.description =
+      `connected to nats-server "${name}" ${serverVersion} at ${nats.getServer()}, ` +
+      `stream "${stream.name}" ${origin}`;
     this.#settings = new SettingsLook({ api, request, duplicateWindow: stream.duplicate_window });
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
-import { Breaker } from '../consumer/handling/breaker.js';
+import { Breaker } from '../consumer/breaker/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
+import { FailureLog } from '../consumer/handling/failure-log.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
 import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
 import { Partition } from '../consumer/partition.js';
@@ -60,13 +61,14 @@ export interface Replica {
  * @throws as {@link TopicWire.openGroup}
  */
 export async function openGroup(options: GroupOptions, replica: Replica): Promise<OpenedLayout> {
-  const { link, group } = options;
-  const { consume } = link.topic;
+  const { link, group, clock, log } = options;
+  const { consume, name } = link.topic;
   const wire = await link.wire.openGroup(group);
   const shared = {
     breaker: new Breaker(consume.breaker, wire.partitions.length),
     turns: options.turns,
     bytes: new ByteBudget(consume.maxBufferedBytes),
+    failures: new FailureLog(`topic "${name}", group "${group}"`, clock, log),
     writes: link.writes,
   };
   const common = { shared, group: replica.viewOf(wire) };

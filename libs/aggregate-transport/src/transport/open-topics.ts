@@ -122,6 +122,7 @@ export class TopicLinks {
         }),
       subjectOf: (token) => subjectOf(name, token),
     };
+    this.log.info(`topic "${name}": ${wire.description}`);
     // Without a check at start-up there is none later.
     if (topic.provision !== 'off') link.settings.start();
     this.#opened.set(name, link);

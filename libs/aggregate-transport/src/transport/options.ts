@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'nats';
-import type { BreakerOptions } from '../consumer/handling/breaker.js';
+import type { BreakerOptions } from '../consumer/breaker/breaker.js';
 import type { OnUnhandledType } from '../consumer/handling/event-handlers.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../consumer/handling/outcome.js';
 import type { Codec } from '../message/codec.js';

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'nats';
-import type { BreakerOptions } from '../consumer/handling/breaker.js';
+import type { BreakerOptions } from '../consumer/breaker/breaker.js';
 import type { FailurePolicy } from '../consumer/handling/outcome.js';
 import { AggregateTransportError } from '../errors.js';
 import { type Codec, jsonCodec } from '../message/codec.js';

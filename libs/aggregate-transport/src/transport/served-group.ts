@@ -126,6 +126,10 @@ export class Group implements ServedGroup {
   start(): void {
     if (this.#mode !== 'idle') return;
     this.#enter('working');
+    const { record } = this.opened.wire;
+    this.options.log.info(
+      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.owner}`,
+    );
     this.replicas.start();
     this.#read();
   }

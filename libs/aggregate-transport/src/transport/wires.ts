@@ -44,6 +44,8 @@ export interface WireListener {
 
 /** All ways from one topic to its stream: what `transport/` and `nest/` know of NATS, and what a test replaces. */
 export interface TopicWire {
+  /** For the log: the server, and whether the stream was found or made. No credentials. */
+  readonly description: string;
   /** Undefined where there is no NATS. */
   readonly nats: NatsConnection | undefined;
   readonly connected: boolean;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { AttemptPolicies, Attempts } from '#library/consumer/handling/attempts.js';
-import { Breaker } from '#library/consumer/handling/breaker.js';
+import { Breaker } from '#library/consumer/breaker/breaker.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { EventHandlers, type OnUnhandledType } from '#library/consumer/handling/event-handlers.js';
 import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
 import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
@@ -83,19 +84,20 @@ function fixture(options: FixtureOptions = {}) {
     1,
   );
   const parking = new Parking({
-    ...{ name, port, clock, log, maxCrashes: 3 },
+    ...{ name, port, clock, log },
     owner: { epoch: 1, created: 'then', run: 0, mayWrite: mayStart },
   });
   const letterLanes = new LetterLanes({
     ...common,
     ...{ parking, breaker, bytes: { limit: 1e9, held: 0, isSpent: false } },
-    lanes: new KeyedExecutor<LaneEntry>({ concurrency: 1, clock, run: () => NEXT }),
+    lanes: new KeyedExecutor<LaneEntry>({ concurrency: 1, clock, broke: () => NEXT, run: () => NEXT }),
     detours: { noteHeadHandled: () => undefined },
     observer: { parked: (event, note) => void notices.push([event.sequence, note]) },
   });
   const attempts = new Attempts({
     ...common,
     ...{ calls, breaker, letterLanes, random },
+    failures: new FailureLog('orders/billing', clock, log),
     missing: new MissingHandlers(name, onUnhandledType, log),
     policies: new AttemptPolicies(failurePolicy, onUnhandledType),
     observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },
@@ -153,7 +155,22 @@ describe('a failed event', () => {
     expect(event.attempt).toBe(5);
     expect(handled).toEqual([]);
     expect(attempts.counts).toMatchObject({ retried: 2, blocked: 3, handled: 0 });
-    expect(log.lines).toHaveLength(5);
+    // One line for each change of state: it fails, it is blocked.
+    expect(log.lines.map((line) => line.split(' ')[0])).toEqual(['warn', 'error']);
+  });
+
+  test('has one line when it fails and one when it is handled, and none for the attempts between', () => {
+    let left = 3;
+    const { attempts, log } = fixture({
+      handle: () => (left-- > 0 ? failure() : undefined),
+      handlerPolicy: { ...policy, retry: { ...policy.retry, attempts: 10 } },
+    });
+    const event = eventOf();
+    for (let attempt = 0; attempt < 4; attempt++) void attempts.run(event);
+    expect(log.lines).toEqual([
+      expect.stringMatching(/^warn .*failed in its handler \(attempt 1\), again in 100 ms: Error: no stock$/),
+      expect.stringMatching(/^info .*handled in attempt 4$/),
+    ]);
   });
 
   test('waits a random part less, by its jitter', () => {

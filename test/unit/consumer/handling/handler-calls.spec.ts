@@ -5,6 +5,7 @@ import type { Failure } from '#library/consumer/handling/outcome.js';
 import { type Codec, jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
+import { hostileErrors, NONSENSE } from '../../../support/hostile.js';
 import { deliveryOf, eventOf, recordedLog } from './deliveries.js';
 
 function fixture(handle: EventHandler['handle'] = () => undefined, codec: Codec = jsonCodec) {
@@ -48,6 +49,35 @@ describe('decode', () => {
       expect(calls.decode(event)).toMatchObject({ stage: 'decode', unrecoverable: true });
     }
     expect(event.envelope).toBeUndefined();
+  });
+
+  test('refuses what a codec answers if it is no envelope, can be read only once, or comes later', async () => {
+    for (const answer of [...NONSENSE.map((make) => make()), ...hostileErrors()]) {
+      const { calls } = fixture(undefined, { ...jsonCodec, decode: () => answer });
+      const event = eventOf('a', 1);
+      expect(calls.decode(event)).toMatchObject({ stage: 'decode', unrecoverable: true });
+    }
+    // A rejection that is not heard would end the process in a later turn.
+    await new ManualClock().settle();
+  });
+
+  test('reads each field of a decoded body once', () => {
+    let reads = 0;
+    const decode = (body: Uint8Array): unknown => {
+      const decoded = jsonCodec.decode(body) as Record<string, unknown>;
+      const type = decoded['event_type'];
+      return Object.defineProperty(decoded, 'event_type', {
+        get: () => {
+          if (++reads > 1) throw new Error('read twice');
+          return type;
+        },
+      });
+    };
+    const { calls, handler } = fixture(undefined, { ...jsonCodec, decode });
+    const event = eventOf('a', 1);
+    expect(calls.decode(event)).toBeUndefined();
+    expect(calls.find(event)).toBe(handler);
+    expect(calls.nameOf(event)).toContain('Counted of aggregate "a"');
   });
 
   test('names an event under a subject that no aggregate has', () => {

@@ -1,6 +1,7 @@
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
-import { Breaker, type BreakerOptions } from '#library/consumer/handling/breaker.js';
+import { Breaker, type BreakerOptions } from '#library/consumer/breaker/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import type { ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -24,6 +25,8 @@ export interface LanesFixtureOptions {
   readonly handle: Handle;
   readonly server?: ParkedServer;
   readonly policy?: FailurePolicy;
+  /** Of the handler, if it has one of its own. */
+  readonly handlerPolicy?: FailurePolicy;
   readonly epoch?: number;
   readonly breaker?: Partial<BreakerOptions>;
   readonly maxAckPending?: number;
@@ -112,7 +115,8 @@ export class LanesFixture implements LaneListener {
     const failurePolicy = options.policy ?? parks;
     const name = 'orders/billing/0';
     const handlers = new EventHandlers();
-    handlers.add(undefined, { failurePolicy, timeoutMs: 60_000, handle: options.handle });
+    const own = options.handlerPolicy ?? failurePolicy;
+    handlers.add(undefined, { failurePolicy: own, timeoutMs: 60_000, handle: options.handle });
     const concurrency = options.concurrency ?? 256;
     this.suspects = new Suspects({
       writer: {
@@ -131,7 +135,7 @@ export class LanesFixture implements LaneListener {
     const ofEpoch = (): number => this.epoch;
     const ofPlace = (): string => this.place.created;
     this.parking = new Parking({
-      ...{ name, port: this.port, clock, log, maxCrashes: 3 },
+      ...{ name, port: this.port, clock, log },
       owner: {
         get epoch() {
           return ofEpoch();
@@ -151,7 +155,10 @@ export class LanesFixture implements LaneListener {
           ...{ failurePolicy, onUnhandledType: 'ignore', concurrency },
           maxAckPending: options.maxAckPending ?? 10_000,
         },
-        shared: { breaker: this.breaker, turns: this.turns, bytes: this.bytes },
+        shared: {
+          ...{ breaker: this.breaker, turns: this.turns, bytes: this.bytes },
+          failures: new FailureLog('orders/billing', clock, log),
+        },
         observer: {
           parked: ({ aggregateId }) => this.parked.push(aggregateId),
           unparked: (aggregateId) => this.unparked.push(aggregateId),

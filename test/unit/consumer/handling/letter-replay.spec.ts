@@ -3,7 +3,7 @@ import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.
 import { type CommandKind, identityOf } from '#library/records/marker.js';
 import { ParkedServer } from '../../parking/fake-parked-port.js';
 import { deliveryOf, eventOf } from './deliveries.js';
-import { failureOf, LanesFixture, type LanesFixtureOptions } from './lanes-fixture.js';
+import { failureOf, LanesFixture, type LanesFixtureOptions, parks } from './lanes-fixture.js';
 
 /** An owner that inherits aggregate "a", parked with these letters by an owner that has died. */
 async function inherited(
@@ -249,5 +249,29 @@ describe('a lane of an aggregate that is live again', () => {
     await pass(2_000);
     expect(started.at(-1)).toBe(5);
     expect(fixture.lanes.executor.laneCount).toBe(0);
+  });
+});
+
+describe('an aggregate whose letters end their owner', () => {
+  const policyOf = (attempts: number): FailurePolicy => ({ ...parks, retry: { ...parks.retry, attempts } });
+
+  test.each([
+    ['never less than two', 1, 10, 2],
+    ['as its own handler may try', 4, 10, 4],
+    ['as its own handler may try', 4, 1, 4],
+  ])('stays parked after as many deaths: %s', async (_how, own, topics, deaths) => {
+    const dying = {
+      ...{ policy: policyOf(topics), handlerPolicy: policyOf(own) },
+      handle: () => new Promise<undefined>(() => undefined),
+    };
+    const { server } = await inherited([3], { ...dying, state: 'diverted' });
+    const states = [server.marker('a')!.marker.state];
+    for (let epoch = 3; states.at(-1) === 'diverted'; epoch++) {
+      const next = new LanesFixture({ ...dying, server, epoch });
+      await next.takeOver(true);
+      states.push(server.marker('a')!.marker.state);
+    }
+    expect(states).toHaveLength(deaths);
+    expect(server.marker('a')!.marker).toMatchObject({ state: 'parked', reason: 'CRASHED' });
   });
 });

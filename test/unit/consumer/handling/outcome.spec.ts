@@ -10,6 +10,7 @@ import {
   type OnExhausted,
   type Outcome,
 } from '#library/consumer/handling/outcome.js';
+import { hostileErrors, NONSENSE } from '../../../support/hostile.js';
 
 const retry = { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 };
 
@@ -145,12 +146,27 @@ describe('classify', () => {
     expect(outcomeOf('halt', 'guard')).toEqual(block);
   });
 
-  test('that throws decides nothing', () => {
-    const classify = (): never => {
-      throw new Error('broken');
+  test('that throws, or answers anything but a disposition, decides nothing, and says what was wrong', () => {
+    const throws = (error: unknown) => (): never => {
+      throw error;
     };
-    const policy: FailurePolicy = { retry, onExhausted: 'park', classify };
-    expect(decideOutcome(failureOf('pipe'), { attempt: 1 }, policy, 0)).toEqual(park('REJECTED'));
-    expect(decideOutcome(failureOf('handler'), { attempt: 1 }, policy, 0)).toMatchObject({ kind: 'retry' });
+    const broken = [
+      ...hostileErrors().map((error) => throws(error)),
+      ...NONSENSE.map((make) => () => make() as never),
+    ];
+    for (const classify of broken) {
+      const policy: FailurePolicy = { retry, onExhausted: 'park', classify };
+      const rejected = decideOutcome(failureOf('pipe'), { attempt: 1 }, policy, 0);
+      expect(rejected).toMatchObject(park('REJECTED'));
+      expect(rejected.classifierFault).toMatch(/^found /);
+      expect(decideOutcome(failureOf('handler'), { attempt: 1 }, policy, 0)).toMatchObject({ kind: 'retry' });
+    }
+  });
+
+  test('that answers a word is quoted, so that a typo is seen', () => {
+    const policy: FailurePolicy = { retry, onExhausted: 'park', classify: () => 'parked' as never };
+    expect(decideOutcome(failureOf('pipe'), { attempt: 1 }, policy, 0).classifierFault).toBe(
+      'found "parked"',
+    );
   });
 });

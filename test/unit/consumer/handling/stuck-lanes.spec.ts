@@ -17,6 +17,7 @@ function fixture() {
   const lanes = new KeyedExecutor<LaneEntry>({
     concurrency: 100,
     clock,
+    broke: () => NEXT,
     run: (entry) => new Promise((resolve) => running.set(entry, resolve)),
   });
   const bytes = { limit: LIMIT, isSpent: false, held: 0 };

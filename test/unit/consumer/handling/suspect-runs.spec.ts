@@ -286,6 +286,25 @@ describe('an event that died alone often enough', () => {
     expect(fixture.suspects.snapshot().starts).toEqual({});
   });
 
+  test.each([
+    ['more', 1, 10, true],
+    ['fewer', 10, 1, false],
+  ])(
+    'is given up after as many starts as its own handler may try, if the topic allows %s',
+    async (_which, own, topics, isGivenUp) => {
+      const policyOf = (attempts: number): FailurePolicy => ({
+        ...parks,
+        retry: { ...parks.retry, attempts },
+      });
+      const { fixture, deliver, started } = partition({
+        ...{ policy: policyOf(topics), handlerPolicy: policyOf(own), starts, unsettled: [1] },
+      });
+      deliver('a', 1);
+      await fixture.clock.advance(1_000);
+      expect([started, fixture.parked]).toEqual(isGivenUp ? [[], ['a']] : [[1], []]);
+    },
+  );
+
   test('starts nothing more and keeps its lane closed if the policy is to block', async () => {
     const policy: FailurePolicy = { ...once, onExhausted: 'block' };
     const { fixture, deliver, started } = partition({ policy, starts, unsettled: [1] });

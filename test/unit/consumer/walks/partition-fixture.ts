@@ -1,7 +1,8 @@
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
-import { Breaker } from '#library/consumer/handling/breaker.js';
+import { Breaker } from '#library/consumer/breaker/breaker.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import type { Tenancy } from '#library/consumer/ownership/ownership.js';
@@ -229,6 +230,7 @@ export class PartitionWorld {
         turns: new AloneTurns(clock),
         bytes: new ByteBudget(options.maxBufferedBytes ?? 1e9),
         writes: new WriteBudget(clock),
+        failures: new FailureLog('orders/billing', clock, log),
       },
       group: view,
       surroundings: {

@@ -4,8 +4,9 @@ import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
-import type { Breaker } from './breaker.js';
+import type { Breaker } from '../breaker/breaker.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
+import type { FailureLog } from './failure-log.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
@@ -21,6 +22,7 @@ export interface AttemptOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly failures: FailureLog;
   readonly listener: LaneListener;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
 }
@@ -118,38 +120,51 @@ export class Attempts implements SuspectHandling {
 
   /** An attempt has failed, or none can be made. */
   fail(event: Delivery, failure: Failure, policy: FailurePolicy): Step | Promise<Step> {
-    const { calls, log, letterLanes, random, listener } = this.options;
+    const { calls, log, failures, letterLanes, random, listener } = this.options;
     const about = { attempt: event.attempt, type: event.envelope?.event_type };
     const outcome = decideOutcome(failure, about, policy, random());
     const what = `${calls.nameOf(event)} failed in its ${failure.stage} (attempt ${event.attempt})`;
     const why = describeError(failure.error);
+    const hasChanged = event.lastFailure?.outcome !== outcome.kind;
+    const { error } = failure;
     this.counts.failedIn[failure.stage]++;
     event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
+    if (outcome.classifierFault !== undefined)
+      failures.classifierFailed(calls.nameOf(event), outcome.classifierFault);
     switch (outcome.kind) {
       case 'retry':
         this.counts.retried++;
-        log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);
-        return outcome.delayMs;
-      case 'block':
-        this.counts.blocked++;
-        log.error(
-          `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}` +
-            hintFor(failure),
-          failure.error,
+        failures.attemptFailed(
+          event.token,
+          why,
+          hasChanged ? { level: 'warn', text: `${what}, again in ${outcome.delayMs} ms: ${why}` } : undefined,
         );
         return outcome.delayMs;
+      case 'block': {
+        this.counts.blocked++;
+        const text = `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}`;
+        failures.attemptFailed(
+          event.token,
+          why,
+          hasChanged ? { level: 'error', text: text + hintFor(failure), error } : undefined,
+        );
+        return outcome.delayMs;
+      }
       case 'park':
       case 'skip': {
         const note = { reason: outcome.reason, error: why, attempts: event.attempt };
         const step = letterLanes[outcome.kind](event, note);
-        // The breaker kept it in its lane.
-        if (typeof step === 'number') return step;
+        if (typeof step === 'number') {
+          // The breaker kept it in its lane.
+          failures.attemptFailed(event.token, why);
+          return step;
+        }
         this.counts[outcome.kind === 'park' ? 'parked' : 'skipped']++;
-        log.error(`${what}; ${thenOf(outcome.kind, failure)} (${outcome.reason}): ${why}`, failure.error);
+        log.error(`${what}; ${thenOf(outcome.kind, failure)} (${outcome.reason}): ${why}`, error);
         return step;
       }
       case 'halt':
-        log.error(`${what}: ${why}`, failure.error);
+        log.error(`${what}: ${why}`, error);
         listener.halt(`${what}: ${why}`);
         return CLOSE;
     }
@@ -199,9 +214,9 @@ export class Attempts implements SuspectHandling {
   }
 
   #done(event: Delivery): Step | Promise<Step> {
-    const { calls, log, letterLanes, listener } = this.options;
+    const { calls, failures, letterLanes, listener } = this.options;
     this.counts.handled++;
-    if (event.attempt > 1) log.info(`${calls.nameOf(event)} handled in attempt ${event.attempt}`);
+    if (event.attempt > 1) failures.recovered(`${calls.nameOf(event)} handled in attempt ${event.attempt}`);
     if (letterLanes.isHeadOfDetour(event)) return letterLanes.settleHead(event);
     listener.settled(event);
     return NEXT;

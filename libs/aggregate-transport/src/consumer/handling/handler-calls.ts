@@ -1,9 +1,9 @@
 import { type Clock, every, type Timer } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import { type Codec, decodeBody } from '../../message/codec.js';
+import { type Codec, decodeBody, jsonCodec } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
-import { checkEnvelope } from '../../message/envelope.js';
+import { checkEnvelope, readFields } from '../../message/envelope.js';
 import { isSubjectOfAggregate } from '../../message/subject.js';
 import { endsLater, type EventHandler, type EventHandlers } from './event-handlers.js';
 import type { Failure } from './outcome.js';
@@ -32,6 +32,8 @@ export class HandlerCalls {
   readonly #running = new Map<Delivery, EventHandler>();
   /** The attempt whose handler has not returned yet. Most end there, and never get into the map. */
   #starting: Delivery | undefined;
+  /** Events whose handler has run for too long before: told once, not for each attempt. */
+  readonly #overdue = new WeakSet<Delivery>();
   readonly #watch: Timer;
 
   constructor(private readonly options: HandlerCallsOptions) {
@@ -50,7 +52,9 @@ export class HandlerCalls {
     const { subject, body } = event.origin;
     if (!isSubjectOfAggregate(subject, this.options.topic, event.token)) return foreign(subject);
     try {
-      event.envelope = checkEnvelope(decodeBody(this.options.codec, body), event.aggregateId);
+      const { codec } = this.options;
+      const decoded = decodeBody(codec, body);
+      event.envelope = checkEnvelope(codec === jsonCodec ? decoded : readFields(decoded), event.aggregateId);
       return undefined;
     } catch (error) {
       return { stage: 'decode', error, unrecoverable: true };
@@ -103,6 +107,8 @@ export class HandlerCalls {
             `expected the handler to end within ${handler.timeoutMs} ms; its lane stays closed until it settles`,
           ),
         );
+        if (this.#overdue.has(event)) continue;
+        this.#overdue.add(event);
         log.warn(`${this.nameOf(event)} runs longer than ${handler.timeoutMs} ms; its signal is aborted`);
       } else if (age >= 2 * handler.timeoutMs && !event.reportedStuck) {
         event.reportedStuck = true;

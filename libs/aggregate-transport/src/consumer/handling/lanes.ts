@@ -1,22 +1,25 @@
 import type { Clock } from '../../clock.js';
-import { KeyedExecutor } from '../../executor/keyed-executor.js';
+import { describeError } from '../../errors.js';
+import { KeyedExecutor, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
-import type { Parking, ParkingListener } from '../../parking/parking.js';
+import { LEAST_CRASHES, type Parking, type ParkingListener } from '../../parking/parking.js';
+import type { Letter } from '../../records/letter.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import { SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Suspects } from '../suspects/suspects.js';
 import { AttemptPolicies, Attempts } from './attempts.js';
-import type { Breaker } from './breaker.js';
+import type { Breaker } from '../breaker/breaker.js';
 import type { OnUnhandledType } from './event-handlers.js';
+import type { FailureLog } from './failure-log.js';
 import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
 import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { LetterLanes } from './letter-lanes.js';
-import { LetterReplay } from './letter-replay.js';
+import { letterEvent, LetterReplay } from './letter-replay.js';
 import { MissingHandlers } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
@@ -35,7 +38,11 @@ export interface SharedParts {
   readonly breaker: Breaker;
   readonly turns: AloneTurns;
   readonly bytes: LaneBytes;
+  readonly failures: FailureLog;
 }
+
+/** A run that broke is not the event's fault as far as we know: it is tried again after this time. */
+const BROKE_AGAIN_MS = 1_000;
 
 export interface LanesOptions {
   /** For log texts: topic, group and partition. */
@@ -71,6 +78,8 @@ export class Lanes implements AloneMember, ParkingListener {
   readonly #attempts: Attempts;
   readonly #replay: LetterReplay;
   readonly #share: number;
+  /** Entries whose run broke: told once. */
+  readonly #broken = new WeakSet<LaneEntry>();
   #unparked = 0;
 
   constructor(
@@ -80,7 +89,7 @@ export class Lanes implements AloneMember, ParkingListener {
   ) {
     const { name, clock, random, log, listener, observer, policy, shared, suspects } = options;
     const common = { name, clock, random, log, listener, observer };
-    const { breaker, turns } = shared;
+    const { breaker, turns, failures } = shared;
     this.#parking = parking;
     // One event has nothing behind it that it could hold up.
     this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
@@ -89,10 +98,11 @@ export class Lanes implements AloneMember, ParkingListener {
       clock,
       caughtUp: () => listener.caughtUp(),
       run: (entry) => (entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry)),
+      broke: (entry, error) => this.#broke(entry, error),
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
     const missing = new MissingHandlers(name, policy.onUnhandledType, log);
-    const handling = { calls: this.#calls, missing, breaker };
+    const handling = { calls: this.#calls, missing, breaker, failures };
     this.#letterLanes = new LetterLanes({
       ...common,
       parking,
@@ -166,6 +176,13 @@ export class Lanes implements AloneMember, ParkingListener {
     this.options.observer.unparked(aggregateIdOf(token));
   }
 
+  crashesAllowed(first: Letter): number {
+    return Math.max(
+      LEAST_CRASHES,
+      this.#attempts.attemptsAllowed(letterEvent(this.options.calls.topic, first)),
+    );
+  }
+
   hold(): void {
     this.executor.hold();
   }
@@ -222,6 +239,22 @@ export class Lanes implements AloneMember, ParkingListener {
     this.options.shared.turns.leave(this);
     this.#calls.close();
     this.#letterLanes.close();
+    this.options.shared.failures.flush();
+  }
+
+  /** The handling itself failed, and not a handler. Its aggregate waits, and all others continue. */
+  #broke(entry: LaneEntry, error: unknown): Step {
+    const { log, name } = this.options;
+    if (!(entry instanceof ReplayItem)) this.#calls.noteEnded(entry);
+    if (!this.#broken.has(entry)) {
+      this.#broken.add(entry);
+      log.error(
+        `${name}: the transport failed at an event of aggregate "${aggregateIdOf(entry.token)}", tried again every ` +
+          `${BROKE_AGAIN_MS} ms: ${describeError(error)}; report it with this stack`,
+        error,
+      );
+    }
+    return BROKE_AGAIN_MS;
   }
 
   *#now(): Generator<LaneNow> {

@@ -6,8 +6,8 @@ import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
 import type { Parking } from '../../parking/parking.js';
-import { BreakerProbe } from './breaker-probe.js';
-import type { Breaker } from './breaker.js';
+import { BreakerProbe } from '../breaker/breaker-probe.js';
+import type { Breaker } from '../breaker/breaker.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
 import type { LaneListener, LaneObserver } from './lane-listener.js';
 import { type LaneBytes, StuckLanes } from './stuck-lanes.js';
@@ -77,6 +77,10 @@ export class LetterLanes {
       concurrency: FILING_AT_ONCE,
       clock,
       run: (event) => this.#file(event),
+      broke: (_event, error) => {
+        this.#report(error);
+        return TRY_AGAIN_MS;
+      },
     });
     this.#stuckLanes = new StuckLanes({ lanes: options.lanes, bytes: options.bytes, clock, listener: this });
     this.#probe = new BreakerProbe({ lanes: options.lanes, breaker, clock, listener: options.listener });
@@ -109,12 +113,15 @@ export class LetterLanes {
    */
   park(event: Delivery, note: ParkNote): Step | Promise<Step> {
     const { breaker, clock, parking, log, name } = this.options;
+    const wasOpen = breaker.isOpen;
     if (!breaker.requestPark(event.token, event.firstStartedAt, clock.now())) {
       if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
-      log.error(
-        `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
-          `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
-      );
+      if (!wasOpen) {
+        log.error(
+          `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
+            `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
+        );
+      }
       return breaker.options.probeEveryMs;
     }
     const wasDiverted = parking.isParked(event.token);

@@ -10,13 +10,14 @@ import type { Parking } from '../../parking/parking.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Marker } from '../../records/marker.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
-import type { Breaker } from './breaker.js';
+import type { Breaker } from '../breaker/breaker.js';
+import type { FailureLog } from './failure-log.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
 import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import type { DetourListener } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
-import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
+import { type Decision, decideOutcome, type Failure, type FailurePolicy, reasonOf } from './outcome.js';
 
 /** The lanes in which events become letters. */
 export interface FilingLanes {
@@ -38,6 +39,7 @@ export interface LetterReplayOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly failures: FailureLog;
   readonly listener: LaneListener;
   readonly lanes: FilingLanes;
   readonly place: ConfirmedPlace;
@@ -85,6 +87,9 @@ export class LetterReplay implements DetourListener {
   /** Up to which sequence an aggregate waits for a confirmation, and for which. */
   readonly #waiting = new Map<string, { readonly through: number; readonly ticket: number }>();
 
+  /** Aggregates whose letters cannot be reached. Told once, until they can. */
+  readonly #troubled = new Set<string>();
+
   constructor(private readonly options: LetterReplayOptions) {}
 
   noteHeadHandled(token: string, sequence: number): void {
@@ -100,6 +105,7 @@ export class LetterReplay implements DetourListener {
     this.#done.clear();
     this.#current.clear();
     this.#waiting.clear();
+    this.#troubled.clear();
   }
 
   /** One step: at most one letter. Never rejects. */
@@ -115,10 +121,12 @@ export class LetterReplay implements DetourListener {
     if (parked === undefined) return NEXT;
     if (!listener.mayStart()) return TRY_AGAIN_MS;
     try {
-      if (parked.leaving) return await this.#leave(parked);
-      return await this.#step(parked);
+      const step = await (parked.leaving ? this.#leave(parked) : this.#step(parked));
+      this.#troubled.delete(token);
+      return step;
     } catch (error) {
-      if (!hasCode(error, 'LEASE_LOST')) {
+      if (!hasCode(error, 'LEASE_LOST') && !this.#troubled.has(token)) {
+        this.#troubled.add(token);
         log.warn(
           `${name}: letters of a parked aggregate cannot be replayed, trying again: ${describeError(error)}`,
         );
@@ -174,6 +182,10 @@ export class LetterReplay implements DetourListener {
     breaker.attempted(failure !== undefined, event.startedAt);
     if (failure === undefined) {
       this.handled++;
+      if (event.attempt > 1)
+        this.options.failures.recovered(
+          `${this.options.calls.nameOf(event)} handled as a letter in attempt ${event.attempt}`,
+        );
       this.#done.set(token, letter.note);
       return this.#remove(parked, letter);
     }
@@ -195,7 +207,7 @@ export class LetterReplay implements DetourListener {
   #makeCurrent(token: string, letter: Letter): Current {
     const known = this.#current.get(token);
     if (known?.letter.position === letter.position) return known;
-    const current = { letter, event: deliveryOf(this.options.topic, letter) };
+    const current = { letter, event: letterEvent(this.options.topic, letter) };
     this.#current.set(token, current);
     return current;
   }
@@ -218,15 +230,19 @@ export class LetterReplay implements DetourListener {
     parked: Parked,
     { letter, event }: Current,
     failure: Failure,
-    outcome: Outcome,
+    outcome: Decision,
   ): Promise<Step> {
-    const { parking, calls, log } = this.options;
+    const { parking, calls, log, failures } = this.options;
     const why = describeError(failure.error);
+    const hasChanged = event.lastFailure?.outcome !== outcome.kind;
     this.failed++;
+    if (outcome.classifierFault !== undefined)
+      failures.classifierFailed(calls.nameOf(event), outcome.classifierFault);
     event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
     const what = `${calls.nameOf(event)} failed as a letter in its ${failure.stage} (attempt ${event.attempt})`;
     if (outcome.kind === 'retry' || outcome.kind === 'block') {
-      log.warn(`${what}, again in ${outcome.delayMs} ms: ${why}`);
+      const text = `${what}, again in ${outcome.delayMs} ms: ${why}`;
+      failures.attemptFailed(parked.token, why, hasChanged ? { level: 'warn', text } : undefined);
       return outcome.delayMs;
     }
     if (outcome.kind === 'halt') {
@@ -301,7 +317,8 @@ function afterStay({ marker }: Parked): Step {
   return marker.command === undefined ? NEXT : AT_ONCE;
 }
 
-function deliveryOf(topic: string, { token, note, headers, body }: Letter): Delivery {
+/** The event in a letter. */
+export function letterEvent(topic: string, { token, note, headers, body }: Letter): Delivery {
   return new Delivery({
     subject: subjectOf(topic, token),
     token,

@@ -1,4 +1,6 @@
 import type { ParkReason } from '../../message/park-reason.js';
+import { describeError } from '../../errors.js';
+import { isThenable, kindOf, muteRejection } from '../../foreign.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
 /**
@@ -40,6 +42,9 @@ export interface FailedAttempt {
   readonly type: string | undefined;
 }
 
+/** What follows a failed attempt, and what was wrong with the answer of `classify`, if anything was. */
+export type Decision = Outcome & { readonly classifierFault?: string };
+
 /** What follows a failed attempt; the closed set. */
 export type Outcome =
   /** The head of the lane runs again after the wait. */
@@ -56,7 +61,10 @@ export type Outcome =
 export interface FailurePolicy {
   readonly retry: RetryPolicy;
   readonly onExhausted: OnExhausted;
-  /** Decides by the error; undefined leaves it to the rest of the policy. Pure; what it throws counts as undefined. */
+  /**
+   * Decides by the error; undefined leaves it to the rest of the policy. Pure, and answers at once. Anything but a
+   * {@link Disposition} (a throw, a promise, another word) is logged and counts as undefined.
+   */
   readonly classify?: ((failed: FailedAttempt) => Disposition | undefined) | undefined;
 }
 
@@ -72,10 +80,24 @@ export function decideOutcome(
   { attempt, type }: { readonly attempt: number; readonly type?: string | undefined },
   policy: FailurePolicy,
   random: number,
-): Outcome {
-  const longest: Outcome = { kind: 'block', delayMs: policy.retry.maxDelayMs };
-  if (failure.stage === 'guard') return longest;
-  const chosen = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
+): Decision {
+  if (failure.stage === 'guard') return longestOf(policy);
+  const { chosen, fault } = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
+  const outcome = outcomeOf({ failure, chosen, attempt }, policy, random);
+  return fault === undefined ? outcome : { ...outcome, classifierFault: fault };
+}
+
+function longestOf({ retry }: FailurePolicy): Outcome {
+  return { kind: 'block', delayMs: retry.maxDelayMs };
+}
+
+interface Judged {
+  readonly failure: Failure;
+  readonly chosen: Disposition | undefined;
+  readonly attempt: number;
+}
+
+function outcomeOf({ failure, chosen, attempt }: Judged, policy: FailurePolicy, random: number): Outcome {
   const hopeless = HOPELESS[failure.stage] !== undefined || failure.unrecoverable;
   const mayRetry = chosen === undefined ? !hopeless : chosen === 'retry' && failure.stage !== 'crash';
   if (mayRetry && attempt < policy.retry.attempts) {
@@ -86,7 +108,7 @@ export function decideOutcome(
     case 'halt':
       return { kind: 'halt' };
     case 'block':
-      return longest;
+      return longestOf(policy);
     case 'park':
     case 'skip':
       return { kind: disposition, reason: reasonOf(failure) };
@@ -106,11 +128,34 @@ export function reasonOf({ stage, unrecoverable }: Failure): ParkReason {
   return HOPELESS[stage] ?? (unrecoverable ? 'UNRECOVERABLE' : 'EXHAUSTED');
 }
 
-function classified(policy: FailurePolicy, failed: FailedAttempt): Disposition | undefined {
+interface Classified {
+  readonly chosen: Disposition | undefined;
+  /** Why the answer does not count. A broken classifier must not decide; the plain policy does. */
+  readonly fault?: string;
+}
+
+function classified({ classify }: FailurePolicy, failed: FailedAttempt): Classified {
+  if (classify === undefined) return { chosen: undefined };
   try {
-    return policy.classify?.(failed);
-  } catch {
-    // A broken classifier must not decide; the plain policy does.
-    return undefined;
+    const answer: unknown = classify(failed);
+    if (answer === undefined || isDisposition(answer)) return { chosen: answer };
+    muteRejection(answer);
+    return { chosen: undefined, fault: `found ${shownAnswer(answer)}` };
+  } catch (error) {
+    return { chosen: undefined, fault: `found that it throws ${describeError(error)}` };
   }
+}
+
+const DISPOSITIONS: ReadonlySet<unknown> = new Set<Disposition>(['retry', 'park', 'skip', 'block', 'halt']);
+
+function isDisposition(answer: unknown): answer is Disposition {
+  return DISPOSITIONS.has(answer);
+}
+
+const LONGEST_SHOWN = 40;
+
+/** A word is most likely a typo, and the typo is what helps. */
+function shownAnswer(answer: unknown): string {
+  if (typeof answer === 'string') return `"${answer.slice(0, LONGEST_SHOWN)}"`;
+  return isThenable(answer) ? 'a promise (an async function?)' : kindOf(answer);
 }

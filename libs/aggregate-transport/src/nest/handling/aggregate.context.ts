@@ -10,6 +10,7 @@ import {
   type CausedEventOptions,
   type EventTarget,
 } from './caused-events.js';
+import type { AttemptTrace } from './method-runs.js';
 
 /** What every event of one handler has in common. */
 export interface HandlerScope {
@@ -19,13 +20,6 @@ export interface HandlerScope {
   readonly view: PartitionView;
   /** Where a failure is reported from before anything of ours has run: the decorator moves it on. */
   readonly firstStage: FailureStage;
-}
-
-/** How far an attempt came and what stopped it; written by the wrapped handler method. */
-export interface AttemptTrace {
-  stage: FailureStage;
-  /** What the handler threw, before any filter or proxy rewrote it. */
-  thrown: { readonly error: unknown } | undefined;
 }
 
 const SEQUENCES_PER_RUN = 2n ** 48n;
@@ -68,7 +62,7 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     // A letter keeps the run it was filed in: its sequence belongs to that one.
     this.run = event.origin.run ?? run;
     this.isReplay = this.run === run && event.sequence <= replayUntil;
-    this.trace = { stage: scope.firstStage, thrown: undefined };
+    this.trace = { stage: scope.firstStage, thrown: undefined, running: undefined };
   }
 
   /**
@@ -191,9 +185,20 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     return BigInt(this.run) * SEQUENCES_PER_RUN + BigInt(this.sequence);
   }
 
-  /** Aborted when the handler's time is over, when the lease is lost or handed over, and when the process stops. */
+  /**
+   * Aborted when the handler's time is over, when the lease is lost or handed over, and when the process stops. Also
+   * when an interceptor ends before the handler.
+   */
   get signal(): AbortSignal {
     return this.#event.signal;
+  }
+
+  /**
+   * Aborts {@link signal}: an interceptor has ended the attempt while the handler's method runs.
+   * @internal
+   */
+  abandon(reason: unknown): void {
+    this.#event.abort(reason);
   }
 
   /** The pattern Nest's tools show for this message. */

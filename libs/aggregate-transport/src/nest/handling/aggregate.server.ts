@@ -12,11 +12,12 @@ import type { Partition } from '../../consumer/partition.js';
 import { AggregateTransportError } from '../../errors.js';
 import { Measures } from '../../observe/measures.js';
 import type { HandlerExtras } from './aggregate-handler.decorator.js';
-import type { AggregateContext } from './aggregate.context.js';
+import { AttemptContexts } from './attempt-contexts.js';
 import { Group, type ServedGroup } from '../../transport/served-group.js';
-import type { ProcessingHooks } from './handler-bridge.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { HandlerScan } from './handler-scan.js';
+import { silenceNestErrorLog } from './nest-error-log.js';
+import { type ProcessingHooks, processingHooks } from './processing-hooks.js';
 import { nestLog } from '../nest-log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 import { TopicLinks } from '../../transport/open-topics.js';
@@ -46,6 +47,8 @@ export class AggregateServer
   #hooks: ProcessingHooks | undefined;
   readonly #groups: Group[] = [];
   readonly #turns: AloneTurns;
+  readonly #contexts = new AttemptContexts();
+  readonly #log = nestLog(new Logger('AggregateServer'));
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -58,10 +61,11 @@ export class AggregateServer
     this.#links = links;
     this.#turns = new AloneTurns(links.clock);
     this.scan.watch();
-    this.#registry = new HandlerRegistry(links.options, () => this.#hooks);
+    this.#registry = new HandlerRegistry(links.options, () => this.#hooks, this.#contexts);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
     // Nest 11, so it is set rather than overridden.
     (this as { propagatesEventHandlerErrors?: boolean }).propagatesEventHandlerErrors = true;
+    silenceNestErrorLog();
   }
 
   /** The partitions of this process's groups, whether it owns them or waits for them. */
@@ -117,7 +121,7 @@ export class AggregateServer
     if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
       if (this.#listening || this.#closing !== undefined) return;
-      nestLog(new Logger('AggregateServer')).error(
+      this.#log.error(
         `expected the server of ${handlers.length} handlers (${handlers.slice(0, 3).join(', ')}${handlers.length > 3 ? ', …' : ''}) ` +
           `to listen ${LISTENS_WITHIN_MS / 1_000} s after bootstrap, found that it does not, so they get no event; ` +
           'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
@@ -126,11 +130,12 @@ export class AggregateServer
   }
 
   /**
-   * Opens the topics that have handlers and starts to consume. Reports through the callback, as Nest
-   * expects: a rejected promise here would hang `app.listen()` for ever. A start that fails closes the transport, so
-   * that no connection keeps the process alive.
+   * Opens the topics that have handlers and starts to consume. Attempts start in the `AsyncLocalStorage` context of this
+   * call. Reports through the callback, as Nest expects: a rejected promise here would hang `app.listen()` for ever. A
+   * start that fails closes the transport, so that no connection keeps the process alive.
    */
   listen(callback: (error?: unknown) => void): void {
+    this.#contexts.capture();
     this.#start()
       .catch((error: unknown) => this.#abandon(error))
       .then(
@@ -155,21 +160,8 @@ export class AggregateServer
 
   override setOnProcessingStartHook(hook: Parameters<Server['setOnProcessingStartHook']>[0]): void {
     super.setOnProcessingStartHook(hook);
-    this.#hooks = (context: AggregateContext, run) =>
-      new Promise((resolve, reject) => {
-        hook(AGGREGATE_TRANSPORT, context, async () => {
-          try {
-            resolve(await run());
-          } catch (error) {
-            reject(error);
-          } finally {
-            (this.onProcessingEndHook as Server['onProcessingEndHook'] | undefined)?.(
-              AGGREGATE_TRANSPORT,
-              context,
-            );
-          }
-        });
-      });
+    const end = (): Server['onProcessingEndHook'] | undefined => this.onProcessingEndHook;
+    this.#hooks = processingHooks(hook, end, this.#log);
   }
 
   /** Not supported: there is no single connection to listen to; see the log and the health indicator. */
@@ -210,9 +202,9 @@ export class AggregateServer
         'expected at least one @AggregateHandler in a controller, found none; remove the strategy, or add the controller to a module',
       );
     }
-    const log = nestLog(new Logger('AggregateServer'));
+    const log = this.#log;
     const { metrics } = this.#links.options;
-    const measures = metrics && new Measures(metrics);
+    const measures = metrics && new Measures(metrics, log);
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
       this.#groups.push(
@@ -254,7 +246,7 @@ export class AggregateServer
     const { drainMs } = this.#links.options;
     const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
     if (drained.includes(false)) {
-      nestLog(new Logger('AggregateServer')).error(
+      this.#log.error(
         `handlers or last commits did not end within shutdown.drainMs ${drainMs}; the next process handles their events again`,
       );
     }

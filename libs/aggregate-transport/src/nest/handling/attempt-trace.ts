@@ -7,10 +7,12 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
-import { isObservable, tap } from 'rxjs';
+import { isObservable } from 'rxjs';
 import { AggregateTransportError } from '../../errors.js';
-import type { AggregateContext, AttemptTrace } from './aggregate.context.js';
+import { isThenable } from '../../foreign.js';
+import type { AggregateContext } from './aggregate.context.js';
 import type { ErrorWitness } from './error-witness.js';
+import { type AttemptTrace, watchRun } from './method-runs.js';
 
 /** Nest's metadata of decorated parameters: `"<kind>:<index>"` to `{ index, … }` on the class, per method. */
 const PARAMETERS = '__routeArguments__';
@@ -91,6 +93,11 @@ function runTraced(
   args: unknown[],
 ): unknown {
   const { trace } = context;
+  if (trace.running !== undefined) {
+    // An interceptor tries again although its first call still runs: one at a time, here too.
+    const again = (): unknown => runTraced(context, method, self, args);
+    return trace.running.then(again, again);
+  }
   trace.stage = 'handler';
   trace.thrown = undefined;
   if (!context.mayStart()) {
@@ -108,31 +115,24 @@ function runTraced(
   if (!isThenable(result)) return returned(trace, result);
   // A lazy thenable, such as a query builder, runs once for each `then`.
   const promise = result instanceof Promise ? result : Promise.resolve(result);
-  return promise.then(
+  const settled = promise.then(
     (value: unknown) => returned(trace, value),
     (error: unknown) => failed(trace, error),
   );
+  trace.running = settled;
+  return settled;
 }
 
 function failed(trace: AttemptTrace, error: unknown): never {
+  trace.running = undefined;
   trace.thrown = { error };
   throw error;
 }
 
 function returned(trace: AttemptTrace, result: unknown): unknown {
-  if (isObservable(result)) {
-    return result.pipe(
-      tap({
-        error: (error: unknown) => (trace.thrown = { error }),
-        complete: () => (trace.stage = 'interceptor'),
-      }),
-    );
-  }
+  trace.running = undefined;
+  if (isObservable(result)) return watchRun(result, trace);
   // The handler has done its part: from here on only an interceptor can fail.
   trace.stage = 'interceptor';
   return result;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -1,14 +1,15 @@
 import { Catch, type ExceptionFilter } from '@nestjs/common';
 import { describeError } from '../../errors.js';
+import { notePassing } from './nest-error-log.js';
 
 /** Errors kept. More of them within one attempt are too many to say which was whose. */
 const KEPT = 16;
 
 /**
  * Sees every error that leaves a handler's pipeline, before any filter rewrites it. Nest asks each exception filter
- * whether an error is its own. This one looks and always says no, so the filters of the service work as if it were not
- * there. Nest names no event with the question. So an error counts as an attempt's own only if that is beyond doubt;
- * see {@link errorSince}.
+ * whether an error is its own. This one sees the error and always says no, so the filters of the service work as if it
+ * were not there. Nest names no event with the question. So an error counts as an attempt's own only if that is beyond
+ * doubt; see {@link errorSince}.
  */
 export class ErrorWitness {
   readonly #errors: unknown[] = [];
@@ -45,6 +46,7 @@ export class ErrorWitness {
   }
 
   #see(error: unknown): false {
+    notePassing(error);
     this.#seen++;
     this.#errors.push(error);
     if (this.#errors.length > KEPT) this.#errors.shift();

@@ -6,11 +6,11 @@ import type { Delivery } from '../../message/delivery.js';
 import type { Envelope } from '../../message/envelope.js';
 import type { Failure, FailurePolicy } from '../../consumer/handling/outcome.js';
 import { AggregateContext, type HandlerScope } from './aggregate.context.js';
+import type { AttemptContexts } from './attempt-contexts.js';
 import type { ErrorWitness } from './error-witness.js';
+import { whenMethodEnded } from './method-runs.js';
+import type { ProcessingHooks } from './processing-hooks.js';
 import { isUnrecoverable } from './unrecoverable.error.js';
-
-/** Nest's tools may wrap every message; undefined while none does. */
-export type ProcessingHooks = (context: AggregateContext, run: () => Promise<unknown>) => Promise<unknown>;
 
 export interface HandlerBridgeOptions {
   readonly callback: MessageHandler;
@@ -19,7 +19,9 @@ export interface HandlerBridgeOptions {
   readonly scope: HandlerScope;
   readonly failurePolicy: FailurePolicy;
   readonly timeoutMs: number;
+  /** Undefined while no tool of Nest's wraps messages. */
   readonly hooks: () => ProcessingHooks | undefined;
+  readonly contexts: AttemptContexts;
 }
 
 /**
@@ -27,6 +29,9 @@ export interface HandlerBridgeOptions {
  * handler that fails usually resolves: to an Observable that errors, with the error replaced. So the Observable is
  * subscribed to once: twice would run a handler after an interceptor twice. The original error comes from the attempt's
  * trace, or from the witness of its pipeline.
+ *
+ * An attempt ends when its method has ended, not when its pipeline has. An interceptor with a timeout gives up earlier,
+ * and what starts next would run beside the method.
  */
 export class HandlerBridge implements EventHandler {
   readonly failurePolicy: FailurePolicy;
@@ -37,7 +42,11 @@ export class HandlerBridge implements EventHandler {
     this.timeoutMs = options.timeoutMs;
   }
 
-  async handle(event: Delivery): Promise<Failure | undefined> {
+  handle(event: Delivery): Promise<Failure | undefined> {
+    return this.options.contexts.run(HandlerBridge.#attempt, this, event);
+  }
+
+  static async #attempt(this: HandlerBridge, event: Delivery): Promise<Failure | undefined> {
     const { witness, scope, hooks } = this.options;
     const { envelope } = event;
     if (envelope === undefined) {
@@ -46,19 +55,20 @@ export class HandlerBridge implements EventHandler {
     }
     const context = new AggregateContext(event, envelope, scope);
     const mark = witness?.seen ?? 0;
+    let failure: Failure | undefined;
     try {
       const wrap = hooks();
       if (wrap !== undefined) {
         await wrap(context, () => this.#run(envelope, context));
-        return undefined;
+      } else {
+        // Not through #run: one promise less, for every event.
+        const value: unknown = await this.options.callback(envelope.payload, context);
+        if (isObservable(value)) await whenComplete(value);
       }
-      // Not through #run: one promise less, for every event.
-      const value: unknown = await this.options.callback(envelope.payload, context);
-      if (isObservable(value)) await whenComplete(value);
-      return undefined;
     } catch (error) {
-      return failureOf(context, error, witness?.errorSince(mark));
+      failure = failureOf(context, error, witness?.errorSince(mark));
     }
+    return context.trace.running === undefined ? failure : afterMethod(context, failure);
   }
 
   async #run({ payload }: Envelope, context: AggregateContext): Promise<unknown> {
@@ -84,4 +94,30 @@ function failureOf(
     error: original.error,
     unrecoverable: isUnrecoverable(original.error) || isUnrecoverable(error),
   };
+}
+
+/**
+ * The pipeline has ended and the method runs. The pipeline has not seen how the method ends, so it cannot have
+ * swallowed its error. A method that fails now has failed. One that succeeds leaves the pipeline's own failure, if any.
+ */
+async function afterMethod(
+  context: AggregateContext,
+  failure: Failure | undefined,
+): Promise<Failure | undefined> {
+  const { trace } = context;
+  context.abandon(
+    new AggregateTransportError(
+      'HANDLER_TIMED_OUT',
+      'expected the handler to end before its interceptors, found that one of them gave up first; ' +
+        'its lane waits until it settles',
+      { cause: failure?.error },
+    ),
+  );
+  await whenMethodEnded(trace);
+  const unrecoverable = failure?.unrecoverable === true;
+  if (trace.thrown !== undefined) {
+    const { error } = trace.thrown;
+    return { stage: 'handler', error, unrecoverable: unrecoverable || isUnrecoverable(error) };
+  }
+  return failure && { ...failure, stage: 'interceptor' };
 }

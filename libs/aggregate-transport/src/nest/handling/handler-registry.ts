@@ -3,8 +3,10 @@ import { EventHandlers } from '../../consumer/handling/event-handlers.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { HandlerScope } from './aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
+import type { AttemptContexts } from './attempt-contexts.js';
 import type { ErrorWitness } from './error-witness.js';
-import { HandlerBridge, type ProcessingHooks } from './handler-bridge.js';
+import { HandlerBridge } from './handler-bridge.js';
+import type { ProcessingHooks } from './processing-hooks.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
 import type { PartitionView } from '../../transport/open-group.js';
 import { undeclaredError } from '../../transport/open-topics.js';
@@ -35,6 +37,7 @@ export class HandlerRegistry {
   constructor(
     private readonly options: ResolvedOptions,
     private readonly hooks: () => ProcessingHooks | undefined,
+    private readonly contexts: AttemptContexts,
   ) {}
 
   /**
@@ -94,6 +97,7 @@ export class HandlerRegistry {
         },
         timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
         hooks: this.hooks,
+        contexts: this.contexts,
       });
       for (const type of typesOf(options)) handlers.add(type, bridge);
     }

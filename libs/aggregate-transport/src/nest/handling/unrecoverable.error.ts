@@ -22,5 +22,10 @@ export class UnrecoverableError extends RpcException {
 }
 
 export function isUnrecoverable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && MARK in error;
+  try {
+    return typeof error === 'object' && error !== null && MARK in error;
+  } catch {
+    // A proxy that refuses to be asked.
+    return false;
+  }
 }

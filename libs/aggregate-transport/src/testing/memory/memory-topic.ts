@@ -54,6 +54,7 @@ export class MemoryTopic {
   connect({ name, consume }: ResolvedTopic): TopicWire {
     const { stream, parked } = this;
     return {
+      description: `stream "${name}" in memory`,
       nats: undefined,
       connected: true,
       closed: false,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Breaker } from '#library/consumer/handling/breaker.js';
+import { Breaker } from '#library/consumer/breaker/breaker.js';
 
 /** First tried after all that ever succeeded: not known to be at fault itself. */
 const SINCE = Number.POSITIVE_INFINITY;

@@ -2,13 +2,18 @@ import { type Clock, every, type Timer } from '../../clock.js';
 import type { KeyedExecutor } from '../../executor/keyed-executor.js';
 import type { Link } from '../../message/delivery.js';
 import type { Breaker, BreakerListener } from './breaker.js';
-import type { LaneListener } from './lane-listener.js';
+
+/** The partition, as the breaker sees it. */
+export interface ProbedPartition {
+  /** False once the partition may belong to another process. */
+  mayStart(): boolean;
+}
 
 export interface BreakerProbeOptions<Entry extends Link> {
   readonly lanes: KeyedExecutor<Entry>;
   readonly breaker: Breaker;
   readonly clock: Clock;
-  readonly listener: Pick<LaneListener, 'mayStart'>;
+  readonly listener: ProbedPartition;
 }
 
 /**

@@ -1,0 +1,65 @@
+import { expect, test } from '@jest/globals';
+import { FailureLog, MAX_LINES, SUMMARY_EVERY_MS } from '#library/consumer/handling/failure-log.js';
+import { ManualClock } from '#library/testing/memory/manual-clock.js';
+import { recordedLog } from './deliveries.js';
+
+function fixture() {
+  const clock = new ManualClock(1_000);
+  const log = recordedLog();
+  return { clock, log, failures: new FailureLog('orders/billing', clock, log) };
+}
+
+test('a change of state has its own line, at once, and no summary follows it', async () => {
+  const { clock, log, failures } = fixture();
+  failures.attemptFailed('a', 'no stock', { level: 'warn', text: 'a fails' });
+  failures.recovered('a is handled');
+  expect(log.lines).toEqual(['warn a fails', 'info a is handled']);
+  expect(clock.pendingTimers).toBe(0);
+  await clock.advance(3 * SUMMARY_EVERY_MS);
+  expect(log.lines).toHaveLength(2);
+});
+
+test('attempts without a change are told by one summary in ten seconds, with the last reason', async () => {
+  const { clock, log, failures } = fixture();
+  for (let n = 0; n < 1_000; n++) failures.attemptFailed(`a${n % 7}`, `reason ${n}`);
+  expect(log.lines).toEqual([]);
+  await clock.advance(SUMMARY_EVERY_MS);
+  expect(log.lines).toEqual([
+    'warn orders/billing: 1000 further attempt(s) of 7 aggregate(s) failed and 0 further event(s) recovered within 10 s; ' +
+      'the last failure: reason 999',
+  ]);
+  await clock.advance(3 * SUMMARY_EVERY_MS);
+  expect(log.lines).toHaveLength(1);
+});
+
+test('lines of single aggregates are bounded in each window, and the rest is counted', async () => {
+  const { clock, log, failures } = fixture();
+  for (let n = 0; n < MAX_LINES + 50; n++)
+    failures.attemptFailed(`a${n}`, 'away', { level: 'warn', text: `a${n}` });
+  for (let n = 0; n < 30; n++) failures.recovered(`a${n}`);
+  expect(log.lines).toHaveLength(MAX_LINES);
+  await clock.advance(SUMMARY_EVERY_MS);
+  expect(log.lines.slice(MAX_LINES)).toEqual([
+    'warn orders/billing: 50 further attempt(s) of 50 aggregate(s) failed and 30 further event(s) recovered within 10 s; ' +
+      'the last failure: away',
+  ]);
+  failures.attemptFailed('b', 'away', { level: 'warn', text: 'b' });
+  expect(log.lines.at(-1)).toBe('warn b');
+});
+
+test('what is not told yet is told when the process stops, and no timer is left', () => {
+  const { clock, log, failures } = fixture();
+  failures.attemptFailed('a', 'away');
+  failures.flush();
+  failures.flush();
+  expect(log.lines).toHaveLength(1);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('a wrong answer of classify is told once for each answer', () => {
+  const { log, failures } = fixture();
+  for (let n = 0; n < 5; n++) failures.classifierFailed('orders/billing: Placed', 'found "parked"');
+  failures.classifierFailed('orders/billing: Placed', 'found a promise');
+  expect(log.lines).toHaveLength(2);
+  expect(log.lines[0]).toContain('expected classify to answer "retry"');
+});

@@ -1,0 +1,29 @@
+import { expect, test } from '@jest/globals';
+import { AggregateTransportError, describeError, hasCode, stackOf } from '#library/errors.js';
+import { UnrecoverableError, isUnrecoverable } from '#library/nest/handling/unrecoverable.error.js';
+import { hostileErrors } from '../support/hostile.js';
+
+test('describes any error without throwing, also one that cannot be read', () => {
+  for (const error of hostileErrors()) {
+    expect(typeof describeError(error)).toBe('string');
+    expect(['string', 'undefined']).toContain(typeof stackOf(error));
+    expect(hasCode(error, 'LEASE_LOST')).toBe(false);
+    expect(isUnrecoverable(error)).toBe(false);
+    expect(isUnrecoverable(new UnrecoverableError(error))).toBe(true);
+  }
+});
+
+test('says that an error cannot be read where reading it throws', () => {
+  const error = Object.defineProperty(new Error('x'), 'message', {
+    get: () => {
+      throw new Error('no');
+    },
+  });
+  expect(describeError(error)).toBe('an error that cannot be read: reading it throws');
+});
+
+test('describes what can be read as before', () => {
+  expect(describeError(new RangeError('far'))).toBe('RangeError: far');
+  expect(describeError(new AggregateTransportError('LEASE_LOST', 'gone'))).toBe('LEASE_LOST: gone');
+  expect(describeError(Object.create(null))).toBe('an object of class none');
+});
