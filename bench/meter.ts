@@ -1,6 +1,7 @@
 // What a meter costs per event: lanes, decoding and outcome of 200 000 events in 1 000 aggregates, with a handler that does
 // nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no commits: everything else would hide it.
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
+import { RecentAttempts } from '#library/consumer/recent-attempts.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/handling/breaker.js';
@@ -85,6 +86,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const parking = new Parking({ name, clock, log: silentLog, port, owner, maxCrashes: 2 });
   const shared = {
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
+    attempts: new RecentAttempts(clock),
     turns: new AloneTurns(clock),
     bytes: new ByteBudget(1e9),
   };

@@ -1,5 +1,8 @@
 import type { LaneReport } from '#library/consumer/handling/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
+import { Health } from '#library/observe/health.js';
+import type { HealthProblem } from '#library/observe/health-problem.js';
+import type { PublishTrouble } from '#library/publisher/publish-outcomes.js';
 import type { GroupOnServer, GroupQuestion } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
@@ -9,14 +12,18 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** A process with one topic and one group, as observers see it: everything is well until a test says otherwise. */
 export class ObservedFixture implements Observed {
   readonly clock = new ManualClock(1_000_000);
+  readonly #health = new Health(this);
   hasHandlers = true;
   isListening = true;
   readonly notOpen: string[] = [];
   readonly load: Mutable<PartitionLoad> = {
     mode: 'running',
     haltReason: undefined,
+    haltCause: undefined,
     notCommittingMs: 0,
+    notCommittingWhy: undefined,
     notReadingMs: 0,
+    notReadingWhy: undefined,
     inFlight: 0,
     lanes: 1,
     events: 0,
@@ -24,6 +31,7 @@ export class ObservedFixture implements Observed {
     parked: 0,
     letterRefusal: undefined,
     breaker: { isOpen: false, prober: undefined },
+    attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false },
   };
   readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
   readonly counts: Mutable<PartitionCounts> = {
@@ -51,16 +59,22 @@ export class ObservedFixture implements Observed {
   readonly questions: GroupQuestion[] = [];
   answer: () => Promise<GroupOnServer> = () => Promise.resolve({ firstSequence: 1, partitions: [] });
   leaseMode: ObservedPartition['lease']['mode'] = 'held';
+  holder: string | undefined = 'me';
+  unownedMs = 0;
+  trouble: PublishTrouble | undefined;
   readonly topic: Mutable<ObservedTopic> = {
     name: 'orders',
     connected: true,
     closed: false,
+    jetStreamAway: undefined,
+    notices: [],
     publisher: {
       pending: 3,
       published: 5,
       failed: 1,
       batching: { on: false, reason: 'a test' },
       unknownAggregates: () => ['a'],
+      trouble: () => this.trouble,
     },
     groups: [{ topic: 'orders', group: 'billing', layout: 2, partitions: [this.#partition()] }],
     lookAt: (question) => {
@@ -73,22 +87,29 @@ export class ObservedFixture implements Observed {
     return [this.topic];
   }
 
+  problems(): HealthProblem[] {
+    return this.#health.problems();
+  }
+
   closedTopics(): string[] {
     return this.notOpen;
   }
 
   #partition(): ObservedPartition {
     const lease = { epoch: 7, isValid: () => true };
-    return {
+    Object.defineProperty(lease, 'mode', { get: () => this.leaseMode });
+    Object.defineProperty(lease, 'holder', { get: () => this.holder });
+    const partition = {
       partition: 0,
       owner: 'me',
-      lease: Object.defineProperty(lease, 'mode', { get: () => this.leaseMode }) as never,
+      lease: lease as never,
       counts: this.counts,
       consumer: {
         load: this.load,
         report: () => this.lanes,
-        noteFirstSequence: (firstSequence) => void this.seen.push(firstSequence),
+        noteFirstSequence: (firstSequence: number) => void this.seen.push(firstSequence),
       },
     };
+    return Object.defineProperty(partition, 'unownedMs', { get: () => this.unownedMs }) as never;
   }
 }

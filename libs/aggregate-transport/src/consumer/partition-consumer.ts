@@ -8,7 +8,7 @@ import type { LaneReport } from './handling/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
-import type { PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
+import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
 import type { Claimed } from './position/claim.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
@@ -49,6 +49,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   readonly drain: Drain;
   #mode: PartitionMode = 'idle';
   #haltReason: string | undefined;
+  #haltCause: HaltCause | undefined;
   #claims = 0;
   #drainedFor = 0;
 
@@ -123,7 +124,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** How it stands, from memory alone. */
   get load(): PartitionLoad {
-    return { mode: this.#mode, haltReason: this.#haltReason, ...this.#parts.load };
+    const halt = { haltReason: this.#haltReason, haltCause: this.#haltCause };
+    return { mode: this.#mode, ...halt, ...this.#parts.load(this.#tenure.failing) };
   }
 
   /** Goes through all lanes and tells of the `top` worst. */
@@ -275,10 +277,11 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     void this.#read(claimed);
   }
 
-  halt(reason: string): void {
+  halt(reason: string, cause: HaltCause = 'policy'): void {
     if (this.isOver) return;
     this.#enter('halted');
     this.#haltReason = reason;
+    this.#haltCause = cause;
     this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
     this.#tenure.end();
     this.#parts.reader.close();

@@ -7,6 +7,7 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { ByteBudget } from './byte-budget.js';
+import type { RecentAttempts } from './recent-attempts.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver } from './handling/lane-listener.js';
@@ -45,6 +46,7 @@ export interface ReadingPolicy {
 /** What the partitions of a group in this process share. */
 export interface GroupParts {
   readonly breaker: Breaker;
+  readonly attempts: RecentAttempts;
   readonly turns: AloneTurns;
   readonly bytes: ByteBudget;
   readonly writes: WriteBudget;

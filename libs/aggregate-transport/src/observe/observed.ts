@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
+import type { HealthProblem } from './health-problem.js';
+import type { Notice } from './notice-board.js';
 import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */
-export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts'> & {
+export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts' | 'unownedMs'> & {
   readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteFirstSequence'>;
 };
 
@@ -23,7 +25,14 @@ export interface ObservedTopic {
   readonly connected: boolean;
   /** Its connection never comes back. */
   readonly closed: boolean;
-  readonly publisher: Pick<Sequencer, 'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates'>;
+  /** Set while JetStream answers nothing although the connection is up. */
+  readonly jetStreamAway: { readonly forMs: number; readonly why: string } | undefined;
+  /** What parts of the transport have noticed when they looked. */
+  readonly notices: readonly Notice[];
+  readonly publisher: Pick<
+    Sequencer,
+    'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates' | 'trouble'
+  >;
   readonly groups: readonly ObservedGroup[];
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
 }
@@ -38,4 +47,6 @@ export interface Observed {
   topics(): readonly ObservedTopic[];
   /** Declared topics that are not open, or not any more. */
   closedTopics(): readonly string[];
+  /** What health names at this moment. */
+  problems(): readonly HealthProblem[];
 }

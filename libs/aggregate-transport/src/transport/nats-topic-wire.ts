@@ -5,6 +5,7 @@ import type { PublishListener, PublishPort } from '../publisher/publish-port.js'
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
 import type { PresencePort } from '../records/member-record.js';
 import type { StreamConfig } from '../stream/api/api-types.js';
+import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
@@ -20,6 +21,7 @@ import type { GroupWire, TopicWire, WireListener } from './wires.js';
 export class NatsTopicWire implements TopicWire {
   readonly duplicateWindowMs: number;
   readonly batchObstacle: string | undefined;
+  readonly #jetStream: JetStreamWatch;
 
   constructor(
     private readonly of: NatsTopic,
@@ -27,6 +29,7 @@ export class NatsTopicWire implements TopicWire {
   ) {
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
+    this.#jetStream = new JetStreamWatch(of.connection, of.api, of.topic.name, of.clock);
   }
 
   get nats(): NatsConnection {
@@ -39,6 +42,10 @@ export class NatsTopicWire implements TopicWire {
 
   get closed(): boolean {
     return this.nats.isClosed();
+  }
+
+  get jetStreamAway(): JetStreamAway | undefined {
+    return this.#jetStream.away;
   }
 
   get maxPayloadBytes(): number {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
 import { Breaker } from '../consumer/handling/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
+import { RecentAttempts } from '../consumer/recent-attempts.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
 import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
 import { Partition } from '../consumer/partition.js';
@@ -65,6 +66,7 @@ export async function openGroup(options: GroupOptions, replica: Replica): Promis
   const wire = await link.wire.openGroup(group);
   const shared = {
     breaker: new Breaker(consume.breaker, wire.partitions.length),
+    attempts: new RecentAttempts(options.clock),
     turns: options.turns,
     bytes: new ByteBudget(consume.maxBufferedBytes),
     writes: link.writes,

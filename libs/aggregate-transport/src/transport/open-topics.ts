@@ -5,6 +5,7 @@ import type { Log } from '../log.js';
 import type { AggregateEvent } from '../message/event.js';
 import { type OutgoingEvent, prepareEvent } from '../message/outgoing-event.js';
 import { subjectOf } from '../message/subject.js';
+import { NoticeBoard } from '../observe/notice-board.js';
 import { Sequencer } from '../publisher/sequencer.js';
 import { NatsWires } from './nats-wires.js';
 import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
@@ -17,6 +18,8 @@ export interface TopicLink {
   readonly sequencer: Sequencer;
   /** Paces the positions that this process writes for the topic. */
   readonly writes: WriteBudget;
+  /** Problems of the topic that parts of the transport notice when they look. */
+  readonly notices: NoticeBoard;
   /**
    * Checks and encodes an event.
    * @throws as {@link prepareEvent}
@@ -102,6 +105,7 @@ export class TopicLinks {
       wire,
       sequencer,
       writes: new WriteBudget(this.clock),
+      notices: new NoticeBoard(),
       prepare: (event) =>
         prepareEvent(event, {
           topic: name,

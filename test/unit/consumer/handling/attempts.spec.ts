@@ -96,6 +96,7 @@ function fixture(options: FixtureOptions = {}) {
   const attempts = new Attempts({
     ...common,
     ...{ calls, breaker, letterLanes, random },
+    attempts: { attempted: () => undefined },
     missing: new MissingHandlers(name, onUnhandledType, log),
     policies: new AttemptPolicies(failurePolicy, onUnhandledType),
     observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },

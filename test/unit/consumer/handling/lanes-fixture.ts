@@ -1,7 +1,7 @@
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker, type BreakerOptions } from '#library/consumer/handling/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
-import type { ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
+import type { AttemptSink, ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
@@ -74,6 +74,9 @@ export class LanesFixture implements LaneListener {
   readonly log = recordedLog();
   readonly port: FakeParkedPort;
   readonly breaker: Breaker;
+  /** Attempts as health counts them. */
+  readonly attempted: [token: string, failed: boolean][] = [];
+  readonly attempts: AttemptSink = { attempted: (...attempt) => void this.attempted.push(attempt) };
   readonly parking: Parking;
   readonly place = new FakePlace();
   readonly suspects: Suspects;
@@ -151,7 +154,10 @@ export class LanesFixture implements LaneListener {
           ...{ failurePolicy, onUnhandledType: 'ignore', concurrency },
           maxAckPending: options.maxAckPending ?? 10_000,
         },
-        shared: { breaker: this.breaker, turns: this.turns, bytes: this.bytes },
+        shared: {
+          ...{ breaker: this.breaker, turns: this.turns, bytes: this.bytes },
+          attempts: this.attempts,
+        },
         observer: {
           parked: ({ aggregateId }) => this.parked.push(aggregateId),
           unparked: (aggregateId) => this.unparked.push(aggregateId),

@@ -1,3 +1,4 @@
+import { RecentAttempts } from '#library/consumer/recent-attempts.js';
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
@@ -226,6 +227,7 @@ export class PartitionWorld {
       },
       shared: {
         breaker: new Breaker(breaker, partitions),
+        attempts: new RecentAttempts(clock),
         turns: new AloneTurns(clock),
         bytes: new ByteBudget(options.maxBufferedBytes ?? 1e9),
         writes: new WriteBudget(clock),

@@ -7,7 +7,7 @@ import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Breaker } from './breaker.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { HandlerCalls } from './handler-calls.js';
-import type { LaneListener, LaneObserver } from './lane-listener.js';
+import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
@@ -17,6 +17,7 @@ export interface AttemptOptions {
   readonly missing: MissingHandlers;
   readonly letterLanes: Pick<LetterLanes, 'unfinished' | 'park' | 'skip' | 'isHeadOfDetour' | 'settleHead'>;
   readonly breaker: Pick<Breaker, 'attempted'>;
+  readonly attempts: AttemptSink;
   readonly policies: AttemptPolicies;
   readonly clock: Clock;
   readonly random: () => number;
@@ -190,11 +191,12 @@ export class Attempts implements SuspectHandling {
   }
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
-    const { observer, clock, listener, breaker } = this.options;
+    const { observer, clock, listener, breaker, attempts } = this.options;
     if (observer.attemptEnded !== undefined)
       observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
     if (!listener.isCurrent(event)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
+    attempts.attempted(event.token, failure !== undefined);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);
   }
 

@@ -13,7 +13,7 @@ import type { Breaker } from './breaker.js';
 import type { OnUnhandledType } from './event-handlers.js';
 import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
-import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type { AttemptSink, ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { LetterLanes } from './letter-lanes.js';
 import { LetterReplay } from './letter-replay.js';
@@ -35,6 +35,7 @@ export interface SharedParts {
   readonly breaker: Breaker;
   readonly turns: AloneTurns;
   readonly bytes: LaneBytes;
+  readonly attempts: AttemptSink;
 }
 
 export interface LanesOptions {
@@ -80,7 +81,7 @@ export class Lanes implements AloneMember, ParkingListener {
   ) {
     const { name, clock, random, log, listener, observer, policy, shared, suspects } = options;
     const common = { name, clock, random, log, listener, observer };
-    const { breaker, turns } = shared;
+    const { breaker, turns, attempts } = shared;
     this.#parking = parking;
     // One event has nothing behind it that it could hold up.
     this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
@@ -92,7 +93,7 @@ export class Lanes implements AloneMember, ParkingListener {
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
     const missing = new MissingHandlers(name, policy.onUnhandledType, log);
-    const handling = { calls: this.#calls, missing, breaker };
+    const handling = { calls: this.#calls, missing, breaker, attempts };
     this.#letterLanes = new LetterLanes({
       ...common,
       parking,

@@ -13,7 +13,7 @@ import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import type { Breaker } from './breaker.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
-import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type { AttemptSink, ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import type { DetourListener } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type Outcome, reasonOf } from './outcome.js';
@@ -33,6 +33,7 @@ export interface LetterReplayOptions {
   readonly calls: HandlerCalls;
   readonly missing: MissingHandlers;
   readonly breaker: Breaker;
+  readonly attempts: AttemptSink;
   readonly failurePolicy: FailurePolicy;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
   readonly clock: Clock;
@@ -161,7 +162,7 @@ export class LetterReplay implements DetourListener {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { breaker, turns, member } = this.options;
+    const { breaker, attempts, turns, member } = this.options;
     const { token } = parked;
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
@@ -172,6 +173,7 @@ export class LetterReplay implements DetourListener {
     // The lease ended meanwhile: the next owner finds the letter where it was.
     if (!this.#isStillOurs(parked)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
+    attempts.attempted(token, failure !== undefined);
     if (failure === undefined) {
       this.handled++;
       this.#done.set(token, letter.note);

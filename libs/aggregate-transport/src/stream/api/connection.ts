@@ -38,6 +38,7 @@ export class Connection {
   readonly #listeners = new Set<ConnectionListener>();
   readonly #denials = new Set<string>();
   #connected = true;
+  #answers = 0;
 
   private constructor(
     readonly nats: NatsConnection,
@@ -88,6 +89,15 @@ export class Connection {
 
   get serverVersion(): string {
     return this.nats.info?.version ?? 'unknown';
+  }
+
+  /** Answers that JetStream has given, errors of single streams and keys included. A 503 is none. */
+  get answers(): number {
+    return this.#answers;
+  }
+
+  noteAnswer(): void {
+    this.#answers++;
   }
 
   listen(listener: ConnectionListener): void {
