@@ -96,6 +96,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const done = new Promise<void>((resolve) => (ended = resolve));
   const lanes = new Lanes(
     {
+      others: { handlesElsewhere: () => false },
       ...{ name, suspects, shared, observer, clock, random: Math.random, log: silentLog },
       calls: { topic: 'orders', codec: jsonCodec, handlers },
       policy: { failurePolicy, onUnhandledType: 'ignore', concurrency: 256, maxAckPending: 10_000 },

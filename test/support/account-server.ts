@@ -27,6 +27,8 @@ export class AccountServer {
   private constructor(
     private readonly server: NatsServer,
     private readonly folder: string,
+    /** A reload must name the server as it is. */
+    private readonly serverName: string,
   ) {}
 
   static async start(names: readonly string[]): Promise<AccountServer> {
@@ -35,7 +37,10 @@ export class AccountServer {
     await writeFile(join(folder, 'accounts.conf'), configOf(rules));
     // An include is looked for beside the configuration, which lies in another temporary folder.
     const server = await startNatsServer({ config: `include "../${basename(folder)}/accounts.conf"` });
-    const started = new AccountServer(server, folder);
+    const [first = ''] = names;
+    const admin = await connect({ servers: server.url, user: `admin-${first}`, pass: PASSWORD });
+    const started = new AccountServer(server, folder, admin.info?.server_name ?? '');
+    await admin.close();
     for (const [name, allowed] of rules) started.#rules.set(name, allowed);
     return started;
   }
@@ -66,7 +71,7 @@ export class AccountServer {
 
   async #reload(): Promise<void> {
     const next = join(this.folder, 'next.conf');
-    await writeFile(next, configOf(this.#rules));
+    await writeFile(next, `server_name: ${this.serverName}\n${configOf(this.#rules)}`);
     await rename(next, join(this.folder, 'accounts.conf'));
     const { pid } = this.server;
     if (pid === undefined) throw new Error('expected a server that runs');

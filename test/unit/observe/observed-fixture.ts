@@ -30,6 +30,7 @@ export class ObservedFixture implements Observed {
     bytes: 0,
     parked: 0,
     letterRefusal: undefined,
+    typeWait: undefined,
     breaker: { isOpen: false, prober: undefined },
     attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false },
   };

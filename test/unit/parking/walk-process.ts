@@ -94,6 +94,7 @@ export class WalkProcess implements Tenancy {
           record: world.group,
           seen: new SeenEvents(),
           isCancelled: () => false,
+          handlesElsewhere: () => false,
           hasSurvived: (name, _partition, epoch) => world.hasSurvived(name, epoch),
         },
         surroundings: {

@@ -10,7 +10,7 @@ import type { ByteBudget } from './byte-budget.js';
 import type { RecentAttempts } from './recent-attempts.js';
 import type { Breaker } from './handling/breaker.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
-import type { LaneObserver } from './handling/lane-listener.js';
+import type { LaneObserver, OtherReplicas } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
@@ -53,7 +53,7 @@ export interface GroupParts {
 }
 
 /** The group, as its partitions see it. */
-export interface GroupView extends Survivors {
+export interface GroupView extends Survivors, OtherReplicas {
   /** The record as this process saw it last. */
   readonly record: GroupRecord;
   /** What the replicas know of the stream. */

@@ -88,7 +88,7 @@ export class PartitionParts {
     const place = new PartitionPlace(this.ledger, this.position, this.writer);
     this.lanes = new Lanes(
       {
-        ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects },
+        ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects, others: group },
         ...surroundings,
         calls: { ...options.calls, topic: address.topic },
       },
@@ -139,6 +139,7 @@ export class PartitionParts {
       bytes: this.ledger.heldBytes,
       parked: this.parking.size,
       letterRefusal: this.lanes.letterRefusal,
+      typeWait: this.lanes.typeWait,
       breaker: { isOpen, prober },
       attempts: this.#attempts.share,
     };

@@ -1,4 +1,5 @@
 import type { AttemptCounts } from './handling/attempts.js';
+import type { TypeWait } from './handling/missing-handlers.js';
 import type { AttemptShare } from './recent-attempts.js';
 
 /** See {@link PartitionConsumer}. */
@@ -51,6 +52,8 @@ export interface PartitionLoad {
   readonly parked: number;
   /** Why events cannot become letters at the moment: the parked stream is full, or does not answer. */
   readonly letterRefusal: string | undefined;
+  /** The type that events have waited longest for, because only other replicas of the group handle it. */
+  readonly typeWait: TypeWait | undefined;
   readonly breaker: { readonly isOpen: boolean; readonly prober: string | undefined };
   /** Of the group in this process. */
   readonly attempts: AttemptShare;

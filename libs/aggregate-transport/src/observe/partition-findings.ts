@@ -1,8 +1,11 @@
 import type { Finding } from './health-problem.js';
 import type { ObservedGroup, ObservedPartition } from './observed.js';
 
-/** A failover of the server takes less; and with a second for the look, a problem is named within five. */
-export const FAILS_FOR_MS = 4_000;
+/** A server that restarts takes less. With what it takes to notice the first failure, a problem is named within 5 s. */
+export const FAILS_FOR_MS = 3_500;
+
+/** A rolling deploy takes less. */
+const MIXED_AFTER_MS = 600_000;
 
 /** What is wrong with a partition, as far as this process's memory tells. */
 export function partitionFindings(group: ObservedGroup, partition: ObservedPartition): Finding[] {
@@ -77,7 +80,7 @@ function progressFindings(where: Where, { consumer }: ObservedPartition): Findin
 }
 
 function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Finding[] {
-  const { parked, lanes } = consumer.load;
+  const { parked, lanes, typeWait } = consumer.load;
   const found: Finding[] = [];
   if (parked > 0 && lease.mode === 'held') {
     found.push({
@@ -85,6 +88,15 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
       code: 'parked',
       why: `${parked} aggregates are parked; their events wait as letters`,
       do: 'fix the cause, then: npx aggregate-transport parked retry',
+    });
+  }
+  if (typeWait !== undefined && typeWait.forMs >= MIXED_AFTER_MS) {
+    found.push({
+      ...where,
+      code: 'mixed-handlers',
+      forMs: typeWait.forMs,
+      why: `events of type "${typeWait.type}" wait for ${Math.round(typeWait.forMs)} ms: only other replicas of the group handle it`,
+      do: 'give all replicas of the group the same handlers, or give each service a group of its own',
     });
   }
   if (lanes === 0) return found;

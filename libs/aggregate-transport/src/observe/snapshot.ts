@@ -135,7 +135,7 @@ function partitionOf(
   now: number,
 ): PartitionStatus {
   const load = here.consumer.load;
-  const { inFlight, lanes, events, bytes, parked, letterRefusal } = load;
+  const { inFlight, lanes, events, bytes, parked, letterRefusal, typeWait } = load;
   const { mode, haltReason, haltCause } = load;
   const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy } = load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
@@ -145,7 +145,7 @@ function partitionOf(
     ...lagOf(there, now),
     ...{ mode, haltReason, haltCause },
     ...{ notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy },
-    ...{ inFlight, lanes, events, bytes, parked, letterRefusal },
+    ...{ inFlight, lanes, events, bytes, parked, letterRefusal, typeWait },
     counts: here.counts,
   };
 }

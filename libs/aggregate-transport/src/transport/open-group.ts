@@ -8,6 +8,7 @@ import type { GroupView, PartitionObserver } from '../consumer/partition-options
 import { Partition } from '../consumer/partition.js';
 import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import type { Log } from '../log.js';
+import type { HandledTypes } from '../records/member-record.js';
 import type { Measures } from '../observe/measures.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
@@ -25,6 +26,8 @@ export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayU
 export interface HandlerSource {
   /** For one partition: each has its own scope. */
   handlersOf(partition: number, view: PartitionView): EventHandlers;
+  /** What they handle together, the same for all partitions. */
+  readonly handled: HandledTypes;
 }
 
 export interface GroupOptions {

@@ -74,6 +74,8 @@ export class LanesFixture implements LaneListener {
   readonly log = recordedLog();
   readonly port: FakeParkedPort;
   readonly breaker: Breaker;
+  /** Types that other replicas handle. */
+  readonly elsewhere = new Set<string>();
   /** Attempts as health counts them. */
   readonly attempted: [token: string, failed: boolean][] = [];
   readonly attempts: AttemptSink = { attempted: (...attempt) => void this.attempted.push(attempt) };
@@ -154,6 +156,7 @@ export class LanesFixture implements LaneListener {
           ...{ failurePolicy, onUnhandledType: 'ignore', concurrency },
           maxAckPending: options.maxAckPending ?? 10_000,
         },
+        others: { handlesElsewhere: (type) => this.elsewhere.has(type) },
         shared: {
           ...{ breaker: this.breaker, turns: this.turns, bytes: this.bytes },
           attempts: this.attempts,

@@ -209,6 +209,7 @@ export class PartitionWorld {
       seen: new SeenEvents(),
       isCancelled: (change) => group.cancelled.has(change),
       hasSurvived: () => false,
+      handlesElsewhere: () => false,
     };
     const breaker = { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 };
     return {

@@ -37,6 +37,12 @@ export interface AttemptSink {
   attempted(token: string, failed: boolean): void;
 }
 
+/** The other replicas of the group. */
+export interface OtherReplicas {
+  /** True if another live replica handles this event type, or may. */
+  handlesElsewhere(type: string): boolean;
+}
+
 /** Hears what happens to aggregates, and how long handlers take. Nothing it does may throw. */
 export interface LaneObserver {
   parked(event: Delivery, note: ParkNote): void;

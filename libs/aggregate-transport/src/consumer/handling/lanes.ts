@@ -13,11 +13,17 @@ import type { Breaker } from './breaker.js';
 import type { OnUnhandledType } from './event-handlers.js';
 import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
-import type { AttemptSink, ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type {
+  AttemptSink,
+  ConfirmedPlace,
+  LaneListener,
+  LaneObserver,
+  OtherReplicas,
+} from './lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { LetterLanes } from './letter-lanes.js';
 import { LetterReplay } from './letter-replay.js';
-import { MissingHandlers } from './missing-handlers.js';
+import { MissingHandlers, type TypeWait } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
 
@@ -45,6 +51,7 @@ export interface LanesOptions {
   readonly policy: HandlingPolicy;
   readonly shared: SharedParts;
   readonly suspects: Suspects;
+  readonly others: OtherReplicas;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -71,6 +78,7 @@ export class Lanes implements AloneMember, ParkingListener {
   readonly #calls: HandlerCalls;
   readonly #attempts: Attempts;
   readonly #replay: LetterReplay;
+  readonly #missing: MissingHandlers;
   readonly #share: number;
   #unparked = 0;
 
@@ -92,7 +100,9 @@ export class Lanes implements AloneMember, ParkingListener {
       run: (entry) => (entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry)),
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
-    const missing = new MissingHandlers(name, policy.onUnhandledType, log);
+    const { onUnhandledType } = policy;
+    const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
+    this.#missing = missing;
     const handling = { calls: this.#calls, missing, breaker, attempts };
     this.#letterLanes = new LetterLanes({
       ...common,
@@ -138,6 +148,11 @@ export class Lanes implements AloneMember, ParkingListener {
   /** Why events cannot become letters at the moment. */
   get letterRefusal(): string | undefined {
     return this.#letterLanes.refusal;
+  }
+
+  /** The type that events have waited longest for, because only other replicas handle it. */
+  get typeWait(): TypeWait | undefined {
+    return this.#missing.longestWait;
   }
 
   /** Goes through all lanes and tells of the `top` worst. */

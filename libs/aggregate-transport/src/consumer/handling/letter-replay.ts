@@ -169,6 +169,8 @@ export class LetterReplay implements DetourListener {
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
     const current = this.#makeCurrent(token, letter);
     const { event } = current;
+    const waitMs = this.#waitMs(event);
+    if (waitMs !== undefined) return waitMs;
     const failure = await this.#attempt(event);
     // The lease ended meanwhile: the next owner finds the letter where it was.
     if (!this.#isStillOurs(parked)) return NEXT;
@@ -200,6 +202,13 @@ export class LetterReplay implements DetourListener {
     const current = { letter, event: deliveryOf(this.options.topic, letter) };
     this.#current.set(token, current);
     return current;
+  }
+
+  /** How long a letter waits that only other replicas handle. */
+  #waitMs(event: Delivery): number | undefined {
+    const { calls, missing } = this.options;
+    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
+    return missing.waitMs(event.envelope?.event_type ?? '');
   }
 
   async #attempt(event: Delivery): Promise<Failure | undefined> {

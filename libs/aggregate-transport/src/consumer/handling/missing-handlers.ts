@@ -1,40 +1,87 @@
+import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { OnUnhandledType } from './event-handlers.js';
+import type { OtherReplicas } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
 const MAX_LOGGED_TYPES = 1_000;
+/** How often an event that waits for another replica is looked at again. */
+const LOOK_AGAIN_MS = 1_000;
 
-/** Decides on events whose type has no handler, and tells of each such type once. */
+/** Events of a type wait for a replica that handles it. */
+export interface TypeWait {
+  readonly type: string;
+  readonly forMs: number;
+}
+
+export interface MissingHandlersOptions {
+  /** For log texts: topic, group and partition. */
+  readonly name: string;
+  readonly onUnhandledType: OnUnhandledType;
+  readonly others: OtherReplicas;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Decides on events whose type has no handler, and tells of each such type once. While another replica of the group
+ * handles the type, its events wait here, at the heads of their lanes: a rolling deploy, or a second service in the
+ * group by mistake, must not settle them away.
+ */
 export class MissingHandlers {
   readonly #logged = new Set<string>();
+  /** Types that events wait for: since when, and when one of them was last looked at. */
+  readonly #waiting = new Map<string, { readonly since: number; seenAt: number }>();
 
-  constructor(
-    /** For log texts: topic, group and partition. */
-    private readonly name: string,
-    private readonly onUnhandledType: OnUnhandledType,
-    private readonly log: Log,
-  ) {}
+  constructor(private readonly options: MissingHandlersOptions) {}
+
+  /** How long an event of this type has to wait for another replica, until it is looked at again; undefined: not at all. */
+  waitMs(type: string): number | undefined {
+    const { others, clock } = this.options;
+    if (!others.handlesElsewhere(type)) {
+      this.#waiting.delete(type);
+      return undefined;
+    }
+    const now = clock.now();
+    const known = this.#waiting.get(type);
+    if (known !== undefined && now - known.seenAt <= 2 * LOOK_AGAIN_MS) known.seenAt = now;
+    else this.#waiting.set(type, { since: now, seenAt: now });
+    this.#logOnce(type, 'wait for a replica of the group that has a handler for it');
+    return LOOK_AGAIN_MS;
+  }
+
+  /** The type whose events have waited longest, if any do. */
+  get longestWait(): TypeWait | undefined {
+    const now = this.options.clock.now();
+    let longest: TypeWait | undefined;
+    for (const [type, { since, seenAt }] of this.#waiting) {
+      if (now - seenAt > 2 * LOOK_AGAIN_MS) this.#waiting.delete(type);
+      else if (now - since >= (longest?.forMs ?? 0)) longest = { type, forMs: now - since };
+    }
+    return longest;
+  }
 
   /** What is wrong with an event of this type; undefined if it is to be passed over. */
   judge(type: string): Failure | undefined {
-    if (this.onUnhandledType === 'ignore') {
-      this.#logOnce(type);
+    const { name, onUnhandledType } = this.options;
+    if (onUnhandledType === 'ignore') {
+      this.#logOnce(type, 'have no handler and are passed over');
       return undefined;
     }
     const error = new AggregateTransportError(
       'HANDLER_MISSING',
-      `expected a handler for event type "${type}" on ${this.name}, found none; ` +
+      `expected a handler for event type "${type}" on ${name}, found none; ` +
         'add one, or set consume.onUnhandledType to "ignore"',
     );
     return { stage: 'route', error, unrecoverable: true };
   }
 
-  #logOnce(type: string): void {
-    if (this.#logged.has(type) || this.#logged.size >= MAX_LOGGED_TYPES) return;
-    this.#logged.add(type);
-    this.log.warn(
-      `${this.name}: events of type "${type}" have no handler and are passed over (said once per type)`,
-    );
+  #logOnce(type: string, what: string): void {
+    const key = `${what} ${type}`;
+    if (this.#logged.has(key) || this.#logged.size >= MAX_LOGGED_TYPES) return;
+    this.#logged.add(key);
+    const { name, log } = this.options;
+    log.warn(`${name}: events of type "${type}" ${what} (said once per type)`);
   }
 }

@@ -123,12 +123,12 @@ export class Reader implements PullLoopListener {
     this.#failingSince = this.#why = undefined;
   }
 
-  broken(reason: string): void {
+  broken(reason: string, heardAt: number): void {
     if (this.#mode !== 'reading') return;
-    const { log, name, clock } = this.options;
+    const { log, name } = this.options;
     // One that breaks again before it has answered is not worth a line each time.
     if (this.#failingSince === undefined) log.warn(`${name}: another reader is made: ${reason}`);
-    this.#failingSince ??= clock.now();
+    this.#failingSince ??= heardAt;
     this.#why = reason;
     void this.#open('gap');
   }
