@@ -305,17 +305,17 @@ async function worldOf({ name, topicOptions }: Row, server: AccountServer, meter
   });
   const admin = await server.admin(name);
   const publisher = publisherOf(app, name);
-  let isOver = false;
-  const traffic = (async () => {
-    for (let n = 0; !isOver; n++) {
+  const traffic = { isOver: false };
+  const ended = (async () => {
+    for (let n = 0; !traffic.isOver; n++) {
       const event = { aggregateId: `a${n % AGGREGATES}`, type: 'Counted', payload: n };
       publisher.publish(event).catch(() => undefined);
       await pause(PUBLISH_EVERY_MS);
     }
   })();
   open.push(async () => {
-    isOver = true;
-    await traffic;
+    traffic.isOver = true;
+    await ended;
     app.get(Release).all();
     await app.close();
     await admin.close();
@@ -377,11 +377,13 @@ async function request<T>(admin: NatsConnection, call: string, body?: object): P
 
 /** Only what a collection of the problems needs. */
 function collectingMeter(): { meter: Meter; sumOf: (code: string) => number } {
+  // That of the problems reads memory, and has ended when it returns.
   type Callback = Parameters<ReturnType<Meter['createObservableGauge']>['addCallback']>[0];
   const callbacks = new Set<Callback>();
   const observable = (name: string) => ({
-    addCallback: (callback: Callback) =>
-      void (name === 'aggregate_transport.problems' && callbacks.add(callback)),
+    addCallback: (callback: Callback): void => {
+      if (name === 'aggregate_transport.problems') callbacks.add(callback);
+    },
     removeCallback: (callback: Callback) => void callbacks.delete(callback),
   });
   return {

@@ -38,7 +38,7 @@ export class MissingHandlers {
 
   /** How long an event of this type has to wait for another replica, until it is looked at again; undefined: not at all. */
   waitMs(type: string): number | undefined {
-    const { others, clock } = this.options;
+    const { name, others, clock, log } = this.options;
     if (!others.handlesElsewhere(type)) {
       this.#waiting.delete(type);
       return undefined;
@@ -47,7 +47,10 @@ export class MissingHandlers {
     const known = this.#waiting.get(type);
     if (known !== undefined && now - known.seenAt <= 2 * LOOK_AGAIN_MS) known.seenAt = now;
     else this.#waiting.set(type, { since: now, seenAt: now });
-    this.#logOnce(type, 'wait for a replica of the group that has a handler for it');
+    if (this.#isNews(`wait ${type}`))
+      log.warn(
+        `${name}: events of type "${type}" wait for a replica of the group that has a handler (said once per type)`,
+      );
     return LOOK_AGAIN_MS;
   }
 
@@ -64,9 +67,12 @@ export class MissingHandlers {
 
   /** What is wrong with an event of this type; undefined if it is to be passed over. */
   judge(type: string): Failure | undefined {
-    const { name, onUnhandledType } = this.options;
+    const { name, onUnhandledType, log } = this.options;
     if (onUnhandledType === 'ignore') {
-      this.#logOnce(type, 'have no handler and are passed over');
+      if (this.#isNews(`pass ${type}`))
+        log.warn(
+          `${name}: events of type "${type}" have no handler and are passed over (said once per type)`,
+        );
       return undefined;
     }
     const error = new AggregateTransportError(
@@ -77,11 +83,10 @@ export class MissingHandlers {
     return { stage: 'route', error, unrecoverable: true };
   }
 
-  #logOnce(type: string, what: string): void {
-    const key = `${what} ${type}`;
-    if (this.#logged.has(key) || this.#logged.size >= MAX_LOGGED_TYPES) return;
-    this.#logged.add(key);
-    const { name, log } = this.options;
-    log.warn(`${name}: events of type "${type}" ${what} (said once per type)`);
+  /** True at the first call with this text. */
+  #isNews(text: string): boolean {
+    if (this.#logged.has(text) || this.#logged.size >= MAX_LOGGED_TYPES) return false;
+    this.#logged.add(text);
+    return true;
   }
 }

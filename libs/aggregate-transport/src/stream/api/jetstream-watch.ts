@@ -72,7 +72,6 @@ export class JetStreamWatch {
       else this.#why = describeError(error);
     } finally {
       this.#isAsking = false;
-      this.#look();
     }
   }
 }
