@@ -63,7 +63,7 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
   ['stuck', (b) => (b.lanes.stuck = 1), '1 handlers have not settled', []],
   ['letters-refused', (b) => (b.load.letterRefusal = 'maximum bytes exceeded'), 'maximum bytes exceeded', []],
   ['events-lost', (b) => (b.counts.lost = 12), 'up to 12 events', []],
-  ...(['retention-near', 'settings-changed'] as const).map((code): (typeof CASES)[number] => [
+  ...(['settings-changed'] as const).map((code): (typeof CASES)[number] => [
     code,
     (b) => (b.topic.notices = [{ code, topic: 'orders', why: 'as noticed', do: 'this' }]),
     'as noticed',

@@ -18,7 +18,6 @@ export type HealthProblemCode =
   | 'stuck'
   | 'letters-refused'
   | 'events-lost'
-  | 'retention-near'
   | 'mixed-handlers'
   | 'settings-changed';
 

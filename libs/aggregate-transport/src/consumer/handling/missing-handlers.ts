@@ -26,8 +26,8 @@ export interface MissingHandlersOptions {
 
 /**
  * Decides on events whose type has no handler, and tells of each such type once. While another replica of the group
- * handles the type, its events wait here, at the heads of their lanes: a rolling deploy, or a second service in the
- * group by mistake, must not settle them away.
+ * handles the type, its events wait at the heads of their lanes. A rolling deploy must not settle them away, and
+ * neither must a second service that shares the group by mistake.
  */
 export class MissingHandlers {
   readonly #logged = new Set<string>();
@@ -36,7 +36,7 @@ export class MissingHandlers {
 
   constructor(private readonly options: MissingHandlersOptions) {}
 
-  /** How long an event of this type has to wait for another replica, until it is looked at again; undefined: not at all. */
+  /** How long an event of this type waits for another replica before the next look; undefined: it need not wait. */
   waitMs(type: string): number | undefined {
     const { name, others, clock, log } = this.options;
     if (!others.handlesElsewhere(type)) {
