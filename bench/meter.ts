@@ -1,6 +1,7 @@
 // What a meter costs per event: lanes, decoding and outcome of 200 000 events in 1 000 aggregates, with a handler that does
 // nothing, once without a meter and once with OpenTelemetry's. No server, no Nest, no commits: everything else would hide it.
 // Run: npm run build && node dist/bench/meter.js [off|meter]; without a word, both by turns.
+import { RecentAttempts } from '#library/consumer/recent-attempts.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/breaker/breaker.js';
@@ -84,6 +85,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const parking = new Parking({ name, clock, log: silentLog, port, owner });
   const shared = {
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
+    attempts: new RecentAttempts(clock),
     turns: new AloneTurns(clock),
     bytes: new ByteBudget(1e9),
     failures: new FailureLog('bench', clock, silentLog),
@@ -94,6 +96,7 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const done = new Promise<void>((resolve) => (ended = resolve));
   const lanes = new Lanes(
     {
+      others: { handlesElsewhere: () => false },
       ...{ name, suspects, shared, observer, clock, random: Math.random, log: silentLog },
       calls: { topic: 'orders', codec: jsonCodec, handlers },
       policy: { failurePolicy, onUnhandledType: 'ignore', concurrency: 256, maxAckPending: 10_000 },

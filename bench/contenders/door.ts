@@ -39,7 +39,7 @@ export class Door {
     const group = await Group.open({
       link: await links.open(topic),
       group: options.group,
-      handlers: { handlersOf: () => handlers },
+      handlers: { handlersOf: () => handlers, handled: handlers.handled },
       hooks: {},
       measures: undefined,
       drainMs: DRAIN_MS,

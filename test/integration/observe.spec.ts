@@ -199,7 +199,7 @@ test('health goes down with the reason, readiness does not for one aggregate, an
   expect(await health.isHealthy('events')).toMatchObject({
     events: {
       status: 'down',
-      problems: [{ code: 'guard-refuses', text: expect.stringContaining('aggregate "refused"') }],
+      problems: [{ code: 'guard-refuses', why: expect.stringContaining('aggregate "refused"') }],
     },
   });
   expect(await health.isReady('events')).toMatchObject({ events: { status: 'up', problems: [{}] } });
@@ -331,7 +331,7 @@ test('events that the stream drops before they are read are counted, logged once
   await eventually('a loss of 20', async () => (await lost()) === 20);
   const health = world.app.get(AggregateHealthIndicator);
   expect(await health.isHealthy('events')).toMatchObject({
-    events: { status: 'down', problems: [{ code: 'events-lost', text: expect.stringContaining('20') }] },
+    events: { status: 'down', problems: [{ code: 'events-lost', why: expect.stringContaining('20') }] },
   });
   expect(await health.isReady('events')).toMatchObject({ events: { status: 'up' } });
 

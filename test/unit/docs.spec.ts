@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
-import { failsLiveness, failsReadiness, type HealthProblem } from '#library/observe/health.js';
+import { failsLiveness, failsReadiness, type HealthProblemCode } from '#library/observe/health-problem.js';
 import { DEFAULTS } from '#library/transport/options.js';
 import { alarmsOf, GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
@@ -71,12 +71,13 @@ describe('docs/operations.md', () => {
   test('explains every health code, and no other, with what it makes fail', () => {
     const rows = tableOf(OPERATIONS, 'code', 'meaning', 'healthy', 'ready', 'live');
     const told = rows.map(([code, , healthy, ready, live]) => [codeIn(code), healthy, ready, live]);
-    const codes = unionOf(sources.get('observe/health.ts')!, 'HealthProblemCode') as HealthProblem['code'][];
+    const declared = unionOf(sources.get('observe/health-problem.ts')!, 'HealthProblemCode');
+    const codes = declared as HealthProblemCode[];
     const down = (isDown: boolean): string => (isDown ? 'down' : '');
-    const expected = codes.map((code) => {
-      const problem = { code, text: '' };
-      return [code, 'down', down(failsReadiness(problem)), down(failsLiveness(problem))];
-    });
+    const expected = codes.map((code) => [
+      ...[code, 'down'],
+      ...[down(failsReadiness(code)), down(failsLiveness(code))],
+    ]);
     expect(told.sort()).toEqual(expected.sort());
   });
 

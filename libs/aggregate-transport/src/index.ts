@@ -65,7 +65,7 @@ export {
   type ParkedPage,
   type RetryAllResult,
 } from './nest/operating/parked-aggregates.js';
-export type { HealthProblem, HealthProblemCode } from './observe/health.js';
+export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
 export type { Meter, MetricAttributes } from './observe/meter.js';
 export type {
   GroupStatus,

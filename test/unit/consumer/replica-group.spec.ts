@@ -125,7 +125,7 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
     group: await Group.open({
       link: { ...link, wire },
       group: 'g',
-      handlers: { handlersOf: () => handlers },
+      handlers: { handlersOf: () => handlers, handled: handlers.handled },
       turns: new AloneTurns(streams.clock),
       hooks: {},
       measures: undefined,

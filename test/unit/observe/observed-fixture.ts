@@ -1,6 +1,9 @@
 import type { LaneReport } from '#library/consumer/handling/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
 import type { StreamLoss } from '#library/consumer/reading/dropped-events.js';
+import { Health } from '#library/observe/health.js';
+import type { HealthProblem } from '#library/observe/health-problem.js';
+import type { PublishTrouble } from '#library/publisher/publish-outcomes.js';
 import type { GroupOnServer, GroupQuestion, StreamHoles } from '#library/records/group-on-server.js';
 import type { Observed, ObservedPartition, ObservedTopic } from '#library/observe/observed.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
@@ -12,21 +15,27 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** A process with one topic and one group, as observers see it: everything is well until a test says otherwise. */
 export class ObservedFixture implements Observed {
   readonly clock = new ManualClock(1_000_000);
+  readonly #health = new Health(this);
   hasHandlers = true;
   isListening = true;
   readonly notOpen: string[] = [];
   readonly load: Mutable<PartitionLoad> = {
     mode: 'running',
     haltReason: undefined,
+    haltCause: undefined,
     notCommittingMs: 0,
+    notCommittingWhy: undefined,
     notReadingMs: 0,
+    notReadingWhy: undefined,
     inFlight: 0,
     lanes: 1,
     events: 0,
     bytes: 0,
     parked: 0,
     letterRefusal: undefined,
+    typeWait: undefined,
     breaker: { isOpen: false, prober: undefined },
+    attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false },
   };
   readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
   readonly counts: Mutable<PartitionCounts> = {
@@ -55,16 +64,21 @@ export class ObservedFixture implements Observed {
   answer: () => Promise<GroupOnServer> = () =>
     Promise.resolve({ firstSequence: 1, holes: NO_HOLES, partitions: [] });
   leaseMode: ObservedPartition['lease']['mode'] = 'held';
+  holder: string | undefined = 'me';
+  unownedMs = 0;
+  trouble: PublishTrouble | undefined;
   readonly topic: Mutable<ObservedTopic> = {
     name: 'orders',
     connected: true,
     closed: false,
+    jetStreamAway: undefined,
     publisher: {
       pending: 3,
       published: 5,
       failed: 1,
       batching: { on: false, reason: 'a test' },
       unknownAggregates: () => ['a'],
+      trouble: () => this.trouble,
     },
     settings: { current: () => [] },
     groups: [{ topic: 'orders', group: 'billing', layout: 2, partitions: [this.#partition()] }],
@@ -78,22 +92,29 @@ export class ObservedFixture implements Observed {
     return [this.topic];
   }
 
+  problems(): HealthProblem[] {
+    return this.#health.problems();
+  }
+
   closedTopics(): string[] {
     return this.notOpen;
   }
 
   #partition(): ObservedPartition {
     const lease = { epoch: 7, isValid: () => true };
-    return {
+    Object.defineProperty(lease, 'mode', { get: () => this.leaseMode });
+    Object.defineProperty(lease, 'holder', { get: () => this.holder });
+    const partition = {
       partition: 0,
       owner: 'me',
-      lease: Object.defineProperty(lease, 'mode', { get: () => this.leaseMode }) as never,
+      lease: lease as never,
       counts: this.counts,
       consumer: {
         load: this.load,
         report: () => this.lanes,
-        noteLoss: (loss) => void this.seen.push(loss),
+        noteLoss: (loss: StreamLoss) => void this.seen.push(loss),
       },
     };
+    return Object.defineProperty(partition, 'unownedMs', { get: () => this.unownedMs }) as never;
   }
 }

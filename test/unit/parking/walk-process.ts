@@ -1,3 +1,4 @@
+import { RecentAttempts } from '#library/consumer/recent-attempts.js';
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { isSabotaged } from '#library/sabotage.js';
 import type { Clock } from '#library/clock.js';
@@ -85,6 +86,7 @@ export class WalkProcess implements Tenancy {
         reading: { batch: sizes.batch, pullExpiresMs: 1_000, commitEveryMs: sizes.commitEveryMs },
         shared: {
           breaker: new Breaker({ parked: 1_000, withinMs: 1, failedShare: 1, probeEveryMs: 1_000 }, 1),
+          attempts: new RecentAttempts(clock),
           turns: this.turns,
           bytes: new ByteBudget(1e9),
           writes: new WriteBudget(clock),
@@ -94,6 +96,7 @@ export class WalkProcess implements Tenancy {
           record: world.group,
           seen: new SeenEvents(),
           isCancelled: () => false,
+          handlesElsewhere: () => false,
           hasSurvived: (name, _partition, epoch) => world.hasSurvived(name, epoch),
         },
         surroundings: {

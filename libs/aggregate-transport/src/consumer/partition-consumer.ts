@@ -8,7 +8,7 @@ import type { LaneReport } from './handling/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
-import type { PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
+import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
 import type { Claimed } from './position/claim.js';
 import type { StreamLoss } from './reading/dropped-events.js';
 import type { ReaderCause } from './reading/reader.js';
@@ -50,6 +50,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   readonly drain: Drain;
   #mode: PartitionMode = 'idle';
   #haltReason: string | undefined;
+  #haltCause: HaltCause | undefined;
   #claims = 0;
   #startedThrough = 0;
   #drainedFor = 0;
@@ -130,7 +131,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 
   /** How it stands, from memory alone. */
   get load(): PartitionLoad {
-    return { mode: this.#mode, haltReason: this.#haltReason, ...this.#parts.load };
+    const halt = { haltReason: this.#haltReason, haltCause: this.#haltCause };
+    return { mode: this.#mode, ...halt, ...this.#parts.load(this.#tenure.failing) };
   }
 
   /** Goes through all lanes and tells of the `top` worst. */
@@ -284,10 +286,11 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     void this.#read(claimed);
   }
 
-  halt(reason: string): void {
+  halt(reason: string, cause: HaltCause = 'policy'): void {
     if (this.isOver) return;
     this.#enter('halted');
     this.#haltReason = reason;
+    this.#haltCause = cause;
     this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
     this.#tenure.end();
     this.#parts.reader.close();

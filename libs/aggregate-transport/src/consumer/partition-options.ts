@@ -9,8 +9,9 @@ import type { PositionRecord } from '../records/position-record.js';
 import type { Breaker } from './breaker/breaker.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { FailureLog } from './handling/failure-log.js';
+import type { RecentAttempts } from './recent-attempts.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
-import type { LaneObserver } from './handling/lane-listener.js';
+import type { LaneObserver, OtherReplicas } from './handling/lane-listener.js';
 import type { HandlingPolicy } from './handling/lanes.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
@@ -46,6 +47,7 @@ export interface ReadingPolicy {
 /** What the partitions of a group in this process share. */
 export interface GroupParts {
   readonly breaker: Breaker;
+  readonly attempts: RecentAttempts;
   readonly turns: AloneTurns;
   readonly bytes: ByteBudget;
   readonly failures: FailureLog;
@@ -53,7 +55,7 @@ export interface GroupParts {
 }
 
 /** The group, as its partitions see it. */
-export interface GroupView extends Survivors {
+export interface GroupView extends Survivors, OtherReplicas {
   /** The record as this process saw it last. */
   readonly record: GroupRecord;
   /** What the replicas know of the stream. */

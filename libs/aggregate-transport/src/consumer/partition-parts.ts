@@ -19,6 +19,7 @@ import { DroppedEvents } from './reading/dropped-events.js';
 import { PullLoop } from './reading/pull-loop.js';
 import { Reader, type ReaderListener } from './reading/reader.js';
 import { SingleFetch } from './reading/single-fetch.js';
+import type { RecentAttempts } from './recent-attempts.js';
 import { type StartsWriter, Suspects } from './suspects/suspects.js';
 
 /** What the parts of a partition need of the one that ties them together. */
@@ -32,6 +33,12 @@ export interface PartitionHall
     DrainListener,
     StartsWriter,
     ParkingOwner {}
+
+/** Since when something fails, on the clock, and what was found instead of an answer. */
+export interface Failing {
+  readonly since: number;
+  readonly why: string;
+}
 
 /** Counted since the start of the process, over all leases. */
 export type PartCounts = Omit<PartitionCounts, 'claims' | 'leases' | 'leasesLost'>;
@@ -47,12 +54,14 @@ export class PartitionParts {
   readonly parking: Parking;
   readonly lanes: Lanes;
   readonly dropped: DroppedEvents;
+  readonly singles: SingleFetch;
   readonly intake: Intake;
   readonly reader: Reader;
   readonly loop: PullLoop;
   readonly drain: Drain;
   readonly #clock: Clock;
   readonly #breaker: Breaker;
+  readonly #attempts: RecentAttempts;
 
   constructor(options: PartitionConsumerOptions, hall: PartitionHall) {
     const { address, ports, handling, reading, shared, group, surroundings } = options;
@@ -75,7 +84,7 @@ export class PartitionParts {
     const place = new PartitionPlace(this.ledger, this.position, this.writer);
     this.lanes = new Lanes(
       {
-        ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects },
+        ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects, others: group },
         ...surroundings,
         calls: { ...options.calls, topic: address.topic },
       },
@@ -84,7 +93,7 @@ export class PartitionParts {
     );
     this.parking.attach(this.lanes);
     this.dropped = new DroppedEvents(name, log, address.partitions === 1);
-    const singles = new SingleFetch({ name, clock, log, port: this.port });
+    const singles = (this.singles = new SingleFetch({ name, clock, log, port: this.port }));
     const { ledger, position, suspects, dropped, lanes, writer } = this;
     const { bytes } = shared;
     const inside = { ledger, position, suspects, lanes, bytes };
@@ -103,26 +112,32 @@ export class PartitionParts {
     this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
     this.#clock = clock;
     this.#breaker = shared.breaker;
+    this.#attempts = shared.attempts;
   }
 
   get counts(): PartCounts {
     return { ...this.lanes.counts, lost: this.dropped.lost, readers: this.reader.made };
   }
 
-  /** How the parts stand, from memory alone. */
-  get load(): Omit<PartitionLoad, 'mode' | 'haltReason'> {
+  /** How the parts stand, from memory alone. `notClaimed`: since when the partition cannot be taken over, and why. */
+  load(notClaimed: Failing | undefined): Omit<PartitionLoad, 'mode' | 'haltReason' | 'haltCause'> {
     const { isOpen, prober } = this.#breaker;
     const now = this.#clock.now();
+    const { singles, reader, writer } = this;
     return {
-      notCommittingMs: now - (this.writer.failingSince ?? now),
-      notReadingMs: now - (this.reader.failingSince ?? now),
+      notCommittingMs: now - (notClaimed?.since ?? writer.failingSince ?? now),
+      notCommittingWhy: notClaimed?.why ?? writer.why,
+      notReadingMs: now - (singles.failing?.since ?? reader.failingSince ?? now),
+      notReadingWhy: singles.failing?.why ?? reader.why,
       inFlight: this.lanes.executor.running,
       lanes: this.lanes.executor.laneCount,
       events: this.ledger.held,
       bytes: this.ledger.heldBytes,
       parked: this.parking.size,
       letterRefusal: this.lanes.letterRefusal,
+      typeWait: this.lanes.typeWait,
       breaker: { isOpen, prober },
+      attempts: this.#attempts.share,
     };
   }
 }

@@ -1,7 +1,12 @@
 import type { AttemptCounts } from './handling/attempts.js';
+import type { TypeWait } from './handling/missing-handlers.js';
+import type { AttemptShare } from './recent-attempts.js';
 
 /** See {@link PartitionConsumer}. */
 export type PartitionMode = 'idle' | 'claiming' | 'drained' | 'running' | 'halted' | 'closed';
+
+/** What stopped a partition: a policy or a state of the server, or that a newer release wrote its position. */
+export type HaltCause = 'policy' | 'newer version';
 
 /** Counted since the start of the process, over all leases. */
 export interface PartitionCounts extends Readonly<AttemptCounts> {
@@ -28,10 +33,14 @@ export interface PartitionCounts extends Readonly<AttemptCounts> {
 export interface PartitionLoad {
   readonly mode: PartitionMode;
   readonly haltReason: string | undefined;
-  /** How long its position could not be committed, in milliseconds; 0 if it can. */
+  readonly haltCause: HaltCause | undefined;
+  /** How long its position could be neither claimed nor committed, in milliseconds; 0 if it can. */
   readonly notCommittingMs: number;
+  /** What was found instead of an answer. */
+  readonly notCommittingWhy: string | undefined;
   /** How long no reader has answered, in milliseconds; 0 if one does. */
   readonly notReadingMs: number;
+  readonly notReadingWhy: string | undefined;
   /** Handlers that run. */
   readonly inFlight: number;
   /** Aggregates with events here. */
@@ -43,5 +52,9 @@ export interface PartitionLoad {
   readonly parked: number;
   /** Why events cannot become letters at the moment: the parked stream is full, or does not answer. */
   readonly letterRefusal: string | undefined;
+  /** The type that events have waited longest for, because only other replicas of the group handle it. */
+  readonly typeWait: TypeWait | undefined;
   readonly breaker: { readonly isOpen: boolean; readonly prober: string | undefined };
+  /** Of the group in this process. */
+  readonly attempts: AttemptShare;
 }

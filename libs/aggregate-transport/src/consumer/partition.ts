@@ -6,6 +6,7 @@ import type { LeaseRecord } from '../records/lease-record.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { LeaseFacts, LeaseListener } from './ownership/lease-options.js';
 import { Lease } from './ownership/lease.js';
+import { ownerlessAfterMs } from './ownership/observed-lease.js';
 import { PartitionConsumer } from './partition-consumer.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import type { PartitionCounts } from './partition-status.js';
@@ -98,6 +99,12 @@ export class Partition implements LeaseListener {
 
   get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder'> {
     return this.#lease;
+  }
+
+  /** How long no process was seen to own it, in milliseconds; 0 while that is no longer than a failover takes. */
+  get unownedMs(): number {
+    const { ownerlessMs, ttlMs } = this.#lease;
+    return ownerlessMs > ownerlessAfterMs(ttlMs) ? ownerlessMs : 0;
   }
 
   get consumer(): Pick<

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
-import type { PresencePort } from '../records/member-record.js';
+import type { HandledTypes, PresencePort } from '../records/member-record.js';
 import { assign } from './ownership/assignment.js';
 import { Presence, type SeenExchange } from './ownership/presence.js';
 import type { Partition, PartitionListener } from './partition.js';
@@ -13,6 +13,7 @@ export interface ReplicaGroupOptions {
   readonly leaseTtlMs: number;
   readonly presencePort: PresencePort;
   readonly seen: SeenExchange;
+  readonly handles: HandledTypes;
   readonly partitions: readonly Partition[];
   readonly clock: Clock;
   readonly log: Log;
@@ -46,9 +47,9 @@ export class ReplicaGroup implements PartitionListener {
   readonly #refusing = new Map<string, number>();
 
   constructor(private readonly options: ReplicaGroupOptions) {
-    const { name, member, leaseTtlMs: ttlMs, presencePort: port, seen, clock, log } = options;
+    const { name, member, leaseTtlMs: ttlMs, presencePort: port, seen, handles, clock, log } = options;
     this.#presence = new Presence({
-      ...{ name, member, ttlMs, port, seen, clock, log },
+      ...{ name, member, ttlMs, port, seen, handles, clock, log },
       changed: () => this.#membersChanged(),
     });
     this.#watch(options.partitions);
@@ -75,6 +76,11 @@ export class ReplicaGroup implements PartitionListener {
   /** True if that replica has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
     return this.#presence.hasSurvived(member, partition, epoch);
+  }
+
+  /** True if another replica handles this event type, or may. */
+  handlesElsewhere(type: string): boolean {
+    return this.#presence.handlesElsewhere(type);
   }
 
   /** Begins to take part. */

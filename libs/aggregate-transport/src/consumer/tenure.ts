@@ -9,6 +9,7 @@ import type { KeyPort } from '../records/key-port.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { GroupView } from './partition-options.js';
+import type { HaltCause } from './partition-status.js';
 import { type Claimed, claimPosition, leaseEnded } from './position/claim.js';
 import { checkStream, type KnownEvent } from './reading/stream-check.js';
 
@@ -20,7 +21,7 @@ export interface TenureListener {
   waitsDrained(change: number): void;
   /** Events may be taken in. */
   ready(claimed: Claimed, tookMs: number): void;
-  halt(reason: string): void;
+  halt(reason: string, cause?: HaltCause): void;
 }
 
 export interface TenureOptions {
@@ -68,8 +69,14 @@ export const WENT_BACK =
 export class Tenure {
   /** Names the running attempt; what an earlier one still waits for counts for nothing. */
   #number = 0;
+  #failing: { readonly since: number; readonly why: string } | undefined;
 
   constructor(private readonly options: TenureOptions) {}
+
+  /** Since when the partition cannot be taken over, on the clock, and why. Outlasts a lease that was given up for it. */
+  get failing(): { readonly since: number; readonly why: string } | undefined {
+    return this.#failing;
+  }
 
   /** The lease is held. `wasClaimed`: it says that a record exists. Returns at once. */
   begin(wasClaimed: boolean): void {
@@ -91,11 +98,13 @@ export class Tenure {
     ) {
       try {
         await this.#try(number, { wasClaimed, startedAt });
+        this.#failing = undefined;
         return;
       } catch (error) {
         if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
-        if (!isReported)
-          log.warn(`${name}: its position cannot be claimed, trying again: ${describeError(error)}`);
+        const why = describeError(error);
+        this.#failing = { since: this.#failing?.since ?? startedAt, why };
+        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${why}`);
         isReported = true;
       }
       if (clock.now() - startedAt > tenancy.ttlMs) {
@@ -129,7 +138,7 @@ export class Tenure {
       return;
     }
     if (outcome.kind === 'halt') {
-      listener.halt(outcome.reason);
+      listener.halt(outcome.reason, outcome.isNewer === true ? 'newer version' : 'policy');
       return;
     }
     const { record } = outcome;

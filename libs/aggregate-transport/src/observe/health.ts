@@ -1,179 +1,156 @@
+import type { Finding, HealthProblem } from './health-problem.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
+import { FAILS_FOR_MS, partitionFindings } from './partition-findings.js';
 
-/** What can be wrong; docs/operations.md says what each means and what to do. */
-export type HealthProblemCode =
-  | 'not-listening'
-  | 'disconnected'
-  | 'connection-closed'
-  | 'not-committing'
-  | 'not-reading'
-  | 'halted'
-  | 'breaker-open'
-  | 'guard-refuses'
-  | 'blocked'
-  | 'stuck'
-  | 'letters-refused'
-  | 'events-lost';
+/** What is judged. */
+export type HealthView = Omit<Observed, 'problems'>;
 
-export interface HealthProblem {
-  readonly code: HealthProblemCode;
-  /** Where, and what to do. Names an aggregate at most; no payload. */
-  readonly text: string;
-}
-
-/**
- * Not ready: no event would be handled here, or nearly none; a rollout should stop. What one aggregate or one
- * partition has done to itself is not among them: other work of this process continues.
- */
-const FAILS_READINESS: ReadonlySet<HealthProblemCode> = new Set([
-  'not-listening',
-  'disconnected',
-  'connection-closed',
-  'breaker-open',
-]);
-
-/** Not alive: only what a restart fixes. */
-const FAILS_LIVENESS: ReadonlySet<HealthProblemCode> = new Set(['connection-closed']);
-
-export function failsReadiness({ code }: HealthProblem): boolean {
-  return FAILS_READINESS.has(code);
-}
-
-export function failsLiveness({ code }: HealthProblem): boolean {
-  return FAILS_LIVENESS.has(code);
-}
-
-/** A failover of the server takes less. */
-const FAILS_FOR_MS = 5_000;
 /** Lost events do not come back, so the report of a loss has to end by itself. */
 const LOSS_SHOWN_FOR_MS = 3_600_000;
 
-/** Judges how the transport of a process stands, from its memory alone. It sends nothing, so it may be called often. */
+/**
+ * Judges how the transport of a process stands, from its memory alone. It sends nothing, so it may be called often.
+ * One per process: it remembers since when a problem is known.
+ */
 export class Health {
   /** By partition: how many were lost when a loss was last new, and when that was. */
   readonly #losses = new Map<string, { lost: number; since: number }>();
+  /** Since when each problem is known, in milliseconds since 1970. */
+  #since = new Map<string, number>();
 
-  constructor(private readonly observed: Observed) {}
+  constructor(private readonly observed: HealthView) {}
 
   problems(): HealthProblem[] {
+    const now = this.observed.clock.wallNow();
+    const since = new Map<string, number>();
+    const problems = this.#findings().map(({ forMs, ...finding }): HealthProblem => {
+      const key = keyOf(finding);
+      const first = this.#since.get(key) ?? Math.round(now - (forMs ?? 0));
+      since.set(key, first);
+      return { ...finding, since: first };
+    });
+    this.#since = since;
+    return problems;
+  }
+
+  #findings(): Finding[] {
     const { observed } = this;
-    const topics = observed.topics();
     return [
-      ...listeningProblems(observed),
-      ...topics.flatMap((topic) => [
-        ...connectionProblems(topic),
-        ...topic.groups.flatMap((group) => [
-          ...breakerProblems(group),
-          ...group.partitions.flatMap((partition) => [
-            ...partitionProblems(group, partition),
-            ...this.#lossProblems(group, partition),
+      ...listeningFindings(observed),
+      ...observed
+        .topics()
+        .flatMap((topic) => [
+          ...connectionFindings(topic),
+          ...publisherFindings(topic),
+          ...topic.groups.flatMap((group) => [
+            ...groupFindings(group),
+            ...group.partitions.flatMap((partition) => [
+              ...partitionFindings(group, partition),
+              ...this.#lossFindings(group, partition),
+            ]),
           ]),
+          ...settingsFindings(topic),
         ]),
-      ]),
     ];
   }
 
-  #lossProblems(group: ObservedGroup, partition: ObservedPartition): HealthProblem[] {
-    const { lost } = partition.counts;
+  #lossFindings({ topic, group }: ObservedGroup, { partition, counts }: ObservedPartition): Finding[] {
+    const { lost } = counts;
     if (lost === 0) return [];
-    const where = placeOf(group, partition);
+    const key = `${topic} ${group} ${partition}`;
     const now = this.observed.clock.now();
-    const known = this.#losses.get(where);
+    const known = this.#losses.get(key);
     const loss = known?.lost === lost ? known : { lost, since: now };
-    this.#losses.set(where, loss);
+    this.#losses.set(key, loss);
     if (now - loss.since >= LOSS_SHOWN_FOR_MS) return [];
     return [
       {
+        ...{ topic, group, partition },
         code: 'events-lost',
-        text:
-          `${where}: up to ${lost} events left the stream before they were delivered; make the stream larger, ` +
-          'the group faster, or set stream.discard to "new"',
+        why: `up to ${lost} events left the stream before they were delivered`,
+        do: 'make the stream larger, the group faster, or set stream.discard to "new"',
       },
     ];
   }
 }
 
-function listeningProblems(observed: Observed): HealthProblem[] {
-  const found: HealthProblem[] = [];
+function keyOf({ code, topic, group, partition }: Finding): string {
+  return [code, topic, group, partition].join(' ');
+}
+
+function listeningFindings(observed: HealthView): Finding[] {
+  const found: Finding[] = [];
   if (observed.hasHandlers && !observed.isListening) {
-    const text =
-      'expected the server of the handlers to listen, found that it does not (yet, or any more); ' +
-      'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()';
-    found.push({ code: 'not-listening', text });
-  }
-  for (const topic of observed.closedTopics())
-    found.push({ code: 'disconnected', text: `topic "${topic}" is not open (yet, or any more)` });
-  return found;
-}
-
-function connectionProblems({ name, connected, closed }: ObservedTopic): HealthProblem[] {
-  if (closed) {
-    const text = `topic "${name}": the NATS client has given its connection up; only a restart makes another`;
-    return [{ code: 'connection-closed', text }];
-  }
-  if (connected) return [];
-  return [{ code: 'disconnected', text: `topic "${name}": no connection to NATS, reconnecting` }];
-}
-
-function breakerProblems(group: ObservedGroup): HealthProblem[] {
-  if (group.partitions[0]?.consumer.load.breaker.isOpen !== true) return [];
-  const text =
-    `topic "${group.topic}", group "${group.group}": most attempts fail, so nothing is parked and one aggregate is tried ` +
-    'at a time; look for what all handlers need';
-  return [{ code: 'breaker-open', text }];
-}
-
-function partitionProblems(group: ObservedGroup, partition: ObservedPartition): HealthProblem[] {
-  const { load } = partition.consumer;
-  const where = placeOf(group, partition);
-  const found: HealthProblem[] = [];
-  if (load.mode === 'halted')
-    found.push({ code: 'halted', text: `${where} halts: ${load.haltReason ?? ''}` });
-  if (load.notCommittingMs > FAILS_FOR_MS) {
-    const text =
-      `${where}: its position could not be committed for ${Math.round(load.notCommittingMs)} ms, so its events would be ` +
-      'repeated after a crash, and soon no more are taken in; see the log for what the server answers';
-    found.push({ code: 'not-committing', text });
-  }
-  if (load.notReadingMs > FAILS_FOR_MS) {
-    const text =
-      `${where}: no reader has answered for ${Math.round(load.notReadingMs)} ms, so no event comes in; see the log for what ` +
-      'the server answers';
-    found.push({ code: 'not-reading', text });
-  }
-  if (load.letterRefusal !== undefined) {
     found.push({
-      code: 'letters-refused',
-      text: `${where}: events cannot become letters: ${load.letterRefusal}`,
+      code: 'not-listening',
+      why: 'the server of the handlers does not listen (yet, or any more), so they get no event',
+      do: 'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
     });
   }
-  if (load.lanes > 0) found.push(...laneProblems(where, partition));
-  return found;
-}
-
-function laneProblems(where: string, { consumer }: ObservedPartition): HealthProblem[] {
-  const { blocked, refusedByGuard, stuck, slowest } = consumer.report(1);
-  const worst = slowest[0];
-  const example =
-    worst === undefined ? '' : ` (the worst: aggregate "${worst.aggregateId}", sequence ${worst.sequence})`;
-  const found: HealthProblem[] = [];
-  if (refusedByGuard > 0) {
-    const text =
-      `${where}: a guard refuses ${refusedByGuard} aggregates${example}; they continue when it lets them pass. ` +
-      "A guard meant for HTTP only must let context.getType() === 'rpc' pass";
-    found.push({ code: 'guard-refuses', text });
-  }
-  if (blocked > refusedByGuard) {
-    const text = `${where}: ${blocked - refusedByGuard} aggregates are blocked and tried for ever${example}; fix the cause`;
-    found.push({ code: 'blocked', text });
-  }
-  if (stuck > 0) {
-    const text = `${where}: ${stuck} handlers have not settled for twice their time${example}; find what they wait for`;
-    found.push({ code: 'stuck', text });
+  for (const topic of observed.closedTopics()) {
+    const why = 'the topic is not open (yet, or any more)';
+    found.push({ code: 'disconnected', topic, why, do: 'look in the log for why it was not opened' });
   }
   return found;
 }
 
-function placeOf({ topic, group }: ObservedGroup, { partition }: ObservedPartition): string {
-  return `topic "${topic}", group "${group}", partition ${partition}`;
+function connectionFindings({ name: topic, connected, closed, jetStreamAway }: ObservedTopic): Finding[] {
+  if (closed) {
+    const why = 'the NATS client has given its connection up; only a restart makes another';
+    return [{ code: 'connection-closed', topic, why, do: 'restart the process' }];
+  }
+  if (!connected) {
+    const why = 'there is no connection to NATS; the client reconnects by itself';
+    return [{ code: 'disconnected', topic, why, do: 'see that the server runs and can be reached' }];
+  }
+  if (jetStreamAway === undefined) return [];
+  return [
+    {
+      ...{ code: 'jetstream-away', topic, forMs: jetStreamAway.forMs },
+      why:
+        `the connection is up, and JetStream has answered nothing for ${Math.round(jetStreamAway.forMs)} ms ` +
+        `(${jetStreamAway.why}), so nothing is stored or handled`,
+      do: "see that JetStream is on for the user's account, has a leader, and can write to its disk",
+    },
+  ];
+}
+
+function settingsFindings({ name: topic, settings }: ObservedTopic): Finding[] {
+  return settings.current().map(({ stream, what }) => ({
+    ...{ code: 'settings-changed', topic },
+    why: `stream "${stream}" was edited so that it breaks a promise: ${what}`,
+    do: 'undo the edit',
+  }));
+}
+
+/** What is published waits while there is no connection, and that is said already. */
+function publisherFindings({ name: topic, connected, publisher }: ObservedTopic): Finding[] {
+  const trouble = connected ? publisher.trouble(FAILS_FOR_MS) : undefined;
+  if (trouble === undefined) return [];
+  return [
+    {
+      ...{ code: 'not-publishing', topic, forMs: trouble.forMs, why: trouble.why },
+      do: 'do what the reason says: room in the stream, a permission, a leader; after an unknown outcome look whether the event is stored, then call resume()',
+    },
+  ];
+}
+
+function groupFindings({ topic, group, partitions }: ObservedGroup): Finding[] {
+  const { breaker, attempts } = partitions[0]?.consumer.load ?? {};
+  const found: Finding[] = [];
+  if (attempts?.nearlyAllFail === true) {
+    found.push({
+      ...{ code: 'attempts-fail', topic, group },
+      why: `of the last ${attempts.total} attempts within ${attempts.withinMs} ms ${attempts.failed} failed, of several aggregates`,
+      do: 'look for what all handlers need (a database, a credential), or roll the last deploy back',
+    });
+  }
+  if (breaker?.isOpen === true) {
+    found.push({
+      ...{ code: 'breaker-open', topic, group },
+      why: 'most attempts fail, so nothing is parked and one aggregate is tried at a time',
+      do: 'look for what all handlers need, or roll the last deploy back; it closes by itself',
+    });
+  }
+  return found;
 }

@@ -73,6 +73,12 @@ export const BREAKER = {
   description: '1 while most attempts fail and nothing is parked.',
 };
 
+export const PROBLEMS = {
+  name: `${OWN}.problems`,
+  unit: '{problem}',
+  description: 'What health names, by code; 0 once it is over.',
+};
+
 export const CONSUMED = {
   name: 'messaging.client.consumed.messages',
   unit: '{message}',

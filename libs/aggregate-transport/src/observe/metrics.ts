@@ -1,7 +1,13 @@
-import { groupAttributes, partitionAttributes, topicAttributes } from './attributes.js';
+import { groupAttributes, partitionAttributes, problemAttributes, topicAttributes } from './attributes.js';
 import type { GroupLooks } from './group-looks.js';
 import * as instruments from './instruments.js';
-import type { InstrumentOptions, Meter, ObservableCallback, ObservableResult } from './meter.js';
+import type {
+  InstrumentOptions,
+  Meter,
+  MetricAttributes,
+  ObservableCallback,
+  ObservableResult,
+} from './meter.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
 
 type Named = InstrumentOptions & { readonly name: string };
@@ -44,6 +50,7 @@ export class Metrics {
           result.observe(isOpen ? 1 : 0, groupAttributes(topic, group));
         }
     });
+    this.#problems();
     this.#publishers();
     this.#fromServer();
   }
@@ -51,6 +58,21 @@ export class Metrics {
   /** Takes its callbacks back. */
   close(): void {
     for (const close of this.#close.splice(0)) close();
+  }
+
+  /** A code that was told of once is told of until the end: a series that only stops says nothing. */
+  #problems(): void {
+    const counts = new Map<string, { readonly where: MetricAttributes; count: number }>();
+    this.#gauge(instruments.PROBLEMS, (result) => {
+      for (const known of counts.values()) known.count = 0;
+      for (const { code, topic, group } of this.options.observed.problems()) {
+        const key = [code, topic, group].join(' ');
+        const known = counts.get(key) ?? { where: problemAttributes(code, topic, group), count: 0 };
+        known.count++;
+        counts.set(key, known);
+      }
+      for (const { where, count } of counts.values()) result.observe(count, where);
+    });
   }
 
   #publishers(): void {

@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.js';
 import type { Partition } from '../consumer/partition.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
+import type { HealthProblem } from './health-problem.js';
 import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */
-export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts'> & {
+export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts' | 'unownedMs'> & {
   readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteLoss'>;
 };
 
@@ -37,7 +38,12 @@ export interface ObservedTopic {
   readonly connected: boolean;
   /** Its connection never comes back. */
   readonly closed: boolean;
-  readonly publisher: Pick<Sequencer, 'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates'>;
+  /** Set while JetStream answers nothing although the connection is up. */
+  readonly jetStreamAway: { readonly forMs: number; readonly why: string } | undefined;
+  readonly publisher: Pick<
+    Sequencer,
+    'pending' | 'published' | 'failed' | 'batching' | 'unknownAggregates' | 'trouble'
+  >;
   readonly groups: readonly ObservedGroup[];
   readonly settings: ChangedSettings;
   lookAt(question: GroupQuestion): Promise<GroupOnServer>;
@@ -53,4 +59,6 @@ export interface Observed {
   topics(): readonly ObservedTopic[];
   /** Declared topics that are not open, or not any more. */
   closedTopics(): readonly string[];
+  /** What health names at this moment. */
+  problems(): readonly HealthProblem[];
 }

@@ -5,6 +5,7 @@ import type { PartitionCounts, PartitionLoad } from '../consumer/partition-statu
 import type { GroupOnServer, LeaseOnServer, PartitionOnServer } from '../records/group-on-server.js';
 import type { BatchingStatus } from '../publisher/batching.js';
 import type { GroupLooks } from './group-looks.js';
+import type { HealthProblem } from './health-problem.js';
 import type {
   ChangedSetting,
   Observed,
@@ -18,6 +19,8 @@ export interface TransportSnapshot {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly isListening: boolean;
+  /** What an operator should look at, as the health indicator names it. */
+  readonly problems: readonly HealthProblem[];
   readonly topics: readonly TopicStatus[];
 }
 
@@ -51,7 +54,7 @@ export interface GroupStatus {
   readonly lookFailed: string | undefined;
 }
 
-export interface PartitionStatus extends Omit<PartitionLoad, 'breaker'> {
+export interface PartitionStatus extends Omit<PartitionLoad, 'breaker' | 'attempts'> {
   readonly partition: number;
   /** The holder of the lease, as far as is known; undefined if it is free. */
   readonly owner: { readonly id: string; readonly isThisProcess: boolean } | undefined;
@@ -85,7 +88,7 @@ export async function snapshotOf(
     })),
   );
   const { clock, isListening } = observed;
-  return { at: clock.wallNow(), isListening, topics };
+  return { at: clock.wallNow(), isListening, problems: observed.problems(), topics };
 }
 
 function connectionOf({ connected, closed }: ObservedTopic): TopicStatus['connection'] {
@@ -140,15 +143,18 @@ function partitionOf(
   group: GroupOnServer | undefined,
   now: number,
 ): PartitionStatus {
-  const { mode, haltReason, notCommittingMs, notReadingMs, ...load } = here.consumer.load;
-  const { inFlight, lanes, events, bytes, parked, letterRefusal } = load;
+  const load = here.consumer.load;
+  const { inFlight, lanes, events, bytes, parked, letterRefusal, typeWait } = load;
+  const { mode, haltReason, haltCause } = load;
+  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy } = load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
   return {
     partition: here.partition,
     ...ownerOf(here, there?.lease),
     ...lagOf(there, now),
-    ...{ mode, haltReason, notCommittingMs, notReadingMs },
-    ...{ inFlight, lanes, events, bytes, parked, letterRefusal },
+    ...{ mode, haltReason, haltCause },
+    ...{ notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy },
+    ...{ inFlight, lanes, events, bytes, parked, letterRefusal, typeWait },
     counts: here.counts,
   };
 }

@@ -55,6 +55,17 @@ export class Dispatcher {
     return this.#inFlight.get(id);
   }
 
+  /** Of the events in flight: the one that was sent first, of those whose outcome is unknown and of the others. */
+  get slowest(): { readonly unknown: QueuedEvent | undefined; readonly waiting: QueuedEvent | undefined } {
+    let unknown: QueuedEvent | undefined;
+    // Events keep their places when they are sent again, so the first ones were sent first.
+    for (const event of this.#inFlight.values()) {
+      if (!event.hasOutcome) return { unknown, waiting: event };
+      unknown ??= event;
+    }
+    return { unknown, waiting: undefined };
+  }
+
   /** Sends the queue's head as soon as the wire has a place for it. */
   dispatch(queue: PublishQueue): void {
     this.#ready.add(queue);

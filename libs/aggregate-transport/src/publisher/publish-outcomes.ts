@@ -1,5 +1,28 @@
+import type { Clock } from '../clock.js';
+import { hasCode } from '../errors.js';
 import { FlushWaiters } from './flush-waiters.js';
 import type { QueuedEvent } from './publish-queue.js';
+
+/** Publishing does not work, or not for all events. */
+export interface PublishTrouble {
+  readonly forMs: number;
+  /** What was found, with the server's own reason if it gave one. */
+  readonly why: string;
+}
+
+/** A refusal by the server. What the caller itself did wrong is none. */
+interface Refusal {
+  /** The first one since an event was stored, and the last one. */
+  readonly firstAt: number;
+  readonly at: number;
+  readonly why: string;
+  /** Events stored when it came. */
+  readonly published: number;
+}
+
+/** A refusal tells of the present for so long, and for longer if nothing was stored since. */
+const REFUSAL_TOLD_MS = 4_000;
+const LAST_REFUSAL_TOLD_MS = 60_000;
 
 /** Tells each caller one outcome, once, and counts the outcomes. */
 export class PublishOutcomes {
@@ -7,8 +30,12 @@ export class PublishOutcomes {
   #pending = 0;
   #published = 0;
   #failed = 0;
+  #refusal: Refusal | undefined;
 
-  constructor(private readonly topic: string) {}
+  constructor(
+    private readonly topic: string,
+    private readonly clock: Clock,
+  ) {}
 
   /** Events accepted and without an outcome. */
   get pending(): number {
@@ -23,6 +50,15 @@ export class PublishOutcomes {
   /** Calls that ended with an error. */
   get failed(): number {
     return this.#failed;
+  }
+
+  /** Refusals by the server that are not over: they continue, or nothing was stored since. */
+  get refused(): PublishTrouble | undefined {
+    if (this.#refusal === undefined) return undefined;
+    const { firstAt, at, published, why } = this.#refusal;
+    const now = this.clock.now();
+    const toldMs = published === this.#published ? LAST_REFUSAL_TOLD_MS : REFUSAL_TOLD_MS;
+    return now - at < toldMs ? { forMs: now - firstAt, why } : undefined;
   }
 
   noteAccepted(): void {
@@ -46,6 +82,7 @@ export class PublishOutcomes {
   reject(event: QueuedEvent, error: Error): void {
     if (event.hasOutcome) return;
     this.#failed++;
+    if (hasCode(error, 'PUBLISH_REJECTED')) this.#noteRefused(error.message);
     this.#end(event);
     event.caller.reject(error);
   }
@@ -53,6 +90,12 @@ export class PublishOutcomes {
   /** Resolves when every event accepted up to this id has an outcome, of either kind. */
   flush(lastId: number): Promise<void> {
     return this.#flushes.wait(lastId, this.#pending);
+  }
+
+  #noteRefused(why: string): void {
+    const at = this.clock.now();
+    const firstAt = this.refused === undefined ? at : (this.#refusal?.firstAt ?? at);
+    this.#refusal = { firstAt, at, why, published: this.#published };
   }
 
   #end(event: QueuedEvent): void {

@@ -8,7 +8,7 @@ import { Batching, type BatchingStatus } from './batching.js';
 import { type DispatchListener, Dispatcher } from './dispatcher.js';
 import { OutcomeLookup } from './outcome-lookup.js';
 import * as errors from './publish-errors.js';
-import { PublishOutcomes } from './publish-outcomes.js';
+import { PublishOutcomes, type PublishTrouble } from './publish-outcomes.js';
 import type { PublishListener, PublishPort } from './publish-port.js';
 import { type PublishQueue, QueuedEvent } from './publish-queue.js';
 import { ResendWindow } from './resend-window.js';
@@ -57,7 +57,7 @@ export class Sequencer implements PublishListener, DispatchListener {
     this.#port = port;
     this.#batching = batching;
     this.#dispatcher = new Dispatcher({ maxInFlight, clock, port, batching, listener: this });
-    this.#outcomes = new PublishOutcomes(topic);
+    this.#outcomes = new PublishOutcomes(topic, clock);
     this.#queues = new AggregateQueues(this.#outcomes, this.#dispatcher);
     this.#lookup = new OutcomeLookup(topic, port, log);
     this.#resendWindow = new ResendWindow(options.giveUpAfterMs, options.duplicateWindowMs);
@@ -82,6 +82,24 @@ export class Sequencer implements PublishListener, DispatchListener {
   /** Whether long queues are stored in batches; if not, why. */
   get batching(): BatchingStatus {
     return this.#batching.status;
+  }
+
+  /**
+   * What is wrong with publishing, for an observer: the server refuses events, an outcome is unknown, or an event has
+   * had no answer for `slowAfterMs`.
+   */
+  trouble(slowAfterMs: number): PublishTrouble | undefined {
+    const { refused } = this.#outcomes;
+    if (refused !== undefined) return refused;
+    const now = this.options.clock.now();
+    const { unknown, waiting } = this.#dispatcher.slowest;
+    if (unknown !== undefined) {
+      const why = `the outcome of an event of "${unknown.queue.token}" is unknown, so its aggregate accepts none`;
+      return { forMs: now - unknown.firstSentAt, why };
+    }
+    const forMs = now - (waiting?.firstSentAt ?? now);
+    if (forMs <= slowAfterMs) return undefined;
+    return { forMs, why: `an event was sent ${Math.round(forMs)} ms ago and is not stored yet` };
   }
 
   /**

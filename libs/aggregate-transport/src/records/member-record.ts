@@ -9,6 +9,17 @@ export interface SeenEvent {
   readonly time: string;
 }
 
+/** The event types that a replica has handlers for. */
+export interface HandledTypes {
+  /** Sorted; of very many only the first {@link MAX_NAMED_TYPES}. */
+  readonly types: readonly string[];
+  /** It has a handler for every other type, too. */
+  readonly others: boolean;
+}
+
+/** A member's record is written five times per ttl, so it names no more types than this. */
+export const MAX_NAMED_TYPES = 500;
+
 /** What a replica of a group writes to be seen by the others. */
 export interface MemberRecord {
   /** Names the process; no other may use the same name. */
@@ -23,6 +34,8 @@ export interface MemberRecord {
   readonly survived?: Readonly<Record<number, number>>;
   /** The last event of the stream that it knows to have existed. */
   readonly seen?: SeenEvent;
+  /** Missing in records of releases that do not say so. */
+  readonly handles?: HandledTypes;
 }
 
 /** Where the replicas of one topic and group see each other. */

@@ -7,6 +7,7 @@ import type { PresencePort } from '../records/member-record.js';
 import type { SettingDifference } from '../records/setting-difference.js';
 import type { StreamConfig } from '../stream/api/api-types.js';
 import type { StreamRequest } from '../stream/api/provision.js';
+import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
@@ -26,6 +27,7 @@ export class NatsTopicWire implements TopicWire {
   readonly batchObstacle: string | undefined;
   readonly #settings: SettingsLook;
   #hasGroups = false;
+  readonly #jetStream: JetStreamWatch;
 
   constructor(
     private readonly of: NatsTopic,
@@ -42,6 +44,7 @@ export class NatsTopicWire implements TopicWire {
     this.#settings = new SettingsLook({ api, request, duplicateWindow: stream.duplicate_window });
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
+    this.#jetStream = new JetStreamWatch(of.connection, of.api, of.topic.name, of.clock);
   }
 
   get nats(): NatsConnection {
@@ -54,6 +57,10 @@ export class NatsTopicWire implements TopicWire {
 
   get closed(): boolean {
     return this.nats.isClosed();
+  }
+
+  get jetStreamAway(): JetStreamAway | undefined {
+    return this.#jetStream.away;
   }
 
   get maxPayloadBytes(): number {

@@ -3,11 +3,13 @@ import { ByteBudget } from '../consumer/byte-budget.js';
 import { Breaker } from '../consumer/breaker/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
 import { FailureLog } from '../consumer/handling/failure-log.js';
+import { RecentAttempts } from '../consumer/recent-attempts.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
 import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
 import { Partition } from '../consumer/partition.js';
 import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import type { Log } from '../log.js';
+import type { HandledTypes } from '../records/member-record.js';
 import type { Measures } from '../observe/measures.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
@@ -25,6 +27,8 @@ export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayU
 export interface HandlerSource {
   /** For one partition: each has its own scope. */
   handlersOf(partition: number, view: PartitionView): EventHandlers;
+  /** What they handle together, the same for all partitions. */
+  readonly handled: HandledTypes;
 }
 
 export interface GroupOptions {
@@ -66,6 +70,7 @@ export async function openGroup(options: GroupOptions, replica: Replica): Promis
   const wire = await link.wire.openGroup(group);
   const shared = {
     breaker: new Breaker(consume.breaker, wire.partitions.length),
+    attempts: new RecentAttempts(options.clock),
     turns: options.turns,
     bytes: new ByteBudget(consume.maxBufferedBytes),
     failures: new FailureLog(`topic "${name}", group "${group}"`, clock, log),

@@ -56,6 +56,7 @@ class FollowingReplica implements Replica {
       record,
       seen: this.events,
       isCancelled: (change) => this.seen !== undefined && isCancelled(change, record.layout, this.seen),
+      handlesElsewhere: (type) => this.replicas?.handlesElsewhere(type) === true,
       hasSurvived: (owner, partition, epoch) => this.replicas?.hasSurvived(owner, partition, epoch) === true,
     };
   }
@@ -101,6 +102,7 @@ export class Group implements ServedGroup {
       leaseTtlMs: consume.leaseTtlMs,
       presencePort: link.wire.presencePort(group),
       seen: replica.events,
+      handles: options.handlers.handled,
       partitions: opened.partitions,
       clock,
       log,

@@ -62,6 +62,8 @@ function fixture(options: FixtureOptions = {}) {
   const measured: [ms: number, stage: string | undefined][] = [];
   const notices: [sequence: number, note: ParkNote][] = [];
   const port = new FakeParkedPort();
+  /** Types that other replicas handle. */
+  const elsewhere = new Set<string>();
   const name = 'orders/billing/0';
   const listener: LaneListener = {
     mayStart,
@@ -98,15 +100,34 @@ function fixture(options: FixtureOptions = {}) {
     ...common,
     ...{ calls, breaker, letterLanes, random },
     failures: new FailureLog('orders/billing', clock, log),
-    missing: new MissingHandlers(name, onUnhandledType, log),
+    attempts: { attempted: () => undefined },
+    missing: new MissingHandlers({
+      ...{ name, onUnhandledType, clock, log },
+      others: { handlesElsewhere: (type) => elsewhere.has(type) },
+    }),
     policies: new AttemptPolicies(failurePolicy, onUnhandledType),
     observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },
   });
   return {
     ...{ clock, log, handled, halted, attempts, calls, breaker, port, letterLanes, stuck, notices, measured },
+    elsewhere,
     server: port.server,
   };
 }
+
+test('an event whose type another replica handles waits, and that is no attempt', async () => {
+  const { attempts, handled, elsewhere, clock } = fixture({});
+  elsewhere.add('Placed');
+  const event = eventOf();
+  const againMs = await attempts.run(event);
+  expect(againMs).toBeGreaterThan(0);
+  await clock.advance(againMs);
+  expect(await attempts.run(event)).toBe(againMs);
+  expect([handled, event.attempt, attempts.counts.ignored]).toEqual([[], 0, 0]);
+  elsewhere.clear();
+  expect(await attempts.run(event)).toBe(NEXT);
+  expect([handled, attempts.counts.ignored]).toEqual([[7], 1]);
+});
 
 describe('a handled event', () => {
   test('is settled and lets the next one run, whether its handler ends at once or later', async () => {

@@ -2,7 +2,7 @@ import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker, type BreakerOptions } from '#library/consumer/breaker/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { FailureLog } from '#library/consumer/handling/failure-log.js';
-import type { ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
+import type { AttemptSink, ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/handling/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
@@ -77,6 +77,11 @@ export class LanesFixture implements LaneListener {
   readonly log = recordedLog();
   readonly port: FakeParkedPort;
   readonly breaker: Breaker;
+  /** Types that other replicas handle. */
+  readonly elsewhere = new Set<string>();
+  /** Attempts as health counts them. */
+  readonly attempted: [token: string, failed: boolean][] = [];
+  readonly attempts: AttemptSink = { attempted: (...attempt) => void this.attempted.push(attempt) };
   readonly parking: Parking;
   readonly place = new FakePlace();
   readonly suspects: Suspects;
@@ -155,9 +160,11 @@ export class LanesFixture implements LaneListener {
           ...{ failurePolicy, onUnhandledType: 'ignore', concurrency },
           maxAckPending: options.maxAckPending ?? 10_000,
         },
+        others: { handlesElsewhere: (type) => this.elsewhere.has(type) },
         shared: {
           ...{ breaker: this.breaker, turns: this.turns, bytes: this.bytes },
           failures: new FailureLog('orders/billing', clock, log),
+          attempts: this.attempts,
         },
         observer: {
           parked: ({ aggregateId }) => this.parked.push(aggregateId),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Lease, LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
+import { ownerlessAfterMs } from '#library/consumer/ownership/observed-lease.js';
 import type { LeaseFacts } from '#library/consumer/ownership/lease-options.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import { silentLog } from '#library/log.js';
@@ -449,5 +450,60 @@ describe('standing by', () => {
     expect(b.lease.mode).toBe('seeking');
     await clock.advance(2 * LEASE_MARGIN_MS);
     expect(b.lease.mode).toBe('held');
+  });
+});
+
+describe('a partition without an owner', () => {
+  /** The longest time, over all moments, that a process saw no owner at work. */
+  async function longest(clock: ManualClock, leases: readonly Lease[], forMs: number): Promise<number> {
+    let most = 0;
+    for (let ms = 0; ms < forMs; ms += 50) {
+      await clock.advance(50);
+      most = Math.max(most, ...leases.map(({ ownerlessMs }) => ownerlessMs));
+    }
+    return most;
+  }
+
+  test('is none while a failover takes no longer than ttl and margin', async () => {
+    const { clock, key, process } = fixture();
+    const [a, b, c] = [process('a'), process('b'), process('c')];
+    a.lease.seek();
+    await clock.advance(100);
+    b.lease.seek();
+    c.lease.standBy();
+    await clock.advance(10 * TTL_MS);
+    // Killed: nothing is released.
+    a.lease.abandon();
+    const most = await longest(clock, [b.lease, c.lease], 4 * TTL_MS);
+    expect(key.value?.owner).toBe('b');
+    expect(most).toBeGreaterThan(TTL_MS);
+    expect(most).toBeLessThan(ownerlessAfterMs(TTL_MS));
+  });
+
+  test('is one 2 ttls after the last renewal, and no more with the next one', async () => {
+    const { clock, key, process } = fixture();
+    const { lease } = process('a');
+    lease.seek();
+    await clock.advance(10 * TTL_MS);
+    expect(lease.ownerlessMs).toBe(0);
+    key.failure = new Error('no bucket');
+    await clock.advance(2 * TTL_MS - TTL_MS / 5);
+    expect(lease.ownerlessMs).toBeLessThanOrEqual(ownerlessAfterMs(TTL_MS));
+    await clock.advance(TTL_MS / 2);
+    expect(lease.ownerlessMs).toBeGreaterThan(ownerlessAfterMs(TTL_MS));
+    key.failure = undefined;
+    await clock.advance(1_000);
+    expect([lease.mode, lease.ownerlessMs]).toEqual(['held', 0]);
+  });
+
+  test.each([
+    [1_000, 2_000],
+    [3_000, 6_000],
+    [4_000, 8_000],
+    [7_000, 8_000],
+    [60_000, 60_500],
+  ])('with a ttl of %i ms counts from %i ms on, which no failover reaches', (ttlMs, afterMs) => {
+    expect(ownerlessAfterMs(ttlMs)).toBe(afterMs);
+    expect(afterMs).toBeGreaterThan(ttlMs + 300);
   });
 });

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { LEASE_MARGIN_MS } from '#library/consumer/ownership/lease.js';
 import { Presence } from '#library/consumer/ownership/presence.js';
-import { silentLog } from '#library/log.js';
-import type { PresencePort } from '#library/records/member-record.js';
+import type { HandledTypes, PresencePort } from '#library/records/member-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
+import { recordedLog } from '../handling/deliveries.js';
 
 const TTL_MS = 3_000;
 const BEAT_MS = TTL_MS / 5;
@@ -21,7 +21,8 @@ interface Replica {
 function fixture() {
   const clock = new ManualClock(10_000);
   const records = new MemoryPresence();
-  const replica = (member: string): Replica => {
+  const log = recordedLog();
+  const replica = (member: string, handles: HandledTypes = { types: [], others: true }): Replica => {
     const inner = records.connect();
     const guard = <T>(what: () => Promise<T>): Promise<T> =>
       made.cut ? Promise.reject(new Error('away')) : what();
@@ -42,15 +43,60 @@ function fixture() {
       cut: false,
       reads: 0,
       presence: new Presence({
-        ...{ name: member, member, ttlMs: TTL_MS, port, clock, log: silentLog },
+        ...{ name: member, member, ttlMs: TTL_MS, port, clock, log, handles },
         seen: new SeenEvents(),
         changed: () => views.push(made.presence.members.join('')),
       }),
     };
     return made;
   };
-  return { clock, records, replica };
+  return { clock, records, replica, log };
 }
+
+describe('what replicas handle', () => {
+  const handles = (...types: string[]): HandledTypes => ({ types, others: false });
+
+  test('a type counts as handled elsewhere while its replica lives and for a minute after it died', async () => {
+    const { clock, replica } = fixture();
+    const [a, b] = [replica('a', handles('Placed')), replica('b', handles('Paid', 'Placed'))];
+    a.presence.start();
+    b.presence.start();
+    await clock.advance(BEAT_MS);
+    expect(a.presence.handlesElsewhere('Paid')).toBe(true);
+    expect(b.presence.handlesElsewhere('Paid')).toBe(false);
+    b.cut = true;
+    await clock.advance(60_000);
+    expect(a.presence.members).toEqual(['a']);
+    expect(a.presence.handlesElsewhere('Paid')).toBe(true);
+    await clock.advance(TTL_MS + LEASE_MARGIN_MS + BEAT_MS);
+    expect(a.presence.handlesElsewhere('Paid')).toBe(false);
+  });
+
+  test('until the others were seen, every type may be handled there, but for no longer than a minute', async () => {
+    const { clock, replica } = fixture();
+    const a = replica('a', handles('Placed'));
+    a.cut = true;
+    a.presence.start();
+    await clock.advance(59_999);
+    expect(a.presence.handlesElsewhere('Paid')).toBe(true);
+    await clock.advance(1);
+    expect(a.presence.handlesElsewhere('Paid')).toBe(false);
+  });
+
+  test('of two services in one group each says so once, with both lists', async () => {
+    const { clock, replica, log } = fixture();
+    for (const one of [replica('a', handles('Placed')), replica('b', handles('Paid'))]) one.presence.start();
+    await clock.advance(10 * TTL_MS);
+    expect(log.lines).toEqual([
+      expect.stringMatching(
+        /this replica handles (Placed|Paid), and another one \([ab]\) handles (Paid|Placed)/,
+      ),
+      expect.stringMatching(
+        /this replica handles (Placed|Paid), and another one \([ab]\) handles (Paid|Placed)/,
+      ),
+    ]);
+  });
+});
 
 describe('a replica that is there', () => {
   test('each sees the others as soon as they come, and reads none twice while it is heard', async () => {

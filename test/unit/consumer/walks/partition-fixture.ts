@@ -1,3 +1,4 @@
+import { RecentAttempts } from '#library/consumer/recent-attempts.js';
 import { SeenEvents } from '#library/consumer/seen-events.js';
 import { ByteBudget } from '#library/consumer/byte-budget.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
@@ -209,6 +210,7 @@ export class PartitionWorld {
       seen: new SeenEvents(),
       isCancelled: (change) => group.cancelled.has(change),
       hasSurvived: () => false,
+      handlesElsewhere: () => false,
     };
     const breaker = { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 };
     return {
@@ -227,6 +229,7 @@ export class PartitionWorld {
       },
       shared: {
         breaker: new Breaker(breaker, partitions),
+        attempts: new RecentAttempts(clock),
         turns: new AloneTurns(clock),
         bytes: new ByteBudget(options.maxBufferedBytes ?? 1e9),
         writes: new WriteBudget(clock),

@@ -14,7 +14,10 @@ function apiOver(subjects: readonly string[], pageSize: number, total = subjects
     const answer = { total, state: { subjects: Object.fromEntries(page) as Record<string, number> } };
     return Promise.resolve({ json: () => answer });
   };
-  return { api: new JetStreamApi({ nats: { request } } as unknown as Connection), offsets };
+  return {
+    api: new JetStreamApi({ nats: { request }, noteAnswer: () => undefined } as unknown as Connection),
+    offsets,
+  };
 }
 
 test('subjects are read page by page, to the last', async () => {

@@ -8,7 +8,7 @@ import type { Breaker } from '../breaker/breaker.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { FailureLog } from './failure-log.js';
 import type { HandlerCalls } from './handler-calls.js';
-import type { LaneListener, LaneObserver } from './lane-listener.js';
+import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
 import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
@@ -18,6 +18,7 @@ export interface AttemptOptions {
   readonly missing: MissingHandlers;
   readonly letterLanes: Pick<LetterLanes, 'unfinished' | 'park' | 'skip' | 'isHeadOfDetour' | 'settleHead'>;
   readonly breaker: Pick<Breaker, 'attempted'>;
+  readonly attempts: AttemptSink;
   readonly policies: AttemptPolicies;
   readonly clock: Clock;
   readonly random: () => number;
@@ -98,17 +99,20 @@ export class Attempts implements SuspectHandling {
     if (!listener.mayStart()) return CLOSE;
     const unfinished = letterLanes.unfinished(event);
     if (unfinished !== undefined) return unfinished;
-    if (this.#suspectRuns?.isSuspect(event) === true) return this.#suspectRuns.run(event);
+    if (this.#suspectRuns?.isSuspect(event) === true)
+      return this.#waitMs(event) ?? this.#suspectRuns.run(event);
     return this.attempt(event);
   }
 
   /** Calls the event's handler, if it has one, and decides what follows. */
   attempt(event: Delivery): Step | PromiseLike<Step> {
     const { calls, clock } = this.options;
-    event.begin(clock.now());
     const failure = calls.decode(event);
-    if (failure !== undefined) return this.fail(event, failure, this.options.policies.of(failure));
     const handler = calls.find(event);
+    const waitMs = failure === undefined && handler === undefined ? this.#waitMs(event) : undefined;
+    if (waitMs !== undefined) return waitMs;
+    event.begin(clock.now());
+    if (failure !== undefined) return this.fail(event, failure, this.options.policies.of(failure));
     if (handler === undefined) return this.#unhandled(event);
     const ended = calls.start(event, handler);
     if (!endsLater(ended)) return this.#ended(event, handler, ended);
@@ -188,6 +192,13 @@ export class Attempts implements SuspectHandling {
     return policy.onExhausted === 'block' ? CLOSE : step;
   }
 
+  /** How long an event waits that only other replicas handle; it counts as no attempt. */
+  #waitMs(event: Delivery): number | undefined {
+    const { calls, missing } = this.options;
+    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
+    return missing.waitMs(event.envelope?.event_type ?? '');
+  }
+
   /** The policy of the event's handler; the topic's, if it has none. */
   #policyOf(event: Delivery): FailurePolicy {
     const { calls, policies } = this.options;
@@ -205,11 +216,12 @@ export class Attempts implements SuspectHandling {
   }
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
-    const { observer, clock, listener, breaker } = this.options;
+    const { observer, clock, listener, breaker, attempts } = this.options;
     if (observer.attemptEnded !== undefined)
       observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
     if (!listener.isCurrent(event)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
+    attempts.attempted(event.token, failure !== undefined);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);
   }
 

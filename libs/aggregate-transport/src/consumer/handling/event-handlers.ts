@@ -1,4 +1,5 @@
 import type { Delivery } from '../../message/delivery.js';
+import { type HandledTypes, MAX_NAMED_TYPES } from '../../records/member-record.js';
 import type { Failure, FailurePolicy } from './outcome.js';
 
 /** One handler of a group, as the consumer sees it: what is behind it (Nest, a test) is not its business. */
@@ -38,6 +39,14 @@ export class EventHandlers {
     if (this.#byType.has(type)) return false;
     this.#byType.set(type, handler);
     return true;
+  }
+
+  /** What is handled, in the order of the types' names. */
+  get handled(): HandledTypes {
+    return {
+      types: [...this.#byType.keys()].sort().slice(0, MAX_NAMED_TYPES),
+      others: this.#other !== undefined,
+    };
   }
 
   find(type: string): EventHandler | undefined {

@@ -32,6 +32,17 @@ export interface ConfirmedPlace {
   isConfirmed(ticket: number): boolean;
 }
 
+/** Counts attempts, for all partitions of a group in this process. Told of every event, so it must be cheap. */
+export interface AttemptSink {
+  attempted(token: string, failed: boolean): void;
+}
+
+/** The other replicas of the group. */
+export interface OtherReplicas {
+  /** True if another live replica handles this event type, or may. */
+  handlesElsewhere(type: string): boolean;
+}
+
 /** Hears what happens to aggregates, and how long handlers take. Nothing it does may throw. */
 export interface LaneObserver {
   parked(event: Delivery, note: ParkNote): void;

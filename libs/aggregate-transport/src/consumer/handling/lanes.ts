@@ -16,11 +16,17 @@ import type { OnUnhandledType } from './event-handlers.js';
 import type { FailureLog } from './failure-log.js';
 import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
 import { type LaneEntry, ReplayItem } from './lane-entry.js';
-import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type {
+  AttemptSink,
+  ConfirmedPlace,
+  LaneListener,
+  LaneObserver,
+  OtherReplicas,
+} from './lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { LetterLanes } from './letter-lanes.js';
 import { letterEvent, LetterReplay } from './letter-replay.js';
-import { MissingHandlers } from './missing-handlers.js';
+import { MissingHandlers, type TypeWait } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
 
@@ -39,6 +45,7 @@ export interface SharedParts {
   readonly turns: AloneTurns;
   readonly bytes: LaneBytes;
   readonly failures: FailureLog;
+  readonly attempts: AttemptSink;
 }
 
 /** A run that broke is not the event's fault as far as we know: it is tried again after this time. */
@@ -51,6 +58,7 @@ export interface LanesOptions {
   readonly policy: HandlingPolicy;
   readonly shared: SharedParts;
   readonly suspects: Suspects;
+  readonly others: OtherReplicas;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -77,6 +85,7 @@ export class Lanes implements AloneMember, ParkingListener {
   readonly #calls: HandlerCalls;
   readonly #attempts: Attempts;
   readonly #replay: LetterReplay;
+  readonly #missing: MissingHandlers;
   readonly #share: number;
   /** Entries whose run broke: told once. */
   readonly #broken = new WeakSet<LaneEntry>();
@@ -89,7 +98,7 @@ export class Lanes implements AloneMember, ParkingListener {
   ) {
     const { name, clock, random, log, listener, observer, policy, shared, suspects } = options;
     const common = { name, clock, random, log, listener, observer };
-    const { breaker, turns, failures } = shared;
+    const { breaker, turns, failures, attempts } = shared;
     this.#parking = parking;
     // One event has nothing behind it that it could hold up.
     this.#share = Math.max(2, Math.floor(policy.maxAckPending * MAX_SHARE));
@@ -101,8 +110,10 @@ export class Lanes implements AloneMember, ParkingListener {
       broke: (entry, error) => this.#broke(entry, error),
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
-    const missing = new MissingHandlers(name, policy.onUnhandledType, log);
-    const handling = { calls: this.#calls, missing, breaker, failures };
+    const { onUnhandledType } = policy;
+    const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
+    this.#missing = missing;
+    const handling = { calls: this.#calls, missing, breaker, failures, attempts };
     this.#letterLanes = new LetterLanes({
       ...common,
       parking,
@@ -147,6 +158,11 @@ export class Lanes implements AloneMember, ParkingListener {
   /** Why events cannot become letters at the moment. */
   get letterRefusal(): string | undefined {
     return this.#letterLanes.refusal;
+  }
+
+  /** The type that events have waited longest for, because only other replicas handle it. */
+  get typeWait(): TypeWait | undefined {
+    return this.#missing.longestWait;
   }
 
   /** Goes through all lanes and tells of the `top` worst. */

@@ -14,7 +14,7 @@ import type { Breaker } from '../breaker/breaker.js';
 import type { FailureLog } from './failure-log.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
-import type { ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import type { AttemptSink, ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
 import type { DetourListener } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { type Decision, decideOutcome, type Failure, type FailurePolicy, reasonOf } from './outcome.js';
@@ -34,6 +34,7 @@ export interface LetterReplayOptions {
   readonly calls: HandlerCalls;
   readonly missing: MissingHandlers;
   readonly breaker: Breaker;
+  readonly attempts: AttemptSink;
   readonly failurePolicy: FailurePolicy;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
   readonly clock: Clock;
@@ -169,17 +170,20 @@ export class LetterReplay implements DetourListener {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { breaker, turns, member } = this.options;
+    const { breaker, attempts, turns, member } = this.options;
     const { token } = parked;
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
     const current = this.#makeCurrent(token, letter);
     const { event } = current;
+    const waitMs = this.#waitMs(event);
+    if (waitMs !== undefined) return waitMs;
     const failure = await this.#attempt(event);
     // The lease ended meanwhile: the next owner finds the letter where it was.
     if (!this.#isStillOurs(parked)) return NEXT;
     breaker.attempted(failure !== undefined, event.startedAt);
+    attempts.attempted(token, failure !== undefined);
     if (failure === undefined) {
       this.handled++;
       if (event.attempt > 1)
@@ -210,6 +214,13 @@ export class LetterReplay implements DetourListener {
     const current = { letter, event: letterEvent(this.options.topic, letter) };
     this.#current.set(token, current);
     return current;
+  }
+
+  /** How long a letter waits that only other replicas handle. */
+  #waitMs(event: Delivery): number | undefined {
+    const { calls, missing } = this.options;
+    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
+    return missing.waitMs(event.envelope?.event_type ?? '');
   }
 
   async #attempt(event: Delivery): Promise<Failure | undefined> {

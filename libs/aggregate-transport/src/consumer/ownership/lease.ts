@@ -90,6 +90,12 @@ export class Lease implements Tenancy {
     return this.#mode === 'held' ? this.options.owner : this.#observed.holder;
   }
 
+  /** How long no owner was seen at work, in milliseconds; 0 where this process is the owner, or takes no part. */
+  get ownerlessMs(): number {
+    if (this.#mode === 'idle' || this.#mode === 'closed' || this.isValid()) return 0;
+    return this.#observed.ownerlessMs(this.options.clock.now());
+  }
+
   /** Reads the clocks, so that a process that was frozen finds out before it starts anything. */
   isValid(): boolean {
     return this.remainingMs() > 0 || (isSabotaged('no-deadline') && this.#epoch > 0);
@@ -297,6 +303,7 @@ export class Lease implements Tenancy {
     if (revision !== undefined && (this.#mode !== 'held' || this.isValid())) {
       this.#revision = revision;
       this.#deadline.extend(moment, this.options.ttlMs - LEASE_MARGIN_MS);
+      this.#observed.noteAlive(moment.now);
     }
     return revision;
   }
@@ -309,7 +316,7 @@ export class Lease implements Tenancy {
   #seekAgain(): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
     // Until another holder is seen it counts as held here: a stall that costs every lease must move no partition.
-    this.#observed.noteHeard(this.#record(this.#epoch), this.options.clock.now());
+    this.#observed.assume(this.#record(this.#epoch), this.options.clock.now());
   }
 
   #lose(reason: string): void {

@@ -1,7 +1,8 @@
 import { type Clock, delay, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import type { MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
+import { areMixed, describeHandled, TypesElsewhere } from './handled-types.js';
+import type { HandledTypes, MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
 import { LEASE_MARGIN_MS } from './lease.js';
 
 /** What replicas tell each other of the stream. */
@@ -19,6 +20,8 @@ export interface PresenceOptions {
   readonly ttlMs: number;
   readonly port: PresencePort;
   readonly seen: SeenExchange;
+  /** What this replica handles, for the others. */
+  readonly handles: HandledTypes;
   readonly clock: Clock;
   readonly log: Log;
   /** Another set of members is alive, or the first look is done. */
@@ -34,6 +37,8 @@ const WITHDRAW_WITHIN_MS = 3_000;
 const BEATS_OF_GRACE = 2;
 /** Records of replicas that died unseen are looked for this rarely; all others are heard. */
 const TTLS_PER_LOOK = 20;
+/** So long an event of a type without a handler waits for the first look at the others. */
+const LOOKED_WITHIN_MS = 60_000;
 
 /** The last write of another replica that this process knows of, and since when, on its own clock. */
 interface Sighting {
@@ -63,6 +68,8 @@ export class Presence {
   #timer: Timer | undefined;
   #stepping: Promise<void> | undefined;
   readonly #others = new Map<string, Sighting>();
+  readonly #types = new TypesElsewhere();
+  #startedAt: number | undefined;
   #survived: Record<number, number> = {};
   /** Something that the others have not been told. */
   #hasNews = false;
@@ -100,9 +107,20 @@ export class Presence {
     return this.#others.get(member)?.survived?.[partition] === epoch;
   }
 
+  /**
+   * True if another replica handles this event type, or may: until the others were looked at, they are waited for, but
+   * not for ever.
+   */
+  handlesElsewhere(type: string): boolean {
+    const now = this.options.clock.now();
+    if (!this.#looked && now - (this.#startedAt ??= now) < LOOKED_WITHIN_MS) return true;
+    return this.#types.has(type, now);
+  }
+
   start(): void {
     if (this.#mode !== 'idle') return;
     this.#mode = 'present';
+    this.#startedAt = this.options.clock.now();
     this.#next(0);
   }
 
@@ -182,9 +200,9 @@ export class Presence {
   }
 
   async #announce(released: boolean): Promise<void> {
-    const { port, member, ttlMs, seen } = this.options;
+    const { port, member, ttlMs, seen, handles } = this.options;
     const known = seen.latest === undefined ? {} : { seen: seen.latest };
-    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, ...known };
+    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, handles, ...known };
     this.#hasNews = false;
     this.#revision = await port.announce(released ? { ...record, released } : record);
   }
@@ -230,19 +248,31 @@ export class Presence {
     }
   }
 
-  #heard({ member, beat, ttlMs, released, survived, seen }: MemberRecord): void {
+  #heard({ member, beat, ttlMs, released, survived, seen, handles }: MemberRecord): void {
     if (member === this.options.member || this.#mode === 'gone') return;
     if (seen !== undefined) this.options.seen.note(seen);
     if (released === true) {
       this.#remove(member);
       return;
     }
+    if (Array.isArray(handles?.types)) this.#noteHandled(member, handles);
     const isNew = !this.#others.has(member);
     this.#others.set(member, { beat, ttlMs, since: this.options.clock.now(), survived });
     if (isNew && this.#looked) this.options.changed();
   }
 
+  #noteHandled(member: string, handles: HandledTypes): void {
+    const { name, log, handles: own } = this.options;
+    if (!this.#types.note(member, handles) || !areMixed(own, handles)) return;
+    log.warn(
+      `${name}: this replica handles ${describeHandled(own)}, and another one (${member}) handles ` +
+        `${describeHandled(handles)}: neither has all types of the other, so events wait for each other's owner; ` +
+        'give each service a group of its own, or all replicas the same handlers',
+    );
+  }
+
   #remove(member: string): void {
+    this.#types.noteGone(member, this.options.clock.now());
     if (this.#others.delete(member) && this.#looked && this.#isPresent()) this.options.changed();
   }
 

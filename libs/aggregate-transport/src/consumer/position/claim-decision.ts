@@ -31,7 +31,7 @@ export type ClaimDecision =
     }
   /** The record is of an epoch that is not below this one: the lease has to be taken again, above it. */
   | { readonly kind: 'raise'; readonly above: number }
-  | { readonly kind: 'halt'; readonly reason: string };
+  | { readonly kind: 'halt'; readonly reason: string; readonly isNewer?: true };
 
 /** What a new owner writes before anything else, if it may write at all. Pure. */
 export function decideClaim(facts: ClaimFacts): ClaimDecision {
@@ -45,7 +45,7 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
     const reason =
       `expected a position of format 1, found format ${found.v as number}: a newer release wrote it; ` +
       'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
-    return { kind: 'halt', reason };
+    return { kind: 'halt', reason, isNewer: true };
   }
   if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner)) {
     return { kind: 'raise', above: found.epoch };

@@ -87,6 +87,7 @@ export class PositionWriter {
   #isUrgent = false;
   #waiters: Waiter[] = [];
   #failingSince: number | undefined;
+  #why: string | undefined;
   /** Before the next try, should this one fail: grows until a commit is confirmed. */
   #pauseMs = CHECK_AGAIN_MS;
   #isReported = false;
@@ -109,6 +110,11 @@ export class PositionWriter {
     return this.#failingSince;
   }
 
+  /** What was found instead of the last answer; undefined if commits are confirmed. */
+  get why(): string | undefined {
+    return this.#why;
+  }
+
   /** The claim stands: from here on changes are written under its epoch. A mark of a drain stays until {@link resume}. */
   begin({ owner, epoch, write, drained }: PositionRecord, revision: number): void {
     // A claim may be read again in its own epoch while an earlier write is still on its way. The numbers continue, so that
@@ -123,7 +129,6 @@ export class PositionWriter {
       last: drained === undefined ? {} : { drained },
     };
     this.#version = this.#confirmedVersion = 0;
-    this.#failingSince = undefined;
     this.#bytes = 0;
     this.#enter('clean');
   }
@@ -132,6 +137,7 @@ export class PositionWriter {
   end(): void {
     this.#enter('unclaimed');
     this.#tenure = undefined;
+    this.#failingSince = this.#why = undefined;
     this.#timer?.cancel();
     this.#isUrgent = false;
     for (const { resolve } of this.#waiters.splice(0)) resolve(false);
@@ -234,7 +240,7 @@ export class PositionWriter {
     if (this.#tenure === undefined) return;
     this.#tenure.revision = revision;
     this.#confirmedVersion = version;
-    this.#failingSince = undefined;
+    this.#failingSince = this.#why = undefined;
     this.#pauseMs = CHECK_AGAIN_MS;
     this.#isReported = false;
     pace.noteAnswered();
@@ -285,9 +291,8 @@ export class PositionWriter {
   /** Said once until a commit is confirmed. */
   #report(error: unknown): void {
     const { log, name } = this.options;
-    if (!this.#isReported) {
-      log.warn(`${name}: its position cannot be committed, trying again: ${describeError(error)}`);
-    }
+    this.#why = describeError(error);
+    if (!this.#isReported) log.warn(`${name}: its position cannot be committed, trying again: ${this.#why}`);
     this.#isReported = true;
   }
 

@@ -30,7 +30,8 @@ export interface IntakeRoom {
 
 /** Hears that only another reader can restore the order. */
 export interface PullLoopListener {
-  broken(reason: string): void;
+  /** It answered last at `heardAt`, on the clock. */
+  broken(reason: string, heardAt: number): void;
   /** The reader answers: an event, or a heartbeat that agrees. */
   heard(): void;
 }
@@ -235,8 +236,9 @@ export class PullLoop implements FeedListener {
   }
 
   #break(reason: string): void {
+    const heardAt = this.#heardAt;
     this.close();
-    this.options.listener.broken(reason);
+    this.options.listener.broken(reason, heardAt);
   }
 }
 

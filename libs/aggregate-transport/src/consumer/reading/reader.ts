@@ -69,6 +69,7 @@ export class Reader implements PullLoopListener {
   #opening = 0;
   #pauseMs = 0;
   #failingSince: number | undefined;
+  #why: string | undefined;
   #loop: PullLoop | undefined;
 
   constructor(private readonly options: ReaderOptions) {}
@@ -76,6 +77,11 @@ export class Reader implements PullLoopListener {
   /** Since when no reader answers, on the clock; undefined if one does, or none is wanted. */
   get failingSince(): number | undefined {
     return this.#failingSince;
+  }
+
+  /** Why the last one broke or could not be made; undefined while one answers. */
+  get why(): string | undefined {
+    return this.#why;
   }
 
   /** Readers made so far. */
@@ -100,7 +106,7 @@ export class Reader implements PullLoopListener {
     this.#enter('closed');
     this.#opening++;
     this.#pauseMs = 0;
-    this.#failingSince = undefined;
+    this.#failingSince = this.#why = undefined;
     this.#loop?.close();
   }
 
@@ -114,15 +120,16 @@ export class Reader implements PullLoopListener {
 
   heard(): void {
     this.#pauseMs = 0;
-    this.#failingSince = undefined;
+    this.#failingSince = this.#why = undefined;
   }
 
-  broken(reason: string): void {
+  broken(reason: string, heardAt: number): void {
     if (this.#mode !== 'reading') return;
-    const { log, name, clock } = this.options;
+    const { log, name } = this.options;
     // One that breaks again before it has answered is not worth a line each time.
     if (this.#failingSince === undefined) log.warn(`${name}: another reader is made: ${reason}`);
-    this.#failingSince ??= clock.now();
+    this.#failingSince ??= heardAt;
+    this.#why = reason;
     void this.#open('gap');
   }
 
@@ -151,7 +158,8 @@ export class Reader implements PullLoopListener {
       } catch (error) {
         if (this.#opening !== opening) return;
         this.#failingSince ??= clock.now();
-        if (!isReported) log.warn(`${name}: no reader can be made, trying again: ${describeError(error)}`);
+        this.#why = describeError(error);
+        if (!isReported) log.warn(`${name}: no reader can be made, trying again: ${this.#why}`);
         isReported = true;
       }
     }

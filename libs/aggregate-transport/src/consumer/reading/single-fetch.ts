@@ -30,7 +30,14 @@ const WAIT_FOR_ROOM_MS = 10;
  * longer. Others are those that a reader has gone past.
  */
 export class SingleFetch {
+  #failing: { readonly since: number; readonly why: string } | undefined;
+
   constructor(private readonly options: SingleFetchOptions) {}
+
+  /** Since when the stream's leader does not answer, on the clock, and why; undefined if it does, or nothing is asked. */
+  get failing(): { readonly since: number; readonly why: string } | undefined {
+    return this.#failing;
+  }
 
   /** Resolves when all were handed to the sink, or `isCurrent` says that nothing waits for them any more. */
   async fetch(sequences: readonly number[], sink: FetchSink, isCurrent: () => boolean): Promise<void> {
@@ -55,14 +62,19 @@ export class SingleFetch {
     for (let pauseMs = TRY_AGAIN_MS; isCurrent(); pauseMs = Math.min(MAX_TRY_AGAIN_MS, 2 * pauseMs)) {
       try {
         const found = await Promise.all(sequences.map((sequence) => this.options.port.find(sequence)));
-        if (await this.#isBelievable(sequences, found)) return found;
+        if (await this.#isBelievable(sequences, found)) {
+          this.#failing = undefined;
+          return found;
+        }
       } catch (error) {
-        if (!isReported)
-          log.warn(`${name}: unsettled events cannot be fetched, trying again: ${describeError(error)}`);
+        const why = describeError(error);
+        this.#failing = { since: this.#failing?.since ?? clock.now(), why };
+        if (!isReported) log.warn(`${name}: unsettled events cannot be fetched, trying again: ${why}`);
         isReported = true;
       }
       await delay(clock, pauseMs);
     }
+    this.#failing = undefined;
     return undefined;
   }
 

@@ -211,7 +211,10 @@ export class AggregateServer
         await Group.open({
           link,
           group: group.group,
-          handlers: { handlersOf: (partition, view) => this.#registry.handlersOf(group, partition, view) },
+          handlers: {
+            handlersOf: (partition, view) => this.#registry.handlersOf(group, partition, view),
+            handled: this.#registry.handledBy(group),
+          },
           hooks: this.#links.options.hooks,
           measures,
           drainMs: this.#links.options.drainMs,

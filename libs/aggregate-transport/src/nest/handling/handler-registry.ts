@@ -1,6 +1,7 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { EventHandlers } from '../../consumer/handling/event-handlers.js';
 import { AggregateTransportError } from '../../errors.js';
+import { type HandledTypes, MAX_NAMED_TYPES } from '../../records/member-record.js';
 import type { HandlerScope } from './aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
 import type { AttemptContexts } from './attempt-contexts.js';
@@ -69,6 +70,13 @@ export class HandlerRegistry {
 
   groups(): HandlerGroup[] {
     return [...this.#groups.values()];
+  }
+
+  /** The event types that a group's handlers are for. */
+  handledBy({ registrations }: HandlerGroup): HandledTypes {
+    const claimed = registrations.flatMap(({ options }) => typesOf(options));
+    const types = claimed.filter((type) => type !== undefined).sort();
+    return { types: types.slice(0, MAX_NAMED_TYPES), others: claimed.includes(undefined) };
   }
 
   /** The handlers of a group for one partition. */

@@ -2,10 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   failsLiveness,
   failsReadiness,
-  Health,
   type HealthProblem,
   type HealthProblemCode,
-} from '../../observe/health.js';
+} from '../../observe/health-problem.js';
 import { ObservedApp } from './observed-app.js';
 
 /** What `@nestjs/terminus` takes as the result of an indicator, 11 and 12. */
@@ -28,11 +27,7 @@ export interface HealthCheckOptions {
  */
 @Injectable()
 export class AggregateHealthIndicator {
-  readonly #health: Health;
-
-  constructor(@Inject(ObservedApp) observed: ObservedApp) {
-    this.#health = new Health(observed);
-  }
+  constructor(@Inject(ObservedApp) private readonly observed: ObservedApp) {}
 
   /** Everything that an operator should look at. For alerts, not for a probe that restarts or takes away traffic. */
   isHealthy<K extends string>(key: K, options: HealthCheckOptions = {}): Promise<AggregateHealthResult<K>> {
@@ -40,8 +35,8 @@ export class AggregateHealthIndicator {
   }
 
   /**
-   * Readiness: the server listens, each topic's connection is up, and not nearly everything fails (the breaker is
-   * closed). One aggregate or partition in trouble does not make a process unready.
+   * Readiness: the server listens, each topic's connection is up, JetStream answers, and not nearly everything fails.
+   * One aggregate or partition in trouble does not make a process unready.
    */
   isReady<K extends string>(key: K, options: HealthCheckOptions = {}): Promise<AggregateHealthResult<K>> {
     return this.#answer(key, options, failsReadiness);
@@ -58,10 +53,10 @@ export class AggregateHealthIndicator {
   #answer<K extends string>(
     key: K,
     { ignore = [] }: HealthCheckOptions,
-    counts: (problem: HealthProblem) => boolean,
+    fails: (code: HealthProblemCode) => boolean,
   ): Promise<AggregateHealthResult<K>> {
-    const problems = this.#health.problems();
-    const isDown = problems.some((problem) => counts(problem) && !ignore.includes(problem.code));
+    const problems = this.observed.problems();
+    const isDown = problems.some(({ code }) => fails(code) && !ignore.includes(code));
     const result = { [key]: { status: isDown ? 'down' : 'up', problems } };
     return Promise.resolve(result as AggregateHealthResult<K>);
   }

@@ -1,5 +1,15 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { type Clock, every, type Timer } from '../../clock.js';
+import { nestLog } from '../nest-log.js';
+import { Health } from '../../observe/health.js';
+import { HealthLog } from '../../observe/health-log.js';
+import type { HealthProblem } from '../../observe/health-problem.js';
 import { GroupLooks } from '../../observe/group-looks.js';
 import { Metrics } from '../../observe/metrics.js';
 import type { Observed, ObservedTopic } from '../../observe/observed.js';
@@ -8,6 +18,8 @@ import { TopicLinks } from '../../transport/open-topics.js';
 
 /** Events that leave the stream before they are read must be noticed, also where no observer asks. */
 const LOOK_EVERY_MS = 10_000;
+/** Reads memory only. A problem is in the log this long after it began to count as one, at most. */
+const JUDGE_EVERY_MS = 1_000;
 
 /**
  * This application's transport as `observe/` sees it: what status, health and metrics are read from. Looks now and then
@@ -19,7 +31,8 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
   readonly looks: GroupLooks;
   readonly #metrics: Metrics | undefined;
   #hasHandlers: boolean | undefined;
-  #watch: Timer | undefined;
+  readonly #health: Health;
+  readonly #timers: Timer[] = [];
 
   constructor(
     @Inject(TopicLinks) private readonly links: TopicLinks,
@@ -27,6 +40,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
   ) {
     this.clock = links.clock;
     this.looks = new GroupLooks(this);
+    this.#health = new Health(this);
     const { metrics } = links.options;
     if (metrics !== undefined) this.#metrics = new Metrics({ ...metrics, observed: this, looks: this.looks });
   }
@@ -45,9 +59,10 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
       if (link === undefined) return [];
       const { wire, settings, sequencer: publisher } = link;
       const groups = this.server.groups.filter(({ topic }) => topic === name);
-      const { connected, closed } = wire;
+      const { connected, closed, jetStreamAway } = wire;
+      const lookAt: ObservedTopic['lookAt'] = (question) => wire.lookAt(question);
       return [
-        { name, connected, closed, publisher, groups, settings, lookAt: (question) => wire.lookAt(question) },
+        { name, connected, closed, jetStreamAway, publisher, groups, settings, lookAt },
       ] satisfies ObservedTopic[];
     });
   }
@@ -56,19 +71,27 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
     return [...this.links.options.topics.keys()].filter((name) => this.links.opened(name) === undefined);
   }
 
+  problems(): HealthProblem[] {
+    return this.#health.problems();
+  }
+
   onApplicationBootstrap(): void {
-    if (!this.hasHandlers) return;
-    this.#watch = every(this.clock, LOOK_EVERY_MS, () => {
-      for (const topic of this.topics())
-        for (const group of topic.groups)
-          if (topic.connected && group.partitions.some(({ lease }) => lease.mode === 'held'))
-            // The next look comes soon.
-            this.looks.owned(topic, group).catch(() => undefined);
-    });
+    const log = new HealthLog(nestLog(new Logger('AggregateHealth')));
+    const judge = (): void => log.note(this.problems(), this.clock.wallNow());
+    this.#timers.push(every(this.clock, JUDGE_EVERY_MS, judge));
+    if (this.hasHandlers) this.#timers.push(every(this.clock, LOOK_EVERY_MS, () => this.#look()));
   }
 
   onApplicationShutdown(): void {
-    this.#watch?.cancel();
+    for (const timer of this.#timers.splice(0)) timer.cancel();
     this.#metrics?.close();
+  }
+
+  #look(): void {
+    for (const topic of this.topics())
+      for (const group of topic.groups)
+        if (topic.connected && group.partitions.some(({ lease }) => lease.mode === 'held'))
+          // The next look comes soon.
+          this.looks.owned(topic, group).catch(() => undefined);
   }
 }

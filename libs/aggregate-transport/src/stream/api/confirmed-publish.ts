@@ -63,7 +63,9 @@ export async function publishAnswered(
   connection.listen(listener);
   try {
     const answer = connection.nats.request(subject, body, { headers, timeout: TIMEOUT_MS });
-    return await Promise.race([answer, gone]);
+    const answered = await Promise.race([answer, gone]);
+    if (answered.headers === undefined) connection.noteAnswer();
+    return answered;
   } catch (cause) {
     const isDenied = cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
     const found = isDenied ? explain(cause) : `no answer within ${TIMEOUT_MS} ms`;

@@ -34,6 +34,7 @@ export class Connection {
   readonly #said = new Set<string>();
   #mode: Mode = 'up';
   #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
+  #answers = 0;
 
   private constructor(
     readonly nats: NatsConnection,
@@ -84,6 +85,15 @@ export class Connection {
 
   get serverVersion(): string {
     return this.nats.info?.version ?? 'unknown';
+  }
+
+  /** Answers that JetStream has given, errors of single streams and keys included. A 503 is none. */
+  get answers(): number {
+    return this.#answers;
+  }
+
+  noteAnswer(): void {
+    this.#answers++;
   }
 
   listen(listener: ConnectionListener): void {

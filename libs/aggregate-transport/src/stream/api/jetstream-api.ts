@@ -11,7 +11,15 @@ export const API_ERROR = {
   consumerNameInUse: 10013,
   consumerExists: 10148,
   jetStreamNotEnabledForAccount: 10039,
+  jetStreamUnavailable: 10008,
+  jetStreamNotEnabled: 10076,
 } as const;
+
+const AWAY: ReadonlySet<number> = new Set([
+  API_ERROR.jetStreamUnavailable,
+  API_ERROR.jetStreamNotEnabled,
+  API_ERROR.jetStreamNotEnabledForAccount,
+]);
 
 /** The JetStream API answered with an error. */
 export class JetStreamApiError extends AggregateTransportError {
@@ -72,6 +80,7 @@ export class JetStreamApi {
         { cause },
       );
     }
+    if (!isAway(answer.error)) this.connection.noteAnswer();
     if (answer.error !== undefined) {
       const { err_code: errorCode = 0, description = 'no description' } = answer.error;
       if (errorCode === API_ERROR.jetStreamNotEnabledForAccount) {
@@ -99,6 +108,17 @@ export class JetStreamApi {
       throw error;
     }
   }
+}
+
+/** True for an error that says that JetStream itself does not work, whichever stream was asked for. Pure. */
+function isAway(error: { readonly err_code?: number } | undefined): boolean {
+  return error?.err_code !== undefined && AWAY.has(error.err_code);
+}
+
+/** True for a request that failed for want of a permission. */
+export function isDenied(error: unknown): boolean {
+  const { cause } = error instanceof AggregateTransportError ? error : {};
+  return cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
 }
 
 /** Why a request to the server failed, in words. */

@@ -58,6 +58,7 @@ export class MemoryTopic {
       nats: undefined,
       connected: true,
       closed: false,
+      jetStreamAway: undefined,
       listen: () => undefined,
       maxPayloadBytes: MAX_PAYLOAD_BYTES,
       duplicateWindowMs: this.topic.stream.duplicateWindowMs,

@@ -1,0 +1,136 @@
+import type { Finding } from './health-problem.js';
+import type { ObservedGroup, ObservedPartition } from './observed.js';
+
+/** A server that restarts takes less. With what it takes to notice the first failure, a problem is named within 5 s. */
+export const FAILS_FOR_MS = 3_500;
+
+/** A rolling deploy takes less. */
+const MIXED_AFTER_MS = 600_000;
+
+/** What is wrong with a partition, as far as this process's memory tells. */
+export function partitionFindings(group: ObservedGroup, partition: ObservedPartition): Finding[] {
+  const { topic, group: name } = group;
+  const where = { topic, group: name, partition: partition.partition };
+  const found: Finding[] = [];
+  if (partition.unownedMs > 0) {
+    found.push({
+      ...where,
+      code: 'unowned',
+      forMs: partition.unownedMs,
+      why: `no process has renewed its lease for ${Math.round(partition.unownedMs)} ms, so its events are not handled`,
+      do: 'look in the log for why the lease cannot be read or written (its bucket, a permission); if replicas of the group run elsewhere, look there',
+    });
+  }
+  // Of a partition that another process owns this one knows only what was true when it had it.
+  const { holder } = partition.lease;
+  if (holder !== undefined && holder !== partition.owner) return found;
+  return [
+    ...found,
+    ...haltFindings(where, partition),
+    ...progressFindings(where, partition),
+    ...laneFindings(where, partition),
+  ];
+}
+
+type Where = Pick<Finding, 'topic' | 'group' | 'partition'>;
+
+function haltFindings(where: Where, { consumer }: ObservedPartition): Finding[] {
+  const { mode, haltReason = '', haltCause } = consumer.load;
+  if (mode !== 'halted') return [];
+  if (haltCause === 'newer version') {
+    const todo = 'run the newer release here, too, or stop this process';
+    return [{ ...where, code: 'newer-version', why: haltReason, do: todo }];
+  }
+  const todo = 'fix what the reason names and restart the process (docs/operations.md, A halted partition)';
+  return [{ ...where, code: 'halted', why: `it halts: ${haltReason}`, do: todo }];
+}
+
+function progressFindings(where: Where, { consumer }: ObservedPartition): Finding[] {
+  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy, letterRefusal } = consumer.load;
+  const found: Finding[] = [];
+  if (notCommittingMs > FAILS_FOR_MS) {
+    found.push({
+      ...where,
+      code: 'not-committing',
+      forMs: notCommittingMs,
+      why:
+        `its position could not be claimed or committed for ${Math.round(notCommittingMs)} ms` +
+        `${reason(notCommittingWhy)}; what was handled would be repeated after a crash, and soon nothing is taken in`,
+      do: 'restore the positions stream, or the permission to write to it, as the reason says',
+    });
+  }
+  if (notReadingMs > FAILS_FOR_MS) {
+    found.push({
+      ...where,
+      code: 'not-reading',
+      forMs: notReadingMs,
+      why: `no reader has answered for ${Math.round(notReadingMs)} ms${reason(notReadingWhy)}, so no event comes in`,
+      do: 'restore the stream, or grant what the reason says (creating consumers, pulling)',
+    });
+  }
+  if (letterRefusal !== undefined) {
+    found.push({
+      ...where,
+      code: 'letters-refused',
+      why: `events cannot become letters: ${letterRefusal}`,
+      do: 'make room in the parked stream, or restore it and the bucket of markers, as the reason says',
+    });
+  }
+  return found;
+}
+
+function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Finding[] {
+  const { parked, lanes, typeWait } = consumer.load;
+  const found: Finding[] = [];
+  if (parked > 0 && lease.mode === 'held') {
+    found.push({
+      ...where,
+      code: 'parked',
+      why: `${parked} aggregates are parked; their events wait as letters`,
+      do: 'fix the cause, then: npx aggregate-transport parked retry',
+    });
+  }
+  if (typeWait !== undefined && typeWait.forMs >= MIXED_AFTER_MS) {
+    found.push({
+      ...where,
+      code: 'mixed-handlers',
+      forMs: typeWait.forMs,
+      why: `events of type "${typeWait.type}" wait for ${Math.round(typeWait.forMs)} ms: only other replicas of the group handle it`,
+      do: 'give all replicas of the group the same handlers, or give each service a group of its own',
+    });
+  }
+  if (lanes === 0) return found;
+  const { blocked, refusedByGuard, stuck, slowest } = consumer.report(1);
+  const worst = slowest[0];
+  const example =
+    worst === undefined ? '' : ` (the worst: aggregate "${worst.aggregateId}", sequence ${worst.sequence})`;
+  if (refusedByGuard > 0) {
+    found.push({
+      ...where,
+      code: 'guard-refuses',
+      why: `a guard refuses ${refusedByGuard} aggregates${example}; they continue when it lets them pass`,
+      do: "let a guard that is meant for HTTP only pass where context.getType() === 'rpc'",
+    });
+  }
+  if (blocked > refusedByGuard) {
+    found.push({
+      ...where,
+      code: 'blocked',
+      why: `${blocked - refusedByGuard} aggregates are blocked and tried for ever${example}`,
+      do: 'fix the cause; they continue by themselves',
+    });
+  }
+  if (stuck > 0) {
+    found.push({
+      ...where,
+      code: 'stuck',
+      why: `${stuck} handlers have not settled for twice their time${example}`,
+      do: 'find what they wait for',
+    });
+  }
+  return found;
+}
+
+function reason(why: string | undefined): string {
+  return why === undefined ? '' : ` (${why})`;
+}
