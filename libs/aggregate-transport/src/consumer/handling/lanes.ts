@@ -24,8 +24,9 @@ import type {
   OtherReplicas,
 } from './lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
+import { letterEvent } from './letter-event.js';
 import { LetterLanes } from './letter-lanes.js';
-import { letterEvent, LetterReplay } from './letter-replay.js';
+import { LetterReplay } from './letter-replay.js';
 import { MissingHandlers, type TypeWait } from './missing-handlers.js';
 import type { FailurePolicy } from './outcome.js';
 import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';

@@ -3,8 +3,7 @@ import type { Clock } from '../../clock.js';
 import { describeError, hasCode } from '../../errors.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Log } from '../../log.js';
-import { Delivery } from '../../message/delivery.js';
-import { subjectOf } from '../../message/subject.js';
+import type { Delivery } from '../../message/delivery.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Letter, LetterNote } from '../../records/letter.js';
@@ -15,6 +14,7 @@ import type { FailureLog } from './failure-log.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { ReplayItem } from './lane-entry.js';
 import type { AttemptSink, ConfirmedPlace, LaneListener, LaneObserver } from './lane-listener.js';
+import { letterEvent } from './letter-event.js';
 import type { DetourListener } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import { type Decision, decideOutcome, type Failure, type FailurePolicy, reasonOf } from './outcome.js';
@@ -62,7 +62,6 @@ const CHECK_AGAIN_MS = 20;
 /** The server did not answer: try again. */
 const TRY_AGAIN_MS = 500;
 const AT_ONCE: Step = 0;
-const NANOS_OF_A_MILLISECOND = '000000';
 
 /**
  * Replays the letters of an aggregate in its own lane, first letter first, through the handler that would have had the
@@ -326,19 +325,4 @@ export class LetterReplay implements DetourListener {
 /** Another command may have come meanwhile. */
 function afterStay({ marker }: Parked): Step {
   return marker.command === undefined ? NEXT : AT_ONCE;
-}
-
-/** The event in a letter. */
-export function letterEvent(topic: string, { token, note, headers, body }: Letter): Delivery {
-  return new Delivery({
-    subject: subjectOf(topic, token),
-    token,
-    sequence: note.sequence,
-    consumerSequence: 0,
-    body,
-    created: note.stream,
-    ...(note.run === undefined ? {} : { run: note.run }),
-    readHeaders: () => headers,
-    readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
-  });
 }
