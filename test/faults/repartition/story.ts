@@ -127,8 +127,11 @@ class Story {
       sabotage: told.sabotage ?? (by === 'command' ? 'command-goes-on-alone' : undefined),
     });
     await first.holds();
-    // In one process handlers of the old layout keep those of the new one waiting.
-    if (told.sabotage !== undefined) await (await crew.spawn({ sabotage: told.sabotage })).ready();
+    // In one process handlers of the old layout keep those of the new one waiting. The other one is at rest soon.
+    if (told.sabotage !== undefined) {
+      const second = await crew.spawn({ sabotage: told.sabotage, setup: { handlerMs: HANDLER_MS } });
+      await second.ready();
+    }
     for (let n = 1; n <= 3; n++) await world.publish(ILL, n === 2 ? { cause: CAUSE, trouble: 'fail' } : {});
     this.#published = this.#publishOnAndOn();
     await whenRead('some to be handled', () => world.handled().size > WELL.length);
