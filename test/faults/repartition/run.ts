@@ -61,7 +61,7 @@ async function tellAll(server: NatsServer, stories: Story[], atOnce: number): Pr
  */
 async function sabotageAll(server: NatsServer): Promise<boolean> {
   // Handlers that end between two looks are at rest whether somebody cares or not.
-  const slow = { handlerMs: 1_500, burstEveryMs: 200 };
+  const slow = { handlerMs: 1_900, burstEveryMs: 200 };
   const rules: [LayoutRule, Partial<Story>][] = [
     ['drained-while-running', slow],
     ['origin-ignored', {}],

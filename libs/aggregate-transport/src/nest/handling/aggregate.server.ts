@@ -131,8 +131,8 @@ export class AggregateServer
 
   /**
    * Opens the topics that have handlers and starts to consume. Attempts start in the `AsyncLocalStorage` context of
-   * this call. Reports through the callback, as Nest expects: a rejected promise here would hang `app.listen()` for ever. A
-   * start that fails closes the transport, so that no connection keeps the process alive.
+   * this call. Reports through the callback, as Nest expects: a rejected promise here would hang `app.listen()` for
+   * ever. A start that fails closes the transport, so that no connection keeps the process alive.
    */
   listen(callback: (error?: unknown) => void): void {
     this.#contexts.capture();
