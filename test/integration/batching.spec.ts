@@ -10,7 +10,7 @@ import { prepareEvent } from '#library/message/outgoing-event.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import { batchObstacle, hasAtomicBatches } from '#library/stream/wires/atomic-batches.js';
 import type { StreamOptions } from '#library/stream/api/configuration.js';
-import { Connection } from '#library/stream/api/connection.js';
+import { Connection } from '#library/stream/connection/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
 import { provisionStream } from '#library/stream/api/provision.js';
 import { PublishWire } from '#library/stream/wires/publish-wire.js';

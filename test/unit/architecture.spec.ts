@@ -27,7 +27,7 @@ const consumerRooms = [
   'ownership',
   'repartition',
 ].map((room) => `consumer/${room}`);
-const streamRooms = ['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
+const streamRooms = ['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
 const underTransport = [
   'message',
   'records',
@@ -64,17 +64,32 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // The hall ties its rooms together.
   consumer: { knows: [...ground, 'message', 'records', 'parking', ...consumerRooms] },
   // All that is NATS.
-  'stream/api': { knows: [...ground, 'message', 'records', 'publisher'], packages: [/^nats$/] },
+  'stream/connection': { knows: [...ground], packages: [/^nats$/] },
+  'stream/api': {
+    knows: [...ground, 'message', 'records', 'publisher', 'stream/connection'],
+    packages: [/^nats$/],
+  },
   'stream/keys': {
-    knows: [...ground, 'message', 'records', 'publisher', 'stream/api'],
+    knows: [...ground, 'message', 'records', 'publisher', 'stream/connection', 'stream/api'],
     packages: [/^nats$/],
   },
   'stream/wires': {
-    knows: [...ground, 'message', 'records', 'publisher', 'parking', 'stream/api', 'stream/keys'],
+    knows: [
+      ...[...ground, 'message', 'records', 'publisher', 'parking'],
+      ...['stream/connection', 'stream/api', 'stream/keys'],
+    ],
     packages: [/^nats$/],
   },
   'stream/groups': {
-    knows: [...ground, 'message', 'records', 'stream/api', 'stream/keys', 'stream/wires'],
+    knows: [
+      ...ground,
+      'message',
+      'records',
+      'stream/connection',
+      'stream/api',
+      'stream/keys',
+      'stream/wires',
+    ],
     packages: [/^nats$/],
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },

@@ -29,7 +29,7 @@ export {
   AggregateHandler,
   type AggregateHandlerOptions,
 } from './nest/handling/aggregate-handler.decorator.js';
-export { AggregateId } from './nest/handling/aggregate-id.decorator.js';
+export { AggregateId } from './nest/handling/aggregate-handler.decorator.js';
 export {
   AggregatePublisher,
   PublishAllError,

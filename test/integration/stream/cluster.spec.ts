@@ -5,7 +5,7 @@ import { startNatsCluster } from '#library/testing/nats/nats-cluster.js';
 import { NatsWires } from '#library/transport/nats-wires.js';
 import type { TopicOptions } from '#library/transport/options.js';
 import { resolveOptions } from '#library/transport/resolve-options.js';
-import { Connection } from '#library/stream/api/connection.js';
+import { Connection } from '#library/stream/connection/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
 
 const START_WITHIN_MS = 120_000;

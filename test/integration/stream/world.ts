@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';
-import { Connection } from '#library/stream/api/connection.js';
+import { Connection } from '#library/stream/connection/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
 import type { KeyAccess } from '#library/stream/keys/partition-key.js';
 import { NatsWires } from '#library/transport/nats-wires.js';

@@ -7,9 +7,9 @@ import type { RepartitionPorts } from '../consumer/repartition/repartition-ports
 import { describeError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { newEventId } from '../message/event-id.js';
-import { Connection } from '../stream/api/connection.js';
+import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { withCredentialsOfAddresses } from '../stream/api/server-address.js';
+import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import { LayoutWire } from '../stream/groups/layout-wire.js';
 import { numberOf, parse, USAGE, type Values } from './arguments.js';
 import { GroupResetCommand } from './group-reset.js';

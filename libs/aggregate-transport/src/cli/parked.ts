@@ -7,7 +7,7 @@ import { beginPaced, type CommandResult, ParkedCommands } from '../parking/opera
 import { letterSummaryOf, summaryOf } from '../parking/parked-summary.js';
 import type { Letter } from '../records/letter.js';
 import type { CommandKind, StoredMarker } from '../records/marker.js';
-import type { Connection } from '../stream/api/connection.js';
+import type { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../stream/wires/parked-wire.js';
 import { ageOf, tableOf } from './table.js';

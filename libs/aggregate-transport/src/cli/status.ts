@@ -1,7 +1,7 @@
 import { type Clock, delay } from '../clock.js';
 import { describeError } from '../errors.js';
 import type { PartitionOnServer } from '../records/group-on-server.js';
-import type { Connection } from '../stream/api/connection.js';
+import type { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import {

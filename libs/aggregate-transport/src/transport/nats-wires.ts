@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'nats';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { Connection } from '../stream/api/connection.js';
+import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { findStream, provisionStream } from '../stream/api/provision.js';
 import { untilAnswered } from '../stream/api/until-answered.js';

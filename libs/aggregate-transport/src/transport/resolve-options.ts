@@ -6,7 +6,7 @@ import { type Codec, jsonCodec } from '../message/codec.js';
 import { checkName } from '../message/topic.js';
 import type { StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
-import { withCredentialsOfAddresses } from '../stream/api/server-address.js';
+import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { AggregateHooks } from './hooks.js';

@@ -6,7 +6,7 @@ import {
   settingIsUnlimited,
   settingIsUnset,
 } from '#library/stream/api/stream-settings.js';
-import { isServerAtLeast } from '#library/stream/api/server-version.js';
+import { isServerAtLeast } from '#library/stream/connection/server-version.js';
 import { SAYS_ALL } from '../../../support/says-all.js';
 
 const RULES = [

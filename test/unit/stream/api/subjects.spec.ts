@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Connection } from '#library/stream/api/connection.js';
+import type { Connection } from '#library/stream/connection/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
 import { groupsWithParked } from '#library/stream/wires/parked-wire.js';
 import { subjectsOf } from '#library/stream/api/subjects.js';

@@ -1,8 +1,10 @@
 import 'reflect-metadata';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { AggregateTransportError } from '../../errors.js';
 import { checkName, type EventsOf, type Topic, topicNameOf } from '../../message/topic.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../../consumer/handling/outcome.js';
+import type { AggregateContext } from './aggregate.context.js';
 import { traceAttempts } from './attempt-trace.js';
 import { ErrorWitness } from './error-witness.js';
 import { checkOptions, HANDLER_RULES } from '../../transport/option-rules.js';
@@ -94,3 +96,8 @@ export function secondPatternError(where: string): AggregateTransportError {
       'use one method for each, or a list of types',
   );
 }
+
+/** Injects the id of the event's aggregate. */
+export const AggregateId: () => ParameterDecorator = createParamDecorator(
+  (_data: unknown, host: ExecutionContext) => host.switchToRpc().getContext<AggregateContext>().aggregateId,
+);

@@ -1,7 +1,7 @@
 import { type Msg, type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
 import { type ServerAnswer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
-import type { Connection, ConnectionListener } from './connection.js';
+import type { Connection, ConnectionListener } from '../connection/connection.js';
 import { explain } from './jetstream-api.js';
 
 const TIMEOUT_MS = 500;

@@ -1,6 +1,6 @@
 import { NatsError } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
-import { type Connection, describeDenial } from './connection.js';
+import { type Connection, describeDenial } from '../connection/connection.js';
 
 /** The error codes of nats-server (errors.json) that we act on. */
 export const API_ERROR = {

@@ -1,6 +1,6 @@
 import { type Clock, every, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
-import type { Connection } from './connection.js';
+import type { Connection } from '../connection/connection.js';
 import { isDenied, type JetStreamApi } from './jetstream-api.js';
 
 /** JetStream answers nothing, although the connection is up. */

@@ -9,7 +9,7 @@ import {
   type StreamOptions,
 } from './configuration.js';
 import { API_ERROR, type JetStreamApi, JetStreamApiError } from './jetstream-api.js';
-import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from './server-version.js';
+import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from '../connection/server-version.js';
 import {
   requireSettings,
   settingIs,

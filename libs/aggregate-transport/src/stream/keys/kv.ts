@@ -3,7 +3,7 @@ import { AggregateTransportError } from '../../errors.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
-import type { Connection } from '../api/connection.js';
+import type { Connection } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { KeyPlace } from './key-places.js';
 import { findMessage, headerBlockOf, type RawMessage } from '../api/stored-message.js';

@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import type { Subscription } from 'nats';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
-import type { Connection } from '../api/connection.js';
+import type { Connection } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { KeyPlace } from './key-places.js';
 import { hearKeys, KEY_TIMEOUT_MS, maxValueBytes, readKey, writeKey } from './kv.js';

@@ -1,5 +1,5 @@
 import type { StreamConfig } from '../api/api-types.js';
-import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from '../api/server-version.js';
+import { ATOMIC_BATCHES_SINCE, isServerAtLeast } from '../connection/server-version.js';
 
 /** True if a server of this version can store several events as one. Pure. */
 export function hasAtomicBatches(serverVersion: string): boolean {

@@ -1,7 +1,7 @@
 import type { MsgHdrs } from 'nats';
 import { HEADER } from '../../message/headers.js';
 import type { ServerAnswer } from '../../publisher/server-answer.js';
-import type { Connection } from '../api/connection.js';
+import type { Connection } from '../connection/connection.js';
 import { answerOf, publishAnswered, publishConfirmed } from '../api/confirmed-publish.js';
 
 /** One message of a batch. */

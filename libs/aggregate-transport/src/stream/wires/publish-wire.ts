@@ -5,7 +5,7 @@ import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.j
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { OutgoingEvent } from '../../message/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
-import type { Connection, ConnectionListener } from '../api/connection.js';
+import type { Connection, ConnectionListener } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';

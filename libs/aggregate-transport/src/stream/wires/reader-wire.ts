@@ -11,7 +11,7 @@ import type {
   StreamState,
 } from '../../message/reader-port.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
-import type { ConnectionListener } from '../api/connection.js';
+import type { ConnectionListener } from '../connection/connection.js';
 import { API_ERROR, JetStreamApiError } from '../api/jetstream-api.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';

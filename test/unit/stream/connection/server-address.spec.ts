@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { describeServers, withCredentialsOfAddresses } from '#library/stream/api/server-address.js';
+import { describeServers, withCredentialsOfAddresses } from '#library/stream/connection/server-address.js';
 
 test.each([
   ['nats://host:4222', { servers: 'nats://host:4222' }],
