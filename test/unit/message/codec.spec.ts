@@ -21,9 +21,9 @@ test.each([
   ['nothing', undefined, 'a value of type undefined'],
   ['null', null, 'null'],
   ['a text', 'text', 'a value of type string'],
-  ['an array', [1, 2], 'a value of type object'],
-  ['an ArrayBuffer', new ArrayBuffer(2), 'a value of type object'],
-  ['an object with a length', { length: 3 }, 'a value of type object'],
+  ['an array', [1, 2], 'an object'],
+  ['an ArrayBuffer', new ArrayBuffer(2), 'an object'],
+  ['an object with a length', { length: 3 }, 'an object'],
   ['a promise', Promise.resolve(new Uint8Array()), 'a promise'],
 ])('refuses an event whose codec gives %s', (_what, value, found) => {
   const encoding = (): unknown => encodeEnvelope(answering(value), envelope);
