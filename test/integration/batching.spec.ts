@@ -75,7 +75,7 @@ class Rig {
     };
     await provisionStream(api, request);
     await rig.changeStream(changes);
-    const stream = await provisionStream(api, request);
+    const { config: stream } = await provisionStream(api, request);
     rig.sequencer = new Sequencer({
       topic,
       connector: { connectPublisher: (listener) => new PublishWire(connection, api, topic, listener) },

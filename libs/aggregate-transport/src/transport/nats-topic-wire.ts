@@ -5,8 +5,7 @@ import type { PublishListener, PublishPort } from '../publisher/publish-port.js'
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
 import type { PresencePort } from '../records/member-record.js';
 import type { SettingDifference } from '../records/setting-difference.js';
-import type { StreamConfig } from '../stream/api/api-types.js';
-import type { StreamRequest } from '../stream/api/provision.js';
+import type { ProvisionedStream, StreamRequest } from '../stream/api/provision.js';
 import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
@@ -32,8 +31,7 @@ export class NatsTopicWire implements TopicWire {
   constructor(
     private readonly of: NatsTopic,
     request: StreamRequest,
-    stream: StreamConfig,
-    origin: 'found' | 'made',
+    { config: stream, origin }: ProvisionedStream,
   ) {
     const { api } = of;
     const { nats, serverVersion } = of.connection;

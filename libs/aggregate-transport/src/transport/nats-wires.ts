@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { findStream, provisionStream } from '../stream/api/provision.js';
+import { provisionStream } from '../stream/api/provision.js';
 import { untilAnswered } from '../stream/api/until-answered.js';
 import { NatsTopicWire } from './nats-topic-wire.js';
 import type { ResolvedTopic } from './resolve-options.js';
@@ -67,10 +67,8 @@ export class NatsWires implements TopicWires {
       serverVersion: connection.serverVersion,
     };
     // While another replica makes the stream, a cluster does not answer for it.
-    const before = await untilAnswered(clock, () => findStream(api, topic.name), signal);
     const stream = await untilAnswered(clock, () => provisionStream(api, request), signal);
-    const origin = before === undefined ? 'made' : 'found';
-    return new NatsTopicWire({ connection, api, topic, clock, log }, request, stream, origin);
+    return new NatsTopicWire({ connection, api, topic, clock, log }, request, stream);
   }
 
   #connect(name: string, signal: AbortSignal | undefined): SharedConnection {

@@ -77,17 +77,23 @@ function admitsReaders(limits: unknown): boolean {
   return least === 0 || least >= nanosOf(READER_INACTIVE_MS);
 }
 
+/** A stream as it is, and whether it was there before. */
+export interface ProvisionedStream {
+  readonly config: StreamConfig;
+  readonly origin: 'found' | 'made';
+}
+
 /**
  * Makes sure the topic's stream is one of ours, and resolves with its real configuration, read back.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
-export async function provisionStream(api: JetStreamApi, request: StreamRequest): Promise<StreamConfig> {
+export async function provisionStream(api: JetStreamApi, request: StreamRequest): Promise<ProvisionedStream> {
   const { topic, provision } = request;
   const wanted = streamConfigOf(topic, request.options);
   // Only a stream that we make is given the option: a stream that exists is never changed.
   const extras = isServerAtLeast(request.serverVersion, ATOMIC_BATCHES_SINCE) ? { allow_atomic: true } : {};
   const found = await ensureStream(api, provision, { ...wanted, ...extras }, 'for the topic');
-  if (provision !== 'off') requireSettings(found, topicRules(request));
+  if (provision !== 'off') requireSettings(found.config, topicRules(request));
   return found;
 }
 
@@ -100,10 +106,10 @@ export async function ensureStream(
   provision: Provision,
   wanted: WantedStream,
   purpose: string,
-): Promise<StreamConfig> {
+): Promise<ProvisionedStream> {
   const found = await findStream(api, wanted.name);
-  if (found !== undefined) return found.config;
-  if (provision === 'ensure') return (await createStream(api, wanted)).config;
+  if (found !== undefined) return { config: found.config, origin: 'found' };
+  if (provision === 'ensure') return { config: (await createStream(api, wanted)).config, origin: 'made' };
   throw new AggregateTransportError(
     'STREAM_MISSING',
     `expected a stream "${wanted.name}" ${purpose}, found none; create it, or set stream.provision to "ensure"`,

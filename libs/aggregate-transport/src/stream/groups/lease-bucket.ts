@@ -52,5 +52,6 @@ export async function provisionLeaseBucket(
     deny_delete: false,
     deny_purge: false,
   };
-  requireSettings(await ensureStream(api, provision, wanted, 'for leases'), LEASE_RULES);
+  const { config } = await ensureStream(api, provision, wanted, 'for leases');
+  requireSettings(config, LEASE_RULES);
 }

@@ -114,7 +114,8 @@ export async function provisionParkedStreams(
     // For operators: `nats kv purge` writes a header that needs it.
     allow_rollup_hdrs: true,
   };
-  requireSettings(await ensureStream(api, provision, markers, 'for parked aggregates'), MARKER_RULES);
+  const bucket = await ensureStream(api, provision, markers, 'for parked aggregates');
+  requireSettings(bucket.config, MARKER_RULES);
   const name = parkedStreamOf(topic);
   const letters = {
     ...common,
@@ -127,6 +128,6 @@ export async function provisionParkedStreams(
     ...(hasAtomicBatches(serverVersion) ? { allow_atomic: true } : {}),
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },
   };
-  const found = await ensureStream(api, provision, letters, 'for parked events');
+  const { config: found } = await ensureStream(api, provision, letters, 'for parked events');
   requireSettings(found, letterRules(topic, stream));
 }
