@@ -95,21 +95,22 @@ export class Attempts implements SuspectHandling {
 
   /** One attempt at the head of a lane. Never throws, never rejects. */
   run(event: Delivery): Step | PromiseLike<Step> {
-    const { listener, letterLanes } = this.options;
+    const { listener, letterLanes, calls, missing } = this.options;
     if (!listener.mayStart()) return CLOSE;
     const unfinished = letterLanes.unfinished(event);
     if (unfinished !== undefined) return unfinished;
     if (this.#suspectRuns?.isSuspect(event) === true)
-      return this.#waitMs(event) ?? this.#suspectRuns.run(event);
+      return missing.waitMsOf(event, calls) ?? this.#suspectRuns.run(event);
     return this.attempt(event);
   }
 
   /** Calls the event's handler, if it has one, and decides what follows. */
   attempt(event: Delivery): Step | PromiseLike<Step> {
-    const { calls, clock } = this.options;
+    const { calls, clock, missing } = this.options;
     const failure = calls.decode(event);
     const handler = calls.find(event);
-    const waitMs = failure === undefined && handler === undefined ? this.#waitMs(event) : undefined;
+    const waitMs =
+      failure === undefined && handler === undefined ? missing.waitMsOf(event, calls) : undefined;
     if (waitMs !== undefined) return waitMs;
     event.begin(clock.now());
     if (failure !== undefined) return this.fail(event, failure, this.options.policies.of(failure));
@@ -190,13 +191,6 @@ export class Attempts implements SuspectHandling {
     const step = this.fail(event, { stage: 'crash', error, unrecoverable: true }, policy);
     // Blocked means: not started again, here or by a successor.
     return policy.onExhausted === 'block' ? CLOSE : step;
-  }
-
-  /** How long an event waits that only other replicas handle; it counts as no attempt. */
-  #waitMs(event: Delivery): number | undefined {
-    const { calls, missing } = this.options;
-    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
-    return missing.waitMs(event.envelope?.event_type ?? '');
   }
 
   /** The policy of the event's handler; the topic's, if it has none. */

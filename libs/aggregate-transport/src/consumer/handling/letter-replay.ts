@@ -176,7 +176,7 @@ export class LetterReplay implements DetourListener {
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
     const current = this.#makeCurrent(token, letter);
     const { event } = current;
-    const waitMs = this.#waitMs(event);
+    const waitMs = this.options.missing.waitMsOf(event, this.options.calls);
     if (waitMs !== undefined) return waitMs;
     const failure = await this.#attempt(event);
     // The lease ended meanwhile: the next owner finds the letter where it was.
@@ -213,13 +213,6 @@ export class LetterReplay implements DetourListener {
     const current = { letter, event: letterEvent(this.options.topic, letter) };
     this.#current.set(token, current);
     return current;
-  }
-
-  /** How long a letter waits that only other replicas handle. */
-  #waitMs(event: Delivery): number | undefined {
-    const { calls, missing } = this.options;
-    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
-    return missing.waitMs(event.envelope?.event_type ?? '');
   }
 
   async #attempt(event: Delivery): Promise<Failure | undefined> {

@@ -1,7 +1,9 @@
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import type { Delivery } from '../../message/delivery.js';
 import type { OnUnhandledType } from './event-handlers.js';
+import type { HandlerCalls } from './handler-calls.js';
 import type { OtherReplicas } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
@@ -35,6 +37,12 @@ export class MissingHandlers {
   readonly #waiting = new Map<string, { readonly since: number; seenAt: number }>();
 
   constructor(private readonly options: MissingHandlersOptions) {}
+
+  /** As {@link waitMs}, for an event or a letter. It need not wait if it has a handler here, or cannot be read. */
+  waitMsOf(event: Delivery, calls: Pick<HandlerCalls, 'decode' | 'find'>): number | undefined {
+    if (calls.decode(event) !== undefined || calls.find(event) !== undefined) return undefined;
+    return this.waitMs(event.envelope?.event_type ?? '');
+  }
 
   /** How long an event of this type waits for another replica before the next look; undefined: it need not wait. */
   waitMs(type: string): number | undefined {
