@@ -332,6 +332,16 @@ describe('a started nats-server', () => {
     );
   });
 
+  test('lets streams reserve more than the disk holds, unless its configuration text says how much', async () => {
+    const huge = { name: 'HUGE', subjects: ['huge'], max_bytes: 900e9 };
+    const streamsOf = async (options: StartNatsServerOptions) =>
+      (await (await connected((await ownServer(options)).url)).jetstreamManager()).streams;
+    const { config } = await (await streamsOf({ port: undefined, config: '' })).add(huge);
+    expect(config.max_bytes).toBe(900e9);
+    const small = await streamsOf({ config: 'jetstream { max_file_store: 64MB }' });
+    await expect(small.add(huge)).rejects.toThrow('insufficient storage resources');
+  });
+
   test('with a wrong configuration is reported in its own words and leaves nothing behind', async () => {
     const error: unknown = await startNatsServer({ config: 'no_such_setting: 1' }).catch(
       (reason: unknown) => reason,

@@ -16,7 +16,10 @@ export interface StartNatsServerOptions {
   readonly port?: number;
   /** The JetStream store. It stays after `stop()`. Default: a temporary folder, which `stop()` removes. */
   readonly storeDir?: string;
-  /** Text for the server's configuration file. It cannot change address, port, name and store. */
+  /**
+   * Text for the server's configuration file. It cannot change address, port, name and store. A `jetstream` block
+   * in it replaces the limits of {@link startNatsServer}.
+   */
   readonly config?: string;
   /** Where the server's log is appended. Default: a file that `stop()` removes. */
   readonly logFile?: string;
@@ -45,6 +48,8 @@ const FREE_PORT_ATTEMPTS = 3;
 const PORT_ATTEMPTS = 5;
 const PORT_RETRY_AFTER_MS = 200;
 const DEFAULT_NATS_PORT = 4222;
+/** Streams reserve their `max_bytes`. By default the server refuses them on a disk that is nearly full. */
+const ROOM = 'jetstream { max_file_store: 1TB, max_memory_store: 1TB }';
 /** What Linux and macOS, then Windows, say of a port that another process has. */
 const PORT_TAKEN = /address already in use|Only one usage of each socket address/;
 
@@ -171,7 +176,8 @@ export class NatsServer implements AsyncDisposable {
     const { port, storeDir = '' } = this.#identity;
     const configFile = join(ownFolder, 'nats.conf');
     await mkdir(ownFolder, { recursive: true });
-    await writeFile(configFile, config);
+    // Of two blocks the server takes the later one. On one line, so that errors name the line of the given text.
+    await writeFile(configFile, `${ROOM}; ${config}`);
     // Flags win over the file, so no configuration text can open the server to the network or lose its store.
     const fixed = ['--addr', '127.0.0.1', '--port', String(port), '--name', name, '-js', '-sd', storeDir];
     this.#process = new NatsProcess({ binary, args: ['-c', configFile, ...fixed], name, port, logFile });
@@ -187,7 +193,8 @@ export class NatsServer implements AsyncDisposable {
 
 /**
  * Starts a nats-server with JetStream that listens on 127.0.0.1 only, and waits until it serves. Without options
- * and with `NATS_URL` set, that server is used instead. A server of our own dies with this process.
+ * and with `NATS_URL` set, that server is used instead. A server of our own dies with this process. Its streams may
+ * reserve 1 TB of disk and of memory, however much there is: only what they hold is used.
  *
  * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if no binary is to be had, or if `NATS_URL` leads to no
  *   nats-server with JetStream. So too if the server does not come up within 10 s, with its own last lines.
