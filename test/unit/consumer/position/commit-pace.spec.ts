@@ -10,14 +10,14 @@ function fixture(commitEveryMs = 5) {
     pace.noteSent(bytes);
     await clock.advance(answeredInMs);
     pace.noteAnswered();
-    return pace.waitMs();
+    return pace.waitMs(1);
   };
   return { clock, budget, pace, commit };
 }
 
 describe('the next commit', () => {
   test('leaves at once if none has left before', () => {
-    expect(fixture().pace.waitMs()).toBeLessThanOrEqual(0);
+    expect(fixture().pace.waitMs(1)).toBeLessThanOrEqual(0);
   });
 
   test.each([
@@ -36,6 +36,19 @@ describe('the next commit', () => {
     expect(await commit({ answeredInMs: 60_000 })).toBeLessThanOrEqual(1_000);
   });
 
+  test('leaves without the pause for late answers once 500 events are settled', async () => {
+    const { commit, pace } = fixture();
+    await commit({ answeredInMs: 10 });
+    expect(pace.isPressing(499)).toBe(false);
+    expect(pace.waitMs(499)).toBe(30);
+    expect(pace.isPressing(500)).toBe(true);
+    expect(pace.waitMs(500)).toBeLessThanOrEqual(0);
+    await commit({ answeredInMs: 1 });
+    expect(pace.waitMs(500)).toBe(4);
+    await commit({ answeredInMs: 1, bytes: 64 * 1_024 });
+    expect(pace.waitMs(500)).toBe(63);
+  });
+
   test('leaves as soon as the last one is answered if commitEveryMs is 0', async () => {
     const { commit } = fixture(0);
     expect(await commit({ bytes: 500_000, answeredInMs: 400 })).toBe(0);
@@ -45,17 +58,17 @@ describe('the next commit', () => {
     const { pace, budget, clock } = fixture();
     const other = new CommitPace(clock, 5, budget);
     for (let write = 0; write < 3; write++) other.noteSent(100 * 1_024);
-    expect(pace.waitMs()).toBe(75);
+    expect(pace.waitMs(1)).toBe(75);
     await clock.advance(30);
-    expect(pace.waitMs()).toBe(45);
+    expect(pace.waitMs(1)).toBe(45);
     await clock.advance(1_000);
-    expect(pace.waitMs()).toBeLessThanOrEqual(0);
+    expect(pace.waitMs(1)).toBeLessThanOrEqual(0);
   });
 
   test('pays nothing for small records of others', () => {
     const { pace, budget, clock } = fixture();
     const other = new CommitPace(clock, 5, budget);
     for (let write = 0; write < 1_000; write++) other.noteSent(1_024);
-    expect(pace.waitMs()).toBeLessThanOrEqual(0);
+    expect(pace.waitMs(1)).toBeLessThanOrEqual(0);
   });
 });

@@ -153,6 +153,23 @@ describe('a commit', () => {
     expect(sentAt).toHaveLength(3);
   });
 
+  test('leaves before the pause for a late answer is over when 500 events are settled', async () => {
+    const { begun, settle, pass, clock, key, sentAt, stored } = fixture();
+    begun();
+    key.faults.holdWrite();
+    settle(1);
+    await pass(50);
+    key.faults.held[0]!.arrive();
+    await pass(1);
+    for (let high = 2; high <= 500; high++) settle(high);
+    await clock.settle();
+    expect(sentAt).toHaveLength(1);
+    settle(501);
+    await clock.settle();
+    expect(sentAt).toEqual([1_000, 1_051]);
+    expect(stored().high).toBe(501);
+  });
+
   test('leaves without a pause when it is asked for, and answers those who asked', async () => {
     const { begun, settle, clock, sentAt, writer } = fixture({ commitEveryMs: 5_000 });
     begun();

@@ -6,6 +6,8 @@ const SHARED_MS_PER_BYTE = 0.25 / 1_024;
 const OWN_MS_PER_BYTE = 1 / 1_024;
 /** A store that answers late is asked less often. */
 const ANSWERS_PER_PAUSE = 4;
+/** Settled events that end this pause: a crash then repeats no more than what is settled during two answers. */
+const SETTLED_PER_PAUSE = 500;
 /** A store that was away and answers at last is no slow store: commits must not stop for four times as long. */
 const MAX_ANSWER_PAUSE_MS = 1_000;
 /** Smaller records need no pause for their size. */
@@ -51,12 +53,17 @@ export class CommitPace {
     this.#answeredInMs = this.clock.now() - this.#sentAt;
   }
 
-  /** Milliseconds from now; 0 or less: now. */
-  waitMs(): number {
+  /** Whether so many events were settled that only the pauses for time and size are kept. */
+  isPressing(settled: number): boolean {
+    return settled >= SETTLED_PER_PAUSE;
+  }
+
+  /** Milliseconds from now; 0 or less: now. `settled`: how many events have been since the last commit was sent. */
+  waitMs(settled: number): number {
     if (this.commitEveryMs === 0) return 0;
     const pause = Math.max(
       this.commitEveryMs,
-      Math.min(MAX_ANSWER_PAUSE_MS, ANSWERS_PER_PAUSE * this.#answeredInMs),
+      this.isPressing(settled) ? 0 : Math.min(MAX_ANSWER_PAUSE_MS, ANSWERS_PER_PAUSE * this.#answeredInMs),
       this.#bytes * OWN_MS_PER_BYTE,
     );
     return Math.max(this.#sentAt + pause, this.budget.freeAt) - this.clock.now();

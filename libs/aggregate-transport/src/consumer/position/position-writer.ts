@@ -83,8 +83,11 @@ export class PositionWriter {
   #tenure: Tenure | undefined;
   #timer: Timer | undefined;
   #version = 0;
+  #sentVersion = 0;
   #confirmedVersion = 0;
   #isUrgent = false;
+  /** The commit that is due has been moved up, because many events were settled. */
+  #isPressing = false;
   #waiters: Waiter[] = [];
   #failingSince: number | undefined;
   #why: string | undefined;
@@ -128,7 +131,8 @@ export class PositionWriter {
       write: Math.max(write, earlier),
       last: drained === undefined ? {} : { drained },
     };
-    this.#version = this.#confirmedVersion = 0;
+    this.#version = this.#sentVersion = this.#confirmedVersion = 0;
+    this.#isPressing = false;
     this.#bytes = 0;
     this.#enter('clean');
   }
@@ -148,6 +152,7 @@ export class PositionWriter {
     if (this.#tenure === undefined) return;
     this.#version++;
     if (this.#mode === 'clean') this.#schedule(0);
+    else if (this.#mode === 'due' && !this.#isPressing && !this.#isRetry) this.#press();
   }
 
   /** Everything noted up to now. */
@@ -189,11 +194,22 @@ export class PositionWriter {
     return this.commitNow();
   }
 
+  /** The commit before this one failed. */
+  get #isRetry(): boolean {
+    return this.#pauseMs > CHECK_AGAIN_MS;
+  }
+
+  #press(): void {
+    if (!this.options.pace.isPressing(this.#version - this.#sentVersion)) return;
+    this.#isPressing = true;
+    this.#schedule(0);
+  }
+
   #schedule(leastMs: number): void {
     this.#enter('due');
     this.#timer?.cancel();
     const { clock, pace } = this.options;
-    const waitMs = Math.max(leastMs, this.#isUrgent ? 0 : pace.waitMs());
+    const waitMs = Math.max(leastMs, this.#isUrgent ? 0 : pace.waitMs(this.#version - this.#sentVersion));
     const tenure = this.#tenure;
     const commit = (): void => {
       if (this.#mode === 'due' && this.#tenure === tenure) void this.#commit();
@@ -206,8 +222,8 @@ export class PositionWriter {
     const tenure = this.#tenure;
     if (tenure === undefined) return;
     const { port, source, pace, clock } = this.options;
-    const version = this.#version;
-    this.#isUrgent = false;
+    const version = (this.#sentVersion = this.#version);
+    this.#isUrgent = this.#isPressing = false;
     const { owner, epoch, last } = tenure;
     const record: PositionRecord = {
       v: 1,
