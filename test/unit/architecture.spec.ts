@@ -45,6 +45,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'log.ts': { knows: [] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
+  // For handlers; nothing of the library uses it.
+  'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
   message: { knows: ['errors.ts', 'foreign.ts'], packages: [/^node:crypto$/] },
   records: { knows: ['errors.ts', 'message'] },

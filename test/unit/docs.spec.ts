@@ -41,18 +41,20 @@ function codeIn(cell = ''): string {
   return /^`(.+)`$/.exec(cell)?.[1] ?? cell;
 }
 
+test.each([
+  ['README.md', 4],
+  ['docs/recipes.md', 1],
+])('%s takes its examples from code that is compiled', (page, least) => {
+  const regions = [...readFileSync(page, 'utf8').matchAll(/<!-- (\S+)#(\w+) -->\n\n```ts\n([\s\S]*?)```/g)];
+  expect(regions.length).toBeGreaterThanOrEqual(least);
+  for (const [, file = '', name = '', shown = ''] of regions) {
+    const source = readFileSync(file, 'utf8');
+    const region = new RegExp(`// #region ${name}\n([\\s\\S]*?)[ ]*// #endregion`).exec(source)?.[1];
+    expect(shown).toBe(region);
+  }
+});
+
 describe('README', () => {
-  const regions = [...README.matchAll(/<!-- (\S+)#(\w+) -->\n\n```ts\n([\s\S]*?)```/g)];
-
-  test('takes its examples from code that is compiled', () => {
-    expect(regions.length).toBeGreaterThanOrEqual(4);
-    for (const [, file = '', name = '', shown = ''] of regions) {
-      const source = readFileSync(file, 'utf8');
-      const region = new RegExp(`// #region ${name}\n([\\s\\S]*?)[ ]*// #endregion`).exec(source)?.[1];
-      expect(shown).toBe(region);
-    }
-  });
-
   test('names every default, and no other option', () => {
     const table = README.slice(README.indexOf('<!-- defaults -->'), README.indexOf('Coming from the plan'));
     const rows = [...table.matchAll(/^\| `([\w.]+)` +\| `(.*?)` /gm)].map(([, option, value]) => [

@@ -1,5 +1,6 @@
 // The public door: everything a service may use, by name.
 export { AggregateTransportError, type AggregateTransportErrorCode } from './errors.js';
+export { EffectCollector, type EffectCollectorOptions } from './effect-collector.js';
 export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';
 export type { Envelope } from './message/envelope.js';
