@@ -336,7 +336,7 @@ describe('a started nats-server', () => {
     const huge = { name: 'HUGE', subjects: ['huge'], max_bytes: 900e9 };
     const streamsOf = async (options: StartNatsServerOptions) =>
       (await (await connected((await ownServer(options)).url)).jetstreamManager()).streams;
-    const { config } = await (await streamsOf({ port: undefined, config: '' })).add(huge);
+    const { config } = await (await streamsOf({})).add(huge);
     expect(config.max_bytes).toBe(900e9);
     const small = await streamsOf({ config: 'jetstream { max_file_store: 64MB }' });
     await expect(small.add(huge)).rejects.toThrow('insufficient storage resources');

@@ -15,7 +15,10 @@ export interface HungOptions {
   readonly say: (text: string) => void;
 }
 
-/** How long new events waited after a connection was cut, or after another owner had claimed the position. */
+/**
+ * How long events that had never been started waited after a connection was cut, or after another owner had claimed the
+ * position. What was published meanwhile queues behind them and measures the speed of this process instead.
+ */
 export interface Takeover {
   readonly reason: 'reconnect' | 'lease';
   readonly ms: number;
@@ -73,7 +76,7 @@ class HungRun {
   readonly #takeovers: Takeover[] = [];
   #awaited:
     { readonly reason: Takeover['reason']; readonly since: number; readonly after: number } | undefined;
-  #published = 0;
+  #highestStarted = 0;
   #events = 0;
 
   constructor(
@@ -159,7 +162,6 @@ class HungRun {
     const n = this.#oracle.published(key);
     this.scene
       .publish(key, n)
-      .then(({ sequence }) => (this.#published = Math.max(this.#published, sequence)))
       .catch((error: unknown) => this.#findings.push(`${key}: ${n}: ${String(error)}`));
   }
 
@@ -195,12 +197,13 @@ class HungRun {
     }
   }
 
-  /** From now until the first start of an event that is not yet published. */
+  /** From now until the first start of an event that has not been started before. */
   #await(reason: Takeover['reason']): void {
-    this.#awaited = { reason, since: performance.now(), after: this.#published };
+    this.#awaited = { reason, since: performance.now(), after: this.#highestStarted };
   }
 
   #noteStart(at: number): void {
+    this.#highestStarted = Math.max(this.#highestStarted, at);
     const awaited = this.#awaited;
     if (awaited === undefined || at <= awaited.after) return;
     this.#awaited = undefined;
