@@ -86,7 +86,7 @@ export class Sequencer implements PublishListener, DispatchListener {
 
   /**
    * What is wrong with publishing, for an observer: the server refuses events, an outcome is unknown, or an event has
-   * had no answer for `slowAfterMs`.
+   * not been stored for `slowAfterMs`. It names the last temporary answer of the server to that event.
    */
   trouble(slowAfterMs: number): PublishTrouble | undefined {
     const { refused } = this.#outcomes;
@@ -95,11 +95,12 @@ export class Sequencer implements PublishListener, DispatchListener {
     const { unknown, waiting } = this.#dispatcher.slowest;
     if (unknown !== undefined) {
       const why = `the outcome of an event of "${unknown.queue.token}" is unknown, so its aggregate accepts none`;
-      return { forMs: now - unknown.firstSentAt, why };
+      return { forMs: now - unknown.firstSentAt, why: `${why}; ${lastAnswerOf(unknown)}` };
     }
     const forMs = now - (waiting?.firstSentAt ?? now);
     if (forMs <= slowAfterMs) return undefined;
-    return { forMs, why: `an event was sent ${Math.round(forMs)} ms ago and is not stored yet` };
+    const why = `an event was sent ${Math.round(forMs)} ms ago and is not stored yet`;
+    return { forMs, why: `${why}; ${lastAnswerOf(waiting)}` };
   }
 
   /**
@@ -300,4 +301,9 @@ export class Sequencer implements PublishListener, DispatchListener {
     this.#lookup.report(event, found);
     this.#queues.reopen(event.queue);
   }
+}
+
+function lastAnswerOf(event: QueuedEvent | undefined): string {
+  const { lastAnswer } = event ?? {};
+  return lastAnswer === undefined ? 'no server has answered' : `the last answer: ${lastAnswer}`;
 }
