@@ -64,6 +64,7 @@ export async function claimPosition(
 }
 
 async function claim(port: KeyPort<PositionRecord>, claimant: Claimant): Promise<ClaimOutcome> {
+  let failure: unknown;
   for (let refusals = 0; refusals < MAX_REFUSALS; refusals++) {
     const found = await port.read();
     check(claimant);
@@ -72,17 +73,24 @@ async function claim(port: KeyPort<PositionRecord>, claimant: Claimant): Promise
     const wasDeleted = found.value === undefined && found.revision > 0;
     const decision = decideClaim({ ...claimant, found: found.value, wasDeleted });
     if (decision.kind !== 'claim') return decision;
-    const revision = isSabotaged('no-claim')
-      ? found.revision
+    const written = isSabotaged('no-claim')
+      ? { revision: found.revision }
       : await write(port, decision.record, { expected: found.revision, claimant });
     check(claimant);
-    if (revision === undefined) continue;
+    const { revision } = written;
+    if (revision === undefined) {
+      failure = written.failure;
+      continue;
+    }
     reached('claim: position claimed');
     return claimedOf(decision, { revision, before: found.value });
   }
   throw new AggregateTransportError(
     'JETSTREAM_REQUEST_FAILED',
-    `expected to claim the position, found that other writes were first ${MAX_REFUSALS} times`,
+    failure === undefined
+      ? `expected to claim the position, found that other writes were first ${MAX_REFUSALS} times`
+      : `expected to claim the position, found ${MAX_REFUSALS} writes refused or unanswered: ${describeError(failure)}`,
+    { cause: failure },
   );
 }
 
@@ -108,14 +116,14 @@ async function write(
   port: KeyPort<PositionRecord>,
   record: PositionRecord,
   { expected, claimant }: { readonly expected: number; readonly claimant: Claimant },
-): Promise<number | undefined> {
+): Promise<{ readonly revision: number | undefined; readonly failure?: unknown }> {
   try {
-    return await port.write(record, expected);
+    return { revision: await port.write(record, expected) };
   } catch (error) {
     if (!hasCode(error, 'JETSTREAM_REQUEST_FAILED')) throw error;
     check(claimant);
     // Unknown: the next read tells.
-    return undefined;
+    return { revision: undefined, failure: error };
   }
 }
 
