@@ -11,9 +11,9 @@ import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import { LayoutWire } from '../stream/groups/layout-wire.js';
-import { numberOf, parse, USAGE, type Values } from './arguments.js';
+import { checkUse, numberOf, parse, partitionsOf, USAGE, type Values } from './arguments.js';
 import { GroupResetCommand } from './group-reset.js';
-import { type ParkedArguments, ParkedVerbs } from './parked.js';
+import { addressOf, type ParkedArguments, ParkedVerbs } from './parked.js';
 import { type ChangeCommandOptions, RepartitionCommand } from './repartition.js';
 import { StatusCommand } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
@@ -31,63 +31,69 @@ const terminal: Terminal = {
 
 async function run(): Promise<number> {
   const { values, positionals } = parse();
-  const [area, verb] = positionals;
+  const [area] = positionals;
   if (values.help === true || area === undefined) {
     terminal.print(USAGE);
     return 0;
   }
-  if (area === 'status' && verb === undefined)
-    return connected(values, (connection) => status(values, connection));
-  if (area === 'repartition')
-    return connected(values, (connection) => repartition(values, connection, positionals));
-  if (area === 'group' && verb === 'reset')
-    return connected(values, (connection) => resetGroup(values, connection, positionals));
-  if (area !== 'parked' || verb === undefined || !isVerb(verb))
-    throw new UsageError(`unknown command\n\n${USAGE}`);
-  return connected(values, (connection) => parked(values, { connection, verb, aggregateId: positionals[2] }));
+  checkUse(area, values, positionals);
+  // Everything is understood before a server is asked.
+  const command = commandOf(area, values, positionals);
+  return connected(values, command);
 }
 
-function status(values: Values, connection: Connection): Promise<number> {
-  const interval = numberOf('interval', values.interval, 1_000);
-  const end = new AbortController();
-  process.once('SIGINT', () => end.abort());
+type Command = (connection: Connection) => Promise<number>;
+
+/** @throws UsageError */
+function commandOf(area: string, values: Values, words: readonly string[]): Command {
+  const [, verb] = words;
+  if (area === 'status') return statusOf(values);
+  if (area === 'repartition') return repartitionOf(values, words);
+  if (area === 'group' && verb === 'reset') return resetOf(values, words);
+  if (area === 'parked' && verb !== undefined && isVerb(verb)) return parkedOf(values, verb, words[2]);
+  throw new UsageError(`unknown command "${words.slice(0, 2).join(' ')}"\n\n${USAGE}`);
+}
+
+function statusOf(values: Values): Command {
+  const everyMs = numberOf('interval', values.interval, { otherwise: 1_000, least: 500, most: 60_000 });
   const args = {
     topic: values.topic,
     group: values.group,
     json: values.json === true,
-    everyMs: values.watch === true ? Math.min(60_000, Math.max(500, interval)) : undefined,
+    everyMs: values.watch === true ? everyMs : undefined,
   };
-  return new StatusCommand(connection, terminal, systemClock).run(args, end.signal);
+  return (connection) => {
+    const end = new AbortController();
+    process.once('SIGINT', () => end.abort());
+    return new StatusCommand(connection, terminal, systemClock).run(args, end.signal);
+  };
 }
 
-function repartition(
-  values: Values,
-  connection: Connection,
-  [, topic, group, count]: readonly string[],
-): Promise<number> {
-  return new RepartitionCommand(changeOptions(connection)).run({
-    topic: topic ?? values.topic,
-    group: group ?? values.group,
-    partitions: count === undefined ? undefined : Number(count),
+function repartitionOf(values: Values, [, topic, group, count]: readonly string[]): Command {
+  const args = {
+    ...namesOf(topic ?? values.topic, group ?? values.group),
+    partitions: partitionsOf(count),
     ...changeFlags(values),
-  });
+  };
+  return (connection) => new RepartitionCommand(changeOptions(connection)).run(args);
 }
 
-function resetGroup(
-  values: Values,
-  connection: Connection,
-  [, , topic, group, toValue]: readonly string[],
-): Promise<number> {
-  return new GroupResetCommand(changeOptions(connection)).run({
-    topic: topic ?? values.topic,
-    group: group ?? values.group,
+function resetOf(values: Values, [, , topic, group, toValue]: readonly string[]): Command {
+  const args = {
+    ...namesOf(topic ?? values.topic, group ?? values.group),
     to: values.to,
     toValue,
-    partitions: values.partitions === undefined ? undefined : Number(values.partitions),
+    partitions: partitionsOf(values.partitions),
     id: values.id,
     dryRun: values['dry-run'] === true,
     ...changeFlags(values),
-  });
+  };
+  return (connection) => new GroupResetCommand(changeOptions(connection)).run(args);
+}
+
+function namesOf(topic: string | undefined, group: string | undefined): { topic: string; group: string } {
+  if (topic !== undefined && group !== undefined) return { topic, group };
+  throw new UsageError('expected a topic and a group');
 }
 
 /** What all commands that change a group's layout understand. */
@@ -103,7 +109,7 @@ function changeFlags(values: Values): {
     resume: values.resume === true,
     json: values.json === true,
     yes: values.yes === true,
-    waitMs: numberOf('wait', values.wait, 600_000),
+    waitMs: numberOf('wait', values.wait, { otherwise: 600_000 }),
   };
 }
 
@@ -112,13 +118,7 @@ function changeOptions(connection: Connection): ChangeCommandOptions {
   return { ports: portsOver(connection), terminal, clock: systemClock, owner };
 }
 
-interface ParkedCall {
-  readonly connection: Connection;
-  readonly verb: Verb;
-  readonly aggregateId: string | undefined;
-}
-
-function parked(values: Values, { connection, verb, aggregateId }: ParkedCall): Promise<number> {
+function parkedOf(values: Values, verb: Verb, aggregateId: string | undefined): Command {
   const args: ParkedArguments = {
     topic: values.topic,
     group: values.group,
@@ -127,22 +127,34 @@ function parked(values: Values, { connection, verb, aggregateId }: ParkedCall): 
     all: values.all === true,
     json: values.json === true,
     yes: values.yes === true,
-    waitMs: numberOf('wait', values.wait, 30_000),
-    ratePerSecond: numberOf('rate', values.rate, 20),
+    waitMs: numberOf('wait', values.wait, { otherwise: 30_000 }),
+    ratePerSecond: numberOf('rate', values.rate, { otherwise: 20 }),
   };
-  return new ParkedVerbs(connection, terminal)[verb](args);
+  const isForMany = verb === 'list' || (verb === 'retry' && args.all);
+  if (!isForMany) addressOf(args);
+  return (connection) => new ParkedVerbs(connection, terminal)[verb](args);
 }
 
 async function connected(values: Values, use: (connection: Connection) => Promise<number>): Promise<number> {
   const servers = values.server ?? values.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
   const credentials =
-    values.creds === undefined ? {} : { authenticator: credsAuthenticator(await readFile(values.creds)) };
+    values.creds === undefined
+      ? {}
+      : { authenticator: credsAuthenticator(await readCredentials(values.creds)) };
   const options = withCredentialsOfAddresses({ servers, ...credentials });
   const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog);
   try {
     return await use(connection);
   } finally {
     await connection.close();
+  }
+}
+
+async function readCredentials(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new UsageError(`expected --creds to name a file that can be read, found ${describeError(error)}`);
   }
 }
 

@@ -156,7 +156,8 @@ export class ParkedVerbs {
   }
 }
 
-function addressOf({ topic, group, aggregateId }: ParkedArguments): {
+/** @throws UsageError */
+export function addressOf({ topic, group, aggregateId }: ParkedArguments): {
   topic: string;
   group: string;
   aggregateId: string;
