@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { Controller, Injectable, type Type } from '@nestjs/common';
+import { Controller, Injectable, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { EventPattern, MessagePattern, Transport } from '@nestjs/microservices';
 import { AckPolicy, connect, type NatsConnection } from 'nats';
 import {
   AGGREGATE_TRANSPORT,
   AggregateHandler,
+  AggregateTransportModule,
   type AggregateTransportOptions,
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
@@ -303,6 +305,31 @@ describe('a server that cannot keep the promises ends the start-up, named', () =
     await expect(start({ topics: { absent: { stream: { provision: 'verify' } } } })).rejects.toMatchObject({
       code: 'STREAM_MISSING',
     });
+  });
+});
+
+test('a second forRoot ends the start-up, and the text says that there are two', async () => {
+  const url = server().url;
+  @Module({
+    imports: [
+      AggregateTransportModule.forRoot({ servers: url, topics: { other: {} } }),
+      AggregateTransportModule.forFeature(['other']),
+    ],
+  })
+  class FeatureModule {}
+  @Module({
+    imports: [
+      AggregateTransportModule.forRootAsync({ useFactory: () => ({ servers: url, topics: { start: {} } }) }),
+      AggregateTransportModule.forFeature(['start']),
+      FeatureModule,
+    ],
+  })
+  class TwoRoots {}
+  await expect(NestFactory.create(TwoRoots, { logger: false, abortOnError: false })).rejects.toMatchObject({
+    code: 'OPTIONS_INVALID',
+    message: expect.stringMatching(
+      /^expected AggregateTransportModule\.forRoot \(or forRootAsync\) once in an application, found it 2 times; /,
+    ),
   });
 });
 

@@ -7,8 +7,9 @@ import {
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { systemClock } from '../clock.js';
+import { AggregateTransportError } from '../errors.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
 import { AggregateClient } from './publishing/aggregate.client.js';
 import { AggregatePublisher } from './publishing/aggregate-publisher.js';
@@ -40,9 +41,15 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
   providers: [
     {
       provide: TopicLinks,
-      inject: [AGGREGATE_TRANSPORT_OPTIONS],
-      useFactory: (options: AggregateTransportOptions) =>
-        new TopicLinks(resolveOptions(options), systemClock, nestLog(new Logger('AggregateTransport'))),
+      inject: [AGGREGATE_TRANSPORT_OPTIONS, ModulesContainer],
+      useFactory: (options: AggregateTransportOptions, modules: ModulesContainer) => {
+        requireOnce(modules);
+        return new TopicLinks(
+          resolveOptions(options),
+          systemClock,
+          nestLog(new Logger('AggregateTransport')),
+        );
+      },
     },
     {
       provide: AggregateClient,
@@ -91,6 +98,20 @@ export class AggregateTransportModule
   async onApplicationShutdown(): Promise<void> {
     await this.links.close();
   }
+}
+
+/**
+ * Two of them would each have publishers and handlers of their own, and an injected one would be either.
+ * @throws OPTIONS_INVALID
+ */
+function requireOnce(modules: ModulesContainer): void {
+  const count = [...modules.values()].filter(({ metatype }) => metatype === AggregateTransportModule).length;
+  if (count === 1) return;
+  throw new AggregateTransportError(
+    'OPTIONS_INVALID',
+    `expected AggregateTransportModule.forRoot (or forRootAsync) once in an application, found it ${count} times; ` +
+      'declare all topics in one call, in the root module, and import forFeature where publishers are injected',
+  );
 }
 
 /** The publishers of one `forFeature` call. They hold no state: the root module's topics do. */
