@@ -1,6 +1,6 @@
 import { type TopicRef, topicNameOf } from '../message/topic.js';
 
-/** Our transport id: `@EventPattern(topic, AGGREGATE_TRANSPORT)` binds a handler to this transport. */
+/** Our transport id: `@EventPattern(topic, AGGREGATE_TRANSPORT)` is the same as `@AggregateHandler(topic)`. */
 export const AGGREGATE_TRANSPORT = Symbol.for('aggregate-transport');
 
 /** Injection token of the options as the user gave them. */

@@ -23,7 +23,7 @@ function worldOf(sequence: number, run?: number, stored: object = envelope) {
     readHeaders: () => ({}),
     readStoredAt: () => '1767225600000999999',
   });
-  const scope = { topic: 'orders', group: 'billing', partition: 0, view, firstStage: 'guard' } as const;
+  const scope = { topic: 'orders', group: 'billing', partition: 0, view } as const;
   return { view, attempt: () => new AggregateContext(event, stored as typeof envelope, scope) };
 }
 

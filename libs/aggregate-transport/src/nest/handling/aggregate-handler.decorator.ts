@@ -32,6 +32,8 @@ export interface HandlerExtras {
   readonly aggregateHandler: AggregateHandlerOptions & { readonly topic: string };
   /** @internal */
   readonly witness: ErrorWitness;
+  /** @internal Of a bare `EventPattern`, which may name several topics. */
+  readonly isAdopted?: boolean;
 }
 
 type PayloadOf<M, K> = K extends keyof M ? M[K] : M[keyof M];
@@ -45,6 +47,7 @@ type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>
 
 /** What `EventPattern` and `MessagePattern` leave on a method. */
 const PATTERN = 'microservices:pattern';
+const EXTRAS = 'microservices:pattern_extras';
 
 /**
  * Handles the events of a topic. Events of one aggregate come one at a time and in stored order. The next one starts
@@ -81,6 +84,28 @@ export function AggregateHandler(
     const eventPattern = EventPattern<unknown>(name, AGGREGATE_TRANSPORT, extras);
     return eventPattern(target, method, descriptor);
   };
+}
+
+/**
+ * Makes a method with a bare `@EventPattern(topic, AGGREGATE_TRANSPORT)` what `@AggregateHandler(topic)` makes of it.
+ * Call before Nest builds the pipelines.
+ * @internal
+ */
+export function adoptEventPattern(prototype: object, name: string, topics: readonly string[]): void {
+  const descriptor: TypedPropertyDescriptor<unknown> = {
+    value: (prototype as Record<string, unknown>)[name],
+    ...{ configurable: true, writable: true, enumerable: false },
+  };
+  traceAttempts(prototype, name, descriptor);
+  const method = descriptor.value as object;
+  const extras: HandlerExtras = {
+    ...(Reflect.getMetadata(EXTRAS, method) as object | undefined),
+    aggregateHandler: { topic: topics.join(', ') },
+    witness: new ErrorWitness(),
+    isAdopted: true,
+  };
+  Reflect.defineMetadata(EXTRAS, extras, method);
+  Object.defineProperty(prototype, name, descriptor);
 }
 
 function refuseSecondPattern(method: unknown, where: string): void {

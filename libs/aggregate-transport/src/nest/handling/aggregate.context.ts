@@ -2,7 +2,6 @@ import { BaseRpcContext } from '@nestjs/microservices';
 import type { Delivery } from '../../message/delivery.js';
 import type { Envelope } from '../../message/envelope.js';
 import type { PublishReceipt } from '../../message/event.js';
-import type { FailureStage } from '../../consumer/handling/outcome.js';
 import type { PartitionView } from '../../transport/open-group.js';
 import {
   type CausedEvent,
@@ -18,8 +17,6 @@ export interface HandlerScope {
   readonly group: string;
   readonly partition: number;
   readonly view: PartitionView;
-  /** Where a failure is reported from before anything of ours has run: the decorator moves it on. */
-  readonly firstStage: FailureStage;
 }
 
 const SEQUENCES_PER_RUN = 2n ** 48n;
@@ -62,7 +59,8 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     // A letter keeps the run it was filed in: its sequence belongs to that one.
     this.run = event.origin.run ?? run;
     this.isReplay = this.run === run && event.sequence <= replayUntil;
-    this.trace = { stage: scope.firstStage, thrown: undefined, running: undefined };
+    // Nest asks the guards first; what of ours runs later moves it on.
+    this.trace = { stage: 'guard', thrown: undefined, running: undefined };
   }
 
   /**

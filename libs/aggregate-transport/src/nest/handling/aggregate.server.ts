@@ -43,7 +43,6 @@ export class AggregateServer
   readonly #links: TopicLinks;
   readonly #registry: HandlerRegistry;
   readonly #problems: unknown[] = [];
-  readonly #unmarked: { pattern: string; callback: MessageHandler }[] = [];
   #hooks: ProcessingHooks | undefined;
   readonly #groups: Group[] = [];
   readonly #turns: AloneTurns;
@@ -97,9 +96,8 @@ export class AggregateServer
   ): void {
     try {
       const topic = String(pattern);
-      if (extras.aggregateHandler !== undefined) this.#registry.add(topic, callback, extras);
-      else if (isEventHandler) this.#unmarked.push({ pattern: topic, callback });
-      else if (this.scan.isOurs(topic)) throw requestError(topic);
+      if (isOurs(extras)) this.#registry.add(topic, callback, extras);
+      else if (!isEventHandler && this.scan.isOurs(topic)) throw requestError(topic);
     } catch (problem) {
       this.#problems.push(problem);
     }
@@ -193,7 +191,6 @@ export class AggregateServer
     // Again, because `startAllMicroservices` may come before `init`. First, because a replaced pattern is no topic of
     // ours.
     this.scan.check();
-    this.#addUnmarked();
     if (this.#problems.length > 0) throw this.#problems[0];
     const groups = this.#registry.groups();
     if (groups.length === 0) {
@@ -230,19 +227,6 @@ export class AggregateServer
     this.#listenWatch?.cancel();
   }
 
-  /** `@EventPattern(topic, AGGREGATE_TRANSPORT)`; without the transport, a pattern is for some other server. */
-  #addUnmarked(): void {
-    for (const { pattern, callback } of this.#unmarked.splice(0)) {
-      if (this.scan.isOurs(pattern)) {
-        try {
-          this.#registry.add(pattern, callback, undefined);
-        } catch (problem) {
-          this.#problems.push(problem);
-        }
-      }
-    }
-  }
-
   async #drain(): Promise<void> {
     this.#listenWatch?.cancel();
     this.#listening = false;
@@ -254,6 +238,10 @@ export class AggregateServer
       );
     }
   }
+}
+
+function isOurs(extras: Partial<HandlerExtras>): extras is HandlerExtras {
+  return extras.aggregateHandler !== undefined && extras.witness !== undefined;
 }
 
 function requestError(topic: string): AggregateTransportError {

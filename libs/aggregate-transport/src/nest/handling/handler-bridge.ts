@@ -14,8 +14,7 @@ import { isUnrecoverable } from './unrecoverable.error.js';
 
 export interface HandlerBridgeOptions {
   readonly callback: MessageHandler;
-  /** Undefined for a method that was not wrapped. */
-  readonly witness: ErrorWitness | undefined;
+  readonly witness: ErrorWitness;
   readonly scope: HandlerScope;
   readonly failurePolicy: FailurePolicy;
   readonly timeoutMs: number;
@@ -54,7 +53,7 @@ export class HandlerBridge implements EventHandler {
       return { stage: 'decode', error, unrecoverable: true };
     }
     const context = new AggregateContext(event, envelope, scope);
-    const mark = witness?.seen ?? 0;
+    const mark = witness.seen;
     let failure: Failure | undefined;
     try {
       const wrap = hooks();
@@ -66,7 +65,7 @@ export class HandlerBridge implements EventHandler {
         if (isObservable(value)) await whenComplete(value);
       }
     } catch (error) {
-      failure = failureOf(context, error, witness?.errorSince(mark));
+      failure = failureOf(context, error, witness.errorSince(mark));
     }
     return context.trace.running === undefined ? failure : afterMethod(context, failure);
   }

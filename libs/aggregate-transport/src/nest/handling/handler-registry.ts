@@ -15,8 +15,7 @@ import { undeclaredError } from '../../transport/open-topics.js';
 interface Registration {
   readonly options: AggregateHandlerOptions;
   readonly callback: MessageHandler;
-  /** Undefined for a bare `@EventPattern`, whose method carries no trace. */
-  readonly witness: ErrorWitness | undefined;
+  readonly witness: ErrorWitness;
 }
 
 /** The handlers of one topic and group. */
@@ -45,8 +44,8 @@ export class HandlerRegistry {
    * @throws TOPIC_UNDECLARED, GROUP_MISSING
    * @throws HANDLER_DUPLICATE if another handler claims the same type, or another claims every other type
    */
-  add(pattern: string, callback: MessageHandler, extras: Partial<HandlerExtras> | undefined): void {
-    const handler: AggregateHandlerOptions = extras?.aggregateHandler ?? {};
+  add(pattern: string, callback: MessageHandler, extras: HandlerExtras): void {
+    const handler: AggregateHandlerOptions = extras.aggregateHandler;
     const topic = this.options.topics.get(pattern);
     if (topic === undefined) throw undeclaredError(pattern, this.options);
     const group = handler.group ?? this.options.group;
@@ -64,7 +63,7 @@ export class HandlerRegistry {
       this.#claims.add(claim);
     }
     const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
-    known.registrations.push({ options: handler, callback, witness: extras?.witness });
+    known.registrations.push({ options: handler, callback, witness: extras.witness });
     this.#groups.set(key, known);
   }
 
@@ -87,13 +86,7 @@ export class HandlerRegistry {
   ): EventHandlers {
     const handlers = new EventHandlers();
     for (const { options, callback, witness } of registrations) {
-      const scope: HandlerScope = {
-        topic: topic.name,
-        group,
-        partition,
-        view,
-        firstStage: witness === undefined ? 'handler' : 'guard',
-      };
+      const scope: HandlerScope = { topic: topic.name, group, partition, view };
       const bridge = new HandlerBridge({
         callback,
         witness,

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { AggregateTransportError } from '../../errors.js';
-import { type HandlerExtras, secondPatternError } from './aggregate-handler.decorator.js';
+import { adoptEventPattern, type HandlerExtras, secondPatternError } from './aggregate-handler.decorator.js';
 import { watchPipeline } from './attempt-trace.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 
@@ -25,6 +25,9 @@ interface Method {
   /** True if another pattern decorator, applied after ours, has replaced what ours left. */
   readonly replaced: boolean;
   readonly watch: () => void;
+  /** A bare `EventPattern` of our transport. */
+  readonly isBare: boolean;
+  readonly adopt: () => void;
 }
 
 /** Looks at the application's classes for what Nest does not tell a transport about its handlers. */
@@ -37,8 +40,12 @@ export class HandlerScan {
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
   ) {}
 
-  /** Adds our guard and filter to each handler, after its own. Call before Nest builds the pipelines. */
+  /**
+   * Adds our guard and filter to each handler, after its own. A bare `EventPattern` of our transport becomes a handler
+   * as any other. Call before Nest builds the pipelines.
+   */
   watch(): void {
+    for (const { isBare, adopt } of this.#inControllers()) if (isBare) adopt();
     for (const { watch } of this.#inControllers()) watch();
   }
 
@@ -49,7 +56,7 @@ export class HandlerScan {
       .map(({ where }) => where);
   }
 
-  /** True if a handler without our decorator names our transport for this pattern. */
+  /** True if a message handler names our transport for this pattern. */
   isOurs(pattern: string): boolean {
     this.#ours ??= new Set(
       this.#inControllers()
@@ -96,26 +103,43 @@ export class HandlerScan {
         const extras = Reflect.getMetadata(EXTRAS, method) as Partial<HandlerExtras> | undefined;
         const transport = Reflect.getMetadata(TRANSPORT, method) as unknown;
         const ours = extras?.aggregateHandler;
-        const untouched =
-          transport === AGGREGATE_TRANSPORT &&
-          Reflect.getMetadata(KIND, method) === EVENT &&
-          patterns.length === 1 &&
-          patterns[0] === ours?.topic;
+        const isEvent = Reflect.getMetadata(KIND, method) === EVENT;
+        const names = patterns.map(String);
         return [
           {
             where: `${metatype.name}.${name}`,
-            patterns: patterns.map(String),
+            patterns: names,
             transport,
             marked: ours !== undefined,
-            replaced: ours !== undefined && !untouched,
+            replaced: extras !== undefined && wasReplaced(extras, { patterns, transport, isEvent }),
             watch: () => {
               if (extras?.witness !== undefined) watchPipeline(prototype, name, method, extras.witness);
+            },
+            isBare: isEvent && transport === AGGREGATE_TRANSPORT && ours === undefined,
+            adopt: () => {
+              adoptEventPattern(prototype, name, names);
             },
           },
         ];
       });
     });
   }
+}
+
+interface Pattern {
+  readonly patterns: readonly unknown[];
+  readonly transport: unknown;
+  readonly isEvent: boolean;
+}
+
+/** True if another pattern decorator has replaced what ours left. */
+function wasReplaced(
+  { aggregateHandler: ours, isAdopted }: Partial<HandlerExtras>,
+  { patterns, transport, isEvent }: Pattern,
+): boolean {
+  if (ours === undefined || isAdopted === true) return false;
+  const isOurs = transport === AGGREGATE_TRANSPORT && isEvent;
+  return !isOurs || patterns.length !== 1 || patterns[0] !== ours.topic;
 }
 
 /**
