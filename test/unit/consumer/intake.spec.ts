@@ -4,12 +4,14 @@ import { Intake } from '#library/consumer/intake.js';
 import { Ledger } from '#library/consumer/position/ledger.js';
 import { Position } from '#library/consumer/position/position.js';
 import { DroppedEvents } from '#library/consumer/reading/dropped-events.js';
+import { ReadingProof } from '#library/consumer/reading/reading-proof.js';
 import { SingleFetch } from '#library/consumer/reading/single-fetch.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
+import { Delivery } from '#library/message/delivery.js';
 import { partitionOf } from '#library/message/partitioning.js';
 import { encodeSequences } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf, recordedLog, recordOf } from './position/position-fixture.js';
+import { deliveryOf, recordedLog, recordOf, TOPIC } from './position/position-fixture.js';
 import { FakeReaderPort, unanswered } from './reading/reading-fixture.js';
 
 const [OURS, FOREIGN] = [0, 1].map((half) =>
@@ -31,11 +33,21 @@ function fixture({ high = 0, unsettled = [] as readonly number[], partitions = 1
   const dropped = new DroppedEvents('p', log, partitions === 1);
   const pushed: number[] = [];
   let changes = 0;
+  let suspicions = 0;
+  const proof = new ReadingProof();
   const intake = new Intake({
-    ...{ address: { partition: 0, partitions }, ledger, position, suspects, dropped, bytes },
+    ...{
+      address: { topic: TOPIC, partition: 0, partitions },
+      ledger,
+      position,
+      suspects,
+      dropped,
+      bytes,
+      proof,
+    },
     singles: new SingleFetch({ name: 'p', port, clock, log }),
     lanes: { push: ({ sequence }) => void pushed.push(sequence) },
-    listener: { changed: () => changes++ },
+    listener: { changed: () => changes++, readerSuspected: () => suspicions++ },
   });
   const begin = (): void => {
     const record = recordOf({ high, unsettled: encodeSequences(unsettled) });
@@ -71,6 +83,8 @@ function fixture({ high = 0, unsettled = [] as readonly number[], partitions = 1
     answers,
     holdAnswers,
     changes: () => changes,
+    suspicions: () => suspicions,
+    proof,
   };
 }
 
@@ -279,3 +293,50 @@ test.each([
     expect(dropped.lost).toBe(lost);
   },
 );
+
+describe('an edited reader', () => {
+  test('loses nothing: a later reader delivers what it passed over, which stands unsettled in stream order', () => {
+    const { deliver, pushed, ledger, intake, proof } = fixture();
+    proof.begin(0);
+    deliver(1, 4, 9);
+    proof.doubt();
+    deliver(1, 2, 4, 6, 9, 11);
+    expect(pushed).toEqual([1, 4, 9, 2, 6, 11]);
+    expect(intake.passedOver).toBe(3);
+    const settled = deliveryOf({ sequence: 12, token: OURS });
+    intake.deliver(settled);
+    ledger.settle(settled);
+    expect(ledger.snapshot()).toMatchObject({ high: 12, unsettled: [1, 2, 4, 6, 9, 11] });
+  });
+
+  test('with a wider filter brings no event of another partition, and is suspected', () => {
+    const { intake, pushed, ledger, suspicions } = fixture({ partitions: 2 });
+    intake.deliver(deliveryOf({ sequence: 3, token: FOREIGN }));
+    expect([pushed, ledger.lastTaken, suspicions()]).toEqual([[], 0, 1]);
+  });
+
+  test('that leaves out bodies has them fetched, in order, and is suspected', async () => {
+    const { intake, pushed, port, clock, suspicions, ledger } = fixture();
+    intake.deliver(bare(1));
+    intake.deliver(deliveryOf({ sequence: 2, token: OURS }));
+    expect([pushed, ledger.snapshot().unsettled]).toEqual([[], []]);
+    await clock.settle();
+    expect([pushed, port.asked, suspicions()]).toEqual([[1, 2], [1], 1]);
+    expect(ledger.heldBytes).toBe(20);
+  });
+
+  test('whose body is gone from the stream counts it as lost', async () => {
+    const { intake, pushed, port, clock, dropped, ledger } = fixture();
+    port.missing.add(1);
+    intake.deliver(bare(1));
+    intake.deliver(deliveryOf({ sequence: 2, token: OURS }));
+    await clock.settle();
+    expect([pushed, dropped.lost, ledger.placeholders]).toEqual([[2], 1, 0]);
+  });
+});
+
+/** As a reader with `headers_only` delivers it. */
+function bare(sequence: number): Delivery {
+  const { origin } = deliveryOf({ sequence, token: OURS, bytes: 0 });
+  return new Delivery({ ...origin, readHeaders: () => ({ 'Nats-Msg-Size': '10' }) });
+}

@@ -12,8 +12,10 @@ function worldOf(fixture = new ObservedFixture()) {
 function serverSays(fixture: ObservedFixture, pending: number, firstSequence = 1): void {
   const position = { high: 10, epoch: 7, run: 0, unsettled: 1, pending };
   const oldestStoredAt = fixture.clock.wallNow() - 500;
-  const partitions = [{ partition: 0, lease: undefined, position, oldestStoredAt }];
-  fixture.answer = () => Promise.resolve({ firstSequence, holes: NO_HOLES, partitions });
+  const partitions = [
+    { partition: 0, lease: undefined, position, oldestStoredAt, oldestSequence: undefined },
+  ];
+  fixture.answer = () => Promise.resolve({ firstSequence, holes: NO_HOLES, room: undefined, partitions });
 }
 
 describe('looks at the server', () => {
@@ -64,7 +66,9 @@ describe('looks at the server', () => {
   test('ask for the list of holes when it has changed, and tell it with every look', async () => {
     const { fixture, looks, topic, group } = worldOf();
     const position = { high: 10, epoch: 7, run: 0, unsettled: 1, pending: 3 };
-    const partitions = [{ partition: 0, lease: undefined, position, oldestStoredAt: 5 }];
+    const partitions = [
+      { partition: 0, lease: undefined, position, oldestStoredAt: 5, oldestSequence: undefined },
+    ];
     const answers: StreamHoles[] = [
       { version: 'v1', count: 2, sequences: [4, 11] },
       { version: 'v1', count: 2, sequences: undefined },
@@ -72,7 +76,7 @@ describe('looks at the server', () => {
       { version: 'v2', count: 300_002, sequences: undefined },
     ];
     for (const holes of answers) {
-      fixture.answer = () => Promise.resolve({ firstSequence: 1, holes, partitions });
+      fixture.answer = () => Promise.resolve({ firstSequence: 1, holes, room: undefined, partitions });
       await looks.owned(topic, group);
       await fixture.clock.advance(1_000);
     }

@@ -62,12 +62,24 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
   ['blocked', (b) => Object.assign(b.lanes, { blocked: 3 }), '3 aggregates are blocked', []],
   ['stuck', (b) => (b.lanes.stuck = 1), '1 handlers have not settled', []],
   ['letters-refused', (b) => (b.load.letterRefusal = 'maximum bytes exceeded'), 'maximum bytes exceeded', []],
+  [
+    'retention-near',
+    (b) => (b.near = '91 of at most 100 events'),
+    'not settled: 91 of at most 100 events',
+    [],
+  ],
   ['events-lost', (b) => (b.counts.lost = 12), 'up to 12 events', []],
   [
     'settings-changed',
     (b) =>
       (b.topic.settings = { current: () => [{ stream: 'orders', what: 'no_ack found true', since: 1 }] }),
     'stream "orders" was edited so that it breaks a promise: no_ack found true',
+    [],
+  ],
+  [
+    'settings-changed',
+    (b) => (b.load.readerEdited = 'found it paused'),
+    'edited or paused again and again: found it paused',
     [],
   ],
 ];

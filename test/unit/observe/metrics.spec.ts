@@ -98,8 +98,9 @@ test('lag and age come from one look; without an answer there is no value', asyn
   fixture.answer = () =>
     Promise.resolve({
       firstSequence: 1,
+      room: undefined,
       holes: NO_HOLES,
-      partitions: [{ partition: 0, lease: undefined, position, oldestStoredAt }],
+      partitions: [{ partition: 0, lease: undefined, position, oldestStoredAt, oldestSequence: undefined }],
     });
   expect((await collect('aggregate_transport.lag')).map(([value]) => value)).toEqual([7]);
   expect((await collect('aggregate_transport.oldest_unsettled.age')).map(([value]) => value)).toEqual([1.5]);

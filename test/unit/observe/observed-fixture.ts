@@ -27,6 +27,7 @@ export class ObservedFixture implements Observed {
     notCommittingWhy: undefined,
     notReadingMs: 0,
     notReadingWhy: undefined,
+    readerEdited: undefined,
     inFlight: 0,
     lanes: 1,
     events: 0,
@@ -62,7 +63,10 @@ export class ObservedFixture implements Observed {
   /** What the server was asked, and what it answers. */
   readonly questions: GroupQuestion[] = [];
   answer: () => Promise<GroupOnServer> = () =>
-    Promise.resolve({ firstSequence: 1, holes: NO_HOLES, partitions: [] });
+    Promise.resolve({ firstSequence: 1, holes: NO_HOLES, room: undefined, partitions: [] });
+  /** Why the stream soon drops what is unsettled. */
+  near: string | undefined;
+  readonly looks = { nearRetention: () => this.near };
   leaseMode: ObservedPartition['lease']['mode'] = 'held';
   holder: string | undefined = 'me';
   unownedMs = 0;

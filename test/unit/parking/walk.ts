@@ -650,6 +650,7 @@ class HeardLater implements FeedListener {
   closing(feed: Feed): Feed {
     return {
       pull: (request) => feed.pull(request),
+      findEdit: () => feed.findEdit(),
       close: () => {
         this.#isClosed = true;
         feed.close();

@@ -161,6 +161,7 @@ describe('the status of a group', () => {
         lease: undefined,
         position: { high: 1, epoch: 0, run: 0, unsettled: 0, pending: 2 },
         oldestStoredAt: Date.parse(stream.find(2)!.storedAt),
+        oldestSequence: 2,
       },
     ]);
   });
@@ -177,6 +178,7 @@ describe('the status of a group', () => {
         lease: { owner: 'o', epoch: 4, ttlMs: 3_000, released: true, writtenAt: clock.wallNow() },
         position: { high: 4, epoch: 4, run: 0, unsettled: 2, pending: 1 },
         oldestStoredAt: Date.parse(stream.find(2)!.storedAt),
+        oldestSequence: 2,
       },
     ]);
   });

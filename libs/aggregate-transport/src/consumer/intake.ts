@@ -1,12 +1,13 @@
 import { isSabotaged } from '#sabotage';
 import type { Delivery } from '../message/delivery.js';
-import { partitionOf } from '../message/partitioning.js';
+import { partitionBits, partitionOf } from '../message/partitioning.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import type { LaneBytes } from './handling/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
 import type { DroppedEvents } from './reading/dropped-events.js';
 import type { DeliverySink } from './reading/pull-loop.js';
+import type { ReadingProof } from './reading/reading-proof.js';
 import type { FetchSink, SingleFetch } from './reading/single-fetch.js';
 import type { Suspects } from './suspects/suspects.js';
 
@@ -19,14 +20,17 @@ export interface EventSink {
 export interface IntakeListener {
   /** Something became settled without a handler. */
   changed(): void;
+  /** What the reader delivers may come of an edit of an operator. */
+  readerSuspected(): void;
 }
 
 export interface IntakeOptions {
-  readonly address: Pick<PartitionAddress, 'partition' | 'partitions'>;
+  readonly address: Pick<PartitionAddress, 'topic' | 'partition' | 'partitions'>;
   readonly ledger: Ledger;
   readonly position: Position;
   readonly suspects: Suspects;
   readonly dropped: DroppedEvents;
+  readonly proof: ReadingProof;
   readonly singles: SingleFetch;
   readonly lanes: EventSink;
   readonly listener: IntakeListener;
@@ -38,6 +42,8 @@ export interface IntakeOptions {
  * and a new owner could not tell them from its own.
  */
 const WORTH_A_COMMIT = 10_000;
+/** The server writes the size of a body that it leaves out into this header. */
+const BODY_SIZE = 'Nats-Msg-Size';
 
 type Mode = 'flowing' | 'asking';
 
@@ -62,8 +68,14 @@ export class Intake implements DeliverySink, FetchSink {
   /** Ends what is asked for in an earlier tenure. */
   #asking = 0;
   #passedOver = 0;
+  /** What the subjects of the partition begin with. */
+  readonly #prefix: string;
 
-  constructor(private readonly options: IntakeOptions) {}
+  constructor(private readonly options: IntakeOptions) {
+    const { topic, partition, partitions } = options.address;
+    const bits = partitionBits(partition, partitions);
+    this.#prefix = bits === '' ? `${topic}.` : `${topic}.${bits}.`;
+  }
 
   /** True while nothing more should be pulled. */
   get isAsking(): boolean {
@@ -74,7 +86,7 @@ export class Intake implements DeliverySink, FetchSink {
     return this.#held.length;
   }
 
-  /** Deliveries from below the place where their reader was to begin. */
+  /** Deliveries of events that were delivered before, or lie below the place where their reader was to begin. */
   get passedOver(): number {
     return this.#passedOver;
   }
@@ -84,14 +96,23 @@ export class Intake implements DeliverySink, FetchSink {
       this.#held.push(event);
       return;
     }
-    const { ledger } = this.options;
-    // A replica that lags begins a reader further back than it was told to.
-    if (event.sequence <= ledger.lastTaken && !isSabotaged('no-pass-over')) {
+    const { ledger, proof, listener } = this.options;
+    // Another partition's owner handles it. Only a reader whose filter was edited delivers it.
+    if (!event.origin.subject.startsWith(this.#prefix)) {
+      listener.readerSuspected();
+      return;
+    }
+    const { sequence } = event;
+    // A reader that follows another reads again what is not proven. A replica that lags begins further back still.
+    if (sequence <= ledger.lastTaken && !proof.hasMissed(sequence) && !isSabotaged('no-pass-over')) {
+      this.#noteDelivered(sequence);
       this.#passedOver++;
       return;
     }
     // Most events come when no placeholder is left.
-    if (ledger.hasPlaceholderThrough(event.sequence - 1) && !this.#mayContinue(event)) return;
+    if (ledger.hasPlaceholderThrough(sequence - 1) && !this.#mayContinue(event)) return;
+    this.#noteDelivered(sequence);
+    if (proof.isLong) listener.readerSuspected();
     this.#take(event);
   }
 
@@ -100,7 +121,7 @@ export class Intake implements DeliverySink, FetchSink {
       this.#heldThrough = Math.max(this.#heldThrough, sequence);
       return;
     }
-    const { ledger, suspects, position, listener } = this.options;
+    const { ledger, suspects, position, listener, proof } = this.options;
     const skipped = ledger.placeholdersThrough(sequence);
     if (skipped.length > 0) {
       this.#heldThrough = sequence;
@@ -108,6 +129,9 @@ export class Intake implements DeliverySink, FetchSink {
       return;
     }
     this.#noteJump(sequence + 1);
+    const wasRereading = proof.isRereading();
+    proof.noteReadThrough(sequence);
+    if (wasRereading && !proof.isRereading()) listener.changed();
     ledger.noteReadThrough(sequence);
     suspects.noteReadThrough(sequence);
     if (position.isOriginDone || ledger.idleGap > WORTH_A_COMMIT) listener.changed();
@@ -153,6 +177,14 @@ export class Intake implements DeliverySink, FetchSink {
     this.#enter('flowing');
   }
 
+  /** Once everything is read again, the position says so. */
+  #noteDelivered(sequence: number): void {
+    const { proof, listener } = this.options;
+    const wasRereading = proof.isRereading();
+    proof.noteDelivered(sequence);
+    if (wasRereading && !proof.isRereading()) listener.changed();
+  }
+
   /** The reader has gone past placeholders: they are asked for, and the event waits. */
   #mayContinue(event: Delivery): boolean {
     const { ledger, singles } = this.options;
@@ -170,17 +202,28 @@ export class Intake implements DeliverySink, FetchSink {
     const { ledger, position, listener } = this.options;
     this.#noteJump(event.sequence);
     if (!position.hasSettled(event)) {
-      this.#push(event);
+      if (isBare(event)) this.#askForBody(event);
+      else this.#push(event);
       return;
     }
     ledger.pass(event);
     if (position.isOriginDone) listener.changed();
   }
 
+  /** An event whose body was left out is not undecodable: the stream has it. */
+  #askForBody({ sequence }: Delivery): void {
+    const { ledger, listener } = this.options;
+    listener.readerSuspected();
+    ledger.expect(sequence);
+    void this.ask([sequence]);
+  }
+
   /** With one partition the filter is the stream's only subject, so a jump of its sequence is a loss. */
   #noteJump(next: number): void {
-    const { ledger, address, dropped } = this.options;
-    if (address.partitions === 1 && next > ledger.claimedHigh) dropped.noteGap(ledger.knownThrough, next);
+    const { ledger, address, dropped, listener } = this.options;
+    if (address.partitions !== 1 || next <= ledger.claimedHigh) return;
+    if (next > ledger.knownThrough + 1) listener.readerSuspected();
+    dropped.noteGap(ledger.knownThrough, next);
   }
 
   #push(event: Delivery): void {
@@ -195,4 +238,10 @@ export class Intake implements DeliverySink, FetchSink {
       throw new Error(`an intake cannot go from ${this.#mode} to ${mode}`);
     this.#mode = mode;
   }
+}
+
+/** True for an event that a reader delivered without its body: its settings say `headers_only`. */
+function isBare({ origin }: Delivery): boolean {
+  if (origin.body.length > 0) return false;
+  return Number(origin.readHeaders()[BODY_SIZE] ?? 0) > 0;
 }

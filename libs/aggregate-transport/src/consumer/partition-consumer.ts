@@ -221,6 +221,10 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     this.#parts.loop.replenishSoon();
   }
 
+  readerSuspected(): void {
+    this.#parts.reader.suspect();
+  }
+
   caughtUp(): void {
     this.#parts.loop.replenishSoon();
   }

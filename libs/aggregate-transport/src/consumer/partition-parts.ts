@@ -17,6 +17,7 @@ import { type PositionListener, PositionWriter } from './position/position-write
 import { Position } from './position/position.js';
 import { DroppedEvents } from './reading/dropped-events.js';
 import { PullLoop } from './reading/pull-loop.js';
+import { ReadingProof } from './reading/reading-proof.js';
 import { Reader, type ReaderListener } from './reading/reader.js';
 import { SingleFetch } from './reading/single-fetch.js';
 import type { RecentAttempts } from './recent-attempts.js';
@@ -97,10 +98,11 @@ export class PartitionParts {
     const { ledger, position, suspects, dropped, lanes, writer } = this;
     const { bytes } = shared;
     const inside = { ledger, position, suspects, lanes, bytes };
-    this.intake = new Intake({ ...inside, address, dropped, singles, listener: hall });
+    const proof = new ReadingProof();
+    this.intake = new Intake({ ...inside, address, dropped, singles, proof, listener: hall });
     const { intake } = this;
     const room = new PartitionRoom({ ...inside, writer, intake });
-    this.reader = new Reader({ ...common, port: this.port, place });
+    this.reader = new Reader({ ...common, port: this.port, place, proof });
     this.loop = new PullLoop({ ...reading, clock, room, sink: intake, listener: this.reader });
     this.reader.attach(this.loop);
     const { loop } = this;
@@ -108,6 +110,7 @@ export class PartitionParts {
       get coming() {
         return loop.outstanding + intake.held;
       },
+      unread: (through) => proof.unread(through),
     });
     this.drain = new Drain({ clock, lanes, loop: this.loop, writer, listener: hall });
     this.#clock = clock;
@@ -129,6 +132,7 @@ export class PartitionParts {
       notCommittingWhy: notClaimed?.why ?? writer.why,
       notReadingMs: now - (singles.failing?.since ?? reader.failingSince ?? now),
       notReadingWhy: singles.failing?.why ?? reader.why,
+      readerEdited: reader.edited,
       inFlight: this.lanes.executor.running,
       lanes: this.lanes.executor.laneCount,
       events: this.ledger.held,

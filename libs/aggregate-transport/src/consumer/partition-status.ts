@@ -41,6 +41,8 @@ export interface PartitionLoad {
   /** How long no reader has answered, in milliseconds; 0 if one does. */
   readonly notReadingMs: number;
   readonly notReadingWhy: string | undefined;
+  /** What an operator changes of its readers again and again; undefined if the last one was as it was made. */
+  readonly readerEdited: string | undefined;
   /** Handlers that run. */
   readonly inFlight: number;
   /** Aggregates with events here. */

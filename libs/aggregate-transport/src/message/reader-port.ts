@@ -24,6 +24,11 @@ export interface FeedListener {
 /** One reader on the server, with the subscription that hears it. */
 export interface Feed {
   pull(request: { events: number; expiresMs: number; idleHeartbeatMs: number }): void;
+  /**
+   * What an operator has changed of the reader since it was made, paused included; undefined if nothing.
+   * @throws JETSTREAM_REQUEST_FAILED if the reader is gone, or the server does not answer
+   */
+  findEdit(): Promise<string | undefined>;
   /** Ends the subscription and deletes the reader, without waiting. The listener hears nothing from here on. */
   close(): void;
 }

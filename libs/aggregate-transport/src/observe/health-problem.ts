@@ -18,6 +18,7 @@ export type HealthProblemCode =
   | 'stuck'
   | 'letters-refused'
   | 'events-lost'
+  | 'retention-near'
   | 'mixed-handlers'
   | 'settings-changed';
 

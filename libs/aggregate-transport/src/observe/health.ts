@@ -47,10 +47,24 @@ export class Health {
             ...group.partitions.flatMap((partition) => [
               ...partitionFindings(group, partition),
               ...this.#lossFindings(group, partition),
+              ...this.#retentionFindings(group, partition),
             ]),
           ]),
           ...settingsFindings(topic),
         ]),
+    ];
+  }
+
+  #retentionFindings(group: ObservedGroup, { partition, lease }: ObservedPartition): Finding[] {
+    const why = lease.mode === 'held' ? this.observed.looks.nearRetention(group, partition) : undefined;
+    if (why === undefined) return [];
+    return [
+      {
+        ...{ topic: group.topic, group: group.group, partition },
+        code: 'retention-near',
+        why: `the stream will soon drop the oldest event that is not settled: ${why}`,
+        do: 'enlarge the stream (nats stream edit), and find what holds the group up: a slow handler, too few replicas, a blocked aggregate',
+      },
     ];
   }
 

@@ -33,6 +33,12 @@ export interface ChangedSettings {
   current(): readonly ChangedSetting[];
 }
 
+/** Tells which partitions have unsettled events that their stream soon drops. Reads memory alone. */
+export interface NearRetention {
+  /** Why, as of the last look; undefined if none is near. */
+  nearRetention(group: ObservedGroup, partition: number): string | undefined;
+}
+
 export interface ObservedTopic {
   readonly name: string;
   readonly connected: boolean;
@@ -57,6 +63,7 @@ export interface Observed {
   readonly isListening: boolean;
   /** Topics that are open. */
   topics(): readonly ObservedTopic[];
+  readonly looks: NearRetention;
   /** Declared topics that are not open, or not any more. */
   closedTopics(): readonly string[];
   /** What health names at this moment. */

@@ -46,7 +46,8 @@ function haltFindings(where: Where, { consumer }: ObservedPartition): Finding[] 
 }
 
 function progressFindings(where: Where, { consumer }: ObservedPartition): Finding[] {
-  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy, letterRefusal } = consumer.load;
+  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy, letterRefusal, readerEdited } =
+    consumer.load;
   const found: Finding[] = [];
   if (notCommittingMs > FAILS_FOR_MS) {
     found.push({
@@ -56,7 +57,7 @@ function progressFindings(where: Where, { consumer }: ObservedPartition): Findin
       why:
         `its position could not be claimed or committed for ${Math.round(notCommittingMs)} ms` +
         `${reason(notCommittingWhy)}; what was handled would be repeated after a crash, and soon nothing is taken in`,
-      do: 'restore the positions stream, or the permission to write to it, as the reason says',
+      do: 'restore the positions stream, give it room (max_bytes), or grant the permission to write to it, as the reason says',
     });
   }
   if (notReadingMs > FAILS_FOR_MS) {
@@ -66,6 +67,14 @@ function progressFindings(where: Where, { consumer }: ObservedPartition): Findin
       forMs: notReadingMs,
       why: `no reader has answered for ${Math.round(notReadingMs)} ms${reason(notReadingWhy)}, so no event comes in`,
       do: 'restore the stream, or grant what the reason says (creating consumers, pulling)',
+    });
+  }
+  if (readerEdited !== undefined) {
+    found.push({
+      ...where,
+      code: 'settings-changed',
+      why: `its readers are edited or paused again and again: ${readerEdited}; each one is replaced, and its events come late`,
+      do: 'stop what edits or pauses these consumers',
     });
   }
   if (letterRefusal !== undefined) {

@@ -146,14 +146,14 @@ function partitionOf(
   const load = here.consumer.load;
   const { inFlight, lanes, events, bytes, parked, letterRefusal, typeWait } = load;
   const { mode, haltReason, haltCause } = load;
-  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy } = load;
+  const { notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy, readerEdited } = load;
   const there = group?.partitions.find(({ partition }) => partition === here.partition);
   return {
     partition: here.partition,
     ...ownerOf(here, there?.lease),
     ...lagOf(there, now),
     ...{ mode, haltReason, haltCause },
-    ...{ notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy },
+    ...{ notCommittingMs, notCommittingWhy, notReadingMs, notReadingWhy, readerEdited },
     ...{ inFlight, lanes, events, bytes, parked, letterRefusal, typeWait },
     counts: here.counts,
   };

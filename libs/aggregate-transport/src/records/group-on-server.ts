@@ -27,8 +27,21 @@ export interface PartitionOnServer {
   readonly lease: LeaseOnServer | undefined;
   /** A partition without a record counts from the start of its group; undefined if there is no stream. */
   readonly position: PositionOnServer | undefined;
-  /** When the oldest event that is not settled was stored, in milliseconds since 1970; undefined if there is none. */
+  /** The oldest event that is not settled: when it was stored, in milliseconds since 1970; undefined if there is none. */
   readonly oldestStoredAt: number | undefined;
+  readonly oldestSequence: number | undefined;
+}
+
+/** How much a stream holds, and how much it may hold before it drops its oldest events. */
+export interface StreamRoom {
+  readonly lastSequence: number;
+  readonly messages: number;
+  readonly bytes: number;
+  /** Undefined without such a limit, or if a full stream refuses new events instead. */
+  readonly maxMessages: number | undefined;
+  readonly maxBytes: number | undefined;
+  /** Undefined if no event is too old. */
+  readonly maxAgeMs: number | undefined;
 }
 
 /** Sequences between the first and the last of a stream that it does not hold. */
@@ -45,6 +58,8 @@ export interface GroupOnServer {
   /** Where the topic's stream begins; 0 if it has none. */
   readonly firstSequence: number;
   readonly holes: StreamHoles;
+  /** Undefined if the topic has no stream. */
+  readonly room: StreamRoom | undefined;
   readonly partitions: readonly PartitionOnServer[];
 }
 

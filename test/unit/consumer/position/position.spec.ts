@@ -8,7 +8,7 @@ import { CREATED, deliveryOf, recordOf } from './position-fixture.js';
 function fixture(record: PositionRecord = recordOf()) {
   const ledger = new Ledger({ take: () => undefined, give: () => undefined });
   const starts = { deaths: 0, window: 4, starts: {} };
-  const ahead = { coming: 0 };
+  const ahead = { coming: 0, missed: [] as readonly number[], unread: (): readonly number[] => ahead.missed };
   const position = new Position(ledger, { snapshot: () => starts });
   position.attach(ahead);
   position.begin(record, decodeSequences(record.unsettled));
@@ -116,4 +116,14 @@ describe('an origin', () => {
     position.begin(recordOf({ high: 3 }), []);
     expect(position.hasSettled(event(4))).toBe(false);
   });
+});
+
+test('what an edited reader may have missed is listed as unsettled, in order, and counts for the window', () => {
+  const { position, ledger, ahead, take } = fixture();
+  const [first, , last] = take(11, 12, 20);
+  for (const event of [first, last]) ledger.settle(event!);
+  ahead.missed = [10, 12, 15];
+  const { unsettled, window } = position.snapshot();
+  expect(decodeSequences(unsettled).filter((sequence) => sequence >= 10)).toEqual([10, 12, 15]);
+  expect(window).toBeGreaterThanOrEqual(1 + 3);
 });

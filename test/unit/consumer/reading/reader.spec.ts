@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { PullLoop } from '#library/consumer/reading/pull-loop.js';
+import { ReadingProof } from '#library/consumer/reading/reading-proof.js';
 import { Reader } from '#library/consumer/reading/reader.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { CREATED, recordedLog, timeOf } from '../position/position-fixture.js';
@@ -21,10 +22,12 @@ function fixture() {
       return (taken.at(-1) ?? 0) + 1;
     },
   };
+  const proof = new ReadingProof();
   const reader = new Reader({
-    ...{ name: 'p', port, clock, log, place },
+    ...{ name: 'p', port, clock, log, place, proof },
     listener: {
       opened: (cause, tookMs, firstSequence) => void heard.push(`${cause} ${tookMs} ${firstSequence}`),
+      changed: () => void heard.push('changed'),
       streamChanged: ({ kind }) => void heard.push(kind),
     },
   });
@@ -34,7 +37,13 @@ function fixture() {
   };
   const loop = new PullLoop({
     ...{ clock, batch: 10, pullExpiresMs: 1_000, room, listener: reader },
-    sink: { deliver: ({ sequence }) => void taken.push(sequence), readThrough: () => undefined },
+    sink: {
+      deliver: ({ sequence }) => {
+        if (sequence > Math.max(0, ...taken) || proof.hasMissed(sequence)) taken.push(sequence);
+        proof.noteDelivered(sequence);
+      },
+      readThrough: (sequence) => proof.noteReadThrough(sequence),
+    },
   });
   reader.attach(loop);
   const names = (): string[] => port.feeds.map(({ request }) => request.name);
@@ -42,7 +51,14 @@ function fixture() {
     reader.open('g-e1');
     await clock.settle();
   };
-  return { clock, port, log, heard, taken, reader, loop, names, open };
+  /** The time until the next look, with a reader that answers. */
+  const untilLooked = async (): Promise<void> => {
+    for (let beat = 0; beat < 8; beat++) {
+      port.feed.beat();
+      await clock.advance(500);
+    }
+  };
+  return { clock, port, log, heard, taken, reader, loop, names, open, untilLooked };
 }
 
 describe('a reader', () => {
@@ -57,7 +73,7 @@ describe('a reader', () => {
     expect([heard, port.feed.pulls.length]).toEqual([['start 0 1'], 1]);
   });
 
-  test('made after a gap repeats nothing, and the one before is closed', async () => {
+  test('made after a gap reads again what no look has proven, and repeats nothing', async () => {
     const { open, port, taken, heard, clock } = fixture();
     await open();
     port.feed.deliver(1, 2);
@@ -66,7 +82,7 @@ describe('a reader', () => {
     await clock.settle();
     expect(port.feeds.map(({ isClosed, request }) => [isClosed, request.fromSequence])).toEqual([
       [true, 1],
-      [false, 3],
+      [false, 1],
     ]);
     port.feed.deliver(3, 4);
     expect(taken).toEqual([1, 2, 3, 4]);
@@ -267,5 +283,81 @@ describe('a stream that is another one', () => {
     await clock.advance(500);
     expect(heard.at(-1)).toBe('gap 1000 1');
     expect(port.feed.pulls).toHaveLength(1);
+  });
+});
+
+describe('a reader that an operator can edit', () => {
+  const edited = 'expected filter_subject "t.0.>", found "t.0.0.>"';
+
+  test('is asked every 4 s whether it is as it was made; what had arrived by then is not read again', async () => {
+    const { open, port, clock, reader, untilLooked } = fixture();
+    await open();
+    port.feed.deliver(1, 4);
+    await untilLooked();
+    port.feed.deliver(7);
+    reader.disconnected();
+    reader.reconnected();
+    await clock.settle();
+    expect(port.feed.request).toEqual({ name: 'g-e1-2', fromSequence: 5 });
+  });
+
+  test('is left when it was edited, and the next one delivers what it passed over, and nothing twice', async () => {
+    const { open, port, taken, log, untilLooked } = fixture();
+    await open();
+    port.feed.deliver(1, 2);
+    await untilLooked();
+    port.feed.deliver(3);
+    port.feed.onFindEdit = () => Promise.resolve(edited);
+    port.feed.deliver(9);
+    await untilLooked();
+    expect(port.feeds.map(({ isClosed, request }) => [isClosed, request.fromSequence])).toEqual([
+      [true, 1],
+      [false, 3],
+    ]);
+    port.feed.deliver(3, 5, 6, 9, 10);
+    expect(taken).toEqual([1, 2, 3, 9, 5, 6, 10]);
+    expect(log.lines).toEqual([`warn p: another reader is made: this one was edited: ${edited}`]);
+  });
+
+  test('is told of by health from the second edit in a row until a look finds no edit, and logged once', async () => {
+    const { open, port, reader, log, untilLooked } = fixture();
+    await open();
+    port.feed.onFindEdit = () => Promise.resolve(edited);
+    await untilLooked();
+    expect(reader.edited).toBeUndefined();
+    port.feed.onFindEdit = () => Promise.resolve(edited);
+    await untilLooked();
+    expect(reader.edited).toBe(edited);
+    await untilLooked();
+    expect([reader.edited, port.feeds.length, log.lines.length]).toEqual([undefined, 3, 1]);
+  });
+
+  test('stays if the server does not answer the look, and nothing counts as proven', async () => {
+    const { open, port, clock, reader, untilLooked } = fixture();
+    await open();
+    port.feed.deliver(1, 2);
+    port.feed.onFindEdit = () => Promise.reject(unanswered());
+    await untilLooked();
+    expect(port.feeds).toHaveLength(1);
+    reader.disconnected();
+    reader.reconnected();
+    await clock.settle();
+    expect(port.feed.request.fromSequence).toBe(1);
+  });
+
+  test('is asked at once if something odd is delivered, and not more often than every 250 ms', async () => {
+    const { open, port, clock, reader } = fixture();
+    await open();
+    reader.suspect();
+    await clock.settle();
+    port.feed.onFindEdit = () => Promise.resolve(edited);
+    reader.suspect();
+    await clock.settle();
+    expect(port.feeds).toHaveLength(1);
+    await clock.advance(250);
+    port.feed.beat();
+    reader.suspect();
+    await clock.advance(20);
+    expect(port.feeds).toHaveLength(2);
   });
 });

@@ -15,6 +15,8 @@ type PullRequest = Parameters<Feed['pull']>[0];
 export class FakeFeed implements Feed {
   readonly pulls: PullRequest[] = [];
   isClosed = false;
+  /** What the server says when it is asked. */
+  onFindEdit: () => Promise<string | undefined> = () => Promise.resolve(undefined);
   #delivered = 0;
 
   constructor(
@@ -24,6 +26,10 @@ export class FakeFeed implements Feed {
 
   pull(request: PullRequest): void {
     this.pulls.push(request);
+  }
+
+  findEdit(): Promise<string | undefined> {
+    return this.onFindEdit();
   }
 
   close(): void {

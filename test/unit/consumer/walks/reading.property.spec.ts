@@ -2,12 +2,12 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Delivery } from '#library/message/delivery.js';
 import { partitionOf } from '#library/message/partitioning.js';
-import { tokenOfSubject } from '#library/message/subject.js';
+import { subjectOf, tokenOfSubject } from '#library/message/subject.js';
 import type { KeyPort } from '#library/records/key-port.js';
 import { decodeSequences, type PositionRecord } from '#library/records/position-record.js';
 import type { SabotagedRule } from '#library/sabotage.js';
 import type { MemoryMessage } from '#library/testing/memory/memory-stream.js';
-import { recordOf } from '../position/position-fixture.js';
+import { recordOf, TOPIC } from '../position/position-fixture.js';
 import type { Process } from './partition-fixture.js';
 
 // Owners of one partition that come and go, over readers with faults: each aggregate is handled in order, nothing is lost,
@@ -27,6 +27,8 @@ const KINDS = {
   // Readers.
   ...{ 'skip listed': 2, 'begin below': 2, 'lose delivery': 2, restart: 1, silence: 1, delete: 1 },
   ...{ disconnect: 1, reconnect: 2, 'drop find': 2, 'drop open': 1, 'drop stream': 1 },
+  // An operator narrows the filters of all readers, and the owner lives until its next look and commit.
+  narrow: 1,
   // Commits and claims.
   ...{ 'hold write': 1, arrive: 2, 'drop answer': 1, 'fail read': 1 },
 } as const;
@@ -63,6 +65,8 @@ const walks: fc.Arbitrary<Walk> = fc.record({
   inherited: fc.constantFrom(0, 0, 5, 30),
 });
 
+/** A look every 4 s, and its answer. */
+const LOOKED_WITHIN_MS = 5_000;
 const AGGREGATES = ['k', 'l', 'm'];
 
 /** Judges every start of a handler. */
@@ -195,6 +199,13 @@ async function walk({ steps, hangs, inherited, ...bounds }: Walk): Promise<reado
     },
     'begin below': (pick) => readers.faults.beginBelow(pick % 12),
     'lose delivery': (pick) => readers.faults.loseDeliveries(1 + (pick % 2)),
+    narrow: async (pick) => {
+      const subject = subjectOf(TOPIC, AGGREGATES[pick % 3]!);
+      for (const reader of readers.open) reader.narrow(subject);
+      world.store(...AGGREGATES, ...AGGREGATES);
+      for (const held of [...position.faults.held]) held.arrive();
+      await world.pass(LOOKED_WITHIN_MS, 100);
+    },
     restart: () => readers.restartAll(),
     silence: () => readers.silenceAll(),
     delete: () => readers.deleteAll(),

@@ -34,7 +34,8 @@ const HANDLED_AGAIN = 50;
 
 /**
  * Knows which events of a partition are not settled, so that a commit can say it at any moment. A doubly linked list in
- * stream order: events join at its end and leave from anywhere, both in constant time.
+ * stream order: events join at its end and leave from anywhere, both in constant time. An event that an edited reader
+ * had passed over joins where it belongs.
  *
  * The unsettled events of the claimed record stand in it as placeholders from the first moment. Without them the first
  * commit would call them settled before they have been read.
@@ -181,6 +182,15 @@ export class Ledger {
     return first !== undefined && first <= sequence;
   }
 
+  /** The event was read without its body. It stands in the list until it is taken in. Later ones are not read yet. */
+  expect(sequence: number): void {
+    if (this.#placeholders.has(sequence)) return;
+    const placeholder = new Placeholder(sequence);
+    this.#placeholders.set(sequence, placeholder);
+    this.#append(placeholder);
+    this.noteReadThrough(sequence);
+  }
+
   /** The event goes to a lane. It takes the place of its placeholder, or joins the end of the list. */
   takeIn(event: Delivery): void {
     event.tenure = this.#tenure;
@@ -277,12 +287,17 @@ export class Ledger {
     this.noteReadThrough(event.sequence);
   }
 
+  /** Nearly always at the end. */
   #append(event: Unsettled): void {
-    event.previousUnsettled = this.#last;
-    event.nextUnsettled = undefined;
-    if (this.#last === undefined) this.#first = event;
-    else this.#last.nextUnsettled = event;
-    this.#last = event;
+    let before = this.#last;
+    while (before !== undefined && before.sequence > event.sequence) before = before.previousUnsettled;
+    const after = before === undefined ? this.#first : before.nextUnsettled;
+    event.previousUnsettled = before;
+    event.nextUnsettled = after;
+    if (before === undefined) this.#first = event;
+    else before.nextUnsettled = event;
+    if (after === undefined) this.#last = event;
+    else after.previousUnsettled = event;
   }
 
   #replace(placeholder: Placeholder, event: Delivery): void {

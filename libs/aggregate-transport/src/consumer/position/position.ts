@@ -13,6 +13,8 @@ export interface StartsSource {
 export interface ComingEvents {
   /** Asked for and not delivered, or delivered and held back. */
   readonly coming: number;
+  /** Up to a sequence: what a reader may have missed, and is to be read again. Ascending. */
+  unread(through: number): readonly number[];
 }
 
 /**
@@ -85,6 +87,7 @@ export class Position implements PositionSource {
 
   snapshot(): PositionBody {
     const { high, highTime, unsettled } = this.ledger.snapshot();
+    const unread = this.#ahead?.unread(high) ?? [];
     this.#snapshotLeft = this.ledger.takenInAndSettled;
     // All that the sources had settled has been read: what is open stands in this record by now.
     if (this.#origin !== undefined && this.ledger.readThrough >= this.#origin.through)
@@ -94,10 +97,10 @@ export class Position implements PositionSource {
       created: this.#created,
       high,
       highTime,
-      unsettled: encodeSequences(unsettled),
+      unsettled: encodeSequences(unread.length === 0 ? unsettled : merged(unsettled, unread)),
       ...starts,
       // A bound that has fallen is still exceeded by what was taken in, or asked for, under the one before.
-      window: Math.max(starts.window, this.ledger.held + (this.#ahead?.coming ?? 0)),
+      window: Math.max(starts.window, this.ledger.held + unread.length + (this.#ahead?.coming ?? 0)),
       run: this.#run,
       ...(this.#origin === undefined ? {} : { origin: this.#origin.record }),
       ...(this.#replayUntil === undefined ? {} : { replayUntil: this.#replayUntil }),
@@ -113,4 +116,8 @@ export class Position implements PositionSource {
   get isOriginDone(): boolean {
     return this.#origin !== undefined && this.ledger.readThrough >= this.#origin.through;
   }
+}
+
+function merged(some: readonly number[], others: readonly number[]): readonly number[] {
+  return [...new Set([...some, ...others])].sort((a, b) => a - b);
 }

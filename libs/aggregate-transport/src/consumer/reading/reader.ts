@@ -1,14 +1,15 @@
-import { type Clock, delay } from '../../clock.js';
+import { type Clock, delay, every, type Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Feed, ReaderPort, StreamState } from '../../message/reader-port.js';
 import type { PullLoop, PullLoopListener } from './pull-loop.js';
+import type { ReadingProof } from './reading-proof.js';
 import { checkStream, type KnownEvent, type StreamVerdict } from './stream-check.js';
 
 /** Why a reader was made. */
 export type ReaderCause = 'start' | 'reconnect' | 'gap';
 
-/** Knows where to read, and what is known to exist, at any moment. */
+/** Knows where a tenure begins to read, and what is known to exist at any moment. */
 export interface ReadingPlace {
   readonly created: string;
   /** The last event taken in, and the highest settled one. */
@@ -19,6 +20,8 @@ export interface ReadingPlace {
 /** Hears how reading goes. */
 export interface ReaderListener {
   opened(cause: ReaderCause, tookMs: number, firstSequence: number): void;
+  /** An edit is known: what the reader may have missed is unsettled. */
+  changed(): void;
   /** The stream is another one by now, or has lost events that were taken in. Reading has ended. */
   streamChanged(verdict: ChangedStream): void;
 }
@@ -37,6 +40,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly place: ReadingPlace;
+  readonly proof: ReadingProof;
   readonly listener: ReaderListener;
 }
 
@@ -51,10 +55,17 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 
 const TRY_AGAIN_MS = 20;
 const MAX_TRY_AGAIN_MS = 500;
+/** An edit is noticed at the latest after this time and one answer, also if one look fails: within 10 s. */
+const LOOK_EVERY_MS = 4_000;
+/** Least time between looks that something odd asks for. */
+const LOOK_AGAIN_MS = 250;
+/** Found so often in a row, edits are not an accident. */
+const EDITED_AGAIN = 2;
 
 /**
  * Keeps a partition's events coming, with one short-lived reader on the server after the other. A reader that may have
- * lost a delivery is left, and the next one begins after the last event taken in, so nothing is repeated. Its modes:
+ * lost a delivery, or that an operator has edited or paused, is left. The next one begins after the last event that is
+ * proven to follow without a gap. What was taken in is passed over, so nothing is repeated. Its modes:
  *
  * - `closed`: nothing is read. Left by {@link open}.
  * - `opening`: a reader is being made, and the stream is compared with what is known of it. Tried again with growing
@@ -71,6 +82,12 @@ export class Reader implements PullLoopListener {
   #failingSince: number | undefined;
   #why: string | undefined;
   #loop: PullLoop | undefined;
+  #feed: Feed | undefined;
+  #timer: Timer | undefined;
+  #isLooking = false;
+  #lookedAt = -Infinity;
+  #edits = 0;
+  #edit: string | undefined;
 
   constructor(private readonly options: ReaderOptions) {}
 
@@ -82,6 +99,11 @@ export class Reader implements PullLoopListener {
   /** Why the last one broke or could not be made; undefined while one answers. */
   get why(): string | undefined {
     return this.#why;
+  }
+
+  /** What an operator edited, if readers are edited again and again; undefined once one was found as it was made. */
+  get edited(): string | undefined {
+    return this.#edits >= EDITED_AGAIN ? this.#edit : undefined;
   }
 
   /** Readers made so far. */
@@ -98,6 +120,9 @@ export class Reader implements PullLoopListener {
   open(prefix: string): void {
     this.close();
     this.#prefix = prefix;
+    const { proof, place, clock } = this.options;
+    proof.begin(place.fromSequence - 1);
+    this.#timer = every(clock, LOOK_EVERY_MS, () => void this.#look());
     if (this.options.port.connected) void this.#open('start');
     else this.#leaveUntilReconnected();
   }
@@ -107,7 +132,14 @@ export class Reader implements PullLoopListener {
     this.#opening++;
     this.#pauseMs = 0;
     this.#failingSince = this.#why = undefined;
+    this.#timer?.cancel();
+    this.#edits = 0;
     this.#loop?.close();
+  }
+
+  /** Something odd was delivered: the reader may have been edited. */
+  suspect(): void {
+    if (this.options.clock.now() - this.#lookedAt >= LOOK_AGAIN_MS) void this.#look();
   }
 
   disconnected(): void {
@@ -141,8 +173,47 @@ export class Reader implements PullLoopListener {
     this.#failingSince ??= this.options.clock.now();
   }
 
+  /** Asks the server whether the reader is as it was made. A look that gets no answer changes nothing. */
+  async #look(): Promise<void> {
+    const feed = this.#feed;
+    if (feed === undefined || this.#isLooking || !this.#reads(feed)) return;
+    const { proof, clock } = this.options;
+    this.#isLooking = true;
+    this.#lookedAt = clock.now();
+    const mark = proof.mark();
+    try {
+      const edit = await feed.findEdit();
+      if (!this.#reads(feed)) return;
+      if (edit !== undefined) {
+        this.#leaveEdited(edit);
+        return;
+      }
+      proof.prove(mark);
+      this.#edits = 0;
+    } catch {
+      // Unanswered: the next look proves more.
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  #reads(feed: Feed): boolean {
+    return this.#mode === 'reading' && this.#feed === feed;
+  }
+
+  #leaveEdited(edit: string): void {
+    const { log, name, proof, listener } = this.options;
+    this.#edit = edit;
+    if (this.#edits++ === 0) log.warn(`${name}: another reader is made: this one was edited: ${edit}`);
+    this.#loop?.close();
+    proof.noteEdit();
+    listener.changed();
+    void this.#open('gap');
+  }
+
   async #open(cause: ReaderCause): Promise<void> {
     this.#enter('opening');
+    this.options.proof.doubt();
     const { clock, log, name } = this.options;
     const opening = ++this.#opening;
     const startedAt = clock.now();
@@ -174,16 +245,17 @@ export class Reader implements PullLoopListener {
     }
     this.#enter('reading');
     listener.opened(cause, tookMs, made.stream.firstSequence);
+    this.#feed = made.feed;
     this.#loop?.begin(made.feed);
   }
 
   /** Asks for both at once: the check costs no time of its own. Nothing is pulled before both have answered. */
   async #make(): Promise<Made> {
-    const { port, clock, place } = this.options;
+    const { port, clock, place, proof } = this.options;
     const loop = this.#loop;
     if (loop === undefined) throw new Error('a reader needs a pull loop');
-    const { created, known, fromSequence } = place;
-    const request = { name: `${this.#prefix}-${++this.#made}`, fromSequence };
+    const { created, known } = place;
+    const request = { name: `${this.#prefix}-${++this.#made}`, fromSequence: proof.nextSequence };
     const [opened, checked] = await Promise.allSettled([
       port.open(request, loop),
       checkStream(port, clock, { created, events: known }),

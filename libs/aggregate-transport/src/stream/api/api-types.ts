@@ -56,6 +56,7 @@ export interface StreamInfo {
     first_seq: number;
     last_seq: number;
     messages: number;
+    bytes: number;
     /** Sequences between the first and the last that the stream does not hold; absent without one. */
     num_deleted?: number;
     /** Those sequences, if they were asked for. */
@@ -84,8 +85,12 @@ export interface ReaderConfig {
   max_waiting?: number;
 }
 
-/** The answer of `CONSUMER.CREATE`. */
+/** The answer of `CONSUMER.CREATE` and `CONSUMER.INFO`. */
 export interface ConsumerInfo {
   name: string;
   num_pending: number;
+  /** As the server completed it. */
+  config: Readonly<Record<string, unknown>>;
+  /** Since nats-server 2.11. */
+  paused?: boolean;
 }

@@ -1,7 +1,9 @@
 import { AggregateTransportError } from '../../errors.js';
 import type { StreamState } from '../../message/reader-port.js';
+import type { StreamRoom } from '../../records/group-on-server.js';
 import type { StreamInfo } from './api-types.js';
 import type { JetStreamApi } from './jetstream-api.js';
+import { msOf } from './time.js';
 
 /** Go's zero time: the answer of a server that does not know the stream yet. */
 const NEVER = '0001-';
@@ -29,6 +31,20 @@ export async function streamStateOf(
 export function streamStateFrom(stream: string, info: StreamInfo): StreamState {
   requireLeader(stream, info);
   return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
+}
+
+/** How near a stream is to its limits. Pure. */
+export function streamRoomFrom({ config, state }: StreamInfo): StreamRoom {
+  const limit = (value: number): number | undefined => (value > 0 ? value : undefined);
+  const dropsOld = config.discard === 'old';
+  return {
+    lastSequence: state.last_seq,
+    messages: state.messages,
+    bytes: state.bytes,
+    maxMessages: dropsOld ? limit(config.max_msgs) : undefined,
+    maxBytes: dropsOld ? limit(config.max_bytes) : undefined,
+    maxAgeMs: config.max_age > 0 ? msOf(config.max_age) : undefined,
+  };
 }
 
 function requireLeader(stream: string, { cluster, created }: StreamInfo): void {

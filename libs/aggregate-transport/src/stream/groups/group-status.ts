@@ -17,10 +17,10 @@ import { readKey, storedValueOf } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
 import { findStream } from '../api/provision.js';
-import { streamStateFrom } from '../api/stream-state.js';
+import { streamRoomFrom, streamStateFrom } from '../api/stream-state.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
 import { basisOf, type PositionBasis } from './position-basis.js';
-import { oldestStoredAt, pendingAfter } from './position-lag.js';
+import { type OldestEvent, oldestFrom, pendingAfter } from './position-lag.js';
 import { holesOf, NO_HOLES } from './stream-holes.js';
 
 export interface GroupLookOptions extends KeyAccess {
@@ -62,6 +62,7 @@ export class GroupLook {
     );
     return {
       firstSequence: stream?.firstSequence ?? 0,
+      room: info && streamRoomFrom(info),
       holes: info === undefined ? NO_HOLES : await holesOf(api, info, holes),
       partitions: await inParallel(partitions, AT_ONCE, (partition) =>
         this.#partition(partition, surroundings),
@@ -80,16 +81,20 @@ export class GroupLook {
     const address = { topic, group, layout, partitions, partition };
     const lease = question.owned.has(partition) ? undefined : await this.#lease(address);
     // A group outlives its topic's stream; it has no position then.
-    if (around === undefined) return { partition, lease, position: undefined, oldestStoredAt: undefined };
+    if (around === undefined) {
+      return { partition, lease, position: undefined, oldestStoredAt: undefined, oldestSequence: undefined };
+    }
     const basis = basisOf(await this.#position(address), around.record, around.stream);
     const { high, epoch, run, unsettled } = basis;
     const timeout = (): number => this.#timeout();
     const pending = await pendingAfter(this.options, address, { high, stream: around.stream, timeout });
+    const oldest = await this.#oldest(address, basis, { pending, stream: around.stream });
     return {
       partition,
       lease,
       position: { high, epoch, run, unsettled: unsettled.length, pending },
-      oldestStoredAt: await this.#oldest(address, basis, { pending, stream: around.stream }),
+      oldestStoredAt: oldest?.storedAt,
+      oldestSequence: oldest?.sequence,
     };
   }
 
@@ -117,10 +122,10 @@ export class GroupLook {
     address: PartitionAddress,
     { high, unsettled }: PositionBasis,
     { pending, stream }: { readonly pending: number; readonly stream: StreamState },
-  ): Promise<number | undefined> | undefined {
+  ): Promise<OldestEvent | undefined> | undefined {
     const kept = unsettled.find((sequence) => sequence >= stream.firstSequence);
     const from = kept ?? (pending > 0 ? high + 1 : undefined);
-    return from === undefined ? undefined : oldestStoredAt(this.options, address, from, this.#timeout());
+    return from === undefined ? undefined : oldestFrom(this.options, address, from, this.#timeout());
   }
 
   #timeout(): number {

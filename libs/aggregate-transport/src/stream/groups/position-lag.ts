@@ -34,18 +34,23 @@ export async function pendingAfter(
   }
 }
 
+export interface OldestEvent {
+  readonly sequence: number;
+  /** In milliseconds since 1970. */
+  readonly storedAt: number;
+}
+
 /**
- * When the partition's first event from a sequence on was stored, in milliseconds since 1970; undefined if there is
- * none.
+ * The partition's first event from a sequence on; undefined if there is none.
  * @throws JETSTREAM_REQUEST_FAILED
  */
-export async function oldestStoredAt(
+export async function oldestFrom(
   { api }: KeyAccess,
   { topic, partitions, partition }: PartitionAddress,
   from: number,
   timeoutMs: number,
-): Promise<number | undefined> {
+): Promise<OldestEvent | undefined> {
   const question = { seq: from, next_by_subj: partitionFilter(topic, partition, partitions) };
   const found = await findMessage(api, topic, question, timeoutMs);
-  return found === undefined ? undefined : Date.parse(found.time);
+  return found && { sequence: found.seq, storedAt: Date.parse(found.time) };
 }

@@ -4,9 +4,11 @@ import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import type { Feed, FeedListener } from '../../message/reader-port.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import type { ConsumerInfo } from '../api/api-types.js';
 import { nanosOf } from '../api/time.js';
 import { DeliveredEvent } from './event-origin.js';
 import { replyPrefixOf } from './reply-subject.js';
+import { describeEdit } from './reader-edit.js';
 
 export interface ReaderFeedOptions extends KeyAccess {
   readonly stream: string;
@@ -18,6 +20,8 @@ export interface ReaderFeedOptions extends KeyAccess {
 /** What the server says of a pull, by status code (ADR-13). */
 const STATUS = { idle: 100, noMessages: 404, expired: 408, noResponders: 503 } as const;
 
+const INFO_TIMEOUT_MS = 2_000;
+
 /**
  * One reader on the server with the inbox that hears it. It has raw pull requests and one subscription. No object,
  * timer or promise is made per event but the event itself.
@@ -27,6 +31,7 @@ export class ReaderFeed implements Feed {
   readonly #pullSubject: string;
   readonly #replyPrefix: string;
   readonly #subscription: Subscription;
+  #made: ConsumerInfo | undefined;
   #isClosed = false;
 
   constructor(private readonly options: ReaderFeedOptions) {
@@ -48,6 +53,18 @@ export class ReaderFeed implements Feed {
     const body =
       `{"batch":${events},"expires":${nanosOf(expiresMs)},` + `"idle_heartbeat":${nanosOf(idleHeartbeatMs)}}`;
     connection.publish(this.#pullSubject, body, { reply: this.#inbox });
+  }
+
+  /** The server has made it so. */
+  noteMade(made: ConsumerInfo): void {
+    this.#made = made;
+  }
+
+  async findEdit(): Promise<string | undefined> {
+    const { api, stream, reader } = this.options;
+    const call = `CONSUMER.INFO.${stream}.${reader}`;
+    const found = await api.request<ConsumerInfo>(call, undefined, INFO_TIMEOUT_MS);
+    return this.#made && describeEdit(this.#made, found);
   }
 
   close(): void {

@@ -72,10 +72,11 @@ export class ReaderWire implements ReaderPort, ConnectionListener {
     const feed = new ReaderFeed({ connection, api, stream: topic, reader: name, listener, log });
     try {
       const filter = partitionFilter(topic, partition, partitions);
-      await createReader(
+      const made = await createReader(
         { connection, api },
         { stream: topic, name, filter, fromSequence, maxWaiting, timeoutMs: OPEN_TIMEOUT_MS },
       );
+      feed.noteMade(made);
       this.#requireOpen(name);
     } catch (error) {
       // The server may have made it nevertheless.

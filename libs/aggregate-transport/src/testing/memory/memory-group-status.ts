@@ -44,6 +44,7 @@ export function partitionStatus(request: PartitionStatusRequest): PartitionOnSer
       pending: pending.length,
     },
     oldestStoredAt: open && Date.parse(open.storedAt),
+    oldestSequence: open?.sequence,
   };
 }
 

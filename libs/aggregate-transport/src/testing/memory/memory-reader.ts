@@ -49,6 +49,7 @@ export class MemoryReader {
   #through: number;
   #inactivity: Timer;
   #isScheduled = false;
+  #narrowed: string | undefined;
   readonly #stopWatching: () => void;
 
   constructor(
@@ -113,6 +114,17 @@ export class MemoryReader {
     this.#end('silent');
   }
 
+  /** An operator narrows the filter of the reader: it passes over all other subjects. */
+  narrow(prefix: string): void {
+    this.#narrowed = prefix;
+  }
+
+  /** What the server says of an edit. */
+  get edit(): string | undefined {
+    const { prefix } = this.options;
+    return this.#narrowed && `expected filter_subject ${prefix}>, found ${this.#narrowed}>`;
+  }
+
   /** Begins again at its start and at consumer sequence 1, as a memory consumer does when its node is back. */
   restart(): void {
     this.#consumerSequence = 0;
@@ -152,8 +164,9 @@ export class MemoryReader {
 
   #next(): MemoryMessage | undefined {
     const { stream, prefix, faults } = this.options;
+    const filter = this.#narrowed ?? prefix;
     for (;;) {
-      const found = stream.next(this.#through + 1, (subject) => subject.startsWith(prefix));
+      const found = stream.next(this.#through + 1, (subject) => subject.startsWith(filter));
       this.#through = found?.sequence ?? Math.max(this.#through, stream.lastSequence);
       if (found === undefined || !faults.skips(found.sequence)) return found;
     }

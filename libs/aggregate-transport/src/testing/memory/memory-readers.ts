@@ -61,6 +61,7 @@ export class MemoryReaders {
               clock.nextTurn(() => {
                 if (connection.isConnected) reader.pull(pull);
               }),
+            findEdit: () => this.#request(connection, 'info', () => reader.edit),
             close: () => {
               reader.close();
               connection.readers.delete(reader);

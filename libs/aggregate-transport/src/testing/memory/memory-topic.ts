@@ -71,6 +71,7 @@ export class MemoryTopic {
       lookAt: (question) =>
         Promise.resolve({
           firstSequence: stream.firstSequence,
+          room: undefined,
           holes: { version: '', count: 0, sequences: [] },
           partitions: this.#groups.get(question.group)?.status(question) ?? [],
         }),

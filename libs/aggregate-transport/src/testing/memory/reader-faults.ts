@@ -1,5 +1,5 @@
 /** A request of a {@link ReaderPort} that a test may leave unanswered. */
-export type ReaderCall = 'open' | 'stream' | 'find';
+export type ReaderCall = 'open' | 'stream' | 'find' | 'info';
 
 /** Faults of the server that keeps the readers of one partition. */
 export class ReaderFaults {

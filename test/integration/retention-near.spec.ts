@@ -1,0 +1,124 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { Controller, type INestApplication } from '@nestjs/common';
+import { connect, type JetStreamManager } from 'nats';
+import {
+  AggregateHandler,
+  AggregateHealthIndicator,
+  type AggregateTransportOptions,
+  AggregateTransportStatus,
+} from 'nestjs-aggregate-transport';
+import { publisherOf, startApp } from '../support/app.js';
+import { CapturedLog } from '../support/captured-log.js';
+import { eventually } from '../support/eventually.js';
+import { serverForAll } from '../support/server.js';
+
+/** Promised: named and over within this time. */
+const WITHIN_MS = 11_000;
+const server = serverForAll();
+const open: { close(): Promise<unknown> }[] = [];
+
+afterEach(async () => {
+  for (const opened of open.splice(0).reverse()) await opened.close();
+});
+
+/** A service whose handler waits until it is let go. */
+async function serve(
+  topic: string,
+  logger: CapturedLog,
+  stream: NonNullable<NonNullable<AggregateTransportOptions['topics']>[string]['stream']>,
+) {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+
+  @Controller()
+  class Handler {
+    @AggregateHandler(topic)
+    handle(): Promise<void> {
+      return released;
+    }
+  }
+  const app = await startApp({
+    logger,
+    options: { servers: server().url, group: 'shop', topics: { [topic]: { stream } } },
+    publishers: [topic],
+    controllers: [Handler],
+  });
+  open.push({
+    close: () => {
+      release();
+      return app.close();
+    },
+  });
+  const publish = (count: number): Promise<unknown> =>
+    publisherOf(app, topic).publishAll(
+      Array.from({ length: count }, (_, n) => ({ aggregateId: `a${n}`, type: 'Placed', payload: n })),
+    );
+  return { app, publish, release };
+}
+
+async function operator(): Promise<JetStreamManager> {
+  const nats = await connect({ servers: server().url });
+  open.push(nats);
+  return nats.jetstreamManager();
+}
+
+/** Reads memory alone; a snapshot would ask the server. */
+async function isNamed(app: INestApplication): Promise<boolean> {
+  return JSON.stringify(await app.get(AggregateHealthIndicator).isHealthy('events')).includes(
+    'retention-near',
+  );
+}
+
+async function problemsOf(app: INestApplication) {
+  return (await app.get(AggregateTransportStatus).snapshot()).problems;
+}
+
+test('a group whose oldest unsettled event is about to be dropped is named within 11 s, and ready; not once it catches up', async () => {
+  const topic = 'near';
+  const log = new CapturedLog();
+  const { app, publish, release } = await serve(topic, log, { maxMessages: 100 });
+  await publish(80);
+  await publish(11);
+  await eventually('the problem', () => isNamed(app), WITHIN_MS);
+  expect(await problemsOf(app)).toEqual([
+    {
+      ...{ code: 'retention-near', topic, group: 'shop', partition: 0, since: expect.any(Number) },
+      why:
+        'the stream will soon drop the oldest event that is not settled: ' +
+        '91 of at most 100 events (max_msgs) are stored since it (sequence 1)',
+      do: expect.stringContaining('nats stream edit'),
+    },
+  ]);
+  const health = app.get(AggregateHealthIndicator);
+  expect(JSON.stringify(await health.isHealthy('events'))).toContain('"down"');
+  expect(JSON.stringify(await health.isReady('events'))).toContain('"up"');
+  await log.says(/health goes down, retention-near: /, 2_000);
+  release();
+  await eventually('no problem', async () => !(await isNamed(app)), WITHIN_MS);
+  await log.says(/retention-near is over/, 2_000);
+}, 40_000);
+
+test('a larger stream ends it, and a stream that refuses new events never has it', async () => {
+  const [near, full] = ['enlarged', 'refusing'] as const;
+  const log = new CapturedLog();
+  const one = await serve(near, log, { maxMessages: 100 });
+  const other = await serve(full, log, { maxMessages: 100, discard: 'new' });
+  await Promise.all([one.publish(95), other.publish(95)]);
+  await eventually('the problem', () => isNamed(one.app), WITHIN_MS);
+  await (await operator()).streams.update(near, { max_msgs: 1_000 });
+  await eventually('no problem', async () => !(await isNamed(one.app)), WITHIN_MS);
+  expect(await problemsOf(other.app)).toEqual([]);
+}, 40_000);
+
+test('an event that is nearly too old is named, also in a stream that refuses new events', async () => {
+  const topic = 'aged';
+  const { app, publish } = await serve(topic, new CapturedLog(), { discard: 'new' });
+  await (
+    await operator()
+  ).streams.update(topic, { max_age: 12_000_000_000, duplicate_window: 12_000_000_000 });
+  await publish(1);
+  // Each snapshot asks the server, so that so short an age is not missed.
+  const isOld = async (): Promise<boolean> =>
+    (await problemsOf(app)).some(({ code, why }) => code === 'retention-near' && why.includes('max_age'));
+  await eventually('the problem', isOld, 22_000);
+}, 40_000);
