@@ -7,7 +7,7 @@ import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker } from '#library/consumer/breaker/breaker.js';
 import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
-import { Lanes } from '#library/consumer/handling/lanes.js';
+import { Lanes } from '#library/consumer/lanes/lanes.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { systemClock } from '#library/clock.js';
 import { silentLog } from '#library/log.js';

@@ -4,8 +4,10 @@ import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
 import { fastLane } from './suites/fast-lane.js';
 import { handlerStage } from './suites/handler-stage.js';
+import { history } from './suites/history.js';
 import { idle } from './suites/idle.js';
 import { latency } from './suites/latency.js';
+import { letters } from './suites/letters.js';
 import { memory } from './suites/memory.js';
 import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
@@ -30,4 +32,6 @@ export const SUITES: readonly Suite[] = [
   fastLane,
   subjectDepth,
   handlerStage,
+  history,
+  letters,
 ];

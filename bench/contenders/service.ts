@@ -63,6 +63,10 @@ export class Service {
     return this.app.get<AggregatePublisher>(getAggregatePublisherToken(topic));
   }
 
+  get<T>(token: Type<T>): T {
+    return this.app.get(token);
+  }
+
   /** Partitions of this process, whether it owns them or not. */
   get partitions(): AggregateServer['partitions'] {
     return this.app.get(AggregateServer).partitions;

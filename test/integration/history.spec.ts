@@ -8,6 +8,7 @@ import {
   tokenOf,
 } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
@@ -88,6 +89,55 @@ test('an aggregate is read back from its own subject, whole, in order, and nothi
   await expect(all(publisher, 'größe')).rejects.toMatchObject({ code: 'PUBLISHER_CLOSED' });
 });
 
+/** Another program changes the stream of a topic. */
+async function changed(nats: NatsConnection, topic: string, change: object): Promise<void> {
+  const { streams } = await nats.jetstreamManager();
+  const { config } = await streams.info(topic);
+  await streams.update(topic, { ...config, ...change });
+}
+
+test('a long history is whole with and without batches, and without what was removed', async () => {
+  const publisher = await publisherFor('long');
+  const nats = await connected();
+  const receipts = await publisher.publishAll(
+    Array.from({ length: 1_500 }, (_, n) => ({ aggregateId: 'a', type: 'Counted', payload: { n } })),
+  );
+  const { streams } = await nats.jetstreamManager();
+  for (const gone of [0, 40, 700, 701, 1_499]) await streams.deleteMessage('long', receipts[gone]!.sequence);
+  const asked = await requestsAbout(nats, 'long');
+  const inBatches = await all(publisher, 'a');
+  const requests = await asked();
+  expect(inBatches.map(({ payload }) => (payload as { n: number }).n)).toEqual(
+    receipts.map((_, n) => n).filter((n) => ![0, 40, 700, 701, 1_499].includes(n)),
+  );
+  expect(requests.length).toBeLessThan(20);
+  for await (const { sequence } of publisher.read('a')) if (sequence > 100) break;
+
+  await changed(nats, 'long', { allow_direct: false });
+  expect(await all(publisher, 'a')).toEqual(inBatches);
+});
+
+test('a mirror that answers for the stream, and still holds what was removed, adds nothing to a history', async () => {
+  const publisher = await publisherFor('mirrored');
+  const nats = await connected();
+  const receipts = await publisher.publishAll(
+    Array.from({ length: 60 }, (_, n) => ({ aggregateId: 'a', type: 'Counted', payload: n })),
+  );
+  const { streams } = await nats.jetstreamManager();
+  await streams.add({
+    name: 'mirror',
+    mirror: { name: 'mirrored' },
+    allow_direct: true,
+    mirror_direct: true,
+  });
+  await eventually('the mirror holds all', async () => (await streams.info('mirror')).state.messages === 60);
+  await streams.deleteMessage('mirrored', receipts[30]!.sequence);
+  for (let round = 0; round < 20; round++) {
+    const numbers = (await all(publisher, 'a')).map(({ payload }) => payload);
+    expect(numbers).toEqual(receipts.map((_, n) => n).filter((n) => n !== 30));
+  }
+});
+
 /** `HISTORY_EVENTS=1000000 npm run jest -- test/integration/history` is the long form, for its timings. */
 const EVENTS = Number(process.env['HISTORY_EVENTS'] ?? 20_000);
 const AGGREGATES = 2_000;
@@ -139,12 +189,13 @@ async function requestsAbout(nats: NatsConnection, topic: string): Promise<() =>
   };
 }
 
-test(`out of ${EVENTS} events a history of n costs n + 1 requests and the last sequence one: no scan of the stream`, async () => {
+test(`out of ${EVENTS} events a history costs three requests and the last sequence one: no scan of the stream`, async () => {
   const publisher = await publisherFor('big');
   const nats = await connected();
   await fill(nats, 'big');
   const asked = await requestsAbout(nats, 'big');
   const request = '$JS.API.STREAM.MSG.GET.big';
+  const batch = '$JS.API.DIRECT.GET.big';
   const timed = async <T>(work: () => Promise<T>): Promise<[T, number, string[]]> => {
     const startedAt = performance.now();
     const result = await work();
@@ -161,12 +212,12 @@ test(`out of ${EVENTS} events a history of n costs n + 1 requests and the last s
   expect(rare.map(({ sequence }) => sequence)).toEqual([1, EVENTS]);
   expect(usual).toHaveLength(EVENTS / AGGREGATES);
   expect([last, none, first]).toEqual([EVENTS, [], usual[0]]);
-  // The one more learns that there is no next event.
-  expect(askedForRare).toEqual([request, request, request]);
-  expect(askedForUsual).toEqual(Array(usual.length + 1).fill(request));
+  // The last one learns from the leader that there is no next event.
+  expect(askedForRare).toEqual([request, batch, request]);
+  expect(askedForUsual).toEqual([request, batch, request]);
   expect(askedForLast).toEqual([request]);
   expect(askedForNone).toEqual([request]);
-  // The next event is asked for while the caller looks at this one, and no further one.
+  // What follows is asked for while the caller looks at this one.
   expect(askedForFirst.length).toBeLessThanOrEqual(2);
   // What a plain client left out: the schema version is 1, the time is when it was stored.
   expect([rare[0]!.version, Date.now() - rare[0]!.timestamp.getTime() < 60_000]).toEqual([1, true]);

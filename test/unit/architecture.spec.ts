@@ -24,9 +24,15 @@ const consumerRooms = [
   'suspects',
   'breaker',
   'handling',
+  'letters',
+  'lanes',
   'ownership',
   'repartition',
 ].map((room) => `consumer/${room}`);
+const underLetters = [
+  ...[...ground, 'message', 'records', 'executor', 'parking'],
+  ...['consumer/suspects', 'consumer/breaker'],
+];
 const streamRooms = ['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
 const underTransport = [
   'message',
@@ -59,8 +65,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'consumer/suspects': { knows: [...ground, 'message', 'records', 'executor'] },
   'consumer/breaker': { knows: [...ground, 'message', 'executor'] },
   'consumer/handling': {
-    knows: [...ground, 'message', 'records', 'executor', 'parking', 'consumer/suspects', 'consumer/breaker'],
+    knows: [...ground, 'message', 'records', 'executor', 'consumer/suspects', 'consumer/breaker'],
   },
+  'consumer/letters': { knows: [...underLetters, 'consumer/handling'] },
+  // Ties them together, for all aggregates of a partition.
+  'consumer/lanes': { knows: [...underLetters, 'consumer/handling', 'consumer/letters'] },
   'consumer/ownership': { knows: [...ground, 'records'] },
   'consumer/repartition': { knows: [...ground, 'message', 'records'] },
   // The hall ties its rooms together.

@@ -76,7 +76,7 @@ export type {
   TransportSnapshot,
 } from './observe/snapshot.js';
 export type { ChangedSetting } from './observe/observed.js';
-export type { AggregateStatus } from './consumer/handling/lane-report.js';
+export type { AggregateStatus } from './consumer/lanes/lane-report.js';
 export type { PartitionCounts } from './consumer/partition-status.js';
 export type { CommandResult } from './parking/operator-commands.js';
 export {

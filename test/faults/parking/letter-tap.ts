@@ -114,6 +114,16 @@ export class LetterTap {
         if (answer.json<{ success?: boolean }>().success === true) this.removed.push({ position, at: now() });
       });
     });
+    this.#hear(`$JS.API.STREAM.PURGE.${stream}`, (message) => {
+      const { filter, seq: end } = message.json<{ filter: string; seq: number }>();
+      // What is stored meanwhile lies behind the end.
+      const gone = this.letters.filter(({ key, position }) => key === tokenOf(filter) && position < end);
+      this.#answers.asked(message, (answer) => {
+        if (answer.json<{ success?: boolean }>().success !== true) return;
+        const known = new Set(this.removed.map(({ position }) => position));
+        for (const { position } of gone) if (!known.has(position)) this.removed.push({ position, at: now() });
+      });
+    });
     this.#hear(`$KV.${MARKER_BUCKET}.${this.topic}.${PARKING_GROUP}.>`, ({ subject, data }) => {
       const text = Buffer.from(data).toString('utf8');
       const { state } = JSON.parse(text || '{}') as { state?: string };

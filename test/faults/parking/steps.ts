@@ -29,6 +29,7 @@ export const STEPS: Readonly<Record<string, StepPlan>> = {
   'divert: head stored': DIVERT,
   'retry: begun': RETRY,
   'retry: letter handled': RETRY,
+  'retry: letter noted': RETRY,
   'retry: letter removed': RETRY,
   'retry: stopped': { ...PARK, retry: 'in vain' },
   'unpark: no letter left': RETRY,

@@ -10,7 +10,12 @@ import { SubjectTap } from '../../support/subject-tap.js';
 
 /** What docs/operations.md asks for, and nothing else. */
 const PUBLISHER = {
-  publish: ['topic.>', '$JS.API.STREAM.INFO.topic', '$JS.API.STREAM.MSG.GET.topic'],
+  publish: [
+    'topic.>',
+    '$JS.API.STREAM.INFO.topic',
+    '$JS.API.STREAM.MSG.GET.topic',
+    '$JS.API.DIRECT.GET.topic',
+  ],
   subscribe: ['_INBOX.>'],
 };
 const KEYS = ['$KV.aggregate-transport.>', '$KV.topic_positions.>', '$KV.aggregate-transport-parked.>'];
@@ -23,6 +28,8 @@ const HANDLER = {
     '$JS.API.STREAM.MSG.GET.*',
     '$JS.API.STREAM.MSG.DELETE.topic_parked',
     '$JS.API.STREAM.MSG.DELETE.KV_aggregate-transport-parked',
+    '$JS.API.DIRECT.GET.topic_parked',
+    '$JS.API.STREAM.PURGE.topic_parked',
     '$JS.API.STREAM.PURGE.KV_aggregate-transport',
     '$JS.API.CONSUMER.CREATE.topic.>',
     '$JS.API.CONSUMER.MSG.NEXT.topic.>',
@@ -118,6 +125,7 @@ test('with these permissions a service publishes, handles, parks, retries, dies 
   let app = await handling('handler');
   for (const id of ['broken', 'sound', 'broken']) await publish(id);
   expect(await publisher.lastSequence('sound')).toBeGreaterThan(0);
+  for await (const { aggregateId } of publisher.read('broken')) expect(aggregateId).toBe('broken');
   const parked = () => app.get(ParkedAggregates);
   await eventually('both letters are stored', async () => {
     const [found] = await parked().list({ topic: 'topic' });

@@ -100,6 +100,46 @@ describe.each(VERSIONS)('parked aggregates on nats-server %s', (version) => {
     });
   });
 
+  test('letters are read a page at a time, of one aggregate, or one by one where the server knows no batches', async () => {
+    const { port } = await opened();
+    let after = 0;
+    for (const sequence of [5, 6, 7, 8]) {
+      const stored = await port.append([eventOf('k', sequence, `"${sequence}"`)], NOTE, after);
+      if (stored.kind === 'stored') after = stored.position;
+      await port.append([eventOf(`other-${sequence}`, 100 + sequence)], NOTE, 0);
+    }
+    const first = (await port.next('k', 0))!;
+    const page = await port.page('k', first.position, { count: 2, maxBytes: 1e6 });
+    expect(page.map(({ note }) => note.sequence)).toEqual(version === '2.10' ? [6] : [6, 7]);
+    expect(page[0]).toEqual(await port.next('k', first.position));
+    expect(await port.page('k', after, { count: 2, maxBytes: 1e6 })).toEqual([]);
+  });
+
+  test.each([[false], [true]])(
+    'letters are removed up to one, and no others (deny_purge: %s)',
+    async (deny_purge) => {
+      const { topic, port } = await opened();
+      if (deny_purge) {
+        const { config } = await world.api.request<{ config: object }>(`STREAM.INFO.${topic}_parked`);
+        await world.api.request(`STREAM.DELETE.${topic}_parked`);
+        await world.api.request(`STREAM.CREATE.${topic}_parked`, { ...config, deny_purge });
+      }
+      const positions: number[] = [];
+      for (const sequence of [5, 6, 7]) {
+        const stored = await port.append([eventOf('k', sequence)], NOTE, positions.at(-1) ?? 0);
+        if (stored.kind === 'stored') positions.push(stored.position);
+        await port.append([eventOf(`other-${sequence}`, 100 + sequence)], NOTE, 0);
+      }
+      await port.appendSkipped(eventOf('k', 4), { stream: NOTE.stream });
+      await port.removeThrough('k', positions[1]!);
+      await port.removeThrough('k', positions[1]!);
+      const archive = (await world.topic(topic)).parkedArchive('g');
+      expect((await port.next('k', 0))?.position).toBe(positions[2]);
+      expect([...(await archive.letterCounts()).values()]).toEqual([1, 1, 1, 1]);
+      expect((await archive.nextSkipped(0))?.note.sequence).toBe(4);
+    },
+  );
+
   test('a letter that is too large ends the write before it', async () => {
     const { port } = await opened();
     const events = [eventOf('k', 5), eventOf('k', 6, 'x'.repeat(1_048_576))];

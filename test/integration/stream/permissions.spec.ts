@@ -21,6 +21,8 @@ const HANDLER = {
     '$JS.API.STREAM.INFO.*',
     '$JS.API.STREAM.MSG.GET.*',
     '$JS.API.STREAM.MSG.DELETE.*',
+    '$JS.API.DIRECT.GET.*',
+    '$JS.API.STREAM.PURGE.topic_parked',
     '$JS.API.STREAM.PURGE.KV_aggregate-transport',
     '$JS.API.CONSUMER.CREATE.topic.>',
     '$JS.API.CONSUMER.MSG.NEXT.topic.>',

@@ -1,4 +1,4 @@
-import type { LaneReport } from '#library/consumer/handling/lane-report.js';
+import type { LaneReport } from '#library/consumer/lanes/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '#library/consumer/partition-status.js';
 import type { StreamLoss } from '#library/consumer/reading/dropped-events.js';
 import { Health } from '#library/observe/health.js';

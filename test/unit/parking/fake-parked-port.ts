@@ -1,7 +1,7 @@
 import { AggregateTransportError } from '#library/errors.js';
 import type { Letter, LetterNote } from '#library/records/letter.js';
 import type { Marker, StoredMarker } from '#library/records/marker.js';
-import type { Appended, LetterEvent, ParkedArchive } from '#library/parking/parked-port.js';
+import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '#library/parking/parked-port.js';
 
 /** What becomes of one request. */
 export type Fate =
@@ -19,7 +19,8 @@ export type Fate =
   /** The caller's process ends; it arrives when {@link ParkedServer.deliverLate} is called. */
   | 'stopped, late';
 
-export type Write = 'writeMarker' | 'removeMarker' | 'append' | 'appendSkipped' | 'removeLetter';
+export type Write =
+  'writeMarker' | 'removeMarker' | 'append' | 'appendSkipped' | 'removeLetter' | 'removeThrough';
 
 interface Listener {
   readonly port: FakeParkedPort;
@@ -111,6 +112,11 @@ export class ParkedServer {
     return { kind: 'stored', position: this.#position, count: 1 };
   }
 
+  removeThrough(token: string, position: number): void {
+    for (const letter of this.letters(token))
+      if (letter.position <= position) this.removeLetter(letter.position);
+  }
+
   removeLetter(position: number): void {
     const index = this.#letters.findIndex((letter) => letter.position === position);
     if (index >= 0) this.#letters.splice(index, 1);
@@ -121,6 +127,8 @@ export class ParkedServer {
 export class FakeParkedPort implements ParkedArchive {
   /** The process has ended: nothing leaves any more, and no answer comes. */
   isDead = false;
+  /** How many letters the replica knows that answers a page. */
+  knownPage = Number.POSITIVE_INFINITY;
   /** It misses every hint. */
   isDeaf = false;
   /** What becomes of the next write; reads are always answered. */
@@ -177,12 +185,25 @@ export class FakeParkedPort implements ParkedArchive {
     return this.#read('last', () => this.server.letters(token).at(-1));
   }
 
+  page(token: string, after: number, { count }: PageLimits): Promise<readonly Letter[]> {
+    return this.#read('page', () =>
+      this.server
+        .letters(token)
+        .filter(({ position }) => position > after)
+        .slice(0, Math.min(count, this.knownPage)),
+    );
+  }
+
   lettered(): Promise<readonly string[]> {
     return this.#read('lettered', () => this.server.lettered());
   }
 
   removeLetter(position: number): Promise<void> {
     return this.#write('removeLetter', () => this.server.removeLetter(position));
+  }
+
+  removeThrough(token: string, position: number): Promise<void> {
+    return this.#write('removeThrough', () => this.server.removeThrough(token, position));
   }
 
   letterCounts(): Promise<Map<string, number>> {

@@ -83,6 +83,8 @@ export class Walk implements ProcessWorld {
   /** The record each epoch claimed. */
   readonly #claimed = new Map<number, PositionRecord>();
   readonly #lastStart = new Map<string, number>();
+  /** Of each aggregate, in any epoch: a replay is a suffix, so the next start is at most one event further. */
+  readonly #lastStartOf = new Map<string, number>();
   readonly #runs = new Map<WalkProcess, Set<string>>();
   readonly #survived = new Set<string>();
   readonly #policy: FailurePolicy;
@@ -202,6 +204,12 @@ export class Walk implements ProcessWorld {
     const last = this.#lastStart.get(key) ?? 0;
     if (sequence < last) this.red.push(`ORDER: e${epoch} starts ${token}${sequence} (${how}) after ${last}`);
     this.#lastStart.set(key, Math.max(last, sequence));
+    const before = this.#lastStartOf.get(token) ?? 0;
+    for (const [skipped, aggregate] of this.#aggregateOf) {
+      if (aggregate !== token || skipped <= before || skipped >= sequence) continue;
+      this.red.push(`SKIP: e${epoch} starts ${token}${sequence} (${how}) after ${before}, past ${skipped}`);
+    }
+    this.#lastStartOf.set(token, sequence);
     for (const [earlier, aggregate] of this.#aggregateOf) {
       if (aggregate !== token || earlier >= sequence || this.#handled.has(earlier)) continue;
       this.red.push(
@@ -420,10 +428,16 @@ export class Walk implements ProcessWorld {
         return fate;
       },
       die: () => this.#kill(process()),
+      lag: (letters) => this.#below(letters + 1),
       keep: (carryOut) => void this.#late.push(carryOut),
       done: (call, what) => {
         this.#note(`  ${process().owner} ${call} ${what}`);
-        if (call !== 'removeLetter' || this.#random() >= this.#rates.afterRemoval) return;
+        if (
+          !call.startsWith('remove') ||
+          call === 'removeMarker' ||
+          this.#random() >= this.#rates.afterRemoval
+        )
+          return;
         this.evidence.afterRemoval++;
         this.dieSoon(this.#below(60));
       },
@@ -506,6 +520,8 @@ export class Walk implements ProcessWorld {
 
 interface LineChance {
   fateOf(call: string): Fate;
+  /** How many of so many letters a replica knows. */
+  lag(letters: number): number;
   die(): void;
   /** Carried out some time later. */
   keep(carryOut: () => void): void;
@@ -558,9 +574,17 @@ class Line {
       appendSkipped: (event, note) => this.#send('appendSkipped', '', () => port.appendSkipped(event, note)),
       next: (token, after) => this.#ask(() => port.next(token, after)),
       last: (token) => this.#ask(() => port.last(token)),
+      // From a replica that lags: some of the letters, or none.
+      page: (token, after, limits) =>
+        this.#ask(async () => {
+          const letters = await port.page(token, after, limits);
+          return letters.slice(0, this.chance.lag(letters.length));
+        }),
       lettered: () => this.#ask(() => port.lettered()),
       removeLetter: (position) =>
         this.#send('removeLetter', `${position}`, () => port.removeLetter(position)),
+      removeThrough: (token, position) =>
+        this.#send('removeThrough', `${position}`, () => port.removeThrough(token, position)),
       close: () => port.close(),
     };
   }

@@ -145,7 +145,7 @@ export class ParkedVerbs {
     const api = new JetStreamApi(this.connection);
     return new ParkedCommands({
       name: `topic "${topic}", group "${group}"`,
-      port: new ParkedWire({ connection: this.connection, api, topic, group, bits: '' }),
+      port: new ParkedWire({ connection: this.connection, api, clock: systemClock, topic, group, bits: '' }),
       clock: systemClock,
       newId: () => newEventId(systemClock.wallNow()),
     });

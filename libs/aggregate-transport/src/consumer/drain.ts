@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import { type Clock, delay } from '../clock.js';
 import type { RunningHandler } from '../records/lease-record.js';
-import type { Lanes } from './handling/lanes.js';
+import type { Lanes } from './lanes/lanes.js';
 import type { LastCommit, PositionWriter } from './position/position-writer.js';
 import type { PullLoop } from './reading/pull-loop.js';
 

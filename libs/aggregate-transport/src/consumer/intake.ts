@@ -2,7 +2,7 @@ import { isSabotaged } from '#sabotage';
 import type { Delivery } from '../message/delivery.js';
 import { partitionBits, partitionOf } from '../message/partitioning.js';
 import type { PartitionAddress } from '../records/partition-address.js';
-import type { LaneBytes } from './handling/stuck-lanes.js';
+import type { LaneBytes } from './letters/stuck-lanes.js';
 import type { Ledger } from './position/ledger.js';
 import type { Position } from './position/position.js';
 import type { DroppedEvents } from './reading/dropped-events.js';

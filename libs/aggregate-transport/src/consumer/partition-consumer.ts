@@ -4,7 +4,7 @@ import type { Delivery } from '../message/delivery.js';
 import type { StreamState } from '../message/reader-port.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { Drain } from './drain.js';
-import type { LaneReport } from './handling/lane-report.js';
+import type { LaneReport } from './lanes/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';

@@ -12,7 +12,7 @@ import type { FailureLog } from './handling/failure-log.js';
 import type { RecentAttempts } from './recent-attempts.js';
 import type { HandlerCallsOptions } from './handling/handler-calls.js';
 import type { LaneObserver, OtherReplicas } from './handling/lane-listener.js';
-import type { HandlingPolicy } from './handling/lanes.js';
+import type { HandlingPolicy } from './lanes/lanes.js';
 import type { WriteBudget } from './position/commit-pace.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { SeenEvents } from './seen-events.js';

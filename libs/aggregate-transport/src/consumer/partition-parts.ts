@@ -5,7 +5,7 @@ import { Parking } from '../parking/parking.js';
 import { Drain, type DrainListener } from './drain.js';
 import type { Breaker } from './breaker/breaker.js';
 import type { LaneListener } from './handling/lane-listener.js';
-import { Lanes } from './handling/lanes.js';
+import { Lanes } from './lanes/lanes.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import { PartitionPlace } from './partition-place.js';

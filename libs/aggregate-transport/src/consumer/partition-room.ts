@@ -1,5 +1,5 @@
 import type { ByteBudget } from './byte-budget.js';
-import type { Lanes } from './handling/lanes.js';
+import type { Lanes } from './lanes/lanes.js';
 import type { Intake } from './intake.js';
 import type { Ledger } from './position/ledger.js';
 import type { PositionWriter } from './position/position-writer.js';

@@ -1,6 +1,6 @@
 import { describeError } from '../errors.js';
-import { badnessOf } from '../consumer/handling/lane-report.js';
-import type { AggregateStatus } from '../consumer/handling/lane-report.js';
+import { badnessOf } from '../consumer/lanes/lane-report.js';
+import type { AggregateStatus } from '../consumer/lanes/lane-report.js';
 import type { PartitionCounts, PartitionLoad } from '../consumer/partition-status.js';
 import type { GroupOnServer, LeaseOnServer, PartitionOnServer } from '../records/group-on-server.js';
 import type { BatchingStatus } from '../publisher/batching.js';

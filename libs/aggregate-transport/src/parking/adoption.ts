@@ -61,8 +61,6 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
           revision,
           identity,
           ...end,
-          strangersThrough: 0,
-          ahead: undefined,
           leaving: false,
           forgotten: false,
         };
@@ -81,7 +79,7 @@ async function maxCrashesOf(
 ): Promise<number> {
   const isReplayed = marker.state === 'retrying' || marker.state === 'diverted';
   if (!hasDied || !isReplayed) return Number.POSITIVE_INFINITY;
-  let letter = await port.next(token, 0);
+  let letter = await port.next(token, marker.replayed ?? 0);
   while (letter !== undefined && letter.note.marker !== identity)
     letter = await port.next(token, letter.position);
   return letter === undefined ? Number.POSITIVE_INFINITY : crashesAllowed(letter);

@@ -35,6 +35,9 @@ type MarkerChange = { readonly [K in keyof Marker]?: Marker[K] | undefined };
  * leaves. So of two processes that think they own a partition one is refused.
  */
 export class MarkerWrites {
+  /** The last change of each marker, ended or not. */
+  readonly #last = new WeakMap<Parked, Promise<void>>();
+
   constructor(private readonly options: MarkerWritesOptions) {}
 
   /** @throws LEASE_LOST */
@@ -87,8 +90,21 @@ export class MarkerWrites {
     }
   }
 
-  /** Changes the marker, and takes up a command that was written into it meanwhile. */
-  async update(parked: Parked, wanted: MarkerChange): Promise<void> {
+  /**
+   * Changes the marker, and takes up a command that was written into it meanwhile. Changes of one marker are written
+   * one after the other: two at once would each miss what the other one says.
+   */
+  update(parked: Parked, wanted: MarkerChange): Promise<void> {
+    const before = this.#last.get(parked) ?? Promise.resolve();
+    const written = before.then(() => this.#update(parked, wanted));
+    this.#last.set(
+      parked,
+      written.catch(() => undefined),
+    );
+    return written;
+  }
+
+  async #update(parked: Parked, wanted: MarkerChange): Promise<void> {
     const { port, owner, name } = this.options;
     for (let change = wanted; ;) {
       this.check(parked);

@@ -53,7 +53,7 @@ export class ParkedCommands {
     const found = await port.readMarker(token);
     if (found === undefined) return;
     const identity = identityOf(found);
-    for (let letter = await port.next(token, 0); letter !== undefined;) {
+    for (let letter = await port.next(token, found.marker.replayed ?? 0); letter !== undefined;) {
       if (letter.note.marker === identity) yield letter;
       letter = await port.next(token, letter.position);
     }
@@ -112,7 +112,7 @@ export class ParkedCommands {
       const pending = found.marker.command;
       if (pending?.kind === kind) return { token, id: pending.id, identity };
       if (pending === undefined) {
-        const command = await this.#commandOf(token, kind, newId());
+        const command = await this.#commandOf(found, kind, newId());
         // A marker in its first version names itself by its revision, which this write moves.
         const marker = { ...found.marker, made: identity, command };
         if ((await port.writeMarker(token, marker, found.revision)) !== undefined) {
@@ -125,9 +125,9 @@ export class ParkedCommands {
     }
   }
 
-  async #commandOf(token: string, kind: CommandKind, id: string): Promise<Command> {
+  async #commandOf({ token, marker }: StoredMarker, kind: CommandKind, id: string): Promise<Command> {
     if (kind !== 'skipHead') return { id, kind };
-    const head = await this.options.port.next(token, 0);
+    const head = await this.options.port.next(token, marker.replayed ?? 0);
     return head === undefined ? { id, kind } : { id, kind, position: head.position };
   }
 }

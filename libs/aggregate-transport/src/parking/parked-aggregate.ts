@@ -1,4 +1,3 @@
-import type { Letter } from '../records/letter.js';
 import type { Marker } from '../records/marker.js';
 
 /** A parked aggregate in its owner's memory. */
@@ -13,10 +12,6 @@ export interface Parked {
   lastSequence: number;
   /** The position of the last letter on its subject, including letters of other markers. */
   tail: number;
-  /** Letters up to this position belong to no marker that counts. */
-  strangersThrough: number;
-  /** The letter after the one that was removed last; read once. */
-  ahead: Letter | undefined;
   /** No letter is left and the marker falls: events go to the lane again. */
   leaving: boolean;
   /** Its owner's lease has ended, or its stream: nothing is written for it any more, not under the next lease either. */
@@ -40,8 +35,6 @@ export function unmarked(token: string, epoch: number, since: number): Parked {
     identity: 0,
     lastSequence: 0,
     tail: 0,
-    strangersThrough: 0,
-    ahead: undefined,
     leaving: false,
     forgotten: false,
   };

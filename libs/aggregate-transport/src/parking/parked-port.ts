@@ -20,6 +20,12 @@ export type Appended =
   /** The server refuses the letter: the stream is full, or the letter is too large. */
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** How much one request for letters brings at most. A page may exceed `maxBytes` by its last letter. */
+export interface PageLimits {
+  readonly count: number;
+  readonly maxBytes: number;
+}
+
 /**
  * The parked events of one topic and group (or of one partition of it): markers and letters.
  * Every call rejects with JETSTREAM_REQUEST_FAILED if its outcome is unknown.
@@ -53,10 +59,20 @@ export interface ParkedPort {
   /** The first letter of an aggregate after this position. */
   next(token: string, after: number): Promise<Letter | undefined>;
   last(token: string): Promise<Letter | undefined>;
+  /**
+   * Letters of an aggregate after this position, in order and without a hole, as some replica of the stream knows them.
+   * It may lag: then there are fewer than the leader holds, or none.
+   */
+  page(token: string, after: number, limits: PageLimits): Promise<readonly Letter[]>;
   /** The aggregates that have letters, whether a marker counts them or not. */
   lettered(): Promise<readonly string[]>;
   /** Safe to call twice. */
   removeLetter(position: number): Promise<void>;
+  /**
+   * Removes the letters of an aggregate up to this position, those of other markers included, as one write. Safe to
+   * call twice.
+   */
+  removeThrough(token: string, position: number): Promise<void>;
   close(): void;
 }
 

@@ -8,6 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
 import { adopt } from './adoption.js';
+import { LetterQueues } from './letter-queues.js';
 import { LostMarkers } from './lost-markers.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 import { isToReplay, type Parked, unmarked } from './parked-aggregate.js';
@@ -55,6 +56,8 @@ export class Parking {
   readonly #parked = new Map<string, Parked>();
   readonly #writes: MarkerWrites;
   readonly #lost: LostMarkers;
+  /** The letters of aggregates that are replayed, or were. */
+  readonly letters: LetterQueues;
   readonly #watch: Timer;
   #listener: ParkingListener | undefined;
   #isTruth = false;
@@ -64,6 +67,7 @@ export class Parking {
   constructor(private readonly options: ParkingOptions) {
     this.#writes = new MarkerWrites(options);
     this.#lost = new LostMarkers(options, this.#writes);
+    this.letters = new LetterQueues(options, this.#writes, this.#parked);
     options.port.onMarker((token, marker) => this.#heard(token, marker));
     this.#watch = every(options.clock, LIST_EVERY_MS, () => void this.#list());
   }
@@ -102,6 +106,7 @@ export class Parking {
   /** Another lease: what was known may be out of date. */
   forget(): void {
     for (const parked of this.#parked.values()) parked.forgotten = true;
+    this.letters.close();
     this.#parked.clear();
     this.#isTruth = false;
     this.#loading = undefined;
@@ -202,33 +207,22 @@ export class Parking {
     reached('skip: letter stored');
   }
 
-  /** The first letter to replay; undefined if none is left. */
-  async head(parked: Parked): Promise<Letter | undefined> {
-    const { ahead } = parked;
-    parked.ahead = undefined;
-    if (ahead?.note.marker === parked.identity) return ahead;
-    for (;;) {
-      const letter = await this.options.port.next(parked.token, parked.strangersThrough);
-      if (letter === undefined || letter.note.marker === parked.identity) return letter;
-      parked.strangersThrough = letter.position;
-      this.options.log.error(
-        `${this.options.name}: letter ${letter.position} of aggregate "${aggregateIdOf(parked.token)}" belongs to no marker ` +
-          'that counts (an owner wrote it after its lease had ended, or another program did); it is not replayed',
-      );
-    }
+  /** The first letter to replay that is not worked through; undefined if none is left. */
+  head(parked: Parked): Promise<Letter | undefined> {
+    return this.letters.of(parked).first();
   }
 
-  /** The letter is handled, or dropped by command. The next one is asked for meanwhile: one round trip, not two. */
-  async remove(parked: Parked, { position }: Pick<Letter, 'position'>): Promise<void> {
-    const { port } = this.options;
-    reached('retry: letter handled');
-    this.#writes.check();
-    // Without an answer {@link head} asks again.
-    const next =
-      position < parked.tail ? port.next(parked.token, position).catch(() => undefined) : undefined;
-    await port.removeLetter(position);
-    reached('retry: letter removed');
-    parked.ahead = await next;
+  /** The first letter is handled, or dropped by command. It is noted and removed soon; see `LetterQueue`. */
+  done(parked: Parked, letter: Pick<Letter, 'position'>): void {
+    this.letters.of(parked).done(letter);
+  }
+
+  /**
+   * Resolves when each letter that is handled or dropped is noted and removed. Safe to call again after it rejected.
+   * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
+   */
+  removed(parked: Parked): Promise<void> {
+    return this.letters.of(parked).removed();
   }
 
   /** A command is begun: the next owner continues it, until it is answered. */
@@ -240,6 +234,9 @@ export class Parking {
 
   /** The aggregate stays parked; `error` tells why its letters cannot be handled yet. */
   async stay(parked: Parked, failed: (ParkNote & { sequence: number }) | undefined): Promise<void> {
+    const letters = this.letters.of(parked);
+    await letters.removed();
+    letters.rest();
     const note = failed && { ...failed, error: shorten(failed.error) };
     const id = parked.marker.command?.id;
     const answer =
@@ -262,6 +259,7 @@ export class Parking {
   /** Removes the marker of an aggregate that {@link leave leaves}. Safe to call again after it rejected. */
   async unpark(parked: Parked): Promise<void> {
     const { port, name } = this.options;
+    await this.removed(parked);
     for (let revision = parked.revision; ;) {
       this.#writes.check(parked);
       reached('unpark: no letter left');
@@ -278,6 +276,7 @@ export class Parking {
   }
 
   close(): void {
+    this.letters.close();
     this.#watch.cancel();
     this.options.port.close();
   }

@@ -47,6 +47,8 @@ export interface Marker {
   readonly since: number;
   /** Owners that died while they replayed its letters. */
   readonly crashes: number;
+  /** Letters up to this position are handled, or dropped: no owner handles them again. They are removed soon. */
+  readonly replayed?: number;
   readonly command?: Command;
   readonly answer?: CommandAnswer;
 }

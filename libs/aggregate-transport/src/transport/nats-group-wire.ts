@@ -99,12 +99,12 @@ class NatsPartitionWire implements PartitionWire {
     private readonly of: NatsTopic,
     readonly address: PartitionAddress,
   ) {
-    const { connection, api } = of;
+    const { connection, api, clock } = of;
     const { topic, group, partition, partitions } = address;
     const bits = partitionBits(partition, partitions);
     this.leasePort = new PartitionKey(of, leasePlace(address));
     this.positionPort = new PartitionKey(of, positionPlace(address));
-    this.parkedPort = new ParkedWire({ connection, api, topic, group, bits });
+    this.parkedPort = new ParkedWire({ connection, api, clock, topic, group, bits });
   }
 
   connect(listener: ReaderConnectionListener): ReaderPort {

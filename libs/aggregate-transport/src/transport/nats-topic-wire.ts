@@ -5,13 +5,14 @@ import type { PublishListener, PublishPort } from '../publisher/publish-port.js'
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
 import type { PresencePort } from '../records/member-record.js';
 import type { SettingDifference } from '../records/setting-difference.js';
+import { allowsBatchedGet, BatchedGet } from '../stream/api/batched-get.js';
 import type { ProvisionedStream, StreamRequest } from '../stream/api/provision.js';
 import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
-import { messagesOf } from '../stream/wires/history.js';
+import { messagesOf, subjectMessages } from '../stream/wires/history.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
 import { PresenceWire } from '../stream/wires/presence-wire.js';
 import { PublishWire } from '../stream/wires/publish-wire.js';
@@ -27,6 +28,8 @@ export class NatsTopicWire implements TopicWire {
   readonly #settings: SettingsLook;
   #hasGroups = false;
   readonly #jetStream: JetStreamWatch;
+  /** Undefined where histories are read message by message. */
+  readonly #batches: BatchedGet | undefined;
 
   constructor(
     private readonly of: NatsTopic,
@@ -43,6 +46,8 @@ export class NatsTopicWire implements TopicWire {
     this.duplicateWindowMs = msOf(stream.duplicate_window);
     this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
     this.#jetStream = new JetStreamWatch(of.connection, of.api, of.topic.name, of.clock);
+    if (allowsBatchedGet(stream, serverVersion))
+      this.#batches = new BatchedGet(of.connection, api, stream.name, of.clock);
   }
 
   get nats(): NatsConnection {
@@ -75,7 +80,8 @@ export class NatsTopicWire implements TopicWire {
   }
 
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage> {
-    return messagesOf(this.of.api, this.of.topic.name, subject, fromSequence);
+    const { api, topic } = this.of;
+    return messagesOf(subjectMessages(api, topic.name, subject, this.#batches), fromSequence);
   }
 
   async openGroup(group: string): Promise<GroupWire> {
@@ -98,7 +104,7 @@ export class NatsTopicWire implements TopicWire {
   }
 
   parkedArchive(group: string): ParkedArchive {
-    const { connection, api, topic } = this.of;
-    return new ParkedWire({ connection, api, topic: topic.name, group, bits: '' });
+    const { connection, api, topic, clock } = this.of;
+    return new ParkedWire({ connection, api, clock, topic: topic.name, group, bits: '' });
   }
 }

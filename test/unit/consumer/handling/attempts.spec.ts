@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { AttemptPolicies, Attempts } from '#library/consumer/handling/attempts.js';
 import { Breaker } from '#library/consumer/breaker/breaker.js';
+import { FailedAttempts } from '#library/consumer/handling/failed-attempts.js';
 import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import { EventHandlers, type OnUnhandledType } from '#library/consumer/handling/event-handlers.js';
 import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
 import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
 import type { LaneListener } from '#library/consumer/handling/lane-listener.js';
-import { LetterLanes } from '#library/consumer/handling/letter-lanes.js';
+import { LetterLanes } from '#library/consumer/letters/letter-lanes.js';
 import { MissingHandlers } from '#library/consumer/handling/missing-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { CLOSE, KeyedExecutor, NEXT } from '#library/executor/keyed-executor.js';
@@ -98,8 +99,13 @@ function fixture(options: FixtureOptions = {}) {
   });
   const attempts = new Attempts({
     ...common,
-    ...{ calls, breaker, letterLanes, random },
-    failures: new FailureLog('orders/billing', clock, log),
+    ...{ calls, breaker, letterLanes },
+    failed: new FailedAttempts({
+      calls,
+      random,
+      log,
+      failures: new FailureLog('orders/billing', clock, log),
+    }),
     attempts: { attempted: () => undefined },
     missing: new MissingHandlers({
       ...{ name, onUnhandledType, clock, log },

@@ -3,7 +3,7 @@ import { Breaker, type BreakerOptions } from '#library/consumer/breaker/breaker.
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { FailureLog } from '#library/consumer/handling/failure-log.js';
 import type { AttemptSink, ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
-import { Lanes } from '#library/consumer/handling/lanes.js';
+import { Lanes } from '#library/consumer/lanes/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
 import { jsonCodec } from '#library/message/codec.js';

@@ -1,29 +1,25 @@
 import type { Clock } from '../../clock.js';
-import { describeError } from '../../errors.js';
 import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
-import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Breaker } from '../breaker/breaker.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
-import type { FailureLog } from './failure-log.js';
+import type { FailedAttempts } from './failed-attempts.js';
 import type { HandlerCalls } from './handler-calls.js';
+import type { HeadDetour } from './head-detour.js';
 import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
-import type { LetterLanes } from './letter-lanes.js';
 import type { MissingHandlers } from './missing-handlers.js';
-import { decideOutcome, type Failure, type FailurePolicy, type FailureStage } from './outcome.js';
+import type { Failure, FailurePolicy, FailureStage } from './outcome.js';
 
 export interface AttemptOptions {
   readonly calls: HandlerCalls;
   readonly missing: MissingHandlers;
-  readonly letterLanes: Pick<LetterLanes, 'unfinished' | 'park' | 'skip' | 'isHeadOfDetour' | 'settleHead'>;
+  readonly letterLanes: HeadDetour;
   readonly breaker: Pick<Breaker, 'attempted'>;
   readonly attempts: AttemptSink;
   readonly policies: AttemptPolicies;
   readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
-  readonly failures: FailureLog;
+  readonly failed: FailedAttempts;
   readonly listener: LaneListener;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
 }
@@ -125,52 +121,32 @@ export class Attempts implements SuspectHandling {
 
   /** An attempt has failed, or none can be made. */
   fail(event: Delivery, failure: Failure, policy: FailurePolicy): Step | Promise<Step> {
-    const { calls, log, failures, letterLanes, random, listener } = this.options;
-    const about = { attempt: event.attempt, type: event.envelope?.event_type };
-    const outcome = decideOutcome(failure, about, policy, random());
-    const what = `${calls.nameOf(event)} failed in its ${failure.stage} (attempt ${event.attempt})`;
-    const why = describeError(failure.error);
-    const hasChanged = event.lastFailure?.outcome !== outcome.kind;
-    const { error } = failure;
+    const { failed, letterLanes, listener } = this.options;
+    const outcome = failed.decide(event, failure, policy);
     this.counts.failedIn[failure.stage]++;
-    event.failed({ stage: failure.stage, outcome: outcome.kind, error: why });
-    if (outcome.classifierFault !== undefined)
-      failures.classifierFailed(calls.nameOf(event), outcome.classifierFault);
+    const noted = failed.note(event, failure, outcome);
     switch (outcome.kind) {
       case 'retry':
         this.counts.retried++;
-        failures.attemptFailed(
-          event.token,
-          why,
-          hasChanged ? { level: 'warn', text: `${what}, again in ${outcome.delayMs} ms: ${why}` } : undefined,
-        );
         return outcome.delayMs;
-      case 'block': {
+      case 'block':
         this.counts.blocked++;
-        const text = `${what}; its aggregate is blocked and tried again every ${outcome.delayMs} ms: ${why}`;
-        failures.attemptFailed(
-          event.token,
-          why,
-          hasChanged ? { level: 'error', text: text + hintFor(failure), error } : undefined,
-        );
         return outcome.delayMs;
-      }
       case 'park':
       case 'skip': {
-        const note = { reason: outcome.reason, error: why, attempts: event.attempt };
+        const note = { reason: outcome.reason, error: noted.why, attempts: event.attempt };
         const step = letterLanes[outcome.kind](event, note);
         if (typeof step === 'number') {
-          // The breaker kept it in its lane.
-          failures.attemptFailed(event.token, why);
+          failed.noteKept(event, noted);
           return step;
         }
         this.counts[outcome.kind === 'park' ? 'parked' : 'skipped']++;
-        log.error(`${what}; ${thenOf(outcome.kind, failure)} (${outcome.reason}): ${why}`, error);
+        failed.tell(noted, `; ${thenOf(outcome.kind, failure)} (${outcome.reason})`);
         return step;
       }
       case 'halt':
-        log.error(`${what}: ${why}`, error);
-        listener.halt(`${what}: ${why}`);
+        failed.tell(noted, '');
+        listener.halt(`${noted.what}: ${noted.why}`);
         return CLOSE;
     }
   }
@@ -220,9 +196,9 @@ export class Attempts implements SuspectHandling {
   }
 
   #done(event: Delivery): Step | Promise<Step> {
-    const { calls, failures, letterLanes, listener } = this.options;
+    const { failed, letterLanes, listener } = this.options;
     this.counts.handled++;
-    if (event.attempt > 1) failures.recovered(`${calls.nameOf(event)} handled in attempt ${event.attempt}`);
+    if (event.attempt > 1) failed.noteHandled(event);
     if (letterLanes.isHeadOfDetour(event)) return letterLanes.settleHead(event);
     listener.settled(event);
     return NEXT;
@@ -234,10 +210,4 @@ function thenOf(kind: 'park' | 'skip', { isNobodys }: Failure): string {
   return isNobodys === true
     ? 'no aggregate has its subject, so it is passed over and kept among the skipped'
     : 'it is skipped: a hole in the order';
-}
-
-function hintFor(failure: Failure): string {
-  return failure.stage === 'guard'
-    ? "; if the guard is meant for HTTP only, let it pass when context.getType() === 'rpc'"
-    : '';
 }

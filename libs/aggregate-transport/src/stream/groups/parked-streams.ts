@@ -1,5 +1,6 @@
 import type { StreamConfig } from '../api/api-types.js';
 import { hasAtomicBatches } from '../wires/atomic-batches.js';
+import { hasBatchedGet } from '../api/batched-get.js';
 import { LAYOUT_KEY } from '../api/configuration.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import {
@@ -88,8 +89,8 @@ function parkedSubjects(topic: string): string[] {
 }
 
 /**
- * Makes sure that a topic's parked stream and the bucket of markers exist. Both answer reads from their leader only,
- * and both let single messages be removed.
+ * Makes sure that a topic's parked stream and the bucket of markers exist. Both let single messages be removed. Markers
+ * are read from their leader only. Letters can be read in batches, where the server knows how.
  * @throws STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
  */
 export async function provisionParkedStreams(
@@ -124,6 +125,7 @@ export async function provisionParkedStreams(
     storage: stream.storage,
     max_bytes: options.maxBytes,
     max_msgs: options.maxLetters,
+    allow_direct: hasBatchedGet(serverVersion),
     // Only a stream that is made here gets the option: a stream that exists is never changed.
     ...(hasAtomicBatches(serverVersion) ? { allow_atomic: true } : {}),
     metadata: { [LAYOUT_KEY]: PARKED_LAYOUT },

@@ -1,13 +1,15 @@
+import type { Clock } from '../../clock.js';
 import { headers as createHeaders, type MsgHdrs, nuid, type Subscription } from 'nats';
 import { HEADER } from '../../message/headers.js';
 import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
-import type { Appended, LetterEvent, ParkedArchive } from '../../parking/parked-port.js';
+import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '../../parking/parked-port.js';
 import { inParallel } from '../../in-parallel.js';
 import { publishConfirmed } from '../api/confirmed-publish.js';
-import { type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
+import { BatchedGet, hasBatchedGet } from '../api/batched-get.js';
+import { isDenied, type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
 import {
   keyPrefixOf,
   letterSubjects,
@@ -23,9 +25,10 @@ import { subjectsOf } from '../api/subjects.js';
 import { msOfExactNanos } from '../api/time.js';
 import { hasAtomicBatches } from './atomic-batches.js';
 import { type BatchMessage, publishBatch } from './letter-batch.js';
-import { readLetter } from './stored-letter.js';
+import { letterOf, readLetter } from './stored-letter.js';
 
 export interface ParkedWireOptions extends KeyAccess {
+  readonly clock: Clock;
   readonly topic: string;
   readonly group: string;
   /** The leading bits of the partition's subjects, `''` for all: `0.1`. */
@@ -54,6 +57,9 @@ export class ParkedWire implements ParkedArchive {
   #hints: Subscription | undefined;
   /** The server stores several letters as one. */
   #mayBatch: boolean;
+  #mayPurge = true;
+  /** Undefined where letters are read one by one. */
+  readonly #batches: BatchedGet | undefined;
 
   constructor(private readonly options: ParkedWireOptions) {
     const { topic, group } = options;
@@ -61,6 +67,9 @@ export class ParkedWire implements ParkedArchive {
     this.#mayBatch = hasAtomicBatches(options.connection.serverVersion);
     this.#markers = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.`;
     this.#letters = `${this.#stream}.${group}.`;
+    const { api, clock, connection } = options;
+    if (hasBatchedGet(connection.serverVersion))
+      this.#batches = new BatchedGet(connection, api, this.#stream, clock);
   }
 
   async markers(): Promise<StoredMarker[]> {
@@ -128,6 +137,14 @@ export class ParkedWire implements ParkedArchive {
     return this.#letter({ last_by_subj: this.#subjectOf(token) });
   }
 
+  async page(token: string, after: number, { count, maxBytes }: PageLimits): Promise<readonly Letter[]> {
+    const question = { subject: this.#subjectOf(token), fromSequence: after + 1, count, maxBytes };
+    const asked = this.#batches?.ask(question);
+    if (asked !== undefined) return (await asked.answer).messages.map((message) => letterOf(token, message));
+    const next = await this.next(token, after);
+    return next === undefined ? [] : [next];
+  }
+
   async lettered(): Promise<readonly string[]> {
     const skipped = `${this.#letters}skipped.`;
     const subjects = await subjectsOf(
@@ -145,6 +162,15 @@ export class ParkedWire implements ParkedArchive {
 
   async removeLetter(position: number): Promise<void> {
     await this.#remove(this.#stream, position);
+  }
+
+  async removeThrough(token: string, position: number): Promise<void> {
+    if (await this.#purge(token, position)) return;
+    for (let letter = await this.next(token, 0); letter !== undefined;) {
+      if (letter.position > position) return;
+      await this.removeLetter(letter.position);
+      letter = await this.next(token, letter.position);
+    }
   }
 
   async letterCounts(): Promise<Map<string, number>> {
@@ -219,6 +245,21 @@ export class ParkedWire implements ParkedArchive {
     if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence, count: 1 };
     if (answer.kind === 'refused' && answer.wrongSequence) return { kind: 'moved' };
     return { kind: 'refused', reason: answer.description };
+  }
+
+  /** False if the server does not let this user, or this stream, be purged. */
+  async #purge(token: string, position: number): Promise<boolean> {
+    if (!this.#mayPurge) return false;
+    // The server removes what lies before `seq`.
+    const what = { filter: this.#subjectOf(token), seq: position + 1 };
+    try {
+      await this.options.api.request(`STREAM.PURGE.${this.#stream}`, what);
+      return true;
+    } catch (error) {
+      if (isDenied(error)) this.#mayPurge = false;
+      else if (!(error instanceof JetStreamApiError)) throw error;
+      return false;
+    }
   }
 
   async #remove(stream: string, sequence: number): Promise<boolean> {

@@ -84,8 +84,9 @@ export class MemoryParked {
         const sent = noteOf(event, { ...note, marker: 0 });
         return this.#later(() => this.#appendOnce(event, sent, place));
       },
-      next: (token, after) =>
-        this.#later(() => this.#at(placeOf(token)).find(({ position }) => position > after)),
+      next: (token, after) => this.#later(() => this.#after(placeOf(token), after)[0]),
+      page: (token, after, { count }) =>
+        this.#later(() => this.#after(placeOf(token), after).slice(0, count)),
       last: (token) => this.#later(() => this.#at(placeOf(token)).at(-1)),
       lettered: () => this.#later(() => this.#lettered(group, bits)),
       nextSkipped: (after) =>
@@ -94,10 +95,8 @@ export class MemoryParked {
             (letter) => letter.group === group && letter.isSkipped && letter.position > after,
           ),
         ),
-      removeLetter: (position) =>
-        this.#later(() => {
-          this.#letters = this.#letters.filter((letter) => letter.position !== position);
-        }),
+      removeLetter: (position) => this.#later(() => this.#keep((letter) => letter.position !== position)),
+      removeThrough: (token, position) => this.#later(() => this.#removeThrough(placeOf(token), position)),
       letterCounts: () =>
         this.#later(() => new Map(mine().map(({ token }) => [token, this.#at(placeOf(token)).length]))),
       close: () => {
@@ -180,6 +179,19 @@ export class MemoryParked {
       body: origin.body,
     });
     return { kind: 'stored', position, count: 1 };
+  }
+
+  #after(place: Place, after: number): Letter[] {
+    return this.#at(place).filter(({ position }) => position > after);
+  }
+
+  #removeThrough(place: Place, position: number): void {
+    const removed = new Set(this.#at(place).filter((letter) => letter.position <= position));
+    this.#keep((letter) => !removed.has(letter));
+  }
+
+  #keep(isKept: (letter: Letter) => boolean): void {
+    this.#letters = this.#letters.filter(isKept);
   }
 
   #at({ group, token, isSkipped }: Place): Letter[] {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type LaneNow, reportLanes } from '#library/consumer/handling/lane-report.js';
-import { eventOf } from './deliveries.js';
+import { type LaneNow, reportLanes } from '#library/consumer/lanes/lane-report.js';
+import { eventOf } from '../handling/deliveries.js';
 
 interface Story {
   readonly age: number;

@@ -3,8 +3,8 @@ import { identityOf } from '#library/records/marker.js';
 import type { CommandKind } from '#library/records/marker.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { type Fate, ParkedServer } from '../../parking/fake-parked-port.js';
-import { eventOf } from './deliveries.js';
-import { failureOf, LanesFixture, type LanesFixtureOptions, parks } from './lanes-fixture.js';
+import { eventOf } from '../handling/deliveries.js';
+import { failureOf, LanesFixture, type LanesFixtureOptions, parks } from '../handling/lanes-fixture.js';
 
 /** A process whose handlers fail for some aggregates, and hang for others until they are released. */
 function world(options: Partial<LanesFixtureOptions> & { server?: ParkedServer } = {}) {

@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { type CommandKind, identityOf } from '#library/records/marker.js';
 import { ParkedServer } from '../../parking/fake-parked-port.js';
-import { deliveryOf, eventOf } from './deliveries.js';
-import { failureOf, LanesFixture, type LanesFixtureOptions, parks } from './lanes-fixture.js';
+import { deliveryOf, eventOf } from '../handling/deliveries.js';
+import { failureOf, LanesFixture, type LanesFixtureOptions, parks } from '../handling/lanes-fixture.js';
 
 /** An owner that inherits aggregate "a", parked with these letters by an owner that has died. */
 async function inherited(

@@ -10,26 +10,28 @@ import type { Letter } from '../../records/letter.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import { SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Suspects } from '../suspects/suspects.js';
-import { AttemptPolicies, Attempts } from './attempts.js';
+import { AttemptPolicies, Attempts } from '../handling/attempts.js';
 import type { Breaker } from '../breaker/breaker.js';
-import type { OnUnhandledType } from './event-handlers.js';
-import type { FailureLog } from './failure-log.js';
-import { HandlerCalls, type HandlerCallsOptions } from './handler-calls.js';
-import { type LaneEntry, ReplayItem } from './lane-entry.js';
+import type { OnUnhandledType } from '../handling/event-handlers.js';
+import { FailedAttempts } from '../handling/failed-attempts.js';
+import type { FailureLog } from '../handling/failure-log.js';
+import { HandlerCalls, type HandlerCallsOptions } from '../handling/handler-calls.js';
+import { type LaneEntry, ReplayItem } from '../handling/lane-entry.js';
 import type {
   AttemptSink,
   ConfirmedPlace,
   LaneListener,
   LaneObserver,
   OtherReplicas,
-} from './lane-listener.js';
+} from '../handling/lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
-import { letterEvent } from './letter-event.js';
-import { LetterLanes } from './letter-lanes.js';
-import { LetterReplay } from './letter-replay.js';
-import { MissingHandlers, type TypeWait } from './missing-handlers.js';
-import type { FailurePolicy } from './outcome.js';
-import { type LaneBytes, MAX_SHARE } from './stuck-lanes.js';
+import { letterEvent } from '../letters/letter-event.js';
+import { LetterAttempts } from '../letters/letter-attempts.js';
+import { LetterLanes } from '../letters/letter-lanes.js';
+import { LetterReplay } from '../letters/letter-replay.js';
+import { MissingHandlers, type TypeWait } from '../handling/missing-handlers.js';
+import type { FailurePolicy } from '../handling/outcome.js';
+import { type LaneBytes, MAX_SHARE } from '../letters/stuck-lanes.js';
 
 /** How handlers are called and what follows when they fail. */
 export interface HandlingPolicy {
@@ -85,6 +87,7 @@ export class Lanes implements AloneMember, ParkingListener {
   readonly #parking: Parking;
   readonly #calls: HandlerCalls;
   readonly #attempts: Attempts;
+  readonly #letterAttempts: LetterAttempts;
   readonly #replay: LetterReplay;
   readonly #missing: MissingHandlers;
   readonly #share: number;
@@ -114,7 +117,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const { onUnhandledType } = policy;
     const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
     this.#missing = missing;
-    const handling = { calls: this.#calls, missing, breaker, failures, attempts };
+    const failed = new FailedAttempts({ calls: this.#calls, failures, random, log });
+    const handling = { calls: this.#calls, missing, breaker, attempts, failed, clock, observer };
     this.#letterLanes = new LetterLanes({
       ...common,
       parking,
@@ -123,19 +127,17 @@ export class Lanes implements AloneMember, ParkingListener {
       bytes: shared.bytes,
       detours: { noteHeadHandled: (token, sequence) => this.#replay.noteHeadHandled(token, sequence) },
     });
+    const { failurePolicy } = policy;
+    const { topic } = options.calls;
+    this.#letterAttempts = new LetterAttempts({ ...handling, topic, failurePolicy });
     this.#replay = new LetterReplay({
-      ...common,
-      ...handling,
-      topic: options.calls.topic,
-      parking,
-      failurePolicy: policy.failurePolicy,
+      ...{ name, log, listener, parking, place, turns },
+      attempts: this.#letterAttempts,
       lanes: this.#letterLanes,
-      place,
-      turns,
       member: this,
     });
-    const policies = new AttemptPolicies(policy.failurePolicy, policy.onUnhandledType);
-    this.#attempts = new Attempts({ ...common, ...handling, letterLanes: this.#letterLanes, policies });
+    const policies = new AttemptPolicies(failurePolicy, onUnhandledType);
+    this.#attempts = new Attempts({ ...handling, listener, letterLanes: this.#letterLanes, policies });
     this.#attempts.attach(
       new SuspectRuns({
         ...{ suspects, turns, clock, tenure: listener },
@@ -149,9 +151,9 @@ export class Lanes implements AloneMember, ParkingListener {
   get counts(): LaneCounts {
     return {
       ...this.#attempts.counts,
-      filed: this.#letterLanes.filed,
-      replayed: this.#replay.handled,
-      replaysFailed: this.#replay.failed,
+      filed: this.#letterLanes.filing.filed,
+      replayed: this.#letterAttempts.handled,
+      replaysFailed: this.#letterAttempts.failed,
       unparked: this.#unparked,
     };
   }
@@ -226,7 +228,11 @@ export class Lanes implements AloneMember, ParkingListener {
   }
 
   get areAtRest(): boolean {
-    return this.executor.running === 0 && this.#letterLanes.filing.running === 0;
+    return (
+      this.executor.running === 0 &&
+      this.#letterLanes.filing.lanes.running === 0 &&
+      !this.#parking.letters.areWorking
+    );
   }
 
   /** The attempts that run now. */
@@ -236,19 +242,20 @@ export class Lanes implements AloneMember, ParkingListener {
 
   stop(): void {
     this.executor.stop();
-    this.#letterLanes.filing.stop();
+    this.#letterLanes.filing.lanes.stop();
   }
 
   /** Undoes {@link stop}. */
   restart(): void {
     this.executor.restart();
-    this.#letterLanes.filing.restart();
+    this.#letterLanes.filing.lanes.restart();
   }
 
-  /** Resolves when no handler runs and no event is on its way into a letter. */
+  /** Resolves when no handler runs, and no letter is being written or removed. */
   async whenNoneRuns(): Promise<void> {
     await this.executor.whenNoneRuns();
-    await this.#letterLanes.filing.whenNoneRuns();
+    await this.#letterLanes.filing.lanes.whenNoneRuns();
+    await this.#parking.letters.whenNoneIsWorking();
   }
 
   close(): void {

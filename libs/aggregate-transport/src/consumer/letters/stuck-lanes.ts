@@ -1,7 +1,7 @@
 import { type Clock, every, type Timer } from '../../clock.js';
 import type { KeyedExecutor } from '../../executor/keyed-executor.js';
 import { Delivery } from '../../message/delivery.js';
-import type { LaneEntry } from './lane-entry.js';
+import type { LaneEntry } from '../handling/lane-entry.js';
 
 /** The bytes that lanes may hold together. */
 export interface LaneBytes {

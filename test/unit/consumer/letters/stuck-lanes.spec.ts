@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type LaneEntry, ReplayItem } from '#library/consumer/handling/lane-entry.js';
-import { StuckLanes } from '#library/consumer/handling/stuck-lanes.js';
+import { StuckLanes } from '#library/consumer/letters/stuck-lanes.js';
 import { KeyedExecutor, NEXT, type Step } from '#library/executor/keyed-executor.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf } from './deliveries.js';
+import { deliveryOf } from '../handling/deliveries.js';
 
 const LIMIT = 1_000;
 
