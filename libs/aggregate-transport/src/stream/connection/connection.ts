@@ -1,6 +1,7 @@
 import type { ConnectionOptions, NatsConnection, PublishOptions } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import { type ClientInternals, clientInternals } from './client-internals.js';
 import { dial, type DialOptions } from './dial.js';
 import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
@@ -35,12 +36,15 @@ export class Connection {
   #mode: Mode = 'up';
   #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
   #answers = 0;
+  /** What is used of the client beyond its public interface. */
+  readonly internals: ClientInternals;
 
   private constructor(
     readonly nats: NatsConnection,
     private readonly name: string,
     private readonly log: Log,
   ) {
+    this.internals = clientInternals();
     this.#noteInfo();
     void this.#follow();
     void nats.closed().then((cause) => this.#noteClosed(cause));

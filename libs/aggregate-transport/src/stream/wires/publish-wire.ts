@@ -1,5 +1,5 @@
 import { isSabotaged } from '#sabotage';
-import { createInbox, type MsgHdrs, type Subscription } from 'nats';
+import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import type { AggregateTransportError } from '../../errors.js';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
@@ -9,6 +9,7 @@ import type { Connection, ConnectionListener } from '../connection/connection.js
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
+import { idIn, storedPrefixOf, storedSequenceOf } from './answer-bytes.js';
 
 const ID_RADIX = 36;
 const STATE_TIMEOUT_MS = 2_000;
@@ -20,6 +21,7 @@ const STATE_TIMEOUT_MS = 2_000;
 export class PublishWire implements PublishPort, ConnectionListener {
   readonly #inbox = `${createInbox()}.`;
   readonly #answers: Subscription;
+  readonly #storedPrefix: Uint8Array;
 
   constructor(
     private readonly connection: Connection,
@@ -27,13 +29,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
     private readonly stream: string,
     private readonly listener: PublishListener,
   ) {
+    this.#storedPrefix = storedPrefixOf(stream);
     this.#answers = connection.nats.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
-        if (error !== null) return;
-        const id = Number.parseInt(message.subject.slice(this.#inbox.length), ID_RADIX);
-        if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
-        else if (message.data.length === 0) listener.opened(id);
-        else listener.answered(id, readAnswer(message.string()));
+        if (error === null) this.#answered(message);
       },
     });
     connection.listen(this);
@@ -76,6 +75,25 @@ export class PublishWire implements PublishPort, ConnectionListener {
       const isLast = index === rest.length - 1;
       this.#sendPlaced(batch, event, { batchId, place: index + 2, isLast }, isLast);
     }
+  }
+
+  #answered(message: Msg): void {
+    const { listener } = this;
+    const id = this.#idOf(message);
+    const body = this.connection.internals.bodyBytesOf(message);
+    const sequence = body === undefined ? undefined : storedSequenceOf(body, this.#storedPrefix);
+    if (sequence !== undefined) listener.answered(id, { kind: 'stored', sequence, duplicate: false });
+    else if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
+    else if (message.data.length === 0) listener.opened(id);
+    else listener.answered(id, readAnswer(message.string()));
+  }
+
+  #idOf(message: Msg): number {
+    const { length } = this.#inbox;
+    const subject = this.connection.internals.subjectBytesOf(message);
+    return subject === undefined
+      ? Number.parseInt(message.subject.slice(length), ID_RADIX)
+      : idIn(subject, length);
   }
 
   /** Unlike any other publisher's: the inbox is. */
