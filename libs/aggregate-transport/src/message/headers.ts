@@ -51,6 +51,11 @@ export function messageIdOf(token: string, eventId: string): string {
   return `${token}:${eventId}`;
 }
 
+/** The header block of an event that has its dedup id and nothing else. */
+export function headerBlockOf(messageId: string): string {
+  return `NATS/1.0\r\n${HEADER.messageId}: ${messageId}\r\n\r\n`;
+}
+
 /** The header block of an event as it goes over the wire: the dedup id, what is expected, and the service's own. */
 export function encodeHeaders(
   messageId: string,

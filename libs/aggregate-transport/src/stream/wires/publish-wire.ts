@@ -3,7 +3,8 @@ import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import type { AggregateTransportError } from '../../errors.js';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
-import type { OutgoingEvent } from '../../message/outgoing-event.js';
+import { JsonEvent } from '../../message/outgoing/json-event.js';
+import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
@@ -59,10 +60,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   send(id: number, event: OutgoingEvent): void {
-    this.connection.publish(event.subject, event.body, {
-      reply: this.#inbox + id.toString(ID_RADIX),
-      headers: encoded(event.headers),
-    });
+    const reply = this.#inbox + id.toString(ID_RADIX);
+    const isText = event instanceof JsonEvent && !isSabotaged('copies-without-id');
+    if (isText && this.connection.publishText(event, reply)) return;
+    this.connection.publish(event.subject, event.body, { reply, headers: encoded(event.headers) });
   }
 
   openBatch(batch: number, first: OutgoingEvent): void {
