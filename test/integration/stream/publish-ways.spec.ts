@@ -86,7 +86,7 @@ describe.each([
 
   test('takes the way that its name says', () => {
     expect(connection.internals.socket === undefined).toBe(way === 'public');
-    const message = new JsonEvent('a', 'elsewhere', 'a:1', '{}');
+    const message = new JsonEvent('elsewhere', 'a', '1', '{}');
     expect(connection.publishText(message, 'reply')).toBe(way === 'inside');
   });
 
@@ -130,7 +130,7 @@ describe.each([
     wire.send(1, event);
     wire.send(2, event);
     wire.send(3, { ...prepared(topic, { expectedSequence: 9 }) });
-    wire.send(4, new JsonEvent('a', 'no-stream.a', 'a:x', '{}'));
+    wire.send(4, new JsonEvent('no-stream', 'a', 'x', '{}'));
     await eventually('four answers', () => answers.byId.size === 4);
     expect(answers.byId.get(1)).toEqual({ kind: 'stored', sequence: 1, duplicate: false });
     expect(answers.byId.get(2)).toEqual({ kind: 'stored', sequence: 1, duplicate: true });
@@ -151,7 +151,7 @@ describe.each([
 
   test('sends nothing that is larger than the server takes, and keeps its connection', async () => {
     const { topic, wire, answers } = await open();
-    wire.send(1, new JsonEvent('a', prepared(topic, {}).subject, 'a:1', 'x'.repeat(1_048_577)));
+    wire.send(1, new JsonEvent(topic, 'a', '1', 'x'.repeat(1_048_577)));
     wire.send(2, prepared(topic, {}));
     expect(await answers.sequences(1)).toEqual([undefined]);
     expect(answers.byId.get(2)).toMatchObject({ kind: 'stored', sequence: 1 });

@@ -1,11 +1,13 @@
-import { encodeHeaders, headerBlockOf } from '../headers.js';
+import { encodeHeaders, headerBlockOf, messageIdOf } from '../headers.js';
+import { subjectOf } from '../subject.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 
-const EMPTY_BLOCK_BYTES = headerBlockOf('').length;
+const EMPTY_BLOCK_BYTES = headerBlockOf(messageIdOf('', '')).length;
 
 /**
  * An event of the JSON codec without headers of its own. It keeps its body as the text that JSON wrote. Bytes of it are
- * made where they are asked for, and a publisher that writes texts to its socket asks for none.
+ * made where they are asked for, and a publisher that writes texts to its socket asks for none. Subject and headers are
+ * made for each send, because thousands of events may wait and the collector copies what they hold.
  */
 export class JsonEvent implements OutgoingEvent {
   readonly expectedSequence = undefined;
@@ -13,13 +15,21 @@ export class JsonEvent implements OutgoingEvent {
   readonly bodyBytes: number;
 
   constructor(
+    private readonly topic: string,
     readonly token: string,
-    readonly subject: string,
-    readonly messageId: string,
+    private readonly eventId: string,
     /** The body. */
     readonly text: string,
   ) {
     this.bodyBytes = Buffer.byteLength(text, 'utf8');
+  }
+
+  get subject(): string {
+    return subjectOf(this.topic, this.token);
+  }
+
+  get messageId(): string {
+    return messageIdOf(this.token, this.eventId);
   }
 
   /** The header block: ASCII, because tokens and event ids are. */
@@ -36,6 +46,6 @@ export class JsonEvent implements OutgoingEvent {
   }
 
   get size(): number {
-    return EMPTY_BLOCK_BYTES + this.messageId.length + this.bodyBytes;
+    return EMPTY_BLOCK_BYTES + this.token.length + this.eventId.length + this.bodyBytes;
   }
 }

@@ -1,6 +1,6 @@
 import { AggregateTransportError } from '../../errors.js';
 import { type Codec, encodeAsText, encodeEnvelope, jsonCodec } from '../codec.js';
-import { requireEvent, toEnvelope } from '../envelope.js';
+import { type Envelope, requireEvent, toEnvelope } from '../envelope.js';
 import type { AggregateEvent } from '../event.js';
 import { checkUserHeaders, encodeHeaders, messageIdOf } from '../headers.js';
 import { subjectOf, tokenOf } from '../subject.js';
@@ -32,19 +32,26 @@ export function prepareEvent(event: AggregateEvent, options: PrepareOptions): Ou
       'expected event.expectedSequence to be a whole number from 0, found another value; nothing was sent',
     );
   }
-  const { codec, topic } = options;
-  const messageId = messageIdOf(token, envelope.event_id);
-  const subject = subjectOf(topic, token);
-  const isPlain = codec === jsonCodec && event.headers === undefined && expectedSequence === undefined;
-  const outgoing: OutgoingEvent = isPlain
-    ? new JsonEvent(token, subject, messageId, encodeAsText(envelope))
-    : {
-        ...{ token, subject, messageId, expectedSequence },
-        body: encodeEnvelope(codec, envelope),
-        headers: encodeHeaders(messageId, expectedSequence, event.headers),
-      };
+  const outgoing = encoded(event, envelope, { token, expectedSequence }, options);
   if (sizeOf(outgoing) > largestEventBytes(options.maxPayloadBytes)) {
     throw tooLarge(outgoing, options.maxPayloadBytes);
   }
   return outgoing;
+}
+
+function encoded(
+  { headers }: AggregateEvent,
+  envelope: Envelope,
+  { token, expectedSequence }: Pick<OutgoingEvent, 'token' | 'expectedSequence'>,
+  { codec, topic }: PrepareOptions,
+): OutgoingEvent {
+  const { event_id: eventId } = envelope;
+  if (codec === jsonCodec && headers === undefined && expectedSequence === undefined)
+    return new JsonEvent(topic, token, eventId, encodeAsText(envelope));
+  const messageId = messageIdOf(token, eventId);
+  return {
+    ...{ token, messageId, expectedSequence, subject: subjectOf(topic, token) },
+    body: encodeEnvelope(codec, envelope),
+    headers: encodeHeaders(messageId, expectedSequence, headers),
+  };
 }
