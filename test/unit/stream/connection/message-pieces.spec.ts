@@ -19,15 +19,14 @@ class Socket implements ClientSocket {
   }
 }
 
+const headerText = 'NATS/1.0\r\na: b\r\n\r\n';
 const message = (text: string, subject = 's'): TextMessage => ({
-  subject,
-  headerText: 'NATS/1.0\r\na: b\r\n\r\n',
-  text,
-  bodyBytes: Buffer.byteLength(text),
+  ...{ subject, headerText, text },
+  size: headerText.length + Buffer.byteLength(text),
 });
 
 /** The message as the protocol has it, made in the simplest way. */
-function frameOf({ subject, headerText, text }: TextMessage, reply: string): Buffer {
+function frameOf({ subject, text }: TextMessage, reply: string): Buffer {
   const body = Buffer.concat([Buffer.from(headerText), Buffer.from(text)]);
   const line = `HPUB ${subject} ${reply} ${Buffer.from(headerText).length} ${body.length}\r\n`;
   return Buffer.concat([Buffer.from(line), body, Buffer.from('\r\n')]);
@@ -47,9 +46,7 @@ describe('messages that are written into shared memory', () => {
     expect(socket.pieces).toEqual([]);
     await Promise.resolve();
     expect(socket.counts).toEqual([3]);
-    expect(socket.sentBytes).toBe(
-      sent.reduce((sum, { headerText, bodyBytes }) => sum + headerText.length + bodyBytes, 0),
-    );
+    expect(socket.sentBytes).toBe(sent.reduce((sum, { size }) => sum + size, 0));
     expect(socket.bytes).toEqual(Buffer.concat(sent.map((each) => frameOf(each, 'r'))));
   });
 

@@ -11,8 +11,7 @@ const EMPTY_BLOCK_BYTES = headerBlockOf(messageIdOf('', '')).length;
  */
 export class JsonEvent implements OutgoingEvent {
   readonly expectedSequence = undefined;
-  /** The body's length in bytes. */
-  readonly bodyBytes: number;
+  readonly size: number;
 
   constructor(
     private readonly topic: string,
@@ -21,7 +20,7 @@ export class JsonEvent implements OutgoingEvent {
     /** The body. */
     readonly text: string,
   ) {
-    this.bodyBytes = Buffer.byteLength(text, 'utf8');
+    this.size = EMPTY_BLOCK_BYTES + token.length + eventId.length + Buffer.byteLength(text, 'utf8');
   }
 
   get subject(): string {
@@ -43,9 +42,5 @@ export class JsonEvent implements OutgoingEvent {
 
   get body(): Uint8Array {
     return Buffer.from(this.text, 'utf8');
-  }
-
-  get size(): number {
-    return EMPTY_BLOCK_BYTES + this.token.length + this.eventId.length + this.bodyBytes;
   }
 }

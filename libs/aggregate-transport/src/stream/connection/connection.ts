@@ -120,8 +120,7 @@ export class Connection {
   publishText(message: TextMessage, reply: string): boolean {
     const { info } = this.nats;
     if (this.#pieces === undefined || info?.headers !== true || !this.connected) return false;
-    const isTooLarge = message.headerText.length + message.bodyBytes > info.max_payload;
-    return !isTooLarge && this.#pieces.add(message, reply);
+    return message.size <= info.max_payload && this.#pieces.add(message, reply);
   }
 
   /** Sends a message once. A message that the client refuses to send is logged, and counts as lost on its way. */

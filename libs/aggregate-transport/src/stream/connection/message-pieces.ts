@@ -7,8 +7,8 @@ export interface TextMessage {
   readonly headerText: string;
   /** The body. */
   readonly text: string;
-  /** The body's length in bytes. */
-  readonly bodyBytes: number;
+  /** The bytes of header block and body together. */
+  readonly size: number;
 }
 
 /** Memory of so many bytes is taken at a time, and the largest message that is written into it is as long. */
@@ -35,10 +35,9 @@ export class MessagePieces {
 
   /** Sends the message. False if it is too long for a piece. */
   add(message: TextMessage, reply: string): boolean {
-    const { headerText, bodyBytes } = message;
-    const bytes = headerText.length + bodyBytes;
-    const start = `HPUB ${message.subject} ${reply} ${headerText.length} ${bytes}${END}${headerText}`;
-    const frameBytes = start.length + bodyBytes + END.length;
+    const { headerText, size } = message;
+    const start = `HPUB ${message.subject} ${reply} ${headerText.length} ${size}${END}${headerText}`;
+    const frameBytes = start.length + size - headerText.length + END.length;
     if (frameBytes > PIECE_BYTES) return false;
     if (frameBytes > this.#memory.length - this.#to) this.#takeMemory();
     const memory = this.#memory;
@@ -47,7 +46,7 @@ export class MessagePieces {
     at += memory.write(message.text, at, 'utf8');
     this.#to = at + memory.write(END, at, 'latin1');
     this.#messages++;
-    this.#bytes += bytes;
+    this.#bytes += size;
     if (!this.#isScheduled) this.#schedule();
     return true;
   }
