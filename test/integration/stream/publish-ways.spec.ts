@@ -21,10 +21,14 @@ const LARGE = 100_000;
 
 class Answers implements PublishListener {
   readonly byId = new Map<number, ServerAnswer>();
-  readonly opened = (): void => undefined;
-  readonly reconnected = this.opened;
-  readonly ended = this.opened;
-  readonly denied = this.opened;
+  readonly batches = new Set<number>();
+  readonly reconnected = (): void => undefined;
+  readonly ended = this.reconnected;
+  readonly denied = this.reconnected;
+
+  opened(batch: number): void {
+    this.batches.add(batch);
+  }
 
   answered(id: number, answer: ServerAnswer): void {
     this.byId.set(id, answer);
@@ -55,10 +59,10 @@ describe.each([
   afterAll(() => connection.close());
 
   let streams = 0;
-  async function open(): Promise<{ topic: string; wire: PublishWire; answers: Answers }> {
+  async function open(config: object = {}): Promise<{ topic: string; wire: PublishWire; answers: Answers }> {
     const topic = `ways-${way}-${++streams}`;
     const manager = await connection.nats.jetstreamManager();
-    await manager.streams.add({ name: topic, subjects: [streamSubjectOf(topic)] });
+    await manager.streams.add({ name: topic, subjects: [streamSubjectOf(topic)], ...config });
     const answers = new Answers();
     return { topic, answers, wire: new PublishWire(connection, api, topic, answers) };
   }
@@ -122,6 +126,25 @@ describe.each([
     ];
     for (const [index, kind] of kinds.entries()) wire.send(index + 1, prepared(topic, kind));
     expect(await answers.sequences(kinds.length)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test('stores a batch between two events in call order, of texts and of bytes', async () => {
+    const { topic, wire, answers } = await open({ allow_atomic: true });
+    const [before, first, second, third, after] = [{}, {}, { headers: { n: '2' } }, { payload: 'é' }, {}].map(
+      (kind) => prepared(topic, kind),
+    );
+    wire.send(1, before!);
+    wire.openBatch(2, first!);
+    await eventually('an open batch', () => answers.batches.has(2));
+    wire.storeBatch(2, [second!, third!]);
+    wire.send(3, after!);
+    expect(await answers.sequences(3)).toEqual([1, 4, 5]);
+    const stored = await storedIn(topic);
+    expect(stored.map(({ headers }) => /Nats-Msg-Id: (.*)\r/.exec(headers)?.[1])).toEqual(
+      [before, first, second, third, after].map((event) => event?.messageId),
+    );
+    expect(stored[3]!.headers).toContain('Nats-Batch-Sequence: 3\r\nNats-Batch-Commit: 1\r\n');
+    expect(stored[3]!.body).toBe(Buffer.from(third!.body).toString('utf8'));
   });
 
   test('hears of a duplicate, of a refusal, and that no stream is there', async () => {

@@ -10,6 +10,7 @@ export const HEADER = {
   batchCommit: 'Nats-Batch-Commit',
 } as const;
 
+const END_OF_LINE = '\r\n';
 const NAME = /^[!-9;-~]+$/;
 
 function hasLineBreak(value: string): boolean {
@@ -93,9 +94,18 @@ export interface BatchPlace {
 }
 
 /** An event's header block with its place in a batch added. */
-export function withBatchPlace(block: Uint8Array, { batchId, place, isLast }: BatchPlace): Uint8Array {
+export function withBatchPlace(block: Uint8Array, place: BatchPlace): Uint8Array {
+  return withLines(block, batchLinesOf(place));
+}
+
+/** The same for a block that has its dedup id and nothing else, as text. */
+export function placedHeaderBlockOf(messageId: string, place: BatchPlace): string {
+  return `${headerBlockOf(messageId).slice(0, -END_OF_LINE.length)}${batchLinesOf(place)}${END_OF_LINE}`;
+}
+
+function batchLinesOf({ batchId, place, isLast }: BatchPlace): string {
   const commit = isLast ? `${HEADER.batchCommit}: 1\r\n` : '';
-  return withLines(block, `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`);
+  return `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`;
 }
 
 /** The block ends with an empty line, which moves to the end. */

@@ -1,4 +1,10 @@
-import { encodeHeaders, headerBlockOf, messageIdOf } from '../headers.js';
+import {
+  type BatchPlace,
+  encodeHeaders,
+  headerBlockOf,
+  messageIdOf,
+  placedHeaderBlockOf,
+} from '../headers.js';
 import { subjectOf } from '../subject.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 
@@ -34,6 +40,13 @@ export class JsonEvent implements OutgoingEvent {
   /** The header block: ASCII, because tokens and event ids are. */
   get headerText(): string {
     return headerBlockOf(this.messageId);
+  }
+
+  /** The event's parts as they are sent within a batch. */
+  placed(place: BatchPlace): Pick<JsonEvent, 'subject' | 'headerText' | 'text' | 'size'> {
+    const { subject, text } = this;
+    const headerText = placedHeaderBlockOf(this.messageId, place);
+    return { subject, headerText, text, size: this.size - this.headerText.length + headerText.length };
   }
 
   get headers(): Uint8Array {

@@ -117,7 +117,7 @@ export class Connection {
    * Sends a message once, in order with those of {@link publish}, which must send it if this gives false. That is so if
    * the client takes no bytes, if it would refuse this message, or if the message is too long for a piece.
    */
-  publishText(message: TextMessage, reply: string): boolean {
+  publishText(message: TextMessage, reply: string | undefined): boolean {
     const { info } = this.nats;
     if (this.#pieces === undefined || info?.headers !== true || !this.connected) return false;
     return message.size <= info.max_payload && this.#pieces.add(message, reply);

@@ -33,10 +33,11 @@ export class MessagePieces {
 
   constructor(private readonly socket: ClientSocket) {}
 
-  /** Sends the message. False if it is too long for a piece. */
-  add(message: TextMessage, reply: string): boolean {
+  /** Sends the message, to be answered at `reply` if there is one. False if it is too long for a piece. */
+  add(message: TextMessage, reply: string | undefined): boolean {
     const { headerText, size } = message;
-    const start = `HPUB ${message.subject} ${reply} ${headerText.length} ${size}${END}${headerText}`;
+    const to = reply === undefined ? '' : `${reply} `;
+    const start = `HPUB ${message.subject} ${to}${headerText.length} ${size}${END}${headerText}`;
     const frameBytes = start.length + size - headerText.length + END.length;
     if (frameBytes > PIECE_BYTES) return false;
     if (frameBytes > this.#memory.length - this.#to) this.#takeMemory();

@@ -61,8 +61,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
 
   send(id: number, event: OutgoingEvent): void {
     const reply = this.#inbox + id.toString(ID_RADIX);
-    const isText = event instanceof JsonEvent && !isSabotaged('copies-without-id');
-    if (isText && this.connection.publishText(event, reply)) return;
+    if (isText(event) && this.connection.publishText(event, reply)) return;
     this.connection.publish(event.subject, event.body, { reply, headers: encoded(event.headers) });
   }
 
@@ -103,9 +102,14 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
+    const reply = answer ? this.#inbox + batch.toString(ID_RADIX) : undefined;
+    if (isText(event) && this.connection.publishText(event.placed(place), reply)) return;
     const headers = encoded(withBatchPlace(event.headers, place));
-    const reply = answer ? { reply: this.#inbox + batch.toString(ID_RADIX) } : {};
-    this.connection.publish(event.subject, event.body, { headers, ...reply });
+    this.connection.publish(
+      event.subject,
+      event.body,
+      reply === undefined ? { headers } : { headers, reply },
+    );
   }
 
   async lastSequence(subject: string): Promise<number> {
@@ -137,6 +141,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
   #find(which: MessageQuestion): Promise<RawMessage | undefined> {
     return findMessage(this.api, this.stream, which);
   }
+}
+
+function isText(event: OutgoingEvent): event is JsonEvent {
+  return event instanceof JsonEvent && !isSabotaged('copies-without-id');
 }
 
 /** For sabotage only. */
