@@ -44,6 +44,13 @@ class Answers implements PublishListener {
   }
 }
 
+async function connectionOf(isPublicOnly: string): Promise<Connection> {
+  process.env[PUBLIC_CLIENT_ONLY] = isPublicOnly;
+  const connection = await Connection.open({ servers: server().url }, 'ways', silentLog);
+  process.env[PUBLIC_CLIENT_ONLY] = '';
+  return connection;
+}
+
 describe.each([
   ['what the client has beyond its interface', 'inside', ''],
   ['the public interface of the client alone', 'public', '1'],
@@ -51,9 +58,7 @@ describe.each([
   let connection: Connection;
   let api: JetStreamApi;
   beforeAll(async () => {
-    process.env[PUBLIC_CLIENT_ONLY] = isPublicOnly;
-    connection = await Connection.open({ servers: server().url }, 'ways', silentLog);
-    process.env[PUBLIC_CLIENT_ONLY] = '';
+    connection = await connectionOf(isPublicOnly);
     api = new JetStreamApi(connection);
   });
   afterAll(() => connection.close());
@@ -170,6 +175,29 @@ describe.each([
     const { outMsgs, outBytes } = connection.nats.stats();
     expect(outMsgs - before.outMsgs).toBe(10);
     expect(outBytes - before.outBytes).toBe(events.reduce((sum, event) => sum + sizeOf(event), 0));
+  });
+
+  test('loses nothing when its client is drained in the turn in which it publishes', async () => {
+    const { topic } = await open();
+    const own = await connectionOf(isPublicOnly);
+    const wire = new PublishWire(own, new JetStreamApi(own), topic, new Answers());
+    for (let id = 1; id <= 3; id++) wire.send(id, prepared(topic, { payload: id }));
+    await own.nats.drain();
+    expect(await storedIn(topic)).toHaveLength(3);
+    // The client refuses it, as it refuses all that comes after its end.
+    wire.send(4, prepared(topic, { payload: 4 }));
+    await own.close();
+    expect(await storedIn(topic)).toHaveLength(3);
+  });
+
+  test('ends in peace when its connection is closed in the turn in which it publishes', async () => {
+    const { topic } = await open();
+    const own = await connectionOf(isPublicOnly);
+    const wire = new PublishWire(own, new JetStreamApi(own), topic, new Answers());
+    wire.send(1, prepared(topic, {}));
+    await own.close();
+    wire.send(2, prepared(topic, {}));
+    expect(own.nats.isClosed()).toBe(true);
   });
 
   test('sends nothing that is larger than the server takes, and keeps its connection', async () => {
