@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
-import { headerBlockOf } from '#library/message/headers.js';
+import { AFTER_ID, BEFORE_ID } from '#library/message/headers.js';
 import { JsonEvent } from '#library/message/outgoing/json-event.js';
 import { type OutgoingEvent, sizeOf } from '#library/message/outgoing/outgoing-event.js';
 import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
@@ -96,7 +96,7 @@ describe.each([
   test('takes the way that its name says', () => {
     expect(connection.internals.socket === undefined).toBe(way === 'public');
     const message = new JsonEvent('elsewhere', 'a', '1', '{}');
-    expect(connection.publishText(message, 'reply')).toBe(way === 'inside');
+    expect(connection.publishText(message, 'reply.', '1')).toBe(way === 'inside');
   });
 
   test('stores what the codec writes, byte for byte, with its dedup id, and reads the answers', async () => {
@@ -112,7 +112,7 @@ describe.each([
     expect(await storedIn(topic)).toEqual(
       events.map(({ body, messageId }) => ({
         body: Buffer.from(body).toString('utf8'),
-        headers: headerBlockOf(messageId),
+        headers: BEFORE_ID + messageId + AFTER_ID,
       })),
     );
   });

@@ -10,7 +10,6 @@ export const HEADER = {
   batchCommit: 'Nats-Batch-Commit',
 } as const;
 
-const END_OF_LINE = '\r\n';
 const NAME = /^[!-9;-~]+$/;
 
 function hasLineBreak(value: string): boolean {
@@ -52,10 +51,9 @@ export function messageIdOf(token: string, eventId: string): string {
   return `${token}:${eventId}`;
 }
 
-/** The header block of an event that has its dedup id and nothing else. */
-export function headerBlockOf(messageId: string): string {
-  return `NATS/1.0\r\n${HEADER.messageId}: ${messageId}\r\n\r\n`;
-}
+/** What stands before the dedup id in the header block of an event that has nothing else, and after it. */
+export const BEFORE_ID = `NATS/1.0\r\n${HEADER.messageId}: `;
+export const AFTER_ID = '\r\n\r\n';
 
 /** The header block of an event as it goes over the wire: the dedup id, what is expected, and the service's own. */
 export function encodeHeaders(
@@ -98,12 +96,8 @@ export function withBatchPlace(block: Uint8Array, place: BatchPlace): Uint8Array
   return withLines(block, batchLinesOf(place));
 }
 
-/** The same for a block that has its dedup id and nothing else, as text. */
-export function placedHeaderBlockOf(messageId: string, place: BatchPlace): string {
-  return `${headerBlockOf(messageId).slice(0, -END_OF_LINE.length)}${batchLinesOf(place)}${END_OF_LINE}`;
-}
-
-function batchLinesOf({ batchId, place, isLast }: BatchPlace): string {
+/** The header lines of a place in a batch. */
+export function batchLinesOf({ batchId, place, isLast }: BatchPlace): string {
   const commit = isLast ? `${HEADER.batchCommit}: 1\r\n` : '';
   return `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`;
 }

@@ -114,13 +114,14 @@ export class Connection {
   }
 
   /**
-   * Sends a message once, in order with those of {@link publish}, which must send it if this gives false. That is so if
+   * Sends a message once, to be answered at `inbox` and `id` if there is an id. It is in order with those of
+   * {@link publish}, which must send the message if this gives false. That is so if
    * the client takes no bytes, if it would refuse this message, or if the message is too long for a piece.
    */
-  publishText(message: TextMessage, reply: string | undefined): boolean {
+  publishText(message: TextMessage, inbox: string, id: string): boolean {
     const { info } = this.nats;
     if (this.#pieces === undefined || info?.headers !== true || !this.connected) return false;
-    return message.size <= info.max_payload && this.#pieces.add(message, reply);
+    return message.size <= info.max_payload && this.#pieces.add(message, inbox, id);
   }
 
   /** Sends a message once. A message that the client refuses to send is logged, and counts as lost on its way. */

@@ -1,19 +1,30 @@
 import type { ClientSocket } from './client-internals.js';
 
-/** A message whose parts are texts. */
+/** Takes texts of ASCII, one after the other. */
+export interface AsciiSink {
+  ascii(text: string): void;
+}
+
+/** A message whose parts are texts. Subject and headers are written part by part, as joining them costs more. */
 export interface TextMessage {
-  readonly subject: string;
-  /** The header block, ASCII alone. */
-  readonly headerText: string;
-  /** The body. */
-  readonly text: string;
+  readonly subjectBytes: number;
+  readonly headerBytes: number;
   /** The bytes of header block and body together. */
   readonly size: number;
+  /** The body. */
+  readonly text: string;
+  writeSubject(to: AsciiSink): void;
+  /** Writes the header block. */
+  writeHeaders(to: AsciiSink): void;
 }
 
 /** Memory of so many bytes is taken at a time, and the largest message that is written into it is as long. */
 const PIECE_BYTES = 65_536;
 const END = '\r\n';
+const SPACE = ' ';
+const COMMAND = 'HPUB ';
+/** Between the parts of a message's first line, with two numbers of up to ten digits. */
+const LINE_BYTES = COMMAND.length + 3 * SPACE.length + 2 * 10 + END.length;
 
 /**
  * Writes messages into shared memory, so that the socket gets those of one turn as one piece. By itself the client
@@ -22,7 +33,7 @@ const END = '\r\n';
  *
  * A message that takes another way on the same connection must not pass those in the piece: call {@link flush} first.
  */
-export class MessagePieces {
+export class MessagePieces implements AsciiSink {
   #memory = Buffer.alloc(0);
   /** Where the piece begins that did not leave yet, and where it ends. */
   #from = 0;
@@ -33,23 +44,40 @@ export class MessagePieces {
 
   constructor(private readonly socket: ClientSocket) {}
 
-  /** Sends the message, to be answered at `reply` if there is one. False if it is too long for a piece. */
-  add(message: TextMessage, reply: string | undefined): boolean {
-    const { headerText, size } = message;
-    const to = reply === undefined ? '' : `${reply} `;
-    const start = `HPUB ${message.subject} ${to}${headerText.length} ${size}${END}${headerText}`;
-    const frameBytes = start.length + size - headerText.length + END.length;
-    if (frameBytes > PIECE_BYTES) return false;
-    if (frameBytes > this.#memory.length - this.#to) this.#takeMemory();
-    const memory = this.#memory;
-    let at = this.#to;
-    at += memory.write(start, at, 'latin1');
-    at += memory.write(message.text, at, 'utf8');
-    this.#to = at + memory.write(END, at, 'latin1');
+  /** Sends the message, to be answered at `inbox` and `id` if there is an id. False if it is too long for a piece. */
+  add(message: TextMessage, inbox: string, id: string): boolean {
+    const { subjectBytes, headerBytes, size } = message;
+    const most = LINE_BYTES + subjectBytes + inbox.length + id.length + size + END.length;
+    if (most > PIECE_BYTES) return false;
+    if (most > this.#memory.length - this.#to) this.#takeMemory();
+    this.ascii(COMMAND);
+    message.writeSubject(this);
+    this.ascii(SPACE);
+    if (id !== '') {
+      this.ascii(inbox);
+      this.ascii(id);
+      this.ascii(SPACE);
+    }
+    this.ascii(String(headerBytes));
+    this.ascii(SPACE);
+    this.ascii(String(size));
+    this.ascii(END);
+    message.writeHeaders(this);
+    this.#to += this.#memory.write(message.text, this.#to, 'utf8');
+    this.ascii(END);
     this.#messages++;
     this.#bytes += size;
     if (!this.#isScheduled) this.#schedule();
     return true;
+  }
+
+  /** A loop: for texts this short, it costs less than a call into native code. */
+  ascii(text: string): void {
+    const memory = this.#memory;
+    const to = this.#to;
+    const { length } = text;
+    for (let at = 0; at < length; at++) memory[to + at] = text.charCodeAt(at);
+    this.#to = to + length;
   }
 
   /** Gives the socket the piece as it is now. */

@@ -60,8 +60,9 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   send(id: number, event: OutgoingEvent): void {
-    const reply = this.#inbox + id.toString(ID_RADIX);
-    if (isText(event) && this.connection.publishText(event, reply)) return;
+    const text = id.toString(ID_RADIX);
+    if (isText(event) && this.connection.publishText(event, this.#inbox, text)) return;
+    const reply = this.#inbox + text;
     this.connection.publish(event.subject, event.body, { reply, headers: encoded(event.headers) });
   }
 
@@ -102,14 +103,11 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
-    const reply = answer ? this.#inbox + batch.toString(ID_RADIX) : undefined;
-    if (isText(event) && this.connection.publishText(event.placed(place), reply)) return;
+    const id = answer ? batch.toString(ID_RADIX) : '';
+    if (isText(event) && this.connection.publishText(event.placed(place), this.#inbox, id)) return;
     const headers = encoded(withBatchPlace(event.headers, place));
-    this.connection.publish(
-      event.subject,
-      event.body,
-      reply === undefined ? { headers } : { headers, reply },
-    );
+    const reply = answer ? { reply: this.#inbox + id } : {};
+    this.connection.publish(event.subject, event.body, { headers, ...reply });
   }
 
   async lastSequence(subject: string): Promise<number> {
