@@ -6,7 +6,7 @@ import { AggregateTransportError } from '#library/errors.js';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { PublishReceipt } from '#library/message/event.js';
-import { prepareEvent } from '#library/message/outgoing-event.js';
+import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
 import { batchObstacle, hasAtomicBatches } from '#library/stream/wires/atomic-batches.js';
 import type { StreamOptions } from '#library/stream/api/configuration.js';

@@ -17,6 +17,7 @@ interface Room {
 }
 
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
+const messages = ['message', 'message/outgoing'];
 const ground = ['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'in-parallel.ts'];
 const consumerRooms = [
   'reading',
@@ -35,7 +36,7 @@ const underLetters = [
 ];
 const streamRooms = ['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
 const underTransport = [
-  'message',
+  ...messages,
   'records',
   'parking',
   'publisher',
@@ -55,10 +56,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
   message: { knows: ['errors.ts', 'foreign.ts'], packages: [/^node:crypto$/] },
+  'message/outgoing': { knows: ['errors.ts', 'message'] },
   records: { knows: ['errors.ts', 'message'] },
   // Stations of the path.
   executor: { knows: ['clock.ts', 'errors.ts'] },
-  publisher: { knows: [...ground, 'message'] },
+  publisher: { knows: [...ground, ...messages] },
   parking: { knows: [...ground, 'message', 'records'] },
   'consumer/reading': { knows: [...ground, 'message'] },
   'consumer/position': { knows: [...ground, 'message', 'records'] },
@@ -86,7 +88,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   'stream/wires': {
     knows: [
-      ...[...ground, 'message', 'records', 'publisher', 'parking'],
+      ...[...ground, ...messages, 'records', 'publisher', 'parking'],
       ...['stream/connection', 'stream/api', 'stream/keys'],
     ],
     packages: [/^nats$/],
@@ -120,7 +122,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   testing: { knows: ['sabotage.ts'] },
   // Streams in memory stand where `transport` has its ways to NATS.
   'testing/memory': {
-    knows: [...ground, 'message', 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
+    knows: [...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
   },
   'testing/aggregate-transport-testing.module.ts': {
     ...nestRoom('nest/publishing', 'nest/handling', 'nest/operating', 'nest', 'testing/memory'),
@@ -263,7 +265,7 @@ describe('the library', () => {
     expect(library.size).toBeGreaterThan(50);
     expect(new Set([...library.keys()].map(roomOf))).toEqual(new Set(Object.keys(ROOMS)));
     expect(importsOf(library.get('publisher/sequencer.ts')!)).toContainEqual({
-      target: '../message/outgoing-event.js',
+      target: '../message/outgoing/outgoing-event.js',
       isTypeOnly: true,
     });
     expect(relative(root, join(root, 'index.ts'))).toBe('index.ts');

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { parseHeaders } from '#library/message/headers.js';
-import { prepareEvent } from '#library/message/outgoing-event.js';
+import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import { toStoredEvent } from '#library/message/stored-event.js';
 import { tokenOfSubject } from '#library/message/subject.js';
 

@@ -2,7 +2,7 @@ import { isSabotaged } from '#library/sabotage.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import type { PartitionPorts } from '#library/consumer/partition-options.js';
 import { AggregateTransportError } from '#library/errors.js';
-import { prepareEvent } from '#library/message/outgoing-event.js';
+import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import { jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
 import type { Feed, FeedListener, ReaderPort } from '#library/message/reader-port.js';

@@ -385,6 +385,19 @@ test('frees the place of an opened batch that was denied', async () => {
   expect(port.batches.map(({ ids }) => ids[0])).toEqual(['a:2', 'b:2']);
 });
 
+test('opens no batch while 100 aggregates are busy, however many of them are answered in one read', () => {
+  const { port, publish } = fixture({
+    maxInFlight: 2_048,
+    maxPending: 100_000,
+    batching: { maxBatch: 200, maxOpenBatches: 4, obstacle: undefined },
+  });
+  const tokens = Array.from({ length: 100 }, (_, n) => `t${n}`);
+  for (let n = 1; n <= 150; n++) for (const token of tokens) publish(token, n);
+  for (let n = 1; n <= 20; n++) for (const token of tokens) port.answer(`${token}:${n}`, stored(n));
+  expect(port.batches).toEqual([]);
+  expect(port.sent.length).toBe(21 * tokens.length);
+});
+
 test('requires a longer queue when more aggregates are busy', () => {
   expect([1, 2, 3, 16, 17].map(worthwhileAt)).toEqual([100, 100, 400, 400, Number.POSITIVE_INFINITY]);
 });

@@ -1,6 +1,6 @@
 import type { AggregateTransportError } from '#library/errors.js';
 import type { PublishReceipt } from '#library/message/event.js';
-import type { OutgoingEvent } from '#library/message/outgoing-event.js';
+import type { OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
 import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';

@@ -1,6 +1,6 @@
 import type { Delivery } from '#library/message/delivery.js';
 import { messageIdOf, encodeHeaders } from '#library/message/headers.js';
-import type { OutgoingEvent } from '#library/message/outgoing-event.js';
+import type { OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
 import type { Feed, FeedListener, ReaderPort } from '#library/message/reader-port.js';
 import { subjectOf } from '#library/message/subject.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';

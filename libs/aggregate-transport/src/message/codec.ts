@@ -22,17 +22,41 @@ export interface Codec {
  * or NaN, with PAYLOAD_NOT_SERIALIZABLE. A codec of your own decides for itself what it carries.
  */
 export const jsonCodec: Codec = {
-  encode: (envelope) => {
-    const text = JSON.stringify(envelope);
-    requireJson(envelope.payload, envelope.event_type);
-    return Buffer.from(text, 'utf8');
-  },
+  encode: (envelope) => Buffer.from(toJson(envelope), 'utf8'),
   decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
 };
+
+function toJson(envelope: Envelope): string {
+  const text = JSON.stringify(envelope);
+  requireJson(envelope.payload, envelope.event_type);
+  return text;
+}
 
 /** What comes from a socket is a Buffer already, and a view costs as much as reading the text. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * The bytes of {@link jsonCodec}, as the text they are made of.
+ * @throws PAYLOAD_NOT_SERIALIZABLE as {@link encodeEnvelope}
+ */
+export function encodeAsText(envelope: Envelope): string {
+  try {
+    return toJson(envelope);
+  } catch (cause) {
+    throw notSerializable(envelope, cause);
+  }
+}
+
+function notSerializable({ event_type: type }: Envelope, cause: unknown): unknown {
+  if (hasCode(cause, 'PAYLOAD_NOT_SERIALIZABLE')) return cause;
+  return new AggregateTransportError(
+    'PAYLOAD_NOT_SERIALIZABLE',
+    `expected a payload the codec can write, found one of event type "${type}" that it cannot; ` +
+      'nothing was sent (with JSON: no cycles, no BigInt)',
+    { cause },
+  );
 }
 
 /** @throws PAYLOAD_NOT_SERIALIZABLE: the JSON codec's own, or with the codec's error as `cause` */
@@ -41,13 +65,7 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
   try {
     bytes = codec.encode(envelope);
   } catch (cause) {
-    if (hasCode(cause, 'PAYLOAD_NOT_SERIALIZABLE')) throw cause;
-    throw new AggregateTransportError(
-      'PAYLOAD_NOT_SERIALIZABLE',
-      `expected a payload the codec can write, found one of event type "${envelope.event_type}" that it cannot; ` +
-        'nothing was sent (with JSON: no cycles, no BigInt)',
-      { cause },
-    );
+    throw notSerializable(envelope, cause);
   }
   if (bytes instanceof Uint8Array) return bytes;
   muteRejection(bytes);

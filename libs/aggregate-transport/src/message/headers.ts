@@ -51,6 +51,10 @@ export function messageIdOf(token: string, eventId: string): string {
   return `${token}:${eventId}`;
 }
 
+/** What stands before the dedup id in the header block of an event that has nothing else, and after it. */
+export const BEFORE_ID = `NATS/1.0\r\n${HEADER.messageId}: `;
+export const AFTER_ID = '\r\n\r\n';
+
 /** The header block of an event as it goes over the wire: the dedup id, what is expected, and the service's own. */
 export function encodeHeaders(
   messageId: string,
@@ -88,9 +92,14 @@ export interface BatchPlace {
 }
 
 /** An event's header block with its place in a batch added. */
-export function withBatchPlace(block: Uint8Array, { batchId, place, isLast }: BatchPlace): Uint8Array {
+export function withBatchPlace(block: Uint8Array, place: BatchPlace): Uint8Array {
+  return withLines(block, batchLinesOf(place));
+}
+
+/** The header lines of a place in a batch. */
+export function batchLinesOf({ batchId, place, isLast }: BatchPlace): string {
   const commit = isLast ? `${HEADER.batchCommit}: 1\r\n` : '';
-  return withLines(block, `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`);
+  return `${HEADER.batchId}: ${batchId}\r\n${HEADER.batchSequence}: ${place}\r\n${commit}`;
 }
 
 /** The block ends with an empty line, which moves to the end. */

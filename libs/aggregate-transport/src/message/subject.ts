@@ -55,7 +55,12 @@ function decodedId(token: string): string | undefined {
 
 /** `<topic>.<b7>.….<b0>.<token>`: the subject all events of one aggregate are stored under. */
 export function subjectOf(topic: string, token: string): string {
-  return `${topic}.${bitsOf(fnv1a32(token))}.${token}`;
+  return `${topic}.${bitsOfToken(token)}.${token}`;
+}
+
+/** `<b7>.….<b0>`: the subject tokens between topic and token. */
+export function bitsOfToken(token: string): string {
+  return bitsOf(fnv1a32(token));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { sizeOf } from '../message/outgoing-event.js';
+import { sizeOf } from '../message/outgoing/outgoing-event.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
 
 export interface BatchLimits {

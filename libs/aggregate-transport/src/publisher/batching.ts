@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
-import { largestEventBytes } from '../message/outgoing-event.js';
+import { largestEventBytes } from '../message/outgoing/outgoing-event.js';
 import { Batch, batchFrom, worthwhileAt } from './batch.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';

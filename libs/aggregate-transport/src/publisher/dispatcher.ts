@@ -1,6 +1,11 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
-import { largestEventBytes, type OutgoingEvent, sizeOf } from '../message/outgoing-event.js';
+import {
+  largestEventBytes,
+  type OutgoingEvent,
+  sizeOf,
+  withHeaders,
+} from '../message/outgoing/outgoing-event.js';
 import type { Batching } from './batching.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
@@ -147,5 +152,5 @@ function fits({ sends, outgoing }: QueuedEvent, maxPayloadBytes: number): boolea
 
 /** An event as it is sent again: unchanged, dedup id included, so that the stream recognizes it. */
 function copyOf(outgoing: OutgoingEvent): OutgoingEvent {
-  return isSabotaged('publisher-drops-dedup-id') ? { ...outgoing, headers: NO_HEADERS } : outgoing;
+  return isSabotaged('publisher-drops-dedup-id') ? withHeaders(outgoing, NO_HEADERS) : outgoing;
 }

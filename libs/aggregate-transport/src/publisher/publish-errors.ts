@@ -1,5 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
-import { tooLarge } from '../message/outgoing-event.js';
+import { tooLarge } from '../message/outgoing/outgoing-event.js';
 import type { QueuedEvent } from './publish-queue.js';
 import { describeAnswer, type Refusal } from './server-answer.js';
 

@@ -1,5 +1,5 @@
 import type { AggregateTransportError } from '../errors.js';
-import type { OutgoingEvent } from '../message/outgoing-event.js';
+import type { OutgoingEvent } from '../message/outgoing/outgoing-event.js';
 import type { ServerAnswer } from './server-answer.js';
 
 /** Opens the publisher's connection to the stream of one topic. */

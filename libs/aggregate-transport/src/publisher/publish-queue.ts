@@ -1,5 +1,5 @@
 import type { PublishReceipt } from '../message/event.js';
-import { expecting, type OutgoingEvent } from '../message/outgoing-event.js';
+import { expecting, type OutgoingEvent } from '../message/outgoing/outgoing-event.js';
 
 /** The caller of one publish call. It is told one outcome, once. */
 export interface PublishCaller {

@@ -1,7 +1,7 @@
 import { every, type Timer } from '../clock.js';
 import type { AggregateTransportError } from '../errors.js';
 import type { PublishReceipt } from '../message/event.js';
-import type { OutgoingEvent } from '../message/outgoing-event.js';
+import type { OutgoingEvent } from '../message/outgoing/outgoing-event.js';
 import { tokenOfSubject } from '../message/subject.js';
 import { AggregateQueues } from './aggregate-queues.js';
 import { Batching, type BatchingStatus } from './batching.js';

@@ -3,7 +3,7 @@ import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import type { Failure } from '#library/consumer/handling/outcome.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { Delivery } from '#library/message/delivery.js';
-import { prepareEvent } from '#library/message/outgoing-event.js';
+import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import { firstGroupRecord } from '#library/records/group-record.js';
 import type { PositionRecord, StartEntry } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';

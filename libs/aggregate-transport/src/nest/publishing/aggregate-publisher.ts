@@ -24,6 +24,8 @@ export interface PublishCallOptions {
   signal?: AbortSignal;
 }
 
+const NO_OPTIONS: PublishCallOptions = Object.freeze({});
+
 export interface ReadOptions {
   /** The first stream sequence of interest. @default 1 */
   fromSequence?: number;
@@ -100,9 +102,9 @@ export class AggregatePublisher<M extends object = EventMap> {
    */
   publish<K extends keyof M & string>(
     event: EventIn<M, K>,
-    options: PublishCallOptions = {},
+    options: PublishCallOptions = NO_OPTIONS,
   ): Promise<PublishReceipt> {
-    return this.#publish(event, { options });
+    return this.#publish(event, options);
   }
 
   /**
@@ -122,7 +124,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     if (!Array.isArray(events)) throw noList(events);
     const chain = new ExpectationChain();
     const outcomes = await Promise.allSettled(
-      events.map((event: EventIn<M, K>) => this.#publish(event, { options, chain })),
+      events.map((event: EventIn<M, K>) => this.#publish(event, options, chain)),
     );
     const results = outcomes.map((outcome) =>
       outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as AggregateTransportError),
@@ -187,9 +189,16 @@ export class AggregatePublisher<M extends object = EventMap> {
     this.links.opened(this.topic)?.sequencer.resume(tokenOf(aggregateId));
   }
 
-  #publish(event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
+  #publish(
+    event: AggregateEvent,
+    options: PublishCallOptions,
+    chain?: ExpectationChain,
+  ): Promise<PublishReceipt> {
     const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
-    const stored = link === undefined ? this.#publishWhenOpen(event, call) : publishOn(link, event, call);
+    const stored =
+      link === undefined
+        ? this.#publishWhenOpen(event, options, chain)
+        : publishOn(link, event, options, chain);
     if (this.#results.observed) this.#report(event, stored);
     return stored;
   }
@@ -211,7 +220,11 @@ export class AggregatePublisher<M extends object = EventMap> {
     return undefined;
   }
 
-  async #publishWhenOpen(event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
+  async #publishWhenOpen(
+    event: AggregateEvent,
+    options: PublishCallOptions,
+    chain: ExpectationChain | undefined,
+  ): Promise<PublishReceipt> {
     const { maxPending, maxBlocked } = this.links.options.topics.get(this.topic)?.publish ?? DEFAULTS.publish;
     if (this.#early >= maxPending + maxBlocked) throw saturated(maxPending + maxBlocked);
     this.#early++;
@@ -221,7 +234,7 @@ export class AggregatePublisher<M extends object = EventMap> {
     } finally {
       this.#early--;
     }
-    return publishOn(link, event, call);
+    return publishOn(link, event, options, chain);
   }
 
   #report(event: AggregateEvent, stored: Promise<PublishReceipt>): void {
@@ -232,15 +245,13 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 }
 
-/** One event of a call. */
-interface PublishCall {
-  readonly options: PublishCallOptions;
-  /** Of a list. */
-  readonly chain?: ExpectationChain;
-}
-
-function publishOn(link: TopicLink, event: AggregateEvent, call: PublishCall): Promise<PublishReceipt> {
-  const { options, chain } = call;
+/** `chain` is that of the event's list. */
+function publishOn(
+  link: TopicLink,
+  event: AggregateEvent,
+  options: PublishCallOptions,
+  chain: ExpectationChain | undefined,
+): Promise<PublishReceipt> {
   try {
     const { signal } = options;
     checkSignal(signal);

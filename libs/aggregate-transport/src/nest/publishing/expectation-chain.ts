@@ -1,4 +1,4 @@
-import type { OutgoingEvent } from '../../message/outgoing-event.js';
+import { following, type OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import { predecessorRejected } from '../../publisher/publish-errors.js';
 
 /**
@@ -21,7 +21,7 @@ export class ExpectationChain {
     const before = this.#last.get(token);
     const isFirst = event.expectedSequence !== undefined;
     if (before === undefined && !isFirst) return event;
-    const linked = before === undefined || isFirst ? event : { ...event, follows: before };
+    const linked = before === undefined || isFirst ? event : following(event, before);
     this.#last.set(token, linked);
     return linked;
   }

@@ -1,7 +1,9 @@
 import type { ConnectionOptions, NatsConnection, PublishOptions } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import { type ClientInternals, internalsOf } from './client-internals.js';
 import { dial, type DialOptions } from './dial.js';
+import { MessagePieces, type TextMessage } from './message-pieces.js';
 import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
 /** What a part of the transport wants to hear of its connection. */
@@ -35,12 +37,19 @@ export class Connection {
   #mode: Mode = 'up';
   #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
   #answers = 0;
+  /** What is used of the client beyond its public interface. */
+  readonly internals: ClientInternals;
+  /** What was sent as texts in this turn; undefined if the client takes no bytes. */
+  readonly #pieces: MessagePieces | undefined;
 
   private constructor(
     readonly nats: NatsConnection,
     private readonly name: string,
     private readonly log: Log,
   ) {
+    this.internals = internalsOf(nats);
+    const { socket } = this.internals;
+    this.#pieces = socket === undefined ? undefined : new MessagePieces(socket);
     this.#noteInfo();
     void this.#follow();
     void nats.closed().then((cause) => this.#noteClosed(cause));
@@ -104,8 +113,20 @@ export class Connection {
     this.#listeners.delete(listener);
   }
 
+  /**
+   * Sends a message once, to be answered at `inbox` and `id` if there is an id. It is in order with those of
+   * {@link publish}, which must send the message if this gives false. That is so if
+   * the client takes no bytes, if it would refuse this message, or if the message is too long for a piece.
+   */
+  publishText(message: TextMessage, inbox: string, id: string): boolean {
+    const { info } = this.nats;
+    if (this.#pieces === undefined || info?.headers !== true || !this.connected) return false;
+    return message.size <= info.max_payload && this.#pieces.add(message, inbox, id);
+  }
+
   /** Sends a message once. A message that the client refuses to send is logged, and counts as lost on its way. */
   publish(subject: string, body?: string | Uint8Array, options?: PublishOptions): void {
+    this.#pieces?.flush();
     try {
       this.nats.publish(subject, body, options);
     } catch (error) {

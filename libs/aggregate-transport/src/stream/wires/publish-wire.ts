@@ -1,14 +1,16 @@
 import { isSabotaged } from '#sabotage';
-import { createInbox, type MsgHdrs, type Subscription } from 'nats';
+import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import type { AggregateTransportError } from '../../errors.js';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
-import type { OutgoingEvent } from '../../message/outgoing-event.js';
+import { JsonEvent } from '../../message/outgoing/json-event.js';
+import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
+import { idIn, storedPrefixOf, storedSequenceOf } from './answer-bytes.js';
 
 const ID_RADIX = 36;
 const STATE_TIMEOUT_MS = 2_000;
@@ -20,6 +22,7 @@ const STATE_TIMEOUT_MS = 2_000;
 export class PublishWire implements PublishPort, ConnectionListener {
   readonly #inbox = `${createInbox()}.`;
   readonly #answers: Subscription;
+  readonly #storedPrefix: Uint8Array;
 
   constructor(
     private readonly connection: Connection,
@@ -27,13 +30,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
     private readonly stream: string,
     private readonly listener: PublishListener,
   ) {
+    this.#storedPrefix = storedPrefixOf(stream);
     this.#answers = connection.nats.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
-        if (error !== null) return;
-        const id = Number.parseInt(message.subject.slice(this.#inbox.length), ID_RADIX);
-        if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
-        else if (message.data.length === 0) listener.opened(id);
-        else listener.answered(id, readAnswer(message.string()));
+        if (error === null) this.#answered(message);
       },
     });
     connection.listen(this);
@@ -60,10 +60,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
   }
 
   send(id: number, event: OutgoingEvent): void {
-    this.connection.publish(event.subject, event.body, {
-      reply: this.#inbox + id.toString(ID_RADIX),
-      headers: encoded(event.headers),
-    });
+    const text = id.toString(ID_RADIX);
+    if (isText(event) && this.connection.publishText(event, this.#inbox, text)) return;
+    const reply = this.#inbox + text;
+    this.connection.publish(event.subject, event.body, { reply, headers: encoded(event.headers) });
   }
 
   openBatch(batch: number, first: OutgoingEvent): void {
@@ -78,14 +78,35 @@ export class PublishWire implements PublishPort, ConnectionListener {
     }
   }
 
+  #answered(message: Msg): void {
+    const { listener } = this;
+    const id = this.#idOf(message);
+    const body = this.connection.internals.bodyBytesOf(message);
+    const sequence = body === undefined ? undefined : storedSequenceOf(body, this.#storedPrefix);
+    if (sequence !== undefined) listener.answered(id, { kind: 'stored', sequence, duplicate: false });
+    else if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
+    else if (message.data.length === 0) listener.opened(id);
+    else listener.answered(id, readAnswer(message.string()));
+  }
+
+  #idOf(message: Msg): number {
+    const { length } = this.#inbox;
+    const subject = this.connection.internals.subjectBytesOf(message);
+    return subject === undefined
+      ? Number.parseInt(message.subject.slice(length), ID_RADIX)
+      : idIn(subject, length);
+  }
+
   /** Unlike any other publisher's: the inbox is. */
   #batchId(batch: number): string {
     return this.#inbox + batch.toString(ID_RADIX);
   }
 
   #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
+    const id = answer ? batch.toString(ID_RADIX) : '';
+    if (isText(event) && this.connection.publishText(event.placed(place), this.#inbox, id)) return;
     const headers = encoded(withBatchPlace(event.headers, place));
-    const reply = answer ? { reply: this.#inbox + batch.toString(ID_RADIX) } : {};
+    const reply = answer ? { reply: this.#inbox + id } : {};
     this.connection.publish(event.subject, event.body, { headers, ...reply });
   }
 
@@ -118,6 +139,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
   #find(which: MessageQuestion): Promise<RawMessage | undefined> {
     return findMessage(this.api, this.stream, which);
   }
+}
+
+function isText(event: OutgoingEvent): event is JsonEvent {
+  return event instanceof JsonEvent && !isSabotaged('copies-without-id');
 }
 
 /** For sabotage only. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
-import type { OutgoingEvent } from '../../message/outgoing-event.js';
+import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import type { ServerAnswer } from '../../publisher/server-answer.js';

@@ -3,8 +3,9 @@ import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { checkUserHeaders, encodeHeaders, HEADER, messageIdOf } from '#library/message/headers.js';
-import { expecting, prepareEvent, type PrepareOptions } from '#library/message/outgoing-event.js';
-import { codeOf, errorOf } from './code-of.js';
+import { expecting } from '#library/message/outgoing/outgoing-event.js';
+import { prepareEvent, type PrepareOptions } from '#library/message/outgoing/prepare-event.js';
+import { codeOf, errorOf } from '../code-of.js';
 
 const options: PrepareOptions = { topic: 'orders', codec: jsonCodec, maxPayloadBytes: 1_048_576, wallMs: 0 };
 const event: AggregateEvent = { aggregateId: 'a', type: 'Placed', payload: 1, eventId: 'e1' };
