@@ -12,6 +12,16 @@ export interface EventHandler {
    * event, else what went wrong. Never throws, never rejects.
    */
   handle(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined;
+  /** Takes consecutive events of one aggregate in one call; undefined if it takes each alone. */
+  readonly batches?: BatchHandler | undefined;
+}
+
+/** Handles several events of one aggregate in one call: all of them, or none. */
+export interface BatchHandler {
+  /** Events in one call at most, from 2. */
+  readonly size: number;
+  /** As {@link EventHandler.handle}, for events that stand one behind the other in their lane. */
+  handleAll(events: readonly Delivery[]): ReturnType<EventHandler['handle']>;
 }
 
 /** True if the handler has not ended with its call. */
@@ -28,9 +38,12 @@ export type OnUnhandledType = 'ignore' | 'park' | 'block';
 export class EventHandlers {
   readonly #byType = new Map<string, EventHandler>();
   #other: EventHandler | undefined;
+  /** True if a handler takes several events at once. */
+  hasBatches = false;
 
   /** Returns false if the type, or "every other type", is taken. */
   add(type: string | undefined, handler: EventHandler): boolean {
+    this.hasBatches ||= handler.batches !== undefined;
     if (type === undefined) {
       if (this.#other !== undefined) return false;
       this.#other = handler;

@@ -107,7 +107,9 @@ export class Lanes implements AloneMember, ParkingListener {
       concurrency: policy.concurrency,
       clock,
       caughtUp: () => listener.caughtUp(),
-      run: (entry) => (entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry)),
+      spanOf: options.calls.handlers.hasBatches ? (entry) => this.#attempts.spanOf(entry) : undefined,
+      run: (entry, span) =>
+        entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry, span),
       broke: (entry, error) => this.#broke(entry, error),
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
@@ -154,6 +156,15 @@ export class Lanes implements AloneMember, ParkingListener {
       replaysFailed: this.#replay.failed,
       unparked: this.#unparked,
     };
+  }
+
+  /**
+   * Handlers wait for the processor or for a place, so that more events would only wait, too. Where handlers take
+   * batches, events that wait beside a handler in input or output make the next batch larger.
+   */
+  get areBehind(): boolean {
+    const { executor } = this;
+    return executor.isBehind && !(this.options.calls.handlers.hasBatches && executor.running > 0);
   }
 
   /** Why events cannot become letters at the moment. */

@@ -14,8 +14,8 @@ import { type LaneBytes, StuckLanes } from './stuck-lanes.js';
 
 /** Replays letters, and must know of a letter that is settled elsewhere. */
 export interface DetourListener {
-  /** An aggregate's head was handled in its lane although it is its first letter, too. */
-  noteHeadHandled(token: string, sequence: number): void;
+  /** An aggregate's head was handled in its lane although it is its first letter, and with it all up to `through`. */
+  noteHeadHandled(token: string, through: number): void;
 }
 
 export interface LetterLanesOptions {
@@ -148,11 +148,14 @@ export class LetterLanes {
     return this.#diverting.size > 0 && this.#diverting.get(event.token)?.head === event;
   }
 
-  /** The head of a diverted lane is handled: its letter goes, then it is settled. */
-  settleHead(event: Delivery): Promise<Step> {
+  /**
+   * The head of a diverted lane is handled: its letter goes, then it is settled. `through` is the last event that was
+   * handled with it: the letters up to there are removed when they are replayed, and not handled again.
+   */
+  settleHead(event: Delivery, through = event.sequence): Promise<Step> {
     const diversion = this.#diverting.get(event.token);
     if (diversion !== undefined) diversion.settled = true;
-    return this.#finish(event, () => this.#removeHead(event));
+    return this.#finish(event, () => this.#removeHead(event, through));
   }
 
   /** Watches the lane of this aggregate: it holds its share of the intake. */
@@ -202,11 +205,11 @@ export class LetterLanes {
   }
 
   /** The head of a diverted lane is settled: it is no letter any more, and never will be. */
-  async #removeHead({ token, sequence }: Delivery): Promise<void> {
+  async #removeHead({ token, sequence }: Delivery, through = sequence): Promise<void> {
     const { parking, detours } = this.options;
     const diversion = this.#diverting.get(token);
     if (diversion !== undefined) diversion.settled = true;
-    detours.noteHeadHandled(token, sequence);
+    detours.noteHeadHandled(token, through);
     await diversion?.attempt;
     const parked = parking.find(token);
     if (parked === undefined || parked.revision === 0) return;

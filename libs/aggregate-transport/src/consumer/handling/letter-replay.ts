@@ -92,8 +92,8 @@ export class LetterReplay implements DetourListener {
 
   constructor(private readonly options: LetterReplayOptions) {}
 
-  noteHeadHandled(token: string, sequence: number): void {
-    this.#done.set(token, { stream: this.options.place.created, sequence });
+  noteHeadHandled(token: string, through: number): void {
+    this.#done.set(token, { stream: this.options.place.created, sequence: through });
   }
 
   /** The letter an aggregate is at. */
