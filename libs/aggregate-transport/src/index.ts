@@ -16,6 +16,7 @@ export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/t
 export { SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
+export type { AggregateBatch, AggregateBatchEvent } from './nest/handling/aggregate-batch.js';
 export { AggregateContext } from './nest/handling/aggregate.context.js';
 export type { CausedEvent, CausedEventOptions, EventTarget } from './nest/handling/caused-events.js';
 export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';

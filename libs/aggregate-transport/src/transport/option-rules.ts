@@ -166,6 +166,7 @@ export const HANDLER_RULES: Rules = {
   onExhausted,
   classify: callback,
   timeoutMs: whole(1),
+  batch: whole(1, 1_000),
 };
 
 export interface Rules {

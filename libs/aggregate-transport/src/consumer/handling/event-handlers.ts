@@ -18,7 +18,7 @@ export interface EventHandler {
 
 /** Handles several events of one aggregate in one call: all of them, or none. */
 export interface BatchHandler {
-  /** Events in one call at most, from 2. */
+  /** Events in one call at most, from 1. */
   readonly size: number;
   /** As {@link EventHandler.handle}, for events that stand one behind the other in their lane. */
   handleAll(events: readonly Delivery[]): ReturnType<EventHandler['handle']>;

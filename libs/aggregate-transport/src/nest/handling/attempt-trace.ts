@@ -51,6 +51,15 @@ export function watchPipeline(prototype: object, name: string, method: object, w
   UseFilters(witness.asFilter())(prototype, name, descriptor);
 }
 
+/** Where the parameters of a method stand that have a decorator. */
+export function declaredParameters(target: object, method: string | symbol): number[] {
+  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
+    string,
+    { index: number }
+  >;
+  return Object.values(declared).map(({ index }) => index);
+}
+
 /**
  * Wraps the method so that the transport learns how far an attempt came and what the method threw. Nest replaces the
  * error by "Internal server error". A hidden last parameter costs a fraction of a microsecond per event, an interceptor
@@ -62,11 +71,7 @@ export function traceAttempts(
   descriptor: TypedPropertyDescriptor<unknown>,
 ): void {
   const original = descriptor.value as (...args: unknown[]) => unknown;
-  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
-    string,
-    { index: number }
-  >;
-  const indices = Object.values(declared).map(({ index }) => index);
+  const indices = declaredParameters(target, method);
   // Nest gives an undecorated method the payload; with any decorated parameter it gives only those.
   if (indices.length === 0) Payload()(target, method, 0);
   const hidden = Math.max(original.length - 1, 0, ...indices) + 1;
