@@ -11,6 +11,7 @@ import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
 import { scaling } from './suites/scaling.js';
+import { soak } from './suites/soak.js';
 import { subjectDepth } from './suites/subject-depth.js';
 import { takeover } from './suites/takeover.js';
 
@@ -30,4 +31,5 @@ export const SUITES: readonly Suite[] = [
   fastLane,
   subjectDepth,
   handlerStage,
+  soak,
 ];
