@@ -9,6 +9,7 @@ import type { Provision } from '../stream/api/provision.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
+import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
 import {
@@ -29,8 +30,8 @@ export interface ResolvedTopic {
   /** The stream options that the user wrote down. */
   readonly explicitStream: ReadonlySet<keyof StreamOptions>;
   readonly publish: Required<PublishOptions>;
-  readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify'>> &
-    FailurePolicy & { readonly breaker: BreakerOptions };
+  readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify' | 'around'>> &
+    FailurePolicy & { readonly breaker: BreakerOptions; readonly around: Around | undefined };
   readonly parked: ParkedOptions;
   readonly positions: PositionsOptions;
   readonly codec: Codec;
@@ -104,6 +105,7 @@ function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): Reso
     retry: merge(DEFAULTS.consume.retry, root.consume?.retry, own.consume?.retry),
     breaker: merge(DEFAULTS.consume.breaker, root.consume?.breaker, own.consume?.breaker),
     classify: own.consume?.classify ?? root.consume?.classify,
+    around: own.consume?.around ?? root.consume?.around,
   };
   if (publish.giveUpAfterMs > stream.duplicateWindowMs - COPIES_STOP_BEFORE_WINDOW_MS) {
     throw new AggregateTransportError(
