@@ -33,7 +33,11 @@ const guard: CanActivate = {
 };
 
 /** A handler that may have a guard: then it is called through Nest. */
-function controllerOf(topic: string, hasGuard: boolean, handle: (context: AggregateContext) => unknown): Type {
+function controllerOf(
+  topic: string,
+  hasGuard: boolean,
+  handle: (context: AggregateContext) => unknown,
+): Type {
   @Controller()
   class Handlers {
     @AggregateHandler(topic)
@@ -49,7 +53,11 @@ async function serve(topic: string, controller: Type, around: Around) {
   const log = new CapturedLog();
   app = await startApp({
     options: {
-      ...{ servers: server().url, group: 'around', consume: { around: () => Promise.reject(new Error('root')) } },
+      ...{
+        servers: server().url,
+        group: 'around',
+        consume: { around: () => Promise.reject(new Error('root')) },
+      },
       topics: { [topic]: { consume: { retry: RETRY, around } } },
     },
     publishers: [topic],
@@ -84,34 +92,47 @@ test.each([false, true])(
   },
 );
 
-const failures: [string, Around, RegExp, number][] = [
-  [
-    'throws before next',
-    () => {
+interface Fault {
+  readonly what: string;
+  readonly bad: Around;
+  readonly line: RegExp;
+  readonly runsOfBad: number;
+}
+
+const faults: readonly Fault[] = [
+  {
+    what: 'throws before next',
+    bad: () => {
       throw new SyntaxError('no trace');
     },
-    /failed in its interceptor \(attempt 3\).*SyntaxError: no trace/,
-    0,
-  ],
-  ['never calls next', () => undefined, /failed in its interceptor \(attempt 3\).*HANDLER_NOT_CALLED/, 0],
-  [
-    'fails after next',
-    (_context, next) => next().then(() => Promise.reject(new SyntaxError('no commit'))),
-    /failed in its interceptor \(attempt 3\).*SyntaxError: no commit/,
-    3,
-  ],
+    line: /failed in its interceptor \(attempt 3\).*SyntaxError: no trace/,
+    runsOfBad: 0,
+  },
+  {
+    what: 'never calls next',
+    bad: () => undefined,
+    line: /failed in its interceptor \(attempt 3\).*HANDLER_NOT_CALLED/,
+    runsOfBad: 0,
+  },
+  {
+    what: 'fails after next',
+    bad: (_context, next) => next().then(() => Promise.reject(new SyntaxError('no commit'))),
+    line: /failed in its interceptor \(attempt 3\).*SyntaxError: no commit/,
+    runsOfBad: 3,
+  },
 ];
 
-test.each(failures.flatMap((one) => [false, true].map((hasGuard) => [...one, hasGuard] as const)))(
-  'an around that %s costs its event alone',
-  async (what, bad, line, runsOfBad, hasGuard) => {
+test.each(faults.flatMap((fault) => [false, true].map((hasGuard) => ({ ...fault, hasGuard }))))(
+  'an around that $what costs its event alone (with a guard: $hasGuard)',
+  async ({ what, bad, line, runsOfBad, hasGuard }) => {
     const topic = `around-${what.replaceAll(' ', '-')}-${hasGuard}`;
     const handled: string[] = [];
     const controller = controllerOf(topic, hasGuard, ({ aggregateId }) => handled.push(aggregateId));
     const { log, publisher, parked } = await serve(topic, controller, (context, next) =>
       context.aggregateId === 'bad' ? bad(context, next) : next(),
     );
-    for (const aggregateId of ['bad', 'good']) await publisher.publish({ aggregateId, type: 'T', payload: 1 });
+    for (const aggregateId of ['bad', 'good'])
+      await publisher.publish({ aggregateId, type: 'T', payload: 1 });
     await log.says(line);
     await eventually('the other event', () => handled.includes('good'));
     expect(handled.filter((id) => id === 'bad')).toHaveLength(runsOfBad);

@@ -73,7 +73,11 @@ interface Decorated {
 /** A controller with one handler. The first decorator in the list is the nearest to the method. */
 function controller({ parameters = USUAL, onMethod = [], onClass = [], injects = [] }: Decorated = {}): Type {
   class Handlers {
-    on(_a: unknown, _b: unknown): void {}
+    readonly #seen: number[] = [];
+
+    on(...args: unknown[]): void {
+      this.#seen.push(args.length);
+    }
   }
   const { prototype } = Handlers;
   for (const [decorate, index] of parameters) decorate(prototype, 'on', index);
@@ -205,7 +209,12 @@ export const WAYS: readonly (readonly [name: string, expected: Way, made: Case])
 ];
 
 /** The ways that the handlers of a case go, as they are logged. */
-export async function wayOf({ handlers = controller(), providers = [], consume = {}, ...made }: Case): Promise<string> {
+export async function wayOf({
+  handlers = controller(),
+  providers = [],
+  consume = {},
+  ...made
+}: Case): Promise<string> {
   const lines: string[] = [];
   const skip = (): void => undefined;
   const debug = (text: unknown): void => void lines.push(String(text));
@@ -242,7 +251,9 @@ export async function wayOf({ handlers = controller(), providers = [], consume =
     await connect(app);
     await started(() => app.close());
   }
-  const found = lines.flatMap((line) => /of topic "t" is called (directly|through Nest): \S/.exec(line) ?? []);
+  const found = lines.flatMap(
+    (line) => /of topic "t" is called (directly|through Nest): \S/.exec(line) ?? [],
+  );
   return found.filter((_part, index) => index % 2 === 1).join(' and ');
 }
 

@@ -13,6 +13,7 @@ import { type TopicRef, topicNameOf } from '../message/topic.js';
 import { AggregateClient } from './publishing/aggregate.client.js';
 import { AggregatePublisher } from './publishing/aggregate-publisher.js';
 import { AggregateServer } from './serving/aggregate.server.js';
+import { GlobalEnhancers } from './serving/global-enhancers.js';
 import { HandlerScan } from './serving/handler-scan.js';
 import { HandlerWays } from './serving/handler-ways.js';
 import { nestLog } from './nest-log.js';
@@ -52,6 +53,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     },
     HandlerScan,
     HandlerWays,
+    GlobalEnhancers,
     AggregateServer,
     ParkedAggregates,
     ...OBSERVERS,

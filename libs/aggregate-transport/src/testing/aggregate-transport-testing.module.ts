@@ -9,6 +9,7 @@ import {
 import { DiscoveryModule } from '@nestjs/core';
 import { AggregateClient } from '../nest/publishing/aggregate.client.js';
 import { AggregateServer } from '../nest/serving/aggregate.server.js';
+import { GlobalEnhancers } from '../nest/serving/global-enhancers.js';
 import { HandlerScan } from '../nest/serving/handler-scan.js';
 import { HandlerWays } from '../nest/serving/handler-ways.js';
 import { nestLog } from '../nest/nest-log.js';
@@ -57,6 +58,7 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         },
         HandlerScan,
         HandlerWays,
+        GlobalEnhancers,
         AggregateServer,
         ParkedAggregates,
         ...OBSERVERS,

@@ -113,19 +113,20 @@ export interface ConsumeOptions {
    */
   classify?: FailurePolicy['classify'];
   /**
-   * `auto` calls a handler directly, without Nest's pipeline, if nothing of it stands between: no guard, pipe,
-   * interceptor or filter (its own, its class's, global), no request scope, and no parameters but `@Payload()`, `@Ctx()`
-   * and `@AggregateId()`. `never` calls every handler through Nest. Which way each goes is logged at debug level.
+   * `auto` calls a handler directly, without Nest's pipeline, if that has nothing to do for it. So there is no guard,
+   * pipe, interceptor or filter: of its own, of its class, global. Nothing is request-scoped, and it has no parameters
+   * but `@Payload()`, `@Ctx()` and `@AggregateId()`. `never` calls every handler through Nest. Which way each goes is
+   * logged at debug level.
    * @default 'auto'
    */
   directCalls?: 'auto' | 'never';
   /**
-   * Surrounds every attempt, guards included: for tracing, logging, `AsyncLocalStorage`. Calls `next` once and returns
-   * its promise, which rejects with what the handler threw; a second call of `next` gets the first one's run.
+   * Surrounds every attempt, guards included: for tracing, logging, `AsyncLocalStorage`. It calls `next` once and
+   * returns its promise, which rejects with what the handler threw. A second call of `next` gets the first one's run.
    *
-   * The attempt ends when both have ended. It has succeeded if both have: an error of the handler that is caught here
-   * still fails it, and so does a throw after the handler. One that ends without a call of `next` fails the attempt with
-   * HANDLER_NOT_CALLED. Answers that are no promise count for nothing.
+   * The attempt ends when both have ended, and has succeeded if both have. An error of the handler that is caught here
+   * fails it all the same, and so does a throw after the handler. One that ends without a call of `next` fails the
+   * attempt with HANDLER_NOT_CALLED. Answers that are no promise count for nothing.
    */
   around?: Around | undefined;
   /** When parking stops because nearly everything fails. */

@@ -105,7 +105,6 @@ function resolveTopic(name: string, own: TopicOptions, root: TopicOptions): Reso
     retry: merge(DEFAULTS.consume.retry, root.consume?.retry, own.consume?.retry),
     breaker: merge(DEFAULTS.consume.breaker, root.consume?.breaker, own.consume?.breaker),
     classify: own.consume?.classify ?? root.consume?.classify,
-    around: own.consume?.around ?? root.consume?.around,
   };
   if (publish.giveUpAfterMs > stream.duplicateWindowMs - COPIES_STOP_BEFORE_WINDOW_MS) {
     throw new AggregateTransportError(

@@ -17,15 +17,22 @@ test.each([
   { sources: ['payload'], expected: ['payload'] },
   { sources: ['payload', 'context'], expected: ['payload', context] },
   { sources: [undefined, 'aggregateId'], expected: [undefined, 'id'] },
-  { sources: ['context', 'payload', undefined, 'aggregateId'], expected: [context, 'payload', undefined, 'id'] },
-] as { sources: Source[]; expected: unknown[] }[])('$sources become as many arguments', ({ sources, expected }) => {
-  let given: unknown[] = [];
-  expect(call((...args) => void (given = args), sources)).toBeUndefined();
-  expect(given).toEqual(expected);
-});
+  {
+    sources: ['context', 'payload', undefined, 'aggregateId'],
+    expected: [context, 'payload', undefined, 'id'],
+  },
+] as { sources: Source[]; expected: unknown[] }[])(
+  '$sources become as many arguments',
+  ({ sources, expected }) => {
+    let given: unknown[] = [];
+    expect(call((...args) => void (given = args), sources)).toBeUndefined();
+    expect(given).toEqual(expected);
+  },
+);
 
 test('a handler that gives a value has ended at once', () => {
-  for (const value of [undefined, null, 0, 'text', {}, [], () => 1]) expect(call(() => value)).toBeUndefined();
+  for (const value of [undefined, null, 0, 'text', {}, [], () => 1])
+    expect(call(() => value)).toBeUndefined();
 });
 
 test('a lazy thenable runs once', async () => {
@@ -55,8 +62,7 @@ test('every way to fail gives the error as it was thrown, in the handler', async
     () => Promise.resolve(throwError(() => error)),
     () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(error) }),
   ];
-  for (const way of ways)
-    expect(await call(way)).toEqual({ stage: 'handler', error, unrecoverable: false });
+  for (const way of ways) expect(await call(way)).toEqual({ stage: 'handler', error, unrecoverable: false });
   const failure = await call(() => Promise.reject(new UnrecoverableError(error)));
   expect(failure).toMatchObject({ stage: 'handler', unrecoverable: true });
 });

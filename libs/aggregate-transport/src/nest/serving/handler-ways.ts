@@ -1,10 +1,10 @@
-import { HttpAdapterHost, ApplicationConfig, DiscoveryService, MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { isOfTrace, originalOf } from '../handling/attempt-trace.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
 import { nestLog } from '../nest-log.js';
-import { AGGREGATE_TRANSPORT } from '../tokens.js';
 import { TopicLinks } from '../../transport/open-topics.js';
+import { GlobalEnhancers } from './global-enhancers.js';
 import { EXTRAS } from './handler-scan.js';
 import { type Parameter, type PlainMethod, sourcesOf } from './plain-method.js';
 
@@ -31,31 +31,17 @@ const ENHANCERS = {
 /**
  * Tells which handlers can be called directly, because Nest's pipeline would do nothing but call them. Asked while Nest
  * registers the handlers: then it has just read all of this itself, and what is added later it ignores, too.
- *
- * A hybrid application that does not inherit gives its microservice an empty configuration of its own. Only if it also
- * defers the initialization can that one be filled, and it cannot be reached. So handlers of a deferred one go through
- * Nest: those that are not registered in the very turn in which their server was connected.
  */
 @Injectable()
 export class HandlerWays {
   readonly #log = nestLog(new Logger('AggregateServer'));
-  /** True in the turn in which our server is connected. */
-  #isConnecting = false;
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
-    @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
-    @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
-    @Inject(ModulesContainer) modules: ModulesContainer,
+    @Inject(GlobalEnhancers) private readonly globals: GlobalEnhancers,
     @Inject(TopicLinks) private readonly links: TopicLinks,
-  ) {
-    modules.getRpcTargetRegistry<{ transportId?: unknown }>().subscribe(({ transportId }) => {
-      if (transportId !== AGGREGATE_TRANSPORT) return;
-      this.#isConnecting = true;
-      queueMicrotask(() => (this.#isConnecting = false));
-    });
-  }
+  ) {}
 
   /** The method to call directly; undefined if the handler's events go through Nest. Says which, and why. */
   choose(topic: string, witness: ErrorWitness): PlainMethod | undefined {
@@ -79,14 +65,7 @@ export class HandlerWays {
   #globalReason(topic: string): string | undefined {
     if (this.links.options.topics.get(topic)?.consume.directCalls === 'never')
       return 'consume.directCalls is "never"';
-    const kind = globalsOf(this.config).find(([, list]) => list.length > 0)?.[0];
-    if (kind !== undefined) return `the application has a global ${kind}`;
-    // Only an application with an HTTP adapter can be a hybrid one.
-    const { httpAdapter } = this.http as { httpAdapter?: object | null };
-    const isHybrid = httpAdapter !== undefined && httpAdapter !== null;
-    if (isHybrid && !this.#isConnecting)
-      return 'its microservice defers initialization, and may have global enhancers of its own';
-    return undefined;
+    return this.globals.found();
   }
 
   #claimsOf(witness: ErrorWitness): Claim[] {
@@ -104,21 +83,11 @@ export class HandlerWays {
   }
 }
 
-/** What stands in every pipeline that is built from this configuration. */
-function globalsOf(config: ApplicationConfig): [string, readonly unknown[]][] {
-  // Of Nest 12.
-  const { getGlobalPreRequestHooks } = config as { getGlobalPreRequestHooks?: () => unknown[] };
-  return [
-    ['guard', [...config.getGlobalGuards(), ...config.getGlobalRequestGuards()]],
-    ['interceptor', [...config.getGlobalInterceptors(), ...config.getGlobalRequestInterceptors()]],
-    ['pipe', [...config.getGlobalPipes(), ...config.getGlobalRequestPipes()]],
-    ['filter', [...config.getGlobalFilters(), ...config.getGlobalRequestFilters()]],
-    ['pre-request hook', getGlobalPreRequestHooks?.call(config) ?? []],
-  ];
-}
-
 /** The method that a claim is for, or why it needs Nest. */
-function plainMethodOf({ wrapper, metatype, name, method }: Claim, witness: ErrorWitness): PlainMethod | string {
+function plainMethodOf(
+  { wrapper, metatype, name, method }: Claim,
+  witness: ErrorWitness,
+): PlainMethod | string {
   if (!wrapper.isDependencyTreeStatic()) return 'its controller is made for each event';
   const { instance } = wrapper as { instance: object };
   const original = originalOf((instance as Record<string, object>)[name] ?? method);

@@ -10,7 +10,7 @@ import { whenComplete } from './observable-end.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 
 /**
- * Calls a handler through Nest's pipeline, and settles exactly once, with a failure if and only if the handler failed. A
+ * Calls a handler through Nest's pipeline. Settles exactly once, with a failure if and only if the handler failed. A
  * Nest handler that fails usually resolves: to an Observable that errors, with the error replaced. So the Observable is
  * subscribed to once: twice would run a handler after an interceptor twice. The original error comes from the attempt's
  * trace, or from the witness of its pipeline.

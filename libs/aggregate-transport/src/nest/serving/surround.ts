@@ -9,7 +9,7 @@ import { isUnrecoverable } from '../handling/unrecoverable.error.js';
 const HANDLED = Promise.resolve();
 
 /**
- * Runs an attempt within `consume.around`, which is code of the application: whatever it does, its event alone pays.
+ * Runs an attempt within `consume.around`, which is code of the application. For what it does its event alone pays.
  *
  * 1. It throws before `next`: the attempt has failed, in its interceptor. The handler does not run.
  * 2. It ends without `next`: the same, with HANDLER_NOT_CALLED. A `next` after that starts nothing.
