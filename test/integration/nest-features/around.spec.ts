@@ -165,7 +165,8 @@ test('the next event of an aggregate waits for a handler that around does not wa
     await new Promise((resolve) => setImmediate(resolve));
     steps.push(`${sequence} ends`);
   });
-  const { publisher } = await serve('around-leaves', controller, (_context, next) => void next());
+  const around = (_context: AggregateContext, next: () => Promise<void>): void => void next();
+  const { publisher } = await serve('around-leaves', controller, around);
   await publisher.publishAll([1, 2].map((payload) => ({ aggregateId: 'anna', type: 'T', payload })));
   await eventually('both', () => steps.length === 4);
   expect(steps).toEqual(['1 begins', '1 ends', '2 begins', '2 ends']);
