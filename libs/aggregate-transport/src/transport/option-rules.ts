@@ -115,6 +115,8 @@ const TOPIC_RULES: Rules = {
     retry: RETRY_RULES,
     onExhausted,
     classify: callback,
+    directCalls: oneOf('auto', 'never'),
+    around: callback,
     breaker: {
       parked: whole(1, 1_000_000),
       withinMs: whole(1_000, 3_600_000),

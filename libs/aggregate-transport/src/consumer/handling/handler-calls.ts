@@ -5,7 +5,13 @@ import { type Codec, decodeBody, jsonCodec } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
 import { checkEnvelope, readFields } from '../../message/envelope.js';
 import { isSubjectOfAggregate } from '../../message/subject.js';
-import { type BatchHandler, endsLater, type EventHandler, type EventHandlers } from './event-handlers.js';
+import {
+  type BatchHandler,
+  endsLater,
+  type EventHandler,
+  type EventHandlers,
+  type HandlerRun,
+} from './event-handlers.js';
 import type { Failure } from './outcome.js';
 
 /** Hears of handlers that do not settle. */
@@ -69,7 +75,7 @@ export class HandlerCalls {
   }
 
   /** Calls the handler, and watches it until it has settled. */
-  start(event: Delivery, handler: EventHandler): ReturnType<EventHandler['handle']> {
+  start(event: Delivery, handler: EventHandler): HandlerRun {
     this.#starting = event;
     const ended = handler.handle(event);
     this.#starting = undefined;
@@ -82,7 +88,7 @@ export class HandlerCalls {
     events: readonly [Delivery, ...Delivery[]],
     handler: EventHandler,
     batches: BatchHandler,
-  ): ReturnType<EventHandler['handle']> {
+  ): HandlerRun {
     const [first] = events;
     this.#batches.set(first, events);
     this.#starting = first;

@@ -132,7 +132,10 @@ export function secondPatternError(where: string): AggregateTransportError {
   );
 }
 
+/** @internal How Nest fills a parameter with `@AggregateId()`. */
+export function aggregateIdOfHost(_data: unknown, host: ExecutionContext): string {
+  return host.switchToRpc().getContext<AggregateContext>().aggregateId;
+}
+
 /** Injects the id of the event's aggregate. */
-export const AggregateId: () => ParameterDecorator = createParamDecorator(
-  (_data: unknown, host: ExecutionContext) => host.switchToRpc().getContext<AggregateContext>().aggregateId,
-);
+export const AggregateId: () => ParameterDecorator = createParamDecorator(aggregateIdOfHost);
