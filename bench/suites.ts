@@ -1,4 +1,5 @@
 import type { Suite } from './suite.js';
+import { batch } from './suites/batch.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
@@ -20,6 +21,7 @@ export const SUITES: readonly Suite[] = [
   publish,
   consume,
   consumeCluster,
+  batch,
   latency,
   plan,
   memory,

@@ -1,3 +1,4 @@
+import type { Type } from '@nestjs/common';
 import type { AggregateTransportOptions, ConsumeOptions } from 'nestjs-aggregate-transport';
 import type { Contender, Sample } from '../section.js';
 import { Stopwatch } from '../stopwatch.js';
@@ -93,12 +94,18 @@ export class Reading {
   }
 
   nest(name: string, work: Work, { decorate, consume = {} }: Standing = {}): Contender {
+    const { topic } = this.backlog;
+    return this.service(name, (watch) => controllerFor(topic, timed(watch, work), decorate), consume);
+  }
+
+  /** A service whose controller tells the watch by itself. */
+  service(name: string, controllerOf: (watch: Stopwatch) => Type, consume: ConsumeOptions = {}): Contender {
     return {
       name,
       run: async () => {
         const { streams, topic } = this.backlog;
         const watch = this.#watch();
-        const controller = controllerFor(topic, timed(watch, work), decorate);
+        const controller = controllerOf(watch);
         const service = await Service.start({ ...this.#options(), consume }, [controller]);
         try {
           const sample = await this.#ended(watch);

@@ -327,13 +327,21 @@ export class BatchHandlers {
   @AggregateHandler(orders, { type: ['OrderPlaced', 'OrderShipped'], batch: 100 })
   all(events: AggregateBatch<typeof orders>) {
     for (const { type, payload, context } of events)
-      if (type === 'OrderPlaced') void [payload.total, context.position];
-      else void payload.carrier;
+      if (type === 'OrderPlaced') this.placed(payload.total, context.position);
+      else this.shipped(payload.carrier);
   }
 
   @AggregateHandler(orders, { type: 'OrderPlaced', batch: 100 })
   one(events: AggregateBatch<typeof orders, 'OrderPlaced'>) {
     return events.map(({ payload }) => payload.total);
+  }
+
+  placed(total: number, position: bigint) {
+    return [total, position];
+  }
+
+  shipped(carrier: string) {
+    return carrier;
   }
 
   @AggregateHandler('untyped', { batch: 2 })

@@ -14,8 +14,8 @@ type BatchEventIn<M, K extends keyof M & string> = {
 }[K];
 
 /**
- * What a handler with `batch` gets: consecutive events of one aggregate, in stored order, at least one. For a typed topic
- * `AggregateBatch<typeof orders>`, or `AggregateBatch<typeof orders, 'OrderPlaced' | 'OrderPaid'>`.
+ * What a handler with `batch` gets: consecutive events of one aggregate, in stored order, at least one. For a typed
+ * topic `AggregateBatch<typeof orders>`, or `AggregateBatch<typeof orders, 'OrderPlaced' | 'OrderPaid'>`.
  */
 export type AggregateBatch<
   T = string,

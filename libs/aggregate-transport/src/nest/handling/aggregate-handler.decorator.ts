@@ -27,10 +27,12 @@ export interface AggregateHandlerOptions<K extends string = string> {
   /** In milliseconds; with `batch`, of one call. */
   timeoutMs?: number;
   /**
-   * Takes up to so many consecutive events of one aggregate in one call, 1 to 1 000, as an {@link AggregateBatch}: the
-   * method's only parameter, without decorators. Guards, pipes, interceptors and filters run once per call. All events
-   * of a call are settled, or none: after a failed call each is tried again alone, so only the culprit's attempts count.
-   * Worth it for handlers that wait for a database. Larger batches hold its locks longer and repeat more after a crash.
+   * Events in one call at most, 1 to 1 000. They are consecutive ones of one aggregate, as an {@link AggregateBatch}:
+   * the method's only parameter, without decorators. Guards, pipes, interceptors and filters run once per call.
+   *
+   * All events of a call are settled, or none. After a failed call each is tried again alone, so only the culprit's
+   * attempts count. Worth it for handlers that wait for a database. Larger ones hold its locks longer and repeat more
+   * after a crash.
    */
   batch?: number;
 }
@@ -71,8 +73,8 @@ const PATTERN = 'microservices:pattern';
  *
  * With `batch` it takes several events of an aggregate at once; see {@link AggregateHandlerOptions.batch}.
  *
- * @throws OPTIONS_INVALID for unknown options, for parameters that a method with `batch` cannot have, or on a method with
- *   another pattern decorator below it; one above it is seen at start-up
+ * @throws OPTIONS_INVALID for unknown options, and for parameters that a method with `batch` cannot have. Also on a
+ *   method with another pattern decorator below it; one above it is seen at start-up
  */
 export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
   topic: T,

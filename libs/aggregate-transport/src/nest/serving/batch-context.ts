@@ -4,8 +4,8 @@ import type { AggregateBatch } from '../handling/aggregate-batch.js';
 import { AggregateContext, type HandlerScope } from '../handling/aggregate.context.js';
 
 /**
- * What guards, interceptors and `consume.around` see of a call with several events: the context of the first event, with
- * the batch as its payload. The handler gets the batch, in which each event has a context of its own.
+ * What guards, interceptors and `consume.around` see of a call with several events: the context of the first event,
+ * with the batch as its payload. The handler gets the batch, in which each event has a context of its own.
  */
 export class BatchContext extends AggregateContext {
   readonly #contexts: readonly AggregateContext[];
