@@ -1,10 +1,8 @@
 // Native ES modules: Nest 12 is ESM only, and Jest on Node 20 cannot require() it.
 // Types are checked by `tsc -b`; here each file is only transpiled.
-export default {
+const project = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  roots: ['<rootDir>/test', '<rootDir>/apps'],
-  testRegex: '\\.spec\\.ts$',
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
   moduleNameMapper: {
     '^nestjs-aggregate-transport$': '<rootDir>/libs/aggregate-transport/src/index.ts',
@@ -16,6 +14,25 @@ export default {
   transform: {
     '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.jest.json', diagnostics: false }],
   },
+};
+
+/** What a handler does must not depend on the way it is called; these run once more, with every call through Nest. */
+const BOTH_WAYS = [
+  'nest-features/.*',
+  ...['bad-input/(events|garbage|limits)', 'refusals', 'poison-event', 'caused-events'],
+];
+
+export default {
   testTimeout: 30_000,
   reporters: ['<rootDir>/test/support/reporter.js'],
+  projects: [
+    { ...project, roots: ['<rootDir>/test', '<rootDir>/apps'], testRegex: '\\.spec\\.ts$' },
+    {
+      ...project,
+      displayName: 'through Nest',
+      roots: ['<rootDir>/test'],
+      testRegex: `test/integration/(${BOTH_WAYS.join('|')})\\.spec\\.ts$`,
+      setupFiles: ['<rootDir>/test/support/through-nest.ts'],
+    },
+  ],
 };

@@ -1,3 +1,5 @@
+import type { AllocationMeter } from './allocation.js';
+
 /** Times a number of events: from the first one seen to the last. */
 export class Stopwatch {
   readonly #done: Promise<void>;
@@ -6,7 +8,10 @@ export class Stopwatch {
   #seen = 0;
   #resolve: () => void = () => undefined;
 
-  constructor(private readonly events: number) {
+  constructor(
+    private readonly events: number,
+    private readonly allocation?: AllocationMeter,
+  ) {
     this.#done = new Promise((resolve) => (this.#resolve = resolve));
   }
 
@@ -15,6 +20,7 @@ export class Stopwatch {
     if (this.#startedAt !== 0) return;
     this.#startedAt = performance.now();
     this.#cpuBefore = process.cpuUsage();
+    this.allocation?.begin();
   }
 
   /** So many events have ended. */
@@ -47,6 +53,11 @@ export class Stopwatch {
   cpu(): number {
     const { user, system } = process.cpuUsage(this.#cpuBefore);
     return (user + system) / this.#seen;
+  }
+
+  /** Bytes allocated per event since the first one's begin, if they are counted. Once, at the end. */
+  async bytes(): Promise<number | undefined> {
+    return this.allocation && (await this.allocation.end()) / this.#seen;
   }
 
   /** Events per second from the first one's begin until now. */

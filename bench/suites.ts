@@ -1,4 +1,5 @@
 import type { Suite } from './suite.js';
+import { batch } from './suites/batch.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
@@ -13,6 +14,7 @@ import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
 import { scaling } from './suites/scaling.js';
+import { soak } from './suites/soak.js';
 import { subjectDepth } from './suites/subject-depth.js';
 import { takeover } from './suites/takeover.js';
 
@@ -21,6 +23,7 @@ export const SUITES: readonly Suite[] = [
   publish,
   consume,
   consumeCluster,
+  batch,
   latency,
   plan,
   memory,
@@ -34,4 +37,5 @@ export const SUITES: readonly Suite[] = [
   handlerStage,
   history,
   letters,
+  soak,
 ];

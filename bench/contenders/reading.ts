@@ -1,8 +1,10 @@
-import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
+import type { Type } from '@nestjs/common';
+import type { AggregateTransportOptions, ConsumeOptions } from 'nestjs-aggregate-transport';
 import type { Contender, Sample } from '../section.js';
 import { Stopwatch } from '../stopwatch.js';
 import type { Streams } from '../streams.js';
 import { optionsFor } from '../workload.js';
+import { AllocationMeter } from '../allocation.js';
 import { Door } from './door.js';
 import { rawConsume } from './raw-consume.js';
 import { controllerFor, Service } from './service.js';
@@ -15,6 +17,8 @@ export interface Backlog {
   readonly events: number;
   /** How its stream was made, where that differs from the defaults of the benches. */
   readonly stream?: AggregateTransportOptions['stream'];
+  /** Count the bytes that are allocated, which makes the rest slower. */
+  readonly countsBytes?: boolean;
 }
 
 /** What a handler does with an event. */
@@ -38,20 +42,31 @@ function timed(watch: Stopwatch, work: Work): () => Promise<undefined> | undefin
   };
 }
 
+/** How a handler stands in its service. */
+export interface Standing {
+  /** Decorators of its method. */
+  readonly decorate?: MethodDecorator[];
+  readonly consume?: ConsumeOptions;
+}
+
 /** The contenders of one pre-filled stream; each run reads all of it as a group of its own. */
 export class Reading {
   #runs = 0;
 
-  constructor(private readonly backlog: Backlog) {}
+  constructor(
+    readonly backlog: Backlog,
+    /** Of its groups, where a topic is read by several. */
+    private readonly prefix = '',
+  ) {}
 
   raw(name: string, work: Work): Contender {
     return {
       name,
       run: async () => {
-        const consumer = `raw-${++this.#runs}`;
+        const consumer = `${this.prefix}raw-${++this.#runs}`;
         const { streams, topic: stream, events } = this.backlog;
         await streams.addConsumer(stream, consumer);
-        const watch = new Stopwatch(events);
+        const watch = this.#watch();
         const handle = timed(watch, work);
         await rawConsume(streams.nats, { stream, consumer, events, handle });
         const sample = await this.#ended(watch);
@@ -65,8 +80,8 @@ export class Reading {
     return {
       name,
       run: async () => {
-        const { streams, topic, events } = this.backlog;
-        const watch = new Stopwatch(events);
+        const { streams, topic } = this.backlog;
+        const watch = this.#watch();
         const door = await Door.open(this.#options(), topic, timed(watch, work));
         try {
           return await this.#ended(watch);
@@ -78,14 +93,20 @@ export class Reading {
     };
   }
 
-  nest(name: string, work: Work, decorate: MethodDecorator[] = []): Contender {
+  nest(name: string, work: Work, { decorate, consume = {} }: Standing = {}): Contender {
+    const { topic } = this.backlog;
+    return this.service(name, (watch) => controllerFor(topic, timed(watch, work), decorate), consume);
+  }
+
+  /** A service whose controller tells the watch by itself. */
+  service(name: string, controllerOf: (watch: Stopwatch) => Type, consume: ConsumeOptions = {}): Contender {
     return {
       name,
       run: async () => {
-        const { streams, topic, events } = this.backlog;
-        const watch = new Stopwatch(events);
-        const controller = controllerFor(topic, timed(watch, work), decorate);
-        const service = await Service.start(this.#options(), [controller]);
+        const { streams, topic } = this.backlog;
+        const watch = this.#watch();
+        const controller = controllerOf(watch);
+        const service = await Service.start({ ...this.#options(), consume }, [controller]);
         try {
           const sample = await this.#ended(watch);
           return { ...sample, readers: service.extraReaders };
@@ -97,8 +118,13 @@ export class Reading {
     };
   }
 
+  #watch(): Stopwatch {
+    const { events, countsBytes } = this.backlog;
+    return new Stopwatch(events, countsBytes === true ? new AllocationMeter() : undefined);
+  }
+
   #options(): ReturnType<typeof optionsFor> & { group: string } {
-    const group = `g${++this.#runs}`;
+    const group = `${this.prefix}g${++this.#runs}`;
     const { url, topic, stream = {} } = this.backlog;
     return { ...optionsFor(url, [topic], { stream }), group };
   }
@@ -107,6 +133,8 @@ export class Reading {
   async #ended(watch: Stopwatch): Promise<Sample> {
     await watch.allSeen();
     await this.backlog.streams.settled(this.backlog.topic);
-    return { rate: watch.rate(), cpu: watch.cpu() };
+    const sample = { rate: watch.rate(), cpu: watch.cpu() };
+    const bytes = await watch.bytes();
+    return bytes === undefined ? sample : { ...sample, bytes };
   }
 }

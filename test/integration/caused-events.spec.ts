@@ -16,6 +16,7 @@ import {
 import { AggregateTransportTestingModule, TestingStreams } from 'nestjs-aggregate-transport/testing';
 import { publisherOf, startApp } from '../support/app.js';
 import { runCommand } from '../support/command.js';
+import { inThisWay } from '../support/direct-calls.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
 
@@ -54,7 +55,7 @@ async function start(): Promise<INestApplication> {
   const module = await Test.createTestingModule({
     imports: [
       AggregateTransportTestingModule.forRoot(
-        { group: 'billing', topics: { orders: {}, invoices: {} } },
+        inThisWay({ group: 'billing', topics: { orders: {}, invoices: {} } }),
         streams,
       ),
       AggregateTransportModule.forFeature(['orders', 'invoices']),

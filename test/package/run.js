@@ -45,6 +45,7 @@ const TSCONFIG = {
 // Written rather than kept as a file: the repository's own Jest would take it for one of its tests.
 const SPEC = `import { runExample } from './example';
 import { runFailures } from './failures';
+import { runWays } from './ways';
 
 const servers = process.env['NATS_URL'] ?? '';
 
@@ -54,6 +55,10 @@ test('the example of the README', async () => {
 
 test('failures by stage', async () => {
   expect(await runFailures(servers)).toBe('4 stages reported, each with its error');
+});
+
+test('handlers that are called directly, and others', async () => {
+  expect(await runWays()).toMatch(/^\\d+ handlers go their way$/);
 });
 `;
 
@@ -106,7 +111,7 @@ function runProject({ name, type, dependencies, run, jest, types }, { folder, ta
     }),
   );
   if (jest !== undefined) writeFileSync(join(project, 'src/example.spec.ts'), SPEC);
-  for (const file of ['example.ts', 'failures.ts', 'main.ts']) {
+  for (const file of ['example.ts', 'failures.ts', 'ways.ts', 'main.ts']) {
     cpSync(join(root, 'test/package/projects', file), join(project, 'src', file));
   }
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];

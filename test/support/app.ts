@@ -9,6 +9,7 @@ import {
   getAggregatePublisherToken,
   type TopicRef,
 } from 'nestjs-aggregate-transport';
+import { inThisWay } from './direct-calls.js';
 
 export interface TestAppOptions {
   readonly options: AggregateTransportOptions;
@@ -28,7 +29,7 @@ export interface TestAppOptions {
 export async function startApp(test: TestAppOptions): Promise<INestApplication> {
   @Module({
     imports: [
-      AggregateTransportModule.forRoot(test.options),
+      AggregateTransportModule.forRoot(inThisWay(test.options)),
       AggregateTransportModule.forFeature(test.publishers ?? []),
     ],
     controllers: test.controllers ?? [],

@@ -20,6 +20,7 @@ import {
   type AggregatePublisher,
   AggregateServer,
   AggregateTransportModule,
+  type AttemptContext,
   type Codec,
   getAggregatePublisherToken,
   jsonCodec,
@@ -55,7 +56,7 @@ const BORDER = {
     meter: 9,
     logger: 10,
   },
-  ...{ start: 11, end: 12 },
+  ...{ start: 11, end: 12, around: 13 },
 } as const;
 
 function pick<T>(items: readonly T[], random: () => number): T {
@@ -101,6 +102,23 @@ const guard: CanActivate = {
     return true;
   },
 };
+
+/** Fails first attempts only, as the guard does. */
+function around(context: AttemptContext, next: () => Promise<void>): unknown {
+  const random = randomFor(seed, BORDER.around, context.sequence);
+  if (context.type !== 'Bad' || context.attempt > 1 || !isBad(random)) return next();
+  return pick<() => unknown>(
+    [
+      () => misbehave(random),
+      () => [next(), misbehave(random)][1],
+      () => next().then(() => misbehave(random)),
+      () => [next(), next()],
+      () => void next(),
+      () => next().catch(() => 'swallowed'),
+    ],
+    random,
+  )();
+}
 
 const interceptor: NestInterceptor = {
   intercept: (host, next) => {
@@ -238,6 +256,7 @@ class Foreign {
       group: 'foreign',
       topics: { foreign: { codec } },
       consume: {
+        around,
         classify,
         retry: { attempts: 3, firstDelayMs: 1, maxDelayMs: 2 },
         breaker: { parked: 1_000_000 },

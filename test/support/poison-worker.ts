@@ -9,6 +9,7 @@ import {
   AggregateServer,
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
+import { directCalls } from './direct-calls.js';
 
 // A process with one handler that dies of one event type, until it is fixed. Ends by itself once it has handled enough.
 const [, , servers = '', untilHandled = '1', fixed] = process.argv;
@@ -30,7 +31,7 @@ class Handler {
     AggregateTransportModule.forRoot({
       servers,
       group: 'poison',
-      topics: { poison: { consume: { leaseTtlMs: 1_000, retry: { attempts: 3 } } } },
+      topics: { poison: { consume: { directCalls, leaseTtlMs: 1_000, retry: { attempts: 3 } } } },
     }),
   ],
   controllers: [Handler],

@@ -3,6 +3,7 @@
 import { Ctx, Payload } from '@nestjs/microservices';
 import {
   AggregateContext,
+  type AggregateBatch,
   type AggregateEvent,
   AggregateHandler,
   AggregateId,
@@ -320,3 +321,49 @@ export function narrowing(event: EventOf<typeof orders>): number | string {
 
 // @ts-expect-error two topics with other events are two types
 export const swappedTopic: Topic<{ Other: { n: number } }> = orders;
+
+/** A handler with `batch` gets events of its types, each with its own payload. */
+export class BatchHandlers {
+  @AggregateHandler(orders, { type: ['OrderPlaced', 'OrderShipped'], batch: 100 })
+  all(events: AggregateBatch<typeof orders>) {
+    for (const { type, payload, context } of events)
+      if (type === 'OrderPlaced') this.placed(payload.total, context.position);
+      else this.shipped(payload.carrier);
+  }
+
+  @AggregateHandler(orders, { type: 'OrderPlaced', batch: 100 })
+  one(events: AggregateBatch<typeof orders, 'OrderPlaced'>) {
+    return events.map(({ payload }) => payload.total);
+  }
+
+  placed(total: number, position: bigint) {
+    return [total, position];
+  }
+
+  shipped(carrier: string) {
+    return carrier;
+  }
+
+  @AggregateHandler('untyped', { batch: 2 })
+  untyped(events: AggregateBatch) {
+    return events.map(({ type, payload }) => ({ type, payload }));
+  }
+
+  // @ts-expect-error a payload where a batch comes
+  @AggregateHandler(orders, { type: 'OrderPlaced', batch: 100 })
+  single(order: OrderPlaced) {
+    return order;
+  }
+
+  // @ts-expect-error a batch where a payload comes
+  @AggregateHandler(orders, { type: 'OrderPlaced' })
+  batch(events: AggregateBatch<typeof orders, 'OrderPlaced'>) {
+    return events;
+  }
+
+  // @ts-expect-error a batch of types that the handler is not for
+  @AggregateHandler(orders, { type: ['OrderPlaced', 'OrderShipped'], batch: 100 })
+  other(events: AggregateBatch<typeof orders, 'OrderPlaced'>) {
+    return events;
+  }
+}

@@ -113,8 +113,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),
   'nest/publishing': nestRoom(),
-  'nest/operating': nestRoom('nest/handling'),
-  nest: nestRoom('nest/publishing', 'nest/handling', 'nest/operating'),
+  'nest/serving': nestRoom('nest/handling'),
+  'nest/operating': nestRoom('nest/handling', 'nest/serving'),
+  nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   cli: {
     knows: [...ground, 'in-parallel.ts', 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
     packages: [/^node:/, /^nats$/],
@@ -125,7 +126,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
   },
   'testing/aggregate-transport-testing.module.ts': {
-    ...nestRoom('nest/publishing', 'nest/handling', 'nest/operating', 'nest', 'testing/memory'),
+    ...nestRoom(
+      ...['nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating', 'nest', 'testing/memory'],
+    ),
     packages: [/^@nestjs\//],
   },
   'testing/nats': { knows: ['errors.ts'], packages: [/^node:/, /^nats$/] },

@@ -39,6 +39,7 @@ export type AggregateTransportErrorCode =
   | 'ENVELOPE_INVALID'
   | 'PAYLOAD_INVALID'
   | 'HANDLER_TIMED_OUT'
+  | 'HANDLER_NOT_CALLED'
   | 'LEASE_LOST'
   | 'PARK_REFUSED'
   // a command, reported to the operator that gives it

@@ -15,7 +15,9 @@ export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } 
 export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
 export { SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
+export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
+export type { AggregateBatch, AggregateBatchEvent } from './nest/handling/aggregate-batch.js';
 export { AggregateContext } from './nest/handling/aggregate.context.js';
 export type { CausedEvent, CausedEventOptions, EventTarget } from './nest/handling/caused-events.js';
 export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';
@@ -39,7 +41,7 @@ export {
   type ReadOptions,
   type UncommittedAggregate,
 } from './nest/publishing/aggregate-publisher.js';
-export { AggregateServer } from './nest/handling/aggregate.server.js';
+export { AggregateServer } from './nest/serving/aggregate.server.js';
 export {
   AggregateTransportStatus,
   type SnapshotOptions,

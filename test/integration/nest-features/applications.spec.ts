@@ -15,6 +15,7 @@ import {
 } from 'nestjs-aggregate-transport';
 import { lastValueFrom } from 'rxjs';
 import { createPure, publisherOf, startApp } from '../../support/app.js';
+import { inThisWay } from '../../support/direct-calls.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 
@@ -96,7 +97,7 @@ test('a pure microservice takes the strategy from the module, and handles after 
   @Injectable()
   class Options implements AggregateTransportOptionsFactory {
     createAggregateTransportOptions() {
-      return { servers: server().url, group: 'pure', topics: { pure: {} } };
+      return inThisWay({ servers: server().url, group: 'pure', topics: { pure: {} } });
     }
   }
   @Module({
@@ -158,7 +159,7 @@ test('the client emits records and gives their receipts, injected or made by Cli
   const options = { servers: server().url, group: 'emitted', topics: { emitted: {} } };
   @Module({
     imports: [
-      AggregateTransportModule.forRoot(options),
+      AggregateTransportModule.forRoot(inThisWay(options)),
       ClientsModule.register([{ name: 'OWN', customClass: AggregateClient, options }]),
     ],
     controllers: [Handler],

@@ -26,8 +26,13 @@ const guard: CanActivate = {
   },
 };
 
+interface Seen {
+  readonly own: string;
+  readonly found: string | undefined;
+}
+
 async function serve(topic: string, handle: (context: AggregateContext) => unknown) {
-  const seen: { own: string; found: string | undefined }[] = [];
+  const seen: Seen[] = [];
 
   @Controller()
   @UseGuards(guard)
@@ -90,4 +95,31 @@ test('a context that stands when the server starts is the one that attempts star
     await eventually('the event', () => seen.length === 1);
     expect(seen[0]!.found).toBe('the service');
   });
+});
+
+test.each([
+  ['at once', () => undefined],
+  ['later', () => new Promise((resolve) => setImmediate(resolve))],
+])('a context that a handler enters before it ends %s is gone with its attempt', async (how, handle) => {
+  const topic = `contexts-entered-${how.replace(' ', '-')}`;
+  const seen: Seen[] = [];
+  @Controller()
+  class Plain {
+    @AggregateHandler(topic)
+    handle(@Ctx() { aggregateId, sequence }: AggregateContext) {
+      seen.push({ own: `${aggregateId} ${sequence}`, found: tenants.getStore() });
+      tenants.enterWith(`${aggregateId} ${sequence}`);
+      return handle();
+    }
+  }
+  app = await startApp({
+    options: { servers: server().url, group: 'tenants', topics: { [topic]: {} } },
+    publishers: [topic],
+    controllers: [Plain],
+  });
+  const publisher = publisherOf(app, topic);
+  const events = ['anna', 'ben', 'cleo'].flatMap((aggregateId) => [1, 2, 3].map(() => aggregateId));
+  await Promise.all(events.map((aggregateId) => publisher.publish({ aggregateId, type: 'T', payload: 1 })));
+  await eventually('all events', () => seen.length === events.length);
+  expect(seen.filter(({ found }) => found !== undefined)).toEqual([]);
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { CLOSE, KeyedExecutor, NEXT, type Step } from '#library/executor/keyed-executor.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
-type Plan = { readonly kind: 'sync' | 'async'; readonly steps: readonly Step[] };
+type Plan = { readonly kind: 'sync' | 'async'; readonly steps: readonly Step[]; readonly span: number };
 type Action =
   | { readonly kind: 'push'; readonly key: string; readonly plan: Plan }
   | { readonly kind: 'end'; readonly which: number }
@@ -23,6 +23,8 @@ const step = fc.oneof(
 const plan: fc.Arbitrary<Plan> = fc.record({
   kind: fc.constantFrom('sync', 'async'),
   steps: fc.array(step, { maxLength: 3 }),
+  /** Items that its runs take together, if there are so many. */
+  span: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 4 })),
 });
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('push' as const), key, plan }) },
@@ -57,6 +59,8 @@ interface Item {
 class Model {
   readonly queues = new Map<string, Item[]>();
   readonly running = new Set<Item>();
+  /** How many items of a key its run holds. */
+  readonly spans = new Map<string, number>();
   readonly closed = new Set<string>();
   /** While paused: the one key that may start. */
   only: string | undefined;
@@ -76,7 +80,9 @@ class Model {
     return queue;
   }
 
-  starts(item: Item): void {
+  starts(item: Item, span: number): void {
+    if (span > this.queue(item.key).length) this.faults.push(`${item.key} has no ${span} items`);
+    this.spans.set(item.key, span);
     const name = `${item.key}${item.n}`;
     if (this.queue(item.key)[0] !== item) this.faults.push(`${name} started out of order`);
     for (const other of this.running)
@@ -93,8 +99,7 @@ class Model {
     this.running.delete(item);
     item.notBefore = 0;
     if (step === NEXT) {
-      this.queue(item.key).shift();
-      this.finished.push(item);
+      this.finished.push(...this.queue(item.key).splice(0, this.spans.get(item.key) ?? 1));
     } else if (step === CLOSE) this.closed.add(item.key);
     else item.notBefore = this.clock.now() + step;
   }
@@ -124,8 +129,13 @@ test('runs items in order, one per key and bounded, and forgets none, for random
           concurrency,
           clock,
           broke: () => NEXT,
-          run: (item) => {
-            model.starts(item);
+          spanOf: (head) => {
+            let span = 1;
+            for (let { next } = head; next !== undefined && span < head.plan.span; { next } = next) span++;
+            return span;
+          },
+          run: (item, span) => {
+            model.starts(item, span);
             const answer = item.plan.steps[item.runs++] ?? NEXT;
             if (item.plan.kind === 'sync') {
               model.ends(item, answer);
@@ -175,6 +185,7 @@ test('runs items in order, one per key and bounded, and forgets none, for random
             case 'takeTail': {
               // The head stays, whether it runs or not.
               const tail = model.queue(doing.key).splice(1);
+              model.spans.set(doing.key, 1);
               expect(executor.takeTail(doing.key)).toEqual(tail);
               discarded += tail.length;
               break;
@@ -211,6 +222,7 @@ test('runs items in order, one per key and bounded, and forgets none, for random
               expect(new Set(dropped)).toEqual(new Set(gone));
               discarded += dropped.length;
               model.closed.clear();
+              model.spans.clear();
               for (const queue of model.queues.values())
                 queue.splice(0, queue.length, ...queue.filter((item) => kept.includes(item)));
               break;

@@ -328,6 +328,7 @@ describe('choices', () => {
     ['stream.discard', ['old', 'new']],
     ['consume.onExhausted', ['park', 'skip', 'block', 'halt']],
     ['consume.onUnhandledType', ['ignore', 'park', 'block']],
+    ['consume.directCalls', ['auto', 'never']],
   ])('%s is one of %p', (path, choices) => {
     const resolvedPath = path === 'stream.provision' ? 'provision' : path;
     for (const choice of choices) expect(at(topicOf({}, nested(path, choice)), resolvedPath)).toBe(choice);
@@ -338,6 +339,7 @@ describe('choices', () => {
 
   test.each([
     ['consume.classify', topicOf],
+    ['consume.around', topicOf],
     ['hooks.onParked', undefined],
     ['hooks.onUnparked', undefined],
     ['hooks.onStuck', undefined],

@@ -42,7 +42,7 @@ export class PartitionRoom implements IntakeRoom {
   }
 
   get isBehind(): boolean {
-    return this.parts.lanes.executor.isBehind;
+    return this.parts.lanes.areBehind;
   }
 
   get isPaused(): boolean {

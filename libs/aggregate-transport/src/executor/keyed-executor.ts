@@ -5,7 +5,7 @@ import { Lane, type LaneItem } from './lane.js';
 
 /** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or the milliseconds until it runs again. */
 export type Step = number;
-/** The head is done: take it off and continue with the next one. */
+/** The head, and what its run held besides, is done: take it off and continue with the next one. */
 export const NEXT: Step = -1;
 /** The head stays, and its lane is closed until {@link KeyedExecutor.open}. */
 export const CLOSE: Step = -2;
@@ -24,8 +24,13 @@ export interface KeyedExecutorOptions<T> {
   /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
   readonly concurrency: number;
   readonly clock: Clock;
-  /** Runs the head of a lane. Should neither throw nor reject: a failure is a step, too. */
-  readonly run: (item: T) => Step | PromiseLike<Step>;
+  /**
+   * Runs the head of a lane, and with a `span` above 1 the next items of its lane too. Should neither throw nor reject:
+   * a failure is a step, too.
+   */
+  readonly run: (item: T, span: number) => Step | PromiseLike<Step>;
+  /** How many items, from this head on, its next run takes together. Undefined: one. */
+  readonly spanOf?: ((head: T) => number) | undefined;
   /** A run threw or rejected all the same. Says what follows for its lane; must not throw. */
   readonly broke: (item: T, error: unknown) => Step;
   /** Heads had to wait for the processor or for a place, and none does any more. */
@@ -124,7 +129,10 @@ export class KeyedExecutor<T extends LaneItem> {
     else this.#makeReady(lane);
   }
 
-  /** Takes everything after a lane's head out of it, in order. The head stays, running or not. */
+  /**
+   * Takes everything after a lane's head out of it, in order. The head stays, running or not. Of a run of several items
+   * only the head stays, so only the head is taken off when it ends.
+   */
   takeTail(key: string): T[] {
     const tail = this.#lanes.get(key)?.cutTail() ?? [];
     this.#queued -= tail.length;
@@ -287,7 +295,8 @@ export class KeyedExecutor<T extends LaneItem> {
     this.#running++;
     let step: Step | PromiseLike<Step>;
     try {
-      step = this.options.run(head);
+      if (this.options.spanOf !== undefined) lane.span = this.options.spanOf(head);
+      step = this.options.run(head, lane.span);
     } catch (error) {
       // One run that throws must not take the others, or the process, with it.
       step = this.options.broke(head, error);
@@ -308,10 +317,8 @@ export class KeyedExecutor<T extends LaneItem> {
 
   #ended(lane: Lane<T>, step: Step): void {
     this.#running--;
-    if (step === NEXT) {
-      lane.shift();
-      this.#queued--;
-    }
+    if (step === NEXT) this.#queued -= lane.shiftSpan();
+    else lane.span = 1;
     this.#rest(lane, step);
     if (this.#running === 0 && this.#idleWaiters.length > 0) {
       for (const resolve of this.#idleWaiters.splice(0)) resolve();

@@ -19,6 +19,8 @@ export class Lane<T extends LaneItem> {
   mode: LaneMode = 'idle';
   head: T | undefined;
   size = 0;
+  /** How many items from the head on a run holds: the next ones of its lane are done with it. 1 while none runs. */
+  span = 1;
   /** Set while `running`: close the lane when the run ends. */
   closing = false;
   /** When a `waiting` head runs again, on the executor's clock. */
@@ -53,7 +55,15 @@ export class Lane<T extends LaneItem> {
     this.size--;
   }
 
-  /** Takes off everything behind the head. */
+  /** Removes all that the run holds. Returns how many that were. */
+  shiftSpan(): number {
+    const { span } = this;
+    for (let left = span; left > 0; left--) this.shift();
+    this.span = 1;
+    return span;
+  }
+
+  /** Takes off everything behind the head, also what the run holds. */
   cutTail(): T[] {
     const tail: T[] = [];
     for (let item = this.head?.next; item !== undefined; item = item.next) tail.push(item as T);
@@ -67,5 +77,6 @@ export class Lane<T extends LaneItem> {
     this.head = kept;
     this.#tail = kept;
     this.size = kept === undefined ? 0 : 1;
+    this.span = 1;
   }
 }

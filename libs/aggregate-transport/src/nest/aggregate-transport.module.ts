@@ -13,8 +13,10 @@ import { AggregateTransportError } from '../errors.js';
 import { type TopicRef, topicNameOf } from '../message/topic.js';
 import { AggregateClient } from './publishing/aggregate.client.js';
 import { AggregatePublisher } from './publishing/aggregate-publisher.js';
-import { AggregateServer } from './handling/aggregate.server.js';
-import { HandlerScan } from './handling/handler-scan.js';
+import { AggregateServer } from './serving/aggregate.server.js';
+import { GlobalEnhancers } from './serving/global-enhancers.js';
+import { HandlerScan } from './serving/handler-scan.js';
+import { HandlerWays } from './serving/handler-ways.js';
 import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
@@ -57,6 +59,8 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
       useFactory: (links: TopicLinks) => new AggregateClient(links),
     },
     HandlerScan,
+    HandlerWays,
+    GlobalEnhancers,
     AggregateServer,
     ParkedAggregates,
     ...OBSERVERS,

@@ -2,14 +2,27 @@ import type { LoggerService } from '@nestjs/common';
 import { describeError, stackOf } from '../errors.js';
 import type { Log } from '../log.js';
 
+/** Also has what only who looks for it wants to read. */
+export interface DetailedLog extends Log {
+  debug(text: string): void;
+}
+
 /**
  * Sends the library's log to Nest's logger, which may be the application's own. A logger that throws costs a line, and
  * nothing else.
  */
-class NestLog implements Log {
+class NestLog implements DetailedLog {
   #hasWarned = false;
 
   constructor(private readonly logger: LoggerService) {}
+
+  debug(text: string): void {
+    try {
+      this.logger.debug?.(text);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
 
   info(text: string): void {
     try {
@@ -46,6 +59,6 @@ class NestLog implements Log {
   }
 }
 
-export function nestLog(logger: LoggerService): Log {
+export function nestLog(logger: LoggerService): DetailedLog {
   return new NestLog(logger);
 }

@@ -8,8 +8,10 @@ import {
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { AggregateClient } from '../nest/publishing/aggregate.client.js';
-import { AggregateServer } from '../nest/handling/aggregate.server.js';
-import { HandlerScan } from '../nest/handling/handler-scan.js';
+import { AggregateServer } from '../nest/serving/aggregate.server.js';
+import { GlobalEnhancers } from '../nest/serving/global-enhancers.js';
+import { HandlerScan } from '../nest/serving/handler-scan.js';
+import { HandlerWays } from '../nest/serving/handler-ways.js';
 import { nestLog } from '../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from '../nest/operating/observers.js';
@@ -55,6 +57,8 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
           useFactory: (links: TopicLinks) => new AggregateClient(links),
         },
         HandlerScan,
+        HandlerWays,
+        GlobalEnhancers,
         AggregateServer,
         ParkedAggregates,
         ...OBSERVERS,

@@ -115,6 +115,8 @@ const TOPIC_RULES: Rules = {
     retry: RETRY_RULES,
     onExhausted,
     classify: callback,
+    directCalls: oneOf('auto', 'never'),
+    around: callback,
     breaker: {
       parked: whole(1, 1_000_000),
       withinMs: whole(1_000, 3_600_000),
@@ -166,6 +168,7 @@ export const HANDLER_RULES: Rules = {
   onExhausted,
   classify: callback,
   timeoutMs: whole(1),
+  batch: whole(1, 1_000),
 };
 
 export interface Rules {

@@ -8,6 +8,7 @@ import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
+import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 
 /** How a topic's stream is made and checked. An existing stream is never changed. */
@@ -111,6 +112,23 @@ export interface ConsumeOptions {
    * leaves it to the other options. Must be pure. It is not asked about a guard's refusal, which blocks its aggregate.
    */
   classify?: FailurePolicy['classify'];
+  /**
+   * `auto` calls a handler directly, without Nest's pipeline, if that has nothing to do for it. So there is no guard,
+   * pipe, interceptor or filter: of its own, of its class, global. Nothing is request-scoped, and it has no parameters
+   * but `@Payload()`, `@Ctx()` and `@AggregateId()`. `never` calls every handler through Nest. Which way each goes is
+   * logged at debug level.
+   * @default 'auto'
+   */
+  directCalls?: 'auto' | 'never';
+  /**
+   * Surrounds every attempt, guards included: for tracing, logging, `AsyncLocalStorage`. It calls `next` once and
+   * returns its promise, which rejects with what the handler threw. A second call of `next` gets the first one's run.
+   *
+   * The attempt ends when both have ended, and has succeeded if both have. An error of the handler that is caught here
+   * fails it all the same, and so does a throw after the handler. One that ends without a call of `next` fails the
+   * attempt with HANDLER_NOT_CALLED. Answers that are no promise count for nothing.
+   */
+  around?: Around | undefined;
   /** When parking stops because nearly everything fails. */
   breaker?: Partial<BreakerOptions>;
   /** What happens to an event whose type has no handler. @default 'ignore' */
@@ -215,6 +233,8 @@ export const DEFAULTS = {
     retry: { attempts: 10, firstDelayMs: 100, factor: 2, maxDelayMs: 30_000, jitter: 0.2 },
     onExhausted: 'park',
     classify: undefined,
+    directCalls: 'auto',
+    around: undefined,
     breaker: { parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 },
     onUnhandledType: 'ignore',
   },

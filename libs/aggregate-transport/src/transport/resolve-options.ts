@@ -9,6 +9,7 @@ import type { Provision } from '../stream/api/provision.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
+import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
 import {
@@ -29,8 +30,8 @@ export interface ResolvedTopic {
   /** The stream options that the user wrote down. */
   readonly explicitStream: ReadonlySet<keyof StreamOptions>;
   readonly publish: Required<PublishOptions>;
-  readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify'>> &
-    FailurePolicy & { readonly breaker: BreakerOptions };
+  readonly consume: Required<Omit<ConsumeOptions, 'retry' | 'breaker' | 'classify' | 'around'>> &
+    FailurePolicy & { readonly breaker: BreakerOptions; readonly around: Around | undefined };
   readonly parked: ParkedOptions;
   readonly positions: PositionsOptions;
   readonly codec: Codec;

@@ -4,7 +4,7 @@ import { ErrorWitness } from '#library/nest/handling/error-witness.js';
 
 /** Asks as Nest does: is this error for the filter? */
 function asker(witness: ErrorWitness): (error: unknown) => boolean {
-  const filter = witness.asFilter();
+  const filter = witness.filter;
   const classes = Reflect.getMetadata(
     '__filterCatchExceptions__',
     filter.constructor,

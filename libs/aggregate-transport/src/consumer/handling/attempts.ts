@@ -3,10 +3,12 @@ import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Breaker } from '../breaker/breaker.js';
+import { BatchAttempts } from './batch-attempts.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { HeadDetour } from './head-detour.js';
+import type { LaneEntry } from './lane-entry.js';
 import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import type { Failure, FailurePolicy, FailureStage } from './outcome.js';
@@ -81,22 +83,36 @@ export class Attempts implements SuspectHandling {
     crashed: 0,
   };
   #suspectRuns: SuspectRuns | undefined;
+  readonly #batches: BatchAttempts;
 
-  constructor(private readonly options: AttemptOptions) {}
+  constructor(private readonly options: AttemptOptions) {
+    this.#batches = new BatchAttempts({ ...options, counts: this.counts }, this);
+  }
 
   /** Asks these about events that may have killed an earlier owner. Called once, before the first run. */
   attach(suspectRuns: SuspectRuns): void {
     this.#suspectRuns = suspectRuns;
   }
 
-  /** One attempt at the head of a lane. Never throws, never rejects. */
-  run(event: Delivery): Step | PromiseLike<Step> {
+  /** How many events of its lane the next run of this head takes; see {@link BatchAttempts}. */
+  spanOf(head: LaneEntry): number {
+    return this.#batches.spanOf(head);
+  }
+
+  /** True if this event may have killed an earlier owner. */
+  isSuspect(event: Delivery): boolean {
+    return this.#suspectRuns?.isSuspect(event) === true;
+  }
+
+  /** One attempt at the head of a lane, together with the events behind it if `span` says so. Never throws or rejects. */
+  run(event: Delivery, span = 1): Step | PromiseLike<Step> {
     const { listener, letterLanes, calls, missing } = this.options;
     if (!listener.mayStart()) return CLOSE;
     const unfinished = letterLanes.unfinished(event);
     if (unfinished !== undefined) return unfinished;
     if (this.#suspectRuns?.isSuspect(event) === true)
       return missing.waitMsOf(event, calls) ?? this.#suspectRuns.run(event);
+    if (span > 1) return this.#batches.run(event, span) ?? this.attempt(event);
     return this.attempt(event);
   }
 

@@ -2,22 +2,30 @@ import type { Delivery } from '../../message/delivery.js';
 import { type HandledTypes, MAX_NAMED_TYPES } from '../../records/member-record.js';
 import type { Failure, FailurePolicy } from './outcome.js';
 
+/** Settles when a handler has ended for good: undefined if it handled the event, else what went wrong. */
+export type HandlerRun = PromiseLike<Failure | undefined> | Failure | undefined;
+
 /** One handler of a group, as the consumer sees it: what is behind it (Nest, a test) is not its business. */
 export interface EventHandler {
   readonly failurePolicy: FailurePolicy;
   /** After this time the attempt's signal aborts, in milliseconds. */
   readonly timeoutMs: number;
-  /**
-   * Runs the handler once. Settles when the handler has ended for good: undefined if it handled the
-   * event, else what went wrong. Never throws, never rejects.
-   */
-  handle(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined;
+  /** Runs the handler once. Never throws, never rejects. */
+  handle(event: Delivery): HandlerRun;
+  /** Takes consecutive events of one aggregate in one call; undefined if it takes each alone. */
+  readonly batches?: BatchHandler | undefined;
+}
+
+/** Handles several events of one aggregate in one call: all of them, or none. */
+export interface BatchHandler {
+  /** Events in one call at most, from 1. */
+  readonly size: number;
+  /** As {@link EventHandler.handle}, for events that stand one behind the other in their lane. */
+  handleAll(events: readonly [Delivery, ...Delivery[]]): HandlerRun;
 }
 
 /** True if the handler has not ended with its call. */
-export function endsLater(
-  ended: ReturnType<EventHandler['handle']>,
-): ended is PromiseLike<Failure | undefined> {
+export function endsLater(ended: HandlerRun): ended is PromiseLike<Failure | undefined> {
   return ended !== undefined && 'then' in ended;
 }
 
@@ -28,9 +36,12 @@ export type OnUnhandledType = 'ignore' | 'park' | 'block';
 export class EventHandlers {
   readonly #byType = new Map<string, EventHandler>();
   #other: EventHandler | undefined;
+  /** True if a handler takes several events at once. */
+  hasBatches = false;
 
   /** Returns false if the type, or "every other type", is taken. */
   add(type: string | undefined, handler: EventHandler): boolean {
+    this.hasBatches ||= handler.batches !== undefined;
     if (type === undefined) {
       if (this.#other !== undefined) return false;
       this.#other = handler;

@@ -55,6 +55,17 @@ export class FailedAttempts {
     return { what, why, failure };
   }
 
+  /** A call with several events failed: each is tried again alone, from the head on. */
+  noteTogether(head: Delivery, others: number, failure: Failure): void {
+    const { calls, failures } = this.options;
+    const why = describeError(failure.error);
+    head.failed({ stage: failure.stage, outcome: 'retry', error: why });
+    const text =
+      `${calls.nameOf(head)} and the ${others} events after it failed together in their ${failure.stage}; ` +
+      `each is tried again alone: ${why}`;
+    failures.attemptFailed(head.token, why, { level: 'warn', text });
+  }
+
   /** The head was to be parked, and the breaker keeps it in its lane. */
   noteKept(event: Delivery, { why }: FailedAttempt): void {
     this.options.failures.attemptFailed(event.token, why);

@@ -5,7 +5,13 @@ import { type Codec, decodeBody, jsonCodec } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
 import { checkEnvelope, readFields } from '../../message/envelope.js';
 import { isSubjectOfAggregate } from '../../message/subject.js';
-import { endsLater, type EventHandler, type EventHandlers } from './event-handlers.js';
+import {
+  type BatchHandler,
+  endsLater,
+  type EventHandler,
+  type EventHandlers,
+  type HandlerRun,
+} from './event-handlers.js';
 import type { Failure } from './outcome.js';
 
 /** Hears of handlers that do not settle. */
@@ -32,6 +38,8 @@ export class HandlerCalls {
   readonly #running = new Map<Delivery, EventHandler>();
   /** The attempt whose handler has not returned yet. Most end there, and never get into the map. */
   #starting: Delivery | undefined;
+  /** The events of a running call that has more than one, by the first. */
+  readonly #batches = new Map<Delivery, readonly Delivery[]>();
   /** Events whose handler has run for too long before: told once, not for each attempt. */
   readonly #overdue = new WeakSet<Delivery>();
   readonly #watch: Timer;
@@ -67,7 +75,7 @@ export class HandlerCalls {
   }
 
   /** Calls the handler, and watches it until it has settled. */
-  start(event: Delivery, handler: EventHandler): ReturnType<EventHandler['handle']> {
+  start(event: Delivery, handler: EventHandler): HandlerRun {
     this.#starting = event;
     const ended = handler.handle(event);
     this.#starting = undefined;
@@ -75,14 +83,35 @@ export class HandlerCalls {
     return ended;
   }
 
+  /** The same for several events of one lane. The first stands for all. */
+  startAll(
+    events: readonly [Delivery, ...Delivery[]],
+    handler: EventHandler,
+    batches: BatchHandler,
+  ): HandlerRun {
+    const [first] = events;
+    this.#batches.set(first, events);
+    this.#starting = first;
+    const ended = batches.handleAll(events);
+    this.#starting = undefined;
+    if (endsLater(ended)) this.#running.set(first, handler);
+    else this.#batches.delete(first);
+    return ended;
+  }
+
   /** Notes that a handler which settled in a later tick has ended. */
   noteEnded(event: Delivery): void {
     this.#running.delete(event);
+    this.#batches.delete(event);
   }
 
   /** Tells every running attempt to give up. */
   abortAll(reason: unknown): void {
-    for (const event of this.running()) event.abort(reason);
+    for (const event of this.running()) this.#abort(event, reason);
+  }
+
+  #abort(event: Delivery, reason: unknown): void {
+    for (const each of this.#batches.get(event) ?? [event]) each.abort(reason);
   }
 
   close(): void {
@@ -101,7 +130,8 @@ export class HandlerCalls {
       const age = now - event.startedAt;
       if (age < handler.timeoutMs) continue;
       if (!event.aborted) {
-        event.abort(
+        this.#abort(
+          event,
           new AggregateTransportError(
             'HANDLER_TIMED_OUT',
             `expected the handler to end within ${handler.timeoutMs} ms; its lane stays closed until it settles`,

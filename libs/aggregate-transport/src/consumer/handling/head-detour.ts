@@ -12,6 +12,9 @@ export interface HeadDetour {
   skip(event: Delivery, note: ParkNote): Promise<Step>;
   /** True if this head is its aggregate's first letter, too. */
   isHeadOfDetour(event: Delivery): boolean;
-  /** The head of a diverted lane is handled: its letter goes, then it is settled. */
-  settleHead(event: Delivery): Promise<Step>;
+  /**
+   * The head of a diverted lane is handled: its letter goes, then it is settled. `through` is the last event that was
+   * handled with it: the letters up to there are removed when they are replayed, and not handled again.
+   */
+  settleHead(event: Delivery, through?: number): Promise<Step>;
 }

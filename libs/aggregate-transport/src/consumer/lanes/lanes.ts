@@ -110,7 +110,9 @@ export class Lanes implements AloneMember, ParkingListener {
       concurrency: policy.concurrency,
       clock,
       caughtUp: () => listener.caughtUp(),
-      run: (entry) => (entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry)),
+      spanOf: options.calls.handlers.hasBatches ? (entry) => this.#attempts.spanOf(entry) : undefined,
+      run: (entry, span) =>
+        entry instanceof ReplayItem ? this.#replay.run(entry) : this.#attempts.run(entry, span),
       broke: (entry, error) => this.#broke(entry, error),
     });
     this.#calls = new HandlerCalls({ ...options.calls, name, clock, log, listener: observer });
@@ -125,7 +127,7 @@ export class Lanes implements AloneMember, ParkingListener {
       lanes: this.executor,
       breaker,
       bytes: shared.bytes,
-      detours: { noteHeadHandled: (token, sequence) => this.#replay.noteHeadHandled(token, sequence) },
+      detours: { noteHeadHandled: (token, through) => this.#replay.noteHeadHandled(token, through) },
     });
     const { failurePolicy } = policy;
     const { topic } = options.calls;
@@ -156,6 +158,15 @@ export class Lanes implements AloneMember, ParkingListener {
       replaysFailed: this.#letterAttempts.failed,
       unparked: this.#unparked,
     };
+  }
+
+  /**
+   * Handlers wait for the processor or for a place, so that more events would only wait, too. Where handlers take
+   * batches, events that wait beside a handler in input or output make the next batch larger.
+   */
+  get areBehind(): boolean {
+    const { executor } = this;
+    return executor.isBehind && !(this.options.calls.handlers.hasBatches && executor.running > 0);
   }
 
   /** Why events cannot become letters at the moment. */

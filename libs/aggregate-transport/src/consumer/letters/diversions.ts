@@ -9,8 +9,8 @@ import type { LetterRefusal } from './letter-refusal.js';
 
 /** Replays letters, and must know of a letter that is settled elsewhere. */
 export interface DetourListener {
-  /** An aggregate's head was handled in its lane although it is its first letter, too. */
-  noteHeadHandled(token: string, sequence: number): void;
+  /** An aggregate's head was handled in its lane although it is its first letter, and with it all up to `through`. */
+  noteHeadHandled(token: string, through: number): void;
 }
 
 export interface DiversionsOptions {
@@ -79,11 +79,11 @@ export class Diversions {
   }
 
   /** The head of a diverted lane is settled: it is no letter any more, and never will be. */
-  async removeHead({ token, sequence }: Delivery): Promise<void> {
+  async removeHead({ token, sequence }: Delivery, through = sequence): Promise<void> {
     const { parking, detours } = this.options;
     const diversion = this.#underWay.get(token);
     this.noteSettled(token);
-    detours.noteHeadHandled(token, sequence);
+    detours.noteHeadHandled(token, through);
     await diversion?.attempt;
     const parked = parking.find(token);
     if (parked === undefined || parked.revision === 0) return;

@@ -111,9 +111,9 @@ export class LetterLanes implements HeadDetour {
     return this.#diversions.isHead(event);
   }
 
-  settleHead(event: Delivery): Promise<Step> {
+  settleHead(event: Delivery, through?: number): Promise<Step> {
     this.#diversions.noteSettled(event.token);
-    return this.#finish(event, () => this.#diversions.removeHead(event));
+    return this.#finish(event, () => this.#diversions.removeHead(event, through));
   }
 
   /** Watches the lane of this aggregate: it holds its share of the intake. */

@@ -65,8 +65,8 @@ export class LetterReplay implements DetourListener {
     this.#settled = new SettledBefore(options.place, options.lanes);
   }
 
-  noteHeadHandled(token: string, sequence: number): void {
-    this.#done.set(token, { stream: this.options.place.created, sequence });
+  noteHeadHandled(token: string, through: number): void {
+    this.#done.set(token, { stream: this.options.place.created, sequence: through });
   }
 
   /** The letter an aggregate is at. */

@@ -4,8 +4,9 @@ import { EventPattern } from '@nestjs/microservices';
 import { AggregateTransportError } from '../../errors.js';
 import { checkName, type EventsOf, type Topic, topicNameOf } from '../../message/topic.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../../consumer/handling/outcome.js';
+import type { AggregateBatch } from './aggregate-batch.js';
 import type { AggregateContext } from './aggregate.context.js';
-import { traceAttempts } from './attempt-trace.js';
+import { declaredParameters, traceAttempts } from './attempt-trace.js';
 import { ErrorWitness } from './error-witness.js';
 import { checkOptions, HANDLER_RULES } from '../../transport/option-rules.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
@@ -23,8 +24,17 @@ export interface AggregateHandlerOptions<K extends string = string> {
   onExhausted?: OnExhausted;
   /** Decides by the error; see `consume.classify`. */
   classify?: FailurePolicy['classify'];
-  /** In milliseconds. */
+  /** In milliseconds; with `batch`, of one call. */
   timeoutMs?: number;
+  /**
+   * Events in one call at most, 1 to 1 000. They are consecutive ones of one aggregate, as an {@link AggregateBatch}:
+   * the method's only parameter, without decorators. Guards, pipes, interceptors and filters run once per call.
+   *
+   * All events of a call are settled, or none. After a failed call each is tried again alone, so only the culprit's
+   * attempts count. Worth it for handlers that wait for a database. Larger ones hold its locks longer and repeat more
+   * after a crash.
+   */
+  batch?: number;
 }
 
 /** What the decorator leaves for the server, as the `extras` of the Nest handler. */
@@ -45,6 +55,13 @@ type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>
   descriptor: TypedPropertyDescriptor<F>,
 ) => void;
 
+/** The same for methods that take batches. */
+type BatchHandlerDecorator<B> = <F extends (events: B) => unknown>(
+  target: object,
+  method: string | symbol,
+  descriptor: TypedPropertyDescriptor<F>,
+) => void;
+
 /** What `EventPattern` and `MessagePattern` leave on a method. */
 const PATTERN = 'microservices:pattern';
 const EXTRAS = 'microservices:pattern_extras';
@@ -57,9 +74,15 @@ const EXTRAS = 'microservices:pattern_extras';
  * `@Ctx()` and any other parameter that Nest can inject. For a typed topic the compiler checks the type name and the
  * payload.
  *
- * @throws OPTIONS_INVALID for unknown options, or on a method with another pattern decorator below it; one above it is
- *   seen at start-up
+ * With `batch` it takes several events of an aggregate at once; see {@link AggregateHandlerOptions.batch}.
+ *
+ * @throws OPTIONS_INVALID for unknown options, and for parameters that a method with `batch` cannot have. Also on a
+ *   method with another pattern decorator below it; one above it is seen at start-up
  */
+export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
+  topic: T,
+  options: AggregateHandlerOptions<K> & { batch: number },
+): BatchHandlerDecorator<AggregateBatch<T, K>>;
 export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
   topic: T,
   options?: AggregateHandlerOptions<K>,
@@ -78,7 +101,9 @@ export function AggregateHandler(
     witness: new ErrorWitness(),
   };
   return (target, method, descriptor) => {
-    refuseSecondPattern(descriptor.value, `${target.constructor.name}.${String(method)}`);
+    const where = `${target.constructor.name}.${String(method)}`;
+    refuseSecondPattern(descriptor.value, where);
+    if (options.batch !== undefined) refuseParameters(target, method, descriptor.value, where);
     traceAttempts(target, method, descriptor as TypedPropertyDescriptor<unknown>);
     // The type argument chooses Nest's untyped overload; its typed one refuses `@Ctx()` parameters.
     const eventPattern = EventPattern<unknown>(name, AGGREGATE_TRANSPORT, extras);
@@ -108,6 +133,18 @@ export function adoptEventPattern(prototype: object, name: string, topics: reado
   Object.defineProperty(prototype, name, descriptor);
 }
 
+/** Nest would fill a decorated parameter with what belongs to one event. */
+function refuseParameters(target: object, method: string | symbol, found: unknown, where: string): void {
+  const isDecorated = declaredParameters(target, method).length > 0;
+  if (!isDecorated && typeof found === 'function' && found.length <= 1) return;
+  const what = isDecorated ? 'decorated ones' : 'several';
+  throw new AggregateTransportError(
+    'OPTIONS_INVALID',
+    `expected a method with batch, ${where}, to have one parameter without decorators, found ${what}; each event of the ` +
+      'AggregateBatch has its own payload and context',
+  );
+}
+
 function refuseSecondPattern(method: unknown, where: string): void {
   if (typeof method !== 'function' || Reflect.getMetadata(PATTERN, method) === undefined) return;
   throw secondPatternError(where);
@@ -122,7 +159,10 @@ export function secondPatternError(where: string): AggregateTransportError {
   );
 }
 
+/** @internal How Nest fills a parameter with `@AggregateId()`. */
+export function aggregateIdOfHost(_data: unknown, host: ExecutionContext): string {
+  return host.switchToRpc().getContext<AggregateContext>().aggregateId;
+}
+
 /** Injects the id of the event's aggregate. */
-export const AggregateId: () => ParameterDecorator = createParamDecorator(
-  (_data: unknown, host: ExecutionContext) => host.switchToRpc().getContext<AggregateContext>().aggregateId,
-);
+export const AggregateId: () => ParameterDecorator = createParamDecorator(aggregateIdOfHost);

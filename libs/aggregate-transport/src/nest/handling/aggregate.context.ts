@@ -2,6 +2,7 @@ import { BaseRpcContext } from '@nestjs/microservices';
 import type { Delivery } from '../../message/delivery.js';
 import type { Envelope } from '../../message/envelope.js';
 import type { PublishReceipt } from '../../message/event.js';
+import type { AttemptContext } from '../../transport/around.js';
 import type { PartitionView } from '../../transport/open-group.js';
 import {
   type CausedEvent,
@@ -27,7 +28,7 @@ type StoredEnvelope = Omit<Envelope, 'event_version' | 'timestamp'> &
   Partial<Pick<Envelope, 'event_version' | 'timestamp'>>;
 
 /** What `@Ctx()` injects: everything about the event besides its payload. */
-export class AggregateContext extends BaseRpcContext<[Delivery]> {
+export class AggregateContext extends BaseRpcContext<[Delivery]> implements AttemptContext {
   readonly #event: Delivery;
   readonly #envelope: StoredEnvelope;
   readonly #scope: HandlerScope;
@@ -44,8 +45,7 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
   readonly run: number;
   /** True below the place that the group had reached before a reset. */
   readonly isReplay: boolean;
-  /** @internal */
-  readonly trace: AttemptTrace;
+  #trace: AttemptTrace | undefined;
   #caused: CausedEvents | undefined;
 
   /** @internal */
@@ -59,8 +59,14 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
     // A letter keeps the run it was filed in: its sequence belongs to that one.
     this.run = event.origin.run ?? run;
     this.isReplay = this.run === run && event.sequence <= replayUntil;
-    // Nest asks the guards first; what of ours runs later moves it on.
-    this.trace = { stage: 'guard', thrown: undefined, running: undefined };
+  }
+
+  /**
+   * How far Nest's pipeline has come; the guards come first. Made by the first who asks: a direct call has none.
+   * @internal
+   */
+  get trace(): AttemptTrace {
+    return (this.#trace ??= { stage: 'guard', thrown: undefined, running: undefined });
   }
 
   /**
@@ -103,6 +109,11 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> {
       mayBeRepeat: origin.created !== undefined || attempt > 1 || sequence <= view.startedThrough,
       mayPublish: () => this.mayStart(),
     });
+  }
+
+  /** @internal */
+  get payload(): unknown {
+    return this.#envelope.payload;
   }
 
   get topic(): string {

@@ -22,12 +22,14 @@ function contextOf(host: ExecutionContext): AggregateContext {
   return host.switchToRpc().getContext<AggregateContext>();
 }
 
-/** The hidden parameter. Nest resolves it when the interceptors have called the handler. */
-const HiddenContext = createParamDecorator((_data: unknown, host: ExecutionContext) => {
+function hiddenContext(_data: unknown, host: ExecutionContext): { [CONTEXT]: AggregateContext } {
   const context = contextOf(host);
   context.trace.stage = 'pipe';
   return { [CONTEXT]: context };
-});
+}
+
+/** The hidden parameter. Nest resolves it when the interceptors have called the handler. */
+const HiddenContext = createParamDecorator(hiddenContext);
 
 /** The last guard: Nest asks it when all others have let the event pass. */
 const LAST_GUARD: CanActivate = {
@@ -38,6 +40,20 @@ const LAST_GUARD: CanActivate = {
 };
 
 const watched = new WeakSet();
+/** The methods behind the wrapped ones. */
+const originals = new WeakMap<object, HandlerMethod>();
+
+export type HandlerMethod = (...args: unknown[]) => unknown;
+
+/** The method that the decorator has wrapped; undefined for any other function, and for one that wraps ours. */
+export function originalOf(method: object): HandlerMethod | undefined {
+  return originals.get(method);
+}
+
+/** True for what this file has put among a handler's guards, filters and parameters. */
+export function isOfTrace(part: unknown, witness: ErrorWitness): boolean {
+  return part === LAST_GUARD || part === hiddenContext || part === witness.filter;
+}
 
 /**
  * Adds what must come after every guard and filter of the service, so it is called when all decorators have run. Safe
@@ -48,7 +64,16 @@ export function watchPipeline(prototype: object, name: string, method: object, w
   watched.add(method);
   const descriptor = { value: method };
   UseGuards(LAST_GUARD)(prototype, name, descriptor);
-  UseFilters(witness.asFilter())(prototype, name, descriptor);
+  UseFilters(witness.filter)(prototype, name, descriptor);
+}
+
+/** Where the parameters of a method stand that have a decorator. */
+export function declaredParameters(target: object, method: string | symbol): number[] {
+  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
+    string,
+    { index: number }
+  >;
+  return Object.values(declared).map(({ index }) => index);
 }
 
 /**
@@ -61,12 +86,8 @@ export function traceAttempts(
   method: string | symbol,
   descriptor: TypedPropertyDescriptor<unknown>,
 ): void {
-  const original = descriptor.value as (...args: unknown[]) => unknown;
-  const declared = (Reflect.getMetadata(PARAMETERS, target.constructor, method) ?? {}) as Record<
-    string,
-    { index: number }
-  >;
-  const indices = Object.values(declared).map(({ index }) => index);
+  const original = descriptor.value as HandlerMethod;
+  const indices = declaredParameters(target, method);
   // Nest gives an undecorated method the payload; with any decorated parameter it gives only those.
   if (indices.length === 0) Payload()(target, method, 0);
   const hidden = Math.max(original.length - 1, 0, ...indices) + 1;
@@ -82,13 +103,14 @@ export function traceAttempts(
   for (const key of Reflect.getMetadataKeys(original) as unknown[]) {
     Reflect.defineMetadata(key, Reflect.getMetadata(key, original), traced);
   }
+  originals.set(traced, original);
   descriptor.value = traced;
 }
 
 /** Makes no closure for a handler that returns at once. */
 function runTraced(
   context: AggregateContext,
-  method: (...args: unknown[]) => unknown,
+  method: HandlerMethod,
   self: unknown,
   args: unknown[],
 ): unknown {

@@ -12,6 +12,8 @@ const KEPT = 16;
  * doubt; see {@link errorSince}.
  */
 export class ErrorWitness {
+  /** To be added to the handler's method, after all other filters: Nest asks the last one first. */
+  readonly filter: ExceptionFilter = this.#makeFilter();
   readonly #errors: unknown[] = [];
   #seen = 0;
 
@@ -33,8 +35,7 @@ export class ErrorWitness {
     return candidates.every((error) => describeError(error) === text) ? { error: first } : undefined;
   }
 
-  /** The filter to add to the handler's method, after all others: Nest asks the last one first. */
-  asFilter(): ExceptionFilter {
+  #makeFilter(): ExceptionFilter {
     const question = { [Symbol.hasInstance]: (error: unknown) => this.#see(error) };
     class WitnessFilter implements ExceptionFilter {
       catch(): void {

@@ -13,7 +13,7 @@ import type { HealthProblem } from '../../observe/health-problem.js';
 import { GroupLooks } from '../../observe/group-looks.js';
 import { Metrics } from '../../observe/metrics.js';
 import type { Observed, ObservedTopic } from '../../observe/observed.js';
-import { AggregateServer } from '../handling/aggregate.server.js';
+import { AggregateServer } from '../serving/aggregate.server.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 
 /** Events that leave the stream before they are read must be noticed, also where no observer asks. */

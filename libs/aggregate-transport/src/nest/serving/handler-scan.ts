@@ -2,14 +2,18 @@ import { types } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { AggregateTransportError } from '../../errors.js';
-import { adoptEventPattern, type HandlerExtras, secondPatternError } from './aggregate-handler.decorator.js';
-import { watchPipeline } from './attempt-trace.js';
+import {
+  adoptEventPattern,
+  type HandlerExtras,
+  secondPatternError,
+} from '../handling/aggregate-handler.decorator.js';
+import { watchPipeline } from '../handling/attempt-trace.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 
 /** What Nest's pattern decorators leave on a method. */
 const PATTERN = 'microservices:pattern';
 const TRANSPORT = 'microservices:transport';
-const EXTRAS = 'microservices:pattern_extras';
+export const EXTRAS = 'microservices:pattern_extras';
 const KIND = 'microservices:handler_type';
 /** The kind of an `EventPattern`; a `MessagePattern` has another. */
 const EVENT = 2;

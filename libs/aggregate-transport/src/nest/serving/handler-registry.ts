@@ -2,11 +2,13 @@ import type { MessageHandler } from '@nestjs/microservices';
 import { EventHandlers } from '../../consumer/handling/event-handlers.js';
 import { AggregateTransportError } from '../../errors.js';
 import { type HandledTypes, MAX_NAMED_TYPES } from '../../records/member-record.js';
-import type { HandlerScope } from './aggregate.context.js';
-import type { AggregateHandlerOptions, HandlerExtras } from './aggregate-handler.decorator.js';
+import type { HandlerScope } from '../handling/aggregate.context.js';
+import type { AggregateHandlerOptions, HandlerExtras } from '../handling/aggregate-handler.decorator.js';
 import type { AttemptContexts } from './attempt-contexts.js';
-import type { ErrorWitness } from './error-witness.js';
+import type { ErrorWitness } from '../handling/error-witness.js';
 import { HandlerBridge } from './handler-bridge.js';
+import { NestCall } from './nest-call.js';
+import type { PlainMethod } from './plain-method.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
 import type { PartitionView } from '../../transport/open-group.js';
@@ -16,6 +18,8 @@ interface Registration {
   readonly options: AggregateHandlerOptions;
   readonly callback: MessageHandler;
   readonly witness: ErrorWitness;
+  /** The method, if it can be called directly. */
+  readonly plain: PlainMethod | undefined;
 }
 
 /** The handlers of one topic and group. */
@@ -44,7 +48,12 @@ export class HandlerRegistry {
    * @throws TOPIC_UNDECLARED, GROUP_MISSING
    * @throws HANDLER_DUPLICATE if another handler claims the same type, or another claims every other type
    */
-  add(pattern: string, callback: MessageHandler, extras: HandlerExtras): void {
+  add(
+    pattern: string,
+    callback: MessageHandler,
+    extras: HandlerExtras,
+    plain: PlainMethod | undefined,
+  ): void {
     const handler: AggregateHandlerOptions = extras.aggregateHandler;
     const topic = this.options.topics.get(pattern);
     if (topic === undefined) throw undeclaredError(pattern, this.options);
@@ -63,7 +72,7 @@ export class HandlerRegistry {
       this.#claims.add(claim);
     }
     const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
-    known.registrations.push({ options: handler, callback, witness: extras.witness });
+    known.registrations.push({ options: handler, callback, witness: extras.witness, plain });
     this.#groups.set(key, known);
   }
 
@@ -85,11 +94,12 @@ export class HandlerRegistry {
     view: PartitionView,
   ): EventHandlers {
     const handlers = new EventHandlers();
-    for (const { options, callback, witness } of registrations) {
+    for (const { options, callback, witness, plain } of registrations) {
       const scope: HandlerScope = { topic: topic.name, group, partition, view };
       const bridge = new HandlerBridge({
-        callback,
-        witness,
+        throughNest: new NestCall(callback, witness),
+        plain,
+        around: topic.consume.around,
         scope,
         failurePolicy: {
           retry: merge(topic.consume.retry, options.retry),
@@ -97,6 +107,7 @@ export class HandlerRegistry {
           classify: options.classify ?? topic.consume.classify,
         },
         timeoutMs: options.timeoutMs ?? topic.consume.timeoutMs,
+        batch: options.batch,
         hooks: this.hooks,
         contexts: this.contexts,
       });

@@ -2,7 +2,7 @@ import type { Server } from '@nestjs/microservices';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
-import type { AggregateContext } from './aggregate.context.js';
+import type { AggregateContext } from '../handling/aggregate.context.js';
 
 /** Nest's tools may wrap every message. Resolves or rejects as `run` does, or with what the tool threw before. */
 export type ProcessingHooks = (context: AggregateContext, run: () => Promise<unknown>) => Promise<unknown>;

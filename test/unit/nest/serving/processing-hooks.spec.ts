@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { AggregateContext } from '#library/nest/handling/aggregate.context.js';
-import { processingHooks } from '#library/nest/handling/processing-hooks.js';
+import { processingHooks } from '#library/nest/serving/processing-hooks.js';
 import { recordedLog } from '../../consumer/handling/deliveries.js';
 
 const context = {} as AggregateContext;

@@ -11,12 +11,13 @@ import { AloneTurns } from '../../consumer/suspects/alone-turns.js';
 import type { Partition } from '../../consumer/partition.js';
 import { AggregateTransportError } from '../../errors.js';
 import { Measures } from '../../observe/measures.js';
-import type { HandlerExtras } from './aggregate-handler.decorator.js';
+import type { HandlerExtras } from '../handling/aggregate-handler.decorator.js';
 import { AttemptContexts } from './attempt-contexts.js';
 import { Group, type ServedGroup } from '../../transport/served-group.js';
 import { HandlerRegistry } from './handler-registry.js';
 import { HandlerScan } from './handler-scan.js';
-import { silenceNestErrorLog } from './nest-error-log.js';
+import { HandlerWays } from './handler-ways.js';
+import { silenceNestErrorLog } from '../handling/nest-error-log.js';
 import { type ProcessingHooks, processingHooks } from './processing-hooks.js';
 import { nestLog } from '../nest-log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
@@ -55,6 +56,7 @@ export class AggregateServer
   constructor(
     @Inject(TopicLinks) links: TopicLinks,
     @Inject(HandlerScan) private readonly scan: HandlerScan,
+    @Inject(HandlerWays) private readonly ways: HandlerWays,
   ) {
     super();
     this.#links = links;
@@ -96,7 +98,8 @@ export class AggregateServer
   ): void {
     try {
       const topic = String(pattern);
-      if (isOurs(extras)) this.#registry.add(topic, callback, extras);
+      if (isOurs(extras))
+        this.#registry.add(topic, callback, extras, this.ways.choose(topic, extras.witness));
       else if (!isEventHandler && this.scan.isOurs(topic)) throw requestError(topic);
     } catch (problem) {
       this.#problems.push(problem);
