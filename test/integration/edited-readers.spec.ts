@@ -247,7 +247,8 @@ describe('on the newest nats-server', () => {
     const known = new Set<string>();
     const editNext = async (): Promise<void> => {
       const name = await operator.readerOf(topic);
-      if (known.has(name)) return;
+      // The third one is left alone.
+      if (known.has(name) || known.size === 2) return;
       await operator.edit(topic, name, { filter_subject: `${topic}.0.0.>` });
       known.add(name);
     };

@@ -67,8 +67,6 @@ export type ParkingRule =
   | 'letters-not-waited-for'
   /** As before, but the letter's own event is waited for. */
   | 'letter-waits-for-itself-only'
-  /** Letters are removed although no marker tells that they were handled. */
-  | 'letters-not-noted'
   /** The head of a diverted lane becomes its first letter although an earlier tenure started it. */
   | 'head-of-any-tenure';
 

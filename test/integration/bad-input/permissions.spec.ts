@@ -123,21 +123,24 @@ test('with these permissions a service publishes, handles, parks, retries, dies 
   await (await handling('making handler')).close();
 
   let app = await handling('handler');
-  for (const id of ['broken', 'sound', 'broken']) await publish(id);
+  const letters = 8;
+  for (const id of ['sound', ...Array<string>(letters).fill('broken')]) await publish(id);
   expect(await publisher.lastSequence('sound')).toBeGreaterThan(0);
   for await (const { aggregateId } of publisher.read('broken')) expect(aggregateId).toBe('broken');
   const parked = () => app.get(ParkedAggregates);
-  await eventually('both letters are stored', async () => {
+  await eventually('all letters are stored', async () => {
     const [found] = await parked().list({ topic: 'topic' });
-    return found?.letters === 2;
+    return found?.letters === letters;
   });
   await app.close();
   app = await handling('handler');
+  // One letter is removed by itself, several by one purge.
+  expect(await parked().skipHead({ topic: 'topic', aggregateId: 'broken' })).toEqual({ outcome: 'parked' });
   broken = false;
   expect(await parked().retry({ topic: 'topic', aggregateId: 'broken' })).toEqual({ outcome: 'unparked' });
   await publish('broken');
-  await eventually('everything is handled', () => handled.length === 4);
-  expect(handled).toEqual(['sound', 'broken', 'broken', 'broken']);
+  await eventually('everything is handled', () => handled.length === letters + 1);
+  expect(handled).toEqual(['sound', ...Array<string>(letters).fill('broken')]);
   await app.close();
   await publisherApp.close();
   expect(log.lines.filter((line) => /permission/i.test(line))).toEqual([]);

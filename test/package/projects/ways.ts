@@ -195,6 +195,22 @@ export const WAYS: readonly (readonly [name: string, expected: Way, made: Case])
     },
   ],
   [
+    'a deferred hybrid that starts in a later turn',
+    'through Nest',
+    {
+      connect: async (app) => {
+        usePipe(hybrid(app, { deferInitialization: true }));
+        await new Promise((resolve) => setImmediate(resolve));
+        await started(() => app.startAllMicroservices());
+      },
+    },
+  ],
+  [
+    'a hybrid that is connected when it has been initialized',
+    'directly',
+    { connect: (app) => started(() => app.init()).then(() => hybrid(app)) },
+  ],
+  [
     'a deferred hybrid with nothing global (careful)',
     'through Nest',
     {

@@ -63,7 +63,6 @@ describe('random walks of owners that die, sleep and write late', () => {
   test.each<[SabotagedRule, RegExp, number]>([
     ['letters-not-waited-for', /^(ORDER|OVERTAKE|TWICE)/, 200],
     ['letter-waits-for-itself-only', /^(ORDER|OVERTAKE|TWICE)/, 600],
-    ['letters-not-noted', /^(SKIP|ORDER|OVERTAKE)/, 600],
     ['settle-before-letter', /^(LOST|OVERTAKE)/, 100],
     ['markers-not-loaded', /^(LOST|OVERTAKE)/, 100],
     ['unpark-without-check', /^(LOST|OVERTAKE)/, 100],

@@ -1,30 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { AGGREGATE_TRANSPORT } from '../tokens.js';
+import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import { stackOf } from '../../errors.js';
+
+/** A hybrid application registers handlers within this call, unless it defers the initialization. */
+const CONNECTS = /\bNestApplication\.connectMicroservice\b/;
+const STACK_DEPTH = 100;
 
 /**
  * What of the application stands in the pipeline of every handler that is being registered.
  *
  * A hybrid application that does not inherit gives its microservice an empty configuration of its own. Only if it also
- * defers the initialization can that one be filled, and it cannot be reached. Handlers of a deferred one are those that
- * are not registered in the very turn in which their server was connected.
+ * defers the initialization can that one be filled, and it cannot be reached. Whether it does, the stack alone tells:
+ * Nest 11 may register the handlers of a deferred one in the same turn. A stack that cannot be read counts as deferred.
  */
 @Injectable()
 export class GlobalEnhancers {
-  /** True in the turn in which our server is connected. */
-  #isConnecting = false;
-
   constructor(
     @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
-    @Inject(ModulesContainer) modules: ModulesContainer,
-  ) {
-    modules.getRpcTargetRegistry<{ transportId?: unknown }>().subscribe(({ transportId }) => {
-      if (transportId !== AGGREGATE_TRANSPORT) return;
-      this.#isConnecting = true;
-      queueMicrotask(() => (this.#isConnecting = false));
-    });
-  }
+  ) {}
 
   /** What stands there, or may; undefined if nothing does. */
   found(): string | undefined {
@@ -33,10 +27,19 @@ export class GlobalEnhancers {
     // Only an application with an HTTP adapter can be a hybrid one.
     const { httpAdapter } = this.http as { httpAdapter?: object | null };
     const isHybrid = httpAdapter !== undefined && httpAdapter !== null;
-    return isHybrid && !this.#isConnecting
+    return isHybrid && !CONNECTS.test(stack())
       ? 'its microservice defers initialization, and may have global enhancers of its own'
       : undefined;
   }
+}
+
+/** The calls that have led here. */
+function stack(): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = STACK_DEPTH;
+  const text = stackOf(new Error());
+  Error.stackTraceLimit = stackTraceLimit;
+  return text ?? '';
 }
 
 /** What stands in every pipeline that is built from this configuration. */
