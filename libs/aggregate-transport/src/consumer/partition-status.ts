@@ -1,4 +1,4 @@
-import type { AttemptCounts } from './handling/attempts.js';
+import type { AttemptCounts } from './handling/attempt-counts.js';
 import type { TypeWait } from './handling/missing-handlers.js';
 import type { AttemptShare } from './recent-attempts.js';
 

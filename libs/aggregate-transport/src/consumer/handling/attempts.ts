@@ -3,6 +3,7 @@ import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Breaker } from '../breaker/breaker.js';
+import type { AttemptCounts } from './attempt-counts.js';
 import { BatchAttempts } from './batch-attempts.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { FailedAttempts } from './failed-attempts.js';
@@ -11,7 +12,7 @@ import type { HeadDetour } from './head-detour.js';
 import type { LaneEntry } from './lane-entry.js';
 import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
 import type { MissingHandlers } from './missing-handlers.js';
-import type { Failure, FailurePolicy, FailureStage } from './outcome.js';
+import type { Failure, FailurePolicy } from './outcome.js';
 
 export interface AttemptOptions {
   readonly calls: HandlerCalls;
@@ -24,22 +25,6 @@ export interface AttemptOptions {
   readonly failed: FailedAttempts;
   readonly listener: LaneListener;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
-}
-
-/** Counters of attempts since the start of the process. */
-export interface AttemptCounts {
-  handled: number;
-  /** Attempts that failed, by stage. */
-  readonly failedIn: Record<FailureStage, number>;
-  /** Events passed over because their type has no handler. */
-  ignored: number;
-  retried: number;
-  blocked: number;
-  /** Aggregates parked. */
-  parked: number;
-  skipped: number;
-  /** Events that are not started any more because each start ended their process. */
-  crashed: number;
 }
 
 /** What follows a failure that no handler's own policy is for. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import { Delivery } from '../../message/delivery.js';
 import type { Breaker } from '../breaker/breaker.js';
-import type { AttemptCounts } from './attempts.js';
+import type { AttemptCounts } from './attempt-counts.js';
 import { type BatchHandler, endsLater, type EventHandler } from './event-handlers.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import type { HandlerCalls } from './handler-calls.js';

@@ -10,7 +10,7 @@ import type { Connection, ConnectionListener } from '../connection/connection.js
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
-import { idIn, storedPrefixOf, storedSequenceOf } from './answer-bytes.js';
+import { idIn, storedPrefixOf, storedSequenceOf } from '../api/answer-bytes.js';
 
 const ID_RADIX = 36;
 const STATE_TIMEOUT_MS = 2_000;

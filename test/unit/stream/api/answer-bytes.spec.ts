@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { readAnswer } from '#library/publisher/server-answer.js';
-import { idIn, storedPrefixOf, storedSequenceOf } from '#library/stream/wires/answer-bytes.js';
+import { idIn, storedPrefixOf, storedSequenceOf } from '#library/stream/api/answer-bytes.js';
 
 const prefix = storedPrefixOf('orders');
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'utf8');
