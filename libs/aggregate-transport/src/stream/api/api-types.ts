@@ -56,6 +56,8 @@ export interface StreamInfo {
     first_seq: number;
     last_seq: number;
     messages: number;
+    /** When the first of them was stored. */
+    first_ts: string;
     /** Sequences between the first and the last that the stream does not hold; absent without one. */
     num_deleted?: number;
     /** Those sequences, if they were asked for. */
