@@ -21,8 +21,11 @@ import { firstSeed, Random } from './random.js';
  * Random operators edit the streams of a topic before and during a run. Never silent: a start-up refuses by name, or
  * what happens is noticed within the bound, or every stored event is handled. And always in order.
  *
- * `ADMIN_RUNS` (200) runs, from seed `ADMIN_SEED` on. Each run prints its own seed when it fails; that seed with
- * `ADMIN_RUNS=1` is the same run.
+ * With several partitions one loss is not seen, as docs/guarantees.md says: events removed from the stream's beginning
+ * and passed between two looks. Such runs are counted.
+ *
+ * `ADMIN_RUNS` (200) runs, from seed `ADMIN_SEED` on, so many runs can be done in slices: 500 from 1 on, then 500 from
+ * 501 on. Each run prints its own seed when it fails; that seed with `ADMIN_RUNS=1` is the same run.
  */
 const RUNS = Number(process.env['ADMIN_RUNS'] ?? 200);
 const SEED = firstSeed('ADMIN_SEED');
@@ -32,6 +35,8 @@ const ROOM = { maxBytes: 10_000_000 };
 /** Promised are ten seconds; a busy machine gets as much again. */
 const NOTICED_WITHIN_MS = 20_000;
 const MS_PER_RUN = 3_000;
+/** The share of runs with a loss that is not seen; it takes a stall, and a `max_age` of less. */
+const MAX_UNSEEN = 0.01;
 const AGGREGATES = ['a', 'b', 'c', 'poison'];
 
 let nats: NatsConnection;
@@ -50,8 +55,11 @@ class Run {
   readonly random: Random;
   readonly topic: string;
   readonly admin: Admin;
-  readonly stored: string[] = [];
+  /** By event: its sequence. */
+  readonly stored = new Map<string, number>();
   readonly handled: string[] = [];
+  /** Events were lost as no partition of several can tell. */
+  isUnseen = false;
   #published = 0;
   #refused = '';
 
@@ -82,7 +90,10 @@ class Run {
         await this.#publish(app, 5);
       }
       const isSilent = await this.#isSilent(app);
-      return this.#disorder() ?? (isSilent ? `not handled in silence: ${this.#open().join(' ')}` : undefined);
+      const disorder = this.#disorder();
+      if (disorder !== undefined || !isSilent) return disorder;
+      this.isUnseen = partitions > 1 && (await this.#isGoneFromBeginning());
+      return this.isUnseen ? undefined : `not handled in silence: ${this.#open().join(' ')}`;
     } finally {
       await app.close();
     }
@@ -132,8 +143,8 @@ class Run {
         const n = ++this.#published;
         const aggregateId = this.random.pick(AGGREGATES);
         try {
-          await publisher.publish({ aggregateId, type: 'Counted', payload: n });
-          if (aggregateId !== 'poison') this.stored.push(`${aggregateId} ${n}`);
+          const { sequence } = await publisher.publish({ aggregateId, type: 'Counted', payload: n });
+          if (aggregateId !== 'poison') this.stored.set(`${aggregateId} ${n}`, sequence);
         } catch (error) {
           this.#refused = error instanceof AggregateTransportError ? error.code : '';
         }
@@ -143,7 +154,12 @@ class Run {
 
   #open(): string[] {
     const handled = new Set(this.handled);
-    return this.stored.filter((event) => !handled.has(event));
+    return [...this.stored.keys()].filter((event) => !handled.has(event));
+  }
+
+  async #isGoneFromBeginning(): Promise<boolean> {
+    const { state } = await manager.streams.info(this.topic);
+    return this.#open().every((event) => this.stored.get(event)! < state.first_seq);
   }
 
   async #isSilent(app: INestApplication): Promise<boolean> {
@@ -179,11 +195,13 @@ test(
   `operators who edit streams at random break nothing in silence (seed ${SEED}, ${RUNS} runs)`,
   async () => {
     const found: string[] = [];
+    let unseen = 0;
     const seeds = Array.from({ length: RUNS }, (_, index) => SEED + index);
     const one = async (): Promise<void> => {
       for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
         const run = new Run(seed);
         const problem = await run.problem().catch((error: unknown) => `threw ${String(error)}`);
+        if (run.isUnseen) unseen++;
         if (problem !== undefined)
           found.push(`ADMIN_SEED=${seed} ADMIN_RUNS=1: ${problem}\n    ${run.describe()}`);
         for (const stream of [run.topic, `${run.topic}_positions`, `${run.topic}_parked`])
@@ -191,7 +209,9 @@ test(
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, RUNS) }, one));
+    console.log(`operators: ${RUNS} runs from ADMIN_SEED=${SEED}, in ${unseen} a loss that is not seen`);
     expect(found.join('\n')).toBe('');
+    expect(unseen).toBeLessThanOrEqual(Math.ceil(RUNS * MAX_UNSEEN));
   },
   60_000 + RUNS * MS_PER_RUN,
 );

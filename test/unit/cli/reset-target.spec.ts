@@ -32,7 +32,7 @@ describe('--to', () => {
 
 describe('a target', () => {
   const keys = new GroupKeys();
-  keys.state = { created: CREATED, firstSequence: 11, lastSequence: 100 };
+  keys.state = { created: CREATED, firstSequence: 11, lastSequence: 100, isRestored: false };
   keys.lastBefore = (time: Date) => Promise.resolve(time.getTime() === 0 ? 0 : 40);
 
   test.each([

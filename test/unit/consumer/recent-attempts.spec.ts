@@ -16,7 +16,13 @@ test('20 failed attempts of 5 aggregates within 5 s mean that nearly all fail', 
   attempt(19, true);
   expect(recent.share.nearlyAllFail).toBe(false);
   attempt(1, true);
-  expect(recent.share).toEqual({ withinMs: 5_000, total: 20, failed: 20, nearlyAllFail: true });
+  expect(recent.share).toEqual({
+    withinMs: 5_000,
+    total: 20,
+    failed: 20,
+    nearlyAllFail: true,
+    stillFail: true,
+  });
 });
 
 test('four aggregates may fail as often as they like', () => {
@@ -44,6 +50,19 @@ test('it is over 5 s after the last failure, and at once when all succeed again'
   attempt(40, true);
   attempt(400, false);
   expect(recent.share.nearlyAllFail).toBe(false);
+});
+
+test('they still fail while none succeeds, however few are made', async () => {
+  const { clock, recent, attempt } = attemptsOf(5);
+  attempt(19, true);
+  expect(recent.share.stillFail).toBe(false);
+  attempt(1, true);
+  await clock.advance(20_000);
+  expect(recent.share).toMatchObject({ total: 0, nearlyAllFail: false, stillFail: true });
+  attempt(1, true);
+  expect(recent.share.stillFail).toBe(true);
+  attempt(1, false);
+  expect(recent.share.stillFail).toBe(false);
 });
 
 test('successes before a long quiet time say nothing of what follows', async () => {

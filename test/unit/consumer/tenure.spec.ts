@@ -102,6 +102,28 @@ describe('a claim that is answered', () => {
     expect(world.started).toEqual([]);
   });
 
+  test.each([
+    ['continues after its position', 3, ['a: k 4']],
+    ['halts if it ends before that position', 1, []],
+  ])('in a stream that was restored under a new time of creation %s', async (_what, last, started) => {
+    const { world, a } = fixture();
+    world.store('k', 'k', 'k');
+    world.own(a);
+    await world.pass(100);
+    world.lose(a);
+    const { run } = world.record;
+    const before = world.stream.created;
+    world.stream.restore(last, { asNew: true });
+    expect(world.stream.created).not.toBe(before);
+    if (last === 3) world.store('k');
+    world.started.length = 0;
+    world.own(a);
+    await world.pass(1_500);
+    expect(world.started).toEqual(started);
+    expect(a.consumer.mode).toBe(last === 3 ? 'running' : 'halted');
+    expect(world.record.run).toBe(run);
+  });
+
   test('waits under the mark of a drain until its change is cancelled, whoever owns', async () => {
     const { world, a } = fixture();
     world.store('k');

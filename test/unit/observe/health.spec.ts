@@ -13,7 +13,7 @@ test('a process in which all is well has no problem', () => {
   expect(new Health(new ObservedFixture()).problems()).toEqual([]);
 });
 
-const failing = { withinMs: 5_000, total: 19, failed: 18, nearlyAllFail: true };
+const failing = { withinMs: 5_000, total: 19, failed: 18, nearlyAllFail: true, stillFail: false };
 
 /** What breaks, how it is called, and what of a probe fails. */
 const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, ('ready' | 'live')[]][] = [
@@ -52,7 +52,7 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
     'claimed or committed for 3501 ms (no answer)',
     [],
   ],
-  ['not-reading', (b) => (b.load.notReadingMs = 3_501), 'no reader has answered for 3501 ms', []],
+  ['not-reading', (b) => (b.load.notReadingMs = 3_501), 'no event could be taken in for 3501 ms', []],
   [
     'guard-refuses',
     (b) => Object.assign(b.lanes, { blocked: 2, refusedByGuard: 2 }),
@@ -105,6 +105,15 @@ test('every problem has its case here', () => {
 test('a commit or a reader that is late for as long as a failover takes is no problem', () => {
   const fixture = new ObservedFixture();
   Object.assign(fixture.load, { notCommittingMs: 3_500, notReadingMs: 3_500 });
+  expect(new Health(fixture).problems()).toEqual([]);
+});
+
+test('an outage is named while retries wait long, as long as five aggregates wait and none has succeeded', () => {
+  const fixture = new ObservedFixture();
+  const attempts = { withinMs: 5_000, total: 3, failed: 3, nearlyAllFail: false, stillFail: true };
+  Object.assign(fixture.load, { attempts, lanes: 5 });
+  expect(new Health(fixture).problems()).toMatchObject([{ code: 'attempts-fail' }]);
+  fixture.load.lanes = 4;
   expect(new Health(fixture).problems()).toEqual([]);
 });
 

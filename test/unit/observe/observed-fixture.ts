@@ -36,7 +36,7 @@ export class ObservedFixture implements Observed {
     letterRefusal: undefined,
     typeWait: undefined,
     breaker: { isOpen: false, prober: undefined },
-    attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false },
+    attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false, stillFail: false },
   };
   readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
   readonly counts: Mutable<PartitionCounts> = {

@@ -9,7 +9,7 @@ import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
-import type { Claimed } from './position/claim.js';
+import { type Claimed, reportBegin } from './position/claim.js';
 import type { StreamLoss } from './reading/dropped-events.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
@@ -262,12 +262,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   claimed(claimed: Claimed, { lastSequence, created }: StreamState): void {
     const { record, unsettled, revision, before, begins } = claimed;
     this.#claims++;
-    if (begins === 'stream made again') {
-      this.#parts.dropped.forget();
-      this.options.surroundings.log.error(
-        `${this.#parts.name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
-      );
-    }
+    if (begins === 'stream made again') this.#parts.dropped.forget();
+    reportBegin(begins, created, this.#parts.name, this.options.surroundings.log);
     this.#startedThrough = hasNoPredecessor(begins, record) ? 0 : lastSequence;
     this.#parts.position.begin(record, unsettled);
     this.#parts.dropped.begin(this.#parts.ledger.knownThrough);

@@ -126,13 +126,14 @@ export class PartitionParts {
   load(notClaimed: Failing | undefined): Omit<PartitionLoad, 'mode' | 'haltReason' | 'haltCause'> {
     const { isOpen, prober } = this.#breaker;
     const now = this.#clock.now();
-    const { singles, reader, writer } = this;
+    const { writer } = this;
+    const notReading = this.#notReading();
     return {
       notCommittingMs: now - (notClaimed?.since ?? writer.failingSince ?? now),
       notCommittingWhy: notClaimed?.why ?? writer.why,
-      notReadingMs: now - (singles.failing?.since ?? reader.failingSince ?? now),
-      notReadingWhy: singles.failing?.why ?? reader.why,
-      readerEdited: reader.edited,
+      notReadingMs: now - (notReading?.since ?? now),
+      notReadingWhy: notReading?.why,
+      readerEdited: this.reader.edited,
       inFlight: this.lanes.executor.running,
       lanes: this.lanes.executor.laneCount,
       events: this.ledger.held,
@@ -143,5 +144,15 @@ export class PartitionParts {
       breaker: { isOpen, prober },
       attempts: this.#attempts.share,
     };
+  }
+
+  /** Since when nothing can be taken in; undefined if there is no cause for that. */
+  #notReading(): { readonly since: number; readonly why: string | undefined } | undefined {
+    const { singles, reader, writer, loop } = this;
+    if (singles.failing !== undefined) return singles.failing;
+    // A reader that may not pull has not answered either.
+    if (writer.isFull && loop.pausedSince !== undefined)
+      return { since: loop.pausedSince, why: writer.fullWhy };
+    return reader.failingSince === undefined ? undefined : { since: reader.failingSince, why: reader.why };
   }
 }

@@ -38,7 +38,7 @@ export interface PartitionLoad {
   readonly notCommittingMs: number;
   /** What was found instead of an answer. */
   readonly notCommittingWhy: string | undefined;
-  /** How long no reader has answered, in milliseconds; 0 if one does. */
+  /** How long no event could be taken in, in milliseconds; 0 if a reader answers and there is room in the position. */
   readonly notReadingMs: number;
   readonly notReadingWhy: string | undefined;
   /** What an operator changes of its readers again and again; undefined if the last one was as it was made. */

@@ -8,6 +8,8 @@ export interface AttemptShare {
   readonly failed: number;
   /** So many failed, of so many aggregates, that what fails is not the events. */
   readonly nearlyAllFail: boolean;
+  /** Nearly all failed at a time, and none has succeeded since. Waits grow, so few attempts may have been made lately. */
+  readonly stillFail: boolean;
 }
 
 interface Slice {
@@ -18,12 +20,19 @@ interface Slice {
   readonly tokens: Set<string>;
 }
 
+interface Sum {
+  readonly total: number;
+  readonly failed: number;
+  /** At most {@link LEAST_AGGREGATES} of each slice are told apart. */
+  readonly aggregates: number;
+}
+
 const WITHIN_MS = 5_000;
 const SLICE_MS = 500;
 const SLICES = WITHIN_MS / SLICE_MS;
 /** Fewer attempts, or attempts of fewer aggregates, may fail for reasons of their own. */
 const LEAST_ATTEMPTS = 20;
-const LEAST_AGGREGATES = 5;
+export const LEAST_AGGREGATES = 5;
 const FAILED_SHARE = 0.9;
 
 /**
@@ -41,6 +50,7 @@ export class RecentAttempts implements AttemptSink {
     tokens: new Set(),
   }));
   #current: Slice;
+  #stillFail = false;
 
   constructor(private readonly clock: Clock) {
     this.#current = this.#sliceOf(this.#numberNow());
@@ -52,10 +62,19 @@ export class RecentAttempts implements AttemptSink {
     slice.total++;
     if (failed) slice.failed++;
     if (slice.tokens.size < LEAST_AGGREGATES) slice.tokens.add(token);
+    this.#stillFail = failed && (this.#stillFail || this.#nearlyAllFail(this.#sum()));
   }
 
   get share(): AttemptShare {
-    const now = this.#advance();
+    this.#advance();
+    const sum = this.#sum();
+    const nearlyAllFail = this.#nearlyAllFail(sum);
+    const { total, failed } = sum;
+    return { withinMs: WITHIN_MS, total, failed, nearlyAllFail, stillFail: this.#stillFail };
+  }
+
+  #sum(): Sum {
+    const now = this.#current.number;
     let [total, failed] = [0, 0];
     const tokens = new Set<string>();
     for (const slice of this.#slices) {
@@ -64,18 +83,20 @@ export class RecentAttempts implements AttemptSink {
       failed += slice.failed;
       for (const token of slice.tokens) tokens.add(token);
     }
-    const isEnough = total >= LEAST_ATTEMPTS && tokens.size >= LEAST_AGGREGATES;
-    return { withinMs: WITHIN_MS, total, failed, nearlyAllFail: isEnough && failed > FAILED_SHARE * total };
+    return { total, failed, aggregates: tokens.size };
+  }
+
+  #nearlyAllFail({ total, failed, aggregates }: Sum): boolean {
+    return total >= LEAST_ATTEMPTS && aggregates >= LEAST_AGGREGATES && failed > FAILED_SHARE * total;
   }
 
   #numberNow(): number {
     return Math.floor(this.clock.now() / SLICE_MS);
   }
 
-  #advance(): number {
+  #advance(): void {
     const number = this.#numberNow();
     if (this.#current.number !== number) this.#current = this.#sliceOf(number);
-    return number;
   }
 
   #sliceOf(number: number): Slice {

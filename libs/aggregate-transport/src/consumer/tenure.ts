@@ -125,7 +125,8 @@ export class Tenure {
     this.#check(number);
     const { owner, epoch } = tenancy;
     const outcome = await claimPosition(positionPort, {
-      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed, created: stream.created },
+      ...{ owner, epoch, bound, wasClaimed: since.wasClaimed },
+      ...{ created: stream.created, isRestored: stream.isRestored },
       group: isSabotaged('start-per-partition') ? startingNow(group.record, stream) : group.record,
       isCurrent: () => this.#number === number && tenancy.isValid(),
     });

@@ -6,6 +6,11 @@ export interface StreamState {
   readonly created: string;
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /**
+   * It holds an event that is older than itself, so it was restored from a backup. Its sequences mean the events they
+   * meant before. nats-server 2.15 gives such a stream a new `created`; 2.10 does not.
+   */
+  readonly isRestored: boolean;
 }
 
 /** Hears one reader. Calls come in the order the server sent them. */

@@ -1,5 +1,6 @@
 import type { Finding, HealthProblem } from './health-problem.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
+import { LEAST_AGGREGATES } from '../consumer/recent-attempts.js';
 import { FAILS_FOR_MS, partitionFindings } from './partition-findings.js';
 
 /** What is judged. */
@@ -152,10 +153,12 @@ function publisherFindings({ name: topic, connected, publisher }: ObservedTopic)
 function groupFindings({ topic, group, partitions }: ObservedGroup): Finding[] {
   const { breaker, attempts } = partitions[0]?.consumer.load ?? {};
   const found: Finding[] = [];
-  if (attempts?.nearlyAllFail === true) {
+  const waiting = partitions.reduce((sum, { consumer }) => sum + consumer.load.lanes, 0);
+  const stillFail = attempts?.stillFail === true && waiting >= LEAST_AGGREGATES;
+  if (attempts?.nearlyAllFail === true || stillFail) {
     found.push({
       ...{ code: 'attempts-fail', topic, group },
-      why: `of the last ${attempts.total} attempts within ${attempts.withinMs} ms ${attempts.failed} failed, of several aggregates`,
+      why: `of the last ${attempts.total} attempts within ${attempts.withinMs} ms ${attempts.failed} failed, of several aggregates${stillFail ? ', and none has succeeded since nearly all failed' : ''}`,
       do: 'look for what all handlers need (a database, a credential), or roll the last deploy back',
     });
   }

@@ -65,8 +65,8 @@ function progressFindings(where: Where, { consumer }: ObservedPartition): Findin
       ...where,
       code: 'not-reading',
       forMs: notReadingMs,
-      why: `no reader has answered for ${Math.round(notReadingMs)} ms${reason(notReadingWhy)}, so no event comes in`,
-      do: 'restore the stream, or grant what the reason says (creating consumers, pulling)',
+      why: `no event could be taken in for ${Math.round(notReadingMs)} ms${reason(notReadingWhy)}`,
+      do: 'do what the reason says: restore the stream, grant what is missing, or make room in the position',
     });
   }
   if (readerEdited !== undefined) {

@@ -171,6 +171,6 @@ export function refusedError(name: string, reason: string): AggregateTransportEr
   return new AggregateTransportError(
     'PARK_REFUSED',
     `expected the parked stream to take a letter of ${name}, found: ${reason}; the aggregate waits: ` +
-      'make room (retry, skip or discard parked aggregates) or raise parked.maxBytes',
+      'make room (retry, skip or discard parked aggregates), or raise the limit that this names',
   );
 }

@@ -22,6 +22,7 @@ function decide(facts: Partial<ClaimFacts>): ClaimDecision {
     wasClaimed: false,
     group: GROUP,
     created: CREATED,
+    isRestored: false,
     bound: 10,
     ...facts,
   });
@@ -117,6 +118,13 @@ describe('a claim of a record', () => {
     ['still every unsettled event after a rest', { window: 4, unsettled: '1*k', rest: true as const }, 20],
   ])('has as its window %s', (_what, fields, window) => {
     expect(claimOf({ found: { ...found, ...fields } }).window).toBe(window);
+  });
+
+  test('is continued, in its run, in a stream that was restored from a backup under a new time of creation', () => {
+    const continued = decide({ found, created: 'later', isRestored: true });
+    const { kind, record, unsettled } = decide({ found }) as Extract<ClaimDecision, { kind: 'claim' }>;
+    const begins = 'stream restored';
+    expect(continued).toEqual({ kind, record: { ...record, created: 'later' }, unsettled, begins });
   });
 
   test('keeps the mark of a drain, an origin and the end of a replay', () => {

@@ -17,6 +17,7 @@ function fixture(stored?: PositionRecord) {
     wasClaimed: stored !== undefined,
     group: { start: { sequence: 0, created: CREATED, epoch: 0 }, hasRecords: false, run: 0 },
     created: CREATED,
+    isRestored: false,
     bound: 10,
     isCurrent: () => isCurrent,
     ...fields,

@@ -95,6 +95,7 @@ describe('pulls', () => {
       const feed = open();
       await clock.advance(5_000);
       expect(sizes(feed)).toEqual([]);
+      expect(loop.pausedSince === undefined).toBe(why === 'draining');
       room.isPaused = false;
       loop.restart();
       expect(sizes(feed)).toEqual([10]);

@@ -255,7 +255,7 @@ describe('a stream that is another one', () => {
     const { open, port, taken, heard, clock, names } = fixture();
     await open();
     port.feed.deliver(1, 2);
-    port.state = { created, firstSequence: 1, lastSequence };
+    port.state = { created, firstSequence: 1, lastSequence, isRestored: false };
     port.feed.listener.lost('409 Stream Deleted');
     await clock.advance(1_000);
     expect(heard).toEqual(['start 0 1', kind]);
@@ -266,7 +266,7 @@ describe('a stream that is another one', () => {
 
   test('is reported although no reader can be made on it', async () => {
     const { open, port, heard } = fixture();
-    port.state = { created: 'later', firstSequence: 1, lastSequence: 0 };
+    port.state = { created: 'later', firstSequence: 1, lastSequence: 0, isRestored: false };
     port.onOpen = () => Promise.reject(unanswered());
     await open();
     expect(heard).toEqual(['made again']);

@@ -64,7 +64,7 @@ export class FakeReaderPort implements ReaderPort {
   connected = true;
   readonly feeds: FakeFeed[] = [];
   readonly asked: number[] = [];
-  state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 1_000 };
+  state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 1_000, isRestored: false };
   /** What the stream does not hold. */
   readonly missing = new Set<number>();
   onOpen: (feed: FakeFeed) => Promise<void> = () => Promise.resolve();

@@ -22,7 +22,7 @@ describe('a stream', () => {
   test('is the same if it reaches all that is known, and what it holds there was stored then', async () => {
     const { check, port } = fixture();
     port.missing.add(7);
-    port.state = { created: CREATED, firstSequence: 5, lastSequence: 30 };
+    port.state = { created: CREATED, firstSequence: 5, lastSequence: 30, isRestored: false };
     const verdict = await check(
       known(30),
       known(7),
@@ -37,7 +37,7 @@ describe('a stream', () => {
 
   test('is another one if it was made at another time, and that is believed at once', async () => {
     const { check, port, streams } = fixture();
-    port.state = { created: 'later', firstSequence: 1, lastSequence: 0 };
+    port.state = { created: 'later', firstSequence: 1, lastSequence: 0, isRestored: false };
     expect((await check(known(30))).kind).toBe('made again');
     expect(streams()).toBe(1);
   });

@@ -53,7 +53,7 @@ export class GroupKeys implements RepartitionPorts {
   readonly leases = new Map<string, GroupKey<LeaseRecord>>();
   readonly positions = new Map<string, GroupKey<PositionRecord>>();
   events: readonly KeptEvent[] = [];
-  state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100 };
+  state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100, isRestored: false };
   markers = 0;
   isMissing = false;
   lastBefore: RepartitionPorts['lastBefore'] = () => Promise.resolve(0);

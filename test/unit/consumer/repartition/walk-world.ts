@@ -50,7 +50,7 @@ export class World {
     const sequence = this.keys.events.length + 1;
     const token = TOKENS[aggregate % TOKENS.length]!;
     this.keys.events = [...this.keys.events, { token, sequence }];
-    this.keys.state = { created: CREATED, firstSequence: 1, lastSequence: sequence };
+    this.keys.state = { created: CREATED, firstSequence: 1, lastSequence: sequence, isRestored: false };
   }
 
   eventsOf(partitions: number, partition: number): KeptEvent[] {

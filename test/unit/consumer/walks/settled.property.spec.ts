@@ -94,6 +94,7 @@ class Owner {
             bound: 1_000,
             wasClaimed: world.wasClaimed,
             created: CREATED,
+            isRestored: false,
           },
           group: { start: { sequence: 0, created: CREATED, epoch: 0 }, hasRecords: false, run: 0 },
           isCurrent: () => this.isAlive && this.isCurrent,

@@ -14,12 +14,14 @@ export interface ClaimFacts {
   readonly group: Pick<GroupRecord, 'start' | 'hasRecords' | 'run' | 'replayUntil'>;
   /** When the topic's stream was made. */
   readonly created: string;
+  /** It was restored from a backup, so its sequences mean what they meant before, whenever it says that it was made. */
+  readonly isRestored: boolean;
   /** Events this owner takes in at most; see `consume.maxAckPending`. */
   readonly bound: number;
 }
 
-/** Why the base of a claim is not the record that was found. */
-export type NewBegin = 'first start' | 'stream made again';
+/** What is new since the record that was found. Only a restored stream is read on from where that record stood. */
+export type NewBegin = 'first start' | 'stream made again' | 'stream restored';
 
 export type ClaimDecision =
   | {
@@ -50,9 +52,22 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
   if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner)) {
     return { kind: 'raise', above: found.epoch };
   }
-  if (found.created !== facts.created) return claimOfNewStream(facts, found);
+  return found.created === facts.created || facts.isRestored
+    ? claimOfRecord(facts, found)
+    : claimOfNewStream(facts, found);
+}
+
+function claimOfRecord(facts: ClaimFacts, found: PositionRecord): ClaimDecision {
   const unsettled = decodeSequences(found.unsettled);
-  return { kind: 'claim', record: claimed(facts, found, unsettled.length), unsettled };
+  const record = claimed(facts, found, unsettled.length);
+  if (found.created === facts.created) return { kind: 'claim', record, unsettled };
+  // That the stream still holds what this position calls settled is checked next, as for any other claim.
+  return {
+    kind: 'claim',
+    record: { ...record, created: facts.created },
+    unsettled,
+    begins: 'stream restored',
+  };
 }
 
 function lostText(): string {

@@ -1,5 +1,6 @@
 import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
+import type { Log } from '../../log.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
 import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
@@ -12,6 +13,7 @@ export interface Claimant {
   readonly wasClaimed: boolean;
   readonly group: Pick<GroupRecord, 'start' | 'hasRecords' | 'run' | 'replayUntil'>;
   readonly created: string;
+  readonly isRestored: boolean;
   readonly bound: number;
   /** False once the lease has ended: the claim is given up then. */
   isCurrent(): boolean;
@@ -133,6 +135,18 @@ function claimedOf(
 ): Claimed {
   const hasDied = before !== undefined && record.deaths > before.deaths;
   return { kind: 'claimed', record, unsettled, revision, begins, hasDied, before };
+}
+
+/** Tells an operator that the stream is not the one that the record before was of. */
+export function reportBegin(begins: Claimed['begins'], created: string, name: string, log: Log): void {
+  if (begins === 'stream made again')
+    log.error(
+      `${name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
+    );
+  if (begins === 'stream restored')
+    log.warn(
+      `${name}: the stream was restored from a backup at ${created}; its position holds, and is continued`,
+    );
 }
 
 function check(claimant: Claimant): void {

@@ -103,6 +103,14 @@ export class PositionWriter {
     return 2 * this.#bytes > this.options.port.maxBytes;
   }
 
+  /** What the intake waits for while the record {@link isFull}. */
+  get fullWhy(): string {
+    return (
+      `expected a position of at most half of max_payload (${this.options.port.maxBytes} bytes), found ${this.#bytes} bytes: ` +
+      'nothing is taken in until events are settled; raise max_payload, or fix the handlers that hang'
+    );
+  }
+
   /** A claim stands, so something can be written. */
   get hasBegun(): boolean {
     return this.#tenure !== undefined;

@@ -72,6 +72,7 @@ export class PullLoop implements FeedListener {
   /** An event has come since the last check. Noted here, because reading the clock for each of them costs more. */
   #heard = false;
   #unheard = 0;
+  #pausedSince: number | undefined;
   #draining = false;
   #replenishing = false;
 
@@ -87,6 +88,11 @@ export class PullLoop implements FeedListener {
   /** Events asked for and neither delivered nor given back. */
   get outstanding(): number {
     return this.#outstanding;
+  }
+
+  /** Since when the room has allowed no pull, on the clock; undefined while it allows one. */
+  get pausedSince(): number | undefined {
+    return this.#pausedSince;
   }
 
   /** Reads from a feed that has delivered nothing yet. */
@@ -111,7 +117,7 @@ export class PullLoop implements FeedListener {
 
   close(): void {
     this.#feed?.close();
-    this.#feed = undefined;
+    this.#feed = this.#pausedSince = undefined;
   }
 
   /** Ends the loop for good. */
@@ -232,6 +238,7 @@ export class PullLoop implements FeedListener {
       return;
     }
     if (silentMs > patienceMs) this.#outstanding = 0;
+    this.#pausedSince = this.options.room.isPaused ? (this.#pausedSince ?? now) : undefined;
     this.replenish();
   }
 

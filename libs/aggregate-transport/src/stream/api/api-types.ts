@@ -57,6 +57,8 @@ export interface StreamInfo {
     last_seq: number;
     messages: number;
     bytes: number;
+    /** When the first of them was stored. */
+    first_ts: string;
     /** Sequences between the first and the last that the stream does not hold; absent without one. */
     num_deleted?: number;
     /** Those sequences, if they were asked for. */

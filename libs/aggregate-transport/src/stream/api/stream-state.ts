@@ -3,7 +3,7 @@ import type { StreamState } from '../../message/reader-port.js';
 import type { StreamRoom } from '../../records/group-on-server.js';
 import type { StreamInfo } from './api-types.js';
 import type { JetStreamApi } from './jetstream-api.js';
-import { msOf } from './time.js';
+import { exactNanosOf, msOf } from './time.js';
 
 /** Go's zero time: the answer of a server that does not know the stream yet. */
 const NEVER = '0001-';
@@ -30,7 +30,15 @@ export async function streamStateOf(
  */
 export function streamStateFrom(stream: string, info: StreamInfo): StreamState {
   requireLeader(stream, info);
-  return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq };
+  const { created, state } = info;
+  const { first_seq: firstSequence, last_seq: lastSequence } = state;
+  return { created, firstSequence, lastSequence, isRestored: isRestored(info) };
+}
+
+function isRestored({ created, state }: StreamInfo): boolean {
+  if (state.messages === 0) return false;
+  const [made, first] = [exactNanosOf(created), exactNanosOf(state.first_ts)];
+  return made !== '' && first !== '' && BigInt(first) < BigInt(made);
 }
 
 /** How near a stream is to its limits. Pure. */

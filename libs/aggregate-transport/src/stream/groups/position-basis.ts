@@ -12,12 +12,12 @@ export interface PositionBasis {
 
 /**
  * What a position says of the stream there is. A partition without one begins where its group began, and a stream that
- * was made again is read from its first event. Pure.
+ * was made again, and not restored, is read from its first event. Pure.
  */
 export function basisOf(
   position: PositionRecord | undefined,
   group: GroupRecord | undefined,
-  { created }: Pick<StreamState, 'created'>,
+  { created, isRestored }: Pick<StreamState, 'created' | 'isRestored'>,
 ): PositionBasis {
   if (position === undefined) {
     const { start = { sequence: 0, created, epoch: 0 }, run = 0 } = group ?? {};
@@ -26,6 +26,6 @@ export function basisOf(
     return { high: start.sequence, epoch, run, unsettled: [] };
   }
   const { epoch, run, high } = position;
-  if (position.created !== created) return { high: 0, epoch, run: run + 1, unsettled: [] };
+  if (position.created !== created && !isRestored) return { high: 0, epoch, run: run + 1, unsettled: [] };
   return { high, epoch, run, unsettled: decodeSequences(position.unsettled) };
 }

@@ -217,7 +217,7 @@ export class ParkedWire implements ParkedArchive {
     // A message over the limit would end the connection.
     if (tooLarge === 0) {
       const size = letters[0] === undefined ? 0 : sizeOf(letters[0]);
-      const reason = `the letter has about ${size} bytes, the server takes ${connection.maxPayloadBytes}`;
+      const reason = `the letter has about ${size} bytes, max_payload of the server is ${connection.maxPayloadBytes}`;
       return { kind: 'refused', reason };
     }
     const fitting = tooLarge < 0 ? letters : letters.slice(0, tooLarge);

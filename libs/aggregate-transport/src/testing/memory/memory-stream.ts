@@ -28,6 +28,7 @@ export class MemoryStream {
   #created: string;
   #messages: MemoryMessage[] = [];
   #lastSequence = 0;
+  #isRestored = false;
   #stamps = 0;
   readonly #ids = new Map<string, { readonly sequence: number; readonly at: number }>();
   readonly #lastOf = new Map<string, number>();
@@ -62,7 +63,7 @@ export class MemoryStream {
 
   get state(): StreamState {
     const { created, firstSequence, lastSequence } = this;
-    return { created, firstSequence, lastSequence };
+    return { created, firstSequence, lastSequence, isRestored: this.#isRestored };
   }
 
   append({ subject, messageId, headers, body, expectedSequence }: OutgoingEvent): ServerAnswer {
@@ -141,12 +142,18 @@ export class MemoryStream {
     this.#ids.clear();
     this.#lastSequence = 0;
     this.#keep(() => false);
+    this.#isRestored = false;
     this.#created = this.#stamp().iso;
     for (const watcher of this.#watchers) watcher.replaced?.();
   }
 
-  /** Restores the state in which `lastSequence` was the last one. Later sequences are given again. */
-  restore(lastSequence: number): void {
+  /**
+   * Restores the state in which `lastSequence` was the last one. Later sequences are given again. `asNew`: under a new
+   * time of creation, as nats-server 2.15 does.
+   */
+  restore(lastSequence: number, { asNew = false }: { readonly asNew?: boolean } = {}): void {
+    if (asNew) this.#created = this.#stamp().iso;
+    this.#isRestored = asNew;
     this.#lastSequence = Math.min(lastSequence, this.#lastSequence);
     for (const [id, { sequence }] of this.#ids) if (sequence > lastSequence) this.#ids.delete(id);
     this.#keep(({ sequence }) => sequence <= lastSequence);

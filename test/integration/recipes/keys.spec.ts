@@ -1,19 +1,8 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { Controller, type INestApplication } from '@nestjs/common';
-import { Ctx, Payload } from '@nestjs/microservices';
-import { connect, type NatsConnection } from 'nats';
-import {
-  AggregateContext,
-  AggregateHandler,
-  AggregateHealthIndicator,
-  ParkedAggregates,
-  UnrecoverableError,
-} from 'nestjs-aggregate-transport';
-import { publisherOf, startApp } from '../support/app.js';
-import { CapturedLog } from '../support/captured-log.js';
-import { runCommand } from '../support/command.js';
-import { eventually } from '../support/eventually.js';
-import { serverForAll } from '../support/server.js';
+import { describe, expect, test } from '@jest/globals';
+import type { NatsConnection } from 'nats';
+import { eventually } from '../../support/eventually.js';
+import { serverForAll } from '../../support/server.js';
+import { GROUP, walkOn } from './walk.js';
 
 // Needs `npm run build`: the command is built code.
 
@@ -23,90 +12,7 @@ import { serverForAll } from '../support/server.js';
  * silence: events are handled in order, or health and log say what is wrong.
  */
 
-const server = serverForAll();
-const open: { close(): Promise<unknown> }[] = [];
-const GROUP = 'billing';
-
-afterEach(async () => {
-  for (const opened of open.splice(0).reverse()) await opened.close();
-});
-
-class Service {
-  readonly log = new CapturedLog();
-  handled: string[] = [];
-  token = 0;
-  run = 0;
-  readonly broken = new Set<string>();
-  #app: INestApplication | undefined;
-
-  constructor(readonly topic: string) {}
-
-  async start(): Promise<void> {
-    const noteHandled = (event: string, { fencingToken, run }: AggregateContext): void => {
-      if (this.broken.has(event)) throw new UnrecoverableError(new Error('broken'));
-      this.handled.push(event);
-      this.token = fencingToken;
-      this.run = run;
-    };
-
-    @Controller()
-    class Handler {
-      @AggregateHandler(this.topic)
-      handle(@Payload() n: number, @Ctx() ctx: AggregateContext): void {
-        noteHandled(`${ctx.aggregateId}${n}`, ctx);
-      }
-    }
-    this.#app = await startApp({
-      logger: this.log,
-      options: {
-        servers: server().url,
-        group: GROUP,
-        topics: { [this.topic]: { consume: { leaseTtlMs: 1_000 } } },
-      },
-      publishers: [this.topic],
-      controllers: [Handler],
-    });
-    open.push(this.#app);
-  }
-
-  async stop(): Promise<void> {
-    open.splice(open.indexOf(this.#app!), 1);
-    await this.#app!.close();
-  }
-
-  get parked(): ParkedAggregates {
-    return this.#app!.get(ParkedAggregates);
-  }
-
-  async publish(...events: string[]): Promise<void> {
-    for (const event of events) {
-      const [aggregateId, payload] = [event[0]!, Number(event.slice(1))];
-      await publisherOf(this.#app!, this.topic).publish({ aggregateId, type: 'Counted', payload });
-    }
-  }
-
-  async hasHandled(...events: string[]): Promise<void> {
-    await eventually(
-      `${events.join(' ')} to be handled`,
-      () => this.handled.length >= events.length,
-      10_000,
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)}; found ${this.handled.join(' ')}\n${this.log.lines.join('\n')}`);
-    });
-    expect(this.handled).toEqual(events);
-  }
-
-  async healthCodes(): Promise<string[]> {
-    const { events } = await this.#app!.get(AggregateHealthIndicator).isHealthy('events');
-    return events.problems.map(({ code }) => code);
-  }
-}
-
-async function operator(): Promise<NatsConnection> {
-  const nats = await connect({ servers: server().url });
-  open.unshift(nats);
-  return nats;
-}
+const { service: serviceOf, operator, reset } = walkOn(serverForAll());
 
 type Way = 'kv del' | 'kv purge' | 'stream purge';
 const WAYS: readonly Way[] = ['kv del', 'kv purge', 'stream purge'];
@@ -146,7 +52,7 @@ const nameOf = (what: string, way: Way): string => `${what}-${way.replace(' ', '
 
 describe.each(WAYS)('a key removed by %s', (way) => {
   test('a lease, while its owner runs: the group continues, in order', async () => {
-    const service = new Service(nameOf('lease-running', way));
+    const service = serviceOf(nameOf('lease-running', way));
     await service.start();
     const nats = await operator();
     await service.publish('a1');
@@ -162,7 +68,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 30_000);
 
   test('a lease, while the group is stopped: it starts, and repeats nothing', async () => {
-    const service = new Service(nameOf('lease-stopped', way));
+    const service = serviceOf(nameOf('lease-stopped', way));
     await service.start();
     const nats = await operator();
     await service.publish('a1', 'a2');
@@ -178,7 +84,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 30_000);
 
   test("a replica's record: it is written again", async () => {
-    const service = new Service(nameOf('member', way));
+    const service = serviceOf(nameOf('member', way));
     await service.start();
     const nats = await operator();
     const filter = `member.${service.topic}.${GROUP}.>`;
@@ -191,7 +97,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 30_000);
 
   test('a position, while its owner runs: the next commit writes it again, and nothing is repeated', async () => {
-    const service = new Service(nameOf('position-running', way));
+    const service = serviceOf(nameOf('position-running', way));
     await service.start();
     const nats = await operator();
     await service.publish('a1');
@@ -206,7 +112,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 30_000);
 
   test('a position, while the group is stopped: the partition halts and says so; a reset begins again', async () => {
-    const service = new Service(nameOf('position-stopped', way));
+    const service = serviceOf(nameOf('position-stopped', way));
     await service.start();
     const nats = await operator();
     await service.publish('a1', 'a2');
@@ -217,8 +123,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
     await service.log.says(/error .*halts: expected a position of this partition, found none/, 10_000);
     expect(await service.healthCodes()).toEqual(['halted']);
     await service.stop();
-    const args = ['group', 'reset', service.topic, GROUP, '--to', 'start', '--yes', '--server', server().url];
-    expect(await runCommand({ args })).toMatchObject({ code: 0 });
+    await reset(service.topic, 'start');
     service.handled = [];
     await service.start();
     await service.hasHandled('a1', 'a2');
@@ -226,7 +131,7 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 40_000);
 
   test("the group's record: replicas that run continue, the next start names what is missing, a reset begins again", async () => {
-    const service = new Service(nameOf('record', way));
+    const service = serviceOf(nameOf('record', way));
     await service.start();
     const nats = await operator();
     await service.publish('a1');
@@ -236,24 +141,20 @@ describe.each(WAYS)('a key removed by %s', (way) => {
     await service.hasHandled('a1', 'a2');
     await service.stop();
     await expect(service.start()).rejects.toMatchObject({ code: 'RECORD_MISSING' });
-    const args = ['group', 'reset', service.topic, GROUP, '--to', 'start', '--yes', '--server', server().url];
-    expect(await runCommand({ args })).toMatchObject({ code: 0 });
+    await reset(service.topic, 'start');
     service.handled = [];
     await service.start();
     await service.hasHandled('a1', 'a2');
   }, 40_000);
 
   test('a marker, while the group is stopped: its letters are reported, and its aggregate can be parked again', async () => {
-    const service = new Service(nameOf('marker-stopped', way));
+    const service = serviceOf(nameOf('marker-stopped', way));
     service.broken.add('a1');
     await service.start();
     const nats = await operator();
     await service.publish('a1', 'a2');
     const filter = `${service.topic}.${GROUP}.>`;
-    await eventually('two letters', async () => {
-      const [found] = await service.parked.list({ topic: service.topic });
-      return found?.letters === 2;
-    });
+    await service.hasLetters('a', 2);
     const [key] = await keysOf(nats, MARKERS, filter);
     await service.stop();
     await removeKey(nats, MARKERS, key!, way);
@@ -272,15 +173,12 @@ describe.each(WAYS)('a key removed by %s', (way) => {
   }, 40_000);
 
   test('a marker, right before its owner ends: its letters are reported, and its aggregate continues', async () => {
-    const service = new Service(nameOf('marker-running', way));
+    const service = serviceOf(nameOf('marker-running', way));
     service.broken.add('a1');
     await service.start();
     const nats = await operator();
     await service.publish('a1', 'a2');
-    await eventually('two letters', async () => {
-      const [found] = await service.parked.list({ topic: service.topic });
-      return found?.letters === 2;
-    });
+    await service.hasLetters('a', 2);
     const [key] = await keysOf(nats, MARKERS, `${service.topic}.${GROUP}.>`);
     await removeKey(nats, MARKERS, key!, way);
     await service.publish('a3', 'b1');
@@ -295,18 +193,14 @@ describe.each(WAYS)('a key removed by %s', (way) => {
 });
 
 test('starting over with a parked aggregate handles every event again, those before its first letter too', async () => {
-  const service = new Service('over-parked');
+  const service = serviceOf('over-parked');
   service.broken.add('p2');
   await service.start();
   await service.publish('p1', 'q1', 'p2', 'q2', 'p3', 'q3');
   await service.hasHandled('p1', 'q1', 'q2', 'q3');
-  await eventually('two letters', async () => {
-    const [found] = await service.parked.list({ topic: service.topic });
-    return found?.letters === 2;
-  });
+  await service.hasLetters('p', 2);
   await service.stop();
-  const args = ['group', 'reset', service.topic, GROUP, '--to', 'start', '--yes', '--server', server().url];
-  expect(await runCommand({ args })).toMatchObject({ code: 0 });
+  await reset(service.topic, 'start');
   service.handled = [];
   service.broken.clear();
   await service.start();
@@ -315,15 +209,12 @@ test('starting over with a parked aggregate handles every event again, those bef
 }, 40_000);
 
 test('a group that is forgotten as the docs say begins again like a new one', async () => {
-  const service = new Service('forgotten');
+  const service = serviceOf('forgotten');
   service.broken.add('p2');
   await service.start();
   await service.publish('p1', 'p2', 'p3');
   await service.hasHandled('p1');
-  await eventually('two letters', async () => {
-    const [found] = await service.parked.list({ topic: service.topic });
-    return found?.letters === 2;
-  });
+  await service.hasLetters('p', 2);
   await service.stop();
   const { topic } = service;
   const { streams } = await (await operator()).jetstreamManager();
@@ -343,7 +234,7 @@ test('a group that is forgotten as the docs say begins again like a new one', as
 }, 40_000);
 
 test('a lost bucket of leases is made again by a restart, under higher tokens, and nothing is repeated', async () => {
-  const service = new Service('bucket');
+  const service = serviceOf('bucket');
   await service.start();
   await service.publish('a1');
   await service.hasHandled('a1');
