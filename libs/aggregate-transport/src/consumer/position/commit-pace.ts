@@ -53,9 +53,9 @@ export class CommitPace {
     this.#answeredInMs = this.clock.now() - this.#sentAt;
   }
 
-  /** Whether so many events were settled that only the pauses for time and size are kept. */
-  isPressing(settled: number): boolean {
-    return settled >= SETTLED_PER_PAUSE;
+  /** True for the event with which the pause for a late answer ends. */
+  beginsToPress(settled: number): boolean {
+    return settled === SETTLED_PER_PAUSE;
   }
 
   /** Milliseconds from now; 0 or less: now. `settled`: how many events have been since the last commit was sent. */
@@ -63,7 +63,9 @@ export class CommitPace {
     if (this.commitEveryMs === 0) return 0;
     const pause = Math.max(
       this.commitEveryMs,
-      this.isPressing(settled) ? 0 : Math.min(MAX_ANSWER_PAUSE_MS, ANSWERS_PER_PAUSE * this.#answeredInMs),
+      settled >= SETTLED_PER_PAUSE
+        ? 0
+        : Math.min(MAX_ANSWER_PAUSE_MS, ANSWERS_PER_PAUSE * this.#answeredInMs),
       this.#bytes * OWN_MS_PER_BYTE,
     );
     return Math.max(this.#sentAt + pause, this.budget.freeAt) - this.clock.now();

@@ -86,8 +86,6 @@ export class PositionWriter {
   #sentVersion = 0;
   #confirmedVersion = 0;
   #isUrgent = false;
-  /** The commit that is due has been moved up, because many events were settled. */
-  #isPressing = false;
   #waiters: Waiter[] = [];
   #failingSince: number | undefined;
   #why: string | undefined;
@@ -140,7 +138,6 @@ export class PositionWriter {
       last: drained === undefined ? {} : { drained },
     };
     this.#version = this.#sentVersion = this.#confirmedVersion = 0;
-    this.#isPressing = false;
     this.#bytes = 0;
     this.#enter('clean');
   }
@@ -160,7 +157,8 @@ export class PositionWriter {
     if (this.#tenure === undefined) return;
     this.#version++;
     if (this.#mode === 'clean') this.#schedule(0);
-    else if (this.#mode === 'due' && !this.#isPressing && !this.#isRetry) this.#press();
+    else if (this.#mode === 'due' && this.options.pace.beginsToPress(this.#unsent) && !this.#isRetry)
+      this.#schedule(0);
   }
 
   /** Everything noted up to now. */
@@ -202,22 +200,21 @@ export class PositionWriter {
     return this.commitNow();
   }
 
+  /** Changes since the last commit was sent. */
+  get #unsent(): number {
+    return this.#version - this.#sentVersion;
+  }
+
   /** The commit before this one failed. */
   get #isRetry(): boolean {
     return this.#pauseMs > CHECK_AGAIN_MS;
-  }
-
-  #press(): void {
-    if (!this.options.pace.isPressing(this.#version - this.#sentVersion)) return;
-    this.#isPressing = true;
-    this.#schedule(0);
   }
 
   #schedule(leastMs: number): void {
     this.#enter('due');
     this.#timer?.cancel();
     const { clock, pace } = this.options;
-    const waitMs = Math.max(leastMs, this.#isUrgent ? 0 : pace.waitMs(this.#version - this.#sentVersion));
+    const waitMs = Math.max(leastMs, this.#isUrgent ? 0 : pace.waitMs(this.#unsent));
     const tenure = this.#tenure;
     const commit = (): void => {
       if (this.#mode === 'due' && this.#tenure === tenure) void this.#commit();
@@ -231,7 +228,7 @@ export class PositionWriter {
     if (tenure === undefined) return;
     const { port, source, pace, clock } = this.options;
     const version = (this.#sentVersion = this.#version);
-    this.#isUrgent = this.#isPressing = false;
+    this.#isUrgent = false;
     const { owner, epoch, last } = tenure;
     const record: PositionRecord = {
       v: 1,
