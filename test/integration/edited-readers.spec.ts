@@ -199,10 +199,11 @@ describe.each(['2.15', '2.10'])('on nats-server %s', (version) => {
       NOTICED_WITHIN_MS,
     ).catch(() => undefined);
     for (const topic of topics) expectAllOnce(served, topic, rounds);
+    // An edit may show as a gap before it is looked for; then the reader is replaced for that.
     const noticed = (): [string, number][] =>
       EDITS.filter(({ isNoticed = true }) => isNoticed).map(({ name }) => [
         name,
-        served.log.matching(new RegExp(`warn topic "edit-${name}".*this one was edited: expected`)).length,
+        Math.min(1, served.log.matching(new RegExp(`topic "edit-${name}".*another reader is made`)).length),
       ]);
     const promised = EDITS.filter(({ isNoticed = true }) => isNoticed).map(({ name, isAccepted }) => [
       name,

@@ -330,8 +330,13 @@ test('events that the stream drops before they are read are counted, logged once
   // Of 31 events the last ten are left, and one was read.
   await eventually('a loss of 20', async () => (await lost()) === 20);
   const health = world.app.get(AggregateHealthIndicator);
+  const lostSome: unknown = expect.objectContaining({
+    code: 'events-lost',
+    why: expect.stringContaining('20'),
+  });
+  // What is left fills the stream, so that retention-near may be named beside it.
   expect(await health.isHealthy('events')).toMatchObject({
-    events: { status: 'down', problems: [{ code: 'events-lost', why: expect.stringContaining('20') }] },
+    events: { status: 'down', problems: expect.arrayContaining([lostSome]) },
   });
   expect(await health.isReady('events')).toMatchObject({ events: { status: 'up' } });
 

@@ -103,7 +103,7 @@ test('with --watch it looks again and again, and ends at SIGINT with 0', async (
     server().url,
     '--watch',
     '--interval',
-    '1',
+    '500',
   ]);
   try {
     let output = '';

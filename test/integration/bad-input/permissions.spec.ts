@@ -34,6 +34,7 @@ const HANDLER = {
     '$JS.API.CONSUMER.CREATE.topic.>',
     '$JS.API.CONSUMER.MSG.NEXT.topic.>',
     '$JS.API.CONSUMER.DELETE.topic.>',
+    '$JS.API.CONSUMER.INFO.topic.>',
     '$JS.API.CONSUMER.NAMES.topic',
   ],
   subscribe: [...PUBLISHER.subscribe, ...KEYS],

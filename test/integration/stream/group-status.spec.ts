@@ -71,6 +71,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
       expect(rest).toEqual({
         lease: undefined,
         position: { high: 0, epoch: 0, run: 0, unsettled: 0, pending: sequences[partition]!.length },
+        oldestSequence: first,
         oldestStoredAt: await storedAt(topic, first!),
       });
     }
@@ -103,6 +104,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
       partition: 1,
       lease: undefined,
       position: { high: last, epoch: 3, run: 0, unsettled: 0, pending: 0 },
+      oldestSequence: undefined,
       oldestStoredAt: undefined,
     });
     expect(partitions[0]!.position).toMatchObject({ high: 0, run: 2, pending: sequences[0]!.length });

@@ -151,7 +151,7 @@ describe.each(VERSIONS)('parked aggregates on nats-server %s', (version) => {
     const appended = await port.append([eventOf('k', 5, 'x'.repeat(1_048_576))], NOTE, 0);
     expect(appended).toMatchObject({
       kind: 'refused',
-      reason: expect.stringMatching(/the server takes 1048576/),
+      reason: expect.stringMatching(/max_payload of the server is 1048576/),
     });
     expect(world.connection.connected).toBe(true);
   });

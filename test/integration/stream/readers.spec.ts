@@ -227,6 +227,7 @@ describe.each(VERSIONS)('a reader on nats-server %s', (version) => {
     expect(await port.stream()).toEqual({
       created: expect.stringMatching(/^\d{4}-/),
       firstSequence: 3,
+      isRestored: false,
       lastSequence: 3,
     });
     port.close();
