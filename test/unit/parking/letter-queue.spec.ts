@@ -173,6 +173,15 @@ describe('the letters of a parked aggregate', () => {
     expect(port.calls.filter((call) => call.startsWith('remove'))).toEqual([]);
   });
 
+  test('are asked for no more once the tenure has ended while the leader was asked', async () => {
+    const { queue, lease, port } = queueOf(3);
+    const asked = queue.first();
+    lease.isValid = false;
+    queue.close();
+    await expect(asked).rejects.toThrow('lease lost');
+    expect(port.calls).toHaveLength(1);
+  });
+
   test('take no more memory than there is room for, and give it back', async () => {
     const room = new LetterRoom(100);
     const fixture = queueOf(20, [], undefined, room);

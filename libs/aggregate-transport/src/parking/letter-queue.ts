@@ -97,6 +97,8 @@ export class LetterQueue {
   async first(): Promise<Letter | undefined> {
     if (this.#hasFailed || this.#owed.length >= MAX_UNNOTED) await this.removed();
     for (;;) {
+      // After the end of the tenure nothing is taken any more, so nothing would end this.
+      this.options.check();
       const letter = this.#letters[this.#from];
       if (letter !== undefined) {
         this.#readAhead();

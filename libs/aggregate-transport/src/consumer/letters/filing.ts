@@ -7,7 +7,7 @@ import type { LaneListener } from '../handling/lane-listener.js';
 import type { LetterRefusal } from './letter-refusal.js';
 
 export interface FilingOptions {
-  readonly parking: Pick<Parking, 'find' | 'file'>;
+  readonly parking: Pick<Parking, 'find' | 'file' | 'letters'>;
   readonly listener: LaneListener;
   readonly refusal: LetterRefusal;
   readonly clock: Clock;
@@ -20,6 +20,8 @@ const MAX_LETTERS_A_WRITE = 256;
 const MAX_LETTER_BYTES_A_WRITE = 1_048_576;
 /** The server did not store a letter: it is tried again after this time. */
 export const TRY_AGAIN_MS = 500;
+/** The same while letters are being removed, which makes room in a stream that is full. */
+const TRY_SOON_MS = 20;
 
 /** Stores later events of parked aggregates as letters: a lane for each, and as many events a write as wait. */
 export class Filing {
@@ -62,7 +64,8 @@ export class Filing {
       stored = await parking.file(event.token, waitingFrom(event));
     } catch (error) {
       refusal.note(error);
-      return listener.isCurrent(event) ? TRY_AGAIN_MS : NEXT;
+      if (!listener.isCurrent(event)) return NEXT;
+      return parking.letters.areWorking ? TRY_SOON_MS : TRY_AGAIN_MS;
     }
     refusal.clear();
     if (!listener.isCurrent(event)) return NEXT;
