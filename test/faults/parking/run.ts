@@ -63,7 +63,8 @@ function drawStory(random: () => number): Omit<Interruption, 'server'> {
   return {
     step,
     fault: random() < 0.5 ? 'kill' : 'freeze',
-    nth: /^(file|retry: letter)/.test(step) ? between(random, 1, 3) : 1,
+    // Letters are noted and removed together, so those steps may come once.
+    nth: /^(file: |retry: letter handled)/.test(step) ? between(random, 1, 3) : 1,
     events: drawn,
     ill: trouble === 'skip' ? 2 : between(random, 1, isShort ? 3 : 8),
   };
