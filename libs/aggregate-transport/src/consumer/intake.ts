@@ -112,7 +112,7 @@ export class Intake implements DeliverySink, FetchSink {
     // Most events come when no placeholder is left.
     if (ledger.hasPlaceholderThrough(sequence - 1) && !this.#mayContinue(event)) return;
     this.#noteDelivered(sequence);
-    if (proof.isLong) listener.readerSuspected();
+    if (proof.asksForLook) listener.readerSuspected();
     this.#take(event);
   }
 

@@ -69,13 +69,15 @@ test('nothing is doubtful any more once the stretch was read again and proven', 
   expect([3, 5].some((sequence) => proof.hasMissed(sequence))).toBe(false);
 });
 
-test('asks for a look after 20 000 deliveries without one, and keeps at most 80 000 of them', () => {
+test('asks for a look after each 500 deliveries without one, and keeps at most 80 000 of them', () => {
   const proof = new ReadingProof();
   proof.begin(0);
-  for (let sequence = 1; sequence < 20_000; sequence++) proof.noteDelivered(sequence);
-  expect(proof.isLong).toBe(false);
-  for (let sequence = 20_000; sequence <= 80_001; sequence++) proof.noteDelivered(sequence);
-  expect(proof.isLong).toBe(true);
+  const asking: number[] = [];
+  for (let sequence = 0; sequence <= 80_001; sequence++) {
+    if (sequence > 0) proof.noteDelivered(sequence);
+    if (sequence < 1_200 && proof.asksForLook) asking.push(sequence);
+  }
+  expect(asking).toEqual([500, 1_000]);
   expect(proof.nextSequence).toBe(40_001);
   expect(proof.mark().count).toBe(80_001);
 });

@@ -13,10 +13,10 @@ interface Doubt {
   readonly isEdited: boolean;
 }
 
-/** So many deliveries without a proof ask for one at once: a later reader reads them again. */
-const LOOK_AFTER = 20_000;
+/** So many deliveries without a proof ask for one: the next reader reads them again, and new events wait for that. */
+const LOOK_AFTER = 500;
 /** Deliveries remembered without a proof, if no look is answered: about 2 MB for each partition. */
-const MAX_UNPROVEN = 4 * LOOK_AFTER;
+const MAX_UNPROVEN = 80_000;
 /** Sequences listed as unread at once: each commit looks through them. Later ones follow as the reader proceeds. */
 const MAX_UNREAD = 50_000;
 
@@ -57,9 +57,10 @@ export class ReadingProof {
     return this.#proven + 1;
   }
 
-  /** True while a look should come soon. */
-  get isLong(): boolean {
-    return this.#delivered.length >= LOOK_AFTER;
+  /** True for the delivery that asks for a look, and for each so many later. */
+  get asksForLook(): boolean {
+    const { length } = this.#delivered;
+    return length > 0 && length % LOOK_AFTER === 0;
   }
 
   /** True if an earlier reader should have delivered the event, and did not. */
