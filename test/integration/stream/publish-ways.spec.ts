@@ -190,7 +190,7 @@ describe.each([
     expect(await storedIn(topic)).toHaveLength(3);
   });
 
-  test('ends in peace when its connection is closed in the turn in which it publishes', async () => {
+  test('ends without an error when its connection is closed in the turn in which it publishes', async () => {
     const { topic } = await open();
     const own = await connectionOf(isPublicOnly);
     const wire = new PublishWire(own, new JetStreamApi(own), topic, new Answers());

@@ -33,7 +33,7 @@ describe('the answer to a stored event', () => {
     expect(sequenceIn(answer)).toBeUndefined();
   });
 
-  test('is read as the parser reads it, or left to the parser, whatever a server changes in it', () => {
+  test('is read as the parser reads it, or left to the parser, for any change that a server makes', () => {
     const answer = '{"stream":"orders","seq":1207}';
     const part = fc.string({
       unit: fc.constantFrom(...'{}[]",:-.0123456789eorders '.split('')),

@@ -95,7 +95,7 @@ describe('messages that are written into shared memory', () => {
     expect(socket.bytes.equals(frameOf(long, 'r'))).toBe(true);
   });
 
-  test('are the bytes of the protocol, in call order, whatever their texts and turns are', async () => {
+  test('are the bytes of the protocol, in call order, for any texts and turns', async () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),
       fc

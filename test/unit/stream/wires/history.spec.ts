@@ -122,7 +122,7 @@ describe('a history', () => {
     expect(subject.open).toBe(0);
   });
 
-  test('has every message once and in order, whatever replicas know and whatever is deleted meanwhile', async () => {
+  test('has every message once and in order, though replicas lag and messages are deleted meanwhile', async () => {
     const cases = fc.record({
       stored: fc.uniqueArray(fc.integer({ min: 1, max: 400 }), { maxLength: 200 }),
       lags: fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 10 }),

@@ -199,7 +199,7 @@ export class Attempts implements SuspectHandling {
   #done(event: Delivery): Step | Promise<Step> {
     const { failed, letterLanes, listener } = this.options;
     this.counts.handled++;
-    if (event.attempt > 1) failed.noteHandled(event);
+    failed.noteHandled(event);
     if (letterLanes.isHeadOfDetour(event)) return letterLanes.settleHead(event);
     listener.settled(event);
     return NEXT;
