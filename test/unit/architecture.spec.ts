@@ -18,7 +18,7 @@ interface Room {
 
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/outgoing'];
-const ground = ['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'in-parallel.ts'];
+const ground = ['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'in-parallel.ts', 'passing-map.ts'];
 const consumerRooms = [
   'reading',
   'position',
@@ -52,6 +52,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'log.ts': { knows: [] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
+  'passing-map.ts': { knows: [] },
   // For handlers; nothing of the library uses it.
   'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
@@ -59,7 +60,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'message/outgoing': { knows: ['errors.ts', 'message'] },
   records: { knows: ['errors.ts', 'message'] },
   // Stations of the path.
-  executor: { knows: ['clock.ts', 'errors.ts'] },
+  executor: { knows: ['clock.ts', 'errors.ts', 'passing-map.ts'] },
   publisher: { knows: [...ground, ...messages] },
   parking: { knows: [...ground, 'message', 'records'] },
   'consumer/reading': { knows: [...ground, 'message'] },

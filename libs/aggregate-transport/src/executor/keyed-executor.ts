@@ -1,5 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
+import { PassingMap } from '../passing-map.js';
 import { DueTimes } from './due-times.js';
 import { Lane, type LaneItem } from './lane.js';
 
@@ -46,7 +47,7 @@ export interface KeyedExecutorOptions<T> {
  * turn, they start in the next one, so that the loop gets to its timers however much is read.
  */
 export class KeyedExecutor<T extends LaneItem> {
-  readonly #lanes = new Map<string, Lane<T>>();
+  readonly #lanes = new PassingMap<string, Lane<T>>();
   readonly #waiting: DueTimes<Lane<T>>;
   #firstReady: Lane<T> | undefined;
   #lastReady: Lane<T> | undefined;

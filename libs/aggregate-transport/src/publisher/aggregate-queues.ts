@@ -1,5 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { AggregateTransportError } from '../errors.js';
+import { PassingMap } from '../passing-map.js';
 import type { Batch } from './batch.js';
 import type { Dispatcher } from './dispatcher.js';
 import * as errors from './publish-errors.js';
@@ -12,7 +13,7 @@ import type { ServerAnswer } from './server-answer.js';
  * sent. No event leaves before the outcome of the event before it is known.
  */
 export class AggregateQueues {
-  readonly #queues = new Map<string, PublishQueue>();
+  readonly #queues = new PassingMap<string, PublishQueue>();
 
   constructor(
     private readonly outcomes: PublishOutcomes,

@@ -2,6 +2,7 @@ import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { largestEventBytes } from '../message/outgoing/outgoing-event.js';
+import { PassingMap } from '../passing-map.js';
 import { Batch, batchFrom, worthwhileAt } from './batch.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
@@ -62,7 +63,7 @@ const MAY_ENTER_FROM: Readonly<Record<Mode['name'], readonly Mode['name'][]>> = 
  * - `off`: the stream or the server accepts no batches. Final.
  */
 export class Batching {
-  readonly #batches = new Map<number, Batch>();
+  readonly #batches = new PassingMap<number, Batch>();
   #mode: Mode;
   #maxBatch: number;
   #stored = 0;

@@ -1,5 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
+import { PassingMap } from '../passing-map.js';
 import {
   largestEventBytes,
   type OutgoingEvent,
@@ -33,7 +34,7 @@ export interface DispatchListener {
  * has waited longest. Nothing leaves while the port is disconnected: the client would drop it.
  */
 export class Dispatcher {
-  readonly #inFlight = new Map<number, QueuedEvent>();
+  readonly #inFlight = new PassingMap<number, QueuedEvent>();
   readonly #ready = new ReadyQueues();
   /** Events in flight whose outcome is unknown. They hold no place on the wire: others need not wait for them. */
   #unknown = 0;

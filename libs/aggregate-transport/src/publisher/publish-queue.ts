@@ -210,13 +210,19 @@ export class PublishQueue {
 
   /** Removes the head, and the aborted events directly after it. */
   shift(): void {
-    let head = this.#head;
     do {
-      if (head !== undefined) this.#length--;
-      head = head?.next;
-    } while (head?.hasOutcome === true);
-    this.#head = head;
-    if (head === undefined) this.#tail = undefined;
+      this.#dropHead();
+    } while (this.#head?.hasOutcome === true);
+    if (this.#head === undefined) this.#tail = undefined;
+  }
+
+  /** An event that is gone and old would keep all later ones in memory by its link. */
+  #dropHead(): void {
+    const head = this.#head;
+    if (head === undefined) return;
+    this.#head = head.next;
+    head.next = undefined;
+    this.#length--;
   }
 
   /** Removes all events after the head. Returns those without an outcome, in call order. */

@@ -5,6 +5,7 @@ import { type Codec, decodeBody, jsonCodec } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
 import { checkEnvelope, readFields } from '../../message/envelope.js';
 import { isSubjectOfAggregate } from '../../message/subject.js';
+import { PassingMap } from '../../passing-map.js';
 import {
   type BatchHandler,
   endsLater,
@@ -35,11 +36,11 @@ const CHECK_TIMEOUTS_EVERY_MS = 100;
 
 /** Decodes events, finds their handlers, calls them, and watches those that run. */
 export class HandlerCalls {
-  readonly #running = new Map<Delivery, EventHandler>();
+  readonly #running = new PassingMap<Delivery, EventHandler>();
   /** The attempt whose handler has not returned yet. Most end there, and never get into the map. */
   #starting: Delivery | undefined;
   /** The events of a running call that has more than one, by the first. */
-  readonly #batches = new Map<Delivery, readonly Delivery[]>();
+  readonly #batches = new PassingMap<Delivery, readonly Delivery[]>();
   /** Events whose handler has run for too long before: told once, not for each attempt. */
   readonly #overdue = new WeakSet<Delivery>();
   readonly #watch: Timer;

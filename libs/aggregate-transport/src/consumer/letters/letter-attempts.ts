@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
+import { PassingMap } from '../../passing-map.js';
 import type { Letter } from '../../records/letter.js';
 import type { Breaker } from '../breaker/breaker.js';
 import { endsLater } from '../handling/event-handlers.js';
@@ -52,7 +53,7 @@ export class LetterAttempts {
   /** Attempts at letters that failed. */
   failed = 0;
   /** By aggregate. */
-  readonly #current = new Map<string, Current>();
+  readonly #current = new PassingMap<string, Current>();
 
   constructor(private readonly options: LetterAttemptsOptions) {}
 
