@@ -1,12 +1,15 @@
 // One measurement of memory in a process of its own; prints one line of JSON. Started by suites/memory.ts:
 // held URL TOPIC EVENTS    what events in lanes cost while their handlers do not end
 // backlog URL TOPIC EVENTS how much a service grows while it handles a backlog
+// raw URL TOPIC EVENTS     the same of a raw pull + parse + ack loop
 import 'reflect-metadata';
+import { AckPolicy, connect } from 'nats';
+import { rawConsume } from './contenders/raw-consume.js';
 import { Door } from './contenders/door.js';
 import { controllerFor, Service } from './contenders/service.js';
 import { optionsFor } from './workload.js';
 
-const [task, url = '', topic = '', count = ''] = process.argv.slice(2);
+const [task = '', url = '', topic = '', count = ''] = process.argv.slice(2);
 const events = Number(count);
 const SETTLE_MS = 300;
 const LOOK_EVERY_MS = 20;
@@ -85,6 +88,30 @@ async function held(): Promise<object> {
   return { bytes: full - base, left: after - base, lanes, lanesLeft: left };
 }
 
+/** Resident memory from now on. */
+class Growth {
+  readonly #start = process.memoryUsage.rss();
+  #peak = this.#start;
+  #warm = 0;
+  #peakAfterWarm = 0;
+
+  look(handled: number): void {
+    const rss = process.memoryUsage.rss();
+    this.#peak = Math.max(this.#peak, rss);
+    if (handled < Math.min(WARM_EVENTS, events / 2)) return;
+    if (this.#warm === 0) this.#warm = rss;
+    this.#peakAfterWarm = Math.max(this.#peakAfterWarm, rss);
+  }
+
+  found(): { grown: number; grownAfterWarm: number; start: number } {
+    return {
+      grown: (this.#peak - this.#start) / MIB,
+      grownAfterWarm: (this.#peakAfterWarm - this.#warm) / MIB,
+      start: this.#start / MIB,
+    };
+  }
+}
+
 async function backlog(): Promise<object> {
   let handled = 0;
   const controller = controllerFor(topic, () => {
@@ -93,33 +120,39 @@ async function backlog(): Promise<object> {
   const service = await Service.start(optionsFor(url, [topic], { group: `backlog-${process.pid}` }), [
     controller,
   ]);
-  const start = process.memoryUsage.rss();
+  const growth = new Growth();
   await service.consuming();
   const timersAtStart = timers.size;
-  const seen = { peak: start, warm: 0, peakAfterWarm: 0, lanes: 0 };
+  let lanes = 0;
   while (handled < events) {
     await pause(LOOK_EVERY_MS);
-    const rss = process.memoryUsage.rss();
-    seen.peak = Math.max(seen.peak, rss);
-    if (handled >= Math.min(WARM_EVENTS, events / 2)) {
-      if (seen.warm === 0) seen.warm = rss;
-      seen.peakAfterWarm = Math.max(seen.peakAfterWarm, rss);
-    }
-    seen.lanes = Math.max(seen.lanes, service.partitions[0]!.consumer.load.lanes);
+    growth.look(handled);
+    lanes = Math.max(lanes, service.partitions[0]!.consumer.load.lanes);
   }
   await pause(SETTLE_MS);
   const load = service.partitions[0]!.consumer.load;
   // This pause itself is over, so its timer is not among them.
   const timersLeft = timers.size - timersAtStart;
   await service.close();
-  return {
-    grown: (seen.peak - start) / MIB,
-    grownAfterWarm: (seen.peakAfterWarm - seen.warm) / MIB,
-    start: start / MIB,
-    lanes: seen.lanes,
-    lanesLeft: load.lanes + load.events,
-    timersLeft,
-  };
+  return { ...growth.found(), lanes, lanesLeft: load.lanes + load.events, timersLeft };
 }
 
-console.log(JSON.stringify(await (task === 'held' ? held() : backlog())));
+async function raw(): Promise<object> {
+  let handled = 0;
+  const nats = await connect({ servers: url });
+  const consumer = `raw-${process.pid}`;
+  const streams = await nats.jetstreamManager();
+  await streams.consumers.add(topic, { durable_name: consumer, ack_policy: AckPolicy.Explicit });
+  const growth = new Growth();
+  const done = rawConsume(nats, { stream: topic, consumer, events, handle: () => handled++ });
+  while (handled < events) {
+    await pause(LOOK_EVERY_MS);
+    growth.look(handled);
+  }
+  await done;
+  await nats.close();
+  return growth.found();
+}
+
+const TASKS: Record<string, () => Promise<object>> = { held, backlog, raw };
+console.log(JSON.stringify(await TASKS[task]!()));

@@ -115,13 +115,19 @@ async function compareBacklogs(bench: Bench, streams: Streams): Promise<void> {
     baseline: '1 000 aggregates',
     maxRounds: 2,
     warmUps: 0,
-    contenders: contenders.map(({ name, topic }) => ({
-      name,
-      run: async () => {
-        const found = await runChild('./memory-child.js', ['backlog', url, topic, String(events)]);
-        return { ...found, left: (found['lanesLeft'] ?? 0) + Math.max(0, found['timersLeft'] ?? 0) };
+    contenders: [
+      ...contenders.map(({ name, topic }) => ({
+        name,
+        run: async () => {
+          const found = await runChild('./memory-child.js', ['backlog', url, topic, String(events)]);
+          return { ...found, left: (found['lanesLeft'] ?? 0) + Math.max(0, found['timersLeft'] ?? 0) };
+        },
+      })),
+      {
+        name: 'raw pull + ack',
+        run: () => runChild('./memory-child.js', ['raw', url, 'backlog-few', String(events)]),
       },
-    })),
+    ],
   });
 }
 
