@@ -108,7 +108,7 @@ describe('a history', () => {
     let left = 1_000;
     for await (const { sequence } of messagesOf(subject, 1)) {
       expect(sequence).toBeGreaterThan(0);
-      expect(subject.brought).toBeLessThanOrEqual(1_000 - left + 2 * 512);
+      expect(subject.brought).toBeLessThanOrEqual(1_000 - left + 2 * 2_048);
       if (--left === 0) break;
     }
     expect(subject.open).toBe(0);

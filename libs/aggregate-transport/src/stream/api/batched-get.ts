@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
+import { createInbox, type Msg, type Subscription } from 'nats';
 import type { Clock, Timer } from '../../clock.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
@@ -110,6 +110,7 @@ class BatchReading implements ConnectionListener {
   #resolve: (batch: Batch | undefined) => void = () => undefined;
   #subscription: Subscription | undefined;
   #silence: Timer | undefined;
+  #heardAt = 0;
   #call = '';
   #pending = 0;
   /** Something has answered, or the answer is not waited for any more. */
@@ -130,11 +131,12 @@ class BatchReading implements ConnectionListener {
     this.connection.listen(this);
     this.#subscription = this.connection.nats.subscribe(inbox, {
       callback: (error, message) => {
+        this.#heardAt = this.clock.now();
         if (error !== null || !this.#take(message)) this.#end();
-        else this.#awaitNext();
       },
     });
     const question = { seq: fromSequence, next_by_subj: subject, batch: count, max_bytes: maxBytes };
+    this.#heardAt = this.clock.now();
     this.connection.publish(call, JSON.stringify(question), { reply: inbox });
     this.#awaitNext();
     return this.#answer;
@@ -167,16 +169,20 @@ class BatchReading implements ConnectionListener {
     this.#resolve(this.#isAnswered ? batch : undefined);
   }
 
-  #awaitNext(): void {
-    this.#silence?.cancel();
-    this.#silence = this.clock.after(SILENT_MS, () => this.#end());
+  /** One timer for all messages: it ends the batch when the last one is too long ago. */
+  #awaitNext(withinMs = SILENT_MS): void {
+    this.#silence = this.clock.after(withinMs, () => {
+      const restMs = this.#heardAt + SILENT_MS - this.clock.now();
+      if (restMs <= 0) this.#end();
+      else this.#awaitNext(restMs);
+    });
   }
 
   /** False for a message of a mirror, and for one that does not follow the message before it. */
-  #isNext(headers: MsgHdrs): boolean {
-    if (headers.get(HEADER.stream) !== this.stream) return false;
+  #isNext(added: Readonly<Record<string, string>>): boolean {
+    if (added[HEADER.stream] !== this.stream) return false;
     const last = this.#messages.at(-1);
-    return last === undefined || Number(headers.get(HEADER.previous)) === last.sequence;
+    return last === undefined || Number(added[HEADER.previous]) === last.sequence;
   }
 
   /** False if nothing follows that counts. */
@@ -184,12 +190,18 @@ class BatchReading implements ConnectionListener {
     // Without allow_direct nothing hears the request (503). Ends are: of the batch (204), or with no message (404).
     const { code = NO_RESPONDERS } = headers ?? {};
     this.#isAnswered = code !== NO_RESPONDERS;
-    if (headers === undefined || code !== 0 || !this.#isNext(headers)) return false;
+    if (headers === undefined || code !== 0) return false;
+    const added: Record<string, string> = {};
     const own: Record<string, string> = {};
-    for (const [name] of headers) if (!ADDED.has(name)) own[name] = headers.get(name);
-    const sequence = Number(headers.get(HEADER.sequence));
-    this.#messages.push({ sequence, storedAt: headers.get(HEADER.storedAt), headers: own, body: data });
-    const pending = headers.get(HEADER.pending);
+    // The client searches all names for each get.
+    for (const [name, [value = '']] of headers) (ADDED.has(name) ? added : own)[name] = value;
+    if (!this.#isNext(added)) return false;
+    const {
+      [HEADER.sequence]: sequence,
+      [HEADER.storedAt]: storedAt = '',
+      [HEADER.pending]: pending = '',
+    } = added;
+    this.#messages.push({ sequence: Number(sequence), storedAt, headers: own, body: data });
     this.#pending = Number(pending);
     return pending !== '';
   }

@@ -20,7 +20,7 @@ export interface SubjectMessages {
 /** Messages in a batch: few at first, because many callers look at one or two; then more. */
 const FIRST_COUNT = 32;
 const GROWTH = 4;
-const MAX_COUNT = 512;
+const MAX_COUNT = 2_048;
 /** Bodies and headers in a batch, in bytes. At most two batches are in memory. */
 const MAX_BYTES = 1_048_576;
 
