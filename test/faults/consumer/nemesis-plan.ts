@@ -30,7 +30,13 @@ export const FAULT_KINDS = [
   'quiet',
 ] as const;
 /** What only a cluster has. */
-const STEP_DOWNS = ['stepdown-topic', 'stepdown-positions', 'stepdown-leases', 'stepdown-all'] as const;
+const STEP_DOWNS = [
+  'stepdown-topic',
+  'stepdown-positions',
+  'stepdown-leases',
+  'stepdown-all',
+  'stepdown-meta',
+] as const;
 /** In a cluster a server kill, or a freeze, takes one node of three. */
 export const CLUSTER_FAULT_KINDS = [...FAULT_KINDS, ...STEP_DOWNS, ...STEP_DOWNS, 'lagging-replica'] as const;
 /** What happens to a group of many replicas; one that leaves stays away for a while. */
@@ -102,6 +108,7 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'stepdown-positions': [0, 0],
   'stepdown-leases': [0, 0],
   'stepdown-all': [0, 0],
+  'stepdown-meta': [0, 0],
   'lagging-replica': [2_500, 3_500],
 };
 const PAUSE_MS = [150, 900] as const;

@@ -129,6 +129,11 @@ export class Nemesis {
         journal.write({ what: 'fault', kind, on: true });
         for (const what of STEPS_DOWN[kind]) tap.stepDown(what);
         return;
+      case 'stepdown-meta':
+        this.#count(kind);
+        journal.write({ what: 'fault', kind, on: true });
+        // With the server away it has no leader to lose.
+        return tap.stepDownMeta().catch(() => undefined);
       case 'double-kill':
         this.#count(kind);
         await this.#killServer(0);

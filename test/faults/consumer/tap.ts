@@ -16,6 +16,8 @@ const STREAMS = {
   positions: `${TOPIC}_positions`,
   leases: 'KV_aggregate-transport',
 } as const;
+/** Who may speak to the meta leader, if the servers have a system account; its password is its name. */
+export const SYSTEM_USER = 'system';
 export type SteppingDown = keyof typeof STREAMS;
 
 /** A direct connection to the server, past all proxies: it hears positions and letters, and plays the admin. */
@@ -26,6 +28,7 @@ export class Tap {
 
   private constructor(
     readonly nats: NatsConnection,
+    private readonly servers: string[],
     private readonly journal: Journal<ParentLine>,
   ) {
     this.positions = new PositionReader(nats, TOPIC, GROUP);
@@ -48,7 +51,7 @@ export class Tap {
       reconnectTimeWait: RECONNECT_AFTER_MS,
       reconnectJitter: 0,
     });
-    return new Tap(nats, journal);
+    return new Tap(nats, servers, journal);
   }
 
   /** Letters that wait in the parked stream; undefined while there is no answer. */
@@ -83,6 +86,17 @@ export class Tap {
   /** The leader of one of the streams steps down. */
   stepDown(what: SteppingDown): void {
     this.nats.publish(`$JS.API.STREAM.LEADER.STEPDOWN.${STREAMS[what]}`);
+  }
+
+  /** The leader of the cluster's metadata steps down: until the next one, no stream or reader can be made. */
+  async stepDownMeta(): Promise<void> {
+    const { servers } = this;
+    const system = await connect({ servers, user: SYSTEM_USER, pass: SYSTEM_USER });
+    try {
+      await system.request('$JS.API.META.LEADER.STEPDOWN', '', { timeout: ANSWER_WITHIN_MS });
+    } finally {
+      await system.close();
+    }
   }
 
   /** The name of the server that leads a stream; undefined if there is none, or no answer. */

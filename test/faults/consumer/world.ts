@@ -9,7 +9,7 @@ import { Journal, type ParentLine } from '../harness/journal.js';
 import { Load } from './load.js';
 import { SABOTAGE_VARIABLE } from '../harness/test-build.js';
 import { CONSUMERS, type ConsumerSetup, type EffectStoreSetup } from './scenario.js';
-import { Tap } from './tap.js';
+import { SYSTEM_USER, Tap } from './tap.js';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -31,6 +31,16 @@ export interface WorldOptions {
 }
 
 const CLUSTER_SIZE = 3;
+
+/** The meta leader obeys the system account alone; all others come without a name and share an account. */
+const CLUSTER_ACCOUNTS = `
+accounts {
+  SYS: { users: [{ user: "${SYSTEM_USER}", password: "${SYSTEM_USER}" }] }
+  FAULTS: { jetstream: enabled, users: [{ user: "faults", password: "faults" }] }
+}
+system_account: SYS
+no_auth_user: faults
+`;
 
 const LOOK_EVERY_MS = 50;
 
@@ -63,7 +73,7 @@ export class World {
     const effectSocket = join(folder, 'effects.sock');
     // Naming a configuration asks for a server of our own, even where NATS_URL names another.
     const servers = isCluster
-      ? (await startNatsCluster(CLUSTER_SIZE, options.serverVersion)).servers
+      ? (await startNatsCluster(CLUSTER_SIZE, options.serverVersion, CLUSTER_ACCOUNTS)).servers
       : [await startNatsServer({ version: options.serverVersion, config: '' })];
     const server = servers[0]!;
     const journal = new Journal<ParentLine>(join(folder, 'parent.jsonl'));

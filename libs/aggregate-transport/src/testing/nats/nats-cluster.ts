@@ -25,10 +25,12 @@ const ASK_EVERY_MS = 50;
  *
  * @param size The number of servers, at least 2. Default: 3.
  * @param version A minor version such as `2.10`, or a full one. Default: any that is at hand.
+ * @param config Text for the configuration file of each server, as for `startNatsServer`; it cannot change the
+ *   cluster itself. Default: none.
  * @throws AggregateTransportError `NATS_SERVER_UNAVAILABLE` if a server does not come up, or if there is no
  *   JetStream meta leader within 30 s. No server is left behind then.
  */
-export async function startNatsCluster(size = 3, version?: string): Promise<NatsCluster> {
+export async function startNatsCluster(size = 3, version?: string, config = ''): Promise<NatsCluster> {
   if (!Number.isInteger(size) || size < 2) {
     const message = `expected a cluster of at least 2 servers, found ${size}. For one, use startNatsServer().`;
     throw new AggregateTransportError('NATS_SERVER_UNAVAILABLE', message);
@@ -43,7 +45,7 @@ export async function startNatsCluster(size = 3, version?: string): Promise<Nats
       return startNatsServer({
         ...(version === undefined ? {} : { version }),
         port,
-        config: `cluster { name: ${name}, listen: "${listen}", routes: [${routes}] }\n`,
+        config: `cluster { name: ${name}, listen: "${listen}", routes: [${routes}] }\n${config}`,
       });
     }),
   );
