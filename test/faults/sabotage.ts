@@ -4,6 +4,7 @@ import { checkRegression } from './consumer/regression.js';
 import type { Exposure } from './consumer/run-once.js';
 import type { CheckerName } from './oracle/finding.js';
 import { tellAloneTurns, tellDistantKiller } from './stories/killers.js';
+import { tellEditedReader } from './stories/edited-reader.js';
 import { tellFirstStart } from './stories/first-start.js';
 import { tellLateCommits } from './stories/late-commits.js';
 import { tellSkippingReader, tellSlowReturn } from './stories/placeholders.js';
@@ -30,6 +31,10 @@ export const SABOTAGES: Readonly<Record<ConsumerRule, Sabotage>> = {
     checkers: ['order', 'settled-stays-settled'],
     faults: ['lagging-replica'],
     onCluster: '2.10',
+  },
+  'unproven-taken-for-read': {
+    checkers: ['nothing-lost', 'order'],
+    story: tellEditedReader,
   },
   'no-placeholders': { checkers: ['nothing-lost', 'positions-tell-the-truth'], story: tellSlowReturn },
   'placeholder-not-waited-for': { checkers: ['order'], story: tellSkippingReader },

@@ -16,6 +16,7 @@ test('the demo ends with a verdict, and with 0 because every promise held', asyn
   const { code, output } = await run('demo', ['--events', '900', '--orders', '60']);
   expect(output).toMatch(/order violations +0 +holds/);
   expect(output).toMatch(/events handled +900 +holds/);
+  expect(output).toMatch(/paid orders that billing announced, each once +60 +holds/);
   expect(output).toContain('every promise held');
   expect(code).toBe(0);
 }, 60_000);

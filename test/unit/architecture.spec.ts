@@ -18,7 +18,10 @@ interface Room {
 
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/outgoing'];
-const ground = ['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'in-parallel.ts', 'passing-map.ts'];
+const ground = [
+  ...['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts'],
+  ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
+];
 const consumerRooms = [
   'reading',
   'position',
@@ -52,6 +55,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'log.ts': { knows: [] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
+  'on-abort.ts': { knows: [] },
   'passing-map.ts': { knows: [] },
   // For handlers; nothing of the library uses it.
   'effect-collector.ts': { knows: ['errors.ts'] },

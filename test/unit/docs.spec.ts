@@ -37,12 +37,15 @@ function tableOf(page: string, ...columns: readonly string[]): string[][] {
   return rows.slice(0, end < 0 ? undefined : end).map(cellsOf);
 }
 
+/** Beginnings of sections and paragraphs of docs/operations.md that tell what is, and nothing to do. */
+const NO_RECIPES = ['Other recipes', 'What happens', 'What you see'];
+
 function codeIn(cell = ''): string {
   return /^`(.+)`$/.exec(cell)?.[1] ?? cell;
 }
 
 test.each([
-  ['README.md', 4],
+  ['README.md', 5],
   ['docs/recipes.md', 1],
 ])('%s takes its examples from code that is compiled', (page, least) => {
   const regions = [...readFileSync(page, 'utf8').matchAll(/<!-- (\S+)#(\w+) -->\n\n```ts\n([\s\S]*?)```/g)];
@@ -81,6 +84,24 @@ describe('docs/operations.md', () => {
       ...[down(failsReadiness(code)), down(failsLiveness(code))],
     ]);
     expect(told.sort()).toEqual(expected.sort());
+  });
+
+  test('tells no recipe that no test walks, and the list of walks has no other', () => {
+    const head = OPERATIONS.slice(OPERATIONS.indexOf('## Backup and restore'));
+    const sections = [...head.matchAll(/^## (.*)$/gm)].map(([, name]) => name!);
+    // Bold beginnings of paragraphs, except those that only describe.
+    const told = [...head.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, name]) => name!.replace(/\.$/, ''));
+    const rows = [['lost, or restored alone'], ['key'], ['reason']].flatMap((columns) =>
+      tableOf(head, ...columns).map(([name]) => name!),
+    );
+    const recipes = new Set([...sections, ...told, ...rows].filter((name) => !NO_RECIPES.includes(name)));
+    const walked = tableOf(readFileSync('docs/proof/recipes.md', 'utf8'), 'recipe');
+    expect(walked.map(([name]) => name).toSorted()).toEqual([...recipes].toSorted());
+    const specs = walked.flatMap(([, names = '']) =>
+      [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
+    );
+    expect(specs.length).toBeGreaterThanOrEqual(walked.length);
+    expect(specs.filter((name) => !existsSync(join('test', `${name}.spec.ts`)))).toEqual([]);
   });
 
   test('explains every error code, and no other', () => {

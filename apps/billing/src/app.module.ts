@@ -3,6 +3,7 @@ import { AggregateTransportModule } from 'nestjs-aggregate-transport';
 import { BillingController } from './billing.controller.js';
 import { HistoryController } from './history.controller.js';
 import { Invoices } from './invoices.js';
+import { invoices } from './invoices.topic.js';
 import { InvoicesController } from './invoices.controller.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { Witness } from './witness.js';
@@ -15,8 +16,9 @@ import { WitnessInterceptor } from './witness.interceptor.js';
     AggregateTransportModule.forRoot({
       servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
       group: 'billing',
-      topics: { orders: {}, journal: {} },
+      topics: { orders: {}, journal: {}, invoices: {} },
     }),
+    AggregateTransportModule.forFeature([invoices]), // what the handlers publish
   ],
   controllers: [BillingController, HistoryController, InvoicesController, WitnessController],
   providers: [Invoices, PaymentGateway, Witness, WitnessInterceptor],

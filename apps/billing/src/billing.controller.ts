@@ -1,6 +1,12 @@
 import { Controller, UseInterceptors } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import { AggregateContext, AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
+import {
+  AggregateContext,
+  AggregateHandler,
+  AggregateId,
+  InjectAggregatePublisher,
+  type PublisherOf,
+} from 'nestjs-aggregate-transport';
 import {
   type ItemAdded,
   type OrderPaid,
@@ -9,6 +15,7 @@ import {
   type OrderShipped,
 } from '../../orders/src/orders.topic.js';
 import { Invoices } from './invoices.js';
+import { invoices } from './invoices.topic.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { WitnessInterceptor } from './witness.interceptor.js';
 
@@ -19,6 +26,7 @@ export class BillingController {
   constructor(
     private readonly invoices: Invoices,
     private readonly gateway: PaymentGateway,
+    @InjectAggregatePublisher(invoices) private readonly publisher: PublisherOf<typeof invoices>,
   ) {}
 
   @AggregateHandler(orders, { type: 'OrderPlaced' })
@@ -39,12 +47,15 @@ export class BillingController {
     }));
   }
 
+  // #region cause
   @AggregateHandler(orders, { type: 'OrderPaid' })
-  async paid(@Payload() payment: OrderPaid, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+  async paid(@Payload() { cents }: OrderPaid, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
     if (this.invoices.has(id, ctx.position)) return;
-    await this.gateway.call(ctx.attempt);
-    this.invoices.change(id, ctx.position, () => ({ status: 'paid', paidCents: payment.cents }));
+    await ctx.publish(this.publisher, { aggregateId: id, type: 'InvoicePaid', payload: { cents } });
+    await this.gateway.call(ctx.attempt); // if it fails, all of this runs again, and the event is stored once
+    this.invoices.change(id, ctx.position, () => ({ status: 'paid', paidCents: cents }));
   }
+  // #endregion
 
   @AggregateHandler(orders, { type: 'OrderShipped' })
   async shipped(@Payload() shipment: OrderShipped, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {

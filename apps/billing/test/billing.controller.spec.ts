@@ -10,6 +10,7 @@ import { AggregateTransportTestingModule, TestingStreams } from 'nestjs-aggregat
 import { orders } from '../../orders/src/orders.topic.js';
 import { BillingController } from '../src/billing.controller.js';
 import { Invoices } from '../src/invoices.js';
+import { invoices } from '../src/invoices.topic.js';
 import { PaymentGateway } from '../src/payment-gateway.js';
 import { Witness } from '../src/witness.js';
 import { WitnessInterceptor } from '../src/witness.interceptor.js';
@@ -20,8 +21,8 @@ test('while the gateway is busy an order waits with all its events, and no other
   const gateway = { call: () => (busy ? Promise.reject(new Error('busy')) : Promise.resolve()) };
   const module = await Test.createTestingModule({
     imports: [
-      AggregateTransportTestingModule.forRoot({ group: 'billing', topics: { orders: {} } }),
-      AggregateTransportModule.forFeature([orders]),
+      AggregateTransportTestingModule.forRoot({ group: 'billing', topics: { orders: {}, invoices: {} } }),
+      AggregateTransportModule.forFeature([orders, invoices]),
     ],
     controllers: [BillingController],
     providers: [Invoices, Witness, WitnessInterceptor, { provide: PaymentGateway, useValue: gateway }],
@@ -46,3 +47,39 @@ test('while the gateway is busy an order waits with all its events, and no other
   await app.close();
 });
 // #endregion
+
+test('a payment is announced once, although its handler fails after it has announced it', async () => {
+  const failures = [new Error('busy'), new Error('busy')];
+  // The order is placed without a failure; its payment fails twice.
+  const gateway = {
+    call: () => {
+      const failure = app.get(Invoices).find('7') === undefined ? undefined : failures.pop();
+      return failure === undefined ? Promise.resolve() : Promise.reject(failure);
+    },
+  };
+  const module = await Test.createTestingModule({
+    imports: [
+      AggregateTransportTestingModule.forRoot({ group: 'billing', topics: { orders: {}, invoices: {} } }),
+      AggregateTransportModule.forFeature([orders, invoices]),
+    ],
+    controllers: [BillingController],
+    providers: [Invoices, Witness, WitnessInterceptor, { provide: PaymentGateway, useValue: gateway }],
+  }).compile();
+  const app = module.createNestApplication({ logger: false });
+  app.connectMicroservice({ strategy: app.get(AggregateServer) });
+  await app.init();
+  await app.startAllMicroservices();
+  const publisher = app.get<PublisherOf<typeof orders>>(getAggregatePublisherToken(orders));
+  const streams = app.get(TestingStreams);
+  const announced = (): unknown[] =>
+    streams.events(invoices).map(({ aggregateId, type, payload }) => [aggregateId, type, payload]);
+
+  await publisher.publish({ aggregateId: '7', type: 'OrderPlaced', payload: { customer: 'Ada' } });
+  await publisher.publish({ aggregateId: '7', type: 'OrderPaid', payload: { cents: 250 } });
+  await streams.settle();
+  expect([announced().length, app.get(Invoices).find('7')?.status]).toEqual([1, 'open']);
+  await streams.advance(1_000);
+  expect([failures.length, app.get(Invoices).find('7')?.status]).toEqual([0, 'paid']);
+  expect(announced()).toEqual([['7', 'InvoicePaid', { cents: 250 }]]);
+  await app.close();
+});

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Invoice } from '../../billing/src/invoices.js';
 import type { WitnessReport } from '../../billing/src/witness.js';
-import { whenHandled } from './handled.js';
+import { whenAnnounced, whenHandled } from './handled.js';
 import { getJson, postJson } from './http.js';
 import { type ExpectedInvoice, type OrderEvent, orderStories } from './order-stories.js';
 import { Progress } from './progress.js';
@@ -59,11 +59,17 @@ async function run(services: Services): Promise<boolean> {
   const seconds = (performance.now() - startedAt) / 1_000;
   progress.end(handled);
   const witness = (await getJson(`${services.billingUrl}/witness`)) as WitnessReport;
+  const paid = await whenAnnounced(services.ordersUrl, invoices.length);
   const wrong = wrongInvoices(invoices, (await getJson(`${services.billingUrl}/invoices`)) as Invoice[]);
   return printVerdict('Verdict', [
     { what: 'events published', value: published, holds: published === events.length },
     ...orderLines(witness, events.length, 'order'),
     { what: 'wrong invoices', value: wrong, holds: wrong === 0 },
+    {
+      what: 'paid orders that billing announced, each once',
+      value: paid.announcements,
+      holds: paid.orders === invoices.length && paid.announcements === invoices.length,
+    },
     ...speedLines(witness, {
       what: 'events per second (published at a steady rate)',
       value: Math.round(events.length / seconds),

@@ -1,4 +1,5 @@
 import { getJson } from './http.js';
+import type { PaidOrders } from '../../orders/src/paid-orders.controller.js';
 import type { Progress } from './progress.js';
 
 const LOOK_EVERY_MS = 100;
@@ -17,4 +18,14 @@ export async function whenHandled(billingUrl: string, total: number, progress: P
     if (handled < total) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   return handled;
+}
+
+/** Waits until the order service has heard of `total` payments, or for long enough. Resolves with what it has heard. */
+export async function whenAnnounced(ordersUrl: string, total: number): Promise<PaidOrders> {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const paid = (await getJson(`${ordersUrl}/paid`)) as PaidOrders;
+    if (paid.orders >= total || Date.now() > until) return paid;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
 }

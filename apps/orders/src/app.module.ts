@@ -4,16 +4,18 @@ import { JournalController } from './journal.controller.js';
 import { OrderService } from './order.service.js';
 import { OrdersController } from './orders.controller.js';
 import { orders } from './orders.topic.js';
+import { PaidOrdersController } from './paid-orders.controller.js';
 
 @Module({
   imports: [
     AggregateTransportModule.forRoot({
       servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
-      topics: { orders: {}, journal: {} },
+      group: 'orders',
+      topics: { orders: {}, journal: {}, invoices: {} },
     }),
     AggregateTransportModule.forFeature([orders, 'journal']),
   ],
-  controllers: [OrdersController, JournalController],
+  controllers: [OrdersController, JournalController, PaidOrdersController],
   providers: [OrderService],
 })
 export class AppModule {}

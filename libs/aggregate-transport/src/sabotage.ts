@@ -11,6 +11,8 @@ export type ConsumerRule =
   | 'no-gate'
   /** What a lagging replica delivers from below the reader's start is handled. */
   | 'no-pass-over'
+  /** What an edited reader passed over is taken for read: the next one begins after the last event taken in. */
+  | 'unproven-taken-for-read'
   /** Unsettled events of the claimed position are missing in the first commit. */
   | 'no-placeholders'
   /** An event is handled while an earlier one, which its reader skipped, is still asked for. */

@@ -74,6 +74,31 @@ export class Tap {
     for (const name of await this.readers()) this.nats.publish(`$JS.API.CONSUMER.DELETE.${TOPIC}.${name}`);
   }
 
+  /** An operator narrows the filter of each reader to one half of its aggregates. */
+  async narrowReaders(): Promise<void> {
+    for (const name of await this.readers()) {
+      const { config } = await this.#ask<{ config: object }>(`CONSUMER.INFO.${TOPIC}.${name}`);
+      const filter_subject = `${TOPIC}.0.>`;
+      const body = { stream_name: TOPIC, config: { ...config, filter_subject }, action: 'update' };
+      await this.#ask(`CONSUMER.CREATE.${TOPIC}.${name}.${filter_subject}`, JSON.stringify(body));
+    }
+  }
+
+  /** Events that the readers which are there have passed over in the whole of the topic. */
+  async passedOver(): Promise<number> {
+    let passed = 0;
+    for (const name of await this.readers()) {
+      const info = await this.#ask<{
+        config?: { opt_start_seq?: number };
+        delivered?: { consumer_seq: number; stream_seq: number };
+      }>(`CONSUMER.INFO.${TOPIC}.${name}`);
+      const { config: { opt_start_seq: from = 1 } = {}, delivered } = info;
+      if (delivered !== undefined && delivered.consumer_seq > 0)
+        passed += delivered.stream_seq - from + 1 - delivered.consumer_seq;
+    }
+    return passed;
+  }
+
   /** Pulls from a reader as a stranger and drops what it gets. */
   async pullAsStranger(): Promise<void> {
     for (const name of await this.readers()) {

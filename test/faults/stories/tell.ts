@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunResult } from '../consumer/run-once.js';
 import { World, type WorldOptions } from '../consumer/world.js';
-import type { Finding } from '../oracle/finding.js';
+import type { CheckerName, Finding } from '../oracle/finding.js';
 import { type History, readHistory } from '../oracle/history.js';
 import { judge, type Verdict } from '../oracle/oracle.js';
 import { readStored } from '../oracle/stored.js';
@@ -34,6 +34,8 @@ export interface Plot extends Partial<WorldOptions> {
   readonly quietWithinMs?: number;
   /** Events whose keys begin with this are not to be handled. */
   readonly notHandled?: string;
+  /** A checker whose promise the story's own fault suspends. */
+  readonly suspended?: CheckerName;
 }
 
 const QUIET_WITHIN_MS = 20_000;
@@ -41,7 +43,15 @@ const QUIET_WITHIN_MS = 20_000;
 const SABOTAGED_QUIET_WITHIN_MS = 4_000;
 
 /** Opens a world without load of its own, acts in it, and judges what came of it. */
-export async function tell({ options, act, proof, quietWithinMs, notHandled, ...rest }: Plot): Promise<Told> {
+export async function tell({
+  options,
+  act,
+  proof,
+  quietWithinMs,
+  notHandled,
+  suspended,
+  ...rest
+}: Plot): Promise<Told> {
   const world = await World.open({
     ...{ seed: 1, processes: 2, isIdle: true, fenced: true, keys: 1, eventsPerSecond: 0, failureShare: 0 },
     ...options,
@@ -66,7 +76,8 @@ export async function tell({ options, act, proof, quietWithinMs, notHandled, ...
   } finally {
     await world.close();
   }
-  const verdict = judge(history);
+  const { findings, ...judged } = judge(history);
+  const verdict = { ...judged, findings: findings.filter(({ checker }) => checker !== suspended) };
   const lack = proof?.(history, verdict);
   const isGood = verdict.findings.length === 0 && lack === undefined;
   const isKept = process.env['FAULTS_KEEP'] !== undefined || (!isGood && options.sabotage === undefined);

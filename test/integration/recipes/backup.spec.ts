@@ -198,6 +198,22 @@ test('positions, lost: commits fail, a start ends, and restored ones repeat in o
   await service.hasLetters('a', 3);
 });
 
+test('positions, to an earlier time, under an owner that runs: it writes its newer position, and nothing is repeated', async () => {
+  const topic = 'positions-running';
+  const { service, backup } = await withBackup(topic);
+  await service.start();
+  await service.publish('b3');
+  await service.hasHandled('b3');
+  await backup.restore(`${topic}_positions`);
+  await service.publish('b4');
+  await service.hasHandled('b3', 'b4');
+  await service.stop();
+  await service.start();
+  await service.publish('b5');
+  await service.hasHandled('b3', 'b4', 'b5');
+  await service.hasHealth('parked');
+});
+
 test('positions, lost: a reset begins again where it is told to', async () => {
   const { service, backup } = await withBackup('positions-reset');
   await backup.lose('positions-reset_positions');
@@ -260,4 +276,45 @@ test('markers, lost: letters are reported and later events handled before them; 
   expect(await service.parked.list({ topic: 'markers' })).toEqual([]);
   await service.publish('a5');
   await service.hasHandled('a5');
+});
+
+test('markers, to an earlier time: letters of aggregates that were parked since are reported; all five make it whole', async () => {
+  const topic = 'markers-earlier';
+  const { service, backup } = await withBackup(topic);
+  service.broken.add('c1');
+  await service.start();
+  await service.publish('c1', 'c2');
+  await service.hasLetters('c', 2);
+  await service.stop();
+  service.broken.clear();
+  await backup.restore(MARKERS);
+  await service.start();
+  await service.says(/error .*letters of 1 aggregates, "c" for one, have no marker/);
+  await service.publish('c3');
+  await service.hasHandled('c3');
+  await service.hasLetters('a', 3);
+  expect(await service.parked.list({ topic })).toHaveLength(1);
+  await service.stop();
+  await backup.restore();
+  service.handled = [];
+  await service.start();
+  await service.hasLetters('a', 2);
+  await service.retries('a');
+  await service.publish('b3');
+  await service.hasHandled('a2', 'a3', 'b3');
+  await service.hasHealth();
+});
+
+test('markers, to an earlier time: an aggregate that was retried since continues, and its marker falls', async () => {
+  const topic = 'markers-retried';
+  const { service, backup } = await withBackup(topic);
+  await service.start();
+  await service.retries('a');
+  await service.hasHandled('a2', 'a3', 'a4');
+  await service.stop();
+  await backup.restore(MARKERS);
+  await service.start();
+  await service.publish('a5');
+  await service.hasHandled('a2', 'a3', 'a4', 'a5');
+  await service.hasHealth();
 });

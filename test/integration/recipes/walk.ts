@@ -182,7 +182,8 @@ export function walkOn(server: () => { readonly url: string }): Walk {
     },
     reset: async (topic, to) => {
       const args = ['group', 'reset', topic, GROUP, '--to', to, '--yes', '--server', url()];
-      expect(await runCommand({ args })).toMatchObject({ code: 0 });
+      const { code, output, errors } = await runCommand({ args });
+      expect({ code, output, errors }).toMatchObject({ code: 0 });
     },
   };
 }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { type GroupResetArguments, GroupResetCommand } from '#library/cli/group-reset.js';
 import { type RepartitionArguments, RepartitionCommand } from '#library/cli/repartition.js';
 import { UsageError } from '#library/cli/terminal.js';
+import { AggregateTransportError } from '#library/errors.js';
 import { GroupKeys, leaseOf } from '../consumer/repartition/group-keys.js';
 import { CREATED, positionOf } from '../consumer/repartition/positions.js';
 import { commandOver } from './commands.js';
@@ -37,6 +38,36 @@ function hold(partition: number): void {
   const held = leaseOf({ owner: 'replica', epoch: 5, ttlMs: 1_000_000, claimed: true });
   keys.lease(place).put({ ...held, running: [{ aggregateId: 'hangs', sequence: 9, forMs: 4_000 }] });
 }
+
+/** Each request about the group fails so, this many times. */
+function failing(code: 'JETSTREAM_UNAVAILABLE' | 'JETSTREAM_REQUEST_FAILED', times: number): void {
+  const read = keys.group.read.bind(keys.group);
+  let left = times;
+  keys.group.read = () =>
+    left-- > 0 ? Promise.reject(new AggregateTransportError(code, 'expected an answer, found none')) : read();
+}
+
+describe.each([
+  ['repartition', () => repartition({ partitions: 8 })],
+  ['group reset', () => reset({})],
+])('%s, while JetStream does not answer', (_command, run) => {
+  test.each(['JETSTREAM_UNAVAILABLE', 'JETSTREAM_REQUEST_FAILED'] as const)(
+    'tries again after %s, says so, and ends',
+    async (code) => {
+      failing(code, 20);
+      expect(await run()).toBe(0);
+      expect(command.printed[0]).toContain(`trying again: ${code}: expected an answer, found none`);
+      expect(command.printed.at(-1)).toContain('done; the group has');
+    },
+  );
+
+  test('gives up after 10 s of an account without JetStream', async () => {
+    failing('JETSTREAM_UNAVAILABLE', 1_000);
+    const begunAt = command.clock.now();
+    await expect(run()).rejects.toMatchObject({ code: 'JETSTREAM_UNAVAILABLE' });
+    expect(command.clock.now() - begunAt).toBeLessThanOrEqual(10_400);
+  });
+});
 
 describe('repartition', () => {
   test('ends without any replica', async () => {

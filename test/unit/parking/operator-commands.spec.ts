@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { AggregateTransportError } from '#library/errors.js';
 import { identityOf, type Marker } from '#library/records/marker.js';
 import { type CommandResult, ParkedCommands } from '#library/parking/operator-commands.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
@@ -155,6 +156,62 @@ describe('a command', () => {
     server.removeMarker(server.marker('a')!.revision);
     await clock.advance(1_000);
     expect(outcomes[2]!()).toEqual({ outcome: 'unparked' });
+  });
+
+  const noAnswer = () =>
+    Promise.reject(new AggregateTransportError('JETSTREAM_REQUEST_FAILED', 'expected an answer, found none'));
+
+  test('is asked again while JetStream does not answer, before it is written and after', async () => {
+    const { commands, port, clock, watch, server, change } = operator();
+    const read = port.readMarker.bind(port);
+    let isAway = true;
+    port.readMarker = (token) => (isAway ? noAnswer() : read(token));
+    const outcome = watch(commands.command('a', 'discard', 5_000));
+    await clock.advance(1_000);
+    expect([outcome(), server.marker('a')?.marker.command]).toEqual([undefined, undefined]);
+    isAway = false;
+    await clock.advance(600);
+    expect(server.marker('a')?.marker.command).toMatchObject({ id: 'c1', kind: 'discard' });
+    isAway = true;
+    await clock.advance(1_000);
+    change('a', { answer: { id: 'c1' } });
+    isAway = false;
+    await clock.advance(1_000);
+    expect(outcome()).toEqual({ outcome: 'parked' });
+  });
+
+  test('fails with the reason if JetStream does not answer in time', async () => {
+    const { commands, port, clock, watch } = operator();
+    port.readMarker = noAnswer;
+    const outcome = watch(commands.command('a', 'retry', 1_000));
+    await clock.advance(2_000);
+    expect(outcome()).toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
+  });
+
+  test.each<[string, (did: ReturnType<typeof operator>) => void, CommandResult]>([
+    ['stands', () => undefined, { outcome: 'parked' }],
+    ['was carried out', ({ change }) => change('a', { answer: { id: 'c1' } }), { outcome: 'parked' }],
+    [
+      'was the end of the marker',
+      ({ server }) => server.removeMarker(server.marker('a')!.revision),
+      { outcome: 'unparked' },
+    ],
+  ])('whose write had no answer, and which %s, is not given twice', async (_what, carryOut, result) => {
+    const scene = operator();
+    const { commands, port, clock, watch, server, change } = scene;
+    const write = port.writeMarker.bind(port);
+    let writes = 0;
+    port.writeMarker = async (...call) => {
+      writes++;
+      await write(...call);
+      carryOut(scene);
+      return noAnswer();
+    };
+    const outcome = watch(commands.command('a', 'skipHead', 5_000));
+    for (let passed = 0; passed < 700; passed += 100) await clock.advance(100);
+    if (server.marker('a')?.marker.command !== undefined) change('a', { answer: { id: 'c1' } });
+    for (let passed = 0; passed < 1_500; passed += 100) await clock.advance(100);
+    expect([outcome(), writes]).toEqual([result, 1]);
   });
 
   test('for an aggregate that is not parked is refused', async () => {

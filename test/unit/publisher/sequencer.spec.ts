@@ -679,6 +679,20 @@ describe("the caller's signal", () => {
     expect(call.outcome).toBe('stored');
   });
 
+  test('has one listener for all events that share it: Node warns of eleven', async () => {
+    const { clock, port, publish } = fixture();
+    const end = new AbortController();
+    const calls = Array.from({ length: 30 }, (_, n) => publish('a', n + 1, { signal: end.signal }));
+    expect(getEventListeners(end.signal, 'abort')).toHaveLength(1);
+    end.abort();
+    await clock.settle();
+    // The first one is sent.
+    expect(calls.map(({ outcome }) => outcome)).toEqual(['open', ...Array<string>(29).fill('ABORTED')]);
+    port.answer('a:1', stored(1));
+    await clock.settle();
+    expect(getEventListeners(end.signal, 'abort')).toEqual([]);
+  });
+
   test('has no listener after the outcome, so one signal may serve for the life of a service', async () => {
     const { clock, port, publish } = fixture();
     const { signal } = new AbortController();

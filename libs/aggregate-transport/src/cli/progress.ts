@@ -15,6 +15,8 @@ export interface ProgressOptions {
 /** How often a command asks the server again. */
 const POLL_EVERY_MS = 200;
 const REPORT_EVERY_MS = 1_000;
+/** While a server reads its configuration again, no account has JetStream. One that has none stays so. */
+const WITHOUT_JETSTREAM_MS = 10_000;
 
 /** What a command about one group tells while it waits: a line of text or one JSON value a line. */
 export class Progress {
@@ -49,13 +51,18 @@ export class Progress {
     return delay(this.options.clock, POLL_EVERY_MS);
   }
 
-  /** Takes a step, and takes it again while the server does not answer and time is left. */
+  /** Takes a step, and takes it again while the server, or its JetStream, does not answer and time is left. */
   async retried<T>(step: () => Promise<T>): Promise<T> {
+    const { clock } = this.options;
+    const giveUpAt = clock.now() + WITHOUT_JETSTREAM_MS;
     for (;;) {
       try {
         return await step();
       } catch (error) {
-        if (!hasCode(error, 'JETSTREAM_REQUEST_FAILED') || this.isOver) throw error;
+        const mayPass = hasCode(error, 'JETSTREAM_UNAVAILABLE')
+          ? clock.now() < giveUpAt
+          : hasCode(error, 'JETSTREAM_REQUEST_FAILED');
+        if (!mayPass || this.isOver) throw error;
         const text = describeError(error);
         this.report({ state: 'trying', error: text }, `trying again: ${text}`);
         await this.pause();

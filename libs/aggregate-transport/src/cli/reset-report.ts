@@ -1,14 +1,14 @@
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { GroupRecord } from '../records/group-record.js';
-import { decodeSequences } from '../records/position-record.js';
+import { decodeSequences, isReadable } from '../records/position-record.js';
 import type { ResolvedTarget } from './reset-target.js';
 import { tableOf } from './table.js';
 
 /** What a reset means for one partition of the layout in force. */
 export interface ResetRow {
   readonly partition: number;
-  /** The highest settled sequence; undefined if its position is lost, or if it has none in this stream. */
+  /** The highest settled sequence; undefined if its position is lost, of a later release, or of another stream. */
   readonly high: number | undefined;
   /** Events that are not settled and will not be handled. */
   readonly givenUp: number;
@@ -31,7 +31,7 @@ export function reportReset(
     const { value } = await ports.position(place).read();
     const begun =
       group.hasRecords || group.start.created !== start.created ? undefined : group.start.sequence;
-    const isHere = value?.created === start.created;
+    const isHere = value !== undefined && isReadable(value) && value.created === start.created;
     const high = isHere ? value.high : value === undefined ? begun : undefined;
     const unsettled = isHere ? decodeSequences(value.unsettled) : [];
     return { partition, high, ...(await countsOf({ ports, place, high: high ?? 0, unsettled, start })) };

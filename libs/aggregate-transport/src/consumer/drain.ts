@@ -52,6 +52,11 @@ export class Drain {
     return this.#mode === 'on';
   }
 
+  /** No handler runs in this process, and no letter is being written or removed. */
+  get isAtRest(): boolean {
+    return this.options.lanes.areAtRest;
+  }
+
   /** Safe to call again. */
   begin(): void {
     this.#enter('on');

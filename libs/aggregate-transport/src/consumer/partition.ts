@@ -216,6 +216,10 @@ export class Partition implements LeaseListener {
     this.#consumer.disown(reason);
   }
 
+  isAtRest(): boolean {
+    return this.#consumer.drain.isAtRest;
+  }
+
   facts(): LeaseFacts {
     this.#wasClaimed ||= this.#consumer.isClaimed;
     const running = this.#consumer.drain.running();

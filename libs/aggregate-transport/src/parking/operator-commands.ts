@@ -1,8 +1,14 @@
 import { type Clock, delay } from '../clock.js';
-import { AggregateTransportError } from '../errors.js';
+import { AggregateTransportError, hasCode } from '../errors.js';
 import { aggregateIdOf, tokenOf } from '../message/subject.js';
 import type { Letter } from '../records/letter.js';
-import { type Command, type CommandKind, identityOf, type StoredMarker } from '../records/marker.js';
+import {
+  type Command,
+  type CommandKind,
+  identityOf,
+  type Marker,
+  type StoredMarker,
+} from '../records/marker.js';
 import type { ParkedArchive } from './parked-port.js';
 
 export interface ParkedCommandsOptions {
@@ -25,6 +31,15 @@ export type CommandResult =
   /** Its owner is at it, and needs longer than the caller waits. */
   | { readonly outcome: 'running' };
 
+/** A command, and the marker that it was written into. */
+interface Asked {
+  readonly token: string;
+  readonly id: string;
+  readonly identity: number;
+}
+
+/** The marker is gone: the command was carried out before its answer arrived. */
+const NONE = -1;
 const LOOK_EVERY_MS = 50;
 const MAX_LOOK_EVERY_MS = 500;
 const SAY_AGAIN_EVERY_MS = 2_000;
@@ -69,17 +84,18 @@ export class ParkedCommands {
   }
 
   /**
-   * Asks the owner of the aggregate, and waits up to `waitMs` for what becomes of it. Safe to call again.
+   * Asks the owner of the aggregate, and waits up to `waitMs` for what becomes of it. Until then it asks again while
+   * JetStream does not answer. Safe to call again.
    * @throws NOT_PARKED, COMMAND_UNANSWERED if no owner took the command up in time, JETSTREAM_REQUEST_FAILED
    */
   async command(aggregateId: string, kind: CommandKind, waitMs: number): Promise<CommandResult> {
     const { clock } = this.options;
     const until = clock.now() + waitMs;
-    const written = await this.#write(tokenOf(aggregateId), kind, until);
+    const written = await this.#ask(tokenOf(aggregateId), kind, until);
     let sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
     for (let pauseMs = LOOK_EVERY_MS; ; pauseMs = Math.min(MAX_LOOK_EVERY_MS, pauseMs * 1.5)) {
       await delay(clock, pauseMs);
-      const found = await this.options.port.readMarker(written.token);
+      const found = await this.#read(written.token, until);
       if (found === undefined || identityOf(found) !== written.identity) return { outcome: 'unparked' };
       const { answer, command, state } = found.marker;
       if (answer?.id === written.id) {
@@ -93,35 +109,60 @@ export class ParkedCommands {
       }
       if (clock.now() >= sayAgainAt && command?.id === written.id) {
         // An owner that took the partition over in between may have missed it.
-        await this.options.port.writeMarker(written.token, found.marker, found.revision);
+        await this.#write(written.token, found.marker, found.revision);
         sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
       }
     }
   }
 
-  async #write(
-    token: string,
-    kind: CommandKind,
-    until: number,
-  ): Promise<{ token: string; id: string; identity: number }> {
-    const { port, clock, newId, name } = this.options;
+  async #ask(token: string, kind: CommandKind, until: number): Promise<Asked> {
+    const { clock, newId, name } = this.options;
+    /** Written without an answer: it may stand, be carried out, or never arrive. */
+    let sent: Command | undefined;
     for (;;) {
-      const found = await port.readMarker(token);
-      if (found === undefined) throw notParkedError(name, aggregateIdOf(token));
-      const identity = identityOf(found);
-      const pending = found.marker.command;
-      if (pending?.kind === kind) return { token, id: pending.id, identity };
-      if (pending === undefined) {
-        const command = await this.#commandOf(found, kind, newId());
+      const found = await this.#read(token, until);
+      if (found === undefined && sent === undefined) throw notParkedError(name, aggregateIdOf(token));
+      const asked = askedBefore(token, found, kind, sent);
+      if (asked !== undefined || found === undefined) return asked ?? { token, id: '', identity: NONE };
+      if (found.marker.command === undefined) {
+        const command = sent ?? (await this.#commandOf(found, kind, newId()));
+        const identity = identityOf(found);
         // A marker in its first version names itself by its revision, which this write moves.
-        const marker = { ...found.marker, made: identity, command };
-        if ((await port.writeMarker(token, marker, found.revision)) !== undefined) {
-          return { token, id: command.id, identity };
-        }
-        continue;
+        const written = await this.#write(
+          token,
+          { ...found.marker, made: identity, command },
+          found.revision,
+        );
+        if (written === 'written') return { token, id: command.id, identity };
+        if (written === 'refused') continue;
+        sent = command;
       }
       if (clock.now() >= until) throw unansweredError(name, aggregateIdOf(token), 0);
       await delay(clock, MAX_LOOK_EVERY_MS);
+    }
+  }
+
+  /** The marker. Asks again while JetStream does not answer and time is left. */
+  async #read(token: string, until: number): Promise<StoredMarker | undefined> {
+    const { port, clock } = this.options;
+    for (;;) {
+      try {
+        return await port.readMarker(token);
+      } catch (error) {
+        if (!hasCode(error, 'JETSTREAM_REQUEST_FAILED') || clock.now() >= until) throw error;
+        await delay(clock, MAX_LOOK_EVERY_MS);
+      }
+    }
+  }
+
+  async #write(token: string, marker: Marker, revision: number): Promise<'written' | 'refused' | 'unknown'> {
+    try {
+      return (await this.options.port.writeMarker(token, marker, revision)) === undefined
+        ? 'refused'
+        : 'written';
+    } catch (error) {
+      if (!hasCode(error, 'JETSTREAM_REQUEST_FAILED')) throw error;
+      return 'unknown';
     }
   }
 
@@ -130,6 +171,20 @@ export class ParkedCommands {
     const head = await this.options.port.next(token, marker.replayed ?? 0);
     return head === undefined ? { id, kind } : { id, kind, position: head.position };
   }
+}
+
+/** The command that stands already, or was carried out although its write had no answer. Pure. */
+function askedBefore(
+  token: string,
+  found: StoredMarker | undefined,
+  kind: CommandKind,
+  sent: Command | undefined,
+): Asked | undefined {
+  if (found === undefined) return undefined;
+  const { command: pending, answer } = found.marker;
+  const identity = identityOf(found);
+  if (sent !== undefined && answer?.id === sent.id) return { token, id: sent.id, identity };
+  return pending?.kind === kind ? { token, id: pending.id, identity } : undefined;
 }
 
 function notParkedError(name: string, aggregateId: string): AggregateTransportError {

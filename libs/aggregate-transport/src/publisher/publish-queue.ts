@@ -1,5 +1,6 @@
 import type { PublishReceipt } from '../message/event.js';
 import { expecting, type OutgoingEvent } from '../message/outgoing/outgoing-event.js';
+import { onAbort } from '../on-abort.js';
 
 /** The caller of one publish call. It is told one outcome, once. */
 export interface PublishCaller {
@@ -30,7 +31,7 @@ export class QueuedEvent {
   #batch: PlaceInBatch | undefined = undefined;
   #alone = false;
   #outgoing: OutgoingEvent;
-  #watch: { readonly signal: AbortSignal; readonly onAbort: () => void } | undefined = undefined;
+  #unwatch: (() => void) | undefined = undefined;
 
   constructor(
     readonly id: number,
@@ -127,15 +128,14 @@ export class QueuedEvent {
     this.#openCopies = 0;
   }
 
-  /** Calls `onAbort` if `signal` aborts before the event has an outcome. */
-  watchAbort(signal: AbortSignal, onAbort: () => void): void {
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#watch = { signal, onAbort };
+  /** Calls `aborted` if `signal` aborts before the event has an outcome. */
+  watchAbort(signal: AbortSignal, aborted: () => void): void {
+    this.#unwatch = onAbort(signal, aborted);
   }
 
   markOutcome(): void {
     this.#hasOutcome = true;
-    this.#watch?.signal.removeEventListener('abort', this.#watch.onAbort);
+    this.#unwatch?.();
   }
 }
 

@@ -52,6 +52,11 @@ export interface SourcePosition {
   readonly unsettled: string;
 }
 
+/** False if a later release wrote the record: then none of its fields can be relied on. Pure. */
+export function isReadable({ v }: { readonly v: number }): boolean {
+  return v === 1;
+}
+
 const BASE = 36;
 const RUN_MARK = '*';
 

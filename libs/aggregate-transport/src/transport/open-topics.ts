@@ -92,8 +92,7 @@ export class TopicLinks {
   async #open(name: string): Promise<TopicLink> {
     const topic = this.options.topics.get(name);
     if (topic === undefined) throw undeclaredError(name, this.options);
-    // One signal each: Node warns of more than ten listeners of one.
-    const wire = await this.wires.open(topic, AbortSignal.any([this.#end.signal]));
+    const wire = await this.wires.open(topic, this.#end.signal);
     const sequencer = new Sequencer({
       topic: name,
       connector: wire,

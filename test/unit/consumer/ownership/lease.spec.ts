@@ -18,6 +18,7 @@ function fixture() {
     /** Who held it, as this process saw it, and what this process did, whenever that changed. */
     const told: string[] = [];
     const facts: { current: LeaseFacts } = { current: {} };
+    const isAtRest = { current: true };
     const lease: Lease = new Lease({
       name: owner,
       owner,
@@ -34,13 +35,14 @@ function fixture() {
       log: silentLog,
       listener: {
         facts: () => facts.current,
+        isAtRest: () => isAtRest.current,
         acquired: (before) => void heard.push(`acquired ${lease.epoch} after ${before?.owner ?? 'none'}`),
         lost: (reason) => void heard.push(`lost: ${reason}`),
         startsOver: (reason) => void heard.push(`starts over: ${reason}`),
         holderChanged: () => void told.push(`${lease.holder ?? 'none'}, ${lease.mode}`),
       },
     });
-    return { lease, heard, told, facts };
+    return { lease, heard, told, facts, isAtRest };
   };
   return { clock, key, process };
 }
@@ -339,19 +341,61 @@ describe('giving up', () => {
     b.lease.standBy();
     await clock.advance(10);
     a.lease.giveUp('its position could not be claimed');
-    await clock.advance(2 * TTL_MS + 2 * LEASE_MARGIN_MS);
+    await clock.advance(TTL_MS + 2 * LEASE_MARGIN_MS);
     expect([a.lease.mode, b.lease.mode]).toEqual(['seeking', 'held']);
   });
 
-  test('is taken back if no other replica wants it', async () => {
+  test('releases the lease, so that a replica that seeks takes it at once', async () => {
+    const { clock, process } = fixture();
+    const [a, b] = [process('a'), process('b')];
+    a.lease.seek();
+    await clock.advance(10);
+    b.lease.seek();
+    await clock.advance(10);
+    a.lease.giveUp('its position could not be claimed');
+    await clock.advance(50);
+    expect([a.lease.mode, b.heard]).toEqual(['seeking', ['acquired 2 after a']]);
+  });
+
+  test('seeks again after one ttl and the margins if no other replica wants it', async () => {
     const { clock, process } = fixture();
     const { lease } = process('a');
     lease.seek();
     await clock.advance(10);
     lease.giveUp('its position could not be claimed');
-    await clock.advance(TTL_MS);
+    await clock.advance(TTL_MS + 3 * LEASE_MARGIN_MS);
     expect(lease.mode).toBe('seeking');
+    await clock.advance(2 * LEASE_MARGIN_MS);
+    expect([lease.mode, lease.epoch]).toEqual(['held', 2]);
+  });
+
+  test('lets the lease run out while a handler of an earlier epoch runs, and gives others that much longer', async () => {
+    const { clock, key, process } = fixture();
+    const [a, b] = [process('a'), process('b')];
+    a.isAtRest.current = false;
+    a.lease.seek();
+    await clock.advance(10);
+    b.lease.seek();
+    await clock.advance(10);
+    a.lease.giveUp('its position could not be claimed');
+    await clock.advance(TTL_MS - LEASE_MARGIN_MS);
+    expect([b.lease.mode, key.writes.some(({ released }) => released)]).toEqual(['seeking', false]);
+    await clock.advance(3 * LEASE_MARGIN_MS);
+    expect([a.lease.mode, b.lease.mode]).toEqual(['seeking', 'held']);
+  });
+
+  test('lets the lease run out if the server does not confirm the release', async () => {
+    const { clock, key, process } = fixture();
+    const { lease } = process('a');
+    lease.seek();
+    await clock.advance(10);
+    key.failure = new Error('away');
+    lease.giveUp('its position could not be claimed');
+    await clock.advance(100);
+    key.failure = undefined;
     await clock.advance(2 * TTL_MS);
+    expect(lease.mode).toBe('seeking');
+    await clock.advance(TTL_MS);
     expect([lease.mode, lease.epoch]).toEqual(['held', 2]);
   });
 });

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { DrainUnowned, type OpenPartition } from '#library/consumer/repartition/drain-unowned.js';
 import { Repartition } from '#library/consumer/repartition/repartition.js';
 import { firstGroupRecord } from '#library/records/group-record.js';
+import type { PositionRecord } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { GroupKeys, leaseOf, through } from './group-keys.js';
 import { CREATED, positionOf } from './positions.js';
@@ -146,6 +147,21 @@ describe('a partition that no replica owns', () => {
     expect(keys.position(PLACE).stored.value).toBeUndefined();
     expect(keys.lease(PLACE).stored.value).toMatchObject({ claimed: true, released: true });
     expect([...drain.lost]).toEqual([[0, 7]]);
+    expect(await repartition.advance(drain.lost)).toMatchObject({
+      kind: 'none',
+      group: { layout: 2, start: { epoch: 7 } },
+    });
+  });
+
+  test('whose record a later release wrote ends a change of partitions, and is given up by a reset', async () => {
+    const later = { ...positionOf({ epoch: 4 }), v: 2 } as unknown as PositionRecord;
+    keys.position(PLACE).put(later);
+    await repartition.begin({ to: 2 });
+    await expect(pass()).rejects.toMatchObject({ code: 'RECORD_INVALID' });
+    await repartition.cancel();
+    await repartition.begin({ to: 1, id: 'x', start: START });
+    expect(await pass()).toEqual([]);
+    expect(keys.position(PLACE).stored.value).toEqual(later);
     expect(await repartition.advance(drain.lost)).toMatchObject({
       kind: 'none',
       group: { layout: 2, start: { epoch: 7 } },

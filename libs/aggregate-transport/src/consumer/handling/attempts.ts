@@ -2,15 +2,15 @@ import type { Clock } from '../../clock.js';
 import { CLOSE, NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { SuspectHandling, SuspectRuns } from '../suspects/suspect-runs.js';
-import type { Breaker } from '../breaker/breaker.js';
 import type { AttemptCounts } from './attempt-counts.js';
+import type { AttemptEnds } from './attempt-ends.js';
 import { BatchAttempts } from './batch-attempts.js';
 import { endsLater, type EventHandler, type OnUnhandledType } from './event-handlers.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { HeadDetour } from './head-detour.js';
 import type { LaneEntry } from './lane-entry.js';
-import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
+import type { LaneListener } from './lane-listener.js';
 import type { MissingHandlers } from './missing-handlers.js';
 import type { Failure, FailurePolicy } from './outcome.js';
 
@@ -18,13 +18,11 @@ export interface AttemptOptions {
   readonly calls: HandlerCalls;
   readonly missing: MissingHandlers;
   readonly letterLanes: HeadDetour;
-  readonly breaker: Pick<Breaker, 'attempted'>;
-  readonly attempts: AttemptSink;
+  readonly ends: AttemptEnds;
   readonly policies: AttemptPolicies;
   readonly clock: Clock;
   readonly failed: FailedAttempts;
   readonly listener: LaneListener;
-  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
 }
 
 /** What follows a failure that no handler's own policy is for. */
@@ -187,12 +185,10 @@ export class Attempts implements SuspectHandling {
   }
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
-    const { observer, clock, listener, breaker, attempts } = this.options;
-    if (observer.attemptEnded !== undefined)
-      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+    const { ends, listener } = this.options;
+    ends.measure(event, failure);
     if (!listener.isCurrent(event)) return NEXT;
-    breaker.attempted(failure !== undefined, event.startedAt);
-    attempts.attempted(event.token, failure !== undefined);
+    ends.count(event, failure);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);
   }
 

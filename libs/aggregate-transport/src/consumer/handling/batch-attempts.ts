@@ -1,14 +1,14 @@
 import type { Clock } from '../../clock.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import { Delivery } from '../../message/delivery.js';
-import type { Breaker } from '../breaker/breaker.js';
 import type { AttemptCounts } from './attempt-counts.js';
+import type { AttemptEnds } from './attempt-ends.js';
 import { type BatchHandler, endsLater, type EventHandler } from './event-handlers.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { HeadDetour } from './head-detour.js';
 import type { LaneEntry } from './lane-entry.js';
-import type { AttemptSink, LaneListener, LaneObserver } from './lane-listener.js';
+import type { LaneListener } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
 /** Knows the events that may have killed an earlier owner. */
@@ -19,12 +19,10 @@ export interface SuspectCheck {
 export interface BatchAttemptOptions {
   readonly calls: HandlerCalls;
   readonly letterLanes: Pick<HeadDetour, 'isHeadOfDetour' | 'settleHead'>;
-  readonly breaker: Pick<Breaker, 'attempted'>;
-  readonly attempts: AttemptSink;
+  readonly ends: AttemptEnds;
   readonly failed: FailedAttempts;
   readonly clock: Clock;
   readonly listener: LaneListener;
-  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
   readonly counts: AttemptCounts;
 }
 
@@ -93,12 +91,11 @@ export class BatchAttempts {
   }
 
   #ended(events: Batch, failure: Failure | undefined): Step | Promise<Step> {
-    const { observer, clock, listener, breaker, attempts } = this.options;
+    const { ends, listener } = this.options;
     const [head] = events;
-    observer.attemptEnded?.(clock.now() - head.startedAt, failure?.stage);
+    ends.measure(head, failure);
     if (!listener.isCurrent(head)) return NEXT;
-    breaker.attempted(failure !== undefined, head.startedAt);
-    attempts.attempted(head.token, failure !== undefined);
+    ends.count(head, failure);
     return failure === undefined ? this.#done(events, head) : this.#failed(events, head, failure);
   }
 

@@ -10,6 +10,7 @@ import type { Letter } from '../../records/letter.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import { SuspectRuns } from '../suspects/suspect-runs.js';
 import type { Suspects } from '../suspects/suspects.js';
+import { AttemptEnds } from '../handling/attempt-ends.js';
 import { AttemptPolicies, Attempts } from '../handling/attempts.js';
 import type { Breaker } from '../breaker/breaker.js';
 import type { OnUnhandledType } from '../handling/event-handlers.js';
@@ -120,7 +121,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
     this.#missing = missing;
     const failed = new FailedAttempts({ calls: this.#calls, failures, random, log });
-    const handling = { calls: this.#calls, missing, breaker, attempts, failed, clock, observer };
+    const ends = new AttemptEnds({ breaker, attempts, observer, clock });
+    const handling = { calls: this.#calls, missing, ends, failed, clock };
     this.#letterLanes = new LetterLanes({
       ...common,
       parking,

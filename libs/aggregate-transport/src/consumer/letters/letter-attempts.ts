@@ -3,11 +3,10 @@ import type { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
 import { PassingMap } from '../../passing-map.js';
 import type { Letter } from '../../records/letter.js';
-import type { Breaker } from '../breaker/breaker.js';
+import type { AttemptEnds } from '../handling/attempt-ends.js';
 import { endsLater } from '../handling/event-handlers.js';
 import type { FailedAttempts } from '../handling/failed-attempts.js';
 import type { HandlerCalls } from '../handling/handler-calls.js';
-import type { AttemptSink, LaneObserver } from '../handling/lane-listener.js';
 import type { MissingHandlers } from '../handling/missing-handlers.js';
 import { type Failure, type FailurePolicy, reasonOf } from '../handling/outcome.js';
 import { letterEvent } from './letter-event.js';
@@ -16,11 +15,9 @@ export interface LetterAttemptsOptions {
   readonly topic: string;
   readonly calls: HandlerCalls;
   readonly missing: MissingHandlers;
-  readonly breaker: Pick<Breaker, 'attempted'>;
-  readonly attempts: AttemptSink;
+  readonly ends: AttemptEnds;
   readonly failed: FailedAttempts;
   readonly failurePolicy: FailurePolicy;
-  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
   readonly clock: Clock;
 }
 
@@ -103,9 +100,8 @@ export class LetterAttempts {
 
   /** Counts the attempt, and decides what follows. `isRetry`: an operator has asked for it. */
   judge(event: Delivery, failure: Failure | undefined, isRetry: boolean): LetterEnd {
-    const { breaker, attempts, failed } = this.options;
-    breaker.attempted(failure !== undefined, event.startedAt);
-    attempts.attempted(event.token, failure !== undefined);
+    const { ends, failed } = this.options;
+    ends.count(event, failure);
     if (failure !== undefined) return this.#failed(event, failure, isRetry);
     this.handled++;
     failed.noteHandled(event, ' as a letter');
@@ -137,9 +133,7 @@ export class LetterAttempts {
   }
 
   #measured(event: Delivery, failure: Failure | undefined): Failure | undefined {
-    const { observer, clock } = this.options;
-    if (observer.attemptEnded !== undefined)
-      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+    this.options.ends.measure(event, failure);
     return failure;
   }
 }

@@ -14,6 +14,8 @@ export interface LeaseListener {
   lost(reason: string): void;
   /** As {@link lost}, although no other process can have owned it: it is taken again under a new epoch. */
   startsOver(reason: string): void;
+  /** No handler of the partition runs in this process, under whichever epoch it began. */
+  isAtRest(): boolean;
   /** What the next renewal writes down. */
   facts(): LeaseFacts;
   /** The partition has another holder, as far as this process sees. */

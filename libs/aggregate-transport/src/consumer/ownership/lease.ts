@@ -4,19 +4,17 @@ import { describeError } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import { Deadline } from './deadline.js';
+import { HolderWrites } from './holder-writes.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
+import { pauseMs } from './lease-pace.js';
 import { ObservedLease } from './observed-lease.js';
+import { OthersTurn } from './others-turn.js';
 import type { Tenancy } from './ownership.js';
 
 /** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
 export const LEASE_MARGIN_MS = 200;
-const RENEWALS_PER_TTL = 5;
-const RENEW_AGAIN_MS = 50;
-const READS_PER_TTL = 10;
-const MAX_READ_EVERY_MS = 500;
 /** In ttls: how much later than the replica it is meant for any other one takes a free lease. */
 const OTHERS_WAIT_TTLS = 1;
-const MIN_READ_EVERY_MS = 10;
 
 /**
  * The lease of one partition: its holder runs the partition's handlers. No server clock takes part, so no clock of
@@ -45,25 +43,26 @@ export class Lease implements Tenancy {
   readonly #observed = new ObservedLease();
   /** What {@link holder} was when it was last told. */
   #toldHolder: string | undefined;
-  #beat = 0;
   /** When the server answered again: before, no process could renew anything. */
   #answeredSince = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
   #failing = false;
-  /** Seeks no sooner: another replica gets its turn. */
-  #notBefore = 0;
   readonly #deadline: Deadline;
+  readonly #turn: OthersTurn;
+  readonly #writes: HolderWrites;
 
   constructor(private readonly options: LeaseOptions) {
+    this.#writes = new HolderWrites(options);
+    this.#turn = new OthersTurn(options.clock, options.ttlMs, 4 * LEASE_MARGIN_MS);
     // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
     this.#deadline = new Deadline(options.clock, () => this.#loseIfOver());
     options.port.onHint((record) => {
       if (this.#mode === 'held' || this.#mode === 'closed') return;
       this.#observed.noteHeard(record, options.clock.now());
       // A release is worth a read at once; renewals of others are not.
-      if (record.released === true && this.#mode === 'seeking') this.#next(0);
+      if (record.released === true && this.#mode === 'seeking') this.#next(this.#turn.remainingMs());
       if (record.released === true && this.#mode === 'standby') this.#next(this.#pauseMs());
       this.#tellHolder();
     });
@@ -121,13 +120,17 @@ export class Lease implements Tenancy {
     this.#next(this.#observed.since === undefined ? 0 : this.#pauseMs());
   }
 
-  /** The holder cannot do its work: lets the lease run out, and seeks again after every other replica had its turn. */
+  /**
+   * The holder cannot do its work, and seeks again after every other replica had its turn. Under this epoch nothing was
+   * started. So the lease is released, unless a handler of an earlier epoch still runs here: then it runs out.
+   */
   giveUp(reason: string): void {
     if (this.#mode !== 'held') return;
-    const turns = 1 + OTHERS_WAIT_TTLS;
-    this.#notBefore = this.options.clock.now() + turns * this.options.ttlMs + 4 * LEASE_MARGIN_MS;
+    const mayRelease = this.isValid() && this.options.listener.isAtRest();
+    this.#turn.leave(1 + OTHERS_WAIT_TTLS);
     this.#lose(reason);
     this.#next(this.#pauseMs());
+    if (mayRelease) void this.#releaseGivenUp();
   }
 
   /**
@@ -177,12 +180,23 @@ export class Lease implements Tenancy {
     await this.#stepping;
     const held = this.#mode === 'held' && this.isValid();
     leave();
-    if (!held) return;
-    try {
-      await this.options.port.write({ ...this.#record(this.#epoch), released: true }, this.#revision);
-    } catch (error) {
-      this.#warn(`the lease was not released, it runs out: ${describeError(error)}`);
-    }
+    if (held) await this.#writeReleased();
+  }
+
+  async #releaseGivenUp(): Promise<void> {
+    // As in a release: a renewal under way moves the revision.
+    await this.#stepping;
+    if (!this.#isSought() || !(await this.#writeReleased()) || !this.#isSought()) return;
+    // What is free need not run out first, so the turn of the others ends sooner.
+    this.#turn.leave(OTHERS_WAIT_TTLS);
+    this.#next(this.#pauseMs());
+  }
+
+  /** Resolves with false if the server does not confirm it: then the lease runs out. */
+  #writeReleased(): Promise<boolean> {
+    return this.#writes.release(this.#epoch, this.#revision, (error) =>
+      this.#warn(`the lease was not released, it runs out: ${describeError(error)}`),
+    );
   }
 
   /** Takes no part any more and lets the lease run out. */
@@ -206,7 +220,7 @@ export class Lease implements Tenancy {
   async #step(): Promise<void> {
     try {
       if (this.#mode === 'held') await this.#renew();
-      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#read();
+      else if (this.#isSought()) await this.#read();
       this.#failing = false;
     } catch (error) {
       const first = !this.#failing;
@@ -223,15 +237,10 @@ export class Lease implements Tenancy {
   }
 
   #pauseMs(): number {
-    const { ttlMs, clock } = this.options;
-    if (this.#failing && this.#mode === 'held') return RENEW_AGAIN_MS;
-    if (this.#mode === 'held') return ttlMs / RENEWALS_PER_TTL;
-    const now = clock.now();
-    const freeAt = this.#freeAt();
-    const readMs = Math.max(Math.min(MAX_READ_EVERY_MS, ttlMs / READS_PER_TTL), MIN_READ_EVERY_MS);
-    if (this.#mode === 'standby')
-      return Math.max(this.#failing ? readMs : freeAt - now + 1, MIN_READ_EVERY_MS);
-    return Math.max(this.#notBefore - now, Math.min(readMs, freeAt - now + 1), MIN_READ_EVERY_MS);
+    return pauseMs({
+      ...{ mode: this.#mode, isFailing: this.#failing, ttlMs: this.options.ttlMs },
+      ...{ freeInMs: this.#freeAt() - this.options.clock.now(), turnMs: this.#turn.remainingMs() },
+    });
   }
 
   /** When this replica may take it unless it is written meanwhile. */
@@ -244,7 +253,7 @@ export class Lease implements Tenancy {
 
   async #renew(): Promise<void> {
     if (!this.isValid()) return;
-    if ((await this.#write(this.#record(this.#epoch), this.#revision)) !== undefined) return;
+    if ((await this.#write(this.#writes.record(this.#epoch), this.#revision)) !== undefined) return;
     // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
     const { value, revision } = await this.options.port.read();
     if (!this.#is('held')) return;
@@ -252,7 +261,7 @@ export class Lease implements Tenancy {
     // A deleted key is no other owner: the position's revision is what fences. The next write expects its tombstone.
     if (isOwn || value === undefined) {
       this.#revision = revision;
-      await this.#write(this.#record(this.#epoch), this.#revision);
+      await this.#write(this.#writes.record(this.#epoch), this.#revision);
     } else this.#lose(`it is held by ${value.owner} in epoch ${value.epoch}`);
   }
 
@@ -277,7 +286,7 @@ export class Lease implements Tenancy {
     mode: 'seeking' | 'standby',
   ): Promise<void> {
     const step = value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
-    const record = this.#record(Math.max(value?.epoch ?? 0, this.#above) + step);
+    const record = this.#writes.record(Math.max(value?.epoch ?? 0, this.#above) + step);
     // Says so until the first renewal of this epoch: a record that was claimed once must exist.
     const { claimed } = value ?? {};
     const inherited = claimed === undefined ? record : { ...record, claimed };
@@ -308,15 +317,10 @@ export class Lease implements Tenancy {
     return revision;
   }
 
-  #record(epoch: number): LeaseRecord {
-    const { owner, ttlMs, listener } = this.options;
-    return { owner, ttlMs, epoch, beat: ++this.#beat, ...listener.facts() };
-  }
-
   #seekAgain(): void {
     this.#leave(this.#wanted ? 'seeking' : 'standby');
     // Until another holder is seen it counts as held here: a stall that costs every lease must move no partition.
-    this.#observed.assume(this.#record(this.#epoch), this.options.clock.now());
+    this.#observed.assume(this.#writes.record(this.#epoch), this.options.clock.now());
   }
 
   #lose(reason: string): void {
@@ -342,6 +346,10 @@ export class Lease implements Tenancy {
 
   #warn(text: string): void {
     this.options.log.warn(`${this.options.name}: ${text}`);
+  }
+
+  #isSought(): boolean {
+    return this.#mode === 'seeking' || this.#mode === 'standby';
   }
 
   /** It may have changed during a request. */

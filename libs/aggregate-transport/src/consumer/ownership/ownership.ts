@@ -17,7 +17,7 @@ export interface Tenancy extends Ownership {
   startOver(reason: string, above?: number): void;
   /** Another owner has claimed the position in this epoch: the lease is lost, and sought at once above it. */
   overtaken(epoch: number): void;
-  /** Lets the lease run out: another replica may do better. */
+  /** Gives the lease up: another replica may do better. Call only if nothing was started under this epoch. */
   giveUp(reason: string): void;
   /** Tells successors that a record of the position exists. */
   noteClaimed(): void;

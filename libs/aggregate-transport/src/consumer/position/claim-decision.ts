@@ -1,5 +1,5 @@
 import type { GroupRecord } from '../../records/group-record.js';
-import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
+import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
 
 /** What a new owner knows when it is about to claim. */
 export interface ClaimFacts {
@@ -43,7 +43,7 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
     if (epoch <= group.start.epoch) return { kind: 'raise', above: group.start.epoch };
     return firstClaim(facts);
   }
-  if ((found.v as number) !== 1) {
+  if (!isReadable(found)) {
     const reason =
       `expected a position of format 1, found format ${found.v as number}: a newer release wrote it; ` +
       'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';

@@ -1,3 +1,5 @@
+import { isSabotaged } from '#sabotage';
+
 /** A moment at which a question about the reader was sent. */
 export interface ProofMark {
   readonly through: number;
@@ -113,6 +115,7 @@ export class ReadingProof {
 
   /** The reader is left: what it went through without a proof is read again. */
   doubt(): void {
+    if (isSabotaged('unproven-taken-for-read')) this.prove(this.mark());
     const before = this.#doubt;
     const delivered = new Set(before?.delivered);
     for (const sequence of this.#delivered) delivered.add(sequence);

@@ -2,14 +2,14 @@ import { reached } from '#sabotage';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
-import type { GroupRecord } from '../../records/group-record.js';
+import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord, RunningHandler } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import { claimToDrain, isLost } from './drain-claim.js';
 import { ObservedLeases } from './observed-leases.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
-import { type ChangeProgress, type LostPartitions, requireKnownVersion } from './repartition.js';
+import { type ChangeProgress, type LostPartitions, readableFor } from './repartition.js';
 
 export type DrainingProgress = ChangeProgress & { readonly kind: 'draining' };
 
@@ -76,24 +76,27 @@ export class DrainUnowned {
       this.#lost = new Map();
     }
     const left = await inParallel(open, REQUESTS_AT_ONCE, async (partition) => {
-      const found = await this.#find(group, partition);
+      const found = await this.#find(group, change, partition);
       const isMissing = isLost(group, found.record, found.lease.value?.claimed === true);
       if (isMissing && change.start === undefined) throw this.#missing(partition);
-      if (this.#isFree(found, isMissing) && (await this.#drain(group, change.number, found)))
-        return undefined;
+      if (this.#isFree(found, isMissing) && (await this.#drain(group, change, found))) return undefined;
       return openOf(found, isMissing, this.options.owner);
     });
     return left.filter((partition) => partition !== undefined);
   }
 
-  async #find({ layout, partitions }: GroupRecord, partition: number): Promise<Found> {
-    const { ports, name } = this.options;
+  async #find({ layout, partitions }: GroupRecord, change: LayoutChange, partition: number): Promise<Found> {
+    const { ports } = this.options;
     const place = { layout, partitions, partition };
     // In this order: a lease says that a position exists after it was written, never before.
     const lease = await ports.lease(place).read();
-    const record = await ports.position(place).read();
-    requireKnownVersion(record.value, name, partition);
+    const record = await this.#record(place, change);
     return { place, lease, record };
+  }
+
+  async #record(place: LayoutPlace, change: LayoutChange): Promise<StoredValue<PositionRecord>> {
+    const { ports, name } = this.options;
+    return readableFor(change, await ports.position(place).read(), `partition ${place.partition} of ${name}`);
   }
 
   #isFree({ place, lease, record: { value } }: Found, isMissing: boolean): boolean {
@@ -102,7 +105,7 @@ export class DrainUnowned {
   }
 
   /** Resolves with true if the partition is at rest for the change. */
-  async #drain(group: GroupRecord, change: number, found: Found): Promise<boolean> {
+  async #drain(group: GroupRecord, change: LayoutChange, found: Found): Promise<boolean> {
     const { ports, owner } = this.options;
     const { place, lease } = found;
     if (this.#lost.has(place.partition) && found.record.value === undefined) return true;
@@ -112,9 +115,9 @@ export class DrainUnowned {
     if (revision === undefined) return false;
     reached('drain: lease taken');
     // Read again: the owner before may have written until its lease was taken.
-    const record = await ports.position(place).read();
+    const record = await this.#record(place, change);
     const { created } = await ports.stream();
-    const answer = claimToDrain({ group, change, record, isClaimed, epoch, owner, created });
+    const answer = claimToDrain({ group, change: change.number, record, isClaimed, epoch, owner, created });
     const isDone = await this.#carryOut(answer, place, record.revision);
     if (answer.kind === 'lost') this.#lost.set(place.partition, epoch);
     reached('drain: position marked');

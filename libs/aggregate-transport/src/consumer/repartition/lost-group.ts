@@ -4,6 +4,7 @@ import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import { isReadable } from '../../records/position-record.js';
 import { ObservedLeases } from './observed-leases.js';
 import { type FoundPlace, type GroupTraces, type LostReset, recoveredGroup } from './recovered-group.js';
 import type { RepartitionPorts } from './repartition-ports.js';
@@ -94,7 +95,9 @@ export class LostGroup {
     const hasPositions = await ports.hasPositions();
     const places = await inParallel(await ports.places(), REQUESTS_AT_ONCE, async (place): Promise<Found> => {
       const storedLease = await ports.lease(place).read();
-      const record = hasPositions ? (await ports.position(place).read()).value : undefined;
+      const found = hasPositions ? (await ports.position(place).read()).value : undefined;
+      // What a later release wrote counts as lost: none of its fields can be relied on.
+      const record = found !== undefined && isReadable(found) ? found : undefined;
       return { place, storedLease, lease: storedLease.value, record };
     });
     return { places, parkedEpoch: await ports.parkedEpoch() };

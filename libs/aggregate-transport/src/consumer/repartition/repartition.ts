@@ -11,7 +11,7 @@ import {
   type ReachedLayout,
 } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
-import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
+import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
 import { type DrainedPartition, initialPositions } from './initial-positions.js';
 import { mostRuns } from './recovered-group.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
@@ -118,7 +118,7 @@ export class Repartition {
       const { value: group, revision } = await this.#read();
       const { change } = group;
       if (change === undefined) return { kind: 'none', group };
-      const found = await this.#recordsOf(group);
+      const found = await this.#recordsOf(group, change);
       const isDrained = (record: PositionRecord | undefined, partition: number): boolean =>
         record === undefined
           ? change.start !== undefined && lost.has(partition)
@@ -185,12 +185,14 @@ export class Repartition {
     );
   }
 
-  async #recordsOf({ layout, partitions }: GroupRecord): Promise<(PositionRecord | undefined)[]> {
-    const found = await inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, (_, partition) =>
-      this.ports.position({ layout, partitions, partition }).read(),
-    );
-    for (const [partition, { value }] of found.entries()) requireKnownVersion(value, this.name, partition);
-    return found.map(({ value }) => value);
+  async #recordsOf(
+    { layout, partitions }: GroupRecord,
+    change: LayoutChange,
+  ): Promise<(PositionRecord | undefined)[]> {
+    return inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, async (_, partition) => {
+      const stored = await this.ports.position({ layout, partitions, partition }).read();
+      return readableFor(change, stored, `partition ${partition} of ${this.name}`).value;
+    });
   }
 
   async #read(): Promise<StoredGroup> {
@@ -204,17 +206,23 @@ export class Repartition {
   }
 }
 
-/** @throws RECORD_INVALID if a later release wrote the record */
-export function requireKnownVersion(
-  record: { readonly v: number } | undefined,
-  name: string,
-  partition: number,
-): void {
-  if (record === undefined || record.v === 1) return;
+/**
+ * What a change can carry on of a stored position. A reset carries nothing on, so what a later release wrote counts as
+ * lost there.
+ * @throws RECORD_INVALID if a later release wrote the record, and the change is no reset
+ */
+export function readableFor(
+  change: LayoutChange,
+  stored: StoredValue<PositionRecord>,
+  partition: string,
+): StoredValue<PositionRecord> {
+  const { value, revision } = stored;
+  if (value === undefined || isReadable(value)) return stored;
+  if (change.start !== undefined) return { value: undefined, revision };
   throw new AggregateTransportError(
     'RECORD_INVALID',
-    `expected the position of partition ${partition} of ${name} to be of version 1, found version ${record.v}; ` +
-      'use the release that wrote it',
+    `expected the position of ${partition} to be of version 1, found version ${value.v as number}; ` +
+      'call the change off with --cancel, and use the release that wrote it, or run group reset',
   );
 }
 

@@ -1,6 +1,7 @@
 import { connect, type ConnectionOptions, type NatsConnection, NatsError } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import { onAbort } from '../../on-abort.js';
 import { describeServers } from './server-address.js';
 
 /**
@@ -117,8 +118,8 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);
     if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const unwatch = onAbort(signal, abort);
+    void work.then(resolve, reject).finally(unwatch);
   });
 }
 

@@ -11,7 +11,7 @@ import type {
 import type { GroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
-import type { PositionRecord } from '../../records/position-record.js';
+import { isReadable, type PositionRecord } from '../../records/position-record.js';
 import { leasePlace, positionPlace } from '../keys/key-places.js';
 import { readKey, storedValueOf } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
@@ -81,10 +81,12 @@ export class GroupLook {
     const address = { topic, group, layout, partitions, partition };
     const lease = question.owned.has(partition) ? undefined : await this.#lease(address);
     // A group outlives its topic's stream; it has no position then.
-    if (around === undefined) {
+    const stored = around && (await this.#position(address));
+    // Nor is one told that a later release wrote.
+    if (around === undefined || (stored !== undefined && !isReadable(stored))) {
       return { partition, lease, position: undefined, oldestStoredAt: undefined, oldestSequence: undefined };
     }
-    const basis = basisOf(await this.#position(address), around.record, around.stream);
+    const basis = basisOf(stored, around.record, around.stream);
     const { high, epoch, run, unsettled } = basis;
     const timeout = (): number => this.#timeout();
     const pending = await pendingAfter(this.options, address, { high, stream: around.stream, timeout });

@@ -1,0 +1,31 @@
+import type { Clock } from '../../clock.js';
+import type { Delivery } from '../../message/delivery.js';
+import type { Breaker } from '../breaker/breaker.js';
+import type { AttemptSink, LaneObserver } from './lane-listener.js';
+import type { Failure } from './outcome.js';
+
+export interface AttemptEndsOptions {
+  readonly breaker: Pick<Breaker, 'attempted'>;
+  readonly attempts: AttemptSink;
+  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
+  readonly clock: Clock;
+}
+
+/** Tells how attempts end to those who judge by it: the measures, the breaker, and the share that readiness goes by. */
+export class AttemptEnds {
+  constructor(private readonly options: AttemptEndsOptions) {}
+
+  /** The handler has ended. Of several events together, `event` is the first. */
+  measure(event: Delivery, failure: Failure | undefined): void {
+    const { observer, clock } = this.options;
+    if (observer.attemptEnded !== undefined)
+      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+  }
+
+  /** The end counts: the event is still this owner's. */
+  count(event: Delivery, failure: Failure | undefined): void {
+    const { breaker, attempts } = this.options;
+    breaker.attempted(failure !== undefined, event.startedAt);
+    attempts.attempted(event.token, failure !== undefined);
+  }
+}
