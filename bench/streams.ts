@@ -1,9 +1,20 @@
-import { AckPolicy, connect, type JetStreamManager, type NatsConnection, nanos, type StoredMsg } from 'nats';
+import {
+  AckPolicy,
+  connect,
+  headers,
+  type JetStreamManager,
+  type NatsConnection,
+  nanos,
+  type StoredMsg,
+} from 'nats';
 import { partitionFilter } from '#library/message/partitioning.js';
 import type { PositionRecord } from '#library/records/position-record.js';
 import { parkedStreamOf, positionFilter, positionsStreamOf } from '#library/stream/keys/key-places.js';
 import { pipelined } from './contenders/raw-publish.js';
 import { type RawMessage, STREAM } from './workload.js';
+
+/** The server's error for a message that expects another stream. */
+const WRONG_STREAM = 10_060;
 
 /** The server's side of a bench: streams, their contents, and how far a consumer is. */
 export class Streams {
@@ -50,6 +61,26 @@ export class Streams {
 
   async count(name: string): Promise<number> {
     return (await this.manager.streams.info(name)).state.messages;
+  }
+
+  /**
+   * Resolves when the server has stored or dropped what this connection has published without asking for answers. It
+   * takes a stream's messages in order, so it asks for the answer to one more, which is refused.
+   */
+  async whenUnackedStored(subject: string): Promise<void> {
+    const refused = headers();
+    refused.set('Nats-Expected-Stream', 'none');
+    for (let code = 0; code !== WRONG_STREAM;) {
+      const answer = await this.nats.request(subject, undefined, { headers: refused, timeout: 30_000 });
+      // Another error: the stream's queue is full, and the question was not put into it.
+      code = answer.json<{ error?: { err_code?: number } }>().error?.err_code ?? 0;
+    }
+  }
+
+  /** How many messages a stream holds, by subject. */
+  async countBySubject(name: string): Promise<ReadonlyMap<string, number>> {
+    const { state } = await this.manager.streams.info(name, { subjects_filter: '>' });
+    return new Map(Object.entries(state.subjects ?? {}));
   }
 
   async lastSequence(name: string): Promise<number> {

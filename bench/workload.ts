@@ -19,6 +19,7 @@ export interface RawMessage {
 }
 
 const subjects = new Map<string, string>();
+const MAX_SUBJECTS = 200_000;
 
 /** Subjects are made once: the raw contenders must not pay for hashes that a service of their kind does not need. */
 function subjectFor(topic: string, aggregateId: string): string {
@@ -26,8 +27,14 @@ function subjectFor(topic: string, aggregateId: string): string {
   const known = subjects.get(key);
   if (known !== undefined) return known;
   const made = subjectOf(topic, tokenOf(aggregateId));
-  if (subjects.size < 200_000) subjects.set(key, made);
+  if (subjects.size < MAX_SUBJECTS) subjects.set(key, made);
   return made;
+}
+
+/** Makes the subjects of aggregates before the clock of a raw contender starts. */
+export function prepareSubjects(topic: string, aggregateIds: readonly string[]): string[] {
+  if (subjects.size + aggregateIds.length > MAX_SUBJECTS) subjects.clear();
+  return aggregateIds.map((aggregateId) => subjectFor(topic, aggregateId));
 }
 
 /** An event of the wire format, written by hand: JSON envelope, dedup id in a header. */

@@ -1,4 +1,4 @@
-import type { AggregatePublisher } from 'nestjs-aggregate-transport';
+import { type AggregatePublisher, subjectOf, tokenOf } from 'nestjs-aggregate-transport';
 import { connect, type JetStreamClient, type NatsConnection } from 'nats';
 import { clientPublish, pipelined, type Publishing, unacked } from '../contenders/raw-publish.js';
 import { Service } from '../contenders/service.js';
@@ -7,7 +7,7 @@ import type { Contender, Sample } from '../section.js';
 import { Stopwatch } from '../stopwatch.js';
 import { Streams } from '../streams.js';
 import type { Bench, Suite } from '../suite.js';
-import { optionsFor, paddingFor, rawMessage } from '../workload.js';
+import { optionsFor, paddingFor, prepareSubjects, rawMessage } from '../workload.js';
 
 const TOPIC = 'published';
 const AGGREGATES = [1, 10, 100, 1_000, 100_000];
@@ -55,6 +55,14 @@ const goals: Goal[] = [
     against: CEILING,
     atLeast: 0.6,
   },
+  ...(['lost', 'extra', 'foreign'] as const).map((metric): Goal => ({
+    text: `1 000 aggregates, 256 B: events ${{ lost: 'lost', extra: 'too many', foreign: 'of other runs' }[metric]}`,
+    section: '1000-aggregates-256',
+    contender: OURS,
+    metric,
+    of: 'worst',
+    atMost: 0,
+  })),
   {
     text: 'one call after the other: a call of ours takes as long as one of js.publish, or 1.15 times',
     section: '1000-aggregates-256',
@@ -71,35 +79,38 @@ interface Work {
   readonly events: number;
 }
 
-function publishing({ aggregates, bytes, events }: Work, round: number): Publishing {
-  const payload = { text: paddingFor(bytes) };
+/** The aggregate of an event. Each run has aggregates of its own, so that it counts its own events only. */
+function aggregateOf(run: number, index: number, { aggregates }: Work): string {
+  return `${run}-${index % aggregates}`;
+}
+
+function publishing(work: Work, run: number): Publishing {
+  const payload = { text: paddingFor(work.bytes) };
   return {
-    events,
+    events: work.events,
     window: IN_FLIGHT,
-    messageOf: (index) => rawMessage(TOPIC, `${round}-${index % aggregates}`, payload),
+    messageOf: (index) => rawMessage(TOPIC, aggregateOf(run, index, work), payload),
   };
 }
 
-async function ours(publisher: AggregatePublisher, work: Work, round: number): Promise<void> {
+async function ours(publisher: AggregatePublisher, work: Work, run: number): Promise<void> {
   const payload = { text: paddingFor(work.bytes) };
   const calls: Promise<unknown>[] = [];
   for (let index = 0; index < work.events; index++)
-    calls.push(
-      publisher.publish({ aggregateId: `${round}-${index % work.aggregates}`, type: 'Counted', payload }),
-    );
+    calls.push(publisher.publish({ aggregateId: aggregateOf(run, index, work), type: 'Counted', payload }));
   await Promise.all(calls);
 }
 
-async function oneByOne(publisher: AggregatePublisher, work: Work, round: number): Promise<void> {
+async function oneByOne(publisher: AggregatePublisher, work: Work, run: number): Promise<void> {
   const payload = { text: paddingFor(work.bytes) };
   for (let index = 0; index < work.events; index++)
-    await publisher.publish({ aggregateId: `${round}-${index % work.aggregates}`, type: 'Counted', payload });
+    await publisher.publish({ aggregateId: aggregateOf(run, index, work), type: 'Counted', payload });
 }
 
-async function oursAll(publisher: AggregatePublisher, work: Work, round: number): Promise<void> {
+async function oursAll(publisher: AggregatePublisher, work: Work, run: number): Promise<void> {
   const payload = { text: paddingFor(work.bytes) };
   const events = Array.from({ length: work.events }, (_, index) => ({
-    aggregateId: `${round}-${index % work.aggregates}`,
+    aggregateId: aggregateOf(run, index, work),
     type: 'Counted',
     payload,
   }));
@@ -115,52 +126,83 @@ interface Clients {
   readonly withoutBatches: AggregatePublisher;
 }
 
+/** How many events each subject of a run gets. */
+function expectedOf(work: Work, run: number): ReadonlyMap<string, number> {
+  const ids = Array.from({ length: Math.min(work.aggregates, work.events) }, (_, index) =>
+    aggregateOf(run, index, work),
+  );
+  const [least, more] = [Math.floor(work.events / work.aggregates), work.events % work.aggregates];
+  return new Map(
+    prepareSubjects(TOPIC, ids).map((subject, index) => [subject, least + (index < more ? 1 : 0)]),
+  );
+}
+
+let runs = 0;
+
 function contendersFor(streams: Streams, clients: Clients, work: Work): Contender[] {
-  /** One run: an empty stream, the clock, and a count of what was stored. */
-  const run = async (publish: () => Promise<void>, events: number): Promise<Sample> => {
+  /** One run: an empty stream, the clock, and a count of what was stored, by its own aggregates. */
+  const run = async (publish: (run: number) => Promise<void>, all: Work): Promise<Sample> => {
+    const number = ++runs;
+    const expected = expectedOf(all, number);
     await streams.empty(TOPIC);
-    const watch = new Stopwatch(events);
+    const watch = new Stopwatch(all.events);
     watch.begin();
-    await publish();
-    watch.end(events);
+    await publish(number);
+    watch.end(all.events);
     const [rate, cpu] = [watch.rate(), watch.cpu()];
-    return { rate, cpu, lost: events - (await streams.count(TOPIC)) };
+    // What is not acked may still be under way. It would be counted with the next run.
+    await streams.whenUnackedStored(subjectOf(TOPIC, tokenOf('first')));
+    return { rate, cpu, ...compareCounts(expected, await streams.countBySubject(TOPIC)) };
   };
   const { nats, js, jsLean, inBatches, withoutBatches } = clients;
-  const all = work.events;
-  const withClient = (client: JetStreamClient, events: number, window: number) => (round: number) =>
-    run(() => clientPublish(client, { ...publishing(work, round), events, window }), events);
+  const withClient = (client: JetStreamClient, less: Work, window: number) => () =>
+    run((number) => clientPublish(client, { ...publishing(less, number), window }), less);
   const contenders: Contender[] = [
     {
       name: CEILING,
-      run: (round) => run(() => pipelined(nats, publishing(work, round)), all),
+      run: () => run((number) => pipelined(nats, publishing(work, number)), work),
     },
     {
       name: 'raw own inbox, with dedup ids',
-      run: (round) => run(() => pipelined(nats, { ...publishing(work, round), withId: true }), all),
+      run: () => run((number) => pipelined(nats, { ...publishing(work, number), withId: true }), work),
     },
     {
       name: 'core publish, no acks',
-      run: (round) => run(() => unacked(nats, publishing(work, round)), all),
+      run: () => run((number) => unacked(nats, publishing(work, number)), work),
     },
-    { name: OURS, run: (round) => run(() => ours(inBatches, work, round), all) },
-    { name: 'ours publishAll', run: (round) => run(() => oursAll(inBatches, work, round), all) },
+    { name: OURS, run: () => run((number) => ours(inBatches, work, number), work) },
+    { name: 'ours publishAll', run: () => run((number) => oursAll(inBatches, work, number), work) },
   ];
   // What the rest costs is the same at any size.
   if (work.bytes !== SIZES[0]) return contenders;
   if (work.aggregates <= 10)
     contenders.push({
       name: 'ours, without the fast lane',
-      run: (round) => run(() => ours(withoutBatches, work, round), all),
+      run: () => run((number) => ours(withoutBatches, work, number), work),
     });
-  const few = { ...work, events: Math.ceil(all / 20) };
+  const few = { ...work, events: Math.ceil(work.events / 20) };
   contenders.push(
-    { name: ONE_BY_ONE, run: (round) => run(() => oneByOne(inBatches, few, round), few.events) },
-    { name: CLIENT, run: withClient(js, all, 10_000) },
-    { name: 'js.publish, window 256, no traces', run: withClient(jsLean, all, 256) },
-    { name: CLIENT_ONE_BY_ONE, run: withClient(js, few.events, 1) },
+    { name: ONE_BY_ONE, run: () => run((number) => oneByOne(inBatches, few, number), few) },
+    { name: CLIENT, run: withClient(js, work, 10_000) },
+    { name: 'js.publish, window 256, no traces', run: withClient(jsLean, work, 256) },
+    { name: CLIENT_ONE_BY_ONE, run: withClient(js, few, 1) },
   );
   return contenders;
+}
+
+/** Events that are missing, that an aggregate has too many of, and that are of another run. */
+function compareCounts(
+  expected: ReadonlyMap<string, number>,
+  found: ReadonlyMap<string, number>,
+): { lost: number; extra: number; foreign: number } {
+  const counts = { lost: 0, extra: 0, foreign: 0 };
+  for (const [subject, count] of expected) {
+    const surplus = (found.get(subject) ?? 0) - count;
+    if (surplus < 0) counts.lost -= surplus;
+    else counts.extra += surplus;
+  }
+  for (const [subject, count] of found) if (!expected.has(subject)) counts.foreign += count;
+  return counts;
 }
 
 async function run(bench: Bench): Promise<void> {
@@ -190,6 +232,8 @@ async function run(bench: Bench): Promise<void> {
             { key: 'rate', unit: 'events/s', better: 'more' },
             { key: 'cpu', unit: 'client µs', better: 'less' },
             { key: 'lost', unit: 'lost', better: 'less' },
+            { key: 'extra', unit: 'too many', better: 'less' },
+            { key: 'foreign', unit: 'of other runs', better: 'less' },
           ],
           baseline: CEILING,
           contenders: contendersFor(streams, clients, work),

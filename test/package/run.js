@@ -43,7 +43,8 @@ const TSCONFIG = {
 };
 
 // Written rather than kept as a file: the repository's own Jest would take it for one of its tests.
-const SPEC = `import { runExample } from './example';
+const SPEC = `import { runAlike } from './alike-cases';
+import { runExample } from './example';
 import { runFailures } from './failures';
 import { runWays } from './ways';
 
@@ -60,6 +61,10 @@ test('failures by stage', async () => {
 test('handlers that are called directly, and others', async () => {
   expect(await runWays()).toMatch(/^\\d+ handlers go their way$/);
 });
+
+test('enhancers with and without the pipeline of Nest', async () => {
+  expect(await runAlike({ every: 10 })).toMatch(/^\\d+ cases alike/);
+}, 120_000);
 `;
 
 const PROJECTS = [
@@ -80,6 +85,9 @@ const PROJECTS = [
     types: ['node', 'jest'],
   },
 ];
+
+const ALIKE = ['alike.ts', 'alike-cases.ts', 'alike-parts.ts'];
+const SOURCES = ['example.ts', 'failures.ts', 'ways.ts', 'main.ts', ...ALIKE];
 
 const shell = process.platform === 'win32';
 
@@ -111,7 +119,7 @@ function runProject({ name, type, dependencies, run, jest, types }, { folder, ta
     }),
   );
   if (jest !== undefined) writeFileSync(join(project, 'src/example.spec.ts'), SPEC);
-  for (const file of ['example.ts', 'failures.ts', 'ways.ts', 'main.ts']) {
+  for (const file of SOURCES) {
     cpSync(join(root, 'test/package/projects', file), join(project, 'src', file));
   }
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];

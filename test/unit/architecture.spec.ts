@@ -118,7 +118,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),
   'nest/publishing': nestRoom(),
-  'nest/serving': nestRoom('nest/handling'),
+  // What Nest does around a handler, without Nest.
+  'nest/pipeline': nestRoom('nest/handling'),
+  'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
   'nest/operating': nestRoom('nest/handling', 'nest/serving'),
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   cli: {

@@ -1,3 +1,4 @@
+import { runAlike } from './alike-cases.js';
 import { runExample } from './example.js';
 import { runFailures } from './failures.js';
 import { runWays } from './ways.js';
@@ -7,6 +8,7 @@ async function main(): Promise<void> {
   console.log(await runExample(servers));
   console.log(await runFailures(servers));
   console.log(await runWays());
+  console.log(await runAlike({ every: 4 }));
 }
 
 void main();

@@ -55,6 +55,15 @@ class Rethrow implements ExceptionFilter {
 class GuardOfRequest extends Guard {}
 @Injectable({ scope: Scope.REQUEST })
 class OfRequest {}
+@Injectable({ scope: Scope.TRANSIENT })
+class TransientGuard extends Guard {}
+class PassOnOfRequest extends PassOn {}
+Injectable()(PassOnOfRequest);
+Reflect.defineMetadata('design:paramtypes', [OfRequest], PassOnOfRequest);
+class StaticGuard {
+  readonly isNoGuard = true;
+}
+Object.assign(StaticGuard, { canActivate: () => true });
 const Custom = createParamDecorator(() => 1);
 
 type Parameter = readonly [decorator: ParameterDecorator, index: number];
@@ -131,13 +140,17 @@ const on = (decorator: MethodDecorator & ClassDecorator): Readonly<Record<string
 const onBoth = (name: string, decorator: MethodDecorator & ClassDecorator): [string, Way, Case][] =>
   Object.entries(on(decorator)).map(([where, handlers]) => [
     `a ${name} on ${where}`,
-    'through Nest',
+    'directly',
     { handlers },
   ]);
-const ofApp = (name: string, provide: string, useClass: Type): [string, Way, Case] => [
+const ofApp = (name: string, provide: string, useClass: Type): [string, Way, Case][] => [
+  [`${name} of a hybrid`, 'through Nest', { providers: [{ provide, useClass }] }],
+  [`${name} of a microservice`, 'directly', { providers: [{ provide, useClass }], isPure: true }],
+];
+const perEvent = (name: string, decorator: MethodDecorator & ClassDecorator): [string, Way, Case] => [
   name,
   'through Nest',
-  { providers: [{ provide, useClass }] },
+  { handlers: controller({ onMethod: [decorator] }), providers: [OfRequest] },
 ];
 const withParameters = (...parameters: Parameter[]): Case => ({ handlers: controller({ parameters }) });
 
@@ -147,18 +160,26 @@ export const WAYS: readonly (readonly [name: string, expected: Way, made: Case])
   ['no parameter decorators', 'directly', withParameters()],
   ['@AggregateId()', 'directly', withParameters([Payload(), 0], [AggregateId(), 1])],
   ['@Ctx() alone', 'directly', withParameters([Ctx(), 1])],
-  ['@Payload("x")', 'through Nest', withParameters([Payload('x'), 0])],
-  ['@Payload(pipe)', 'through Nest', withParameters([Payload(new AsItIs()), 0])],
-  ['a parameter decorator of its own', 'through Nest', withParameters([Payload(), 0], [Custom(), 1])],
+  ['@Payload("x")', 'directly', withParameters([Payload('x'), 0])],
+  ['@Payload(pipe)', 'directly', withParameters([Payload(new AsItIs()), 0])],
+  ['a parameter decorator of its own', 'directly', withParameters([Payload(), 0], [Custom(), 1])],
   ...onBoth('guard', UseGuards(Guard)),
   ...onBoth('pipe', UsePipes(new AsItIs())),
   ...onBoth('interceptor', UseInterceptors(passOn)),
   ...onBoth('filter', UseFilters(new Rethrow())),
-  ofApp('APP_GUARD', APP_GUARD, Guard),
-  ofApp('APP_PIPE', APP_PIPE, AsItIs),
-  ofApp('APP_INTERCEPTOR', APP_INTERCEPTOR, PassOn),
-  ofApp('APP_FILTER', APP_FILTER, Rethrow),
-  ofApp('APP_GUARD per request', APP_GUARD, GuardOfRequest),
+  ...ofApp('APP_GUARD', APP_GUARD, Guard),
+  ...ofApp('APP_PIPE', APP_PIPE, AsItIs),
+  ...ofApp('APP_INTERCEPTOR', APP_INTERCEPTOR, PassOn),
+  ...ofApp('APP_FILTER', APP_FILTER, Rethrow),
+  [
+    'APP_GUARD per request',
+    'through Nest',
+    { providers: [{ provide: APP_GUARD, useClass: GuardOfRequest }], isPure: true },
+  ],
+  perEvent('a guard per request', UseGuards(GuardOfRequest)),
+  perEvent('a transient guard', UseGuards(TransientGuard)),
+  perEvent('an interceptor with a dependency per request', UseInterceptors(PassOnOfRequest)),
+  perEvent('a guard whose method is static', UseGuards(StaticGuard)),
   [
     'a dependency per request',
     'through Nest',
@@ -166,7 +187,7 @@ export const WAYS: readonly (readonly [name: string, expected: Way, made: Case])
   ],
   ['a decorator that wraps the method', 'through Nest', { handlers: controller({ onMethod: [wrapped] }) }],
   ['directCalls "never"', 'through Nest', { consume: { directCalls: 'never' } }],
-  ['useGlobalPipes, inherited', 'through Nest', { configure: usePipe }],
+  ['useGlobalPipes, inherited (careful)', 'through Nest', { configure: usePipe }],
   [
     'useGlobalPipes, not inherited (careful)',
     'through Nest',
@@ -221,7 +242,7 @@ export const WAYS: readonly (readonly [name: string, expected: Way, made: Case])
     },
   ],
   ['a microservice', 'directly', { isPure: true }],
-  ['a microservice with a global pipe', 'through Nest', { isPure: true, configure: usePipe }],
+  ['a microservice with a global pipe', 'directly', { isPure: true, configure: usePipe }],
 ];
 
 /** The ways that the handlers of a case go, as they are logged. */

@@ -103,7 +103,7 @@ export class Batching {
     if (this.#mode.name === 'off' || queue.length < least) return false;
     if (this.#mode.name === 'resting' && clock.now() < this.#mode.until) return false;
     if (busyQueues + this.followersOnWire + this.#maxBatch > maxInFlight) return false;
-    return this.#underWay < limits.maxOpenBatches && this.#eventsFrom(queue.head).length >= least;
+    return this.#underWay < limits.maxOpenBatches && this.#eventsFrom(queue.head, least).length >= least;
   }
 
   /** Whether the queue waits for the answer to a batch. */
@@ -125,7 +125,7 @@ export class Batching {
   fill(id: number): Batch | undefined {
     const batch = this.#batches.get(id);
     if (batch?.mode !== 'opening') return undefined;
-    const followers = this.#eventsFrom(batch.first.next).slice(0, this.#maxBatch - 1);
+    const followers = this.#eventsFrom(batch.first.next, this.#maxBatch - 1);
     if (followers.length === 0) {
       this.#batches.delete(id);
       return batch;
@@ -179,9 +179,11 @@ export class Batching {
     return count;
   }
 
-  #eventsFrom(head: QueuedEvent | undefined): QueuedEvent[] {
+  /** So many events for a batch, at most. */
+  #eventsFrom(head: QueuedEvent | undefined, atMost: number): QueuedEvent[] {
     const eventBytes = largestEventBytes(this.parts.port.maxPayloadBytes);
-    return batchFrom(head, { events: this.#maxBatch, bytes: MAX_BATCH_BYTES, eventBytes });
+    const events = Math.min(this.#maxBatch, atMost);
+    return batchFrom(head, { events, bytes: MAX_BATCH_BYTES, eventBytes });
   }
 
   #learnFrom(errorCode: number): void {

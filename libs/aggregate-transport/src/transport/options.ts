@@ -113,10 +113,10 @@ export interface ConsumeOptions {
    */
   classify?: FailurePolicy['classify'];
   /**
-   * `auto` calls a handler directly, without Nest's pipeline, if that has nothing to do for it. So there is no guard,
-   * pipe, interceptor or filter: of its own, of its class, global. Nothing is request-scoped, and it has no parameters
-   * but `@Payload()`, `@Ctx()` and `@AggregateId()`. `never` calls every handler through Nest. Which way each goes is
-   * logged at debug level.
+   * `auto` calls a handler without Nest's pipeline where that can be done. It has no guard, pipe, interceptor or
+   * filter, or all of them are made once: then the transport runs them itself, in Nest's order. Nothing is
+   * request-scoped, and a hybrid application has no global ones. `never` calls every handler through Nest. Which way
+   * each goes is logged at debug level.
    * @default 'auto'
    */
   directCalls?: 'auto' | 'never';

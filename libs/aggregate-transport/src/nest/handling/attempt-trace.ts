@@ -22,10 +22,23 @@ function contextOf(host: ExecutionContext): AggregateContext {
   return host.switchToRpc().getContext<AggregateContext>();
 }
 
-function hiddenContext(_data: unknown, host: ExecutionContext): { [CONTEXT]: AggregateContext } {
-  const context = contextOf(host);
+function hiddenContext(_data: unknown, host: ExecutionContext): HiddenValue {
+  return hiddenValueOf(contextOf(host));
+}
+
+interface HiddenValue {
+  [CONTEXT]: AggregateContext;
+}
+
+/** What Nest puts into the hidden parameter. */
+export function hiddenValueOf(context: AggregateContext): HiddenValue {
   context.trace.stage = 'pipe';
   return { [CONTEXT]: context };
+}
+
+/** True for the factory of the hidden parameter. */
+export function isHiddenContext(factory: unknown): boolean {
+  return factory === hiddenContext;
 }
 
 /** The hidden parameter. Nest resolves it when the interceptors have called the handler. */
@@ -108,7 +121,7 @@ export function traceAttempts(
 }
 
 /** Makes no closure for a handler that returns at once. */
-function runTraced(
+export function runTraced(
   context: AggregateContext,
   method: HandlerMethod,
   self: unknown,

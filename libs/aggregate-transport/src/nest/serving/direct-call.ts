@@ -4,7 +4,21 @@ import { isUnrecoverable } from '../handling/unrecoverable.error.js';
 import type { HandlerRun } from '../../consumer/handling/event-handlers.js';
 import type { Failure } from '../../consumer/handling/outcome.js';
 import { callPlain, type PlainMethod } from './plain-method.js';
-import { whenComplete } from './observable-end.js';
+import { whenComplete } from '../handling/observable-end.js';
+
+/** Runs an event without Nest: never throws, never rejects. */
+export interface DirectWay {
+  run(context: AggregateContext): HandlerRun;
+}
+
+/** The way of a handler for which a pipeline would do nothing. */
+export class PlainCall implements DirectWay {
+  constructor(private readonly plain: PlainMethod) {}
+
+  run(context: AggregateContext): HandlerRun {
+    return callDirectly(this.plain, context);
+  }
+}
 
 /**
  * Calls a handler's method without Nest. Settles when the method has ended: at once, or when its promise has settled

@@ -1,10 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { stackOf } from '../../errors.js';
+import type { Kind, Listed } from '../pipeline/enhancer-lists.js';
 
 /** A hybrid application registers handlers within this call, unless it defers the initialization. */
 const CONNECTS = /\bNestApplication\.connectMicroservice\b/;
 const STACK_DEPTH = 100;
+
+/** By kind, in the order in which they run. */
+export type Globals = Readonly<Record<Kind, readonly Listed[]>>;
 
 /**
  * What of the application stands in the pipeline of every handler that is being registered.
@@ -12,6 +16,7 @@ const STACK_DEPTH = 100;
  * A hybrid application that does not inherit gives its microservice an empty configuration of its own. Only if it also
  * defers the initialization can that one be filled, and it cannot be reached. Whether it does, the stack alone tells:
  * Nest 11 may register the handlers of a deferred one in the same turn. A stack that cannot be read counts as deferred.
+ * Whether it inherits, nothing tells.
  */
 @Injectable()
 export class GlobalEnhancers {
@@ -20,16 +25,26 @@ export class GlobalEnhancers {
     @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
   ) {}
 
-  /** What stands there, or may; undefined if nothing does. */
-  found(): string | undefined {
-    const kind = globalsOf(this.config).find(([, list]) => list.length > 0)?.[0];
+  /** What stands there, or why that cannot be told before the first event. */
+  find(): Globals | string {
+    const { config } = this;
+    const globals = {
+      guard: config.getGlobalGuards(),
+      interceptor: config.getGlobalInterceptors(),
+      pipe: config.getGlobalPipes(),
+      filter: config.getGlobalFilters(),
+    };
+    const kind = perRequestOf(config).find(([, list]) => list.length > 0)?.[0];
     if (kind !== undefined) return `the application has a global ${kind}`;
     // Only an application with an HTTP adapter can be a hybrid one.
     const { httpAdapter } = this.http as { httpAdapter?: object | null };
-    const isHybrid = httpAdapter !== undefined && httpAdapter !== null;
-    return isHybrid && !CONNECTS.test(stack())
-      ? 'its microservice defers initialization, and may have global enhancers of its own'
-      : undefined;
+    if (httpAdapter === undefined || httpAdapter === null) return globals;
+    const [first] = Object.entries(globals).find(([, list]) => list.length > 0) ?? [];
+    if (first !== undefined)
+      return `the application has a global ${first}, which its microservice may not inherit`;
+    return CONNECTS.test(stack())
+      ? globals
+      : 'its microservice defers initialization, and may have global enhancers of its own';
   }
 }
 
@@ -42,15 +57,15 @@ function stack(): string {
   return text ?? '';
 }
 
-/** What stands in every pipeline that is built from this configuration. */
-function globalsOf(config: ApplicationConfig): [string, readonly unknown[]][] {
+/** What is made for each event, or may do anything with it. */
+function perRequestOf(config: ApplicationConfig): [string, readonly unknown[]][] {
   // Of Nest 12.
   const { getGlobalPreRequestHooks } = config as { getGlobalPreRequestHooks?: () => unknown[] };
   return [
-    ['guard', [...config.getGlobalGuards(), ...config.getGlobalRequestGuards()]],
-    ['interceptor', [...config.getGlobalInterceptors(), ...config.getGlobalRequestInterceptors()]],
-    ['pipe', [...config.getGlobalPipes(), ...config.getGlobalRequestPipes()]],
-    ['filter', [...config.getGlobalFilters(), ...config.getGlobalRequestFilters()]],
+    ['guard for each request', config.getGlobalRequestGuards()],
+    ['interceptor for each request', config.getGlobalRequestInterceptors()],
+    ['pipe for each request', config.getGlobalRequestPipes()],
+    ['filter for each request', config.getGlobalRequestFilters()],
     ['pre-request hook', getGlobalPreRequestHooks?.call(config) ?? []],
   ];
 }

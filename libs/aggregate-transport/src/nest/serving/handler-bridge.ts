@@ -6,16 +6,15 @@ import type { Around } from '../../transport/around.js';
 import { AggregateContext, type HandlerScope } from '../handling/aggregate.context.js';
 import type { AttemptContexts } from './attempt-contexts.js';
 import { BatchContext } from './batch-context.js';
-import { callDirectly } from './direct-call.js';
+import type { DirectWay } from './direct-call.js';
 import type { NestCall } from './nest-call.js';
-import type { PlainMethod } from './plain-method.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 import { surround } from './surround.js';
 
 export interface HandlerBridgeOptions {
   readonly throughNest: NestCall;
-  /** The method, if it can be called directly. */
-  readonly plain: PlainMethod | undefined;
+  /** Undefined if all events go through Nest. */
+  readonly direct: DirectWay | undefined;
   readonly around: Around | undefined;
   readonly scope: HandlerScope;
   readonly failurePolicy: FailurePolicy;
@@ -78,11 +77,9 @@ export class HandlerBridge implements EventHandler {
   readonly #callInside = (context: AggregateContext): HandlerRun => this.#call(context);
 
   #call(context: AggregateContext): HandlerRun {
-    const { plain, throughNest, hooks } = this.options;
+    const { direct, throughNest, hooks } = this.options;
     const wrap = hooks();
-    return plain === undefined || wrap !== undefined
-      ? throughNest.run(context, wrap)
-      : callDirectly(plain, context);
+    return direct === undefined || wrap !== undefined ? throughNest.run(context, wrap) : direct.run(context);
   }
 }
 

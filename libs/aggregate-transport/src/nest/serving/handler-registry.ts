@@ -6,9 +6,9 @@ import type { HandlerScope } from '../handling/aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from '../handling/aggregate-handler.decorator.js';
 import type { AttemptContexts } from './attempt-contexts.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
+import type { DirectWay } from './direct-call.js';
 import { HandlerBridge } from './handler-bridge.js';
 import { NestCall } from './nest-call.js';
-import type { PlainMethod } from './plain-method.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
 import type { PartitionView } from '../../transport/open-group.js';
@@ -18,8 +18,8 @@ interface Registration {
   readonly options: AggregateHandlerOptions;
   readonly callback: MessageHandler;
   readonly witness: ErrorWitness;
-  /** The method, if it can be called directly. */
-  readonly plain: PlainMethod | undefined;
+  /** Undefined if all events go through Nest. */
+  readonly direct: DirectWay | undefined;
 }
 
 /** The handlers of one topic and group. */
@@ -48,12 +48,7 @@ export class HandlerRegistry {
    * @throws TOPIC_UNDECLARED, GROUP_MISSING
    * @throws HANDLER_DUPLICATE if another handler claims the same type, or another claims every other type
    */
-  add(
-    pattern: string,
-    callback: MessageHandler,
-    extras: HandlerExtras,
-    plain: PlainMethod | undefined,
-  ): void {
+  add(pattern: string, callback: MessageHandler, extras: HandlerExtras, direct: DirectWay | undefined): void {
     const handler: AggregateHandlerOptions = extras.aggregateHandler;
     const topic = this.options.topics.get(pattern);
     if (topic === undefined) throw undeclaredError(pattern, this.options);
@@ -72,7 +67,7 @@ export class HandlerRegistry {
       this.#claims.add(claim);
     }
     const known = this.#groups.get(key) ?? { topic, group, registrations: [] };
-    known.registrations.push({ options: handler, callback, witness: extras.witness, plain });
+    known.registrations.push({ options: handler, callback, witness: extras.witness, direct });
     this.#groups.set(key, known);
   }
 
@@ -94,11 +89,11 @@ export class HandlerRegistry {
     view: PartitionView,
   ): EventHandlers {
     const handlers = new EventHandlers();
-    for (const { options, callback, witness, plain } of registrations) {
+    for (const { options, callback, witness, direct } of registrations) {
       const scope: HandlerScope = { topic: topic.name, group, partition, view };
       const bridge = new HandlerBridge({
         throughNest: new NestCall(callback, witness),
-        plain,
+        direct,
         around: topic.consume.around,
         scope,
         failurePolicy: {

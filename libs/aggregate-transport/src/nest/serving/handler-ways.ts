@@ -1,12 +1,14 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { isOfTrace, originalOf } from '../handling/attempt-trace.js';
+import { type HandlerMethod, originalOf } from '../handling/attempt-trace.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
 import { nestLog } from '../nest-log.js';
 import { TopicLinks } from '../../transport/open-topics.js';
-import { GlobalEnhancers } from './global-enhancers.js';
+import { hasEnhancers, makePipeline } from '../pipeline/make-pipeline.js';
+import { type DirectWay, PlainCall } from './direct-call.js';
+import { GlobalEnhancers, type Globals } from './global-enhancers.js';
 import { EXTRAS } from './handler-scan.js';
-import { type Parameter, type PlainMethod, sourcesOf } from './plain-method.js';
+import { type Parameter, type Source, sourcesOf } from './plain-method.js';
 
 type Wrapper = ReturnType<DiscoveryService['getControllers']>[number];
 
@@ -15,22 +17,16 @@ interface Claim {
   readonly wrapper: Wrapper;
   readonly metatype: object & { readonly name: string };
   readonly name: string;
-  readonly method: object;
+  readonly method: HandlerMethod;
 }
 
 /** Nest's metadata of parameters, on the class, per method. */
 const PARAMETERS = '__routeArguments__';
-/** Nest's metadata of enhancers, on class and method. */
-const ENHANCERS = {
-  guard: '__guards__',
-  interceptor: '__interceptors__',
-  pipe: '__pipes__',
-  filter: '__exceptionFilters__',
-} as const;
 
 /**
- * Tells which handlers can be called directly, because Nest's pipeline would do nothing but call them. Asked while Nest
- * registers the handlers: then it has just read all of this itself, and what is added later it ignores, too.
+ * Tells which handlers can be called without Nest. For some its pipeline would do nothing but call them. Others have
+ * enhancers, which are the same for all events. Asked while Nest registers the handlers: then it has just read all of
+ * this itself, and what is added later it ignores, too.
  */
 @Injectable()
 export class HandlerWays {
@@ -43,29 +39,31 @@ export class HandlerWays {
     @Inject(TopicLinks) private readonly links: TopicLinks,
   ) {}
 
-  /** The method to call directly; undefined if the handler's events go through Nest. Says which, and why. */
-  choose(topic: string, witness: ErrorWitness): PlainMethod | undefined {
+  /** The way to call the handler directly; undefined if its events go through Nest. Says which, and why. */
+  choose(topic: string, witness: ErrorWitness): DirectWay | undefined {
     const claims = this.#claimsOf(witness);
     const [claim] = claims;
     if (claim === undefined) return undefined;
     const found =
-      claims.length > 1
-        ? 'several controllers have this method'
-        : (this.#globalReason(topic) ?? plainMethodOf(claim, witness));
+      claims.length > 1 ? 'several controllers have this method' : this.#wayOf(topic, claim, witness);
     const handler = `handler ${claim.metatype.name}.${claim.name} of topic "${topic}"`;
-    if (typeof found !== 'string') {
-      this.#log.debug(`${handler} is called directly: Nest's pipeline has nothing to do for it`);
-      return found;
+    if (typeof found === 'string') {
+      this.#log.debug(`${handler} is called through Nest: ${found}`);
+      return undefined;
     }
-    this.#log.debug(`${handler} is called through Nest: ${found}`);
-    return undefined;
+    const why =
+      found instanceof PlainCall
+        ? "Nest's pipeline has nothing to do for it"
+        : 'its pipeline is the same for all events';
+    this.#log.debug(`${handler} is called directly: ${why}`);
+    return found;
   }
 
-  /** What keeps every handler from being called directly. */
-  #globalReason(topic: string): string | undefined {
+  #wayOf(topic: string, claim: Claim, witness: ErrorWitness): DirectWay | string {
     if (this.links.options.topics.get(topic)?.consume.directCalls === 'never')
       return 'consume.directCalls is "never"';
-    return this.globals.found();
+    const globals = this.globals.find();
+    return typeof globals === 'string' ? globals : wayOf(claim, globals, witness);
   }
 
   #claimsOf(witness: ErrorWitness): Claim[] {
@@ -77,34 +75,45 @@ export class HandlerWays {
         const method = prototype[name];
         if (typeof method !== 'function') return [];
         const extras = Reflect.getMetadata(EXTRAS, method) as { witness?: unknown } | undefined;
-        return extras?.witness === witness ? [{ wrapper, metatype, name, method }] : [];
+        return extras?.witness === witness
+          ? [{ wrapper, metatype, name, method: method as HandlerMethod }]
+          : [];
       });
     });
   }
 }
 
-/** The method that a claim is for, or why it needs Nest. */
-function plainMethodOf(
+/** The way of a claim, or why it needs Nest. */
+function wayOf(
   { wrapper, metatype, name, method }: Claim,
+  globals: Globals,
   witness: ErrorWitness,
-): PlainMethod | string {
-  if (!wrapper.isDependencyTreeStatic()) return 'its controller is made for each event';
+): DirectWay | string {
+  const { host } = wrapper;
+  if (host === undefined || !wrapper.isDependencyTreeStatic()) return 'its controller is made for each event';
   const { instance } = wrapper as { instance: object };
-  const original = originalOf((instance as Record<string, object>)[name] ?? method);
+  if (instance.constructor !== metatype) return 'its instance is of another class';
+  const called = (instance as Partial<Record<string, HandlerMethod>>)[name] ?? method;
+  const original = originalOf(called);
   if (original === undefined) return 'its method was wrapped after @AggregateHandler';
-  for (const [kind, key] of Object.entries(ENHANCERS)) {
-    if (hasEnhancer(metatype, key, witness)) return `its class has a ${kind}`;
-    if (hasEnhancer(method, key, witness)) return `it has a ${kind}`;
-  }
-  const parameters = Reflect.getMetadata(PARAMETERS, metatype, name) as Record<string, Parameter> | undefined;
-  const sources = sourcesOf(parameters ?? {}, witness);
-  if (typeof sources === 'number') return `Nest fills its parameter ${sources + 1}`;
+  const source = {
+    instance,
+    metatype,
+    name,
+    method: called,
+    injectables: host.injectables,
+    witness,
+    globals,
+  };
+  const sources = hasEnhancers(source) ? undefined : plainSourcesOf(metatype, name, witness);
+  if (sources === undefined) return makePipeline(source);
   // As many arguments as Nest passes: the method may look at their number.
   while (sources.length < original.length) sources.push(undefined);
-  return { instance, method: original, sources };
+  return new PlainCall({ instance, method: original, sources });
 }
 
-function hasEnhancer(target: object, key: string, witness: ErrorWitness): boolean {
-  const enhancers = (Reflect.getMetadata(key, target) ?? []) as unknown[];
-  return enhancers.some((one) => !isOfTrace(one, witness));
+/** What fills the parameters, if no code of the service does. */
+function plainSourcesOf(metatype: object, name: string, witness: ErrorWitness): Source[] | undefined {
+  const parameters = Reflect.getMetadata(PARAMETERS, metatype, name) as Record<string, Parameter> | undefined;
+  return sourcesOf(parameters ?? {}, witness);
 }

@@ -1,12 +1,10 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { isObservable } from 'rxjs';
-import { AggregateTransportError } from '../../errors.js';
 import type { Failure } from '../../consumer/handling/outcome.js';
 import type { AggregateContext } from '../handling/aggregate.context.js';
+import { afterMethod, failureOf } from '../handling/attempt-end.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
-import { whenMethodEnded } from '../handling/method-runs.js';
-import { isUnrecoverable } from '../handling/unrecoverable.error.js';
-import { whenComplete } from './observable-end.js';
+import { whenComplete } from '../handling/observable-end.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 
 /**
@@ -38,7 +36,7 @@ export class NestCall {
         if (isObservable(value)) await whenComplete(value);
       }
     } catch (error) {
-      failure = failureOf(context, error, this.witness?.errorSince(mark));
+      failure = failureOf(context.trace, error, this.witness?.errorSince(mark));
     }
     return context.trace.running === undefined ? failure : afterMethod(context, failure);
   }
@@ -47,43 +45,4 @@ export class NestCall {
     const value: unknown = await this.callback(context.payload, context);
     return isObservable(value) ? whenComplete(value) : value;
   }
-}
-
-function failureOf(
-  { trace }: AggregateContext,
-  error: unknown,
-  witnessed: { readonly error: unknown } | undefined,
-): Failure {
-  const original = trace.thrown ?? witnessed ?? { error };
-  return {
-    stage: trace.stage,
-    error: original.error,
-    unrecoverable: isUnrecoverable(original.error) || isUnrecoverable(error),
-  };
-}
-
-/**
- * The pipeline has ended and the method runs. The pipeline has not seen how the method ends, so it cannot have
- * swallowed its error. A method that fails now has failed. One that succeeds leaves the pipeline's own failure, if any.
- */
-async function afterMethod(
-  context: AggregateContext,
-  failure: Failure | undefined,
-): Promise<Failure | undefined> {
-  const { trace } = context;
-  context.abandon(
-    new AggregateTransportError(
-      'HANDLER_TIMED_OUT',
-      'expected the handler to end before its interceptors, found that one of them gave up first; ' +
-        'its lane waits until it settles',
-      { cause: failure?.error },
-    ),
-  );
-  await whenMethodEnded(trace);
-  const unrecoverable = failure?.unrecoverable === true;
-  if (trace.thrown !== undefined) {
-    const { error } = trace.thrown;
-    return { stage: 'handler', error, unrecoverable: unrecoverable || isUnrecoverable(error) };
-  }
-  return failure && { ...failure, stage: 'interceptor' };
 }

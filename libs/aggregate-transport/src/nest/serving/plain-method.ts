@@ -27,16 +27,16 @@ export interface Parameter {
 const PAYLOAD = '3:';
 const CONTEXT = '6:';
 
-/** What fills each parameter, from Nest's metadata; the index of the first one that only Nest can fill. */
+/** What fills each parameter, from Nest's metadata; undefined if one has a pipe, or a factory of the service. */
 export function sourcesOf(
   parameters: Readonly<Record<string, Parameter>>,
   witness: ErrorWitness,
-): Source[] | number {
+): Source[] | undefined {
   const sources: Source[] = [];
   for (const [kind, parameter] of Object.entries(parameters)) {
     if (isOfTrace(parameter.factory, witness)) continue;
     const source = sourceOf(kind, parameter);
-    if (source === undefined) return parameter.index;
+    if (source === undefined) return undefined;
     sources[parameter.index] = source;
   }
   return Array.from(sources);
