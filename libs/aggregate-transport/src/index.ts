@@ -36,11 +36,10 @@ export { AggregateId } from './nest/handling/aggregate-handler.decorator.js';
 export {
   AggregatePublisher,
   PublishAllError,
-  type PublishCallOptions,
   type PublishResult,
-  type ReadOptions,
   type UncommittedAggregate,
 } from './nest/publishing/aggregate-publisher.js';
+export type { PublishCallOptions, ReadOptions } from './nest/publishing/call-options.js';
 export { AggregateServer } from './nest/serving/aggregate.server.js';
 export {
   AggregateTransportStatus,

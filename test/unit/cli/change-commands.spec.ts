@@ -146,7 +146,7 @@ describe('group reset', () => {
     expect(command.printed[1]).toMatch(/PARTITION +POSITION +COME AGAIN +GIVEN UP\n0 +60/);
     expect(await reset({ dryRun: true, to: 'end', json: true })).toBe(0);
     const planned = JSON.parse(command.printed.at(-1)!) as { rows: { givenUp: number; again: number }[] };
-    expect(planned.rows[0]).toEqual({ partition: 0, high: 60, givenUp: above + 2, again: 0 });
+    expect(planned.rows[0]).toEqual({ partition: 0, high: 60, lost: false, givenUp: above + 2, again: 0 });
     expect(keys.record).toEqual(before);
   });
 
@@ -183,6 +183,9 @@ describe('group reset', () => {
     for (const key of keys.positions.values()) key.purge();
     expect(await reset({ dryRun: true })).toBe(0);
     expect(command.printed[0]).toContain('its record is lost');
+    expect(command.printed[0]).toContain('up to 100 events come again, up to 0 unsettled ones are given up');
+    expect(command.printed[0]).toContain('the positions of 2 of 2 partitions are lost');
+    expect(command.printed[1]).toMatch(/\n0 +lost +up to \d+ +up to 0\n1 +lost +up to \d+ +up to 0/);
     expect(keys.isMissing).toBe(true);
     expect(await reset({})).toBe(0);
     expect(keys.record).toMatchObject({ partitions: 2, layout: 1, run: 5, start: { epoch: 3 } });
@@ -204,6 +207,22 @@ describe('group reset', () => {
     expect(await repartition({ cancel: true })).toBe(0);
     expect(await reset({})).toBe(0);
     expect(keys.record).toMatchObject({ layout: 2, run: 1, start: { epoch: 3 } });
+  });
+
+  test('tells of one lost position that its events may come again', async () => {
+    const [, lost] = await Promise.all(
+      [0, 1].map((partition) => keys.countAfter({ partitions: 2, partition }, 0)),
+    );
+    keys.position({ layout: 0, partitions: 2, partition: 1 }).purge();
+    expect(await reset({ dryRun: true, json: true })).toBe(0);
+    const planned = JSON.parse(command.printed[0]!) as { rows: object[] };
+    expect(planned.rows).toMatchObject([
+      { high: 10, lost: false },
+      { lost: true, again: lost, givenUp: 0 },
+    ]);
+    expect(planned.rows[1]).not.toHaveProperty('high');
+    expect(await reset({ dryRun: true })).toBe(0);
+    expect(command.printed[1]).toContain('the positions of 1 of 2 partitions are lost');
   });
 
   test('asks first, and refuses a group that never started', async () => {

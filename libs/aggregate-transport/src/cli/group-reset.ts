@@ -131,14 +131,13 @@ export class GroupResetCommand {
 
   async #report({ json }: GroupResetArguments, { ports, progress }: Way, found: Found): Promise<void> {
     const { record, target, isLost } = found;
-    const hasPositions = await progress.retried(() => ports.hasPositions());
-    const rows = hasPositions ? await progress.retried(() => reportReset(ports, record, target)) : [];
+    const rows = await progress.retried(() => reportReset(ports, record, target));
     const lost = isLost ? 'its record is lost; ' : '';
     progress.say(
       { state: 'planned', lost: isLost, ...target, rows },
       `${lost}${describeReset(target, rows)}; ${PARKED_NOTE}`,
     );
-    if (!json && rows.length > 0) this.options.terminal.print(tableOfReset(rows));
+    if (!json) this.options.terminal.print(tableOfReset(rows));
   }
 
   async #confirm(

@@ -1,4 +1,4 @@
-import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
+import type { LayoutPlace, RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { GroupRecord } from '../records/group-record.js';
 import { decodeSequences, isReadable } from '../records/position-record.js';
@@ -10,6 +10,8 @@ export interface ResetRow {
   readonly partition: number;
   /** The highest settled sequence; undefined if its position is lost, of a later release, or of another stream. */
   readonly high: number | undefined;
+  /** True if its position is lost: then the next two are upper bounds. */
+  readonly lost: boolean;
   /** Events that are not settled and will not be handled. */
   readonly givenUp: number;
   /** Settled events that will be handled again. */
@@ -18,24 +20,48 @@ export interface ResetRow {
 
 /**
  * Counts what a reset gives up and repeats. Events of other partitions that a split left in a list are counted too.
+ * A lost position may have settled any event, or none.
  * @throws JETSTREAM_REQUEST_FAILED
  */
-export function reportReset(
+export async function reportReset(
   ports: RepartitionPorts,
   group: GroupRecord,
   { start }: ResolvedTarget,
 ): Promise<ResetRow[]> {
   const { layout, partitions } = group;
+  const hasPositions = await ports.hasPositions();
   return inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, async (_, partition) => {
     const place = { layout, partitions, partition };
-    const { value } = await ports.position(place).read();
+    const value = hasPositions ? (await ports.position(place).read()).value : undefined;
+    if (value === undefined && (group.hasRecords || (await wasClaimed(ports, place))))
+      return { partition, high: undefined, lost: true, ...(await boundsOf(ports, place, start)) };
     const begun =
       group.hasRecords || group.start.created !== start.created ? undefined : group.start.sequence;
     const isHere = value !== undefined && isReadable(value) && value.created === start.created;
     const high = isHere ? value.high : value === undefined ? begun : undefined;
     const unsettled = isHere ? decodeSequences(value.unsettled) : [];
-    return { partition, high, ...(await countsOf({ ports, place, high: high ?? 0, unsettled, start })) };
+    return {
+      partition,
+      high,
+      lost: false,
+      ...(await countsOf({ ports, place, high: high ?? 0, unsettled, start })),
+    };
   });
+}
+
+async function wasClaimed(ports: RepartitionPorts, place: LayoutPlace): Promise<boolean> {
+  return (await ports.lease(place).read()).value?.claimed === true;
+}
+
+/** The most that a partition of which nothing is known may give up and repeat. */
+async function boundsOf(
+  ports: RepartitionPorts,
+  place: LayoutPlace,
+  { sequence }: ResolvedTarget['start'],
+): Promise<Pick<ResetRow, 'givenUp' | 'again'>> {
+  const all = await ports.countAfter(place, 0);
+  const again = await ports.countAfter(place, sequence);
+  return { givenUp: Math.max(0, all - again), again };
 }
 
 interface Question {
@@ -75,9 +101,15 @@ export function describeReset(target: ResolvedTarget, rows: readonly ResetRow[])
     removedFrom === undefined
       ? ''
       : `; retention has removed sequences ${removedFrom} to ${first - 1}, they do not come again`;
+  const lost = rows.filter((row) => row.lost).length;
+  const upTo = lost === 0 ? '' : 'up to ';
+  const why =
+    lost === 0
+      ? ''
+      : `; the positions of ${lost} of ${rows.length} partitions are lost, so nothing tells what was settled there`;
   return (
-    `${from}${removed}; ${sum(({ again }) => again)} events come again, ` +
-    `${sum(({ givenUp }) => givenUp)} unsettled ones are given up`
+    `${from}${removed}; ${upTo}${sum(({ again }) => again)} events come again, ` +
+    `${upTo}${sum(({ givenUp }) => givenUp)} unsettled ones are given up${why}`
   );
 }
 
@@ -85,11 +117,11 @@ export function describeReset(target: ResolvedTarget, rows: readonly ResetRow[])
 export function tableOfReset(rows: readonly ResetRow[]): string {
   return tableOf(
     ['PARTITION', 'POSITION', 'COME AGAIN', 'GIVEN UP'],
-    rows.map(({ partition, high, again, givenUp }) => [
+    rows.map(({ partition, high, lost, again, givenUp }) => [
       String(partition),
-      high === undefined ? '-' : String(high),
-      String(again),
-      String(givenUp),
+      lost ? 'lost' : String(high ?? '-'),
+      lost ? `up to ${again}` : String(again),
+      lost ? `up to ${givenUp}` : String(givenUp),
     ]),
   );
 }

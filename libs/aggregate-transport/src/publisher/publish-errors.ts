@@ -107,6 +107,15 @@ export function predecessorRejected(cause: Error): AggregateTransportError {
   );
 }
 
+/** The error of an event that is stored with all of its list or not at all. */
+export function refusedTogether(cause: Error): AggregateTransportError {
+  return new AggregateTransportError(
+    'PREDECESSOR_REJECTED',
+    'another event of the same list was refused; this one was not sent, so that none is stored without it',
+    { cause },
+  );
+}
+
 /** The error of an event whose predecessor in its list was not queued. */
 export function predecessorMissing(): AggregateTransportError {
   return new AggregateTransportError(

@@ -12,9 +12,14 @@ function whole(min: number, max = Number.MAX_SAFE_INTEGER): Rule {
       : `a whole number ${range}`;
 }
 
+/** Rules of options that a list of options leaves out. */
+const GONE = new WeakSet<Rule>();
+
 /** An option of an earlier design. */
 function gone(why: string): Rule {
-  return () => `left out (${why})`;
+  const rule: Rule = () => `left out (${why})`;
+  GONE.add(rule);
+  return rule;
 }
 
 function share(value: unknown): string | undefined {
@@ -189,7 +194,7 @@ export function checkOptions(path: string, given: unknown, rules: Rules): void {
     if (rule === undefined) {
       throw new AggregateTransportError(
         'OPTIONS_INVALID',
-        `expected one of the options ${Object.keys(rules).join(', ')}${path === '' ? '' : ` in ${path}`}, ` +
+        `expected one of the options ${namesOf(rules).join(', ')}${path === '' ? '' : ` in ${path}`}, ` +
           `found "${here}"; remove it or correct its name`,
       );
     }
@@ -201,6 +206,13 @@ export function checkOptions(path: string, given: unknown, rules: Rules): void {
     const expected = rule(value);
     if (expected !== undefined) throw invalid(here, expected, value);
   }
+}
+
+function namesOf(rules: Rules): string[] {
+  return Object.keys(rules).filter((name) => {
+    const rule = rules[name];
+    return typeof rule !== 'function' || !GONE.has(rule);
+  });
 }
 
 export function checkRootOptions(given: unknown): void {

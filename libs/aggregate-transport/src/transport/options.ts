@@ -37,6 +37,9 @@ export interface PublishOptions {
    * How long an event is tried from its first send, in milliseconds, from 1 000. Then its caller hears OUTCOME_UNKNOWN,
    * or PUBLISH_REJECTED if the server has refused each copy. At most the stream's duplicate window less 15 s, because
    * copies must stop before the stream forgets the id.
+   *
+   * An event that was never sent is not given up: while NATS is away it waits without a limit. End that wait with the
+   * `signal` of the call.
    * @default 60_000
    */
   giveUpAfterMs?: number;

@@ -2,6 +2,7 @@ import { AggregateTransportError } from '../../errors.js';
 import { requireEvent } from '../../message/envelope.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import { causedEventId } from '../../message/event-id.js';
+import { type CallOptionRules, checkCallOptions } from '../../message/outgoing/call-options.js';
 import { tokenOf } from '../../message/subject.js';
 
 /** A publisher, as a handler publishes through it: `AggregatePublisher` of any topic. */
@@ -66,9 +67,11 @@ export class CausedEvents {
   async publish(
     target: EventTarget,
     event: AggregateEvent,
-    { key, again = false }: CausedEventOptions,
+    options: CausedEventOptions,
   ): Promise<PublishReceipt> {
-    check(event, key);
+    check(event);
+    checkCallOptions('ctx.publish', options, OPTION_RULES);
+    const { key, again = false } = options;
     const { cause } = this;
     const place = `${target.topic} ${tokenOf(event.aggregateId)}`;
     const call = (this.#calls.get(place) ?? 0) + 1;
@@ -110,7 +113,12 @@ export class CausedEvents {
   }
 }
 
-function check(event: AggregateEvent, key: unknown): void {
+const OPTION_RULES: CallOptionRules = {
+  key: { expected: 'a text', is: (value) => typeof value === 'string' && value !== '' },
+  again: { expected: 'true or false', is: (value) => typeof value === 'boolean' },
+};
+
+function check(event: AggregateEvent): void {
   requireEvent(event);
   if (event.eventId !== undefined) {
     throw new AggregateTransportError(
@@ -119,9 +127,4 @@ function check(event: AggregateEvent, key: unknown): void {
         'handled; pass options.key to tell two events apart',
     );
   }
-  if (key === undefined || (typeof key === 'string' && key !== '')) return;
-  throw new AggregateTransportError(
-    'EVENT_INVALID',
-    `expected options.key of ctx.publish to be a text, found ${key === '' ? 'an empty one' : typeof key}; nothing was sent`,
-  );
 }

@@ -1,5 +1,6 @@
 import { type Observable, Subject } from 'rxjs';
-import { AggregateTransportError, describeError } from '../../errors.js';
+import { AggregateTransportError } from '../../errors.js';
+import { muteRejection } from '../../foreign.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
@@ -7,7 +8,13 @@ import { tokenOf } from '../../message/subject.js';
 import { HEADER, messageIdOf } from '../../message/headers.js';
 import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
-import { ExpectationChain } from './expectation-chain.js';
+import {
+  checkPublishOptions,
+  checkReadOptions,
+  type PublishCallOptions,
+  type ReadOptions,
+} from './call-options.js';
+import { prepareOn, publishList, type RefusalReach } from './publish-list.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
@@ -19,17 +26,7 @@ export type PublishResult<E extends AggregateEvent = AggregateEvent> =
   /** The event may be stored or not. */
   | { readonly outcome: 'unknown'; readonly event: E; readonly error: AggregateTransportError };
 
-export interface PublishCallOptions {
-  /** Calls the event off as long as it is not sent; then the call rejects with ABORTED. */
-  signal?: AbortSignal;
-}
-
 const NO_OPTIONS: PublishCallOptions = Object.freeze({});
-
-export interface ReadOptions {
-  /** The first stream sequence of interest. @default 1 */
-  fromSequence?: number;
-}
 
 /** Some events of a `publishAll` call failed. */
 export class PublishAllError extends AggregateTransportError {
@@ -53,9 +50,13 @@ export interface UncommittedAggregate<E> {
 }
 
 /**
- * Publishes the events of one topic. Events of one aggregate are stored in call order, without a hole. If one fails,
- * those queued after it fail too, and none of them is stored. All publishers of a topic in one process share one
- * sequencer. Safe to call concurrently.
+ * Publishes the events of one topic. Events of one aggregate are stored in call order. All publishers of a topic in one
+ * process share one sequencer. Safe to call concurrently.
+ *
+ * A call takes its event into the queue of its aggregate. If the stream refuses a queued event, or its outcome is
+ * unknown, those queued after it fail too, and none of them is stored. An event that its call refuses was never queued,
+ * and one that is called off leaves the queue. Later calls are stored without it. Where an event must not be stored
+ * without the one before it: await each call, give both to one `publishAll`, or use `expectedSequence`.
  */
 export class AggregatePublisher<M extends object = EventMap> {
   readonly #results = new Subject<PublishResult>();
@@ -90,12 +91,14 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 
   /**
-   * Publishes one event; resolves when the stream has stored it. While `publish.maxPending` is reached the
-   * event waits in the process. Repeating a call with the same `eventId` within the stream's duplicate
-   * window stores nothing new.
+   * Publishes one event; resolves when the stream has stored it. While `publish.maxPending` is reached or NATS is
+   * away, the event waits in the process, without a limit. Where a request waits for it, pass
+   * `{ signal: AbortSignal.timeout(1_500) }`. Once it is sent, it has its outcome within `publish.giveUpAfterMs`.
+   *
+   * Repeating a call with the same `eventId` within the stream's duplicate window stores nothing new.
    *
    * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE,
-   *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent
+   *   HEADER_RESERVED, PUBLISHER_SATURATED, ABORTED: never sent; calls made after it are stored all the same
    * @throws PUBLISHER_CLOSED, CONNECTION_CLOSED, PREDECESSOR_REJECTED, PREDECESSOR_UNKNOWN: not stored
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT, SEQUENCE_UNKNOWN: sent, not stored
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
@@ -104,47 +107,78 @@ export class AggregatePublisher<M extends object = EventMap> {
     event: EventIn<M, K>,
     options: PublishCallOptions = NO_OPTIONS,
   ): Promise<PublishReceipt> {
-    return this.#publish(event, options);
+    const link = this.#linkNow();
+    const stored =
+      link === undefined ? this.#publishWhenOpen(event, options) : publishOn(link, event, options);
+    if (this.#results.observed) this.#report(event, stored);
+    return stored;
   }
 
   /**
    * Publishes many events, in the order given for each aggregate, aggregates side by side. Waits for all.
+   *
+   * The whole list is checked before any of it is sent. If an event is refused, no later event of its aggregate in the
+   * list is sent: those reject with PREDECESSOR_REJECTED, whose `cause` is the refusal. Other aggregates, and events
+   * before the refused one, are stored.
    *
    * If an event says `expectedSequence`, each later one of its aggregate in the list that says none expects the one
    * before it. So only the first needs a number. If it is wrong nothing of its aggregate's chain is stored. The chain
    * ends where another publisher's event comes between.
    *
    * @throws PublishAllError if any failed, with one entry per event
-   * @throws EVENT_INVALID if it is no list
+   * @throws EVENT_INVALID if it is no list, or an option is none
    */
-  async publishAll<K extends keyof M & string>(
+  publishAll<K extends keyof M & string>(
     events: readonly EventIn<M, K>[],
-    options: PublishCallOptions = {},
+    options: PublishCallOptions = NO_OPTIONS,
   ): Promise<PublishReceipt[]> {
-    if (!Array.isArray(events)) throw noList(events);
-    const chain = new ExpectationChain();
-    const outcomes = await Promise.allSettled(
-      events.map((event: EventIn<M, K>) => this.#publish(event, options, chain)),
-    );
-    const results = outcomes.map((outcome) =>
-      outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as AggregateTransportError),
-    );
-    const receipts = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-    if (receipts.length < results.length) throw new PublishAllError(results);
-    return receipts;
+    return this.#publishList(events, options, 'aggregate');
   }
 
   /**
    * Publishes the uncommitted events of a CQRS aggregate and takes them off it once all are stored. Unlike
    * its own `commit()`, which drops the promise, this one can be awaited.
+   *
+   * If one event is refused, none is sent; the others reject with PREDECESSOR_REJECTED. If the stream refuses one,
+   * those before it are stored. The aggregate keeps all of its events in both cases, and another call publishes all of them.
+   * Give each an `eventId`: then nothing is stored twice within the stream's duplicate window.
    * @throws PublishAllError; the aggregate keeps its events then
    */
   async publishAggregate<E, K extends keyof M & string>(
     aggregate: UncommittedAggregate<E>,
     toEvent: (event: E) => EventIn<M, K>,
   ): Promise<PublishReceipt[]> {
-    const receipts = await this.publishAll(aggregate.getUncommittedEvents().map(toEvent));
+    const events = aggregate.getUncommittedEvents().map((event) => toEvent(event));
+    const receipts = await this.#publishList(events, NO_OPTIONS, 'list');
     aggregate.uncommit();
+    return receipts;
+  }
+
+  async #publishList(
+    events: readonly AggregateEvent[],
+    options: PublishCallOptions,
+    reach: RefusalReach,
+  ): Promise<PublishReceipt[]> {
+    requireList(events);
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    const { signal } = options;
+    const link = this.#linkNow();
+    const stored =
+      link === undefined
+        ? this.#publishListWhenOpen([...events], { signal, reach })
+        : publishList(link, events, { signal, reach });
+    if (this.#results.observed) {
+      for (const [index, event] of events.entries()) {
+        const one = stored[index];
+        if (one !== undefined) this.#report(event, one);
+      }
+    }
+    const outcomes = await Promise.allSettled(stored);
+    const results = outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as AggregateTransportError),
+    );
+    const receipts = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    if (receipts.length < results.length) throw new PublishAllError(results);
     return receipts;
   }
 
@@ -169,13 +203,12 @@ export class AggregatePublisher<M extends object = EventMap> {
    *
    * The topic's types are taken on trust: nothing checks here what other publishers have stored.
    *
-   * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
+   * @throws AGGREGATE_ID_INVALID, OPTIONS_INVALID, JETSTREAM_REQUEST_FAILED
    * @throws ENVELOPE_INVALID at an event that cannot be read
    */
-  async *read(
-    aggregateId: string,
-    { fromSequence = 1 }: ReadOptions = {},
-  ): AsyncGenerator<StoredEventIn<M>, void> {
+  async *read(aggregateId: string, options: ReadOptions = {}): AsyncGenerator<StoredEventIn<M>, void> {
+    checkReadOptions(options);
+    const { fromSequence = 1 } = options;
     const token = tokenOf(aggregateId);
     const link = await this.links.open(this.topic);
     const { codec } = link.topic;
@@ -189,18 +222,9 @@ export class AggregatePublisher<M extends object = EventMap> {
     this.links.opened(this.topic)?.sequencer.resume(tokenOf(aggregateId));
   }
 
-  #publish(
-    event: AggregateEvent,
-    options: PublishCallOptions,
-    chain?: ExpectationChain,
-  ): Promise<PublishReceipt> {
-    const link = this.#early === 0 ? this.links.opened(this.topic) : undefined;
-    const stored =
-      link === undefined
-        ? this.#publishWhenOpen(event, options, chain)
-        : publishOn(link, event, options, chain);
-    if (this.#results.observed) this.#report(event, stored);
-    return stored;
+  /** The topic if it is open, and no earlier call waits for it. */
+  #linkNow(): TopicLink | undefined {
+    return this.#early === 0 ? this.links.opened(this.topic) : undefined;
   }
 
   /** @internal The receipt of an event of the aggregate's history; undefined if the stream does not hold it. */
@@ -220,21 +244,42 @@ export class AggregatePublisher<M extends object = EventMap> {
     return undefined;
   }
 
-  async #publishWhenOpen(
-    event: AggregateEvent,
-    options: PublishCallOptions,
-    chain: ExpectationChain | undefined,
-  ): Promise<PublishReceipt> {
+  async #publishWhenOpen(event: AggregateEvent, options: PublishCallOptions): Promise<PublishReceipt> {
+    const room = this.#earlyRoom();
+    if (this.#early >= room) throw saturated(room);
+    return this.#whenOpen(1, (link) => publishOn(link, event, options));
+  }
+
+  /** Each event of the list counts as a call that waits; those that find no room are the last ones. */
+  #publishListWhenOpen(
+    events: readonly AggregateEvent[],
+    options: { readonly signal: AbortSignal | undefined; readonly reach: RefusalReach },
+  ): Promise<PublishReceipt>[] {
+    const room = this.#earlyRoom();
+    const taken = events.slice(0, Math.max(0, room - this.#early));
+    const sent = this.#whenOpen(taken.length, (link) => publishList(link, taken, options));
+    muteRejection(sent);
+    return events.map(async (_, index) => {
+      const one = index < taken.length ? (await sent)[index] : undefined;
+      return one ?? Promise.reject(saturated(room));
+    });
+  }
+
+  #earlyRoom(): number {
     const { maxPending, maxBlocked } = this.links.options.topics.get(this.topic)?.publish ?? DEFAULTS.publish;
-    if (this.#early >= maxPending + maxBlocked) throw saturated(maxPending + maxBlocked);
-    this.#early++;
+    return maxPending + maxBlocked;
+  }
+
+  /** Opens the topic; `calls` wait meanwhile, and no later call may pass them. */
+  async #whenOpen<T>(calls: number, send: (link: TopicLink) => T | Promise<T>): Promise<T> {
+    this.#early += calls;
     let link: TopicLink;
     try {
       link = await this.links.open(this.topic);
     } finally {
-      this.#early--;
+      this.#early -= calls;
     }
-    return publishOn(link, event, options, chain);
+    return send(link);
   }
 
   #report(event: AggregateEvent, stored: Promise<PublishReceipt>): void {
@@ -245,55 +290,23 @@ export class AggregatePublisher<M extends object = EventMap> {
   }
 }
 
-/** `chain` is that of the event's list. */
 function publishOn(
   link: TopicLink,
   event: AggregateEvent,
   options: PublishCallOptions,
-  chain: ExpectationChain | undefined,
 ): Promise<PublishReceipt> {
   try {
-    const { signal } = options;
-    checkSignal(signal);
-    const outgoing = link.prepare(event);
-    return link.sequencer.publish(chain === undefined ? outgoing : chain.link(outgoing), signal);
-  } catch (thrown) {
-    const error = thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
-    if (chain !== undefined) breakChain(chain, event, error);
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    return link.sequencer.publish(prepareOn(link, event), options.signal);
+  } catch (error) {
     return Promise.reject(error);
   }
 }
 
-/** @throws EVENT_INVALID if it is no AbortSignal */
-function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === 'function')
-    return;
+/** @throws EVENT_INVALID */
+function requireList(found: unknown): void {
+  if (Array.isArray(found)) return;
   throw new AggregateTransportError(
-    'EVENT_INVALID',
-    `expected options.signal to be an AbortSignal, found a value of type ${typeof signal}; nothing was sent`,
-  );
-}
-
-/** What is no event, or has no aggregate, is in no chain. */
-function breakChain(chain: ExpectationChain, event: AggregateEvent, error: Error): void {
-  try {
-    chain.break(tokenOf(event.aggregateId), event.expectedSequence !== undefined, error);
-  } catch {
-    // It has its error.
-  }
-}
-
-/** A getter or a proxy of the caller has thrown. */
-function unreadable(cause: unknown): AggregateTransportError {
-  return new AggregateTransportError(
-    'EVENT_INVALID',
-    `expected an event whose fields can be read, found that reading one throws (${describeError(cause)}); nothing was sent`,
-    { cause },
-  );
-}
-
-function noList(found: unknown): AggregateTransportError {
-  return new AggregateTransportError(
     'EVENT_INVALID',
     `expected a list of events, found ${found === null ? 'null' : typeof found}; nothing was sent: ` +
       'pass an array, or call publish with one event',
