@@ -15,6 +15,8 @@ import { serverForAll } from '../support/server.js';
 /** Promised: named and over within this time. */
 const WITHIN_MS = 11_000;
 const server = serverForAll();
+/** Nest has one log in a process. */
+const log = new CapturedLog();
 const open: { close(): Promise<unknown> }[] = [];
 
 afterAll(async () => {
@@ -24,7 +26,6 @@ afterAll(async () => {
 /** A service whose handler waits until it is let go. */
 async function serve(
   topic: string,
-  logger: CapturedLog,
   stream: NonNullable<NonNullable<AggregateTransportOptions['topics']>[string]['stream']>,
 ) {
   let release = (): void => undefined;
@@ -38,7 +39,7 @@ async function serve(
     }
   }
   const app = await startApp({
-    logger,
+    logger: log,
     options: { servers: server().url, group: 'shop', topics: { [topic]: { stream } } },
     publishers: [topic],
     controllers: [Handler],
@@ -100,8 +101,7 @@ test('an event that is nearly too old is named, also in a stream that refuses ne
 
 async function catchesUp(): Promise<void> {
   const topic = 'near';
-  const log = new CapturedLog();
-  const { app, publish, release } = await serve(topic, log, { maxMessages: 100 });
+  const { app, publish, release } = await serve(topic, { maxMessages: 100 });
   await publish(80);
   await publish(11);
   await eventually('the problem', () => isNamed(app), WITHIN_MS);
@@ -117,17 +117,16 @@ async function catchesUp(): Promise<void> {
   const health = app.get(AggregateHealthIndicator);
   expect(JSON.stringify(await health.isHealthy('events'))).toContain('"down"');
   expect(JSON.stringify(await health.isReady('events'))).toContain('"up"');
-  await log.says(/health goes down, retention-near: /, 5_000);
+  await log.says(/topic "near".*health goes down, retention-near: /, 5_000);
   release();
   await eventually('no problem', async () => !(await isNamed(app)), WITHIN_MS);
-  await log.says(/retention-near is over/, 5_000);
+  await log.says(/topic "near".*retention-near is over/, 5_000);
 }
 
 async function isEnlarged(): Promise<void> {
   const [near, full] = ['enlarged', 'refusing'] as const;
-  const log = new CapturedLog();
-  const one = await serve(near, log, { maxMessages: 100 });
-  const other = await serve(full, log, { maxMessages: 100, discard: 'new' });
+  const one = await serve(near, { maxMessages: 100 });
+  const other = await serve(full, { maxMessages: 100, discard: 'new' });
   await Promise.all([one.publish(95), other.publish(95)]);
   await eventually('the problem', () => isNamed(one.app), WITHIN_MS);
   await (await operator()).streams.update(near, { max_msgs: 1_000 });
@@ -137,7 +136,7 @@ async function isEnlarged(): Promise<void> {
 
 async function isAged(): Promise<void> {
   const topic = 'aged';
-  const { app, publish } = await serve(topic, new CapturedLog(), { discard: 'new' });
+  const { app, publish } = await serve(topic, { discard: 'new' });
   await (
     await operator()
   ).streams.update(topic, { max_age: 12_000_000_000, duplicate_window: 12_000_000_000 });

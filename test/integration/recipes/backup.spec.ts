@@ -125,6 +125,9 @@ test('all five, taken while events flow: with the positions first and the topic 
   await service.hasHealth();
   expect([...new Set(service.handledOf('b'))]).toEqual(['b1', 'b2', 'b3']);
   expect(service.handledOf('b').at(-1)).toBe('b3');
+  // A letter that comes twice has one position, so a guard lets it take effect once, in order.
+  expect(service.effects.filter((event) => event.startsWith('b'))).toEqual(['b1', 'b2', 'b3']);
+  expect(service.effects.filter((event) => event.startsWith('a'))).toEqual(['a1', 'a2', 'a3', 'a4']);
 });
 
 test('the topic, to an earlier time: the partition halts; the other four from the same backup make it whole', async () => {

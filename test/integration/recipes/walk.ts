@@ -29,6 +29,9 @@ interface Numbered {
 export class Service {
   readonly log = new CapturedLog();
   handled: string[] = [];
+  /** What a handler has let take effect that guards with `ctx.position`, as the README says. */
+  effects: string[] = [];
+  readonly #guard = new Map<string, bigint>();
   token = 0;
   run = 0;
   readonly broken = new Set<string>();
@@ -44,12 +47,16 @@ export class Service {
   ) {}
 
   async start(): Promise<void> {
-    const handle = async (event: string, { fencingToken, run }: AggregateContext): Promise<void> => {
+    const handle = async (event: string, ctx: AggregateContext): Promise<void> => {
+      const { fencingToken, run, aggregateId, position } = ctx;
       await this.gate(event);
       if (this.broken.has(event)) throw new UnrecoverableError(new Error('broken'));
       this.handled.push(event);
       this.token = fencingToken;
       this.run = run;
+      if (position <= (this.#guard.get(aggregateId) ?? -1n)) return;
+      this.#guard.set(aggregateId, position);
+      this.effects.push(event);
     };
 
     @Controller()
