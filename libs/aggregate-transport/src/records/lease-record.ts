@@ -1,13 +1,13 @@
-/** What the lease key of a partition holds. */
+/** What the lease key of a partition holds. Written when something in it changes: the owner's session keeps it. */
 export interface LeaseRecord {
   /** The process that holds or held it. */
   readonly owner: string;
-  /** How long the record stands unless it is renewed, in milliseconds. */
+  /** The term of that process's session under which it was taken; the lease is over when that term is. */
+  readonly term: number;
+  /** How long a session that leaves no record counts as alive, in milliseconds. */
   readonly ttlMs: number;
   /** Grows by one with every change of owner: the fencing token of handlers. */
   readonly epoch: number;
-  /** Grows with every write of the owner in this epoch. */
-  readonly beat: number;
   /** The owner let go: a contender may take over at once. Decides nothing else. */
   readonly released?: boolean;
   /** The partition's position was claimed under this lease or an earlier one, so a record of it must exist. */

@@ -1,5 +1,7 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../clock.js';
+import { Presence } from '../consumer/ownership/presence.js';
+import { Session } from '../consumer/ownership/session.js';
 import type { GroupView } from '../consumer/partition-options.js';
 import type { Partition } from '../consumer/partition.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
@@ -40,14 +42,24 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 
 /** This process as a replica of a group, under one name over all layouts. */
 class FollowingReplica implements Replica {
-  readonly owner: string;
+  readonly session: Session;
+  readonly others: Presence;
   readonly events = new SeenEvents();
   /** What the record said last. */
   seen: GroupRecord | undefined;
   replicas: ReplicaGroup | undefined;
 
-  constructor(owner: string) {
-    this.owner = owner;
+  constructor({ link, group, handlers, clock, log }: GroupOptions) {
+    const shared = {
+      name: `topic "${link.topic.name}", group "${group}"`,
+      port: link.wire.presencePort(group),
+      seen: this.events,
+      handles: handlers.handled,
+      ...{ clock, log },
+    };
+    const member = newEventId(clock.wallNow());
+    this.session = new Session({ ...shared, member, ttlMs: link.topic.consume.leaseTtlMs });
+    this.others = new Presence({ ...shared, session: this.session });
   }
 
   viewOf({ record }: GroupWire): GroupView {
@@ -92,17 +104,14 @@ export class Group implements ServedGroup {
     private readonly replica: FollowingReplica,
   ) {
     const { link, group, clock, log } = options;
-    const { name: topic, consume } = link.topic;
+    const { name: topic } = link.topic;
     this.topic = topic;
     this.group = group;
     this.#name = `topic "${topic}", group "${group}"`;
     this.replicas = new ReplicaGroup({
       name: this.#name,
-      member: replica.owner,
-      leaseTtlMs: consume.leaseTtlMs,
-      presencePort: link.wire.presencePort(group),
-      seen: replica.events,
-      handles: options.handlers.handled,
+      session: replica.session,
+      presence: replica.others,
       partitions: opened.partitions,
       clock,
       log,
@@ -113,7 +122,7 @@ export class Group implements ServedGroup {
 
   /** @throws as {@link openGroup} */
   static async open(options: GroupOptions): Promise<Group> {
-    const replica = new FollowingReplica(newEventId(options.clock.wallNow()));
+    const replica = new FollowingReplica(options);
     return new Group(options, await openGroup(options, replica), replica);
   }
 
@@ -130,7 +139,7 @@ export class Group implements ServedGroup {
     this.#enter('working');
     const { record } = this.opened.wire;
     this.options.log.info(
-      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.owner}`,
+      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.session.member}`,
     );
     this.replicas.start();
     this.#read();

@@ -1,0 +1,42 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { OwnershipWalk } from './ownership-walk.js';
+import type { Broken } from './walk-process.js';
+
+const STEPS = 250;
+const RUNS = Number(process.env['WALKS'] ?? 12);
+
+test(
+  'a partition has one owner at a time and gets the next one in time, while processes die, freeze and are cut off',
+  async () => {
+    let changes = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const walk = new OwnershipWalk({ seed, steps: STEPS });
+        expect(await walk.run()).toEqual([]);
+        changes += walk.changes;
+      }),
+      { numRuns: RUNS },
+    );
+    expect(changes).toBeGreaterThan(2 * RUNS);
+  },
+  60_000 + 3_000 * RUNS,
+);
+
+describe('the walk notices', () => {
+  test.each<[Broken, number]>([
+    ['sessions-not-compared', 1],
+    ['leases-not-compared', 1],
+    ['clock-stands-while-frozen', 1],
+  ])(
+    '%s',
+    async (broken, first) => {
+      const found: string[] = [];
+      for (let seed = first; seed < first + 60 && found.length === 0; seed++) {
+        found.push(...(await new OwnershipWalk({ seed, steps: STEPS, broken }).run()));
+      }
+      expect(found).not.toEqual([]);
+    },
+    120_000,
+  );
+});
