@@ -270,10 +270,20 @@ describe('the record', () => {
     lease.seek();
     await clock.advance(20);
     expect(key.value?.claimed).toBeUndefined();
+    // A real clock moves on between two reads.
+    const now = clock.now.bind(clock);
+    let reads = 0;
+    clock.now = () => {
+      if (++reads > 1_000) throw new Error('expected a lease at rest, found one that reads the clock for ever');
+      return now() + reads / 1_000;
+    };
     facts.current = { claimed: true };
     lease.noteFacts();
     await clock.advance(20);
     expect(key.value?.claimed).toBe(true);
+    const { length } = key.writes;
+    await clock.advance(BEAT_MS - 100);
+    expect([key.writes.length, reads < 100]).toEqual([length, true]);
   });
 
   test('keeps saying so when the next owner takes it, before that one has claimed anything', async () => {

@@ -102,10 +102,13 @@ export class HeldLease {
     return undefined;
   }
 
-  /** When what has changed is written; undefined if nothing has. What still runs is told no faster than a beat. */
+  /**
+   * When what has changed is written; undefined if nothing has. What still runs is told no faster than a beat. A moment
+   * that has passed, not the present one: between two reads of the clock the present moves.
+   */
   #newsAt(): number | undefined {
     const { claimed, running } = this.options.listener.facts();
-    if (claimed === true && this.#record.claimed !== true) return this.options.clock.now();
+    if (claimed === true && this.#record.claimed !== true) return this.#writtenAt;
     if (running === undefined && this.#record.running === undefined) return undefined;
     return this.#writtenAt + beatMsOf(this.#record.ttlMs);
   }
