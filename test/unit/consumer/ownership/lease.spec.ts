@@ -274,7 +274,8 @@ describe('the record', () => {
     const now = clock.now.bind(clock);
     let reads = 0;
     clock.now = () => {
-      if (++reads > 1_000) throw new Error('expected a lease at rest, found one that reads the clock for ever');
+      if (++reads > 1_000)
+        throw new Error('expected a lease at rest, found one that reads the clock for ever');
       return now() + reads / 1_000;
     };
     facts.current = { claimed: true };
