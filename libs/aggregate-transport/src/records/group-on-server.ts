@@ -13,7 +13,7 @@ export interface LeaseOnServer {
 
 /** True if renewals of this session keep the lease. Pure. */
 export function keepsLease({ term }: LeaseRecord, session: MemberRecord | undefined): boolean {
-  return session !== undefined && session.term === term && session.ended !== true;
+  return term !== undefined && session?.term === term && session.ended !== true;
 }
 
 /** The position of a partition as the server holds it. */

@@ -29,9 +29,15 @@ export interface MemberRecord {
   readonly member: string;
   /** How long it counts as alive without another write, in milliseconds. */
   readonly ttlMs: number;
-  /** Grows with every write of the process, so that two of them are told apart wherever they are seen. */
+  /**
+   * Grows with every write of the process, from a random number on. So two writes are told apart wherever they are seen,
+   * and those of two processes, too.
+   */
   readonly beat: number;
-  /** Grows with every session of the process. Its earlier terms are over: nothing starts under their leases. */
+  /**
+   * Grows with every session of the process. Its earlier terms are over: nothing starts under their leases. 0 in what a
+   * release without sessions writes.
+   */
   readonly term: number;
   /** Written by another replica, which has seen the session stand still: this term is over, too. */
   readonly ended?: boolean;

@@ -17,6 +17,8 @@ import type { GroupWire } from './wires.js';
 const READ_EVERY_MS = 1_000;
 const READ_WHILE_DRAINING_EVERY_MS = 200;
 const REPORT_EVERY_MS = 30_000;
+/** Where the count of a session's beats begins is drawn below this. */
+const BEATS_FROM = 2 ** 40;
 const CHECK_OLD_CONSUMERS_EVERY_MS = 60_000;
 
 /** A group of this process's handlers on a topic. */
@@ -58,7 +60,8 @@ class FollowingReplica implements Replica {
       ...{ clock, log },
     };
     const member = newEventId(clock.wallNow());
-    this.session = new Session({ ...shared, member, ttlMs: link.topic.consume.leaseTtlMs });
+    const firstBeat = Math.floor(Math.random() * BEATS_FROM);
+    this.session = new Session({ ...shared, member, firstBeat, ttlMs: link.topic.consume.leaseTtlMs });
     this.others = new Presence({ ...shared, session: this.session });
   }
 

@@ -9,6 +9,7 @@ import type { MemoryPresence } from '#library/testing/memory/memory-presence.js'
 export interface ReplicaOptions {
   readonly member: string;
   readonly ttlMs: number;
+  readonly firstBeat?: number;
   readonly clock: Clock;
   readonly records: MemoryPresence;
   readonly handles?: HandledTypes;
@@ -29,12 +30,12 @@ export class TestReplica {
   #held: Promise<void> | undefined;
   writes = 0;
 
-  constructor({ member, ttlMs, clock, records, handles, log = silentLog }: ReplicaOptions) {
+  constructor({ member, ttlMs, firstBeat = 0, clock, records, handles, log = silentLog }: ReplicaOptions) {
     const shared = {
       ...{ name: member, clock, log, port: this.#port(records.connect()) },
       ...{ seen: new SeenEvents(), handles: handles ?? { types: [], others: true } },
     };
-    this.session = new Session({ ...shared, member, ttlMs });
+    this.session = new Session({ ...shared, member, ttlMs, firstBeat });
     this.others = new Presence({ ...shared, session: this.session });
   }
 

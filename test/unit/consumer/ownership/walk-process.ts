@@ -28,6 +28,7 @@ export interface WalkProcessOptions {
 
 const ANSWER_WITHIN_MS = 500;
 const MAX_DELAY_MS = 20;
+const MAX_FIRST_BEAT = 1_000_000_000;
 const MAX_HELD_MS = 6_000;
 
 /** One process on a network that delays, holds and loses what it carries, and whose clock may jump or be unread. */
@@ -47,11 +48,17 @@ export class WalkProcess implements Clock {
   #wallOffsetMs = 0;
 
   constructor(private readonly options: WalkProcessOptions) {
-    const { name, ttlMs, records, key, acquired } = options;
+    const { name, ttlMs, records, key, acquired, dice } = options;
     const port = this.#presence(records);
     const shared = { name, port, log: silentLog, clock: this, seen: new SeenEvents() };
     const handles = { types: [], others: true };
-    this.session = new Session({ ...shared, member: name, ttlMs, handles });
+    this.session = new Session({
+      ...shared,
+      member: name,
+      ttlMs,
+      firstBeat: dice.below(MAX_FIRST_BEAT),
+      handles,
+    });
     this.#others = new Presence({ ...shared, session: this.session, handles });
     this.lease = new Lease({
       ...{ name, key: '0.0', session: this.session, others: this.#others },

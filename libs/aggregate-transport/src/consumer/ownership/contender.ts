@@ -1,10 +1,10 @@
 import type { Clock } from '../../clock.js';
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { type LeaseRecord, sessionOf } from '../../records/lease-record.js';
 import { TTLS_PER_CHECK } from './held-lease.js';
 import { ObservedLease } from './observed-lease.js';
 import { LEASE_MARGIN_MS } from './session.js';
-import type { OtherSessions, OwnSession } from './sessions.js';
+import type { OtherSessions, OwnSession, SessionNews } from './sessions.js';
 
 export interface ContenderOptions {
   /** Names the lease in the records of sessions. */
@@ -86,13 +86,24 @@ export class Contender {
     return this.options.clock.now() >= Math.min(this.#readAt, this.#freeAt(mode));
   }
 
+  /** Another session was heard. Returns true for that of the holder, as far as that was known. */
+  noteSession({ member, term, ttlMs, holds }: SessionNews): boolean {
+    const { key, clock } = this.options;
+    const isHolder = this.observed.holder === member;
+    const epoch = holds?.[key];
+    if (epoch !== undefined) this.observed.noteHeld({ owner: member, term, ttlMs }, epoch, clock.now());
+    else if (isHolder && holds !== undefined) this.#isDoubtful = true;
+    return isHolder;
+  }
+
   noteRead(found: StoredValue<LeaseRecord>): void {
     const { clock, session, others } = this.options;
     this.observed.noteRead(found, clock.now());
     this.#readAt = clock.now() + TTLS_PER_CHECK * session.ttlMs;
     this.#isDoubtful = false;
     const { value } = found;
-    if (value !== undefined && value.released !== true) others.watch(value, value.ttlMs);
+    const kept = value?.released === true ? undefined : value && sessionOf(value);
+    if (kept !== undefined) others.watch(kept);
   }
 
   /** What to do about the record that was noted last. Without a session of its own a replica can hold nothing. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { KeyPort } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { keptBy, type LeaseRecord } from '../../records/lease-record.js';
 import type { LeaseFacts } from './lease-options.js';
 import { beatMsOf } from './session.js';
 import type { OwnSession } from './sessions.js';
@@ -26,6 +26,7 @@ export const TTLS_PER_CHECK = 10;
  */
 export class HeldLease {
   #record: LeaseRecord;
+  readonly #term: number;
   #revision: number;
   #writtenAt: number;
   #checkAt: number;
@@ -37,26 +38,30 @@ export class HeldLease {
     revision: number,
   ) {
     this.#record = record;
+    this.#term = record.term ?? 0;
     this.#revision = revision;
     this.#writtenAt = options.clock.now();
-    this.#checkAt = this.#writtenAt + TTLS_PER_CHECK * record.ttlMs;
+    this.#checkAt = this.#writtenAt + TTLS_PER_CHECK * options.session.ttlMs;
   }
 
   /** What a successor would find. */
   get record(): LeaseRecord {
-    return { ...without(this.#record), ...this.options.listener.facts() };
+    const { session, listener } = this.options;
+    const { owner, epoch, claimed } = this.#record;
+    const kept = keptBy({ owner, term: this.#term, ttlMs: session.ttlMs });
+    return { ...kept, epoch, ...(claimed === undefined ? {} : { claimed }), ...listener.facts() };
   }
 
   /** Until the term of the session is over, in milliseconds; 0 or less: it is. */
   remainingMs(): number {
     const { session } = this.options;
-    return session.term === this.#record.term ? session.remainingMs() : 0;
+    return session.term === this.#term ? session.remainingMs() : 0;
   }
 
   /** True for a record of this tenure. */
-  isOwn({ owner, term, epoch }: LeaseRecord): boolean {
+  isOwn(record: LeaseRecord | undefined): boolean {
     const own = this.#record;
-    return owner === own.owner && term === own.term && epoch === own.epoch;
+    return record?.owner === own.owner && record.term === this.#term && record.epoch === own.epoch;
   }
 
   /** The key may have changed. */
@@ -87,9 +92,12 @@ export class HeldLease {
     return undefined;
   }
 
-  /** @throws JETSTREAM_REQUEST_FAILED */
-  async release(): Promise<void> {
-    await this.options.port.write({ ...this.record, released: true }, this.#revision);
+  /**
+   * Resolves with false if the key was written meanwhile, by an earlier write of this process perhaps.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  async release(): Promise<boolean> {
+    return (await this.options.port.write({ ...this.record, released: true }, this.#revision)) !== undefined;
   }
 
   /** A write whose answer was lost has moved the revision; only the record tells whose write it was. */
@@ -98,7 +106,7 @@ export class HeldLease {
     if (value === undefined) return { kind: 'deleted', revision };
     if (!this.isOwn(value)) return { kind: 'taken', owner: value.owner, epoch: value.epoch };
     this.#revision = revision;
-    this.#checkAt = this.options.clock.now() + TTLS_PER_CHECK * value.ttlMs;
+    this.#checkAt = this.options.clock.now() + TTLS_PER_CHECK * this.options.session.ttlMs;
     return undefined;
   }
 
@@ -110,12 +118,6 @@ export class HeldLease {
     const { claimed, running } = this.options.listener.facts();
     if (claimed === true && this.#record.claimed !== true) return this.#writtenAt;
     if (running === undefined && this.#record.running === undefined) return undefined;
-    return this.#writtenAt + beatMsOf(this.#record.ttlMs);
+    return this.#writtenAt + beatMsOf(this.options.session.ttlMs);
   }
-}
-
-/** What was told to run, and runs no more, is left out. */
-function without({ owner, term, ttlMs, epoch, claimed }: LeaseRecord): LeaseRecord {
-  const record = { owner, term, ttlMs, epoch };
-  return claimed === undefined ? record : { ...record, claimed };
 }

@@ -2,7 +2,7 @@ import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { keptBy, type LeaseRecord } from '../../records/lease-record.js';
 import { Contender, type ContenderMode } from './contender.js';
 import { HeldLease } from './held-lease.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
@@ -164,7 +164,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     const tenure = this.isValid() ? this.#tenure : undefined;
     leave();
     try {
-      await tenure?.release();
+      if ((await tenure?.release()) === false) this.#contender.doubt();
     } catch (error) {
       this.#contender.doubt();
       this.#warn(`the lease was not released, trying again: ${describeError(error)}`);
@@ -195,21 +195,21 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     if (this.#mode === 'held') this.#next(0);
   }
 
-  sessionHeard({ member, term, ttlMs, holds }: SessionNews): void {
+  sessionHeard(news: SessionNews): void {
     if (this.#mode === 'held' || this.#mode === 'closed') return;
-    const now = this.options.clock.now();
-    const epoch = holds?.[this.options.key];
-    const isKnown = this.#contender.observed.holder === member;
-    if (epoch !== undefined) this.#contender.observed.noteHeard({ owner: member, term, ttlMs, epoch }, now);
-    else if (isKnown && holds !== undefined) this.#contender.doubt();
+    const isHolder = this.#contender.noteSession(news);
     this.#tellHolder();
-    if (isKnown && this.#mode !== 'idle') this.#next(this.#pauseMs());
+    if (isHolder && this.#mode !== 'idle') this.#next(this.#pauseMs());
+  }
+
+  othersSeen(): void {
+    this.sessionBegan();
   }
 
   #heard(record: LeaseRecord | undefined): void {
     if (this.#mode === 'closed') return;
     if (this.#tenure !== undefined) {
-      if (record !== undefined && this.#tenure.isOwn(record)) return;
+      if (this.#tenure.isOwn(record)) return;
       // It may have been refused; only the record tells.
       this.#tenure.doubt();
       this.#next(0);
@@ -282,7 +282,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     const step = value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
     const { term } = session;
     const epoch = Math.max(value?.epoch ?? 0, this.#above) + step;
-    const record = { owner: this.owner, term, ttlMs: this.ttlMs, epoch, ...listener.facts() };
+    const record = { ...keptBy({ owner: this.owner, term, ttlMs: this.ttlMs }), epoch, ...listener.facts() };
     // Says so until the owner has claimed it, too: a record that was claimed once must exist.
     const { claimed } = value ?? {};
     const inherited = claimed === undefined ? record : { ...record, claimed };

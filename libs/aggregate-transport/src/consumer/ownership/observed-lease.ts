@@ -1,5 +1,5 @@
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { keptBy, type LeaseRecord, type LeaseSession, sessionOf } from '../../records/lease-record.js';
 import { LEASE_MARGIN_MS } from './session.js';
 import type { OtherSessions } from './sessions.js';
 
@@ -21,7 +21,7 @@ export interface FreeQuestion {
   readonly ttlMs: number;
   /** Of the lease, in the records of sessions. */
   readonly key: string;
-  readonly others: Pick<OtherSessions, 'isHeld' | 'overSince'>;
+  readonly others: Pick<OtherSessions, 'heldEpoch' | 'overSince'>;
 }
 
 /**
@@ -49,18 +49,20 @@ export class ObservedLease {
   }
 
   /**
-   * Since when, or from when on, no process may run handlers under it; infinity if one may for an unknown time. A
+   * Since when, or from when on, no process may run handlers under it; infinity if one may for an unknown time. The
+   * record may be older than the lease: its key was deleted, or comes from a backup. Its holder says so in its session. A
    * deleted key does not say who held it: its holder may still run handlers for a ttl.
    */
   freeAt({ now, self, ttlMs, key, others }: FreeQuestion): number {
     const since = this.#since ?? now;
     const record = this.#record;
-    if (record === undefined) {
-      if (others.isHeld(key)) return Number.POSITIVE_INFINITY;
-      return this.#wasWritten ? since + ttlMs + LEASE_MARGIN_MS : since;
-    }
+    if (others.heldEpoch(key) > (record?.epoch ?? 0)) return Number.POSITIVE_INFINITY;
+    if (record === undefined) return this.#wasWritten ? since + ttlMs + LEASE_MARGIN_MS : since;
     if (record.released === true || record.owner === self) return since;
-    return Math.max(since, others.overSince(record) ?? Number.POSITIVE_INFINITY);
+    const session = sessionOf(record);
+    // Its owner renews it, as releases before sessions do.
+    if (session === undefined) return since + record.ttlMs + LEASE_MARGIN_MS;
+    return Math.max(since, others.overSince(session) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Counts from the first time this process looks: an owner gets as long to be heard. */
@@ -76,7 +78,7 @@ export class ObservedLease {
   /** What the server holds now. */
   noteRead({ value, revision }: StoredValue<LeaseRecord>, now: number): void {
     const isSame =
-      this.#since !== undefined && (revision === this.#revision || isSameTenure(value, this.#record));
+      this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
     // What is seen for the first time may be of an owner that died long ago.
     const isTaken = value !== undefined && value.released !== true;
     if (!isSame && this.#since !== undefined && isTaken) this.noteAlive(now);
@@ -92,6 +94,11 @@ export class ObservedLease {
     if (isNewer(record, this.#record)) this.assume(record, now);
   }
 
+  /** A session says that it holds the lease. */
+  noteHeld(session: LeaseSession, epoch: number, now: number): void {
+    this.noteHeard({ ...keptBy(session), epoch }, now);
+  }
+
   /** Until another write is seen, this one counts as the last. */
   assume(record: LeaseRecord, now: number): void {
     this.#record = record;
@@ -105,16 +112,18 @@ export class ObservedLease {
   }
 }
 
-function isSameTenure(a: LeaseRecord | undefined, b: LeaseRecord | undefined): boolean {
+/** The same tenure, and without a session the same renewal. */
+function isSameWrite(a: LeaseRecord | undefined, b: LeaseRecord | undefined): boolean {
   return (
     a !== undefined &&
     a.owner === b?.owner &&
     a.epoch === b.epoch &&
+    a.beat === b.beat &&
     (a.released === true) === (b.released === true)
   );
 }
 
 function isNewer(record: LeaseRecord, known: LeaseRecord | undefined): boolean {
   if (known === undefined || record.epoch !== known.epoch) return record.epoch > (known?.epoch ?? 0);
-  return record.released === true && known.released !== true;
+  return (record.beat ?? 0) > (known.beat ?? 0) || (record.released === true && known.released !== true);
 }

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { StoredValue } from '../../records/key-port.js';
+import type { LeaseSession } from '../../records/lease-record.js';
 import type { HandledTypes, MemberRecord, PresencePort } from '../../records/member-record.js';
 import { areMixed, describeHandled, TypesElsewhere } from './handled-types.js';
 import { beatMsOf, LEASE_MARGIN_MS, type SeenExchange, type Session } from './session.js';
@@ -91,13 +92,15 @@ export class Presence implements OtherSessions {
     return this.#sightings.get(owner)?.overSince(term);
   }
 
-  isHeld(key: string): boolean {
-    return [...this.#sightings.values()].some(
-      ({ isOver, record }) => !isOver && record?.holds?.[key] !== undefined,
-    );
+  heldEpoch(key: string): number {
+    if (!this.#looked) return Number.POSITIVE_INFINITY;
+    let epoch = 0;
+    for (const { isOver, record } of this.#sightings.values())
+      if (!isOver) epoch = Math.max(epoch, record?.holds?.[key] ?? 0);
+    return epoch;
   }
 
-  watch({ owner, term }: SessionTerm, ttlMs: number): void {
+  watch({ owner, term, ttlMs }: LeaseSession): void {
     if (owner === this.options.session.member) return;
     const known = this.#sightings.get(owner);
     if (known !== undefined) known.noteTerm(term);
@@ -161,7 +164,7 @@ export class Presence implements OtherSessions {
       const due = [...this.#sightings.values()].filter((one) => this.#lookAt(one) <= clock.now());
       await Promise.all(due.map((one) => this.#endIfStill(one)));
       this.#failing = false;
-      if (isFirst) this.#tellChanged();
+      if (isFirst) this.#tellSeen();
     } catch (error) {
       if (!this.#failing && this.#mode === 'watching')
         log.warn(`${name}: the other replicas cannot be seen, trying on: ${describeError(error)}`);
@@ -248,7 +251,8 @@ export class Presence implements OtherSessions {
     const wasMember = sighting.isMember;
     this.#sightings.set(member, sighting);
     sighting.noteRenewed(record, now);
-    this.#tellListeners(sighting, record.holds ?? {});
+    // A release without sessions says nothing of its leases here.
+    this.#tellListeners(sighting, record.term === 0 ? undefined : (record.holds ?? {}));
     if (released === true) {
       this.#tellGone(sighting);
       return;
@@ -274,6 +278,11 @@ export class Presence implements OtherSessions {
 
   #tellListeners({ member, last, ttlMs }: Sighting, holds: SessionNews['holds']): void {
     for (const listener of this.#listeners) listener.sessionHeard({ member, term: last.term, ttlMs, holds });
+  }
+
+  #tellSeen(): void {
+    this.#tellChanged();
+    for (const listener of this.#listeners) listener.othersSeen();
   }
 
   #tellChanged(): void {

@@ -24,6 +24,8 @@ export interface SessionOptions {
   readonly name: string;
   /** Names this process; no other may use the same name. */
   readonly member: string;
+  /** Beats count from here. Drawn at random, so that a process which uses the same name all the same is noticed. */
+  readonly firstBeat: number;
   /** The session is over if it was not renewed for this long, in milliseconds. */
   readonly ttlMs: number;
   readonly port: PresencePort;
@@ -53,17 +55,21 @@ export function beatMsOf(ttlMs: number): number {
  */
 export class Session implements OwnSession {
   #mode: 'idle' | 'present' | 'leaving' | 'gone' = 'idle';
-  /** The last term that began. */
+  /** The last term that began, or that is known to be over. */
   #term = 0;
+  /** The last term that a write named. Without an answer it may have been stored, and ended since. */
+  #writtenTerm = 0;
   #isInTerm = false;
-  #beat = 0;
+  #beat: number;
   /** Of the last confirmed write. */
-  #confirmedBeat = 0;
+  #confirmedBeat: number;
   #revision = 0;
   #hasNews = false;
   #saidLeaving = false;
   #survived: Record<number, number> = {};
   #failing = false;
+  /** A record of this name that a living process may have written, and since when it stands. */
+  #foreign: { readonly revision: number; readonly since: number } | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
   #answeredSince = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
@@ -72,6 +78,7 @@ export class Session implements OwnSession {
   readonly #deadline: Deadline;
 
   constructor(private readonly options: SessionOptions) {
+    this.#beat = this.#confirmedBeat = options.firstBeat;
     // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
     this.#deadline = new Deadline(options.clock, () => this.#endIfOver());
   }
@@ -153,14 +160,15 @@ export class Session implements OwnSession {
     this.#over('this replica goes');
     // A write under way would bring the record back.
     await this.#stepping;
-    if (!wasAlive || !isAtRest || this.#beat === 0) return;
+    if (!wasAlive || !isAtRest || this.#beat === this.options.firstBeat) return;
     const { port, member, clock, log, name } = this.options;
     const until = clock.now() + Math.min(withinMs, REMOVE_WITHIN_MS);
     for (;;) {
       try {
         if (!this.#saidLeaving) await port.announce({ ...this.#record(), released: true }, this.#revision);
         const { value, revision } = await port.read(member);
-        if (value !== undefined) await port.remove(member, revision);
+        if (value !== undefined && this.#hasWritten(value, this.options.firstBeat))
+          await port.remove(member, revision);
         return;
       } catch (error) {
         if (clock.now() >= until) {
@@ -191,16 +199,16 @@ export class Session implements OwnSession {
 
   #pauseMs(): number {
     if (this.#failing) return RENEW_AGAIN_MS;
-    return this.#hasNews || !this.#isInTerm ? 0 : beatMsOf(this.options.ttlMs);
+    const isNow = (this.#hasNews || !this.#isInTerm) && this.#foreign === undefined;
+    return isNow ? 0 : beatMsOf(this.options.ttlMs);
   }
 
   async #step(): Promise<void> {
     const { clock, log, name } = this.options;
     try {
-      if (!(await this.#renew())) {
-        await this.#findRecord();
-        await this.#renew();
-      }
+      // Others believe what a write says of its replica, even if it is refused.
+      const isRenewed = this.#foreign === undefined && (await this.#renew());
+      if (!isRenewed && (await this.#findRecord())) await this.#renew();
       if (this.#failing) this.#noteAnswered(clock.now());
       this.#failing = false;
     } catch (error) {
@@ -217,40 +225,62 @@ export class Session implements OwnSession {
     this.#endIfOver();
     const record = this.#record();
     this.#hasNews = false;
+    this.#writtenTerm = record.term;
     // The deadline counts from before the request: the server may have written it at once.
     const moment = this.#deadline.moment();
     const revision = await this.options.port.announce(record, this.#revision);
     if (revision === undefined) return false;
     this.#revision = revision;
     this.#confirmedBeat = record.beat;
+    this.#foreign = undefined;
     this.#saidLeaving = record.released === true;
     // Time that has run out stays run out: lanes that closed meanwhile do not open again.
     this.#endIfOver();
-    const isOfThisTerm = record.term === this.#termToWrite();
-    if (!isOfThisTerm || !this.#isAlive()) return true;
+    const isInForce = this.#isInTerm ? record.term === this.#term : record.term > this.#term;
+    if (!isInForce || !this.#isAlive()) return true;
     this.#renewedAt = moment.now;
     this.#deadline.extend(moment, this.options.ttlMs - LEASE_MARGIN_MS);
     if (!this.#isInTerm) this.#begin(record.term);
     return true;
   }
 
-  /** The write before may have been stored although its answer was lost. Only the record tells whose write it is. */
-  async #findRecord(): Promise<void> {
+  /**
+   * The write before may have been stored although its answer was lost. Only the record tells whose write it is. Resolves
+   * with false while it may be that of a living process.
+   */
+  async #findRecord(): Promise<boolean> {
     const { value, revision } = await this.options.port.read(this.options.member);
-    const isOwn =
-      value !== undefined &&
-      value.ended !== true &&
-      value.beat > this.#confirmedBeat &&
-      value.beat <= this.#beat;
+    const isOwn = value !== undefined && this.#hasWritten(value, this.#confirmedBeat);
     if (!isOwn) {
       this.#over(
         value === undefined ? 'its record was removed' : 'its record was written by another process',
       );
-      // Terms that were told to be over stay so.
+      // Terms that are over stay so.
       this.#term = Math.max(this.#term, value?.term ?? 0);
-      this.#beat = Math.max(this.#beat, value?.beat ?? 0);
+      // Ended, or its own of the time before a backup: no process renews it.
+      const isForeign =
+        value !== undefined && value.ended !== true && !this.#hasWritten(value, this.options.firstBeat);
+      if (isForeign && !this.#hasStood(revision, value.ttlMs)) return false;
     }
     this.#revision = revision;
+    return true;
+  }
+
+  /** True for a write of this process after that beat. */
+  #hasWritten({ beat, ended }: MemberRecord, after: number): boolean {
+    return ended !== true && beat > after && beat <= this.#beat;
+  }
+
+  /** A record of another process with this name: it is left alone until it has stood still, like any session. */
+  #hasStood(revision: number, ttlMs: number): boolean {
+    const now = this.options.clock.now();
+    if (this.#foreign === undefined)
+      this.options.log.error(
+        `${this.options.name}: another process uses the name ${this.options.member} and may own partitions; this one ` +
+          'takes none until that has ended',
+      );
+    if (this.#foreign?.revision !== revision) this.#foreign = { revision, since: now };
+    return now - this.#foreign.since >= ttlMs + LEASE_MARGIN_MS;
   }
 
   #record(): MemberRecord {
@@ -269,9 +299,9 @@ export class Session implements OwnSession {
     };
   }
 
-  /** The term in force, or the one that a confirmed write begins. */
+  /** The term in force, or one that a confirmed write begins: no write has named it. */
   #termToWrite(): number {
-    return this.#isInTerm ? this.#term : this.#term + 1;
+    return this.#isInTerm ? this.#term : Math.max(this.#term, this.#writtenTerm) + 1;
   }
 
   #begin(term: number): void {

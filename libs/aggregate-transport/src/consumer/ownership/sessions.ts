@@ -1,3 +1,5 @@
+import type { LeaseSession } from '../../records/lease-record.js';
+
 /** A term of a replica's session, as leases name it. */
 export interface SessionTerm {
   readonly owner: string;
@@ -45,16 +47,18 @@ export interface SessionNews {
 export interface SessionListener {
   /** The session was renewed, or is over. */
   sessionHeard(news: SessionNews): void;
+  /** All sessions were looked at for the first time: now it is known what they hold. */
+  othersSeen(): void;
 }
 
 /** The sessions of the other replicas, as leases see them. */
 export interface OtherSessions {
   /** Since when, on the clock, this process knows that the term is over; undefined if it may be in force. */
   overSince(session: SessionTerm): number | undefined;
-  /** True if a live session says that it holds the lease of that key. */
-  isHeld(key: string): boolean;
+  /** Of the lease of that key: the highest epoch that a live session says it holds. 0: none; infinity: not known yet. */
+  heldEpoch(key: string): number;
   /** A lease names this session: it is ended once its record, or the lack of one, has stood still for the ttl. */
-  watch(session: SessionTerm, ttlMs: number): void;
+  watch(session: LeaseSession): void;
   listen(listener: SessionListener): void;
   forget(listener: SessionListener): void;
 }

@@ -99,8 +99,9 @@ export class Sighting {
     this.#last = { beat: record.beat, term: Math.max(record.term, this.#last.term) };
     this.#ttlMs = record.ttlMs;
     this.#since = now;
-    // A replica announces a term when the one before is over.
-    this.#noteOver(record.term - 1, now);
+    // A replica announces a term when the one before is over. Without sessions it may come back in the same one.
+    if (record.term === 0) this.#over = undefined;
+    else this.#noteOver(record.term - 1, now);
     this.#isMember = record.released !== true && !this.isOver;
   }
 
@@ -120,6 +121,6 @@ export class Sighting {
   }
 
   #noteOver(term: number, now: number): void {
-    if (term > (this.#over?.term ?? 0)) this.#over = { term, since: now };
+    if (term > (this.#over?.term ?? -1)) this.#over = { term, since: now };
   }
 }

@@ -161,7 +161,7 @@ function leaseToDrain(
   const epoch = Math.max(lease.value?.epoch ?? 0, record.value?.epoch ?? 0, start.epoch) + 1;
   const isClaimed = lease.value?.claimed === true || record.revision > 0 || hasRecords;
   // It has no session: one that leaves no record is ended when the ttl has passed.
-  const taken = { owner, term: DRAIN_TERM, ttlMs: LEASE_TTL_MS, epoch };
+  const taken = { owner, term: DRAIN_TERM, ttlMs: LEASE_TTL_MS, sessionTtlMs: LEASE_TTL_MS, epoch };
   return isClaimed ? { ...taken, claimed: true } : taken;
 }
 

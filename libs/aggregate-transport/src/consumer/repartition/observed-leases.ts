@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { type LeaseRecord, type LeaseSession, sessionOf } from '../../records/lease-record.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
 
 /** A holder counts its time short by this much, an observer counts it long: clocks run at different speeds. */
@@ -39,10 +39,14 @@ export class ObservedLeases {
     const { value, revision } = lease;
     const since = this.#since(`${place.layout}.${place.partitions}.${place.partition}`, revision);
     if (value === undefined) return isAtRest || this.clock.now() - since > DELETED_TTL_MS + MARGIN_MS;
-    return value.released === true || value.owner === this.owner || (await this.#isOver(value, since));
+    if (value.released === true || value.owner === this.owner) return true;
+    const session = sessionOf(value);
+    // Its owner renews it, as releases before sessions do.
+    if (session === undefined) return this.clock.now() - since > value.ttlMs + MARGIN_MS;
+    return this.#isOver(session, since);
   }
 
-  async #isOver({ owner, term, ttlMs }: LeaseRecord, leaseSince: number): Promise<boolean> {
+  async #isOver({ owner, term, ttlMs }: LeaseSession, leaseSince: number): Promise<boolean> {
     const { value, revision } = await this.sessions.read(owner);
     const known = value?.term ?? 0;
     if (known > term || (value?.ended === true && known === term)) return true;

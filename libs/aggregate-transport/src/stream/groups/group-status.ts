@@ -114,9 +114,9 @@ export class GroupLook {
     if (found === undefined) return undefined;
     const lease = storedValueOf<LeaseRecord>(found, place).value;
     if (lease === undefined) return undefined;
-    const { owner, epoch, ttlMs, released } = lease;
+    const { owner, epoch, ttlMs, sessionTtlMs, released } = lease;
     const aliveAt = Math.max(Date.parse(found.time), await this.#renewedAt(lease));
-    return { owner, epoch, ttlMs, released: released === true, aliveAt };
+    return { owner, epoch, ttlMs: sessionTtlMs ?? ttlMs, released: released === true, aliveAt };
   }
 
   /** When the session that keeps the lease was renewed; 0 if none does. */

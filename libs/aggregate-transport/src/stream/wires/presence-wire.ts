@@ -37,7 +37,8 @@ export class PresenceWire implements PresencePort {
     const found = await findMessage(this.access.api, STREAM, { last_by_subj: place.subject }, KEY_TIMEOUT_MS);
     if (found === undefined) return { value: undefined, revision: 0 };
     try {
-      return storedValueOf<MemberRecord>(found, place);
+      const { value, revision } = storedValueOf<Partial<MemberRecord>>(found, place);
+      return { value: value && recordOf(value), revision };
     } catch (error) {
       // Not written by a replica: one key that cannot be read must not hide all others.
       if (hasCode(error, 'RECORD_INVALID')) return { value: undefined, revision: found.seq };
@@ -57,7 +58,7 @@ export class PresenceWire implements PresencePort {
 
   onHint(callback: (record: MemberRecord) => void): void {
     this.#hints = hearKeys(this.access.connection.nats, `${this.#prefix}*`, (record) => {
-      if (record !== undefined) callback(record as MemberRecord);
+      if (record !== undefined) callback(recordOf(record));
     });
   }
 
@@ -65,4 +66,9 @@ export class PresenceWire implements PresencePort {
     if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
     this.#hints = undefined;
   }
+}
+
+/** Releases without sessions write no term. */
+function recordOf(value: Partial<MemberRecord>): MemberRecord {
+  return { term: 0, ...value } as MemberRecord;
 }

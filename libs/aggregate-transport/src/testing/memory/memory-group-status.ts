@@ -72,9 +72,9 @@ function settledIn({ partitions, sources }: PositionOrigin): (message: MemoryMes
 function leaseStatus(key: MemoryKey<LeaseRecord>, presence: MemoryPresence): LeaseOnServer | undefined {
   const { value } = key.stored;
   if (value === undefined) return undefined;
-  const { owner, epoch, ttlMs, released } = value;
+  const { owner, epoch, ttlMs, sessionTtlMs, released } = value;
   const session = presence.stored(owner).value;
   const renewedAt = keepsLease(value, session) ? presence.writtenAt(owner) : 0;
   const aliveAt = Math.max(key.writtenAt, renewedAt);
-  return { owner, epoch, ttlMs, released: released === true, aliveAt };
+  return { owner, epoch, ttlMs: sessionTtlMs ?? ttlMs, released: released === true, aliveAt };
 }
