@@ -99,6 +99,22 @@ describe('one owner at a time', () => {
     expect(b.heard).toEqual(['acquired 2 after a']);
   });
 
+  test('is released although an earlier write of it moved the key', async () => {
+    const { clock, key, process } = fixture();
+    const [a, b] = [process('a'), process('b')];
+    a.lease.seek();
+    await clock.advance(20);
+    b.lease.seek();
+    await clock.advance(20);
+    // Sent before, and stored late.
+    key.value = { ...key.value!, claimed: true };
+    key.revision++;
+    await a.lease.handOver();
+    expect(key.value.released).toBeUndefined();
+    await clock.advance(TTL_MS / 5);
+    expect([a.lease.mode, b.heard]).toEqual(['standby', ['acquired 2 after a']]);
+  });
+
   test('is followed at once, under the next epoch, when the lease is released', async () => {
     const { clock, process } = fixture();
     const a = process('a');
@@ -393,6 +409,78 @@ describe('a deleted key', () => {
     expect(c.lease.mode).toBe('standby');
     await clock.advance(TTL_MS / 2);
     expect(c.lease.mode).toBe('held');
+  });
+});
+
+describe('a lease of a release without sessions', () => {
+  const renewed = (beat: number): LeaseRecord => ({ owner: 'earlier', ttlMs: TTL_MS, epoch: 4, beat });
+
+  test('is left to its owner while that renews it, and taken a ttl and a margin after the last renewal', async () => {
+    const { clock, key, process } = fixture();
+    await key.write(renewed(1), 0);
+    const a = process('a');
+    a.lease.seek();
+    for (let beat = 2; beat < 20; beat++) {
+      await clock.advance(TTL_MS / 5);
+      await key.write(renewed(beat), key.revision);
+    }
+    await clock.advance(TTL_MS + LEASE_MARGIN_MS - 10);
+    expect([a.lease.mode, a.lease.holder]).toEqual(['seeking', 'earlier']);
+    await clock.advance(20);
+    expect(a.heard).toEqual(['acquired 5 after earlier']);
+  });
+
+  test('is read no more often by a standby because its owner renews it', async () => {
+    const { clock, key, process } = fixture();
+    await key.write(renewed(1), 0);
+    const a = process('a');
+    a.lease.standBy();
+    await clock.advance(100);
+    let reads = 0;
+    const read = key.read.bind(key);
+    key.read = () => {
+      reads++;
+      return read();
+    };
+    for (let beat = 2; beat < 20; beat++) {
+      await key.write(renewed(beat), key.revision);
+      await clock.advance(TTL_MS / 5);
+    }
+    expect([a.lease.mode, reads]).toEqual(['standby', 0]);
+  });
+
+  test('is followed at once when it is released', async () => {
+    const { clock, key, process } = fixture();
+    await key.write(renewed(1), 0);
+    const a = process('a');
+    a.lease.seek();
+    await clock.advance(100);
+    await key.write({ ...renewed(2), released: true }, key.revision);
+    await clock.advance(20);
+    expect(a.heard).toEqual(['acquired 5 after earlier']);
+  });
+});
+
+describe('a key that an operator restored', () => {
+  test.each([
+    ['names an earlier term of the owner', {}],
+    ['says that it is free', { released: true }],
+  ])('and that %s is not taken while a live session holds a later epoch', async (_, state) => {
+    const { clock, key, process } = fixture();
+    const [a, b] = [process('a'), process('b')];
+    a.lease.seek();
+    await clock.advance(20);
+    const backup = { ...key.value!, ...state };
+    a.replica.isCut = true;
+    await clock.advance(TTL_MS);
+    a.replica.isCut = false;
+    await clock.advance(2 * BEAT_MS);
+    expect([a.replica.session.term > 1, a.lease.epoch]).toEqual([true, 2]);
+    key.value = backup;
+    key.revision++;
+    b.lease.seek();
+    await clock.advance(TTL_MS);
+    expect([a.lease.isValid(), b.heard]).toEqual([true, []]);
   });
 });
 

@@ -6,13 +6,16 @@ import type { Broken } from './walk-process.js';
 const STEPS = 250;
 const RUNS = Number(process.env['WALKS'] ?? 12);
 
-test(
-  'a partition has one owner at a time and gets the next one in time, while processes die, freeze and are cut off',
-  async () => {
+test.each([
+  ['while processes die, freeze and are cut off', false],
+  ['beside processes of a release without sessions, too', true],
+])(
+  'a partition has one owner at a time and gets the next one in time, %s',
+  async (_, isMixed) => {
     let changes = 0;
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
-        const walk = new OwnershipWalk({ seed, steps: STEPS });
+        const walk = new OwnershipWalk({ seed, steps: STEPS, isMixed });
         expect(await walk.run()).toEqual([]);
         changes += walk.changes;
       }),
@@ -24,16 +27,19 @@ test(
 );
 
 describe('the walk notices', () => {
-  test.each<[Broken, number]>([
-    ['sessions-not-compared', 1],
-    ['leases-not-compared', 1],
-    ['clock-stands-while-frozen', 1],
+  test.each<[Broken, number, boolean]>([
+    ['sessions-not-compared', 1, false],
+    ['leases-not-compared', 1, false],
+    ['clock-stands-while-frozen', 1, false],
+    ['beats-begin-alike', 1, false],
+    ['holds-not-told', 1, false],
+    ['ttl-told-to-all', 1, true],
   ])(
     '%s',
-    async (broken, first) => {
+    async (broken, first, isMixed) => {
       const found: string[] = [];
       for (let seed = first; seed < first + 60 && found.length === 0; seed++) {
-        found.push(...(await new OwnershipWalk({ seed, steps: STEPS, broken }).run()));
+        found.push(...(await new OwnershipWalk({ seed, steps: STEPS, broken, isMixed }).run()));
       }
       expect(found).not.toEqual([]);
     },

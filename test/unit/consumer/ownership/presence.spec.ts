@@ -243,6 +243,42 @@ describe('a replica that is gone', () => {
   });
 });
 
+describe('the term of another session', () => {
+  test('is over when the next one is stored, not when that is announced and refused', async () => {
+    const { clock, records, replica } = fixture();
+    const [a, b] = [replica('a'), replica('b')];
+    a.start();
+    b.start();
+    await clock.advance(100);
+    const { value, revision } = records.stored('b');
+    const port = records.connect();
+    // As a second process of that name would announce it.
+    await port.announce({ ...value!, beat: 7_000, term: 9 }, revision - 1);
+    await clock.advance(50);
+    expect(a.presence.overSince({ owner: 'b', term: 1 })).toBeUndefined();
+    await port.announce({ ...value!, beat: 7_001, term: 9 }, records.stored('b').revision);
+    await clock.advance(50);
+    expect(a.presence.overSince({ owner: 'b', term: 8 })).toBeDefined();
+  });
+
+  test('is not judged in a release without sessions: its replica is gone when it is silent, and back when it is not', async () => {
+    const { clock, records, replica } = fixture();
+    const a = replica('a');
+    a.start();
+    const port = records.connect();
+    const write = (beat: number) =>
+      port.announce({ member: 'b', ttlMs: TTL_MS, beat, term: 0 }, records.stored('b').revision);
+    await write(1);
+    await clock.advance(100);
+    expect(a.presence.members).toEqual(['a', 'b']);
+    await clock.advance(TTL_MS + LEASE_MARGIN_MS);
+    expect(a.presence.members).toEqual(['a']);
+    await write(2);
+    await clock.advance(100);
+    expect(a.presence.members).toEqual(['a', 'b']);
+  });
+});
+
 describe('a session that a lease names', () => {
   test('whose record is missing is ended after the ttl and a margin', async () => {
     const { clock, records, replica } = fixture();

@@ -1,4 +1,3 @@
-import type { Clock, Timer } from '#library/clock.js';
 import { Lease } from '#library/consumer/ownership/lease.js';
 import { Presence } from '#library/consumer/ownership/presence.js';
 import { Session } from '#library/consumer/ownership/session.js';
@@ -7,18 +6,43 @@ import { silentLog } from '#library/log.js';
 import type { KeyPort, StoredValue } from '#library/records/key-port.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import type { MemberRecord, PresencePort } from '#library/records/member-record.js';
-import type { ManualClock } from '#library/testing/memory/manual-clock.js';
 import type { MemoryPresence } from '#library/testing/memory/memory-presence.js';
 import type { Dice } from '../repartition/walk-schedule.js';
 import type { FakeKeyPort } from './fake-key-port.js';
+import type { WalkHost } from './walk-host.js';
 
 /** A rule that the walk breaks, to see that it notices. */
-export type Broken = 'sessions-not-compared' | 'leases-not-compared' | 'clock-stands-while-frozen';
+export type Broken =
+  | 'sessions-not-compared'
+  | 'leases-not-compared'
+  | 'clock-stands-while-frozen'
+  /** Leases do not claim to stand for longer than releases without sessions wait. */
+  | 'ttl-told-to-all'
+  /** A process takes the record of its name for its own. */
+  | 'beats-begin-alike'
+  /** Sessions do not say which leases they hold. */
+  | 'holds-not-told';
+
+/** A process of the walk, of this release or of one before. */
+export interface WalkReplica {
+  readonly name: string;
+  readonly host: WalkHost;
+  readonly epoch: number;
+  /** The process may start handlers, as its own clocks say. */
+  readonly isOwner: boolean;
+  seek(): void;
+  standBy(): void;
+  giveUp(): void;
+  startOver(): void;
+  handOver(): void;
+  /** It is answered by a leader that was deposed and does not know it, and hears nothing. Its writes arrive. */
+  readStale(isStale: boolean): Promise<void>;
+}
 
 export interface WalkProcessOptions {
   readonly name: string;
   readonly ttlMs: number;
-  readonly clock: ManualClock;
+  readonly host: WalkHost;
   readonly dice: Dice;
   readonly key: FakeKeyPort<LeaseRecord>;
   readonly records: MemoryPresence;
@@ -26,176 +50,107 @@ export interface WalkProcessOptions {
   readonly acquired: (epoch: number) => void;
 }
 
-const ANSWER_WITHIN_MS = 500;
-const MAX_DELAY_MS = 20;
+export const LEASE_KEY = '0.0';
 const MAX_FIRST_BEAT = 1_000_000_000;
-const MAX_HELD_MS = 6_000;
+const WHY = 'the walk says so';
 
-/** One process on a network that delays, holds and loses what it carries, and whose clock may jump or be unread. */
-export class WalkProcess implements Clock {
-  readonly session: Session;
-  readonly lease: Lease;
-  readonly #others: Presence;
-  isCut = false;
-  /** It is answered by a leader that was deposed and does not know it, and hears nothing. Its writes arrive. */
+/** One process of this release: the real session, presence and lease. */
+export class WalkProcess implements WalkReplica {
+  readonly name: string;
+  readonly host: WalkHost;
+  readonly #session: Session;
+  readonly #lease: Lease;
   #stale: { readonly records: MemoryPresence; readonly lease: StoredValue<LeaseRecord> } | undefined;
-  /** How likely a request is held or its answer is lost. */
-  faults = 0;
-  #isDead = false;
-  #thawed: (() => void)[] | undefined;
-  #frozenAt = 0;
-  #stoodMs = 0;
-  #wallOffsetMs = 0;
 
   constructor(private readonly options: WalkProcessOptions) {
-    const { name, ttlMs, records, key, acquired, dice } = options;
-    const port = this.#presence(records);
-    const shared = { name, port, log: silentLog, clock: this, seen: new SeenEvents() };
+    const { name, ttlMs, host, key, acquired, dice, broken } = options;
+    this.name = name;
+    this.host = host;
+    const shared = { name, port: this.#presence(), log: silentLog, clock: host, seen: new SeenEvents() };
     const handles = { types: [], others: true };
-    this.session = new Session({
-      ...shared,
-      member: name,
-      ttlMs,
-      firstBeat: dice.below(MAX_FIRST_BEAT),
-      handles,
-    });
-    this.#others = new Presence({ ...shared, session: this.session, handles });
-    this.lease = new Lease({
-      ...{ name, key: '0.0', session: this.session, others: this.#others },
-      ...{ port: this.#leasePort(key), clock: this, log: silentLog },
+    const firstBeat = broken === 'beats-begin-alike' ? 0 : dice.below(MAX_FIRST_BEAT);
+    this.#session = new Session({ ...shared, member: name, ttlMs, firstBeat, handles });
+    const others = new Presence({ ...shared, session: this.#session, handles });
+    this.#lease = new Lease({
+      ...{ name, key: LEASE_KEY, session: this.#session, others },
+      ...{ port: this.#leasePort(key), clock: host, log: silentLog },
       listener: {
-        acquired: () => acquired(this.lease.epoch),
+        acquired: () => acquired(this.#lease.epoch),
         lost: () => undefined,
         startsOver: () => undefined,
         facts: () => ({}),
         holderChanged: () => undefined,
       },
     });
-    this.session.start();
-    this.#others.start();
+    this.#session.start();
+    others.start();
   }
 
-  /** The process may start handlers, as its own clocks say. */
+  get epoch(): number {
+    return this.#lease.epoch;
+  }
+
   get isOwner(): boolean {
-    return !this.#isDead && this.lease.isValid();
+    return !this.host.isDead && this.#lease.isValid();
   }
 
-  get isDead(): boolean {
-    return this.#isDead;
+  seek(): void {
+    this.#lease.seek();
   }
 
-  get isFrozen(): boolean {
-    return this.#thawed !== undefined;
+  standBy(): void {
+    this.#lease.standBy();
   }
 
-  die(): void {
-    this.#isDead = true;
+  giveUp(): void {
+    this.#lease.giveUp(WHY);
   }
 
-  /** Nothing runs in it; what it has sent is on its way. */
-  freeze(): void {
-    this.#thawed ??= [];
-    this.#frozenAt = this.options.clock.now();
+  startOver(): void {
+    this.#lease.startOver(WHY);
   }
 
-  thaw(): void {
-    const waiting = this.#thawed ?? [];
-    if (this.isFrozen) this.#stoodMs += this.options.clock.now() - this.#frozenAt;
-    this.#thawed = undefined;
-    for (const run of waiting) run();
+  handOver(): void {
+    void this.#lease.handOver();
   }
 
   async readStale(isStale: boolean): Promise<void> {
-    const { records, key } = this.options;
+    const { records, key, host } = this.options;
+    host.isDeaf = isStale;
     this.#stale = isStale ? { records: records.copy(), lease: await key.read() } : undefined;
   }
 
-  jumpWallClock(ms: number): void {
-    this.#wallOffsetMs += ms;
-  }
-
-  now(): number {
-    const { clock, broken } = this.options;
-    if (broken !== 'clock-stands-while-frozen') return clock.now();
-    return (this.isFrozen ? this.#frozenAt : clock.now()) - this.#stoodMs;
-  }
-
-  wallNow(): number {
-    if (this.options.broken === 'clock-stands-while-frozen') return this.now();
-    return this.options.clock.wallNow() + this.#wallOffsetMs;
-  }
-
-  after(delayMs: number, callback: () => void): Timer {
-    return this.options.clock.after(delayMs, () => this.#run(callback));
-  }
-
-  soon(callback: () => void): void {
-    this.options.clock.soon(() => this.#run(callback));
-  }
-
-  nextTurn(callback: () => void): void {
-    this.options.clock.nextTurn(() => this.#run(callback));
-  }
-
-  #run(callback: () => void): void {
-    if (this.#isDead) return;
-    if (this.#thawed === undefined) callback();
-    else this.#thawed.push(callback);
-  }
-
-  /** A write may arrive long after its sender has given up. */
-  #send<T>(carryOut: () => Promise<T>): Promise<T> {
-    const { clock, dice } = this.options;
-    return new Promise((resolve, reject) => {
-      clock.after(ANSWER_WITHIN_MS, () => this.#run(() => reject(new Error('no answer'))));
-      const isLost = dice.happens(this.faults);
-      clock.after(this.#travelMs(), () => {
-        if (this.isCut || this.#isDead) return;
-        void carryOut().then((answer) => {
-          if (!isLost) clock.after(this.#travelMs(), () => this.#run(() => resolve(answer)));
-        });
-      });
-    });
-  }
-
-  #travelMs(): number {
-    const { dice } = this.options;
-    return dice.below(dice.happens(this.faults) ? MAX_HELD_MS : MAX_DELAY_MS);
-  }
-
-  /** Announcements may be missed. */
-  #hear(callback: () => void): void {
-    const { clock, dice } = this.options;
-    if (this.isCut || this.#stale !== undefined || dice.happens(this.faults)) return;
-    clock.after(dice.below(MAX_DELAY_MS), () => this.#run(callback));
-  }
-
-  #presence(records: MemoryPresence): PresencePort {
+  #presence(): PresencePort {
+    const { broken, host, records } = this.options;
     const port = records.connect();
-    const { broken } = this.options;
     const expected = (record: MemberRecord, revision: number): number =>
       broken === 'sessions-not-compared' ? records.stored(record.member).revision : revision;
+    const written = (record: MemberRecord): MemberRecord =>
+      broken === 'holds-not-told' && record.holds !== undefined ? { ...record, holds: {} } : record;
     return {
-      announce: (record, revision) => this.#send(() => port.announce(record, expected(record, revision))),
-      list: () => this.#send(() => port.list()),
-      read: (member) =>
-        this.#send(() =>
-          this.#stale === undefined ? port.read(member) : this.#stale.records.connect().read(member),
-        ),
-      remove: (member, revision) => this.#send(() => port.remove(member, revision)),
-      onHint: (callback) => port.onHint((record) => this.#hear(() => callback(record))),
+      announce: (record, revision) =>
+        host.send(() => port.announce(written(record), expected(record, revision))),
+      list: () => host.send(() => port.list()),
+      read: (member) => host.send(() => (this.#stale?.records.connect() ?? port).read(member)),
+      remove: (member, revision) => host.send(() => port.remove(member, revision)),
+      onHint: (callback) => port.onHint((record) => host.hear(() => callback(record))),
       close: () => port.close(),
     };
   }
 
   #leasePort(key: FakeKeyPort<LeaseRecord>): KeyPort<LeaseRecord> {
-    const isCompared = this.options.broken !== 'leases-not-compared';
+    const { broken, host } = this.options;
+    const written = (value: LeaseRecord): LeaseRecord =>
+      broken === 'ttl-told-to-all' ? { ...value, ttlMs: this.options.ttlMs } : value;
     return {
       maxBytes: key.maxBytes,
       read: () =>
-        this.#send(() => (this.#stale === undefined ? key.read() : Promise.resolve(this.#stale.lease))),
-      write: (value, revision) => this.#send(() => key.write(value, isCompared ? revision : key.revision)),
-      onHint: (callback) => key.onHint((value) => this.#hear(() => callback(value))),
+        host.send(() => (this.#stale === undefined ? key.read() : Promise.resolve(this.#stale.lease))),
+      write: (value, revision) =>
+        host.send(() =>
+          key.write(written(value), broken === 'leases-not-compared' ? key.revision : revision),
+        ),
+      onHint: (callback) => key.onHint((value) => host.hear(() => callback(value))),
       close: () => undefined,
     };
   }

@@ -57,8 +57,9 @@ export class Presence implements OtherSessions {
 
   constructor(private readonly options: PresenceOptions) {
     options.port.onHint((record) => {
-      // Only a record that is stored tells that a session was ended.
-      if (record.ended === true) this.#sightings.get(record.member)?.noteDoubt();
+      // Only a record that is stored tells that a term is over.
+      if (record.ended === true || record.term > (this.#sightings.get(record.member)?.last.term ?? 0))
+        this.#doubt(record);
       else this.#heard(record);
       this.#arm();
     });
@@ -164,6 +165,7 @@ export class Presence implements OtherSessions {
       const due = [...this.#sightings.values()].filter((one) => this.#lookAt(one) <= clock.now());
       await Promise.all(due.map((one) => this.#endIfStill(one)));
       this.#failing = false;
+      this.#looked = true;
       if (isFirst) this.#tellSeen();
     } catch (error) {
       if (!this.#failing && this.#mode === 'watching')
@@ -185,7 +187,6 @@ export class Presence implements OtherSessions {
       if (member !== session.member && known?.isOver !== false) this.#read(await port.read(member), member);
     }
     this.#nextLookAt = clock.now() + oldMs;
-    this.#looked = true;
   }
 
   async #remove(member: string, { revision }: Sighting): Promise<void> {
@@ -259,6 +260,14 @@ export class Presence implements OtherSessions {
     }
     if (Array.isArray(handles?.types)) this.#noteHandled(member, handles);
     if (!wasMember) this.#tellChanged();
+  }
+
+  #doubt(record: MemberRecord): void {
+    const { member } = record;
+    if (member === this.options.session.member || this.#mode === 'closed') return;
+    const known = this.#sightings.get(member);
+    if (known !== undefined) known.noteDoubt();
+    else this.#sightings.set(member, new Sighting(record, this.options.clock.now()));
   }
 
   #noteHandled(member: string, handles: HandledTypes): void {

@@ -165,7 +165,8 @@ export class Session implements OwnSession {
     const until = clock.now() + Math.min(withinMs, REMOVE_WITHIN_MS);
     for (;;) {
       try {
-        if (!this.#saidLeaving) await port.announce({ ...this.#record(), released: true }, this.#revision);
+        if (!this.#saidLeaving)
+          await port.announce({ ...this.#record(), term: this.#term, released: true }, this.#revision);
         const { value, revision } = await port.read(member);
         if (value !== undefined && this.#hasWritten(value, this.options.firstBeat))
           await port.remove(member, revision);
@@ -260,7 +261,7 @@ export class Session implements OwnSession {
       // Ended, or its own of the time before a backup: no process renews it.
       const isForeign =
         value !== undefined && value.ended !== true && !this.#hasWritten(value, this.options.firstBeat);
-      if (isForeign && !this.#hasStood(revision, value.ttlMs)) return false;
+      if (isForeign) return this.#endForeign(value, revision);
     }
     this.#revision = revision;
     return true;
@@ -271,8 +272,8 @@ export class Session implements OwnSession {
     return ended !== true && beat > after && beat <= this.#beat;
   }
 
-  /** A record of another process with this name: it is left alone until it has stood still, like any session. */
-  #hasStood(revision: number, ttlMs: number): boolean {
+  /** A record of another process with this name: like any session it is ended when it has stood still, not before. */
+  async #endForeign({ member, ttlMs, beat, term }: MemberRecord, revision: number): Promise<boolean> {
     const now = this.options.clock.now();
     if (this.#foreign === undefined)
       this.options.log.error(
@@ -280,7 +281,10 @@ export class Session implements OwnSession {
           'takes none until that has ended',
       );
     if (this.#foreign?.revision !== revision) this.#foreign = { revision, since: now };
-    return now - this.#foreign.since >= ttlMs + LEASE_MARGIN_MS;
+    if (now - this.#foreign.since < ttlMs + LEASE_MARGIN_MS) return false;
+    const ended = await this.options.port.announce({ member, ttlMs, beat, term, ended: true }, revision);
+    this.#revision = ended ?? 0;
+    return ended !== undefined;
   }
 
   #record(): MemberRecord {

@@ -92,14 +92,14 @@ export class Sighting {
     this.#isDoubtful = false;
   }
 
-  /** A write of the replica. It may have been refused, but what it says of the replica is true. */
+  /** A write of the replica, stored or of a term that is known: such a one may have been refused. */
   noteRenewed(record: MemberRecord, now: number): void {
     this.#isDoubtful = this.#isMissing = false;
     this.#record = record;
     this.#last = { beat: record.beat, term: Math.max(record.term, this.#last.term) };
     this.#ttlMs = record.ttlMs;
     this.#since = now;
-    // A replica announces a term when the one before is over. Without sessions it may come back in the same one.
+    // A stored term means that the one before is over. Without sessions it may come back in the same one.
     if (record.term === 0) this.#over = undefined;
     else this.#noteOver(record.term - 1, now);
     this.#isMember = record.released !== true && !this.isOver;
