@@ -8,8 +8,8 @@ export interface LeaseRecord {
    */
   readonly term?: number;
   /**
-   * How long the lease stands unless it is written again, in milliseconds, for those who know no sessions. With a session
-   * that is {@link NO_SESSION_TTL_MS}.
+   * How long the lease stands unless it is written again, in milliseconds, to a replica that knows no sessions. With a
+   * session that is {@link NO_SESSION_TTL_MS}.
    */
   readonly ttlMs: number;
   /** How long a session that leaves no record counts as alive, in milliseconds. */

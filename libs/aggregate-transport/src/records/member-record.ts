@@ -30,8 +30,8 @@ export interface MemberRecord {
   /** How long it counts as alive without another write, in milliseconds. */
   readonly ttlMs: number;
   /**
-   * Grows with every write of the process, from a random number on. So two writes are told apart wherever they are seen,
-   * and those of two processes, too.
+   * Grows with every write of the process, from a random number on. So two writes are told apart wherever they are
+   * seen, and those of two processes, too.
    */
   readonly beat: number;
   /**

@@ -49,9 +49,9 @@ export class ObservedLease {
   }
 
   /**
-   * Since when, or from when on, no process may run handlers under it; infinity if one may for an unknown time. The
-   * record may be older than the lease: its key was deleted, or comes from a backup. Its holder says so in its session. A
-   * deleted key does not say who held it: its holder may still run handlers for a ttl.
+   * Since when, or from when on, no process may run handlers under it; infinity if one may for an unknown time. A key
+   * that was deleted, or comes from a backup, may be older than the lease. The holder's session tells then. A deleted
+   * key does not say who held it: its holder may still run handlers for a ttl.
    */
   freeAt({ now, self, ttlMs, key, others }: FreeQuestion): number {
     const since = this.#since ?? now;

@@ -246,8 +246,8 @@ export class Session implements OwnSession {
   }
 
   /**
-   * The write before may have been stored although its answer was lost. Only the record tells whose write it is. Resolves
-   * with false while it may be that of a living process.
+   * The write before may have been stored although its answer was lost. Only the record tells whose write it is.
+   * Resolves with false while it may be that of a living process.
    */
   async #findRecord(): Promise<boolean> {
     const { value, revision } = await this.options.port.read(this.options.member);
