@@ -30,10 +30,11 @@ describe('the walk notices', () => {
   test.each<[Broken, number, boolean]>([
     ['sessions-not-compared', 1, false],
     ['leases-not-compared', 1, false],
-    ['clock-stands-while-frozen', 1, false],
-    ['beats-begin-alike', 1, false],
-    ['holds-not-told', 1, false],
-    ['ttl-told-to-all', 1, true],
+    ['clock-stands-while-frozen', 2, false],
+    ['ttl-not-waited-for', 1, false],
+    ['beats-begin-alike', 22, false],
+    ['holds-not-told', 14, false],
+    ['ttl-told-to-all', 3, true],
   ])(
     '%s',
     async (broken, first, isMixed) => {

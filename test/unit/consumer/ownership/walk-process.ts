@@ -16,6 +16,8 @@ export type Broken =
   | 'sessions-not-compared'
   | 'leases-not-compared'
   | 'clock-stands-while-frozen'
+  /** A session is ended although it may be renewed. */
+  | 'ttl-not-waited-for'
   /** Leases do not claim to stand for longer than releases without sessions wait. */
   | 'ttl-told-to-all'
   /** A process takes the record of its name for its own. */
@@ -127,13 +129,19 @@ export class WalkProcess implements WalkReplica {
       broken === 'sessions-not-compared' ? records.stored(record.member).revision : revision;
     const written = (record: MemberRecord): MemberRecord =>
       broken === 'holds-not-told' && record.holds !== undefined ? { ...record, holds: {} } : record;
+    const found = (record: MemberRecord): MemberRecord =>
+      broken === 'ttl-not-waited-for' ? { ...record, ttlMs: 0 } : record;
+    const read = async (member: string): Promise<StoredValue<MemberRecord>> => {
+      const { value, revision } = await (this.#stale?.records.connect() ?? port).read(member);
+      return { value: value && found(value), revision };
+    };
     return {
       announce: (record, revision) =>
         host.send(() => port.announce(written(record), expected(record, revision))),
       list: () => host.send(() => port.list()),
-      read: (member) => host.send(() => (this.#stale?.records.connect() ?? port).read(member)),
+      read: (member) => host.send(() => read(member)),
       remove: (member, revision) => host.send(() => port.remove(member, revision)),
-      onHint: (callback) => port.onHint((record) => host.hear(() => callback(record))),
+      onHint: (callback) => port.onHint((record) => host.hear(() => callback(found(record)))),
       close: () => port.close(),
     };
   }
