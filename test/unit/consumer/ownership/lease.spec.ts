@@ -84,6 +84,17 @@ describe('one owner at a time', () => {
     expect(key.writes).toHaveLength(1);
   });
 
+  test('is taken a ttl and a margin later by a replica that may not list the others', async () => {
+    const { clock, process } = fixture();
+    const { lease, replica } = process('a');
+    replica.cannotList = true;
+    lease.seek();
+    await clock.advance(TTL_MS);
+    expect(lease.mode).toBe('seeking');
+    await clock.advance(LEASE_MARGIN_MS + 200);
+    expect(lease.mode).toBe('held');
+  });
+
   test('is followed by another when its session stood still for ttl and margin, not before', async () => {
     const { clock, process } = fixture();
     const a = process('a');

@@ -24,6 +24,8 @@ export class TestReplica {
   isCut = false;
   /** Its requests fail, but it hears the others. */
   failure: Error | undefined;
+  /** It may not list the records of others. */
+  cannotList = false;
   /** The next write is stored, and its answer is lost. */
   loseAnswer = false;
   reads = 0;
@@ -82,7 +84,7 @@ export class TestReplica {
         this.writes++;
         return guard(() => this.#announce(inner, record, revision));
       },
-      list: () => guard(() => inner.list()),
+      list: () => guard(() => (this.cannotList ? Promise.reject(new Error('denied')) : inner.list())),
       read: (member) => {
         this.reads++;
         return guard(() => inner.read(member));

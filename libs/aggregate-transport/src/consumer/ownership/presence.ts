@@ -44,6 +44,8 @@ const LOOKED_WITHIN_MS = 60_000;
 export class Presence implements OtherSessions {
   #mode: 'idle' | 'watching' | 'closed' = 'idle';
   #looked = false;
+  /** All sessions were read, or heard. */
+  #knowsHolds = false;
   #nextLookAt = 0;
   #failing = false;
   #timer: Timer | undefined;
@@ -94,7 +96,7 @@ export class Presence implements OtherSessions {
   }
 
   heldEpoch(key: string): number {
-    if (!this.#looked) return Number.POSITIVE_INFINITY;
+    if (!this.#knowsHolds) return Number.POSITIVE_INFINITY;
     let epoch = 0;
     for (const { isOver, record } of this.#sightings.values())
       if (!isOver) epoch = Math.max(epoch, record?.holds?.[key] ?? 0);
@@ -158,7 +160,7 @@ export class Presence implements OtherSessions {
   }
 
   async #step(): Promise<void> {
-    const { clock, log, name } = this.options;
+    const { clock, log, name, session } = this.options;
     try {
       const isFirst = !this.#looked;
       if (clock.now() >= this.#nextLookAt) await this.#lookAtAll();
@@ -166,8 +168,12 @@ export class Presence implements OtherSessions {
       await Promise.all(due.map((one) => this.#endIfStill(one)));
       this.#failing = false;
       this.#looked = true;
-      if (isFirst) this.#tellSeen();
+      if (isFirst) this.#tellChanged();
+      this.#noteHoldsKnown();
     } catch (error) {
+      // No list, but each live session was heard in this time. A partition must not wait for an owner longer.
+      const heardBy = (this.#startedAt ?? clock.now()) + session.ttlMs + LEASE_MARGIN_MS;
+      if (clock.now() >= heardBy) this.#noteHoldsKnown();
       if (!this.#failing && this.#mode === 'watching')
         log.warn(`${name}: the other replicas cannot be seen, trying on: ${describeError(error)}`);
       this.#failing = true;
@@ -289,8 +295,9 @@ export class Presence implements OtherSessions {
     for (const listener of this.#listeners) listener.sessionHeard({ member, term: last.term, ttlMs, holds });
   }
 
-  #tellSeen(): void {
-    this.#tellChanged();
+  #noteHoldsKnown(): void {
+    if (this.#knowsHolds) return;
+    this.#knowsHolds = true;
     for (const listener of this.#listeners) listener.othersSeen();
   }
 

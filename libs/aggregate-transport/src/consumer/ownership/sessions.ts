@@ -47,7 +47,7 @@ export interface SessionNews {
 export interface SessionListener {
   /** The session was renewed, or is over. */
   sessionHeard(news: SessionNews): void;
-  /** All sessions were looked at for the first time: now it is known what they hold. */
+  /** All sessions were looked at or heard for the first time: now it is known what they hold. */
   othersSeen(): void;
 }
 
