@@ -39,7 +39,7 @@ describe('on three servers', () => {
       const groups = await Promise.all(topics.map((topic) => topic.openGroup('billing')));
       for (const { record } of groups) expect(record).toEqual(groups[0]!.record);
       const [first] = groups[0]!.partitions;
-      const revision = await first!.leasePort.write({ owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1 }, 0);
+      const revision = await first!.leasePort.write({ owner: 'a', term: 1, ttlMs: 3_000, epoch: 1 }, 0);
       expect((await groups[1]!.partitions[0]!.leasePort.read()).revision).toBe(revision);
     },
     TEST_WITHIN_MS,

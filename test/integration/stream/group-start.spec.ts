@@ -6,7 +6,7 @@ import { groupPlace, leasePlace, positionPlace } from '#library/stream/keys/key-
 import { SAYS_ALL } from '../../support/says-all.js';
 import { StreamWorld, VERSIONS } from './world.js';
 
-const LEASE = { owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1 };
+const LEASE = { owner: 'a', term: 1, ttlMs: 3_000, epoch: 1 };
 
 describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
   const world = new StreamWorld(version);

@@ -90,7 +90,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
     const last = sequences[1]!.at(-1)!;
     await write(group.partitions[1]!, { high: last });
     await write(group.partitions[0]!, { high: EVENTS + 50, created: 'another stream', run: 1 });
-    const lease = { owner: 'a', ttlMs: 3_000, epoch: 3, beat: 1, released: true };
+    const lease = { owner: 'a', term: 1, ttlMs: 3_000, epoch: 3, released: true };
     await group.partitions[2]!.leasePort.write(lease, 0);
 
     const { partitions } = await wire.lookAt(ask());
@@ -99,7 +99,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
       position: { high, epoch: 3, run: 2, unsettled: 2, pending: all.length - 6 },
       oldestStoredAt: await storedAt(topic, unsettled[0]!),
     });
-    expect(Math.abs(partitions[2]!.lease!.writtenAt - Date.now())).toBeLessThan(5_000);
+    expect(Math.abs(partitions[2]!.lease!.aliveAt - Date.now())).toBeLessThan(5_000);
     expect(partitions[1]).toEqual({
       partition: 1,
       lease: undefined,
@@ -118,8 +118,8 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
 
   test('reads no lease of owned partitions, and nothing of others if so asked', async () => {
     const { wire, group } = await started();
-    await group.partitions[1]!.leasePort.write({ owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1 }, 0);
-    await group.partitions[3]!.leasePort.write({ owner: 'b', ttlMs: 3_000, epoch: 1, beat: 1 }, 0);
+    await group.partitions[1]!.leasePort.write({ owner: 'a', term: 1, ttlMs: 3_000, epoch: 1 }, 0);
+    await group.partitions[3]!.leasePort.write({ owner: 'b', term: 1, ttlMs: 3_000, epoch: 1 }, 0);
     const owned = new Set([1]);
     const all = await wire.lookAt(ask({ owned }));
     expect(all.partitions.map(({ lease }) => lease?.owner)).toEqual([undefined, undefined, undefined, 'b']);
@@ -129,7 +129,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
 
   test('outlives its stream, without a position', async () => {
     const { topic, wire, group } = await started();
-    await group.partitions[0]!.leasePort.write({ owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1 }, 0);
+    await group.partitions[0]!.leasePort.write({ owner: 'a', term: 1, ttlMs: 3_000, epoch: 1 }, 0);
     await world.remove(topic);
     const { firstSequence, partitions } = await wire.lookAt(ask());
     expect(firstSequence).toBe(0);
@@ -147,7 +147,7 @@ describe.each(VERSIONS)('a group on nats-server %s, seen from outside', (version
   test('is a table for an operator, found by the records of all topics', async () => {
     const { topic, wire, group, sequences, created } = await started();
     await wire.openGroup('idle');
-    const lease = { owner: '01890000-0000-7000-8000-abcdefabcdef', ttlMs: 3_000, epoch: 3, beat: 1 };
+    const lease = { owner: '01890000-0000-7000-8000-abcdefabcdef', term: 1, ttlMs: 3_000, epoch: 3 };
     await group.partitions[2]!.leasePort.write(lease, 0);
     const high = sequences[2]![2]!;
     await group.partitions[2]!.positionPort.write(

@@ -9,7 +9,7 @@ import { eventually } from '../../support/eventually.js';
 import { SAYS_ALL } from '../../support/says-all.js';
 import { StreamWorld, VERSIONS } from './world.js';
 
-const LEASE: LeaseRecord = { owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1 };
+const LEASE: LeaseRecord = { owner: 'a', term: 1, ttlMs: 3_000, epoch: 1 };
 
 describe.each(VERSIONS)('a key on nats-server %s', (version) => {
   const world = new StreamWorld(version);
@@ -38,11 +38,11 @@ describe.each(VERSIONS)('a key on nats-server %s', (version) => {
     const { key } = fresh();
     const first = await key.write(LEASE, 0);
     expect(first).toBeGreaterThan(0);
-    expect(await key.write({ ...LEASE, beat: 2 }, 0)).toBeUndefined();
-    expect(await key.write({ ...LEASE, beat: 2 }, first! + 1)).toBeUndefined();
+    expect(await key.write({ ...LEASE, epoch: 2 }, 0)).toBeUndefined();
+    expect(await key.write({ ...LEASE, epoch: 2 }, first! + 1)).toBeUndefined();
     expect(await key.read()).toEqual({ value: LEASE, revision: first });
-    const second = await key.write({ ...LEASE, beat: 3 }, first!);
-    expect(await key.read()).toEqual({ value: { ...LEASE, beat: 3 }, revision: second });
+    const second = await key.write({ ...LEASE, epoch: 3 }, first!);
+    expect(await key.read()).toEqual({ value: { ...LEASE, epoch: 3 }, revision: second });
   });
 
   test.each(['DEL', 'PURGE'])(
@@ -92,27 +92,31 @@ describe.each(VERSIONS)('a key on nats-server %s', (version) => {
     expect(world.connection.connected).toBe(true);
   });
 
-  test('tells of every write, refused ones included', async () => {
-    const { key } = fresh();
-    const heard: number[] = [];
-    key.onHint(({ beat }) => heard.push(beat));
-    await key.write({ ...LEASE, beat: 1 }, 0);
-    await key.write({ ...LEASE, beat: 2 }, 0);
-    await eventually('both writes are heard', () => heard.length === 2);
+  test('tells of every write, refused ones and deletions included', async () => {
+    const { key, subject } = fresh();
+    const heard: unknown[] = [];
+    key.onHint((record) => heard.push(record?.epoch));
+    await key.write({ ...LEASE, epoch: 1 }, 0);
+    await key.write({ ...LEASE, epoch: 2 }, 0);
+    world.connection.nats.publish(subject, '');
+    await eventually('all are heard', () => heard.length === 3);
     key.close();
-    expect(heard).toEqual([1, 2]);
+    expect(heard).toEqual([1, 2, undefined]);
   });
 
   test('of a replica is listed, and removed unless it was written again', async () => {
     const presence = new PresenceWire(world, 't', 'seen');
-    const one = { member: 'one', ttlMs: 3_000, beat: 1 };
-    const first = await presence.announce(one);
-    await presence.announce({ ...one, member: 'two' });
+    const one = { member: 'one', ttlMs: 3_000, beat: 1, term: 1 };
+    const first = (await presence.announce(one, 0))!;
+    await presence.announce({ ...one, member: 'two' }, 0);
     await world.connection.nats.request(`${memberPrefix('t', 'seen')}odd`, 'hello');
     expect((await presence.list()).sort()).toEqual(['odd', 'one', 'two']);
     expect(await presence.read('one')).toEqual({ value: one, revision: first });
-    expect((await presence.read('odd')).value).toBeUndefined();
-    const second = await presence.announce({ ...one, beat: 2 });
+    const odd = await presence.read('odd');
+    expect(odd.value).toBeUndefined();
+    expect(odd.revision).toBeGreaterThan(0);
+    expect(await presence.announce({ ...one, beat: 2 }, 0)).toBeUndefined();
+    const second = (await presence.announce({ ...one, beat: 2 }, first))!;
     await presence.remove('one', first);
     expect((await presence.read('one')).revision).toBe(second);
     await presence.remove('one', second);

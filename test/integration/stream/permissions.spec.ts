@@ -92,12 +92,13 @@ describe.each(VERSIONS)('permissions on nats-server %s', (version) => {
       ...{ window: 1, deaths: 0, starts: {}, run: 0 },
     };
     expect(await positionPort.write(position, 0)).toBeGreaterThan(0);
-    expect(await leasePort.write({ owner: 'a', ttlMs: 1_000, epoch: 1, beat: 1 }, 0)).toBeGreaterThan(0);
+    expect(await leasePort.write({ owner: 'a', term: 1, ttlMs: 1_000, epoch: 1 }, 0)).toBeGreaterThan(0);
     expect(await parkedPort.markers()).toEqual([]);
     group.recordPort.onHint(() => undefined);
     const presence = topic.presencePort('g');
     presence.onHint(() => undefined);
-    await presence.remove('a', await presence.announce({ member: 'a', ttlMs: 1_000, beat: 1 }));
+    const member = { member: 'a', ttlMs: 1_000, beat: 1, term: 1 };
+    await presence.remove('a', (await presence.announce(member, 0))!);
     expect(await group.oldConsumers()).toEqual([]);
     const owned = new Set<number>();
     const question = { group: 'g', layout: 0, partitions: 1, owned, ownedOnly: false, withinMs: 5_000 };

@@ -1,8 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Session } from '#library/consumer/ownership/session.js';
 import { Partition } from '#library/consumer/partition.js';
 import type { KeyPort } from '#library/records/key-port.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import { recordedLog } from './position/position-fixture.js';
+import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
+import { TestReplica } from './ownership/replica-fixture.js';
 import { PartitionWorld } from './walks/partition-fixture.js';
 
 const LEASE_MS = 1_000;
@@ -10,6 +13,7 @@ const DRAIN_MS = 500;
 
 interface Replica {
   readonly partition: Partition;
+  readonly session: Session;
   readonly log: ReturnType<typeof recordedLog>;
   readonly heard: string[];
   /** It reaches its lease no more. */
@@ -30,6 +34,8 @@ afterEach(async () => {
 });
 
 class Replicas extends PartitionWorld {
+  readonly sessions = new MemoryPresence();
+
   constructor() {
     super();
     opened.push(this);
@@ -49,10 +55,14 @@ class Replicas extends PartitionWorld {
       onHint: (callback) => port.onHint(callback),
       close: () => port.close(),
     };
+    const replica = new TestReplica({
+      ...{ member: name, ttlMs: LEASE_MS, clock: this.clock, records: this.sessions },
+      handles: { types: [], others: true },
+    }).start();
     const partition = new Partition({
-      owner: name,
+      session: replica.session,
+      others: replica.others,
       leasePort,
-      leaseTtlMs: LEASE_MS,
       drainMs: DRAIN_MS,
       consumer,
     });
@@ -60,7 +70,15 @@ class Replicas extends PartitionWorld {
       holderChanged: () => undefined,
       survived: (number, epoch) => void heard.push(`survived ${number} ${epoch}`),
     });
-    const made: Replica = { partition, log, heard, isCut: false };
+    const made: Replica = {
+      ...{ partition, log, heard, session: replica.session },
+      get isCut() {
+        return replica.isCut;
+      },
+      set isCut(isCut) {
+        replica.isCut = isCut;
+      },
+    };
     replicas.push(made);
     return made;
   }
@@ -249,6 +267,7 @@ describe('the close of a partition', () => {
     const closed = a.partition.close(DRAIN_MS);
     await world.pass(DRAIN_MS);
     expect(await closed).toBe(false);
+    await a.session.end(false, 0);
     expect(world.lease.stored.value).not.toHaveProperty('released');
     expect(world.record).not.toHaveProperty('rest');
     const b = world.replica('b');

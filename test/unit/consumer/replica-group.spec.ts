@@ -80,7 +80,7 @@ function cutKey<T>(port: KeyPort<T>, isCut: () => boolean): KeyPort<T> {
 function cutPresence(port: PresencePort, isCut: () => boolean): PresencePort {
   const guard = <R>(what: () => Promise<R>) => (isCut() ? Promise.reject<R>(new Error('away')) : what());
   return {
-    announce: (record) => guard(() => port.announce(record)),
+    announce: (record, revision) => guard(() => port.announce(record, revision)),
     list: () => guard(() => port.list()),
     read: (member) => guard(() => port.read(member)),
     remove: (member, revision) => guard(() => port.remove(member, revision)),

@@ -130,7 +130,7 @@ export class WalkProcess implements Tenancy {
     this.options.world.startOver(this, 0);
   }
 
-  noteClaimed(): void {
+  noteFacts(): void {
     // The walk has no lease record.
   }
 }

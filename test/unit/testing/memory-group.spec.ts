@@ -22,7 +22,7 @@ function fixture(...tokens: string[]) {
 }
 
 function leaseOf(more: Partial<LeaseRecord> = {}): LeaseRecord {
-  return { owner: 'o', ttlMs: 3_000, epoch: 4, beat: 1, ...more };
+  return { owner: 'o', term: 1, ttlMs: 3_000, epoch: 4, ...more };
 }
 
 function positionOf(created: string, more: Partial<PositionRecord> = {}): PositionRecord {
@@ -175,7 +175,7 @@ describe('the status of a group', () => {
     expect(group.status(questionOf())).toEqual([
       {
         partition: 0,
-        lease: { owner: 'o', epoch: 4, ttlMs: 3_000, released: true, writtenAt: clock.wallNow() },
+        lease: { owner: 'o', epoch: 4, ttlMs: 3_000, released: true, aliveAt: clock.wallNow() },
         position: { high: 4, epoch: 4, run: 0, unsettled: 2, pending: 1 },
         oldestStoredAt: Date.parse(stream.find(2)!.storedAt),
         oldestSequence: 2,

@@ -89,9 +89,9 @@ describe('as over a network', () => {
 
   test('hints tell of refused writes too, and end when the port is closed', async () => {
     const { clock, key, port } = fixture();
-    const heard: number[] = [];
+    const heard: unknown[] = [];
     const listener = key.connect();
-    listener.onHint(({ n }) => heard.push(n));
+    listener.onHint((value) => heard.push(value?.n));
     await port.write({ n: 1 }, 0);
     await port.write({ n: 2 }, 0);
     await clock.settle();

@@ -134,7 +134,7 @@ function ownershipOf(
 ): Pick<StatusRow, 'owner' | 'lease' | 'epoch' | 'leaseAgeMs'> {
   if (lease === undefined)
     return { owner: undefined, lease: 'none', epoch: positionEpoch, leaseAgeMs: undefined };
-  const leaseAgeMs = Math.max(0, now - lease.writtenAt);
+  const leaseAgeMs = Math.max(0, now - lease.aliveAt);
   const epoch = Math.max(lease.epoch, positionEpoch);
   if (lease.released) return { owner: undefined, lease: 'released', epoch, leaseAgeMs };
   const isLate = leaseAgeMs > lease.ttlMs + LATE_MS;

@@ -7,6 +7,7 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { LeaseFacts, LeaseListener } from './ownership/lease-options.js';
 import { Lease } from './ownership/lease.js';
 import { ownerlessAfterMs } from './ownership/observed-lease.js';
+import type { OtherSessions, OwnSession } from './ownership/sessions.js';
 import { PartitionConsumer } from './partition-consumer.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
 import type { PartitionCounts } from './partition-status.js';
@@ -20,10 +21,10 @@ export interface PartitionListener {
 }
 
 export interface PartitionOptions {
-  /** Names this process; no other may use the same name. */
-  readonly owner: string;
+  /** This process as a replica of the group. */
+  readonly session: OwnSession;
+  readonly others: OtherSessions;
   readonly leasePort: KeyPort<LeaseRecord>;
-  readonly leaseTtlMs: number;
   /** How long handlers and the last commit may take when the partition is handed over, in milliseconds. */
   readonly drainMs: number;
   readonly consumer: PartitionConsumerOptions;
@@ -83,18 +84,22 @@ export class Partition implements LeaseListener {
   #listener: PartitionListener | undefined;
 
   constructor(private readonly options: PartitionOptions) {
-    const { owner, leasePort: port, leaseTtlMs: ttlMs, consumer } = options;
+    const { session, others, leasePort: port, consumer } = options;
     const { clock, log } = consumer.surroundings;
     this.address = consumer.address;
     this.partition = consumer.address.partition;
     this.#name = nameOf(consumer.address);
-    this.#lease = new Lease({ name: this.#name, owner, ttlMs, port, clock, log, listener: this });
+    const key = `${this.address.layout}.${this.partition}`;
+    this.#lease = new Lease({
+      ...{ name: this.#name, key, session, others },
+      ...{ port, clock, log, listener: this },
+    });
     this.#consumer = new PartitionConsumer(consumer, this.#lease);
   }
 
   /** Names this process in the partition's lease. */
   get owner(): string {
-    return this.options.owner;
+    return this.options.session.member;
   }
 
   get lease(): Pick<Lease, 'mode' | 'epoch' | 'isValid' | 'holder'> {
@@ -313,6 +318,7 @@ export class Partition implements LeaseListener {
     this.#isMarking = true;
     try {
       // Its record is lost, so no owner can mark it. A reset takes the lease instead.
+      this.#lease.noteFacts();
       if (this.#consumer.mode === 'halted' && !this.#consumer.isClaimed) await this.#lease.handOver();
       else await this.#consumer.markDrained(change);
     } catch (error) {

@@ -1,19 +1,17 @@
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
-import type { HandledTypes, PresencePort } from '../records/member-record.js';
 import { assign } from './ownership/assignment.js';
-import { Presence, type SeenExchange } from './ownership/presence.js';
+import type { Presence } from './ownership/presence.js';
+import type { Session } from './ownership/session.js';
 import type { Partition, PartitionListener } from './partition.js';
 
 export interface ReplicaGroupOptions {
   /** For log texts: topic and group. */
   readonly name: string;
-  /** Names this process; the owner in its leases. */
-  readonly member: string;
-  readonly leaseTtlMs: number;
-  readonly presencePort: PresencePort;
-  readonly seen: SeenExchange;
-  readonly handles: HandledTypes;
+  /** This process as a replica. */
+  readonly session: Session;
+  /** The other replicas. */
+  readonly presence: Presence;
   readonly partitions: readonly Partition[];
   readonly clock: Clock;
   readonly log: Log;
@@ -33,7 +31,6 @@ const TTLS_OF_REFUSAL = 20;
  */
 export class ReplicaGroup implements PartitionListener {
   #partitions: readonly Partition[] = [];
-  readonly #presence: Presence;
   #members: readonly string[] = [];
   #told = '';
   #firstChangeAt: number | undefined;
@@ -47,11 +44,7 @@ export class ReplicaGroup implements PartitionListener {
   readonly #refusing = new Map<string, number>();
 
   constructor(private readonly options: ReplicaGroupOptions) {
-    const { name, member, leaseTtlMs: ttlMs, presencePort: port, seen, handles, clock, log } = options;
-    this.#presence = new Presence({
-      ...{ name, member, ttlMs, port, seen, handles, clock, log },
-      changed: () => this.#membersChanged(),
-    });
+    options.presence.changed = () => this.#membersChanged();
     this.#watch(options.partitions);
   }
 
@@ -70,23 +63,24 @@ export class ReplicaGroup implements PartitionListener {
   }
 
   survived(partition: number, epoch: number): void {
-    this.#presence.noteSurvived(partition, epoch);
+    this.options.session.noteSurvived(partition, epoch);
   }
 
   /** True if that replica has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
-    return this.#presence.hasSurvived(member, partition, epoch);
+    return this.options.presence.hasSurvived(member, partition, epoch);
   }
 
   /** True if another replica handles this event type, or may. */
   handlesElsewhere(type: string): boolean {
-    return this.#presence.handlesElsewhere(type);
+    return this.options.presence.handlesElsewhere(type);
   }
 
   /** Begins to take part. */
   start(): void {
     if (this.#closed) return;
-    this.#presence.start();
+    this.options.session.start();
+    this.options.presence.start();
     // No partition may stay without an owner, even if no replica can be seen.
     for (const partition of this.partitions) partition.start();
   }
@@ -97,7 +91,7 @@ export class ReplicaGroup implements PartitionListener {
    */
   follow(partitions: readonly Partition[]): void {
     this.#givenTo.clear();
-    this.#presence.forgetSurvived();
+    this.options.session.forgetSurvived();
     this.#watch(partitions);
     this.#schedule();
   }
@@ -112,19 +106,23 @@ export class ReplicaGroup implements PartitionListener {
   async close(withinMs: number): Promise<boolean> {
     this.#closed = true;
     this.#settleTimer?.cancel();
-    const withdrawn = this.#presence.withdraw(withinMs);
+    const { session, presence, clock } = this.options;
+    const until = clock.now() + withinMs;
+    session.leaveGroup();
     const drained = await Promise.all(this.partitions.map((partition) => partition.close(withinMs)));
-    await withdrawn;
-    return !drained.includes(false);
+    const isAtRest = !drained.includes(false);
+    await session.end(isAtRest, until - clock.now());
+    presence.close();
+    return isAtRest;
   }
 
   #membersChanged(): void {
-    const { clock, leaseTtlMs } = this.options;
-    const { members } = this.#presence;
+    const { clock, presence, session } = this.options;
+    const { members } = presence;
     if (members.join() === this.#members.join()) return;
     this.#members = members;
     const now = clock.now();
-    const settleMs = SETTLES_PER_TTL * leaseTtlMs;
+    const settleMs = SETTLES_PER_TTL * session.ttlMs;
     this.#firstChangeAt ??= now;
     const settlesAt = Math.min(now + settleMs, this.#firstChangeAt + MAX_SETTLES * settleMs);
     this.#isSettled = false;
@@ -149,7 +147,8 @@ export class ReplicaGroup implements PartitionListener {
 
   #follow(): void {
     if (this.#closed || this.#members.length === 0) return;
-    const { member, clock } = this.options;
+    const { clock, session } = this.options;
+    const { member } = session;
     const now = clock.now();
     this.#noteRefusals(now);
     const members = this.#members.filter((one) => (this.#refusing.get(one) ?? 0) <= now);
@@ -170,13 +169,13 @@ export class ReplicaGroup implements PartitionListener {
 
   /** A partition released for a live replica was not taken there: its lease came back here by default. */
   #noteRefusals(now: number): void {
-    const { clock, leaseTtlMs } = this.options;
+    const { clock, session } = this.options;
     for (const [partition, { to, epoch }] of this.#givenTo) {
       const lease = this.partitions[partition]?.lease;
       if (lease?.holder === to || !this.#members.includes(to)) this.#givenTo.delete(partition);
       else if (lease?.mode === 'held' && lease.epoch > epoch) {
         this.#givenTo.delete(partition);
-        const forMs = TTLS_OF_REFUSAL * leaseTtlMs;
+        const forMs = TTLS_OF_REFUSAL * session.ttlMs;
         this.#refusing.set(to, now + forMs);
         clock.after(forMs + 1, () => this.#follow());
       }
@@ -185,8 +184,8 @@ export class ReplicaGroup implements PartitionListener {
   }
 
   #tell(assigned: readonly (string | undefined)[]): void {
-    const { name, member, log } = this.options;
-    const own = assigned.flatMap((one, partition) => (one === member ? [partition] : []));
+    const { name, session, log } = this.options;
+    const own = assigned.flatMap((one, partition) => (one === session.member ? [partition] : []));
     const text =
       `${this.#members.length} replicas share ${assigned.length} partitions, ` +
       `this one takes ${own.length === 0 ? 'none' : own.join(', ')}`;

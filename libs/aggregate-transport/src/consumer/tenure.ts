@@ -145,7 +145,7 @@ export class Tenure {
     const { record } = outcome;
     if (!(await this.#isWhole(number, this.#knownOf(record)))) return;
     listener.claimed(outcome, stream);
-    tenancy.noteClaimed();
+    tenancy.noteFacts();
     await this.#untilUnmarked(number, record);
     await parking.load({ hasDied: outcome.hasDied, start: group.record.start });
     this.#check(number);

@@ -1,11 +1,19 @@
+import type { LeaseRecord } from './lease-record.js';
+import type { MemberRecord } from './member-record.js';
+
 /** The lease of a partition as the server holds it. */
 export interface LeaseOnServer {
   readonly owner: string;
   readonly epoch: number;
   readonly released: boolean;
   readonly ttlMs: number;
-  /** When it was last written, by the server's clock, in milliseconds since 1970. */
-  readonly writtenAt: number;
+  /** The last write of the lease, or of the session that keeps it, by the server's clock, in milliseconds since 1970. */
+  readonly aliveAt: number;
+}
+
+/** True if renewals of this session keep the lease. Pure. */
+export function keepsLease({ term }: LeaseRecord, session: MemberRecord | undefined): boolean {
+  return term !== undefined && session?.term === term && session.ended !== true;
 }
 
 /** The position of a partition as the server holds it. */

@@ -23,7 +23,7 @@ export interface KeyPort<T> {
    * @throws RECORD_INVALID if the value has more than `maxBytes`; nothing is sent
    */
   write(value: T, revision: number): Promise<number | undefined>;
-  /** Calls back on every write, refused ones included. A hint: it may be missed. */
-  onHint(callback: (value: T) => void): void;
+  /** Calls back on every write, refused ones included; with undefined for a deletion. A hint: it may be missed. */
+  onHint(callback: (value: T | undefined) => void): void;
   close(): void;
 }

@@ -17,19 +17,34 @@ export interface HandledTypes {
   readonly others: boolean;
 }
 
-/** A member's record is written five times per ttl, so it names no more types than this. */
+/** A member's record is written four times per ttl, so it names no more types than this. */
 export const MAX_NAMED_TYPES = 500;
 
-/** What a replica of a group writes to be seen by the others. */
+/**
+ * What a replica of a group writes to be seen by the others: its session. A replica may own partitions while it renews
+ * this record. Every write is compare-and-set, so a session that another replica has ended cannot be renewed.
+ */
 export interface MemberRecord {
   /** Names the process; no other may use the same name. */
   readonly member: string;
   /** How long it counts as alive without another write, in milliseconds. */
   readonly ttlMs: number;
-  /** Grows with every write, so that two of them are told apart wherever they are seen. */
+  /**
+   * Grows with every write of the process, from a random number on. So two writes are told apart wherever they are
+   * seen, and those of two processes, too.
+   */
   readonly beat: number;
-  /** It shuts down and wants no partition any more. */
+  /**
+   * Grows with every session of the process. Its earlier terms are over: nothing starts under their leases. 0 in what a
+   * release without sessions writes.
+   */
+  readonly term: number;
+  /** Written by another replica, which has seen the session stand still: this term is over, too. */
+  readonly ended?: boolean;
+  /** It shuts down and wants no partition any more. It may still hold some. */
   readonly released?: boolean;
+  /** The epoch of each lease that it holds, by {@link heldKeyOf}. A hint: the lease alone decides. */
+  readonly holds?: Readonly<Record<string, number>>;
   /** Epochs whose lease it lost and survived, by partition: no event started under them has killed it. */
   readonly survived?: Readonly<Record<number, number>>;
   /** The last event of the stream that it knows to have existed. */
@@ -41,10 +56,11 @@ export interface MemberRecord {
 /** Where the replicas of one topic and group see each other. */
 export interface PresencePort {
   /**
-   * Writes this replica's record; resolves with its revision.
+   * Writes the record of `record.member` if its revision still is `revision`. Resolves with the new revision, or with
+   * undefined if another write was first.
    * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
    */
-  announce(record: MemberRecord): Promise<number>;
+  announce(record: MemberRecord, revision: number): Promise<number | undefined>;
   /**
    * The names of all records there are.
    * @throws JETSTREAM_REQUEST_FAILED
@@ -57,7 +73,7 @@ export interface PresencePort {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   remove(member: string, revision: number): Promise<void>;
-  /** Calls back whenever a replica writes. A hint: it may be missed. */
+  /** Calls back whenever a record is written, refused writes included. A hint: it may be missed. */
   onHint(callback: (record: MemberRecord) => void): void;
   close(): void;
 }

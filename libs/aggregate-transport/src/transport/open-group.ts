@@ -6,6 +6,7 @@ import { FailureLog } from '../consumer/handling/failure-log.js';
 import { RecentAttempts } from '../consumer/recent-attempts.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
 import type { GroupView, PartitionObserver } from '../consumer/partition-options.js';
+import type { OtherSessions, OwnSession } from '../consumer/ownership/sessions.js';
 import { Partition } from '../consumer/partition.js';
 import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
 import type { Log } from '../log.js';
@@ -54,8 +55,9 @@ export interface OpenedLayout {
 
 /** This process as a replica of the group. */
 export interface Replica {
-  /** Names this process in presence and leases. */
-  readonly owner: string;
+  /** Names this process in its leases. */
+  readonly session: OwnSession;
+  readonly others: OtherSessions;
   /** The group, as partitions of the layout of this wire see it. */
   viewOf(wire: GroupWire): GroupView;
 }
@@ -76,15 +78,13 @@ export async function openGroup(options: GroupOptions, replica: Replica): Promis
     failures: new FailureLog(`topic "${name}", group "${group}"`, clock, log),
     writes: link.writes,
   };
-  const common = { shared, group: replica.viewOf(wire) };
-  const partitions = wire.partitions.map((one) =>
-    partitionOf(options, one, { ...common, owner: replica.owner }),
-  );
+  const common = { shared, group: replica.viewOf(wire), replica };
+  const partitions = wire.partitions.map((one) => partitionOf(options, one, common));
   return { wire, partitions };
 }
 
 interface Common {
-  readonly owner: string;
+  readonly replica: Replica;
   readonly group: GroupView;
   readonly shared: ConstructorParameters<typeof Partition>[0]['consumer']['shared'];
 }
@@ -92,16 +92,16 @@ interface Common {
 function partitionOf(
   options: GroupOptions,
   wire: PartitionWire,
-  { owner, group, shared }: Common,
+  { replica, group, shared }: Common,
 ): Partition {
   const { clock, drainMs, log, handlers } = options;
   const { address } = wire;
   const { consume, codec } = options.link.topic;
-  const { maxAckPending, onUnhandledType, batch, pullExpiresMs, commitEveryMs, leaseTtlMs } = consume;
+  const { maxAckPending, onUnhandledType, batch, pullExpiresMs, commitEveryMs } = consume;
   const opened: Partition = new Partition({
-    owner,
+    session: replica.session,
+    others: replica.others,
     leasePort: wire.leasePort,
-    leaseTtlMs,
     drainMs,
     consumer: {
       address,

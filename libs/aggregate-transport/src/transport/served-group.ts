@@ -1,5 +1,7 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../clock.js';
+import { Presence } from '../consumer/ownership/presence.js';
+import { Session } from '../consumer/ownership/session.js';
 import type { GroupView } from '../consumer/partition-options.js';
 import type { Partition } from '../consumer/partition.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
@@ -15,6 +17,8 @@ import type { GroupWire } from './wires.js';
 const READ_EVERY_MS = 1_000;
 const READ_WHILE_DRAINING_EVERY_MS = 200;
 const REPORT_EVERY_MS = 30_000;
+/** Where the count of a session's beats begins is drawn below this. */
+const BEATS_FROM = 2 ** 40;
 const CHECK_OLD_CONSUMERS_EVERY_MS = 60_000;
 
 /** A group of this process's handlers on a topic. */
@@ -40,14 +44,25 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 
 /** This process as a replica of a group, under one name over all layouts. */
 class FollowingReplica implements Replica {
-  readonly owner: string;
+  readonly session: Session;
+  readonly others: Presence;
   readonly events = new SeenEvents();
   /** What the record said last. */
   seen: GroupRecord | undefined;
   replicas: ReplicaGroup | undefined;
 
-  constructor(owner: string) {
-    this.owner = owner;
+  constructor({ link, group, handlers, clock, log }: GroupOptions) {
+    const shared = {
+      name: `topic "${link.topic.name}", group "${group}"`,
+      port: link.wire.presencePort(group),
+      seen: this.events,
+      handles: handlers.handled,
+      ...{ clock, log },
+    };
+    const member = newEventId(clock.wallNow());
+    const firstBeat = Math.floor(Math.random() * BEATS_FROM);
+    this.session = new Session({ ...shared, member, firstBeat, ttlMs: link.topic.consume.leaseTtlMs });
+    this.others = new Presence({ ...shared, session: this.session });
   }
 
   viewOf({ record }: GroupWire): GroupView {
@@ -92,17 +107,14 @@ export class Group implements ServedGroup {
     private readonly replica: FollowingReplica,
   ) {
     const { link, group, clock, log } = options;
-    const { name: topic, consume } = link.topic;
+    const { name: topic } = link.topic;
     this.topic = topic;
     this.group = group;
     this.#name = `topic "${topic}", group "${group}"`;
     this.replicas = new ReplicaGroup({
       name: this.#name,
-      member: replica.owner,
-      leaseTtlMs: consume.leaseTtlMs,
-      presencePort: link.wire.presencePort(group),
-      seen: replica.events,
-      handles: options.handlers.handled,
+      session: replica.session,
+      presence: replica.others,
       partitions: opened.partitions,
       clock,
       log,
@@ -113,7 +125,7 @@ export class Group implements ServedGroup {
 
   /** @throws as {@link openGroup} */
   static async open(options: GroupOptions): Promise<Group> {
-    const replica = new FollowingReplica(newEventId(options.clock.wallNow()));
+    const replica = new FollowingReplica(options);
     return new Group(options, await openGroup(options, replica), replica);
   }
 
@@ -130,7 +142,7 @@ export class Group implements ServedGroup {
     this.#enter('working');
     const { record } = this.opened.wire;
     this.options.log.info(
-      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.owner}`,
+      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.session.member}`,
     );
     this.replicas.start();
     this.#read();

@@ -8,7 +8,7 @@ export class FakeKeyPort<T> implements KeyPort<T> {
   readonly writes: T[] = [];
   /** While it is set, every request fails with it. */
   failure: Error | undefined;
-  #hints: ((value: T) => void)[] = [];
+  #hints: ((value: T | undefined) => void)[] = [];
 
   async read(): Promise<StoredValue<T>> {
     await this.#answer();
@@ -21,7 +21,7 @@ export class FakeKeyPort<T> implements KeyPort<T> {
     this.writes.push(value);
     this.value = value;
     this.revision++;
-    for (const hint of this.#hints) hint(value);
+    this.announce(value);
     return this.revision;
   }
 
@@ -29,9 +29,15 @@ export class FakeKeyPort<T> implements KeyPort<T> {
   delete(): void {
     this.value = undefined;
     this.revision++;
+    this.announce(undefined);
   }
 
-  onHint(callback: (value: T) => void): void {
+  /** A write is announced. It may be refused. */
+  announce(value: T | undefined): void {
+    for (const hint of this.#hints) hint(value);
+  }
+
+  onHint(callback: (value: T | undefined) => void): void {
     this.#hints.push(callback);
   }
 

@@ -51,13 +51,14 @@ describe('a partition that no replica owns', () => {
     expect(keys.position(PLACE).stored.value).toMatchObject({ deaths: 1, rest: true });
   });
 
-  test('is left alone while its lease moves, and drained once that stood still for its ttl and a margin', async () => {
+  test('is left alone while the session of its owner is renewed, and drained once that stood still for its ttl and a margin', async () => {
     keys.lease(PLACE).put(leaseOf({ epoch: 6, ttlMs: 1_000, claimed: true }));
     await repartition.begin({ to: 2 });
+    await keys.beat('a', 1);
     for (let beat = 2; beat < 6; beat++) {
       expect(await pass()).toMatchObject([{ partition: 0, holder: 'a', lost: false }]);
       await clock.advance(1_400);
-      keys.lease(PLACE).put(leaseOf({ epoch: 6, ttlMs: 1_000, beat }));
+      await keys.beat('a', beat);
     }
     await pass();
     await clock.advance(1_499);
@@ -65,6 +66,24 @@ describe('a partition that no replica owns', () => {
     await clock.advance(2);
     expect(await pass()).toEqual([]);
     expect(keys.position(PLACE).stored.value).toMatchObject({ epoch: 7, drained: { change: 1 } });
+    expect(keys.presence.stored('a').value).toMatchObject({ term: 1, ended: true });
+  });
+
+  test('whose owner has left no record is drained once that was missing for the ttl and a margin', async () => {
+    keys.lease(PLACE).put(leaseOf({ epoch: 6, ttlMs: 1_000, claimed: true }));
+    await repartition.begin({ to: 2 });
+    expect(await pass()).toMatchObject([{ holder: 'a' }]);
+    await clock.advance(1_499);
+    expect(await pass()).toMatchObject([{ holder: 'a' }]);
+    await clock.advance(2);
+    expect(await pass()).toEqual([]);
+  });
+
+  test('whose owner is in a later term is drained at once', async () => {
+    keys.lease(PLACE).put(leaseOf({ epoch: 6, ttlMs: 1_000, claimed: true }));
+    await keys.sessions.announce({ member: 'a', ttlMs: 1_000, beat: 9, term: 2 }, 0);
+    await repartition.begin({ to: 2 });
+    expect(await pass()).toEqual([]);
   });
 
   test('whose lease was deleted may still have an owner, unless its record says that it came to rest', async () => {

@@ -9,6 +9,7 @@ import { firstGroupRecord, type GroupRecord, type GroupStart } from '#library/re
 import type { StoredValue } from '#library/records/key-port.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import type { PositionRecord } from '#library/records/position-record.js';
+import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
 import { CREATED, positionOf } from './positions.js';
 
 /** One key with compare-and-set, as the server keeps it. A deleted key keeps a revision. */
@@ -52,6 +53,8 @@ export class GroupKeys implements RepartitionPorts {
   readonly group = new GroupKey<GroupRecord>();
   readonly leases = new Map<string, GroupKey<LeaseRecord>>();
   readonly positions = new Map<string, GroupKey<PositionRecord>>();
+  readonly presence = new MemoryPresence();
+  readonly sessions = this.presence.connect();
   events: readonly KeptEvent[] = [];
   state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100, isRestored: false };
   markers = 0;
@@ -70,6 +73,12 @@ export class GroupKeys implements RepartitionPorts {
 
   lease(place: LayoutPlace): GroupKey<LeaseRecord> {
     return keyOf(this.leases, nameOf(place));
+  }
+
+  /** A process renews the session under which it holds leases. */
+  async beat(member: string, beat: number, ttlMs = 1_000): Promise<void> {
+    const { revision } = this.presence.stored(member);
+    await this.sessions.announce({ member, ttlMs, beat, term: 1 }, revision);
   }
 
   position(place: LayoutPlace): GroupKey<PositionRecord> {
@@ -149,6 +158,7 @@ export function through(
     group: wrap(keys.group),
     lease: (place) => wrap(keys.lease(place)),
     position: (place) => wrap(keys.position(place)),
+    sessions: keys.sessions,
     stream: () => keys.stream(),
     firstAfter: (place, sequence) => keys.firstAfter(place, sequence),
     lastBefore: (time) => keys.lastBefore(time),
@@ -167,5 +177,5 @@ function keyOf<T>(keys: Map<string, GroupKey<T>>, name: string): GroupKey<T> {
 }
 
 export function leaseOf(fields: Partial<LeaseRecord> = {}): LeaseRecord {
-  return { owner: 'a', ttlMs: 3_000, epoch: 1, beat: 1, ...fields };
+  return { owner: 'a', term: 1, ttlMs: 3_000, epoch: 1, ...fields };
 }

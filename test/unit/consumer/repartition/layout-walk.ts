@@ -227,6 +227,10 @@ export class LayoutWalk {
       group: broken === 'group-not-compared' ? careless : group,
       lease: (place) => wrap(keys.lease(place)),
       position: (place) => wrap(keys.position(place), (record) => spoiled(record, broken)),
+      sessions: {
+        read: (member) => send(() => keys.sessions.read(member)),
+        announce: (record, revision) => send(() => keys.sessions.announce(record, revision)),
+      },
       stream: () => send(() => keys.stream()),
       firstAfter: (place, sequence) => send(() => keys.firstAfter(place, sequence)),
       lastBefore: (time) => send(() => keys.lastBefore(time)),

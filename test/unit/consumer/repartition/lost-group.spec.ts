@@ -59,9 +59,10 @@ describe('a group that has lost its record', () => {
   test('is not made again while a process holds one of its leases', async () => {
     const place = { layout: 0, partitions: 4, partition: 1 };
     keys.lease(place).put(leaseOf({ epoch: 2, owner: 'replica', ttlMs: 1_000 }));
+    await keys.beat('replica', 1);
     expect(await lost.remake(RESET)).toEqual(['replica']);
     await clock.advance(1_400);
-    keys.lease(place).put(leaseOf({ epoch: 2, owner: 'replica', ttlMs: 1_000, beat: 2 }));
+    await keys.beat('replica', 2);
     expect(await lost.remake(RESET)).toEqual(['replica']);
     await clock.advance(1_501);
     expect(await lost.remake(RESET)).toEqual([]);

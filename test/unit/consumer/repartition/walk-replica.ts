@@ -89,7 +89,7 @@ export class WalkReplica {
     const seenFor = world.now - this.#seen.get(name)!.at;
     const isFree = value === undefined || value.released === true || value.owner === process.name;
     if (!isFree && seenFor < value.ttlMs + MARGIN_MS) return;
-    const lease = { owner: process.name, ttlMs: TTL_MS, epoch: (value?.epoch ?? 0) + 1, beat: 1 };
+    const lease = { owner: process.name, term: ++world.term, ttlMs: TTL_MS, epoch: (value?.epoch ?? 0) + 1 };
     const own = await this.#take(lease, { layout, partitions, partition }, revision, value?.claimed === true);
     if (own !== undefined && this.#group?.layout === layout) this.#owned.set(partition, own);
   }
@@ -117,7 +117,7 @@ export class WalkReplica {
     const { value, revision } = await ports.position(place).read();
     const least = Math.max(value?.epoch ?? 0, start.epoch);
     if (least >= owned.epoch) {
-      const lease = { owner: process.name, ttlMs: TTL_MS, epoch: least + 1, beat: 1 };
+      const lease = { owner: process.name, term: ++world.term, ttlMs: TTL_MS, epoch: least + 1 };
       const own = await this.#take(lease, place, owned.revision, false);
       if (own === undefined || this.#group?.layout !== layout) this.#owned.delete(owned.partition);
       else this.#owned.set(owned.partition, own);

@@ -30,6 +30,8 @@ export class World {
   readonly keys = new GroupKeys();
   readonly violations: string[] = [];
   now = 0;
+  /** Of the last lease: each is taken in a term of its own. */
+  term = 0;
   readonly #running = new Map<string, Start>();
   readonly #tokens = new Map<string, number>();
   readonly #runs = new Map<number, Run>();

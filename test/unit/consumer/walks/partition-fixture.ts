@@ -90,7 +90,7 @@ export class FakeTenancy implements Tenancy {
     this.calls.push(`give up: ${reason}`);
     this.onGiveUp();
   }
-  noteClaimed(): void {
+  noteFacts(): void {
     this.calls.push('claimed');
   }
 }

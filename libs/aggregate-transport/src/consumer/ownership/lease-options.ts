@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.js';
 import type { Log } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import type { OtherSessions, OwnSession } from './sessions.js';
 
 /** What the holder writes into the lease beside its name. */
 export type LeaseFacts = Pick<LeaseRecord, 'claimed' | 'running'>;
@@ -16,7 +17,7 @@ export interface LeaseListener {
   startsOver(reason: string): void;
   /** No handler of the partition runs in this process, under whichever epoch it began. */
   isAtRest(): boolean;
-  /** What the next renewal writes down. */
+  /** What the lease says from its next write on. */
   facts(): LeaseFacts;
   /** The partition has another holder, as far as this process sees. */
   holderChanged(): void;
@@ -25,9 +26,11 @@ export interface LeaseListener {
 export interface LeaseOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
-  /** Names this process; no other may use the same name. */
-  readonly owner: string;
-  readonly ttlMs: number;
+  /** Names the lease in the records of sessions. */
+  readonly key: string;
+  /** This process's session: its term is the lease's time. */
+  readonly session: OwnSession;
+  readonly others: OtherSessions;
   readonly port: KeyPort<LeaseRecord>;
   readonly clock: Clock;
   readonly log: Log;

@@ -2,78 +2,65 @@ import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
-import { Deadline } from './deadline.js';
-import { HolderWrites } from './holder-writes.js';
+import { keptBy, type LeaseRecord } from '../../records/lease-record.js';
+import { Contender, type ContenderMode } from './contender.js';
+import { HeldLease } from './held-lease.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
-import { pauseMs } from './lease-pace.js';
-import { ObservedLease } from './observed-lease.js';
-import { OthersTurn } from './others-turn.js';
 import type { Tenancy } from './ownership.js';
+import type { SessionListener, SessionNews, SessionTenant } from './sessions.js';
 
-/** The holder counts its time short by this much, a contender counts it long: clocks run at different speeds. */
-export const LEASE_MARGIN_MS = 200;
-/** In ttls: how much later than the replica it is meant for any other one takes a free lease. */
-const OTHERS_WAIT_TTLS = 1;
+const TRY_AGAIN_MS = 50;
 
 /**
- * The lease of one partition: its holder runs the partition's handlers. No server clock takes part, so no clock of
- * another host can end or prolong it. Its modes:
+ * The lease of one partition: its holder runs the partition's handlers. It is taken in a term of the holder's session
+ * and valid until that term is over. It is written only when something in it changes. Its modes:
  *
  * - `idle`: takes no part. Left by {@link seek} or {@link standBy}.
- * - `standby`: another replica is meant to hold it, and no request is made while that replica is heard. If the lease
- *   stays free for one ttl longer than a seeking replica would wait, it is taken nevertheless. A wrong view of the
- *   group must not leave a partition without an owner. Left by {@link seek} too.
- * - `seeking`: reads the record. Takes the lease by compare-and-set if it was never taken or was released. Takes it
- *   also when its revision has not moved for the ttl in it plus a margin. A deleted key is free after that time, too.
- * - `held`: renews it five times per ttl. Left when the deadline passes without a renewal, or another process has
- *   written. Left also by {@link giveUp}, {@link overtaken} or {@link startOver}. Then it seeks again, or stands by.
+ * - `standby`: another replica is meant to hold it. While that replica is heard the record is hardly ever read. If
+ *   the lease stays free for one ttl longer than a seeking replica would wait, it is taken nevertheless. A wrong view
+ *   of the group must not leave a partition without an owner. Left by {@link seek} too.
+ * - `seeking`: reads the record. Takes the lease by compare-and-set if it was never taken, was released, or names a
+ *   term that is over. A deleted key is free after the ttl and a margin.
+ * - `held`: left when the term of the session is over, or when the key is missing or another process has written it.
+ *   Left also by {@link giveUp}, {@link overtaken} or {@link startOver}. Then it seeks again, or stands by.
  *   {@link handOver} leads to `standby`. A frozen process finds out before it starts anything, because {@link isValid}
  *   reads the clocks.
  * - `closed`: by {@link release} or {@link abandon}.
+ *
+ * No other replica takes a lease that names a living session. So one that names this process's session and is not held
+ * is taken again, or released.
  */
-export class Lease implements Tenancy {
+export class Lease implements Tenancy, SessionTenant, SessionListener {
   #mode: LeaseMode = 'idle';
   /** Seeks it; what is held although it is not wanted is about to be handed over. */
   #wanted = false;
+  /** Of the last tenure. */
   #epoch = 0;
-  #revision = 0;
+  /** Set while the mode is `held`. */
+  #tenure: HeldLease | undefined;
   /** Every later epoch must be above this one. */
   #above = 0;
-  readonly #observed = new ObservedLease();
+  readonly #contender: Contender;
   /** What {@link holder} was when it was last told. */
   #toldHolder: string | undefined;
-  /** When the server answered again: before, no process could renew anything. */
-  #answeredSince = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   /** The step under way; two would write over each other. */
   #stepping: Promise<void> | undefined;
   #failing = false;
-  readonly #deadline: Deadline;
-  readonly #turn: OthersTurn;
-  readonly #writes: HolderWrites;
 
   constructor(private readonly options: LeaseOptions) {
-    this.#writes = new HolderWrites(options);
-    this.#turn = new OthersTurn(options.clock, options.ttlMs, 4 * LEASE_MARGIN_MS);
-    // A renewal that waits for its answer must not keep handlers from hearing that the time is over.
-    this.#deadline = new Deadline(options.clock, () => this.#loseIfOver());
-    options.port.onHint((record) => {
-      if (this.#mode === 'held' || this.#mode === 'closed') return;
-      this.#observed.noteHeard(record, options.clock.now());
-      // A release is worth a read at once; renewals of others are not.
-      if (record.released === true && this.#mode === 'seeking') this.#next(this.#turn.remainingMs());
-      if (record.released === true && this.#mode === 'standby') this.#next(this.#pauseMs());
-      this.#tellHolder();
-    });
+    this.#contender = new Contender(options);
+    options.session.join(this);
+    options.others.listen(this);
+    options.port.onHint((record) => this.#heard(record));
   }
 
   get owner(): string {
-    return this.options.owner;
+    return this.options.session.member;
   }
 
   get ttlMs(): number {
-    return this.options.ttlMs;
+    return this.options.session.ttlMs;
   }
 
   get mode(): LeaseMode {
@@ -84,15 +71,19 @@ export class Lease implements Tenancy {
     return this.#epoch;
   }
 
+  get held(): { readonly key: string; readonly epoch: number } | undefined {
+    return this.#mode === 'held' ? { key: this.options.key, epoch: this.#epoch } : undefined;
+  }
+
   /** The process that holds the partition, as far as this one knows; undefined if it is free. */
   get holder(): string | undefined {
-    return this.#mode === 'held' ? this.options.owner : this.#observed.holder;
+    return this.#mode === 'held' ? this.owner : this.#contender.observed.holder;
   }
 
   /** How long no owner was seen at work, in milliseconds; 0 where this process is the owner, or takes no part. */
   get ownerlessMs(): number {
     if (this.#mode === 'idle' || this.#mode === 'closed' || this.isValid()) return 0;
-    return this.#observed.ownerlessMs(this.options.clock.now());
+    return this.#contender.observed.ownerlessMs(this.options.clock.now());
   }
 
   /** Reads the clocks, so that a process that was frozen finds out before it starts anything. */
@@ -101,7 +92,7 @@ export class Lease implements Tenancy {
   }
 
   remainingMs(): number {
-    return this.#mode === 'held' ? this.#deadline.remainingMs() : 0;
+    return this.#tenure?.remainingMs() ?? 0;
   }
 
   /** This replica is meant to hold the partition. */
@@ -117,20 +108,17 @@ export class Lease implements Tenancy {
     this.#wanted = false;
     if (this.#mode !== 'idle' && this.#mode !== 'seeking') return;
     this.#mode = 'standby';
-    this.#next(this.#observed.since === undefined ? 0 : this.#pauseMs());
+    this.#next(this.#contender.observed.since === undefined ? 0 : this.#pauseMs());
   }
 
   /**
    * The holder cannot do its work, and seeks again after every other replica had its turn. Under this epoch nothing was
-   * started. So the lease is released, unless a handler of an earlier epoch still runs here: then it runs out.
+   * started. So the lease is let go at once, unless a handler of an earlier epoch still runs here.
    */
   giveUp(reason: string): void {
     if (this.#mode !== 'held') return;
-    const mayRelease = this.isValid() && this.options.listener.isAtRest();
-    this.#turn.leave(1 + OTHERS_WAIT_TTLS);
+    this.#contender.yieldToOthers();
     this.#lose(reason);
-    this.#next(this.#pauseMs());
-    if (mayRelease) void this.#releaseGivenUp();
   }
 
   /**
@@ -151,12 +139,10 @@ export class Lease implements Tenancy {
     if (this.#mode !== 'held') return;
     this.#above = Math.max(this.#above, epoch);
     this.#lose(`its position was claimed in epoch ${epoch}`);
-    this.#next(0);
   }
 
-  /** The position is claimed: successors must know that there is one. Renews at once. */
-  noteClaimed(): void {
-    if (this.#mode === 'held') this.#next(0);
+  noteFacts(): void {
+    if (this.#mode === 'held') this.#next(this.#pauseMs());
   }
 
   /**
@@ -176,35 +162,67 @@ export class Lease implements Tenancy {
   }
 
   async #release(leave: () => void): Promise<void> {
-    // A renewal under way moves the revision that the release must name.
+    // A write under way moves the revision that the release must name.
     await this.#stepping;
-    const held = this.#mode === 'held' && this.isValid();
+    const tenure = this.isValid() ? this.#tenure : undefined;
     leave();
-    if (held) await this.#writeReleased();
+    try {
+      if ((await tenure?.release()) === false) this.#contender.doubt();
+    } catch (error) {
+      this.#contender.doubt();
+      this.#warn(`the lease was not released, trying again: ${describeError(error)}`);
+    }
   }
 
-  async #releaseGivenUp(): Promise<void> {
-    // As in a release: a renewal under way moves the revision.
-    await this.#stepping;
-    if (!this.#isSought() || !(await this.#writeReleased()) || !this.#isSought()) return;
-    // What is free need not run out first, so the turn of the others ends sooner.
-    this.#turn.leave(OTHERS_WAIT_TTLS);
-    this.#next(this.#pauseMs());
-  }
-
-  /** Resolves with false if the server does not confirm it: then the lease runs out. */
-  #writeReleased(): Promise<boolean> {
-    return this.#writes.release(this.#epoch, this.#revision, (error) =>
-      this.#warn(`the lease was not released, it runs out: ${describeError(error)}`),
-    );
-  }
-
-  /** Takes no part any more and lets the lease run out. */
+  /** Takes no part any more and lets the lease run out with the session. */
   abandon(): void {
     this.#mode = 'closed';
+    this.#tenure = undefined;
     this.#timer?.cancel();
-    this.#deadline.cancel();
+    this.options.session.leave(this);
+    this.options.others.forget(this);
     this.options.port.close();
+  }
+
+  sessionBegan(): void {
+    if (this.#mode === 'seeking' || this.#mode === 'standby') this.#next(0);
+  }
+
+  sessionEnded(reason: string): void {
+    if (this.#mode === 'held') this.#lose(`the session of this replica is over: ${reason}`);
+  }
+
+  sessionResumed(): void {
+    this.#contender.noteMissed();
+    this.#tenure?.doubt();
+    if (this.#mode === 'held') this.#next(0);
+  }
+
+  sessionHeard(news: SessionNews): void {
+    if (this.#mode === 'held' || this.#mode === 'closed') return;
+    const isHolder = this.#contender.noteSession(news);
+    this.#tellHolder();
+    if (isHolder && this.#mode !== 'idle') this.#next(this.#pauseMs());
+  }
+
+  othersSeen(): void {
+    this.sessionBegan();
+  }
+
+  #heard(record: LeaseRecord | undefined): void {
+    if (this.#mode === 'closed') return;
+    if (this.#tenure !== undefined) {
+      if (this.#tenure.isOwn(record)) return;
+      // It may have been refused; only the record tells.
+      this.#tenure.doubt();
+      this.#next(0);
+      return;
+    }
+    if (record === undefined) return;
+    this.#contender.observed.noteHeard(record, this.options.clock.now());
+    if (this.#mode !== 'idle' && record.released === true)
+      this.#next(this.#mode === 'seeking' ? 0 : this.#pauseMs());
+    this.#tellHolder();
   }
 
   #next(delayMs: number): void {
@@ -219,108 +237,90 @@ export class Lease implements Tenancy {
 
   async #step(): Promise<void> {
     try {
-      if (this.#mode === 'held') await this.#renew();
-      else if (this.#isSought()) await this.#read();
+      if (this.#mode === 'held') await this.#keep();
+      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#read();
       this.#failing = false;
     } catch (error) {
       const first = !this.#failing;
       this.#failing = true;
-      const what = this.#mode === 'held' ? 'renewed' : 'read';
+      const what = this.#mode === 'held' ? 'written' : 'read';
       if (!this.#is('closed') && first)
         this.#warn(`the lease could not be ${what}, trying again: ${describeError(error)}`);
     }
-    this.#loseIfOver();
-  }
-
-  #loseIfOver(): void {
-    if (this.#mode === 'held' && !this.isValid()) this.#lose('it was not renewed in time');
   }
 
   #pauseMs(): number {
-    return pauseMs({
-      ...{ mode: this.#mode, isFailing: this.#failing, ttlMs: this.options.ttlMs },
-      ...{ freeInMs: this.#freeAt() - this.options.clock.now(), turnMs: this.#turn.remainingMs() },
-    });
+    const now = this.options.clock.now();
+    if (this.#tenure !== undefined)
+      return Math.max(this.#tenure.dueAt - now, this.#failing ? TRY_AGAIN_MS : 0);
+    return this.#contender.pauseMs(this.#mode === 'seeking' ? 'seeking' : 'standby', this.#failing);
   }
 
-  /** When this replica may take it unless it is written meanwhile. */
-  #freeAt(): number {
-    const runsOutAt =
-      this.#observed.runsOutAt(LEASE_MARGIN_MS, this.options.ttlMs) ?? this.options.clock.now();
-    if (this.#mode !== 'standby') return runsOutAt;
-    return Math.max(runsOutAt, this.#answeredSince) + OTHERS_WAIT_TTLS * this.options.ttlMs;
-  }
-
-  async #renew(): Promise<void> {
-    if (!this.isValid()) return;
-    if ((await this.#write(this.#writes.record(this.#epoch), this.#revision)) !== undefined) return;
-    // A renewal whose answer was lost has moved the revision; only the record tells whose write it was.
-    const { value, revision } = await this.options.port.read();
-    if (!this.#is('held')) return;
-    const isOwn = value?.owner === this.options.owner && value.epoch === this.#epoch;
-    // A deleted key is no other owner: the position's revision is what fences. The next write expects its tombstone.
-    if (isOwn || value === undefined) {
-      this.#revision = revision;
-      await this.#write(this.#writes.record(this.#epoch), this.#revision);
-    } else this.#lose(`it is held by ${value.owner} in epoch ${value.epoch}`);
+  async #keep(): Promise<void> {
+    const tenure = this.#tenure;
+    const end = await tenure?.keep();
+    if (end === undefined || this.#tenure !== tenure) return;
+    if (end.kind === 'deleted') {
+      this.#contender.noteVacant(end.revision);
+      this.startOver('its key was deleted');
+    } else this.#lose(`it is held by ${end.owner} in epoch ${end.epoch}`);
   }
 
   /** Takes it if it is free. */
   async #read(): Promise<void> {
-    const { port, clock } = this.options;
-    const isQuiet = this.#mode === 'standby' && this.#observed.since !== undefined;
-    if (isQuiet && clock.now() < this.#freeAt()) return;
-    const found = await port.read();
+    const before = this.#mode;
+    if ((before !== 'seeking' && before !== 'standby') || !this.#contender.mustRead(before)) return;
+    const found = await this.options.port.read();
     const mode = this.#mode;
     if (mode !== 'seeking' && mode !== 'standby') return;
-    this.#observed.noteRead(found, clock.now());
-    if (this.#failing) this.#answeredSince = clock.now();
+    this.#contender.noteRead(found);
     this.#tellHolder();
-    // Its own, from before it was lost or from a write whose answer was lost: no other owner came in between.
-    const isOwn = mode === 'seeking' && found.value?.owner === this.options.owner;
-    if (isOwn || clock.now() >= this.#freeAt()) await this.#take(found, mode);
+    const verdict = this.#contender.verdictOn(found, mode);
+    if (verdict === 'take') await this.#take(found, mode);
+    else if (verdict === 'let go') await this.#letGo(found);
   }
 
-  async #take(
-    { value, revision: expected }: StoredValue<LeaseRecord>,
-    mode: 'seeking' | 'standby',
-  ): Promise<void> {
+  async #take({ value, revision: expected }: StoredValue<LeaseRecord>, mode: ContenderMode): Promise<void> {
+    const { session, port, listener } = this.options;
     const step = value !== undefined && isSabotaged('token-stands-still') ? 0 : 1;
-    const record = this.#writes.record(Math.max(value?.epoch ?? 0, this.#above) + step);
-    // Says so until the first renewal of this epoch: a record that was claimed once must exist.
+    const { term } = session;
+    const epoch = Math.max(value?.epoch ?? 0, this.#above) + step;
+    const record = { ...keptBy({ owner: this.owner, term, ttlMs: this.ttlMs }), epoch, ...listener.facts() };
+    // Says so until the owner has claimed it, too: a record that was claimed once must exist.
     const { claimed } = value ?? {};
     const inherited = claimed === undefined ? record : { ...record, claimed };
-    const revision = await this.#write(inherited, expected);
-    if (revision === undefined || this.#is('closed')) return;
+    // Until it is answered the record may name this process, which then holds nothing.
+    this.#contender.doubt();
+    const revision = await port.write(inherited, expected);
+    if (revision === undefined || this.#is('closed') || session.term !== term) return;
     reached('lease: taken');
     if (mode === 'standby') this.#warn('the lease was free for long, so it is held here');
     this.#mode = 'held';
-    this.#epoch = record.epoch;
-    this.#observed.forget();
-    this.options.listener.acquired(value);
+    this.#tenure = new HeldLease(this.options, inherited, revision);
+    this.#contender.noteTaken();
+    this.#epoch = this.#above = epoch;
+    listener.acquired(value);
     // Our own write can be announced before its answer arrives. Listeners then know the owner, but not that this process
     // is it, so notify again.
     this.#toldHolder = undefined;
     this.#tellHolder();
   }
 
-  /** The deadline counts from before the request: the server may have written it at once. */
-  async #write(record: LeaseRecord, expected: number): Promise<number | undefined> {
-    const moment = this.#deadline.moment();
-    const revision = await this.options.port.write(record, expected);
-    // Time that has run out stays run out: handlers that ended meanwhile, and lanes that closed, count for nothing.
-    if (revision !== undefined && (this.#mode !== 'held' || this.isValid())) {
-      this.#revision = revision;
-      this.#deadline.extend(moment, this.options.ttlMs - LEASE_MARGIN_MS);
-      this.#observed.noteAlive(moment.now);
-    }
-    return revision;
+  /** It names this process, which does not hold it: no other replica takes it until this one says so. */
+  async #letGo({ value, revision }: StoredValue<LeaseRecord>): Promise<void> {
+    this.#contender.doubt();
+    const { listener, port } = this.options;
+    if (value === undefined || !this.#contender.mayLetGo(listener.isAtRest())) return;
+    if ((await port.write({ ...value, released: true }, revision)) !== undefined) this.#contender.noteLetGo();
   }
 
   #seekAgain(): void {
+    const record = this.#tenure?.record;
     this.#leave(this.#wanted ? 'seeking' : 'standby');
+    this.#contender.noteLost();
+    this.#contender.observed.noteAlive(this.options.session.renewedAt);
     // Until another holder is seen it counts as held here: a stall that costs every lease must move no partition.
-    this.#observed.assume(this.#writes.record(this.#epoch), this.options.clock.now());
+    if (record !== undefined) this.#contender.observed.assume(record, this.options.clock.now());
   }
 
   #lose(reason: string): void {
@@ -328,13 +328,14 @@ export class Lease implements Tenancy {
     this.#warn(`the lease is lost: ${reason}`);
     this.options.listener.lost(reason);
     this.#tellHolder();
+    this.#next(0);
   }
 
   #leave(mode: 'seeking' | 'standby'): void {
     if (this.#mode === 'closed') return;
     this.#mode = mode;
-    this.#deadline.cancel();
-    this.#observed.forget();
+    this.#tenure = undefined;
+    this.#contender.observed.forget();
   }
 
   #tellHolder(): void {
@@ -346,10 +347,6 @@ export class Lease implements Tenancy {
 
   #warn(text: string): void {
     this.options.log.warn(`${this.options.name}: ${text}`);
-  }
-
-  #isSought(): boolean {
-    return this.#mode === 'seeking' || this.#mode === 'standby';
   }
 
   /** It may have changed during a request. */

@@ -1,26 +1,40 @@
 import type { StoredValue } from '../../records/key-port.js';
-import type { LeaseRecord } from '../../records/lease-record.js';
+import { keptBy, type LeaseRecord, type LeaseSession, sessionOf } from '../../records/lease-record.js';
+import { LEASE_MARGIN_MS } from './session.js';
+import type { OtherSessions } from './sessions.js';
 
-/** A partition without an owner is one whose lease was not renewed for this many ttls, or for so long. */
+/** A partition without an owner is one whose owner was not heard for this many ttls, or for so long. */
 const OWNERLESS_TTLS = 2;
 const OWNERLESS_WITHIN_MS = 8_000;
 /** A failover takes a ttl and this much; where that is longer, it decides. */
 const FAILOVER_MS = 500;
 
-/** When a partition counts as one without an owner, in milliseconds after its lease was last renewed. */
+/** When a partition counts as one without an owner, in milliseconds after its owner was last heard. */
 export function ownerlessAfterMs(ttlMs: number): number {
   return Math.max(Math.min(OWNERLESS_TTLS * ttlMs, OWNERLESS_WITHIN_MS), ttlMs + FAILOVER_MS);
 }
 
+export interface FreeQuestion {
+  readonly now: number;
+  /** Names this process: it does not hold the lease, even if the record says so. */
+  readonly self: string;
+  readonly ttlMs: number;
+  /** Of the lease, in the records of sessions. */
+  readonly key: string;
+  readonly others: Pick<OtherSessions, 'heldEpoch' | 'overSince'>;
+}
+
 /**
  * What a process has seen of a lease that it does not hold: the last write, and since when, on its own clock. A write
- * is heard when it is made, or read later; two sightings are one if the revision or the writer's own count says so.
+ * is heard when it is made, or read later. A session that says that it holds the lease counts as a write.
  */
 export class ObservedLease {
   #record: LeaseRecord | undefined;
   /** Undefined if the write was heard only. */
   #revision: number | undefined;
   #since: number | undefined;
+  /** It had a value once. Outlasts {@link forget}. */
+  #wasWritten = false;
   /** When an owner was last seen at work. Outlasts {@link forget}. */
   #aliveAt: number | undefined;
 
@@ -34,25 +48,31 @@ export class ObservedLease {
     return this.#since;
   }
 
+  /**
+   * Since when, or from when on, no process may run handlers under it; infinity if one may for an unknown time. A key
+   * that was deleted, or comes from a backup, may be older than the lease. The holder's session tells then. A deleted
+   * key does not say who held it: its holder may still run handlers for a ttl.
+   */
+  freeAt({ now, self, ttlMs, key, others }: FreeQuestion): number {
+    const since = this.#since ?? now;
+    const record = this.#record;
+    if (others.heldEpoch(key) > (record?.epoch ?? 0)) return Number.POSITIVE_INFINITY;
+    if (record === undefined) return this.#wasWritten ? since + ttlMs + LEASE_MARGIN_MS : since;
+    if (record.released === true || record.owner === self) return since;
+    const session = sessionOf(record);
+    // Its owner renews it, as releases before sessions do.
+    if (session === undefined) return since + record.ttlMs + LEASE_MARGIN_MS;
+    return Math.max(since, others.overSince(session) ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Counts from the first time this process looks: an owner gets as long to be heard. */
   ownerlessMs(now: number): number {
     return now - (this.#aliveAt ??= now);
   }
 
-  /** An owner has written: this process, or another. */
+  /** An owner is at work: this process, or another. */
   noteAlive(now: number): void {
     this.#aliveAt = now;
-  }
-
-  /**
-   * When it is free unless it is renewed; undefined if it was never seen. A deleted key says nothing of its holder,
-   * which may still run handlers: it is free after `ttlMs`, as if it had just been renewed.
-   */
-  runsOutAt(marginMs: number, ttlMs: number): number | undefined {
-    if (this.#since === undefined || this.#record?.released === true) return this.#since;
-    if (this.#record !== undefined) return this.#since + this.#record.ttlMs + marginMs;
-    const wasDeleted = (this.#revision ?? 0) > 0;
-    return wasDeleted ? this.#since + ttlMs + marginMs : this.#since;
   }
 
   /** What the server holds now. */
@@ -60,18 +80,23 @@ export class ObservedLease {
     const isSame =
       this.#since !== undefined && (revision === this.#revision || isSameWrite(value, this.#record));
     // What is seen for the first time may be of an owner that died long ago.
-    const isRenewed = value !== undefined && value.released !== true;
-    if (!isSame && this.#since !== undefined && isRenewed) this.noteAlive(now);
+    const isTaken = value !== undefined && value.released !== true;
+    if (!isSame && this.#since !== undefined && isTaken) this.noteAlive(now);
     if (!isSame) this.#since = now;
     this.#record = value;
     this.#revision = revision;
+    this.#wasWritten ||= revision > 0;
   }
 
-  /** A write was announced; it may still be refused. Then the next renewal corrects this. */
+  /** A write was announced; it may still be refused. Then the next read corrects this. */
   noteHeard(record: LeaseRecord, now: number): void {
-    if (!isNewer(record, this.#record)) return;
     if (record.released !== true) this.noteAlive(now);
-    this.assume(record, now);
+    if (isNewer(record, this.#record)) this.assume(record, now);
+  }
+
+  /** A session says that it holds the lease. */
+  noteHeld(session: LeaseSession, epoch: number, now: number): void {
+    this.noteHeard({ ...keptBy(session), epoch }, now);
   }
 
   /** Until another write is seen, this one counts as the last. */
@@ -79,6 +104,7 @@ export class ObservedLease {
     this.#record = record;
     this.#revision = undefined;
     this.#since = now;
+    this.#wasWritten = true;
   }
 
   forget(): void {
@@ -86,12 +112,18 @@ export class ObservedLease {
   }
 }
 
-/** A writer counts its writes within an epoch. */
+/** The same tenure, and without a session the same renewal. */
 function isSameWrite(a: LeaseRecord | undefined, b: LeaseRecord | undefined): boolean {
-  return a !== undefined && a.owner === b?.owner && a.epoch === b.epoch && a.beat === b.beat;
+  return (
+    a !== undefined &&
+    a.owner === b?.owner &&
+    a.epoch === b.epoch &&
+    a.beat === b.beat &&
+    (a.released === true) === (b.released === true)
+  );
 }
 
 function isNewer(record: LeaseRecord, known: LeaseRecord | undefined): boolean {
   if (known === undefined || record.epoch !== known.epoch) return record.epoch > (known?.epoch ?? 0);
-  return record.beat > known.beat;
+  return (record.beat ?? 0) > (known.beat ?? 0) || (record.released === true && known.released !== true);
 }

@@ -19,6 +19,6 @@ export interface Tenancy extends Ownership {
   overtaken(epoch: number): void;
   /** Gives the lease up: another replica may do better. Call only if nothing was started under this epoch. */
   giveUp(reason: string): void;
-  /** Tells successors that a record of the position exists. */
-  noteClaimed(): void;
+  /** What the lease says of the partition has changed: that a record of the position exists, or what still runs. */
+  noteFacts(): void;
 }

@@ -1,110 +1,84 @@
-import { type Clock, delay, type Timer } from '../../clock.js';
+import type { Clock, Timer } from '../../clock.js';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
+import type { StoredValue } from '../../records/key-port.js';
+import type { LeaseSession } from '../../records/lease-record.js';
+import type { HandledTypes, MemberRecord, PresencePort } from '../../records/member-record.js';
 import { areMixed, describeHandled, TypesElsewhere } from './handled-types.js';
-import type { HandledTypes, MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
-import { LEASE_MARGIN_MS } from './lease.js';
-
-/** What replicas tell each other of the stream. */
-export interface SeenExchange {
-  readonly latest: SeenEvent | undefined;
-  note(event: SeenEvent): void;
-}
+import { beatMsOf, LEASE_MARGIN_MS, type SeenExchange, type Session } from './session.js';
+import type { OtherSessions, SessionListener, SessionNews, SessionTerm } from './sessions.js';
+import { Sighting } from './sighting.js';
 
 export interface PresenceOptions {
   /** For log texts. */
   readonly name: string;
-  /** Names this process; no other may use the same name. */
-  readonly member: string;
-  /** A replica that is not heard for this long and a margin is gone, in milliseconds. */
-  readonly ttlMs: number;
+  /** This process's own. */
+  readonly session: Session;
   readonly port: PresencePort;
   readonly seen: SeenExchange;
-  /** What this replica handles, for the others. */
+  /** What this replica handles. */
   readonly handles: HandledTypes;
   readonly clock: Clock;
   readonly log: Log;
-  /** Another set of members is alive, or the first look is done. */
-  readonly changed: () => void;
 }
 
-/** As often as leases are renewed: a replica that dies is missed when its leases run out, not later. */
-const BEATS_PER_TTL = 5;
 const TRY_AGAIN_MS = 100;
-/** A replica that goes tries for so long to tell the others. */
-const WITHDRAW_WITHIN_MS = 3_000;
 /** Of beats: after a time without an answer everybody gets so much to be heard again. */
 const BEATS_OF_GRACE = 2;
-/** Records of replicas that died unseen are looked for this rarely; all others are heard. */
+/** Records that were missed are looked for this rarely; all others are heard. Ended ones are removed as late. */
 const TTLS_PER_LOOK = 20;
 /** So long an event of a type without a handler waits for the first look at the others. */
 const LOOKED_WITHIN_MS = 60_000;
 
-/** The last write of another replica that this process knows of, and since when, on its own clock. */
-interface Sighting {
-  readonly beat: number;
-  readonly ttlMs: number;
-  readonly since: number;
-  readonly survived: MemberRecord['survived'];
-}
-
 /**
- * Which replicas of a group are alive, this one included. It only decides which replica tries for which lease, so a
- * wrong answer delays and breaks nothing. A replica is gone when it says so, or when its record stood unchanged for the
- * ttl in it and a margin. That time is measured here: no server clock takes part. Its modes:
+ * The sessions of the other replicas of a group: which replicas are alive, and which terms are over. A replica is gone
+ * when it says so, or when its record has stood still for the ttl in it and a margin. That time is measured here: no
+ * server clock takes part. Its modes:
  *
- * - `idle`: takes no part. Left by {@link start}.
- * - `present`: writes its own record five times per ttl and hears those of others. One that falls silent is
- *   read before it counts as gone, and then its record is removed, so that none is left.
- * - `gone`: by {@link withdraw}.
+ * - `idle`: hears, and makes no request. Left by {@link start}.
+ * - `watching`: reads all records at first and every twenty ttls, and otherwise makes no request while all are heard.
+ *   A session that stands still is read once more and then ended by compare-and-set, so that its replica can never
+ *   renew that term again. Its record is removed much later: until then it tells other replicas.
+ * - `closed`: by {@link close}.
  */
-export class Presence {
-  #mode: 'idle' | 'present' | 'gone' = 'idle';
-  #beat = 0;
-  #revision = 0;
+export class Presence implements OtherSessions {
+  #mode: 'idle' | 'watching' | 'closed' = 'idle';
   #looked = false;
+  /** All sessions were read, or heard. */
+  #knowsHolds = false;
   #nextLookAt = 0;
   #failing = false;
   #timer: Timer | undefined;
-  #stepping: Promise<void> | undefined;
-  readonly #others = new Map<string, Sighting>();
+  #stepping = false;
+  readonly #sightings = new Map<string, Sighting>();
   readonly #types = new TypesElsewhere();
+  readonly #listeners = new Set<SessionListener>();
   #startedAt: number | undefined;
-  #survived: Record<number, number> = {};
-  /** Something that the others have not been told. */
-  #hasNews = false;
+  /** Another set of members is alive, or the first look is done. */
+  changed: () => void = () => undefined;
 
   constructor(private readonly options: PresenceOptions) {
-    options.port.onHint((record) => this.#heard(record));
-  }
-
-  /** False until the first look at the others has succeeded. */
-  get hasLooked(): boolean {
-    return this.#looked;
+    options.port.onHint((record) => {
+      // Only a record that is stored tells that a term is over.
+      if (record.ended === true || record.term > (this.#sightings.get(record.member)?.last.term ?? 0))
+        this.#doubt(record);
+      else this.#heard(record);
+      this.#arm();
+    });
   }
 
   /** The live replicas, in the order of their names. */
   get members(): string[] {
-    const own = this.#mode === 'present' ? [this.options.member] : [];
-    return [...own, ...this.#others.keys()].sort();
-  }
-
-  /** This process has lost the partition's lease of that epoch and lives. The next owner needs to hear it soon. */
-  noteSurvived(partition: number, epoch: number): void {
-    this.#survived = { ...this.#survived, [partition]: epoch };
-    this.#hasNews = true;
-    if (this.#mode === 'present') this.#next(0);
-  }
-
-  /** Another layout: its partitions have leases of their own. */
-  forgetSurvived(): void {
-    this.#survived = {};
+    const { session } = this.options;
+    const others = [...this.#sightings].flatMap(([member, { isMember }]) => (isMember ? [member] : []));
+    return [...(session.isPresent ? [session.member] : []), ...others].sort();
   }
 
   /** True if that member has lost the partition's lease of that epoch and lives. */
   hasSurvived(member: string, partition: number, epoch: number): boolean {
-    if (member === this.options.member) return this.#survived[partition] === epoch;
-    return this.#others.get(member)?.survived?.[partition] === epoch;
+    const { session } = this.options;
+    if (member === session.member) return session.hasSurvived(partition, epoch);
+    return this.#sightings.get(member)?.record?.survived?.[partition] === epoch;
   }
 
   /**
@@ -117,148 +91,189 @@ export class Presence {
     return this.#types.has(type, now);
   }
 
+  overSince({ owner, term }: SessionTerm): number | undefined {
+    return this.#sightings.get(owner)?.overSince(term);
+  }
+
+  heldEpoch(key: string): number {
+    if (!this.#knowsHolds) return Number.POSITIVE_INFINITY;
+    let epoch = 0;
+    for (const { isOver, record } of this.#sightings.values())
+      if (!isOver) epoch = Math.max(epoch, record?.holds?.[key] ?? 0);
+    return epoch;
+  }
+
+  watch({ owner, term, ttlMs }: LeaseSession): void {
+    if (owner === this.options.session.member) return;
+    const known = this.#sightings.get(owner);
+    if (known !== undefined) known.noteTerm(term);
+    else this.#sightings.set(owner, new Sighting({ member: owner, term, ttlMs }, this.options.clock.now()));
+    this.#arm();
+  }
+
+  listen(listener: SessionListener): void {
+    this.#listeners.add(listener);
+  }
+
+  forget(listener: SessionListener): void {
+    this.#listeners.delete(listener);
+  }
+
   start(): void {
     if (this.#mode !== 'idle') return;
-    this.#mode = 'present';
+    this.#mode = 'watching';
     this.#startedAt = this.options.clock.now();
-    this.#next(0);
+    this.#arm();
   }
 
-  /**
-   * Says that this replica goes, so that others take over at once, and leaves nothing behind. Tries for so long,
-   * because a connection that is away may be back in a moment. Safe to call twice.
-   */
-  async withdraw(withinMs: number): Promise<void> {
-    if (this.#mode !== 'present') {
-      this.#mode = 'gone';
-      this.options.port.close();
-      return;
-    }
-    this.#mode = 'gone';
+  close(): void {
+    this.#mode = 'closed';
     this.#timer?.cancel();
-    // A write under way would make this replica look alive again.
-    await this.#stepping;
-    const { port, member, clock, log, name } = this.options;
-    const until = clock.now() + Math.min(withinMs, WITHDRAW_WITHIN_MS);
-    for (let isTold = false; !isTold;) {
-      try {
-        await this.#announce(true);
-        await port.remove(member, this.#revision);
-        isTold = true;
-      } catch (error) {
-        if (clock.now() >= until) {
-          log.warn(
-            `${name}: the others were not told that this replica goes, they miss it soon: ${describeError(error)}`,
-          );
-          break;
-        }
-        await delay(clock, TRY_AGAIN_MS);
-      }
-    }
-    port.close();
+    this.options.port.close();
   }
 
-  #next(delayMs: number): void {
+  /** Wakes up when the first session would have stood still for too long. */
+  #arm(): void {
+    if (this.#mode !== 'watching' || this.#stepping) return;
+    const now = this.options.clock.now();
+    let at = this.#nextLookAt;
+    for (const sighting of this.#sightings.values()) at = Math.min(at, this.#lookAt(sighting));
     this.#timer?.cancel();
-    this.#timer = this.options.clock.after(delayMs, () => {
-      this.#stepping ??= this.#step().finally(() => {
-        this.#stepping = undefined;
-        if (this.#mode === 'present') this.#next(this.#pauseMs());
+    const pauseMs = Math.max(0, at - now);
+    this.#timer = this.options.clock.after(this.#failing ? Math.max(TRY_AGAIN_MS, pauseMs) : pauseMs, () => {
+      this.#stepping = true;
+      void this.#step().finally(() => {
+        this.#stepping = false;
+        this.#arm();
       });
     });
   }
 
-  #pauseMs(): number {
-    if (this.#failing) return TRY_AGAIN_MS;
-    return this.#hasNews ? 0 : this.#beatMs();
-  }
-
-  #beatMs(): number {
-    return this.options.ttlMs / BEATS_PER_TTL;
+  /** When a session is read again, and ended if it still stands. */
+  #lookAt(sighting: Sighting): number {
+    if (sighting.isDoubtful) return 0;
+    if (sighting.isOver) return Number.POSITIVE_INFINITY;
+    const { session } = this.options;
+    // When the server was away no replica could be heard.
+    const heardBy = session.answeredSince + BEATS_OF_GRACE * beatMsOf(session.ttlMs);
+    return Math.max(sighting.since + sighting.ttlMs + LEASE_MARGIN_MS, heardBy);
   }
 
   async #step(): Promise<void> {
-    const { clock, log, name, ttlMs, changed } = this.options;
+    const { clock, log, name, session } = this.options;
     try {
-      await this.#announce(false);
-      if (this.#failing) this.#excuseSilence();
       const isFirst = !this.#looked;
-      if (clock.now() >= this.#nextLookAt) {
-        await this.#look();
-        this.#nextLookAt = clock.now() + TTLS_PER_LOOK * ttlMs;
-        this.#looked = true;
-      }
-      await this.#bury();
+      if (clock.now() >= this.#nextLookAt) await this.#lookAtAll();
+      const due = [...this.#sightings.values()].filter((one) => this.#lookAt(one) <= clock.now());
+      await Promise.all(due.map((one) => this.#endIfStill(one)));
       this.#failing = false;
-      if (isFirst && this.#isPresent()) changed();
+      this.#looked = true;
+      if (isFirst) this.#tellChanged();
+      this.#noteHoldsKnown();
     } catch (error) {
-      if (!this.#failing && this.#isPresent()) {
+      // No list, but each live session was heard in this time. A partition must not wait for an owner longer.
+      const heardBy = (this.#startedAt ?? clock.now()) + session.ttlMs + LEASE_MARGIN_MS;
+      if (clock.now() >= heardBy) this.#noteHoldsKnown();
+      if (!this.#failing && this.#mode === 'watching')
         log.warn(`${name}: the other replicas cannot be seen, trying on: ${describeError(error)}`);
-      }
       this.#failing = true;
     }
   }
 
-  async #announce(released: boolean): Promise<void> {
-    const { port, member, ttlMs, seen, handles } = this.options;
-    const known = seen.latest === undefined ? {} : { seen: seen.latest };
-    const record = { member, ttlMs, beat: ++this.#beat, survived: this.#survived, handles, ...known };
-    this.#hasNews = false;
-    this.#revision = await port.announce(released ? { ...record, released } : record);
-  }
-
   /** Finds records that are not renewed, and replicas whose writes were missed. */
-  async #look(): Promise<void> {
-    for (const member of await this.options.port.list()) {
-      if (member !== this.options.member && !this.#others.has(member)) await this.#read(member);
+  async #lookAtAll(): Promise<void> {
+    const { port, session, clock } = this.options;
+    const listed = await port.list();
+    const now = clock.now();
+    const oldMs = TTLS_PER_LOOK * session.ttlMs;
+    for (const [member, sighting] of this.#sightings)
+      if (sighting.isOver && now - sighting.since >= oldMs) await this.#remove(member, sighting);
+    for (const member of listed) {
+      const known = this.#sightings.get(member);
+      if (member !== session.member && known?.isOver !== false) this.#read(await port.read(member), member);
     }
+    this.#nextLookAt = clock.now() + oldMs;
   }
 
-  /** When the server was away no replica could be heard. */
-  #excuseSilence(): void {
-    const now = this.options.clock.now();
-    for (const [member, one] of this.#others) {
-      const least = now - one.ttlMs - LEASE_MARGIN_MS + BEATS_OF_GRACE * this.#beatMs();
-      if (one.since < least) this.#others.set(member, { ...one, since: least });
-    }
+  async #remove(member: string, { revision }: Sighting): Promise<void> {
+    this.#sightings.delete(member);
+    if (revision > 0) await this.options.port.remove(member, revision);
   }
 
-  /** A replica that was silent for too long is read once more: hints may be missed, records do not lie. */
-  async #bury(): Promise<void> {
-    const now = this.options.clock.now();
-    for (const [member, { since, ttlMs }] of this.#others) {
-      if (now - since >= ttlMs + LEASE_MARGIN_MS) await this.#read(member);
-    }
-  }
-
-  async #read(member: string): Promise<void> {
+  /** Hints may be missed, records do not lie. */
+  async #endIfStill(sighting: Sighting): Promise<void> {
     const { port, clock } = this.options;
-    const { value, revision } = await port.read(member);
-    const known = this.#others.get(member);
-    if (value === undefined) {
-      this.#remove(member);
-    } else if (value.released === true) {
-      this.#remove(member);
-      await port.remove(member, revision);
-    } else if (known?.beat !== value.beat) {
-      this.#heard(value);
-    } else if (clock.now() - known.since >= known.ttlMs + LEASE_MARGIN_MS) {
-      this.#remove(member);
-      await port.remove(member, revision);
-    }
+    const { member } = sighting;
+    const found = await port.read(member);
+    if (!this.#read(found, member)) return;
+    if (sighting.isOver || clock.now() < this.#lookAt(sighting)) return;
+    const { beat, term } = sighting.last;
+    const { ttlMs } = sighting;
+    const revision = await port.announce({ member, ttlMs, beat, term, ended: true }, found.revision);
+    if (revision === undefined) sighting.noteDoubt();
+    else this.#noteOver(sighting, term, revision);
   }
 
-  #heard({ member, beat, ttlMs, released, survived, seen, handles }: MemberRecord): void {
-    if (member === this.options.member || this.#mode === 'gone') return;
-    if (seen !== undefined) this.options.seen.note(seen);
+  /** Returns false if the record was not the one that was known. */
+  #read({ value, revision }: StoredValue<MemberRecord>, member: string): boolean {
+    const now = this.options.clock.now();
+    const known = this.#sightings.get(member);
+    known?.noteRead(revision);
+    if (value === undefined) {
+      if (known === undefined || known.isMissing) return true;
+      if (known.hasLeft) {
+        // It removes its record when it holds nothing. Leases that name it all the same are read and watch it again.
+        this.#sightings.delete(member);
+        this.#tellListeners(known, {});
+      } else known.noteMissing(now);
+      this.#tellGone(known);
+      return false;
+    }
+    if (value.ended === true) {
+      const sighting = known ?? new Sighting(value, now);
+      this.#sightings.set(member, sighting);
+      this.#noteOver(sighting, value.term, revision);
+      return false;
+    }
+    if (known?.record?.beat === value.beat) return true;
+    this.#heard(value);
+    this.#sightings.get(member)?.noteRead(revision);
+    return false;
+  }
+
+  #noteOver(sighting: Sighting, term: number, revision: number): void {
+    sighting.noteRead(revision);
+    sighting.noteOver(term, this.options.clock.now());
+    this.#tellListeners(sighting, undefined);
+    this.#tellGone(sighting);
+  }
+
+  #heard(record: MemberRecord): void {
+    const { session, clock, seen } = this.options;
+    const { member, handles, released } = record;
+    if (member === session.member || this.#mode === 'closed') return;
+    if (record.seen !== undefined) seen.note(record.seen);
+    const now = clock.now();
+    const sighting = this.#sightings.get(member) ?? new Sighting(record, now);
+    const wasMember = sighting.isMember;
+    this.#sightings.set(member, sighting);
+    sighting.noteRenewed(record, now);
+    // A release without sessions says nothing of its leases here.
+    this.#tellListeners(sighting, record.term === 0 ? undefined : (record.holds ?? {}));
     if (released === true) {
-      this.#remove(member);
+      this.#tellGone(sighting);
       return;
     }
     if (Array.isArray(handles?.types)) this.#noteHandled(member, handles);
-    const isNew = !this.#others.has(member);
-    this.#others.set(member, { beat, ttlMs, since: this.options.clock.now(), survived });
-    if (isNew && this.#looked) this.options.changed();
+    if (!wasMember) this.#tellChanged();
+  }
+
+  #doubt(record: MemberRecord): void {
+    const { member } = record;
+    if (member === this.options.session.member || this.#mode === 'closed') return;
+    const known = this.#sightings.get(member);
+    if (known !== undefined) known.noteDoubt();
+    else this.#sightings.set(member, new Sighting(record, this.options.clock.now()));
   }
 
   #noteHandled(member: string, handles: HandledTypes): void {
@@ -271,12 +286,22 @@ export class Presence {
     );
   }
 
-  #remove(member: string): void {
+  #tellGone({ member }: Sighting): void {
     this.#types.noteGone(member, this.options.clock.now());
-    if (this.#others.delete(member) && this.#looked && this.#isPresent()) this.options.changed();
+    this.#tellChanged();
   }
 
-  #isPresent(): boolean {
-    return this.#mode === 'present';
+  #tellListeners({ member, last, ttlMs }: Sighting, holds: SessionNews['holds']): void {
+    for (const listener of this.#listeners) listener.sessionHeard({ member, term: last.term, ttlMs, holds });
+  }
+
+  #noteHoldsKnown(): void {
+    if (this.#knowsHolds) return;
+    this.#knowsHolds = true;
+    for (const listener of this.#listeners) listener.othersSeen();
+  }
+
+  #tellChanged(): void {
+    if (this.#looked && this.options.session.isPresent) this.changed();
   }
 }

@@ -33,6 +33,7 @@ export interface DrainUnownedOptions {
 }
 
 const LEASE_TTL_MS = 5_000;
+const DRAIN_TERM = 1;
 
 interface Found {
   readonly place: LayoutPlace;
@@ -57,7 +58,7 @@ export class DrainUnowned {
   #lost = new Map<number, number>();
 
   constructor(private readonly options: DrainUnownedOptions) {
-    this.#leases = new ObservedLeases(options.clock, options.owner);
+    this.#leases = new ObservedLeases(options.clock, options.owner, options.ports.sessions);
   }
 
   /** Partitions at rest although their position is lost, with the epoch of the lease that was taken for that. */
@@ -79,7 +80,8 @@ export class DrainUnowned {
       const found = await this.#find(group, change, partition);
       const isMissing = isLost(group, found.record, found.lease.value?.claimed === true);
       if (isMissing && change.start === undefined) throw this.#missing(partition);
-      if (this.#isFree(found, isMissing) && (await this.#drain(group, change, found))) return undefined;
+      if ((await this.#isFree(found, isMissing)) && (await this.#drain(group, change, found)))
+        return undefined;
       return openOf(found, isMissing, this.options.owner);
     });
     return left.filter((partition) => partition !== undefined);
@@ -99,7 +101,7 @@ export class DrainUnowned {
     return readableFor(change, await ports.position(place).read(), `partition ${place.partition} of ${name}`);
   }
 
-  #isFree({ place, lease, record: { value } }: Found, isMissing: boolean): boolean {
+  #isFree({ place, lease, record: { value } }: Found, isMissing: boolean): Promise<boolean> {
     const isAtRest = value === undefined ? !isMissing : value.rest === true || value.write === 0;
     return this.#leases.isFree({ place, lease, isAtRest });
   }
@@ -122,7 +124,7 @@ export class DrainUnowned {
     if (answer.kind === 'lost') this.#lost.set(place.partition, epoch);
     reached('drain: position marked');
     const claimed = isClaimed || isDone;
-    await this.#release(place, { ...taken, beat: 2, ...(claimed ? { claimed } : {}) }, revision);
+    await this.#release(place, { ...taken, ...(claimed ? { claimed } : {}) }, revision);
     return isDone;
   }
 
@@ -162,7 +164,8 @@ function leaseToDrain(
 ): LeaseRecord {
   const epoch = Math.max(lease.value?.epoch ?? 0, record.value?.epoch ?? 0, start.epoch) + 1;
   const isClaimed = lease.value?.claimed === true || record.revision > 0 || hasRecords;
-  const taken = { owner, ttlMs: LEASE_TTL_MS, epoch, beat: 1 };
+  // It has no session: one that leaves no record is ended when the ttl has passed.
+  const taken = { owner, term: DRAIN_TERM, ttlMs: LEASE_TTL_MS, sessionTtlMs: LEASE_TTL_MS, epoch };
   return isClaimed ? { ...taken, claimed: true } : taken;
 }
 

@@ -36,7 +36,7 @@ export class LostGroup {
   readonly #leases: ObservedLeases;
 
   constructor(private readonly options: LostGroupOptions) {
-    this.#leases = new ObservedLeases(options.clock, options.owner);
+    this.#leases = new ObservedLeases(options.clock, options.owner, options.ports.sessions);
   }
 
   /**
@@ -64,10 +64,11 @@ export class LostGroup {
   async remake(reset: LostReset): Promise<readonly string[]> {
     const { ports } = this.options;
     const traces = await this.#read();
-    const holders = traces.places.flatMap(({ place, storedLease }) => {
-      const isFree = this.#leases.isFree({ place, lease: storedLease, isAtRest: true });
-      return isFree ? [] : [storedLease.value?.owner ?? ''];
+    const found = await inParallel(traces.places, REQUESTS_AT_ONCE, async ({ place, storedLease }) => {
+      const isFree = await this.#leases.isFree({ place, lease: storedLease, isAtRest: true });
+      return isFree ? undefined : (storedLease.value?.owner ?? '');
     });
+    const holders = found.filter((holder) => holder !== undefined);
     if (holders.length > 0) return [...new Set(holders)];
     const record = this.#recover(traces, reset);
     await ports.ensurePositions();

@@ -2,6 +2,7 @@ import type { StreamState } from '../../message/reader-port.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import type { PresencePort } from '../../records/member-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 
 export type RepartitionKey<T> = Pick<KeyPort<T>, 'read' | 'write' | 'maxBytes'>;
@@ -18,6 +19,8 @@ export interface RepartitionPorts {
   readonly group: RepartitionKey<GroupRecord>;
   lease(place: LayoutPlace): RepartitionKey<LeaseRecord>;
   position(place: LayoutPlace): RepartitionKey<PositionRecord>;
+  /** The sessions that hold the leases. */
+  readonly sessions: Pick<PresencePort, 'read' | 'announce'>;
   /** @throws JETSTREAM_REQUEST_FAILED */
   stream(): Promise<StreamState>;
   /**

@@ -2,17 +2,19 @@ import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel } from '../../in-parallel.js';
 import type { StreamState } from '../../message/reader-port.js';
-import type {
-  GroupOnServer,
-  GroupQuestion,
-  LeaseOnServer,
-  PartitionOnServer,
+import {
+  type GroupOnServer,
+  type GroupQuestion,
+  keepsLease,
+  type LeaseOnServer,
+  type PartitionOnServer,
 } from '../../records/group-on-server.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import type { MemberRecord } from '../../records/member-record.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
 import { isReadable, type PositionRecord } from '../../records/position-record.js';
-import { leasePlace, positionPlace } from '../keys/key-places.js';
+import { leasePlace, memberPlace, positionPlace } from '../keys/key-places.js';
 import { readKey, storedValueOf } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
@@ -32,6 +34,11 @@ export interface GroupLookOptions extends KeyAccess {
 const AT_ONCE = 16;
 const TIMEOUT_MS = 2_000;
 
+interface FoundSession {
+  readonly record: MemberRecord;
+  readonly at: number;
+}
+
 /** Where the stream ends, and what the group's record says of partitions without a position. */
 interface Surroundings {
   readonly stream: StreamState;
@@ -40,11 +47,13 @@ interface Surroundings {
 
 /**
  * Reads a group from outside, changing nothing. It costs two requests for stream and record, and one for the list of
- * holes if that has changed. Each partition costs one for its position, one for a lease that is not owned, and up to
- * three where events are waiting.
+ * holes if that has changed. Each other replica that holds leases costs one. Each partition costs one for its position,
+ * one for a lease that is not owned, and up to three where events are waiting.
  */
 export class GroupLook {
   readonly #endsAt: number;
+  /** Of one look: an owner of many partitions is read once. */
+  readonly #sessions = new Map<string, Promise<FoundSession | undefined>>();
 
   constructor(private readonly options: GroupLookOptions) {
     this.#endsAt = options.clock.now() + options.question.withinMs;
@@ -104,16 +113,29 @@ export class GroupLook {
     const place = leasePlace(address);
     const question = { last_by_subj: place.subject };
     const found = await findMessage(this.options.api, place.stream, question, this.#timeout());
-    const lease = found && storedValueOf<LeaseRecord>(found, place).value;
-    return (
-      lease && {
-        owner: lease.owner,
-        epoch: lease.epoch,
-        ttlMs: lease.ttlMs,
-        released: lease.released === true,
-        writtenAt: Date.parse(found.time),
-      }
-    );
+    if (found === undefined) return undefined;
+    const lease = storedValueOf<LeaseRecord>(found, place).value;
+    if (lease === undefined) return undefined;
+    const { owner, epoch, ttlMs, sessionTtlMs, released } = lease;
+    const aliveAt = Math.max(Date.parse(found.time), await this.#renewedAt(lease));
+    return { owner, epoch, ttlMs: sessionTtlMs ?? ttlMs, released: released === true, aliveAt };
+  }
+
+  /** When the session that keeps the lease was renewed; 0 if none does. */
+  async #renewedAt(lease: LeaseRecord): Promise<number> {
+    const { owner } = lease;
+    const session = this.#sessions.get(owner) ?? this.#session(owner);
+    this.#sessions.set(owner, session);
+    const found = await session;
+    return found !== undefined && keepsLease(lease, found.record) ? found.at : 0;
+  }
+
+  async #session(owner: string): Promise<FoundSession | undefined> {
+    const { api, topic, question } = this.options;
+    const place = memberPlace(topic, question.group, owner);
+    const found = await findMessage(api, place.stream, { last_by_subj: place.subject }, this.#timeout());
+    const record = found && storedValueOf<MemberRecord>(found, place).value;
+    return record && { record, at: Date.parse(found.time) };
   }
 
   async #position(address: PartitionAddress): Promise<PositionRecord | undefined> {

@@ -25,6 +25,7 @@ import { findMessage } from '../api/stored-message.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
 import { lastBefore } from '../wires/last-before.js';
+import { PresenceWire } from '../wires/presence-wire.js';
 import { pendingAfter } from './position-lag.js';
 import { checkPositionsStream, positionsConfigOf } from './positions-stream.js';
 
@@ -37,12 +38,14 @@ const AT_ONCE = 16;
 /** A group's ways over NATS to what a change of its layout reads and writes. */
 export class LayoutWire {
   readonly group: GroupRecordKey;
+  readonly sessions: PresenceWire;
 
   constructor(
     private readonly access: KeyAccess,
     private readonly of: Pick<PartitionAddress, 'topic' | 'group'>,
   ) {
     this.group = new GroupRecordKey(access, of.topic, of.group, TIMEOUT_MS);
+    this.sessions = new PresenceWire(access, of.topic, of.group);
   }
 
   lease(place: Place): PartitionKey<LeaseRecord> {

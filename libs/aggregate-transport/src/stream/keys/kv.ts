@@ -1,4 +1,4 @@
-import { headers as createHeaders, type NatsConnection, type Subscription } from 'nats';
+import { headers as createHeaders, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { StoredValue } from '../../records/key-port.js';
@@ -102,20 +102,28 @@ function requireFitting(connection: Connection, subject: string, bytes: number):
   );
 }
 
-/** Calls back on every write of a key, refused ones included. A hint: it may be missed. */
+/**
+ * Calls back on every write of a key, refused ones included; with undefined for a deletion, or for what no replica has
+ * written. A hint: it may be missed.
+ */
 export function hearKeys(
   nats: NatsConnection,
   filter: string,
-  callback: (value: unknown, subject: string) => void,
+  callback: (value: object | undefined, subject: string) => void,
 ): Subscription {
   return nats.subscribe(filter, {
     callback: (error, message) => {
       if (error !== null) return;
-      try {
-        callback(message.json(), message.subject);
-      } catch {
-        // A hint that cannot be read is no hint; the next read finds what is stored.
-      }
+      callback(hintOf(message), message.subject);
     },
   });
+}
+
+function hintOf(message: Msg): object | undefined {
+  try {
+    const value = message.json<unknown>();
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -39,8 +39,10 @@ export class PartitionKey<T> implements KeyPort<T> {
     return writeKey(this.access.connection, subject, value, isCompared ? revision : undefined);
   }
 
-  onHint(callback: (value: T) => void): void {
-    this.#hints = hearKeys(this.access.connection.nats, this.place.subject, (value) => callback(value as T));
+  onHint(callback: (value: T | undefined) => void): void {
+    this.#hints = hearKeys(this.access.connection.nats, this.place.subject, (value) =>
+      callback(value as T | undefined),
+    );
   }
 
   close(): void {

@@ -30,6 +30,7 @@ export class GroupRecordKey implements KeyPort<GroupRecord> {
 
   onHint(callback: (value: GroupRecord) => void): void {
     this.#key.onHint((value) => {
+      if (value === undefined) return;
       try {
         callback(this.#checked(value));
       } catch (error) {

@@ -102,9 +102,10 @@ export class ParkedWire implements ParkedArchive {
 
   onMarker(callback: (token: string, marker: Marker) => void): void {
     const filter = `${this.#markers}${this.#filter()}`;
-    this.#hints = hearKeys(this.options.connection.nats, filter, (marker, subject) =>
-      callback(tokenOfKey(subject), marker as Marker),
-    );
+    this.#hints = hearKeys(this.options.connection.nats, filter, (marker, subject) => {
+      // The owner's memory is the truth: a marker that an operator deletes is written again.
+      if (marker !== undefined) callback(tokenOfKey(subject), marker as Marker);
+    });
   }
 
   async append(

@@ -2,10 +2,10 @@ import type { Subscription } from 'nats';
 import { hasCode } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { MemberRecord, PresencePort } from '../../records/member-record.js';
-import { UnconfirmedError } from '../api/confirmed-publish.js';
 import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../keys/key-places.js';
-import { hearKeys, KEY_TIMEOUT_MS, readKey, writeKey } from '../keys/kv.js';
+import { hearKeys, KEY_TIMEOUT_MS, storedValueOf, writeKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import { findMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
 
 const STREAM = streamOfBucket(LEASE_BUCKET);
@@ -23,12 +23,8 @@ export class PresenceWire implements PresencePort {
     this.#prefix = memberPrefix(topic, group);
   }
 
-  async announce(record: MemberRecord): Promise<number> {
-    const subject = this.#prefix + record.member;
-    const revision = await writeKey(this.access.connection, subject, record, undefined);
-    if (revision === undefined)
-      throw new UnconfirmedError(subject, 'a refusal of a write that expects nothing', true);
-    return revision;
+  announce(record: MemberRecord, revision: number): Promise<number | undefined> {
+    return writeKey(this.access.connection, this.#prefix + record.member, record, revision);
   }
 
   async list(): Promise<string[]> {
@@ -38,11 +34,14 @@ export class PresenceWire implements PresencePort {
 
   async read(member: string): Promise<StoredValue<MemberRecord>> {
     const place = memberPlace(this.topic, this.group, member);
+    const found = await findMessage(this.access.api, STREAM, { last_by_subj: place.subject }, KEY_TIMEOUT_MS);
+    if (found === undefined) return { value: undefined, revision: 0 };
     try {
-      return await readKey<MemberRecord>(this.access.api, place);
+      const { value, revision } = storedValueOf<Partial<MemberRecord>>(found, place);
+      return { value: value && recordOf(value), revision };
     } catch (error) {
       // Not written by a replica: one key that cannot be read must not hide all others.
-      if (hasCode(error, 'RECORD_INVALID')) return { value: undefined, revision: 0 };
+      if (hasCode(error, 'RECORD_INVALID')) return { value: undefined, revision: found.seq };
       throw error;
     }
   }
@@ -58,13 +57,18 @@ export class PresenceWire implements PresencePort {
   }
 
   onHint(callback: (record: MemberRecord) => void): void {
-    this.#hints = hearKeys(this.access.connection.nats, `${this.#prefix}*`, (record) =>
-      callback(record as MemberRecord),
-    );
+    this.#hints = hearKeys(this.access.connection.nats, `${this.#prefix}*`, (record) => {
+      if (record !== undefined) callback(recordOf(record));
+    });
   }
 
   close(): void {
     if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
     this.#hints = undefined;
   }
+}
+
+/** Releases without sessions write no term. */
+function recordOf(value: Partial<MemberRecord>): MemberRecord {
+  return { term: 0, ...value } as MemberRecord;
 }

@@ -1,10 +1,11 @@
 import { partitionOf } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
-import type { LeaseOnServer, PartitionOnServer } from '../../records/group-on-server.js';
+import { keepsLease, type LeaseOnServer, type PartitionOnServer } from '../../records/group-on-server.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import { decodeSequences, type PositionOrigin, type PositionRecord } from '../../records/position-record.js';
 import type { MemoryKey } from './memory-key.js';
+import type { MemoryPresence } from './memory-presence.js';
 import type { MemoryMessage, MemoryStream } from './memory-stream.js';
 
 export interface PartitionStatusRequest {
@@ -16,6 +17,7 @@ export interface PartitionStatusRequest {
   readonly position: PositionRecord | undefined;
   /** Undefined if it is not asked for. */
   readonly lease: MemoryKey<LeaseRecord> | undefined;
+  readonly presence: MemoryPresence;
 }
 
 type Place = Pick<PositionRecord, 'high' | 'unsettled' | 'epoch' | 'run' | 'created' | 'origin'>;
@@ -35,7 +37,7 @@ export function partitionStatus(request: PartitionStatusRequest): PartitionOnSer
   const open = own.find(({ sequence }) => isListed.has(sequence)) ?? pending[0];
   return {
     partition,
-    lease: lease && leaseStatus(lease),
+    lease: lease && leaseStatus(lease, request.presence),
     position: {
       high,
       epoch: place.epoch,
@@ -67,9 +69,12 @@ function settledIn({ partitions, sources }: PositionOrigin): (message: MemoryMes
   };
 }
 
-function leaseStatus(key: MemoryKey<LeaseRecord>): LeaseOnServer | undefined {
+function leaseStatus(key: MemoryKey<LeaseRecord>, presence: MemoryPresence): LeaseOnServer | undefined {
   const { value } = key.stored;
   if (value === undefined) return undefined;
-  const { owner, epoch, ttlMs, released } = value;
-  return { owner, epoch, ttlMs, released: released === true, writtenAt: key.writtenAt };
+  const { owner, epoch, ttlMs, sessionTtlMs, released } = value;
+  const session = presence.stored(owner).value;
+  const renewedAt = keepsLease(value, session) ? presence.writtenAt(owner) : 0;
+  const aliveAt = Math.max(key.writtenAt, renewedAt);
+  return { owner, epoch, ttlMs: sessionTtlMs ?? ttlMs, released: released === true, aliveAt };
 }

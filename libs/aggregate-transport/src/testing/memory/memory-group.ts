@@ -11,6 +11,7 @@ import type { GroupWire, PartitionWire } from '../../transport/wires.js';
 import { partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
+import { MemoryPresence } from './memory-presence.js';
 import { MemoryReaders } from './memory-readers.js';
 import { type GroupKeys, MemoryRepartition } from './memory-repartition.js';
 import type { MemoryStream } from './memory-stream.js';
@@ -38,10 +39,12 @@ interface MemoryPartition {
 /** A group on a topic in memory: its record, and per partition of each layout a lease, a position and readers. */
 export class MemoryGroup implements GroupKeys {
   readonly record: MemoryKey<GroupRecord>;
+  readonly presence: MemoryPresence;
   readonly #partitions = new Map<string, MemoryPartition>();
 
   constructor(private readonly options: MemoryGroupOptions) {
     this.record = new MemoryKey(options);
+    this.presence = new MemoryPresence(options.clock);
   }
 
   /** The keys and readers of one partition, whether its layout is in force or not. */
@@ -110,6 +113,7 @@ export class MemoryGroup implements GroupKeys {
           group,
           position: position.stored.value,
           lease: owned.has(partition) ? undefined : lease,
+          presence: this.presence,
         });
       });
   }

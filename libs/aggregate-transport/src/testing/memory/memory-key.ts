@@ -29,7 +29,7 @@ export class MemoryKey<T> {
   maxBytes = DEFAULT_MAX_BYTES;
   #stored: StoredValue<T> = { value: undefined, revision: 0 };
   #writtenAt = 0;
-  readonly #hints = new Set<(value: T) => void>();
+  readonly #hints = new Set<(value: T | undefined) => void>();
 
   constructor(private readonly options: MemoryKeyOptions = ALONE) {}
 
@@ -47,6 +47,7 @@ export class MemoryKey<T> {
   delete(): number {
     const revision = this.#stored.revision + 1;
     this.#stored = { value: undefined, revision };
+    this.#announce(undefined);
     return revision;
   }
 
@@ -56,7 +57,7 @@ export class MemoryKey<T> {
   }
 
   connect(): KeyPort<T> {
-    const own = new Set<(value: T) => void>();
+    const own = new Set<(value: T | undefined) => void>();
     const maxBytes = (): number => this.maxBytes;
     return {
       get maxBytes() {
@@ -128,15 +129,19 @@ export class MemoryKey<T> {
 
   #write({ value, revision }: KeyWrite<T>): number | undefined {
     // A server announces a write to its listeners before it compares revisions.
+    this.#announce(value);
+    if (revision !== this.#stored.revision) return undefined;
+    this.#stored = { value: structuredClone(value), revision: revision + 1 };
+    this.#writtenAt = this.options.clock.wallNow();
+    return this.#stored.revision;
+  }
+
+  #announce(value: T | undefined): void {
     for (const hint of this.#hints) {
       this.#inLaterTurn(() => {
         if (this.#hints.has(hint)) hint(structuredClone(value));
       });
     }
-    if (revision !== this.#stored.revision) return undefined;
-    this.#stored = { value: structuredClone(value), revision: revision + 1 };
-    this.#writtenAt = this.options.clock.wallNow();
-    return this.#stored.revision;
   }
 
   #inLaterTurn(callback: () => void): void {

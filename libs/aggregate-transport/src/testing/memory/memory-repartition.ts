@@ -4,9 +4,11 @@ import type { StreamState } from '../../message/reader-port.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
+import type { PresencePort } from '../../records/member-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import type { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
+import type { MemoryPresence } from './memory-presence.js';
 import type { MemoryStream } from './memory-stream.js';
 
 type Place = Pick<LayoutPlace, 'partitions' | 'partition'>;
@@ -14,6 +16,7 @@ type Place = Pick<LayoutPlace, 'partitions' | 'partition'>;
 /** The keys of a group, of all its layouts. */
 export interface GroupKeys {
   readonly record: MemoryKey<GroupRecord>;
+  readonly presence: MemoryPresence;
   partition(place: LayoutPlace): {
     readonly lease: MemoryKey<LeaseRecord>;
     readonly position: MemoryKey<PositionRecord>;
@@ -36,12 +39,14 @@ export interface MemoryRepartitionOptions {
 /** What a change of a group's layout reads and writes, in memory. */
 export class MemoryRepartition implements RepartitionPorts {
   readonly group: KeyPort<GroupRecord>;
+  readonly sessions: PresencePort;
 
   constructor(
     private readonly keys: GroupKeys,
     private readonly options: MemoryRepartitionOptions,
   ) {
     this.group = keys.record.connect();
+    this.sessions = keys.presence.connect();
   }
 
   lease(place: LayoutPlace): KeyPort<LeaseRecord> {

@@ -3,7 +3,6 @@ import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire } from '../../transport/wires.js';
 import { MemoryGroup } from './memory-group.js';
 import { MemoryParked } from './memory-parked.js';
-import { MemoryPresence } from './memory-presence.js';
 import { connectPublisher } from './memory-publisher.js';
 import { MemoryStream } from './memory-stream.js';
 
@@ -22,7 +21,6 @@ export class MemoryTopic {
   readonly stream: MemoryStream;
   readonly parked: MemoryParked;
   readonly #groups = new Map<string, MemoryGroup>();
-  readonly #presences = new Map<string, MemoryPresence>();
 
   constructor(private readonly options: MemoryTopicOptions) {
     const { topic, clock, moved } = options;
@@ -67,7 +65,7 @@ export class MemoryTopic {
         connectPublisher(stream, { clock: this.options.clock, maxPayloadBytes: MAX_PAYLOAD_BYTES }, listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       openGroup: (group) => this.group(group).open(consume),
-      presencePort: (group) => this.#presenceOf(group).connect(),
+      presencePort: (group) => this.group(group).presence.connect(),
       lookAt: (question) =>
         Promise.resolve({
           firstSequence: stream.firstSequence,
@@ -78,11 +76,5 @@ export class MemoryTopic {
       settingDifferences: () => Promise.resolve([]),
       parkedArchive: (group) => parked.connect(group, ''),
     };
-  }
-
-  #presenceOf(group: string): MemoryPresence {
-    const known = this.#presences.get(group) ?? new MemoryPresence();
-    this.#presences.set(group, known);
-    return known;
   }
 }
