@@ -238,7 +238,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
   async #step(): Promise<void> {
     try {
       if (this.#mode === 'held') await this.#keep();
-      else if (this.#mode === 'seeking' || this.#mode === 'standby') await this.#read();
+      else await this.#read();
       this.#failing = false;
     } catch (error) {
       const first = !this.#failing;
@@ -309,9 +309,9 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
   /** It names this process, which does not hold it: no other replica takes it until this one says so. */
   async #letGo({ value, revision }: StoredValue<LeaseRecord>): Promise<void> {
     this.#contender.doubt();
-    const { listener, port } = this.options;
-    if (value === undefined || !this.#contender.mayLetGo(listener.isAtRest())) return;
-    if ((await port.write({ ...value, released: true }, revision)) !== undefined) this.#contender.noteLetGo();
+    if (value === undefined || !this.#contender.mayLetGo(this.options.listener.isAtRest())) return;
+    const written = await this.options.port.write({ ...value, released: true }, revision);
+    if (written !== undefined) this.#contender.noteLetGo();
   }
 
   #seekAgain(): void {
