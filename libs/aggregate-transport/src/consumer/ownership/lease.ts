@@ -243,9 +243,8 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     } catch (error) {
       const first = !this.#failing;
       this.#failing = true;
-      const what = this.#mode === 'held' ? 'written' : 'read';
       if (!this.#is('closed') && first)
-        this.#warn(`the lease could not be ${what}, trying again: ${describeError(error)}`);
+        this.#warn(`the lease could not be read or written, trying again: ${describeError(error)}`);
     }
   }
 
