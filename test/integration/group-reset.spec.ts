@@ -203,7 +203,8 @@ test('it tells what it will do, asks before it does it, and is done once for an 
       const { output } = await reset('asks', '--to', 'sequence:11', '--dry-run', '--json');
       const planned = JSON.parse(output) as { rows: unknown[] };
       return (
-        JSON.stringify(planned.rows) === JSON.stringify([{ partition: 0, high: 60, givenUp: 0, again: 50 }])
+        JSON.stringify(planned.rows) ===
+        JSON.stringify([{ partition: 0, high: 60, lost: false, givenUp: 0, again: 50 }])
       );
     });
     expect(await reset('asks', '--to', 'start')).toMatchObject({

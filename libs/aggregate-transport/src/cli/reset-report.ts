@@ -1,7 +1,7 @@
 import type { LayoutPlace, RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
 import type { GroupRecord } from '../records/group-record.js';
-import { decodeSequences, isReadable } from '../records/position-record.js';
+import { decodeSequences, isReadable, type PositionRecord } from '../records/position-record.js';
 import type { ResolvedTarget } from './reset-target.js';
 import { tableOf } from './table.js';
 
@@ -32,21 +32,33 @@ export async function reportReset(
   const hasPositions = await ports.hasPositions();
   return inParallel(Array.from({ length: partitions }), REQUESTS_AT_ONCE, async (_, partition) => {
     const place = { layout, partitions, partition };
-    const value = hasPositions ? (await ports.position(place).read()).value : undefined;
-    if (value === undefined && (group.hasRecords || (await wasClaimed(ports, place))))
-      return { partition, high: undefined, lost: true, ...(await boundsOf(ports, place, start)) };
-    const begun =
-      group.hasRecords || group.start.created !== start.created ? undefined : group.start.sequence;
-    const isHere = value !== undefined && isReadable(value) && value.created === start.created;
-    const high = isHere ? value.high : value === undefined ? begun : undefined;
-    const unsettled = isHere ? decodeSequences(value.unsettled) : [];
-    return {
-      partition,
-      high,
-      lost: false,
-      ...(await countsOf({ ports, place, high: high ?? 0, unsettled, start })),
-    };
+    const found = hasPositions ? (await ports.position(place).read()).value : undefined;
+    // What a newer release wrote counts as lost, as the reset itself takes it.
+    const record = found !== undefined && isReadable(found) ? found : undefined;
+    const isLost = record === undefined && (found !== undefined || (await wasWritten(ports, place, group)));
+    if (isLost) return { partition, high: undefined, lost: true, ...(await boundsOf(ports, place, start)) };
+    const { high, unsettled } = standOf(record, group, start);
+    const counts = await countsOf({ ports, place, high: high ?? 0, unsettled, start });
+    return { partition, high, lost: false, ...counts };
   });
+}
+
+/** Where a partition stands in the stream that the reset begins in; before its first record at the group's start. */
+function standOf(
+  record: PositionRecord | undefined,
+  group: GroupRecord,
+  { created }: ResolvedTarget['start'],
+): { high: number | undefined; unsettled: readonly number[] } {
+  if (record !== undefined) {
+    if (record.created !== created) return { high: undefined, unsettled: [] };
+    return { high: record.high, unsettled: decodeSequences(record.unsettled) };
+  }
+  return { high: group.start.created === created ? group.start.sequence : undefined, unsettled: [] };
+}
+
+/** A position is known to have existed. */
+async function wasWritten(ports: RepartitionPorts, place: LayoutPlace, group: GroupRecord): Promise<boolean> {
+  return group.hasRecords || wasClaimed(ports, place);
 }
 
 async function wasClaimed(ports: RepartitionPorts, place: LayoutPlace): Promise<boolean> {
