@@ -5,6 +5,7 @@ import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
 import { tokenOf } from '../../message/subject.js';
 import { HEADER, messageIdOf } from '../../message/headers.js';
+import { type CheckedEvent, checkedEvent } from '../../message/outgoing/checked-event.js';
 import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
 import { ExpectationChain } from './expectation-chain.js';
@@ -146,6 +147,21 @@ export class AggregatePublisher<M extends object = EventMap> {
     const receipts = await this.publishAll(aggregate.getUncommittedEvents().map(toEvent));
     aggregate.uncommit();
     return receipts;
+  }
+
+  /**
+   * Checks and encodes an event exactly as `publish` does, and sends nothing. For an outbox: an event that passes can
+   * be published later, from its body. Waits only while the topic is not open yet.
+   *
+   * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
+   */
+  async check<K extends keyof M & string>(event: EventIn<M, K>): Promise<CheckedEvent> {
+    const link = this.links.opened(this.topic) ?? (await this.links.open(this.topic));
+    try {
+      return checkedEvent(link.prepare(event), event.headers, link.topic.codec);
+    } catch (thrown) {
+      throw thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
+    }
   }
 
   /** Resolves when every event published so far has its outcome, of any kind. */
