@@ -152,10 +152,16 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   // Ports: to a transaction of the caller, and to a database that this library opens.
   transaction: { knows: ['errors.ts'] },
   'schema/schema-names.ts': { knows: ['errors.ts'], packages: [/^node:crypto$/] },
-  database: { knows: [...postgresGround, 'schema/schema-names.ts'] },
+  // `pg` is loaded where a pool of our own is asked for, and nowhere else.
+  database: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [/^pg$/] },
   schema: { knows: [...postgresGround, 'database', 'schema/schema-names.ts'] },
   // Stations of the path.
   outbox: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [CORE] },
+  options: { knows: ['errors.ts', 'database', 'schema/schema-names.ts'], packages: [CORE] },
+  nest: {
+    knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'options'],
+    packages: [CORE, /^@nestjs\//],
+  },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
   'testing.ts': { knows: ['*'] },
