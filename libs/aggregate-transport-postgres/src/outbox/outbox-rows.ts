@@ -12,18 +12,21 @@ export function lockKeysOf(names: SchemaNames, topic: string, events: readonly C
 }
 
 /**
- * The events as one JSON list of rows: `aggregate`, `slot`, `id`, then `event` or `body`, and `headers`. An envelope
- * in JSON stands in it as it is, byte for byte, and PostgreSQL's type `json` keeps it so.
+ * The events as one JSON list of rows, all of whose members are texts: `aggregate`, `slot`, `id`, then `event` or
+ * `body`, and `headers`. JSON stands in it as a text of its own, because PostgreSQL reads what it takes apart, and
+ * refuses `\u0000` there. Its type `json` keeps that text byte for byte.
  */
 export function rowsJson(events: readonly CheckedEvent[]): string {
-  return `[${events.map(rowJson).join(',')}]`;
+  return JSON.stringify(events.map(rowOf));
 }
 
-function rowJson({ token, eventId, body, isJson, headers }: CheckedEvent): string {
-  const slot = String(partitionOf(token, SLOTS));
-  const columns = JSON.stringify({ aggregate: token, slot, id: eventId, headers }).slice(1, -1);
+function rowOf({ token, eventId, body, isJson, headers }: CheckedEvent): object {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return isJson
-    ? `{${columns},"event":${bytes.toString('utf8')}}`
-    : `{${columns},"body":"${bytes.toString('base64')}"}`;
+  return {
+    aggregate: token,
+    slot: String(partitionOf(token, SLOTS)),
+    id: eventId,
+    ...(isJson ? { event: bytes.toString('utf8') } : { body: bytes.toString('base64') }),
+    ...(headers === undefined ? {} : { headers: JSON.stringify(headers) }),
+  };
 }

@@ -124,8 +124,8 @@ function addStatement(names: SchemaNames): string {
   where pg_current_xact_id() = $2::text::xid8
 ), added as (
   insert into ${names.of('outbox')} (topic, aggregate, slot, event_id, event, body, headers)
-  select $3::text, row ->> 'aggregate', (row ->> 'slot')::smallint, row ->> 'id', row -> 'event',
-    decode(row ->> 'body', 'base64'), row -> 'headers'
+  select $3::text, row ->> 'aggregate', (row ->> 'slot')::smallint, row ->> 'id', (row ->> 'event')::json,
+    decode(row ->> 'body', 'base64'), (row ->> 'headers')::json
   from given order by place
   returning 1
 )
