@@ -1,5 +1,5 @@
 import { quoted } from '../schema/schema-names.js';
-import { failureOf } from '../transaction/failure.js';
+import { unavailable } from '../transaction/failure.js';
 import { statementOf } from '../transaction/statement-of.js';
 import type { Statement } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
@@ -71,7 +71,7 @@ export class PgDatabase implements Database {
     try {
       return await this.pool.connect();
     } catch (cause) {
-      throw failureOf(cause);
+      throw unavailable(cause);
     }
   }
 }
