@@ -5,7 +5,7 @@ export interface Terminal {
   ask(question: string): Promise<string | undefined>;
 }
 
-/** Ends the command with exit code 2: it was not understood, or not confirmed. The command line knows it by its name. */
+/** Ends the command with exit code 2: it was not understood, or not confirmed. Known by its name. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

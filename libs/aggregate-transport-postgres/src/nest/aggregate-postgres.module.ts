@@ -24,7 +24,7 @@ import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
 /** What a module has to know before its options are there. */
 interface Extras {
   readonly isGlobal?: boolean;
-  /** The topics of `outbox.topics`, for `forRootAsync`: Nest must know what can be injected before it asks for options. */
+  /** Those of `outbox.topics`, for `forRootAsync`: Nest must know them before it asks for options. */
   readonly outboxTopics?: readonly TopicRef[];
 }
 
