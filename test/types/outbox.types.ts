@@ -58,7 +58,7 @@ export async function takesEachLibrary(): Promise<void> {
   await outbox.add(kysely, event);
   await drizzle.transaction((tx) => outbox.add(tx, event));
   await outbox.add(pglite, event);
-  await outbox.add((sql, values) => client.query(sql, values).then(({ rows }) => rows), event);
+  await outbox.add((sql, values) => client.query(sql, values), event);
   // @ts-expect-error the database itself, which is no transaction
   await outbox.add(drizzle, event);
 }

@@ -122,7 +122,7 @@ test('two transactions that lock each other out: one is told to retry, and the o
 test(`${SESSIONS} sessions over ${AGGREGATES} aggregates: ids follow the order of commits, and nothing of a rollback stays`, async () => {
   const given = await fixture();
   const outbox = given.outbox();
-  const counter = `${given.names.of('outbox').replace('"outbox"', '"counter"')}`;
+  const counter = given.names.of('outbox').replace('"outbox"', '"counter"');
   await given.pool.query(`create table ${counter} (id text primary key, version int not null)`);
   const random = seededRandom('sessions at random');
   let committed = 0;

@@ -6,7 +6,7 @@ import { postgresForAll } from '../../support/postgres.js';
 const server = postgresForAll({ settings: {} });
 
 async function query(text: string): Promise<pg.QueryResult<Record<string, unknown>>> {
-  const client = new pg.Client({ connectionString: server().url, query_timeout: 1_000 });
+  const client = new pg.Client({ connectionString: server().url, connectionTimeoutMillis: 1_000 });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -50,6 +50,7 @@ describe('a server of our own', () => {
 
   test('answers nothing while it is frozen, and continues where it was', async () => {
     const client = new pg.Client(server().url);
+    client.on('error', () => undefined);
     await client.connect();
     await server().freeze();
     let answered = false;

@@ -10,7 +10,7 @@ test('loads commands of the fixed list from <package>/cli, and knows no other', 
     asked.push(specifier);
     return Promise.resolve({ run });
   });
-  expect(commands.run).toBe(run);
+  expect(commands).toEqual({ run });
   expect(asked).toEqual([`${NAME}/cli`]);
   expect(packageOf('parked')).toBeUndefined();
   expect(packageOf('constructor')).toBeUndefined();

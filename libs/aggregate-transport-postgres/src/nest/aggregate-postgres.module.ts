@@ -28,14 +28,13 @@ interface Extras {
   readonly outboxTopics?: readonly TopicRef[];
 }
 
-const { ConfigurableModuleClass, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<AggregatePostgresOptions>({
-    optionsInjectionToken: AGGREGATE_POSTGRES_OPTIONS,
-  })
-    .setClassMethodName('forRoot')
-    .setFactoryMethodName('createAggregatePostgresOptions')
-    .setExtras<Extras>({ isGlobal: true, outboxTopics: [] }, withOutboxes)
-    .build();
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregatePostgresOptions>({
+  optionsInjectionToken: AGGREGATE_POSTGRES_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createAggregatePostgresOptions')
+  .setExtras<Extras>({ isGlobal: true, outboxTopics: [] }, withOutboxes)
+  .build();
 
 /**
  * Outbox and inbox as a Nest module: `forRoot` or `forRootAsync` once, beside `AggregateTransportModule.forRoot`. The
@@ -69,10 +68,6 @@ export class AggregatePostgresModule
   static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
     const outboxTopics = options.outbox?.topics ?? [];
     return super.forRoot({ outboxTopics, ...options });
-  }
-
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return super.forRootAsync(options);
   }
 
   /** A start that fails leaves no connection behind: the process can end by itself. */

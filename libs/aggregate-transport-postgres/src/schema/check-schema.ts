@@ -35,8 +35,8 @@ export async function checkSchema(run: Statement, names: SchemaNames, uses: read
 
 async function checkServer(run: Statement): Promise<void> {
   const [row] = await run(`select current_setting('server_version_num') as number`, []).catch(
-    ({ cause }: { cause?: unknown }) => {
-      throw unavailable(cause);
+    (error: unknown) => {
+      throw unavailable(error instanceof AggregatePostgresError ? error.cause : error);
     },
   );
   const number = Number(textIn(row, 'number'));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { SchemaNames } from '#postgres/schema/schema-names.js';
+import { SchemaNames, type SchemaOptions } from '#postgres/schema/schema-names.js';
 import { printedSchema, SCHEMA_FILE, sqlOf, statementsOf, STEPS } from '#postgres/schema/schema-sql.js';
 import { SQL_FILES } from '#postgres/schema/sql-files.js';
 
@@ -37,10 +37,10 @@ test.each([
   ['a schema of 64 bytes', { schema: 'x'.repeat(64) }],
   ['a zero byte', { schema: 'a\0b' }],
   ['a table of 49 bytes', { tables: { outbox: 'x'.repeat(49) } }],
-  ['a table that is none of ours', { tables: { outboxes: 'x' } as object }],
+  ['a table that is none of ours', { tables: { outboxes: 'x' } }],
   ['two tables of one name', { tables: { outbox: 'same', inbox: 'same' } }],
 ])('refuses %s', (_what, options) => {
-  expect(() => new SchemaNames(options)).toThrow(
+  expect(() => new SchemaNames(options as SchemaOptions)).toThrow(
     expect.objectContaining({ code: 'POSTGRES_OPTIONS_INVALID' }),
   );
 });
