@@ -7,8 +7,12 @@ const project = {
   moduleNameMapper: {
     '^nestjs-aggregate-transport$': '<rootDir>/libs/aggregate-transport/src/index.ts',
     '^nestjs-aggregate-transport/testing$': '<rootDir>/libs/aggregate-transport/src/testing.ts',
+    '^nestjs-aggregate-transport-postgres$': '<rootDir>/libs/aggregate-transport-postgres/src/index.ts',
+    '^nestjs-aggregate-transport-postgres/(cli|testing)$':
+      '<rootDir>/libs/aggregate-transport-postgres/src/$1.ts',
     '^#sabotage$': '<rootDir>/libs/aggregate-transport/src/sabotage.ts',
     '^#library/(.*)\\.js$': '<rootDir>/libs/aggregate-transport/src/$1.ts',
+    '^#postgres/(.*)\\.js$': '<rootDir>/libs/aggregate-transport-postgres/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'docs'];
-const SOURCES = 'libs/aggregate-transport/src';
+const SOURCES = ['libs/aggregate-transport/src', 'libs/aggregate-transport-postgres/src'];
 const MAX_WORDS = 25;
 const MAX_LINE = 120;
 const SHOWN_WORDS = 8;
@@ -151,7 +151,7 @@ function filesUnder(path) {
 }
 
 const given = process.argv.slice(2);
-const paths = given.length > 0 ? given : [...DOCUMENTS, SOURCES];
+const paths = given.length > 0 ? given : [...DOCUMENTS, ...SOURCES];
 let count = 0;
 for (const path of paths.flatMap(filesUnder)) {
   for (const { line, text } of judge(path).sort((a, b) => a.line - b.line)) {

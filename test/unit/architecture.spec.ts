@@ -16,6 +16,7 @@ interface Room {
   readonly typesOf?: readonly RegExp[];
 }
 
+const CORE = /^nestjs-aggregate-transport$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/outgoing'];
 const ground = [
@@ -150,11 +151,41 @@ function nestRoom(...more: readonly string[]): Room {
   };
 }
 
+const postgresGround = ['errors.ts', 'transaction'];
+
+/** The same for the second library. It knows the first one by its public door alone. */
+const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
+  'errors.ts': { knows: [], packages: [CORE] },
+  // Ports: to a transaction of the caller, and to a database that this library opens.
+  transaction: { knows: ['errors.ts'] },
+  'schema/schema-names.ts': { knows: ['errors.ts'], packages: [/^node:crypto$/] },
+  // `pg` is loaded where a pool of our own is asked for, and nowhere else.
+  database: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [/^pg$/] },
+  schema: { knows: [...postgresGround, 'database', 'schema/schema-names.ts'] },
+  // Stations of the path.
+  outbox: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [CORE] },
+  options: { knows: ['errors.ts', 'database', 'schema/schema-names.ts'], packages: [CORE] },
+  nest: {
+    knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'options'],
+    packages: [CORE, /^@nestjs\//],
+  },
+  cli: {
+    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts'],
+    packages: [/^node:util$/],
+  },
+  'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
+  'index.ts': { knows: ['*'] },
+  'cli.ts': { knows: ['*'] },
+  'testing.ts': { knows: ['*'] },
+};
+
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
 const MAX_LINES = 260;
 const MAX_FILES = 15;
 
 type Sources = ReadonlyMap<string, string>;
+
+type Rooms = Readonly<Record<string, Room>>;
 
 function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
@@ -176,8 +207,8 @@ function importsOf(source: string): Import[] {
 }
 
 /** The file itself if it is a room, else its folder. */
-function roomOf(path: string): string {
-  if (path in ROOMS || !path.includes('/')) return path;
+function roomOf(path: string, rooms: Rooms): string {
+  if (path in rooms || !path.includes('/')) return path;
   return posix.dirname(path);
 }
 
@@ -186,13 +217,14 @@ function targetOf(path: string, target: string): string {
   return posix.normalize(posix.join(posix.dirname(path), target)).replace(/\.js$/, '.ts');
 }
 
-function floorViolations(sources: Sources): string[] {
+function floorViolations(sources: Sources, rooms: Rooms = ROOMS): string[] {
   return [...sources].flatMap(([path, source]) => {
-    const room = ROOMS[roomOf(path)];
-    if (room === undefined) return [`${path}: no floor is laid down for ${roomOf(path)}`];
+    const name = roomOf(path, rooms);
+    const room = rooms[name];
+    if (room === undefined) return [`${path}: no floor is laid down for ${name}`];
     return importsOf(source).flatMap((one) =>
       one.target.startsWith('.')
-        ? roomViolations(sources, path, room, one)
+        ? roomViolations({ sources, rooms }, path, room, one)
         : packageViolations(path, room, one),
     );
   });
@@ -205,10 +237,16 @@ function packageViolations(path: string, { packages = [], typesOf = [] }: Room, 
   return [`${path} imports ${found.target}`];
 }
 
-function roomViolations(sources: Sources, path: string, { knows }: Room, { target }: Import): string[] {
+function roomViolations(
+  { sources, rooms }: { readonly sources: Sources; readonly rooms: Rooms },
+  path: string,
+  { knows }: Room,
+  { target }: Import,
+): string[] {
   const file = targetOf(path, target);
   if (!sources.has(file)) return [`${path} imports ${target}, which is no source file`];
-  const isKnown = roomOf(file) === roomOf(path) || knows.includes('*') || knows.includes(roomOf(file));
+  const other = roomOf(file, rooms);
+  const isKnown = other === roomOf(path, rooms) || knows.includes('*') || knows.includes(other);
   return isKnown ? [] : [`${path} imports ${file}`];
 }
 
@@ -263,17 +301,57 @@ function crowdedFolders(sources: Sources): string[] {
     .map(([folder, count]) => `${folder}: ${count} files`);
 }
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../../libs/aggregate-transport/src');
-const library: Sources = new Map(
-  readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts'))
-    .map((path) => [path.split(sep).join('/'), readFileSync(join(root, path), 'utf8')] as const),
-);
+const libs = join(dirname(fileURLToPath(import.meta.url)), '../../libs');
 
-describe('the library', () => {
-  test('is read as a whole', () => {
+function sourcesOf(library: string): Sources {
+  const root = join(libs, library, 'src');
+  return new Map(
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => [path.split(sep).join('/'), readFileSync(join(root, path), 'utf8')] as const),
+  );
+}
+
+const library = sourcesOf('aggregate-transport');
+const postgres = sourcesOf('aggregate-transport-postgres');
+
+describe.each([
+  { name: 'aggregate-transport', sources: library, rooms: ROOMS },
+  { name: 'aggregate-transport-postgres', sources: postgres, rooms: POSTGRES_ROOMS },
+])('the library $name', ({ sources, rooms }) => {
+  test('is read as a whole: every room has its floor, and every floor its room', () => {
+    expect(new Set([...sources.keys()].map((path) => roomOf(path, rooms)))).toEqual(
+      new Set(Object.keys(rooms)),
+    );
+  });
+
+  test('keeps its floors: imports point down, and rooms of one floor do not know each other', () => {
+    expect(floorViolations(sources, rooms)).toEqual([]);
+  });
+
+  test('has no import cycle, not even of types', () => {
+    expect(cycles(sources)).toEqual([]);
+  });
+
+  test('has no index inside a folder, and no folder whose name says nothing', () => {
+    expect(namingViolations(sources)).toEqual([]);
+  });
+
+  test(`has no file over ${MAX_LINES} lines of code`, () => {
+    expect(sizeViolations(sources)).toEqual([]);
+  });
+
+  test(`has no folder with more than ${MAX_FILES} files`, () => {
+    expect(crowdedFolders(sources)).toEqual([]);
+  });
+});
+
+describe('the libraries', () => {
+  const root = join(libs, 'aggregate-transport/src');
+
+  test('are read at all', () => {
     expect(library.size).toBeGreaterThan(50);
-    expect(new Set([...library.keys()].map(roomOf))).toEqual(new Set(Object.keys(ROOMS)));
+    expect(postgres.size).toBeGreaterThan(20);
     expect(importsOf(library.get('publisher/sequencer.ts')!)).toContainEqual({
       target: '../message/outgoing/outgoing-event.js',
       isTypeOnly: true,
@@ -281,32 +359,20 @@ describe('the library', () => {
     expect(relative(root, join(root, 'index.ts'))).toBe('index.ts');
   });
 
-  test('keeps its floors: imports point down, and rooms of one floor do not know each other', () => {
-    expect(floorViolations(library)).toEqual([]);
+  test('the first does not know the second, except the name of its package in the list of commands', () => {
+    const knowing = [...library].filter(
+      ([path, source]) => source.includes('aggregate-transport-postgres') && !path.startsWith('cli/'),
+    );
+    expect(knowing).toEqual([]);
   });
 
-  test('has no import cycle, not even of types', () => {
-    expect(cycles(library)).toEqual([]);
-  });
-
-  test('has no index inside a folder, and no folder whose name says nothing', () => {
-    expect(namingViolations(library)).toEqual([]);
-  });
-
-  test(`has no file over ${MAX_LINES} lines of code`, () => {
-    expect(sizeViolations(library)).toEqual([]);
-  });
-
-  test(`has no folder with more than ${MAX_FILES} files`, () => {
-    expect(crowdedFolders(library)).toEqual([]);
-  });
-
-  test('has its unit tests in folders named like its rooms', () => {
-    const unit = join(root, '../../../test/unit');
+  test('have their unit tests in folders named like its rooms', () => {
+    const unit = join(libs, '../test/unit');
     const folders = readdirSync(unit, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
-    const rooms = [...Object.keys(ROOMS), 'bench', 'consumer/walks'];
+    const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
+    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'consumer/walks'];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

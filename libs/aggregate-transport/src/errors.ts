@@ -52,19 +52,22 @@ export type AggregateTransportErrorCode =
   | 'NATS_SERVER_UNAVAILABLE';
 
 /**
- * The base of every error this library throws or rejects with. Decide on `code`, never on the text.
+ * The form that the errors of this library and of the libraries built on it share. Decide on `code`, never on the text.
  * The message says what was expected, what was found and what to do; `cause` is the error behind it.
  */
-export class AggregateTransportError extends Error {
-  override readonly name: string = 'AggregateTransportError';
-
+export abstract class CodedError<Code extends string> extends Error {
   constructor(
-    readonly code: AggregateTransportErrorCode,
+    readonly code: Code,
     message: string,
     options?: ErrorOptions,
   ) {
     super(message, options);
   }
+}
+
+/** The base of every error this library throws or rejects with. */
+export class AggregateTransportError extends CodedError<AggregateTransportErrorCode> {
+  override readonly name: string = 'AggregateTransportError';
 }
 
 /** True for an error of this library with this code. */
@@ -101,7 +104,7 @@ export function stackOf(error: unknown): string | undefined {
 }
 
 function described(error: unknown): string {
-  if (error instanceof AggregateTransportError) return `${error.code}: ${error.message}`;
+  if (error instanceof CodedError) return `${String(error.code)}: ${error.message}`;
   if (error instanceof Error) return `${error.name}: ${answerOf(error) ?? error.message}`;
   if (typeof error !== 'object' || error === null) return String(error);
   const { message } = error as { message?: unknown };

@@ -1,5 +1,5 @@
 // The public door: everything a service may use, by name.
-export { AggregateTransportError, type AggregateTransportErrorCode } from './errors.js';
+export { AggregateTransportError, type AggregateTransportErrorCode, CodedError } from './errors.js';
 export { EffectCollector, type EffectCollectorOptions } from './effect-collector.js';
 export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';
@@ -8,6 +8,7 @@ export type { AggregateEvent, PublishReceipt } from './message/event.js';
 export type { Jsonable, JsonEvents, NotJson } from './message/json.js';
 export type { AttemptFailure } from './message/delivery.js';
 export type { ParkReason } from './message/park-reason.js';
+export type { CheckedEvent } from './message/outgoing/checked-event.js';
 export { partitionFilter, partitionOf } from './message/partitioning.js';
 export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';

@@ -6,6 +6,7 @@ import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
 import { tokenOf } from '../../message/subject.js';
 import { HEADER, messageIdOf } from '../../message/headers.js';
+import { type CheckedEvent, checkedEvent } from '../../message/outgoing/checked-event.js';
 import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
 import {
@@ -15,6 +16,7 @@ import {
   type ReadOptions,
 } from './call-options.js';
 import { prepareOn, publishList, type RefusalReach } from './publish-list.js';
+import { ChainedPublisher } from './chained-publisher.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
@@ -154,6 +156,17 @@ export class AggregatePublisher<M extends object = EventMap> {
     return receipts;
   }
 
+  /**
+   * Checks and encodes an event exactly as `publish` does, and sends nothing. For an outbox: an event that passes can
+   * be published later, from its body. Waits only while the topic is not open yet.
+   *
+   * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
+   */
+  async check<K extends keyof M & string>(event: EventIn<M, K>): Promise<CheckedEvent> {
+    const link = this.links.opened(this.topic) ?? (await this.links.open(this.topic));
+    return checkedEvent(prepareOn(link, event), event.headers, link.topic.codec);
+  }
+
   async #publishList(
     events: readonly AggregateEvent[],
     options: PublishCallOptions,
@@ -182,6 +195,11 @@ export class AggregatePublisher<M extends object = EventMap> {
     return receipts;
   }
 
+  /** For the relay of an outbox: publishes checked events as chains, through this topic's sequencer. */
+  get chained(): ChainedPublisher {
+    return new ChainedPublisher(this.topic, this.links);
+  }
+
   /** Resolves when every event published so far has its outcome, of any kind. */
   async flush(): Promise<void> {
     const { sequencer } = await this.links.open(this.topic);
@@ -199,7 +217,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    * An aggregate's history in stored order, from its own subject, with every event stored before the call. The size of
    * the stream does not matter. Events published while it runs come last. On nats-server 2.11 and newer it is read in
    * batches, for streams with `allow_direct`; else event by event, about half a millisecond each. At most two
-   * batches of 512 events, or 1 MiB, are in memory. Leave the loop early at any event: nothing stays open.
+   * batches of 2 048 events, or 1 MiB, are in memory. Leave the loop early at any event: nothing stays open.
    *
    * The topic's types are taken on trust: nothing checks here what other publishers have stored.
    *

@@ -1,0 +1,127 @@
+import { quoted } from '../schema/schema-names.js';
+import { unavailable } from '../transaction/failure.js';
+import { statementOf } from '../transaction/statement-of.js';
+import type { Statement } from '../transaction/statement.js';
+import type { QueryingTransaction } from '../transaction/transaction.js';
+import type { Database, OwnTransaction, Session } from './database.js';
+
+/** What this library uses of a `Pool` of `pg`. */
+export interface PgPool extends QueryingTransaction {
+  connect(): Promise<PgClient>;
+}
+
+/** What this library uses of a client of such a pool. */
+export interface PgClient extends QueryingTransaction {
+  release(error?: Error | boolean): void;
+  on(event: 'notification', listener: (message: PgNotification) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Node declares it
+  removeListener(event: string, listener: (...args: any[]) => void): unknown;
+}
+
+export interface PgNotification {
+  channel: string;
+  payload?: string | undefined;
+}
+
+/** A PostgreSQL server by way of a pool of `pg`. */
+export class PgDatabase implements Database {
+  readonly run: Statement;
+
+  constructor(
+    private readonly pool: PgPool,
+    private readonly end: () => Promise<void> = () => Promise.resolve(),
+  ) {
+    this.run = statementOf(pool);
+  }
+
+  async transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    const run = statementOf(client);
+    // A client that breaks while it is out of the pool reports it here; its statements reject all the same.
+    const ignore = (): void => undefined;
+    client.on('error', ignore);
+    let broken: Error | undefined;
+    try {
+      await run('begin', []);
+      const result = await work({ run, client });
+      await run('commit', []);
+      return result;
+    } catch (error) {
+      await run('rollback', []).catch((failure: unknown) => {
+        broken = failure as Error;
+      });
+      throw error;
+    } finally {
+      client.removeListener('error', ignore);
+      client.release(broken);
+    }
+  }
+
+  async session(): Promise<Session> {
+    return new PgSession(await this.#connect());
+  }
+
+  close(): Promise<void> {
+    return this.end();
+  }
+
+  async #connect(): Promise<PgClient> {
+    try {
+      return await this.pool.connect();
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+}
+
+class PgSession implements Session {
+  readonly run: Statement;
+  readonly lost: Promise<Error>;
+  readonly #listeners: ((message: PgNotification) => void)[] = [];
+  readonly #lose: (error?: Error) => void;
+  #isReleased = false;
+
+  constructor(private readonly client: PgClient) {
+    this.run = statementOf(client);
+    let resolve: (error: Error) => void = () => undefined;
+    this.lost = new Promise((done) => {
+      resolve = done;
+    });
+    this.#lose = (error = new Error('the server has closed the connection')) => {
+      if (!this.#isReleased) resolve(error);
+    };
+    client.on('error', this.#lose);
+    client.on('end', this.#lose);
+  }
+
+  async listen(channel: string, heard: (payload: string) => void): Promise<void> {
+    const listener = (message: PgNotification): void => {
+      if (message.channel === channel) heard(message.payload ?? '');
+    };
+    this.client.on('notification', listener);
+    this.#listeners.push(listener);
+    await this.run(`listen ${quoted(channel)}`, []);
+  }
+
+  /** A connection that goes back into the pool must neither hear nor hold anything. */
+  async release({ broken = false }: { readonly broken?: boolean } = {}): Promise<void> {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    for (const listener of this.#listeners) this.client.removeListener('notification', listener);
+    const isClean =
+      !broken &&
+      (await this.run('unlisten *', [])
+        .then(() => this.run('select pg_advisory_unlock_all()::text', []))
+        .then(
+          () => true,
+          () => false,
+        ));
+    if (isClean) {
+      this.client.removeListener('error', this.#lose);
+      this.client.removeListener('end', this.#lose);
+    }
+    this.client.release(!isClean);
+  }
+}

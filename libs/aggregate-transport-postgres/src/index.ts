@@ -1,0 +1,23 @@
+// The public door: everything a service may use, by name.
+export { AggregatePostgresError, type AggregatePostgresErrorCode } from './errors.js';
+export { Outbox, type OutboxEvent, type OutboxOf, type OutboxReceipt } from './outbox/outbox.js';
+export { AggregatePostgresModule } from './nest/aggregate-postgres.module.js';
+export { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken, InjectOutbox } from './nest/tokens.js';
+export {
+  type AggregatePostgresOptions,
+  type AggregatePostgresOptionsFactory,
+  DEFAULTS,
+  type OutboxOptions,
+} from './options/options.js';
+export { migrate, type MigrateOptions, type Migration } from './schema/migrate.js';
+export { type SchemaOptions, type TableName } from './schema/schema-names.js';
+export type { Row, Statement } from './transaction/statement.js';
+export type {
+  DrizzleTransaction,
+  KnexTransaction,
+  KyselyTransaction,
+  PrismaTransaction,
+  QueryingTransaction,
+  StatementFunction,
+  Transaction,
+} from './transaction/transaction.js';

@@ -1,0 +1,133 @@
+import {
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Inject,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import {
+  AggregateTransportModule,
+  getAggregatePublisherToken,
+  type TopicRef,
+} from 'nestjs-aggregate-transport';
+import { AggregatePostgresError } from '../errors.js';
+import type { AggregatePostgresOptions } from '../options/options.js';
+import { resolveOptions, topicNames } from '../options/resolve-options.js';
+import { type EventChecker, Outbox } from '../outbox/outbox.js';
+import { PostgresLink } from './postgres-link.js';
+import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
+
+/** What a module has to know before its options are there. */
+interface Extras {
+  readonly isGlobal?: boolean;
+  /** Those of `outbox.topics`, for `forRootAsync`: Nest must know them before it asks for options. */
+  readonly outboxTopics?: readonly TopicRef[];
+}
+
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregatePostgresOptions>({
+  optionsInjectionToken: AGGREGATE_POSTGRES_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createAggregatePostgresOptions')
+  .setExtras<Extras>({ isGlobal: true, outboxTopics: [] }, withOutboxes)
+  .build();
+
+/**
+ * Outbox and inbox as a Nest module: `forRoot` or `forRootAsync` once, beside `AggregateTransportModule.forRoot`. The
+ * database is checked when the application initialises. So a missing table, tables of another release or missing
+ * rights end the start-up with a clear error.
+ */
+@Module({
+  providers: [
+    {
+      provide: PostgresLink,
+      inject: [AGGREGATE_POSTGRES_OPTIONS, ModulesContainer],
+      useFactory: (options: AggregatePostgresOptions, modules: ModulesContainer) => {
+        requireOnce(modules);
+        const logger = new Logger('AggregatePostgres');
+        return PostgresLink.open(resolveOptions(options), (error) =>
+          logger.warn(`a connection to PostgreSQL was lost: ${error.message}; the pool makes another one`),
+        );
+      },
+    },
+  ],
+  exports: [PostgresLink],
+})
+export class AggregatePostgresModule
+  extends ConfigurableModuleClass
+  implements OnModuleInit, OnApplicationShutdown
+{
+  constructor(@Inject(PostgresLink) private readonly link: PostgresLink) {
+    super();
+  }
+
+  static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
+    const outboxTopics = options.outbox?.topics ?? [];
+    return super.forRoot({ outboxTopics, ...options });
+  }
+
+  /** A start that fails leaves no connection behind: the process can end by itself. */
+  async onModuleInit(): Promise<void> {
+    try {
+      await this.link.check();
+    } catch (error) {
+      await this.link.close();
+      throw error;
+    }
+  }
+
+  /** Last of all: what uses the database has stopped in an earlier hook. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.link.close();
+  }
+}
+
+/** Adds an outbox for each topic, on the topic's own publisher: it checks events as that does. */
+function withOutboxes(definition: DynamicModule, { isGlobal, outboxTopics = [] }: Extras): DynamicModule {
+  const topics = topicNames(outboxTopics);
+  const outboxes = topics.map(outboxProvider);
+  return {
+    ...definition,
+    global: isGlobal ?? true,
+    imports: [...(definition.imports ?? []), AggregateTransportModule.forFeature(topics)],
+    providers: [...(definition.providers ?? []), ...outboxes],
+    exports: [...(definition.exports ?? []), ...topics.map(getOutboxToken)],
+  };
+}
+
+function outboxProvider(topic: string): Provider {
+  return {
+    provide: getOutboxToken(topic),
+    inject: [PostgresLink, getAggregatePublisherToken(topic)],
+    useFactory: ({ names, options: { outbox } }: PostgresLink, checker: EventChecker) => {
+      if (outbox?.topics.includes(topic) !== true) throw notInOptions(topic);
+      return new Outbox({ topic, names, checker, notify: outbox.notify });
+    },
+  };
+}
+
+function notInOptions(topic: string): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected outbox.topics of the options to name "${topic}", as outboxTopics of forRootAsync does, found it without; ` +
+      'name the same topics in both',
+  );
+}
+
+/**
+ * Two of them would each have outboxes of their own, and an injected one would be either.
+ * @throws POSTGRES_OPTIONS_INVALID
+ */
+function requireOnce(modules: ModulesContainer): void {
+  const count = [...modules.values()].filter(({ metatype }) => metatype === AggregatePostgresModule).length;
+  if (count === 1) return;
+  throw new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected AggregatePostgresModule.forRoot (or forRootAsync) once in an application, found it ${count} times; ` +
+      'name all topics in one call, in the root module',
+  );
+}

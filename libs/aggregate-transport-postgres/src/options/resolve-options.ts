@@ -1,0 +1,144 @@
+import type { TopicRef } from 'nestjs-aggregate-transport';
+import type { PgPool } from '../database/pg-database.js';
+import type { PGliteLike } from '../database/pglite-database.js';
+import { AggregatePostgresError } from '../errors.js';
+import { SchemaNames } from '../schema/schema-names.js';
+import type { AggregatePostgresOptions } from './options.js';
+import { DEFAULTS } from './options.js';
+
+/** Where the database is: one of three. */
+export type DatabaseSource =
+  | { readonly kind: 'pool'; readonly pool: PgPool }
+  | { readonly kind: 'connectionString'; readonly connectionString: string; readonly maxConnections: number }
+  | { readonly kind: 'pglite'; readonly pglite: PGliteLike };
+
+/** The options with their defaults, checked. */
+export interface ResolvedOptions {
+  readonly source: DatabaseSource;
+  readonly names: SchemaNames;
+  readonly startWithinMs: number;
+  /** Undefined if there is no outbox. */
+  readonly outbox:
+    { readonly topics: readonly string[]; readonly notify: boolean; readonly relay: boolean } | undefined;
+  readonly inbox: boolean;
+}
+
+const OPTIONS = new Set(
+  Object.keys({
+    ...{ schema: 1, tables: 1, pool: 1, connectionString: 1, pglite: 1 },
+    ...{ maxConnections: 1, startWithinMs: 1, outbox: 1, inbox: 1 },
+  } satisfies Record<keyof AggregatePostgresOptions, 1>),
+);
+const OUTBOX_OPTIONS = new Set(['topics', 'notify', 'relay']);
+const MAX_CONNECTIONS = { least: 2, most: 1_000 };
+const START_WITHIN_MS = { least: 100, most: 60_000 };
+
+/** @throws POSTGRES_OPTIONS_INVALID */
+export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptions {
+  requireKnown('', requireObject('options', 'an object', options), OPTIONS);
+  const { schema = DEFAULTS.schema, tables, inbox = DEFAULTS.inbox } = options;
+  if (typeof inbox !== 'boolean') throw invalid('inbox', 'true or false', inbox);
+  return {
+    source: sourceOf(options),
+    names: new SchemaNames(tables === undefined ? { schema } : { schema, tables }),
+    startWithinMs: numberIn(
+      'startWithinMs',
+      options.startWithinMs ?? DEFAULTS.startWithinMs,
+      START_WITHIN_MS,
+    ),
+    outbox: outboxOf(options),
+    inbox,
+  };
+}
+
+function sourceOf({
+  pool,
+  connectionString,
+  pglite,
+  maxConnections,
+}: AggregatePostgresOptions): DatabaseSource {
+  const given = [pool, connectionString, pglite].filter((one) => one !== undefined);
+  if (given.length !== 1) {
+    throw new AggregatePostgresError(
+      'POSTGRES_OPTIONS_INVALID',
+      `expected one of pool, connectionString and pglite, found ${given.length}; name the one database that holds ` +
+        'the outbox and the inbox',
+    );
+  }
+  if (connectionString !== undefined) return ownPool(connectionString, maxConnections);
+  if (maxConnections !== undefined)
+    throw invalid('maxConnections', 'left out: the pool of the application decides', maxConnections);
+  if (pool !== undefined) {
+    if (!has(pool, 'connect') || !has(pool, 'query')) throw invalid('pool', 'a Pool of pg', pool);
+    return { kind: 'pool', pool };
+  }
+  if (pglite === undefined || !has(pglite, 'transaction') || !has(pglite, 'listen'))
+    throw invalid('pglite', 'a PGlite', pglite);
+  return { kind: 'pglite', pglite };
+}
+
+function ownPool(
+  connectionString: unknown,
+  maxConnections: number = DEFAULTS.maxConnections,
+): DatabaseSource {
+  if (typeof connectionString !== 'string' || connectionString === '')
+    throw invalid('connectionString', 'a text that is not empty', connectionString);
+  const most = numberIn('maxConnections', maxConnections, MAX_CONNECTIONS);
+  return { kind: 'connectionString', connectionString, maxConnections: most };
+}
+
+function outboxOf({ outbox }: AggregatePostgresOptions): ResolvedOptions['outbox'] {
+  if (outbox === undefined) return undefined;
+  requireKnown('outbox.', requireObject('outbox', '{ topics }', outbox), OUTBOX_OPTIONS);
+  const { topics, notify = DEFAULTS.outbox.notify, relay = DEFAULTS.outbox.relay } = outbox;
+  if (typeof notify !== 'boolean') throw invalid('outbox.notify', 'true or false', notify);
+  if (typeof relay !== 'boolean') throw invalid('outbox.relay', 'true or false', relay);
+  return { topics: topicNames(topics), notify, relay };
+}
+
+/** @throws POSTGRES_OPTIONS_INVALID if it is no list of topics */
+export function topicNames(topics: readonly TopicRef[]): string[] {
+  if (!Array.isArray(topics)) throw invalid('outbox.topics', 'a list of topics', topics);
+  const names = (topics as readonly unknown[]).map((topic) => {
+    const name: unknown = typeof topic === 'string' ? topic : (topic as { name?: unknown } | null)?.name;
+    if (typeof name !== 'string' || name === '') throw invalid('outbox.topics', 'a list of topics', topic);
+    return name;
+  });
+  return [...new Set(names)];
+}
+
+/** Callers without a compiler may hand over anything. */
+function requireObject(name: string, expected: string, value: unknown): object {
+  if (typeof value === 'object' && value !== null) return value;
+  throw invalid(name, expected, value);
+}
+
+function requireKnown(prefix: string, options: object, known: ReadonlySet<string>): void {
+  const other = Object.keys(options).find((name) => !known.has(name));
+  if (other === undefined) return;
+  throw new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected an option of ${[...known].map((name) => prefix + name).join(', ')}, found ` +
+      `${JSON.stringify(prefix + other)}; correct its name, or leave it out`,
+  );
+}
+
+function numberIn(name: string, value: unknown, { least, most }: { least: number; most: number }): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw invalid(name, `a whole number from ${least} to ${most}`, value);
+}
+
+function has(value: unknown, method: string): boolean {
+  return typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function';
+}
+
+/** Never the value itself: a connection string holds a password. */
+function invalid(name: string, expected: string, found: unknown): AggregatePostgresError {
+  const kind = found === null ? 'null' : Array.isArray(found) ? 'a list' : typeof found;
+  const shown =
+    typeof found === 'number' ? String(found) : found === '' ? 'an empty text' : `a value of type ${kind}`;
+  return new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected the option ${name} to be ${expected}, found ${shown}; correct AggregatePostgresModule.forRoot`,
+  );
+}

@@ -1,0 +1,166 @@
+import {
+  type AggregateEvent,
+  type CheckedEvent,
+  type EventIn,
+  type EventMap,
+  type EventsOf,
+} from 'nestjs-aggregate-transport';
+import { AggregatePostgresError } from '../errors.js';
+import type { SchemaNames } from '../schema/schema-names.js';
+import { statementOf } from '../transaction/statement-of.js';
+import { textIn } from '../transaction/statement.js';
+import type { Transaction } from '../transaction/transaction.js';
+import { lockKeysOf, rowsJson } from './outbox-rows.js';
+
+/** An event as `publish` takes it. Only the relay knows what stands before it in the stream. */
+export type OutboxEvent<M, K extends keyof M & string = keyof M & string> = EventIn<M, K> & {
+  expectedSequence?: never;
+};
+
+/** The outbox type of a topic: `OutboxOf<typeof orders>`. */
+export type OutboxOf<T> = Outbox<EventsOf<T> & object>;
+
+export interface OutboxReceipt {
+  readonly topic: string;
+  /** The ids of the events, in the order given. Each will be the event's id in the stream. */
+  readonly eventIds: readonly string[];
+}
+
+/** Checks an event as the topic's publisher does, and encodes it. */
+export interface EventChecker {
+  check(event: AggregateEvent): Promise<CheckedEvent>;
+}
+
+export interface OutboxParts {
+  readonly topic: string;
+  readonly names: SchemaNames;
+  readonly checker: EventChecker;
+  /** Whether a transaction that adds events wakes the relay by a notification. */
+  readonly notify: boolean;
+}
+
+/** Events in one call of `add`. A longer list would hold more locks than a server is made for. */
+export const MAX_LIST = 1_000;
+
+/**
+ * Adds events of one topic to the outbox, within the caller's transaction: they are published if it commits, and only
+ * then. It guarantees that an aggregate's events are published in the order in which its transactions committed.
+ *
+ * The race that this prevents:
+ *
+ * 1. Transaction A adds an event of an aggregate and draws id 1. It stays open.
+ * 2. Transaction B adds an event of that aggregate, draws id 2, and commits. The relay publishes id 2.
+ * 3. A commits. Its id 1 is stored after id 2.
+ *
+ * So `add` locks the aggregate first, in a statement of its own, and draws the id in the next. The lock ends with the
+ * transaction, after its rows can be seen. B waits in step 2. Events of different aggregates wait for nothing.
+ */
+export class Outbox<M extends object = EventMap> {
+  /** @internal Injected by `@InjectOutbox(topic)`. */
+  constructor(private readonly parts: OutboxParts) {}
+
+  get topic(): string {
+    return this.parts.topic;
+  }
+
+  /**
+   * Adds one event, or up to 1 000 in the order given, to the outbox. Resolves when they are written in the caller's
+   * transaction. From then on other transactions that add events of these aggregates wait for its end.
+   *
+   * Every event is checked as `publish` checks it, before anything is written. If the transaction was not open the
+   * call rejects, and nothing is written.
+   *
+   * Two transactions that add events of the same aggregates one by one, in different orders, can end in a deadlock.
+   * The server then fails one of them with `TRANSACTION_RETRY`. One call with a list locks in one order for all.
+   *
+   * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
+   *   (`AggregateTransportError`), OUTBOX_EVENT_INVALID, OUTBOX_LIST_TOO_LONG, TRANSACTION_UNKNOWN: nothing was sent
+   * @throws TRANSACTION_MISSING: there is no open transaction, or it is a pool; nothing was written
+   * @throws TRANSACTION_ABORTED, TRANSACTION_RETRY, OUTBOX_LOCKS_EXHAUSTED, SCHEMA_MISSING, RIGHTS_MISSING,
+   *   STATEMENT_FAILED: roll the transaction back
+   */
+  async add<K extends keyof M & string>(
+    transaction: Transaction,
+    events: OutboxEvent<M, K> | readonly OutboxEvent<M, K>[],
+  ): Promise<OutboxReceipt> {
+    const run = statementOf(transaction);
+    const { topic, names, notify } = this.parts;
+    const checked = await this.#checked(Array.isArray(events) ? (events as readonly unknown[]) : [events]);
+    const receipt = { topic, eventIds: checked.map(({ eventId }) => eventId) };
+    if (checked.length === 0) return receipt;
+    const [locked] = await run(LOCK, [JSON.stringify(lockKeysOf(names, topic, checked))]);
+    const transactionId = textIn(locked, 'xid') ?? '';
+    const rows = rowsJson(checked);
+    const channel = notify ? names.channel : null;
+    const [added] = await run(addStatement(names), [rows, transactionId, topic, channel]);
+    if (textIn(added, 'count') !== String(checked.length)) throw noTransaction();
+    return receipt;
+  }
+
+  async #checked(events: readonly unknown[]): Promise<CheckedEvent[]> {
+    if (events.length > MAX_LIST) throw tooLong(events.length);
+    const { checker } = this.parts;
+    return Promise.all(
+      events.map((event) => {
+        if (hasExpectation(event)) throw expectation();
+        return checker.check(event as AggregateEvent);
+      }),
+    );
+  }
+}
+
+/**
+ * Locks the aggregates in the order given, until the transaction ends. By the transaction's id the next statement knows
+ * whether it runs in the same one. Outside a transaction, and on a pool, each statement has another id.
+ */
+const LOCK =
+  'select pg_current_xact_id()::text as xid, count(pg_advisory_xact_lock(key::bigint)::text)::text as locks ' +
+  'from json_array_elements_text($1::text::json) as given(key)';
+
+/** Writes nothing in another transaction than the one that holds the locks. */
+function addStatement(names: SchemaNames): string {
+  return `with given as (
+  select row, place from json_array_elements($1::text::json) with ordinality as listed(row, place)
+  where pg_current_xact_id() = $2::text::xid8
+), added as (
+  insert into ${names.of('outbox')} (topic, aggregate, slot, event_id, event, body, headers)
+  select $3::text, row ->> 'aggregate', (row ->> 'slot')::smallint, row ->> 'id', (row ->> 'event')::json,
+    decode(row ->> 'body', 'base64'), (row ->> 'headers')::json
+  from given order by place
+  returning 1
+)
+select count(*)::text as count,
+  case when $4::text is not null then pg_notify($4::text, $3::text)::text end as told
+from added having count(*) > 0`;
+}
+
+function hasExpectation(event: unknown): boolean {
+  try {
+    return (event as { expectedSequence?: unknown } | null | undefined)?.expectedSequence !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function expectation(): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'OUTBOX_EVENT_INVALID',
+    'expected an event without expectedSequence, found one with it; nothing was written: the relay keeps the order ' +
+      'of the transactions, so leave it out',
+  );
+}
+
+function tooLong(found: number): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'OUTBOX_LIST_TOO_LONG',
+    `expected at most ${MAX_LIST} events in one call, found ${found}; nothing was written: add them in several calls`,
+  );
+}
+
+function noTransaction(): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'TRANSACTION_MISSING',
+    'expected an open transaction, found a connection outside one, or a pool; nothing was written: begin a ' +
+      'transaction and pass what it gives you',
+  );
+}

@@ -1,0 +1,26 @@
+import { type Codec, jsonCodec } from '../codec.js';
+import type { OutgoingEvent } from './outgoing-event.js';
+
+/** An event that the publisher would accept, with its defaults filled in. Published again from this, it is the same. */
+export interface CheckedEvent {
+  /** The aggregate's subject token: `tokenOf(aggregateId)`. */
+  readonly token: string;
+  readonly eventId: string;
+  /** The envelope as the topic's codec has written it: what the stream would store. */
+  readonly body: Uint8Array;
+  /** True if the body is the JSON of the default codec. */
+  readonly isJson: boolean;
+  /** The caller's own headers. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+}
+
+/** What an outbox keeps of an event that is ready to be sent. */
+export function checkedEvent(
+  { token, messageId, body }: OutgoingEvent,
+  headers: Readonly<Record<string, string>> | undefined,
+  codec: Codec,
+): CheckedEvent {
+  const eventId = messageId.slice(token.length + 1);
+  const own = headers === undefined ? undefined : { ...headers };
+  return { token, eventId, body, isJson: codec === jsonCodec, headers: own };
+}
