@@ -22,6 +22,7 @@ export type AggregatePostgresErrorCode =
   | 'TRANSACTION_RETRY'
   | 'STATEMENT_FAILED'
   | 'FENCED'
+  | 'INBOX_MISPLACED'
   // the rest
   | 'POSTGRES_SERVER_UNAVAILABLE';
 

@@ -1,5 +1,10 @@
 // The public door: everything a service may use, by name.
-export { AggregateTransportError, type AggregateTransportErrorCode, CodedError } from './errors.js';
+export {
+  AggregateTransportError,
+  type AggregateTransportErrorCode,
+  BLOCKS_AGGREGATE,
+  CodedError,
+} from './errors.js';
 export { EffectCollector, type EffectCollectorOptions } from './effect-collector.js';
 export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';

@@ -17,6 +17,7 @@ import {
 import { AggregatePostgresError } from '../errors.js';
 import type { AggregatePostgresOptions } from '../options/options.js';
 import { resolveOptions, topicNames } from '../options/resolve-options.js';
+import { Inbox } from '../inbox/inbox.js';
 import { type EventChecker, Outbox } from '../outbox/outbox.js';
 import { PostgresLink } from './postgres-link.js';
 import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
@@ -55,8 +56,14 @@ const { ConfigurableModuleClass, ASYNC_OPTIONS_TYPE } =
         );
       },
     },
+    {
+      provide: Inbox,
+      inject: [PostgresLink],
+      useFactory: ({ database, names, options: { inbox: isOn } }: PostgresLink) =>
+        new Inbox({ database, names, isOn, wallNow: () => Date.now() }),
+    },
   ],
-  exports: [PostgresLink],
+  exports: [PostgresLink, Inbox],
 })
 export class AggregatePostgresModule
   extends ConfigurableModuleClass

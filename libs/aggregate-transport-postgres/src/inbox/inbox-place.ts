@@ -1,0 +1,42 @@
+import { tokenOf } from 'nestjs-aggregate-transport';
+
+/** What the inbox reads of the context that `@Ctx()` injects. */
+export interface InboxContext {
+  readonly group: string;
+  readonly topic: string;
+  readonly aggregateId: string;
+  /** Grows per aggregate and group, across streams made again and resets. */
+  readonly position: bigint;
+  /** Grows with every change of the partition's owner. */
+  readonly fencingToken: number;
+}
+
+/** An event's place: the row of its aggregate, and what it would write there. */
+export interface InboxPlace {
+  readonly group: string;
+  readonly topic: string;
+  /** The aggregate's subject token. */
+  readonly aggregate: string;
+  readonly position: bigint;
+  readonly token: bigint;
+}
+
+export function placeOf({ group, topic, aggregateId, position, fencingToken }: InboxContext): InboxPlace {
+  return { group, topic, aggregate: tokenOf(aggregateId), position, token: BigInt(fencingToken) };
+}
+
+/** What the aggregate's row says. */
+export interface InboxRow {
+  readonly position: bigint;
+  readonly token: bigint;
+}
+
+/**
+ * What a refused event is: `fenced` if a newer owner has written the row, `repeat` if the row has reached the event.
+ * `again` if neither is so any more: the row has changed since, or is gone. Pure.
+ */
+export function judgeRefused(place: InboxPlace, row: InboxRow | undefined): 'fenced' | 'repeat' | 'again' {
+  if (row === undefined) return 'again';
+  if (row.token > place.token) return 'fenced';
+  return row.position >= place.position ? 'repeat' : 'again';
+}
