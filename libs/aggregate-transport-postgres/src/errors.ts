@@ -23,6 +23,7 @@ export type AggregatePostgresErrorCode =
   | 'STATEMENT_FAILED'
   | 'FENCED'
   | 'INBOX_MISPLACED'
+  | 'INBOX_GROUP_UNKNOWN'
   // the rest
   | 'POSTGRES_SERVER_UNAVAILABLE';
 

@@ -2,7 +2,7 @@
 export { AggregatePostgresError, type AggregatePostgresErrorCode } from './errors.js';
 export { Outbox, type OutboxEvent, type OutboxOf, type OutboxReceipt } from './outbox/outbox.js';
 export { FencedError } from './inbox/fenced-error.js';
-export { Inbox, type InboxOutcome } from './inbox/inbox.js';
+export { Inbox, type InboxOutcome, type PruneOptions } from './inbox/inbox.js';
 export type { InboxFence } from './inbox/inbox-fences.js';
 export type { InboxContext, InboxPlace } from './inbox/inbox-place.js';
 export { InboxOnce, type InboxOnceOptions, inboxTransaction } from './nest/inbox-once.decorator.js';

@@ -24,7 +24,7 @@ export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js'
 export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
 export type { AggregateBatch, AggregateBatchEvent } from './nest/handling/aggregate-batch.js';
-export { AggregateContext } from './nest/handling/aggregate.context.js';
+export { AggregateContext, positionOf } from './nest/handling/aggregate.context.js';
 export type { CausedEvent, CausedEventOptions, EventTarget } from './nest/handling/caused-events.js';
 export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';
 export { aggregateExceptionFactory } from './nest/handling/aggregate-exception-factory.js';

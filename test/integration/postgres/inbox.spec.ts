@@ -7,6 +7,8 @@ import { eventually } from '../../support/eventually.js';
 const server = postgresForAll();
 const fixture = fixtureForEach(server);
 
+const AN_HOUR_MS = 3_600_000;
+
 const event = (position: number, fencingToken = 1, aggregateId = 'a'): InboxContext => ({
   ...{ group: 'billing', topic: 'orders', aggregateId },
   ...{ position: BigInt(position), fencingToken },
@@ -16,7 +18,8 @@ async function world(): Promise<{ given: PostgresFixture; inbox: Inbox; effects:
   const given = await fixture();
   const { database, names, pool } = given;
   await pool.query(`create table "${names.schema}".effects (id serial primary key, what text not null)`);
-  const inbox = new Inbox({ database, names, isOn: true, wallNow: () => Date.now() });
+  const settled = { through: () => Promise.resolve({ group: 'billing', position: 10n }) };
+  const inbox = new Inbox({ database, names, isOn: true, settled, wallNow: () => Date.now() + AN_HOUR_MS });
   const effects = async (): Promise<string[]> => {
     const { rows } = await pool.query<{ what: string }>(
       `select what from "${names.schema}".effects order by id`,
@@ -133,6 +136,21 @@ describe("the caller's transaction", () => {
     expect(await effects()).toEqual([]);
     expect(await inbox.once(event(1), writes(given, 'yes'))).toBe('done');
   });
+});
+
+test('pruned rows are those that can say nothing new, and their events are repeats all the same', async () => {
+  const { given, inbox, effects } = await world();
+  await inbox.once(event(5, 1, 'rests'), writes(given, 'rests'));
+  await inbox.once(event(12, 1, 'moves'), writes(given, 'moves'));
+  expect(await inbox.prune({ topic: 'orders', olderThanMs: 2 * AN_HOUR_MS })).toBe(0);
+  expect(await inbox.prune({ topic: 'orders', olderThanMs: 60_000 })).toBe(1);
+  expect(await inbox.once(event(5, 2, 'rests'), writes(given, 'again'))).toBe('repeat');
+  expect(await inbox.once(event(9, 2, 'older'), writes(given, 'again'))).toBe('repeat');
+  expect(await inbox.once(event(11, 2, 'rests'), writes(given, 'new'))).toBe('done');
+  await expect(inbox.prune({ topic: 'orders', olderThanMs: 1 })).rejects.toMatchObject({
+    code: 'POSTGRES_OPTIONS_INVALID',
+  });
+  expect(await effects()).toEqual(['rests', 'moves', 'new']);
 });
 
 test('whatever two owners do at once, each effect is committed once and in order, and no older owner follows a newer', async () => {

@@ -31,12 +31,19 @@ export interface InboxRow {
   readonly token: bigint;
 }
 
+/** What is kept for an event: its aggregate's row, and the place up to which rows may be pruned. */
+export interface InboxFound {
+  readonly row: InboxRow | undefined;
+  /** Of the group on the topic: every event up to here has been applied. 0 if nothing was pruned yet. */
+  readonly floor: bigint;
+}
+
 /**
- * What a refused event is: `fenced` if a newer owner has written the row, `repeat` if the row has reached the event.
- * `again` if neither is so any more: the row has changed since, or is gone. Pure.
+ * What a refused event is: `fenced` if a newer owner has written the row, `repeat` if the row, or what was pruned, has
+ * reached the event. `again` if neither is so any more: the row has changed since, or is gone. Pure.
  */
-export function judgeRefused(place: InboxPlace, row: InboxRow | undefined): 'fenced' | 'repeat' | 'again' {
-  if (row === undefined) return 'again';
+export function judgeRefused(place: InboxPlace, { row, floor }: InboxFound): 'fenced' | 'repeat' | 'again' {
+  if (row === undefined) return floor >= place.position ? 'repeat' : 'again';
   if (row.token > place.token) return 'fenced';
-  return row.position >= place.position ? 'repeat' : 'again';
+  return row.position >= place.position || floor >= place.position ? 'repeat' : 'again';
 }

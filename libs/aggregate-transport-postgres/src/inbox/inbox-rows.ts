@@ -1,7 +1,12 @@
 import { AggregatePostgresError } from '../errors.js';
 import type { SchemaNames } from '../schema/schema-names.js';
-import { type Statement, textIn } from '../transaction/statement.js';
-import type { InboxPlace, InboxRow } from './inbox-place.js';
+import { type Row, type Statement, textIn } from '../transaction/statement.js';
+import type { InboxFound, InboxPlace } from './inbox-place.js';
+
+/** The row of a group on a topic that holds the place up to which rows were pruned. No aggregate has this name. */
+const FLOOR = '';
+/** Rows that one statement prunes: more would hold their locks for long. */
+const PRUNED_AT_ONCE = 10_000;
 
 /** The rows of aggregates in one transaction, or on a pool where one statement is enough. */
 export class InboxRows {
@@ -39,15 +44,44 @@ export class InboxRows {
     return textIn(found, 'entered') === '1';
   }
 
-  async read({ group, topic, aggregate }: InboxPlace): Promise<InboxRow | undefined> {
-    const [row] = await this.run(
-      `select position::text as position, fencing_token::text as token from ${this.#table}
-       where consumer_group = $1::text and topic = $2::text and aggregate = $3::text`,
+  async read({ group, topic, aggregate }: InboxPlace): Promise<InboxFound> {
+    const rows = await this.run(
+      `select aggregate, position::text as position, fencing_token::text as token from ${this.#table}
+       where consumer_group = $1::text and topic = $2::text and aggregate in ($3::text, '${FLOOR}')`,
       [group, topic, aggregate],
     );
-    const [position, token] = [textIn(row, 'position'), textIn(row, 'token')];
-    if (position === undefined || token === undefined) return undefined;
-    return { position: BigInt(position), token: BigInt(token) };
+    const of = (name: string): Row | undefined => rows.find((row) => textIn(row, 'aggregate') === name);
+    const [position, token] = [textIn(of(aggregate), 'position'), textIn(of(aggregate), 'token')];
+    const floor = BigInt(textIn(of(FLOOR), 'position') ?? 0);
+    if (position === undefined || token === undefined) return { row: undefined, floor };
+    return { row: { position: BigInt(position), token: BigInt(token) }, floor };
+  }
+
+  /**
+   * Removes rows that reached no further than `through` and were last written before `before` (milliseconds since
+   * 1970), and remembers `through` in their place. Returns how many, at most {@link PRUNED_AT_ONCE}.
+   */
+  async prune(group: string, topic: string, through: bigint, before: number): Promise<number> {
+    const [row] = await this.run(
+      `with floor as (
+         insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
+         values ($1::text, $2::text, '${FLOOR}', $3::text::bigint, 0)
+         on conflict (consumer_group, topic, aggregate) do update
+           set position = greatest(kept.position, excluded.position), updated_at = now()
+         returning 1
+       ), chosen as (
+         select aggregate from ${this.#table}
+         where consumer_group = $1::text and topic = $2::text and aggregate <> '${FLOOR}'
+           and position <= $3::text::bigint and updated_at < to_timestamp($4::text::double precision / 1000)
+         limit ${PRUNED_AT_ONCE} for update skip locked
+       ), gone as (
+         delete from ${this.#table} as old using chosen, floor
+         where old.consumer_group = $1::text and old.topic = $2::text and old.aggregate = chosen.aggregate
+         returning 1
+       ) select count(*)::text as count from gone`,
+      [group, topic, String(through), String(before)],
+    );
+    return Number(textIn(row, 'count'));
   }
 
   /** The event is a repeat, seen by a newer owner: from now on the one before it is refused. */
@@ -77,7 +111,11 @@ export class InboxRows {
   #enterStatement(condition: string): string {
     return `with entered as (
   insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
-  select $1::text, $2::text, $3::text, $4::text::bigint, $5::text::bigint where ${condition}
+  select $1::text, $2::text, $3::text, $4::text::bigint, $5::text::bigint
+  where ${condition} and not exists (
+    select from ${this.#table}
+    where consumer_group = $1::text and topic = $2::text and aggregate = '${FLOOR}' and position >= $4::text::bigint
+  )
   on conflict (consumer_group, topic, aggregate) do update
     set position = excluded.position, fencing_token = excluded.fencing_token, updated_at = now()
     where kept.fencing_token <= excluded.fencing_token and kept.position < excluded.position

@@ -12,7 +12,25 @@ import { InboxRows } from './inbox-rows.js';
 /** `done`: the effect ran. `repeat`: an earlier transaction has committed it, and nothing ran. */
 export type InboxOutcome = 'done' | 'repeat';
 
+export interface PruneOptions {
+  readonly topic: TopicRef;
+  /** @default the only group that this service handles the topic in */
+  readonly group?: string | undefined;
+  readonly olderThanMs: number;
+}
+
+/** Tells how far a group has settled a topic for good. */
+export interface SettledTopics {
+  /**
+   * The position up to which every event is settled and no letter waits, and the group; undefined if the server does
+   * not tell.
+   * @throws INBOX_GROUP_UNKNOWN
+   */
+  through(topic: string, group?: string): Promise<{ group: string; position: bigint } | undefined>;
+}
+
 export interface InboxParts {
+  readonly settled: SettledTopics;
   readonly database: Pick<Database, 'run' | 'transaction'>;
   readonly names: SchemaNames;
   /** Whether the options ask for it; only then were its rows and rights checked at start-up. */
@@ -21,6 +39,8 @@ export interface InboxParts {
   readonly wallNow: () => number;
 }
 
+/** A younger row may belong to a transaction that is still open. */
+const LEAST_AGE_MS = 60_000;
 /** How often a row may change between two looks at it before the transaction is given up. */
 const MAX_LOOKS = 3;
 
@@ -102,6 +122,32 @@ export class Inbox {
     return new InboxRows(this.parts.database.run, this.parts.names).remove(group, name, aggregate);
   }
 
+  /**
+   * Removes the rows of aggregates at rest: of one topic and group, last written before `olderThanMs` milliseconds ago
+   * (from a minute), and only where every event they stand for is settled and no letter of the topic waits. An event
+   * that comes again all the same is still a `repeat`: the place up to which rows went is kept. What a pruned row no
+   * longer does is refuse an older owner, so choose a time that no process can be frozen for.
+   *
+   * Resolves with the number of rows removed; 0 if the streams' server does not tell what is settled. Safe to call in
+   * several processes.
+   * @throws INBOX_GROUP_UNKNOWN if this service has no handlers of the group on the topic
+   */
+  async prune({ topic, group, olderThanMs }: PruneOptions): Promise<number> {
+    if (!(olderThanMs >= LEAST_AGE_MS)) throw tooYoung(olderThanMs);
+    const { database, names, wallNow, settled } = this.parts;
+    const name = typeof topic === 'object' ? topic.name : topic;
+    const found = await settled.through(name, group);
+    if (found === undefined || found.position <= 0n) return 0;
+    const rows = new InboxRows(database.run, names);
+    const before = wallNow() - olderThanMs;
+    let pruned = 0;
+    for (;;) {
+      const now = await rows.prune(found.group, name, found.position, before);
+      pruned += now;
+      if (now === 0) return pruned;
+    }
+  }
+
   /** Aggregates that a newer owner's token keeps from being handled here, the oldest first. */
   fences(): readonly InboxFence[] {
     return this.#fences.current();
@@ -134,6 +180,13 @@ export class Inbox {
   }
 }
 
+function tooYoung(found: unknown): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected olderThanMs of prune to be a number from ${LEAST_AGE_MS}, found ${String(found)}; nothing was removed`,
+  );
+}
+
 function notOn(): AggregatePostgresError {
   return new AggregatePostgresError(
     'POSTGRES_OPTIONS_INVALID',
@@ -153,11 +206,12 @@ async function applied(
       await effect();
       return 'done';
     }
-    const row = await rows.read(place);
-    const found = judgeRefused(place, row);
-    if (row !== undefined && found === 'fenced') throw new FencedError(place, row.token);
-    if (row === undefined || found !== 'repeat') continue;
-    if (row.token < place.token) await rows.raiseToken(place);
+    const found = await rows.read(place);
+    const { row } = found;
+    const judged = judgeRefused(place, found);
+    if (row !== undefined && judged === 'fenced') throw new FencedError(place, row.token);
+    if (judged !== 'repeat') continue;
+    if (row !== undefined && row.token < place.token) await rows.raiseToken(place);
     return 'repeat';
   }
   throw new AggregatePostgresError(

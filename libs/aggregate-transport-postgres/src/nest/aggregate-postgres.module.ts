@@ -11,7 +11,9 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import {
   AggregateTransportModule,
+  AggregateTransportStatus,
   getAggregatePublisherToken,
+  ParkedAggregates,
   type TopicRef,
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
@@ -20,6 +22,7 @@ import { resolveOptions, topicNames } from '../options/resolve-options.js';
 import { Inbox } from '../inbox/inbox.js';
 import { type EventChecker, Outbox } from '../outbox/outbox.js';
 import { PostgresLink } from './postgres-link.js';
+import { TransportSettled } from './settled-topics.js';
 import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
 
 /** What a module has to know before its options are there. */
@@ -58,9 +61,15 @@ const { ConfigurableModuleClass, ASYNC_OPTIONS_TYPE } =
     },
     {
       provide: Inbox,
-      inject: [PostgresLink],
-      useFactory: ({ database, names, options: { inbox: isOn } }: PostgresLink) =>
-        new Inbox({ database, names, isOn, wallNow: () => Date.now() }),
+      inject: [PostgresLink, AggregateTransportStatus, ParkedAggregates],
+      useFactory: (
+        { database, names, options: { inbox: isOn } }: PostgresLink,
+        status: AggregateTransportStatus,
+        parked: ParkedAggregates,
+      ) => {
+        const settled = new TransportSettled(status, parked);
+        return new Inbox({ database, names, isOn, settled, wallNow: () => Date.now() });
+      },
     },
   ],
   exports: [PostgresLink, Inbox],
