@@ -16,6 +16,7 @@ export interface PgClient extends QueryingTransaction {
   on(event: 'notification', listener: (message: PgNotification) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'end', listener: () => void): unknown;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Node declares it
   removeListener(event: string, listener: (...args: any[]) => void): unknown;
 }
 

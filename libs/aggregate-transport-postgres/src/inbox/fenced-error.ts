@@ -4,8 +4,8 @@ import type { InboxPlace } from './inbox-place.js';
 
 /**
  * A newer owner than this one has written the aggregate's row. Its transaction has to roll back. The event is neither
- * retried nor parked: its aggregate blocks, because either this process is no owner any more and must do nothing, or
- * the database and the stream are of different times and only an operator can tell.
+ * retried nor parked: its aggregate blocks. Either this process is no owner any more and must do nothing. Or database
+ * and stream were restored to different times, and only an operator can tell.
  */
 export class FencedError extends AggregatePostgresError {
   readonly [BLOCKS_AGGREGATE] = true;
@@ -18,8 +18,8 @@ export class FencedError extends AggregatePostgresError {
     super(
       'FENCED',
       `expected a fencing token of at most ${place.token} for aggregate "${place.aggregate}" of "${place.topic}" in ` +
-        `group "${place.group}", found ${storedToken}; nothing was written: a newer owner handles it. If nobody does ` +
-        'because streams were restored to an earlier time, run inbox.reset(group)',
+        `group "${place.group}", found ${storedToken}; nothing was written: a newer owner handles it. If none does, ` +
+        'because streams were restored to an earlier time, call inbox.reset(group)',
     );
   }
 }

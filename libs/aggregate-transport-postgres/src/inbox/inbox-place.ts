@@ -39,8 +39,8 @@ export interface InboxFound {
 }
 
 /**
- * What a refused event is: `fenced` if a newer owner has written the row, `repeat` if the row, or what was pruned, has
- * reached the event. `again` if neither is so any more: the row has changed since, or is gone. Pure.
+ * What a refused event is. `fenced`: a newer owner has written the row. `repeat`: the row, or what was pruned, has
+ * reached the event. `again`: neither is so any more, because the row has changed since or is gone. Pure.
  */
 export function judgeRefused(place: InboxPlace, { row, floor }: InboxFound): 'fenced' | 'repeat' | 'again' {
   if (row === undefined) return floor >= place.position ? 'repeat' : 'again';

@@ -20,8 +20,8 @@ export class InboxRows {
   }
 
   /**
-   * Writes the event's place if its token is not older than the row's and its position is higher: one statement, which
-   * locks the row until the transaction ends. False if the row refuses it; nothing is written then.
+   * Writes the event's place if its token is not older than the row's and its position is higher. It is one statement,
+   * which locks the row until the transaction ends. False if the row refuses it; nothing is written then.
    */
   async enter(place: InboxPlace): Promise<boolean> {
     const [found] = await this.run(this.#enterStatement('true'), valuesOf(place));

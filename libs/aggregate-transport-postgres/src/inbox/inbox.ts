@@ -54,8 +54,8 @@ const MAX_LOOKS = 3;
  *    position is not higher than the row's, so it is a `repeat`.
  * 2. An owner freezes within its transaction and loses the partition. The next owner waits for its row lock, or writes
  *    the row first. Whichever commits second finds the other's row.
- * 3. It freezes before its transaction, and wakes up when the next owner has applied events: its token is older, so it
- *    is refused, also for events that the next one has not reached.
+ * 3. It freezes before its transaction, and wakes up when the next owner has applied events of the aggregate. Its token
+ *    is older, so it is refused, also for events that the next one has not reached.
  * 4. The group is reset. Positions are higher in each run, so the effects are applied again.
  */
 export class Inbox {
@@ -70,7 +70,7 @@ export class Inbox {
    * Runs an effect in a transaction, unless an earlier one has committed it. `ctx` is what `@Ctx()` injects. Resolves
    * when the transaction has committed.
    *
-   * Call it once for each event: a second call for the same event is a `repeat`, whatever its effect. If the effect
+   * Call it once for each event: a second call for the same event is a `repeat`, with any effect. If the effect
    * rejects, everything is rolled back and the call rejects with the effect's error: the event is retried in its place.
    *
    * @throws FENCED: a newer owner has written the row. The event blocks its aggregate; it is not retried or parked
@@ -123,8 +123,8 @@ export class Inbox {
   }
 
   /**
-   * Removes the rows of aggregates at rest: of one topic and group, last written before `olderThanMs` milliseconds ago
-   * (from a minute), and only where every event they stand for is settled and no letter of the topic waits. An event
+   * Removes the rows of aggregates at rest, of one topic and group. They were last written before `olderThanMs`
+   * milliseconds ago (from a minute), every event they stand for is settled, and none of its letters waits. An event
    * that comes again all the same is still a `repeat`: the place up to which rows went is kept. What a pruned row no
    * longer does is refuse an older owner, so choose a time that no process can be frozen for.
    *

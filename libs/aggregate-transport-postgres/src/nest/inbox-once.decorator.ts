@@ -23,13 +23,13 @@ const running = new AsyncLocalStorage<QueryingTransaction>();
 
 /**
  * Runs an `@AggregateHandler` method as {@link Inbox.once} runs an effect: in a transaction that holds the event's
- * place in the inbox, and not at all for a repeat. The method needs the event's context as a parameter (`@Ctx()`) and
+ * place in the inbox. For a repeat it does not run. The method needs the event's context as a parameter (`@Ctx()`) and
  * gets the transaction by {@link inboxTransaction}. It may stand above or below `@AggregateHandler`.
  *
  * @throws as {@link Inbox.once}, and INBOX_MISPLACED if a call has no context
  */
 export function InboxOnce({ dataSource }: InboxOnceOptions = {}): MethodDecorator {
-  return <T>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<T>): void => {
+  return (target: object, name: string | symbol, descriptor: PropertyDescriptor): void => {
     const method = descriptor.value as Method;
     const source = Symbol('data source');
     Inject(Inbox)(target, INBOX);
@@ -46,7 +46,7 @@ export function InboxOnce({ dataSource }: InboxOnceOptions = {}): MethodDecorato
     };
     for (const key of Reflect.getMetadataKeys(method) as unknown[])
       Reflect.defineMetadata(key, Reflect.getMetadata(key, method), inTransaction);
-    descriptor.value = inTransaction as T;
+    descriptor.value = inTransaction;
   };
 }
 
