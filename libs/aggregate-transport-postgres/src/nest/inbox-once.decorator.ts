@@ -55,6 +55,7 @@ export function InboxOnce({ dataSource }: InboxOnceOptions = {}): MethodDecorato
  * the decorator names a data source.
  * @throws INBOX_MISPLACED outside such a method
  */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows which library it is of
 export function inboxTransaction<T extends QueryingTransaction = QueryingTransaction>(): T {
   const transaction = running.getStore();
   if (transaction === undefined) throw misplaced('the caller of inboxTransaction()');

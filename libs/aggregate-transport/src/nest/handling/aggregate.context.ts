@@ -23,7 +23,7 @@ export interface HandlerScope {
 const SEQUENCES_PER_RUN = 2n ** 48n;
 const NANOS_PER_MS = 1_000_000n;
 
-/** An event's place among all that its aggregate has had in a group: higher in each later run, whatever its sequence. */
+/** An event's place among all that its aggregate has had in a group: higher in each later run. */
 export function positionOf({ run, sequence }: { readonly run: number; readonly sequence: number }): bigint {
   return BigInt(run) * SEQUENCES_PER_RUN + BigInt(sequence);
 }
