@@ -164,10 +164,11 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   schema: { knows: [...postgresGround, 'database', 'schema/schema-names.ts'] },
   // Stations of the path.
   outbox: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [CORE] },
+  inbox: { knows: [...postgresGround, 'database', 'schema/schema-names.ts'], packages: [CORE] },
   options: { knows: ['errors.ts', 'database', 'schema/schema-names.ts'], packages: [CORE] },
   nest: {
-    knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'options'],
-    packages: [CORE, /^@nestjs\//],
+    knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'inbox', 'options'],
+    packages: [CORE, /^@nestjs\//, /^reflect-metadata$/, /^node:async_hooks$/],
   },
   cli: {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts'],

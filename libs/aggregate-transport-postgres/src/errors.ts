@@ -22,6 +22,8 @@ export type AggregatePostgresErrorCode =
   | 'TRANSACTION_RETRY'
   | 'STATEMENT_FAILED'
   | 'FENCED'
+  | 'INBOX_MISPLACED'
+  | 'INBOX_GROUP_UNKNOWN'
   // the rest
   | 'POSTGRES_SERVER_UNAVAILABLE';
 

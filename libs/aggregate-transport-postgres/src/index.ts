@@ -1,6 +1,11 @@
 // The public door: everything a service may use, by name.
 export { AggregatePostgresError, type AggregatePostgresErrorCode } from './errors.js';
 export { Outbox, type OutboxEvent, type OutboxOf, type OutboxReceipt } from './outbox/outbox.js';
+export { FencedError } from './inbox/fenced-error.js';
+export { Inbox, type InboxOutcome, type PruneOptions } from './inbox/inbox.js';
+export type { InboxFence } from './inbox/inbox-fences.js';
+export type { InboxContext, InboxPlace } from './inbox/inbox-place.js';
+export { InboxOnce, type InboxOnceOptions, inboxTransaction } from './nest/inbox-once.decorator.js';
 export { AggregatePostgresModule } from './nest/aggregate-postgres.module.js';
 export { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken, InjectOutbox } from './nest/tokens.js';
 export {

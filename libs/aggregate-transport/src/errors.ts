@@ -70,6 +70,22 @@ export class AggregateTransportError extends CodedError<AggregateTransportErrorC
   override readonly name: string = 'AggregateTransportError';
 }
 
+/**
+ * An error that has this property says that its event must wait: its aggregate blocks and tries for ever, at the
+ * longest wait. No attempt is used up, nothing is parked or skipped, and `classify` is not asked.
+ */
+export const BLOCKS_AGGREGATE: unique symbol = Symbol.for('aggregate-transport.blocks-aggregate');
+
+/** True for an error that says so. */
+export function blocksAggregate(error: unknown): boolean {
+  try {
+    return typeof error === 'object' && error !== null && BLOCKS_AGGREGATE in error;
+  } catch {
+    // A proxy that refuses to be asked.
+    return false;
+  }
+}
+
 /** True for an error of this library with this code. */
 export function hasCode(error: unknown, code: AggregateTransportErrorCode): boolean {
   try {

@@ -1,5 +1,10 @@
 // The public door: everything a service may use, by name.
-export { AggregateTransportError, type AggregateTransportErrorCode, CodedError } from './errors.js';
+export {
+  AggregateTransportError,
+  type AggregateTransportErrorCode,
+  BLOCKS_AGGREGATE,
+  CodedError,
+} from './errors.js';
 export { EffectCollector, type EffectCollectorOptions } from './effect-collector.js';
 export type { Codec } from './message/codec.js';
 export { jsonCodec } from './message/codec.js';
@@ -19,7 +24,7 @@ export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js'
 export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
 export type { AggregateBatch, AggregateBatchEvent } from './nest/handling/aggregate-batch.js';
-export { AggregateContext } from './nest/handling/aggregate.context.js';
+export { AggregateContext, positionOf } from './nest/handling/aggregate.context.js';
 export type { CausedEvent, CausedEventOptions, EventTarget } from './nest/handling/caused-events.js';
 export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';
 export { aggregateExceptionFactory } from './nest/handling/aggregate-exception-factory.js';

@@ -11,14 +11,18 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import {
   AggregateTransportModule,
+  AggregateTransportStatus,
   getAggregatePublisherToken,
+  ParkedAggregates,
   type TopicRef,
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
 import type { AggregatePostgresOptions } from '../options/options.js';
 import { resolveOptions, topicNames } from '../options/resolve-options.js';
+import { Inbox } from '../inbox/inbox.js';
 import { type EventChecker, Outbox } from '../outbox/outbox.js';
 import { PostgresLink } from './postgres-link.js';
+import { TransportSettled } from './settled-topics.js';
 import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
 
 /** What a module has to know before its options are there. */
@@ -54,8 +58,20 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregatePostg
         );
       },
     },
+    {
+      provide: Inbox,
+      inject: [PostgresLink, AggregateTransportStatus, ParkedAggregates],
+      useFactory: (
+        { database, names, options: { inbox: isOn } }: PostgresLink,
+        status: AggregateTransportStatus,
+        parked: ParkedAggregates,
+      ) => {
+        const settled = new TransportSettled(status, parked);
+        return new Inbox({ database, names, isOn, settled, wallNow: () => Date.now() });
+      },
+    },
   ],
-  exports: [PostgresLink],
+  exports: [PostgresLink, Inbox],
 })
 export class AggregatePostgresModule
   extends ConfigurableModuleClass

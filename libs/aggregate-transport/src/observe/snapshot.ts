@@ -66,6 +66,8 @@ export interface PartitionStatus extends Omit<PartitionLoad, 'breaker' | 'attemp
   readonly unsettled: number | undefined;
   /** Since the oldest of them was stored, by the server's clock; 0 without one. */
   readonly oldestUnsettledMs: number | undefined;
+  /** Every event of the partition up to here is settled; undefined if the server did not tell. See `positionOf`. */
+  readonly settledThrough: { readonly run: number; readonly sequence: number } | undefined;
   readonly counts: PartitionCounts;
 }
 
@@ -172,10 +174,11 @@ function ownerOf(
 function lagOf(
   there: PartitionOnServer | undefined,
   now: number,
-): Pick<PartitionStatus, 'lag' | 'unsettled' | 'oldestUnsettledMs'> {
+): Pick<PartitionStatus, 'lag' | 'unsettled' | 'oldestUnsettledMs' | 'settledThrough'> {
   if (there?.position === undefined)
-    return { lag: undefined, unsettled: undefined, oldestUnsettledMs: undefined };
-  const { pending, unsettled } = there.position;
+    return { lag: undefined, unsettled: undefined, oldestUnsettledMs: undefined, settledThrough: undefined };
+  const { pending, unsettled, run, high } = there.position;
+  const sequence = there.oldestSequence === undefined ? high : there.oldestSequence - 1;
   const oldestUnsettledMs = Math.max(0, now - (there.oldestStoredAt ?? now));
-  return { lag: pending + unsettled, unsettled, oldestUnsettledMs };
+  return { lag: pending + unsettled, unsettled, oldestUnsettledMs, settledThrough: { run, sequence } };
 }

@@ -10,6 +10,7 @@ import {
   type OnExhausted,
   type Outcome,
 } from '#library/consumer/handling/outcome.js';
+import { BLOCKS_AGGREGATE } from '#library/errors.js';
 import { hostileErrors, NONSENSE } from '../../../support/hostile.js';
 
 const retry = { attempts: 3, firstDelayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0 };
@@ -144,6 +145,13 @@ describe('classify', () => {
 
   test("is never asked about a guard's refusal", () => {
     expect(outcomeOf('halt', 'guard')).toEqual(block);
+  });
+
+  test('is never asked about an error that says its event must wait, and no attempt is used up', () => {
+    const error = Object.assign(new Error('an older owner'), { [BLOCKS_AGGREGATE]: true });
+    const policy: FailurePolicy = { retry, onExhausted: 'halt', classify: () => 'park' };
+    for (const attempt of [1, 3, 1_000])
+      expect(decideOutcome({ ...failureOf('handler'), error }, { attempt }, policy, 0)).toEqual(block);
   });
 
   test('that throws, or answers anything but a disposition, decides nothing, and says what was wrong', () => {

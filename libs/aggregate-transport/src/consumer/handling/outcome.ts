@@ -1,5 +1,5 @@
 import type { ParkReason } from '../../message/park-reason.js';
-import { describeError } from '../../errors.js';
+import { blocksAggregate, describeError } from '../../errors.js';
 import { isThenable, kindOf, muteRejection } from '../../foreign.js';
 import { type Backoff, backoffMs } from './backoff.js';
 
@@ -72,8 +72,9 @@ export interface FailurePolicy {
  * What follows failed attempt number `attempt` (1, 2, …). Pure.
  *
  * A guard's refusal says nothing about the event, so it never exhausts it: the lane blocks until the guard lets it
- * pass. Bytes that cannot be decoded and payloads a pipe rejects fail the same way every time. They are exhausted at
- * once, as is an event that the handler calls unrecoverable.
+ * pass. An error that says its event must wait blocks the lane, too. Bytes that cannot be decoded and payloads a pipe
+ * rejects fail the same way every time. They are exhausted at once, as is an event that the handler calls
+ * unrecoverable.
  */
 export function decideOutcome(
   failure: Failure,
@@ -81,7 +82,7 @@ export function decideOutcome(
   policy: FailurePolicy,
   random: number,
 ): Decision {
-  if (failure.stage === 'guard') return longestOf(policy);
+  if (failure.stage === 'guard' || blocksAggregate(failure.error)) return longestOf(policy);
   const { chosen, fault } = classified(policy, { error: failure.error, stage: failure.stage, attempt, type });
   const outcome = outcomeOf({ failure, chosen, attempt }, policy, random);
   return fault === undefined ? outcome : { ...outcome, classifierFault: fault };

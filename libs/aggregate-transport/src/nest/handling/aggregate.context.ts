@@ -23,6 +23,11 @@ export interface HandlerScope {
 const SEQUENCES_PER_RUN = 2n ** 48n;
 const NANOS_PER_MS = 1_000_000n;
 
+/** An event's place among all that its aggregate has had in a group: higher in each later run. */
+export function positionOf({ run, sequence }: { readonly run: number; readonly sequence: number }): bigint {
+  return BigInt(run) * SEQUENCES_PER_RUN + BigInt(sequence);
+}
+
 /** Other publishers may leave out what has a default, and write null for what they do not know. */
 type StoredEnvelope = Omit<Envelope, 'event_version' | 'timestamp'> &
   Partial<Pick<Envelope, 'event_version' | 'timestamp'>>;
@@ -191,7 +196,7 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
    * again and a reset. Stored together with the side effect, it tells a repeated event from a new one.
    */
   get position(): bigint {
-    return BigInt(this.run) * SEQUENCES_PER_RUN + BigInt(this.sequence);
+    return positionOf(this);
   }
 
   /**

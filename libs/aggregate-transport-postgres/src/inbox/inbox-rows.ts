@@ -1,0 +1,138 @@
+import { AggregatePostgresError } from '../errors.js';
+import type { SchemaNames } from '../schema/schema-names.js';
+import { type Row, type Statement, textIn } from '../transaction/statement.js';
+import type { InboxFound, InboxPlace } from './inbox-place.js';
+
+/** The row of a group on a topic that holds the place up to which rows were pruned. No aggregate has this name. */
+const FLOOR = '';
+/** Rows that one statement prunes: more would hold their locks for long. */
+const PRUNED_AT_ONCE = 10_000;
+
+/** The rows of aggregates in one transaction, or on a pool where one statement is enough. */
+export class InboxRows {
+  readonly #table: string;
+
+  constructor(
+    private readonly run: Statement,
+    names: SchemaNames,
+  ) {
+    this.#table = names.of('inbox');
+  }
+
+  /**
+   * Writes the event's place if its token is not older than the row's and its position is higher. It is one statement,
+   * which locks the row until the transaction ends. False if the row refuses it; nothing is written then.
+   */
+  async enter(place: InboxPlace): Promise<boolean> {
+    const [found] = await this.run(this.#enterStatement('true'), valuesOf(place));
+    return textIn(found, 'entered') === '1';
+  }
+
+  /**
+   * As {@link enter}, in a transaction of a caller. Outside a transaction, and on a pool, each statement has an id of
+   * its own: then nothing is written.
+   * @throws TRANSACTION_MISSING
+   */
+  async enterCallers(place: InboxPlace): Promise<boolean> {
+    const [own] = await this.run('select pg_current_xact_id()::text as xid', []);
+    const isSame = 'pg_current_xact_id() = $6::text::xid8';
+    const [found] = await this.run(this.#enterStatement(isSame), [
+      ...valuesOf(place),
+      textIn(own, 'xid') ?? '0',
+    ]);
+    if (textIn(found, 'open') !== 'true') throw noTransaction();
+    return textIn(found, 'entered') === '1';
+  }
+
+  async read({ group, topic, aggregate }: InboxPlace): Promise<InboxFound> {
+    const rows = await this.run(
+      `select aggregate, position::text as position, fencing_token::text as token from ${this.#table}
+       where consumer_group = $1::text and topic = $2::text and aggregate in ($3::text, '${FLOOR}')`,
+      [group, topic, aggregate],
+    );
+    const of = (name: string): Row | undefined => rows.find((row) => textIn(row, 'aggregate') === name);
+    const [position, token] = [textIn(of(aggregate), 'position'), textIn(of(aggregate), 'token')];
+    const floor = BigInt(textIn(of(FLOOR), 'position') ?? 0);
+    if (position === undefined || token === undefined) return { row: undefined, floor };
+    return { row: { position: BigInt(position), token: BigInt(token) }, floor };
+  }
+
+  /**
+   * Removes rows that reached no further than `through` and were last written before `before` (milliseconds since
+   * 1970), and remembers `through` in their place. Returns how many, at most {@link PRUNED_AT_ONCE}.
+   */
+  async prune(group: string, topic: string, through: bigint, before: number): Promise<number> {
+    const [row] = await this.run(
+      `with floor as (
+         insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
+         values ($1::text, $2::text, '${FLOOR}', $3::text::bigint, 0)
+         on conflict (consumer_group, topic, aggregate) do update
+           set position = greatest(kept.position, excluded.position), updated_at = now()
+         returning 1
+       ), chosen as (
+         select aggregate from ${this.#table}
+         where consumer_group = $1::text and topic = $2::text and aggregate <> '${FLOOR}'
+           and position <= $3::text::bigint and updated_at < to_timestamp($4::text::double precision / 1000)
+         limit ${PRUNED_AT_ONCE} for update skip locked
+       ), gone as (
+         delete from ${this.#table} as old using chosen, floor
+         where old.consumer_group = $1::text and old.topic = $2::text and old.aggregate = chosen.aggregate
+         returning 1
+       ) select count(*)::text as count from gone`,
+      [group, topic, String(through), String(before)],
+    );
+    return Number(textIn(row, 'count'));
+  }
+
+  /** The event is a repeat, seen by a newer owner: from now on the one before it is refused. */
+  async raiseToken({ group, topic, aggregate, token }: InboxPlace): Promise<void> {
+    await this.run(
+      `with raised as (
+         update ${this.#table} set fencing_token = $4::text::bigint, updated_at = now()
+         where consumer_group = $1::text and topic = $2::text and aggregate = $3::text
+           and fencing_token < $4::text::bigint returning 1
+       ) select count(*)::text as count from raised`,
+      [group, topic, aggregate, String(token)],
+    );
+  }
+
+  /** Removes the rows of a group; of one topic, or of one aggregate of it, if they are named. Returns how many. */
+  async remove(group: string, topic: string | undefined, aggregate: string | undefined): Promise<number> {
+    const [row] = await this.run(
+      `with gone as (
+         delete from ${this.#table} where consumer_group = $1::text
+           and ($2::text is null or topic = $2::text) and ($3::text is null or aggregate = $3::text) returning 1
+       ) select count(*)::text as count from gone`,
+      [group, topic ?? null, aggregate ?? null],
+    );
+    return Number(textIn(row, 'count'));
+  }
+
+  #enterStatement(condition: string): string {
+    return `with entered as (
+  insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
+  select $1::text, $2::text, $3::text, $4::text::bigint, $5::text::bigint
+  where ${condition} and not exists (
+    select from ${this.#table}
+    where consumer_group = $1::text and topic = $2::text and aggregate = '${FLOOR}' and position >= $4::text::bigint
+  )
+  on conflict (consumer_group, topic, aggregate) do update
+    set position = excluded.position, fencing_token = excluded.fencing_token, updated_at = now()
+    where kept.fencing_token <= excluded.fencing_token and kept.position < excluded.position
+  returning 1
+)
+select (${condition})::text as open, count(*)::text as entered from entered`;
+  }
+}
+
+function noTransaction(): AggregatePostgresError {
+  return new AggregatePostgresError(
+    'TRANSACTION_MISSING',
+    'expected an open transaction, found a connection outside one, or a pool; nothing was written: begin a ' +
+      'transaction and pass what it gives you, or leave it out',
+  );
+}
+
+function valuesOf({ group, topic, aggregate, position, token }: InboxPlace): string[] {
+  return [group, topic, aggregate, String(position), String(token)];
+}
