@@ -14,7 +14,7 @@ export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
 export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
-export { SequenceConflictError } from './publisher/publish-errors.js';
+export { PublishRejectedError, SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
 export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
@@ -42,6 +42,12 @@ export {
   type ReadOptions,
   type UncommittedAggregate,
 } from './nest/publishing/aggregate-publisher.js';
+export {
+  type AggregateTail,
+  ChainedPublisher,
+  type ChainOutcome,
+  type StreamProgress,
+} from './nest/publishing/chained-publisher.js';
 export { AggregateServer } from './nest/serving/aggregate.server.js';
 export {
   AggregateTransportStatus,

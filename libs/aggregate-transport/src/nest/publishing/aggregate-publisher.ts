@@ -8,6 +8,7 @@ import { HEADER, messageIdOf } from '../../message/headers.js';
 import { type CheckedEvent, checkedEvent } from '../../message/outgoing/checked-event.js';
 import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
+import { ChainedPublisher } from './chained-publisher.js';
 import { ExpectationChain } from './expectation-chain.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
@@ -162,6 +163,11 @@ export class AggregatePublisher<M extends object = EventMap> {
     } catch (thrown) {
       throw thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
     }
+  }
+
+  /** For the relay of an outbox: publishes checked events as chains, through this topic's sequencer. */
+  get chained(): ChainedPublisher {
+    return new ChainedPublisher(this.topic, this.links);
   }
 
   /** Resolves when every event published so far has its outcome, of any kind. */

@@ -66,6 +66,7 @@ export class MemoryTopic {
       connectPublisher: (listener) =>
         connectPublisher(stream, { clock: this.options.clock, maxPayloadBytes: MAX_PAYLOAD_BYTES }, listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
+      progress: () => Promise.resolve(stream.state),
       openGroup: (group) => this.group(group).open(consume),
       presencePort: (group) => this.#presenceOf(group).connect(),
       lookAt: (question) =>
