@@ -1,0 +1,191 @@
+import { partitionOf } from 'nestjs-aggregate-transport';
+import type { RelayRecords, TakeOver } from './records/relay-records.js';
+import { SLOTS } from './records/shard.js';
+import type { Stops } from './records/stops.js';
+import { OpenTransactions } from './rows/open-transactions.js';
+import type { OutboxRow } from './rows/outbox-row.js';
+import type { Page, PageLimits, RowReader, Slots } from './rows/row-reader.js';
+import type { Lanes } from './sending/lanes.js';
+import type { StreamHeight } from './sending/stream-height.js';
+
+export interface LoaderParts {
+  readonly reader: RowReader;
+  readonly records: RelayRecords;
+  readonly stops: Stops;
+  readonly lanes: Lanes;
+  readonly height: StreamHeight;
+  readonly takeOver: TakeOver;
+  readonly slots: Slots;
+}
+
+/** An aggregate whose next rows are in the database and not in memory. */
+interface Behind {
+  /** Its rows up to this id are in memory, or were. */
+  above: number;
+  /** It was stopped, and is tried again. */
+  readonly isRetry: boolean;
+  /** The last read brought all it was asked for. */
+  mayHaveMore: boolean;
+}
+
+/** Ids that may be sent before the next write of `sent_below`. */
+const STEP_OF_IDS = 10_000;
+/** Rows of one read, at most. */
+const PAGE_ROWS = 2_000;
+/** Bodies of one read, in bytes. */
+const PAGE_BYTES = 8_388_608;
+
+/**
+ * Brings rows into memory, each once, in the order of ids for each aggregate. It reads upwards from a cursor. Rows that
+ * become visible below the cursor are found by {@link OpenTransactions}. Two kinds of aggregates are read on their own:
+ * those with more rows than memory has room for, and stopped ones that are tried again.
+ *
+ * Each row gets a floor: a stream sequence that it cannot have been stored at or below.
+ * - An earlier relay may have sent rows up to the id `sentBelow`. Their floor is the checkpoint of the take-over.
+ * - A higher id was never sent. It is stored above all that this relay has heard of the stream so far.
+ * - A stopped event may have been stored by a late copy. Its aggregate is looked up from the beginning.
+ */
+export class Loader {
+  readonly #open = new OpenTransactions();
+  readonly #behind = new Map<string, Behind>();
+  /** Refused, and not written down yet. */
+  readonly #stopped = new Set<string>();
+  #cursor = 0;
+  #sentBelow: number;
+  #hasReadOldRows = false;
+
+  constructor(private readonly parts: LoaderParts) {
+    this.#sentBelow = parts.takeOver.sentBelow;
+  }
+
+  /**
+   * How far the checkpoint may go with what is in memory. Undefined while rows that an earlier relay may have sent are
+   * not all in memory.
+   */
+  get checkpoint(): number | undefined {
+    const { lanes, height, takeOver } = this.parts;
+    if (!this.#hasReadOldRows) return undefined;
+    for (const { above, isRetry } of this.#behind.values())
+      if (!isRetry && above < takeOver.sentBelow) return undefined;
+    return lanes.lowestFloor ?? height.highest;
+  }
+
+  /** Some aggregates are read on their own, as memory has room for them. */
+  get isBehind(): boolean {
+    return this.#behind.size > 0;
+  }
+
+  /** The aggregate's first event was refused; its rows are left to a retry. */
+  noteStopped(token: string): void {
+    this.#stopped.add(token);
+    this.#behind.delete(token);
+  }
+
+  /** The stop is written down: from here on reads leave the aggregate out. */
+  noteStopWritten(token: string): void {
+    this.#stopped.delete(token);
+  }
+
+  /** Begins to read stopped aggregates that are to be tried again. */
+  retry(tokens: readonly string[]): void {
+    const { first, last } = this.parts.slots;
+    for (const token of tokens) {
+      const slot = partitionOf(token, SLOTS);
+      if (slot < first || slot > last || this.#stopped.has(token)) continue;
+      if (this.#behind.get(token)?.isRetry !== true)
+        this.#behind.set(token, { above: 0, isRetry: true, mayHaveMore: true });
+    }
+  }
+
+  /** Reads what there is room for. Resolves with true if there may be more to read at once. */
+  async load(): Promise<boolean> {
+    for (const [token, behind] of this.#behind) await this.#loadOne(token, behind);
+    const limits = this.#limits();
+    if (limits === undefined) return false;
+    const without = [...this.#behind.keys()];
+    const above = this.#cursor;
+    const page = await this.parts.reader.read({ above, without, known: [] }, limits);
+    const lower = this.#open.note(page.snapshot, above);
+    if (lower !== undefined && !(await this.#loadLower(lower, limits))) return true;
+    await this.#admit(page.rows);
+    this.#cursor = Math.max(above, page.rows.at(-1)?.id ?? 0);
+    if (!page.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;
+    return page.isFull;
+  }
+
+  /**
+   * Reads rows that have become visible below the cursor. They come first: an aggregate's row above the cursor may be
+   * the successor of one below. If there are too many, the cursor goes back, and they are read page by page.
+   */
+  async #loadLower(above: number, limits: PageLimits): Promise<boolean> {
+    const without = [...this.#behind.keys()];
+    const upTo = this.#cursor;
+    const known = this.parts.lanes.knownIds(above, upTo);
+    const page = await this.parts.reader.read({ above, upTo, without, known }, limits);
+    await this.#admit(page.rows);
+    if (!page.isFull) return true;
+    this.#cursor = page.rows.at(-1)?.id ?? above;
+    return false;
+  }
+
+  async #loadOne(token: string, behind: Behind): Promise<void> {
+    const { lanes, reader, stops } = this.parts;
+    const waiting = lanes.find(token)?.rows.length ?? 0;
+    if (waiting > lanes.mostOfOne / 2) return;
+    // A retry ends when all is marked and nothing is left, so look again then.
+    if (behind.isRetry && !behind.mayHaveMore && lanes.unmarkedOf(token) > 0) return;
+    const limits = this.#limits(lanes.mostOfOne - waiting);
+    if (limits === undefined) return;
+    const page = await reader.readOne(token, behind.above, limits);
+    await this.#allow(page.rows);
+    // It was refused meanwhile.
+    if (this.#behind.get(token) !== behind) return;
+    this.#admitOne(behind, page);
+    if (page.isFull) return;
+    if (!behind.isRetry) this.#behind.delete(token);
+    else if (page.rows.length === 0 && lanes.unmarkedOf(token) === 0) {
+      // No page is read between the last look and this: what commits later is found as any other row.
+      await stops.remove(token);
+      this.#behind.delete(token);
+    }
+  }
+
+  #admitOne(behind: Behind, page: Page): void {
+    for (const row of page.rows) this.parts.lanes.add(row, behind.isRetry ? 0 : this.#floorOf(row));
+    behind.above = page.rows.at(-1)?.id ?? behind.above;
+    behind.mayHaveMore = page.isFull;
+  }
+
+  async #admit(rows: readonly OutboxRow[]): Promise<void> {
+    await this.#allow(rows);
+    const { lanes } = this.parts;
+    for (const row of rows) {
+      const { token } = row.event;
+      if (this.#stopped.has(token) || this.#behind.has(token)) continue;
+      const waiting = lanes.find(token)?.rows ?? [];
+      const last = waiting.at(-1);
+      if (last !== undefined && waiting.length >= lanes.mostOfOne)
+        this.#behind.set(token, { above: last.id, isRetry: false, mayHaveMore: true });
+      else lanes.add(row, this.#floorOf(row));
+    }
+  }
+
+  #floorOf({ id }: OutboxRow): number {
+    const { height, takeOver } = this.parts;
+    return id <= takeOver.sentBelow ? takeOver.checkpoint : height.highest;
+  }
+
+  /** Writes down that these rows may be sent, before any of them can be. */
+  async #allow(rows: readonly OutboxRow[]): Promise<void> {
+    const highest = rows.at(-1)?.id ?? 0;
+    if (highest <= this.#sentBelow) return;
+    this.#sentBelow = highest + STEP_OF_IDS;
+    await this.parts.records.allowSending(this.#sentBelow);
+  }
+
+  #limits(rows = PAGE_ROWS): PageLimits | undefined {
+    const { room } = this.parts.lanes;
+    if (room === undefined) return undefined;
+    return { rows: Math.min(rows, room.rows, PAGE_ROWS), bytes: Math.min(room.bytes, PAGE_BYTES) };
+  }
+}
