@@ -1,4 +1,4 @@
-// Builds both formats and packs the library as `npm publish` would; resolves with the tarball.
+// Builds both formats and packs a library as `npm publish` would; returns the tarball.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export function pack() {
+export const LIBRARIES = ['aggregate-transport', 'aggregate-transport-postgres'];
+
+export function pack(library = LIBRARIES[0]) {
   const folder = mkdtempSync(join(tmpdir(), 'package-'));
   const args = ['pack', '--json', '--loglevel=error', '--pack-destination', folder];
   const output = execFileSync('npm', args, {
-    cwd: join(root, 'libs/aggregate-transport'),
+    cwd: join(root, 'libs', library),
     encoding: 'utf8',
     shell: process.platform === 'win32',
   });

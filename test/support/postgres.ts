@@ -58,6 +58,12 @@ export class PostgresFixture {
     return client;
   }
 
+  /** The same server as another role sees it. Close it. */
+  databaseOf(role: string): PgDatabase {
+    const pool = new pg.Pool({ connectionString: this.url.replace('postgres@', `${role}@`), max: 2 });
+    return new PgDatabase(pool, () => pool.end());
+  }
+
   /** An outbox without a NATS server: events are checked as the publisher of a server with 1 MiB messages would. */
   outbox(parts: Partial<OutboxParts> = {}, codec: Codec = jsonCodec): Outbox {
     const { topic = 'orders' } = parts;
@@ -67,7 +73,7 @@ export class PostgresFixture {
   /** What the outbox holds, in the order of ids. */
   async rows(): Promise<OutboxLine[]> {
     const { rows } = await this.pool.query<OutboxLine>(
-      `select id::text, topic, aggregate, slot, event_id, event::text, body, headers from ${this.names.of('outbox')} order by id`,
+      `select id::text, topic, aggregate, slot, event_id, event::text, body, headers from ${this.names.of('outbox')} o order by o.id`,
     );
     return rows;
   }

@@ -162,8 +162,13 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
     knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'options'],
     packages: [CORE, /^@nestjs\//],
   },
+  cli: {
+    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts'],
+    packages: [/^node:util$/],
+  },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
+  'cli.ts': { knows: ['*'] },
   'testing.ts': { knows: ['*'] },
 };
 

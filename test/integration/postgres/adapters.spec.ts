@@ -142,7 +142,7 @@ const LIBRARIES: Record<string, (given: PostgresFixture) => Handle | Promise<Han
         const ended = (how: string) => client.query(how);
         try {
           await ended('begin');
-          await work(async (text, values) => (await client.query(text, values)).rows);
+          await work((text, values) => client.query(text, values));
           await ended('commit');
         } catch (error) {
           await ended('rollback');
@@ -151,7 +151,7 @@ const LIBRARIES: Record<string, (given: PostgresFixture) => Handle | Promise<Han
           client.release();
         }
       },
-      outside: async (text: string, values: (string | null)[]) => (await pool.query(text, values)).rows,
+      outside: (text: string, values: (string | null)[]) => pool.query(text, values),
       fail: (transaction) =>
         Promise.resolve((transaction as (text: string, values: string[]) => unknown)(NONSENSE, [])),
       close: () => Promise.resolve(),

@@ -1,5 +1,5 @@
 import { quoted } from '../schema/schema-names.js';
-import { failureOf } from '../transaction/failure.js';
+import { unavailable } from '../transaction/failure.js';
 import { statementOf } from '../transaction/statement-of.js';
 import type { Statement } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
@@ -16,7 +16,8 @@ export interface PgClient extends QueryingTransaction {
   on(event: 'notification', listener: (message: PgNotification) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'end', listener: () => void): unknown;
-  removeListener(event: string, listener: (...args: never[]) => void): unknown;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Node declares it
+  removeListener(event: string, listener: (...args: any[]) => void): unknown;
 }
 
 export interface PgNotification {
@@ -70,7 +71,7 @@ export class PgDatabase implements Database {
     try {
       return await this.pool.connect();
     } catch (cause) {
-      throw failureOf(cause);
+      throw unavailable(cause);
     }
   }
 }

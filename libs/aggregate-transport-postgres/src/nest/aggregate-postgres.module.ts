@@ -24,18 +24,17 @@ import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
 /** What a module has to know before its options are there. */
 interface Extras {
   readonly isGlobal?: boolean;
-  /** The topics of `outbox.topics`, for `forRootAsync`: Nest must know what can be injected before it asks for options. */
+  /** Those of `outbox.topics`, for `forRootAsync`: Nest must know them before it asks for options. */
   readonly outboxTopics?: readonly TopicRef[];
 }
 
-const { ConfigurableModuleClass, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<AggregatePostgresOptions>({
-    optionsInjectionToken: AGGREGATE_POSTGRES_OPTIONS,
-  })
-    .setClassMethodName('forRoot')
-    .setFactoryMethodName('createAggregatePostgresOptions')
-    .setExtras<Extras>({ isGlobal: true, outboxTopics: [] }, withOutboxes)
-    .build();
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregatePostgresOptions>({
+  optionsInjectionToken: AGGREGATE_POSTGRES_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createAggregatePostgresOptions')
+  .setExtras<Extras>({ isGlobal: true, outboxTopics: [] }, withOutboxes)
+  .build();
 
 /**
  * Outbox and inbox as a Nest module: `forRoot` or `forRootAsync` once, beside `AggregateTransportModule.forRoot`. The
@@ -69,10 +68,6 @@ export class AggregatePostgresModule
   static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
     const outboxTopics = options.outbox?.topics ?? [];
     return super.forRoot({ outboxTopics, ...options });
-  }
-
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return super.forRootAsync(options);
   }
 
   /** A start that fails leaves no connection behind: the process can end by itself. */

@@ -35,8 +35,7 @@ const START_WITHIN_MS = { least: 100, most: 60_000 };
 
 /** @throws POSTGRES_OPTIONS_INVALID */
 export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
-  requireKnown('', options, OPTIONS);
+  requireKnown('', requireObject('options', 'an object', options), OPTIONS);
   const { schema = DEFAULTS.schema, tables, inbox = DEFAULTS.inbox } = options;
   if (typeof inbox !== 'boolean') throw invalid('inbox', 'true or false', inbox);
   return {
@@ -66,26 +65,31 @@ function sourceOf({
         'the outbox and the inbox',
     );
   }
-  if (maxConnections !== undefined && connectionString === undefined)
+  if (connectionString !== undefined) return ownPool(connectionString, maxConnections);
+  if (maxConnections !== undefined)
     throw invalid('maxConnections', 'left out: the pool of the application decides', maxConnections);
   if (pool !== undefined) {
     if (!has(pool, 'connect') || !has(pool, 'query')) throw invalid('pool', 'a Pool of pg', pool);
     return { kind: 'pool', pool };
   }
-  if (pglite !== undefined) {
-    if (!has(pglite, 'transaction') || !has(pglite, 'listen')) throw invalid('pglite', 'a PGlite', pglite);
-    return { kind: 'pglite', pglite };
-  }
+  if (pglite === undefined || !has(pglite, 'transaction') || !has(pglite, 'listen'))
+    throw invalid('pglite', 'a PGlite', pglite);
+  return { kind: 'pglite', pglite };
+}
+
+function ownPool(
+  connectionString: unknown,
+  maxConnections: number = DEFAULTS.maxConnections,
+): DatabaseSource {
   if (typeof connectionString !== 'string' || connectionString === '')
     throw invalid('connectionString', 'a text that is not empty', connectionString);
-  const most = numberIn('maxConnections', maxConnections ?? DEFAULTS.maxConnections, MAX_CONNECTIONS);
+  const most = numberIn('maxConnections', maxConnections, MAX_CONNECTIONS);
   return { kind: 'connectionString', connectionString, maxConnections: most };
 }
 
 function outboxOf({ outbox }: AggregatePostgresOptions): ResolvedOptions['outbox'] {
   if (outbox === undefined) return undefined;
-  if (typeof outbox !== 'object' || outbox === null) throw invalid('outbox', '{ topics }', outbox);
-  requireKnown('outbox.', outbox, OUTBOX_OPTIONS);
+  requireKnown('outbox.', requireObject('outbox', '{ topics }', outbox), OUTBOX_OPTIONS);
   const { topics, notify = DEFAULTS.outbox.notify, relay = DEFAULTS.outbox.relay } = outbox;
   if (typeof notify !== 'boolean') throw invalid('outbox.notify', 'true or false', notify);
   if (typeof relay !== 'boolean') throw invalid('outbox.relay', 'true or false', relay);
@@ -101,6 +105,12 @@ export function topicNames(topics: readonly TopicRef[]): string[] {
     return name;
   });
   return [...new Set(names)];
+}
+
+/** Callers without a compiler may hand over anything. */
+function requireObject(name: string, expected: string, value: unknown): object {
+  if (typeof value === 'object' && value !== null) return value;
+  throw invalid(name, expected, value);
 }
 
 function requireKnown(prefix: string, options: object, known: ReadonlySet<string>): void {

@@ -1,5 +1,5 @@
 import { AggregatePostgresError } from '../errors.js';
-import { sqlStateOf } from '../transaction/failure.js';
+import { sqlStateOf, unavailable } from '../transaction/failure.js';
 import { type Row, type Statement, textIn } from '../transaction/statement.js';
 import { rightsMissing, schemaMissing, schemaNewer, schemaOlder } from './schema-errors.js';
 import { quoted, type SchemaNames, type TableName } from './schema-names.js';
@@ -35,8 +35,8 @@ export async function checkSchema(run: Statement, names: SchemaNames, uses: read
 
 async function checkServer(run: Statement): Promise<void> {
   const [row] = await run(`select current_setting('server_version_num') as number`, []).catch(
-    (cause: unknown) => {
-      throw unavailable(cause);
+    (error: unknown) => {
+      throw unavailable(error instanceof AggregatePostgresError ? error.cause : error);
     },
   );
   const number = Number(textIn(row, 'number'));
@@ -85,12 +85,4 @@ async function mayDrawIds(run: Statement, names: SchemaNames): Promise<boolean> 
     [sequence],
   );
   return textIn(row, 'may') !== 'false';
-}
-
-function unavailable(cause: unknown): AggregatePostgresError {
-  return new AggregatePostgresError(
-    'POSTGRES_UNAVAILABLE',
-    'expected a PostgreSQL server that answers, found none; check the connection, the credentials and the pool',
-    { cause },
-  );
 }

@@ -93,3 +93,15 @@ export function failureOf(cause: unknown): AggregatePostgresError {
     { cause },
   );
 }
+
+/** The error of this library for a database that gives no connection. Names the cause's code, never its address. */
+export function unavailable(cause: unknown): AggregatePostgresError {
+  const { code } = (cause ?? {}) as { code?: unknown };
+  const found = sqlStateOf(cause) ?? (typeof code === 'string' ? code : 'no answer');
+  return new AggregatePostgresError(
+    'POSTGRES_UNAVAILABLE',
+    `expected a PostgreSQL server that answers, found ${found}; check its address, the credentials, and whether the ` +
+      'pool has a connection to give',
+    { cause },
+  );
+}

@@ -27,6 +27,9 @@ export const USAGE = `Usage: aggregate-transport <command> [options]
   repartition|group reset TOPIC GROUP --resume     continue the change that is under way
   repartition|group reset TOPIC GROUP --cancel     call it off; the group stays as it is
 
+  postgres|outbox|inbox …                          with nestjs-aggregate-transport-postgres installed; see
+                                                   aggregate-transport postgres --help
+
   --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
   --creds FILE    credentials of the NATS user
   --wait MS       how long to wait for the owner's answer, default 30000; for a change of a group, default 600000

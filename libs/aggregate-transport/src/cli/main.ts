@@ -11,12 +11,13 @@ import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import { LayoutWire } from '../stream/groups/layout-wire.js';
+import { loadAddOn, packageOf } from './add-on.js';
 import { checkUse, numberOf, parse, partitionsOf, USAGE, type Values } from './arguments.js';
 import { GroupResetCommand } from './group-reset.js';
 import { addressOf, type ParkedArguments, ParkedVerbs } from './parked.js';
 import { type ChangeCommandOptions, RepartitionCommand } from './repartition.js';
 import { StatusCommand } from './status.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { isUsageError, type Terminal, UsageError } from './terminal.js';
 
 const terminal: Terminal = {
   print: (text) => void process.stdout.write(`${text}\n`),
@@ -30,6 +31,9 @@ const terminal: Terminal = {
 };
 
 async function run(): Promise<number> {
+  const [first, ...others] = process.argv.slice(2);
+  if (packageOf(first) !== undefined && first !== undefined)
+    return (await loadAddOn(first)).run(first, others, terminal);
   const { values, positionals } = parse();
   const [area] = positionals;
   if (values.help === true || area === undefined) {
@@ -176,7 +180,7 @@ run().then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    process.stderr.write(`${error instanceof UsageError ? error.message : describeError(error)}\n`);
-    process.exitCode = error instanceof UsageError ? 2 : 1;
+    process.stderr.write(`${isUsageError(error) ? error.message : describeError(error)}\n`);
+    process.exitCode = isUsageError(error) ? 2 : 1;
   },
 );

@@ -5,4 +5,11 @@ export interface Terminal {
 }
 
 /** Ends the command with exit code 2: it was not understood, or not confirmed. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** True for an error of this kind, also for one of a package that brings commands of its own. */
+export function isUsageError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'UsageError';
+}
