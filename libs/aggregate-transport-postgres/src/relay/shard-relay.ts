@@ -21,6 +21,8 @@ export interface ShardRelayOptions {
   readonly limits: LaneLimits;
   readonly pollMs: number;
   readonly keepPublishedMs: number | undefined;
+  /** A relay that asks the database nothing for so long loses its lock. More than three polls. */
+  readonly silentForMs: number;
   /** Host and process, for people. */
   readonly holder: string;
   readonly clock: Clock;
@@ -45,6 +47,8 @@ const TRY_EVERY_MS = 250;
 const AGAIN_AFTER_MS = 500;
 /** How long a relay that closes waits for what is on its way, in milliseconds. */
 const DRAIN_MS = 5_000;
+/** How long closing may take, in milliseconds: the database may not answer. */
+const CLOSE_WITHIN_MS = 8_000;
 /** The same failure is logged again after so long, in milliseconds. */
 const SAY_AGAIN_MS = 60_000;
 
@@ -106,7 +110,7 @@ export class ShardRelay implements TenureListener {
     const late = this.options.clock.after(DRAIN_MS, () =>
       this.#tenure?.abort(new Error(`the relay had not drained after ${DRAIN_MS} ms`)),
     );
-    await this.#running;
+    await Promise.race([this.#running, this.#delay(CLOSE_WITHIN_MS)]);
     late.cancel();
     this.#enter('stopped');
   }
@@ -140,9 +144,11 @@ export class ShardRelay implements TenureListener {
 
   /** One session, from its beginning to its end. */
   async #once(): Promise<void> {
-    const { database, names, topic, shard, clock } = this.options;
-    const session = new LockedSession({ session: await database.session(), names, topic, shard, clock });
+    const { database, names, topic, shard, clock, silentForMs } = this.options;
+    const opened = await database.session();
+    const session = new LockedSession({ session: opened, names, topic, shard, clock, silentForMs });
     void session.lost.then((error) => {
+      if (!this.#end.signal.aborted) this.#say(`the relay has lost its connection, and its lock: ${error.message}`);
       this.#tenure?.abort(error);
       this.#wake.set();
     });
@@ -194,6 +200,10 @@ export class ShardRelay implements TenureListener {
     const timer = this.options.clock.after(ms, () => this.#wake.set());
     await this.#wake.next();
     timer.cancel();
+  }
+
+  #delay(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.options.clock.after(ms, resolve));
   }
 
   #say(text: string): void {

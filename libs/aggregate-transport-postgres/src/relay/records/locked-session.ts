@@ -7,14 +7,14 @@ import { nodeOf, pathTo, type Shard } from './shard.js';
 
 /** A server that answers no statement for so long is taken for lost, in milliseconds. */
 const ANSWER_WITHIN_MS = 30_000;
-/** The server ends a session that asks nothing for so long, in milliseconds: a relay that is frozen. */
-const SILENT_FOR_MS = 10_000;
 
 export interface LockParts {
   readonly session: Session;
   readonly names: SchemaNames;
   readonly topic: string;
   readonly shard: Shard;
+  /** The server ends a session that asks nothing for so long, in milliseconds: a relay that is frozen. */
+  readonly silentForMs: number;
   readonly clock: Clock;
 }
 
@@ -43,7 +43,7 @@ export class LockedSession {
     await this.run(
       `select set_config('idle_session_timeout', $1::text, false) as timeout
        where current_setting('server_version_num')::int >= 140000`,
-      [String(SILENT_FOR_MS)],
+      [String(this.parts.silentForMs)],
     );
   }
 
