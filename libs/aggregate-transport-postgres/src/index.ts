@@ -2,6 +2,15 @@
 export { AggregatePostgresError, type AggregatePostgresErrorCode } from './errors.js';
 export { Outbox, type OutboxEvent, type OutboxOf, type OutboxReceipt } from './outbox/outbox.js';
 export { AggregatePostgresModule } from './nest/aggregate-postgres.module.js';
+export {
+  AggregatePostgresHealthIndicator,
+  type OutboxHealthOptions,
+  type OutboxHealthResult,
+} from './nest/aggregate-postgres-health.indicator.js';
+export { AggregatePostgresStatus, type OwnRelay, type PostgresSnapshot } from './nest/aggregate-postgres-status.js';
+export type { OutboxHooks, OutboxStoppedNotice, RelayOptions } from './options/relay-options.js';
+export type { OutboxProblem } from './relay/operating/outbox-health.js';
+export type { OutboxStatus, ShardOwner, StoppedAggregate } from './relay/operating/outbox-looks.js';
 export { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken, InjectOutbox } from './nest/tokens.js';
 export {
   type AggregatePostgresOptions,
