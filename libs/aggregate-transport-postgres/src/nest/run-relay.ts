@@ -1,0 +1,24 @@
+import 'reflect-metadata';
+import { ConsoleLogger, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { AggregateTransportModule, type AggregateTransportOptions } from 'nestjs-aggregate-transport';
+import type { AggregatePostgresOptions } from '../options/options.js';
+import { AggregatePostgresModule } from './aggregate-postgres.module.js';
+
+export interface RunRelayOptions {
+  readonly transport: AggregateTransportOptions;
+  readonly postgres: AggregatePostgresOptions;
+  /** The log as JSON lines. */
+  readonly json: boolean;
+}
+
+/** Relays in a process of its own, until `ended` resolves; then what is on its way gets its mark. */
+export async function runRelay({ transport, postgres, json }: RunRelayOptions, ended: Promise<void>): Promise<void> {
+  @Module({ imports: [AggregateTransportModule.forRoot(transport), AggregatePostgresModule.forRoot(postgres)] })
+  class RelayModule {}
+
+  const logger = new ConsoleLogger({ json, logLevels: ['log', 'warn', 'error'] });
+  const app = await NestFactory.createApplicationContext(RelayModule, { logger, abortOnError: false });
+  await ended;
+  await app.close();
+}
