@@ -8,10 +8,13 @@ import type { Page, PageLimits, RowReader, Slots } from './rows/row-reader.js';
 import type { Lanes } from './sending/lanes.js';
 import type { StreamHeight } from './sending/stream-height.js';
 
+/** The outbox as the loader reads it: what {@link RowReader} is. */
+export type RowSource = Pick<RowReader, 'read' | 'readOne'>;
+
 export interface LoaderParts {
-  readonly reader: RowReader;
-  readonly records: RelayRecords;
-  readonly stops: Stops;
+  readonly reader: RowSource;
+  readonly records: Pick<RelayRecords, 'allowSending'>;
+  readonly stops: Pick<Stops, 'remove'>;
   readonly lanes: Lanes;
   readonly height: StreamHeight;
   readonly takeOver: TakeOver;
@@ -106,26 +109,37 @@ export class Loader {
     const above = this.#cursor;
     const page = await this.parts.reader.read({ above, without, known: [] }, limits);
     const lower = this.#open.note(page.snapshot, above);
-    if (lower !== undefined && !(await this.#loadLower(lower, limits))) return true;
-    await this.#admit(page.rows);
-    this.#cursor = Math.max(above, page.rows.at(-1)?.id ?? 0);
-    if (!page.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;
-    return page.isFull;
+    const whole = lower === undefined ? page : await this.#withLower(lower, page, limits);
+    await this.#admit(whole.rows);
+    this.#cursor = whole.rows.at(-1)?.id ?? above;
+    if (!whole.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;
+    return whole.isFull;
   }
 
   /**
-   * Reads rows that have become visible below the cursor. They come first: an aggregate's row above the cursor may be
-   * the successor of one below. If there are too many, the cursor goes back, and they are read page by page.
+   * A page, together with rows that have become visible below or among its rows: an aggregate's row in the page may be
+   * the successor of one of them. If there are too many, the page ends at the last of them, and the cursor goes back.
+   *
+   * This read sees more than the one that asked for it. A transaction that has ended between them may have one row in
+   * the range of this read and an earlier one below it. So the range grows until it holds all that the read can see.
    */
-  async #loadLower(above: number, limits: PageLimits): Promise<boolean> {
+  async #withLower(from: number, page: Page, limits: PageLimits): Promise<Pick<Page, 'rows' | 'isFull'>> {
+    const { lanes, reader } = this.parts;
     const without = [...this.#behind.keys()];
-    const upTo = this.#cursor;
-    const known = this.parts.lanes.knownIds(above, upTo);
-    const page = await this.parts.reader.read({ above, upTo, without, known }, limits);
-    await this.#admit(page.rows);
-    if (!page.isFull) return true;
-    this.#cursor = page.rows.at(-1)?.id ?? above;
-    return false;
+    const upTo = Math.max(this.#cursor, page.rows.at(-1)?.id ?? 0);
+    const inPage = page.rows.map(({ id }) => id);
+    for (let above = from; ; ) {
+      const known = [...lanes.knownIds(above, upTo), ...inPage];
+      const { rows, isFull, snapshot } = await reader.read({ above, upTo, without, known }, limits);
+      const lower = this.#open.note(snapshot, upTo);
+      if (lower !== undefined && lower < above) {
+        above = lower;
+        continue;
+      }
+      const merged = [...rows, ...page.rows].sort((one, other) => one.id - other.id);
+      const end = isFull ? (rows.at(-1)?.id ?? upTo) : upTo;
+      return { rows: merged.filter(({ id }) => id <= end), isFull: isFull || page.isFull };
+    }
   }
 
   async #loadOne(token: string, behind: Behind): Promise<void> {
