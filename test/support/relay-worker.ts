@@ -47,7 +47,10 @@ function holding(target: RelayTarget, hold: RelayWorkerOptions['hold']): RelayTa
 const options = JSON.parse(process.argv[2]!) as RelayWorkerOptions;
 const { servers, topic, schema, silentForMs = 10_000 } = options;
 const app = await startApp({
-  options: { servers, topics: { [topic]: { stream: { provision: 'verify' }, publish: { giveUpAfterMs: 1_000 } } } },
+  options: {
+    servers,
+    topics: { [topic]: { stream: { provision: 'verify' }, publish: { giveUpAfterMs: 1_000 } } },
+  },
   publishers: [topic],
 });
 const pool = new pg.Pool({ connectionString: options.database, max: 4 });

@@ -117,7 +117,13 @@ export class RelayFixture extends PostgresFixture {
   /** A relay in a process of its own. It ends with the test. */
   process(options: Pick<RelayWorkerOptions, 'hold' | 'silentForMs'> = {}): RelayProcess {
     const { url, topic, servers } = this;
-    const process = new RelayProcess({ servers, database: url, schema: this.names.schema, topic, ...options });
+    const process = new RelayProcess({
+      servers,
+      database: url,
+      schema: this.names.schema,
+      topic,
+      ...options,
+    });
     this.#processes.push(process);
     return process;
   }
@@ -162,9 +168,13 @@ export class RelayFixture extends PostgresFixture {
     await eventually('a relay to hold the lock', () => this.#relays.some(({ mode }) => mode === 'relaying'));
   }
 
+  async closeRelays(): Promise<void> {
+    await Promise.all(this.#relays.splice(0).map((relay) => relay.close()));
+  }
+
   override async close(): Promise<void> {
     await Promise.all(this.#processes.map((process) => process.kill()));
-    await Promise.all(this.#relays.map((relay) => relay.close()));
+    await this.closeRelays();
     await this.app.close();
     await super.close();
   }
@@ -198,7 +208,7 @@ export class RelayProcess {
   constructor(options: RelayWorkerOptions) {
     const program = fileURLToPath(new URL('../../dist/test/support/relay-worker.js', import.meta.url));
     this.#child = fork(program, [JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    this.#child.on('message', (message) => void this.#heard.push(String(message)));
+    this.#child.on('message', (message: string) => void this.#heard.push(message));
   }
 
   /** Resolves when the process has said this. */

@@ -7,7 +7,11 @@ export {
   type OutboxHealthOptions,
   type OutboxHealthResult,
 } from './nest/aggregate-postgres-health.indicator.js';
-export { AggregatePostgresStatus, type OwnRelay, type PostgresSnapshot } from './nest/aggregate-postgres-status.js';
+export {
+  AggregatePostgresStatus,
+  type OwnRelay,
+  type PostgresSnapshot,
+} from './nest/aggregate-postgres-status.js';
 export type { OutboxHooks, OutboxStoppedNotice, RelayOptions } from './options/relay-options.js';
 export type { OutboxProblem } from './relay/operating/outbox-health.js';
 export type { OutboxStatus, ShardOwner, StoppedAggregate } from './relay/operating/outbox-looks.js';

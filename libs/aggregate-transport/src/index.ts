@@ -76,7 +76,7 @@ export {
   type RetryAllResult,
 } from './nest/operating/parked-aggregates.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
-export type { Meter, MetricAttributes } from './observe/meter.js';
+export type { Meter, MetricAttributes, ObservableResult } from './observe/meter.js';
 export type {
   GroupStatus,
   PartitionStatus,

@@ -31,7 +31,8 @@ export async function runOutboxCommand(
   terminal: Terminal,
 ): Promise<number> {
   const [verb = '', aggregateId, extra] = words;
-  if (extra !== undefined) throw new UsageError(`expected at most one aggregate, found "${extra}" too; see --help`);
+  if (extra !== undefined)
+    throw new UsageError(`expected at most one aggregate, found "${extra}" too; see --help`);
   if (verb === 'relay') return relay(values, terminal);
   if (verb === 'list') return connected(values, (database) => list(database, values, terminal));
   const known = VERBS.find((one) => one === verb);
@@ -44,7 +45,7 @@ export async function runOutboxCommand(
   const address = { topic, aggregateId };
   const loss = LOSSES[known]?.(address);
   if (loss !== undefined) await confirm(loss, values, terminal);
-  return connected(values, (database) => command(database, known, address, values, terminal));
+  return connected(values, (database) => command(database, { verb: known, address, values, terminal }));
 }
 
 async function connected(values: Values, use: (database: Database) => Promise<number>): Promise<number> {
@@ -77,13 +78,14 @@ async function confirm(loss: string, values: Values, terminal: Terminal): Promis
   if (typed?.trim() !== 'yes') throw new UsageError(`not confirmed: ${loss}; type yes, or give --yes`);
 }
 
-async function command(
-  database: Database,
-  verb: Verb,
-  address: StoppedAddress,
-  values: Values,
-  terminal: Terminal,
-): Promise<number> {
+interface Command {
+  readonly verb: Verb;
+  readonly address: StoppedAddress;
+  readonly values: Values;
+  readonly terminal: Terminal;
+}
+
+async function command(database: Database, { verb, address, values, terminal }: Command): Promise<number> {
   const commands = new OutboxCommands(database, namesOf(values));
   const say = (outcome: string, text: string): void =>
     terminal.print(values.json === true ? JSON.stringify({ ...address, outcome }) : text);
@@ -135,7 +137,12 @@ async function relay(values: Values, terminal: Terminal): Promise<number> {
     {
       transport: await transportOf(values, topics),
       postgres: {
-        ...{ connectionString, schema: names.schema, tables, maxConnections: topics.length * shardsOf(values) + 2 },
+        ...{
+          connectionString,
+          schema: names.schema,
+          tables,
+          maxConnections: topics.length * shardsOf(values) + 2,
+        },
         outbox: { topics, relay: true, shards: shardsOf(values) },
       },
       json: values.json === true,
@@ -152,8 +159,7 @@ function tablesOf({ table = [] }: Values): Record<string, string> {
 
 async function transportOf(values: Values, topics: readonly string[]): Promise<AggregateTransportOptions> {
   const servers = values.server ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
-  const connection =
-    values.creds === undefined ? {} : { connection: await credentialsOf(values.creds) };
+  const connection = values.creds === undefined ? {} : { connection: await credentialsOf(values.creds) };
   const topic = { stream: { provision: 'verify' as const } };
   return { servers, ...connection, topics: Object.fromEntries(topics.map((name) => [name, topic])) };
 }

@@ -121,7 +121,8 @@ function relaysProvider(topics: readonly string[]): Provider {
   return {
     provide: OutboxRelays,
     inject: [PostgresLink, ...topics.map(getAggregatePublisherToken)],
-    useFactory: (link: PostgresLink, ...publishers: AggregatePublisher[]) => new OutboxRelays(link, publishers),
+    useFactory: (link: PostgresLink, ...publishers: AggregatePublisher[]) =>
+      new OutboxRelays(link, publishers),
   };
 }
 

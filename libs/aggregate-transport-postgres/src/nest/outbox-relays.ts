@@ -1,9 +1,5 @@
 import { hostname } from 'node:os';
-import {
-  Logger,
-  type BeforeApplicationShutdown,
-  type OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type AggregatePublisher, aggregateIdOf } from 'nestjs-aggregate-transport';
 import { systemClock, type Timer } from '../clock.js';
 import type { Log } from '../log.js';

@@ -13,12 +13,17 @@ export interface RunRelayOptions {
 }
 
 /** Relays in a process of its own, until `ended` resolves; then what is on its way gets its mark. */
-export async function runRelay({ transport, postgres, json }: RunRelayOptions, ended: Promise<void>): Promise<void> {
-  @Module({ imports: [AggregateTransportModule.forRoot(transport), AggregatePostgresModule.forRoot(postgres)] })
+export async function runRelay(
+  { transport, postgres, json }: RunRelayOptions,
+  ended: Promise<void>,
+): Promise<void> {
+  @Module({
+    imports: [AggregateTransportModule.forRoot(transport), AggregatePostgresModule.forRoot(postgres)],
+  })
   class RelayModule {}
 
-  const logger = new ConsoleLogger({ json, logLevels: ['log', 'warn', 'error'] });
-  const app = await NestFactory.createApplicationContext(RelayModule, { logger, abortOnError: false });
+  const app = await NestFactory.createApplicationContext(RelayModule, { logger: false, abortOnError: false });
+  app.useLogger(new ConsoleLogger({ json, logLevels: ['log', 'warn', 'error'] }));
   await ended;
   await app.close();
 }

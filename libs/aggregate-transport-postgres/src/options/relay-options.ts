@@ -67,7 +67,16 @@ export interface ResolvedRelay {
 }
 
 export const RELAY_OPTIONS = Object.keys({
-  ...{ relay: 1, shards: 1, maxRows: 1, maxBytes: 1, pollMs: 1, keepPublishedMs: 1, stuckAfterMs: 1, hooks: 1 },
+  ...{
+    relay: 1,
+    shards: 1,
+    maxRows: 1,
+    maxBytes: 1,
+    pollMs: 1,
+    keepPublishedMs: 1,
+    stuckAfterMs: 1,
+    hooks: 1,
+  },
 } satisfies Record<keyof RelayOptions, 1>);
 
 const MOST_SHARDS = 256;
@@ -81,9 +90,15 @@ const KEEP_MS = { least: 1, most: 31_536_000_000 };
 
 /** @throws POSTGRES_OPTIONS_INVALID */
 export function relayOf(options: RelayOptions): ResolvedRelay {
-  const { relay = RELAY_DEFAULTS.relay, shards = RELAY_DEFAULTS.shards, keepPublishedMs, hooks = {} } = options;
+  const {
+    relay = RELAY_DEFAULTS.relay,
+    shards = RELAY_DEFAULTS.shards,
+    keepPublishedMs,
+    hooks = {},
+  } = options;
   if (typeof relay !== 'boolean') throw invalid('outbox.relay', 'true or false', relay);
-  const isPower = Number.isInteger(shards) && shards >= 1 && shards <= MOST_SHARDS && Number.isInteger(Math.log2(shards));
+  const isPower =
+    Number.isInteger(shards) && shards >= 1 && shards <= MOST_SHARDS && Number.isInteger(Math.log2(shards));
   if (!isPower) throw invalid('outbox.shards', `a power of two from 1 to ${MOST_SHARDS}`, shards);
   const number = (name: keyof typeof RANGES): number =>
     numberIn(`outbox.${name}`, options[name] ?? RELAY_DEFAULTS[name], RANGES[name]);
@@ -99,7 +114,8 @@ export function relayOf(options: RelayOptions): ResolvedRelay {
 }
 
 function hooksOf(hooks: OutboxHooks): OutboxHooks {
-  if (typeof hooks !== 'object' || hooks === null) throw invalid('outbox.hooks', 'an object', hooks);
+  if (typeof (hooks as unknown) !== 'object' || (hooks as unknown) === null)
+    throw invalid('outbox.hooks', 'an object', hooks);
   const { outboxStopped } = hooks;
   if (outboxStopped !== undefined && typeof outboxStopped !== 'function')
     throw invalid('outbox.hooks.outboxStopped', 'a function', outboxStopped);

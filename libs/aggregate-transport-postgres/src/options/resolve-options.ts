@@ -20,7 +20,8 @@ export interface ResolvedOptions {
   readonly names: SchemaNames;
   readonly startWithinMs: number;
   /** Undefined if there is no outbox. */
-  readonly outbox: ({ readonly topics: readonly string[]; readonly notify: boolean } & ResolvedRelay) | undefined;
+  readonly outbox:
+    ({ readonly topics: readonly string[]; readonly notify: boolean } & ResolvedRelay) | undefined;
   readonly inbox: boolean;
   readonly meter: Meter | undefined;
 }
@@ -56,7 +57,7 @@ export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptio
 
 function meterOf({ metrics }: AggregatePostgresOptions): Meter | undefined {
   if (metrics === undefined) return undefined;
-  if (typeof metrics === 'object' && has(metrics?.meter, 'createObservableGauge')) return metrics.meter;
+  if (typeof metrics === 'object' && has(metrics.meter, 'createObservableGauge')) return metrics.meter;
   throw invalid('metrics', '{ meter }', metrics);
 }
 

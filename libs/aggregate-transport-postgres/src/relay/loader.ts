@@ -1,6 +1,6 @@
 import { partitionOf } from 'nestjs-aggregate-transport';
+import { SLOTS } from '../outbox/outbox-rows.js';
 import type { RelayRecords, TakeOver } from './records/relay-records.js';
-import { SLOTS } from './records/shard.js';
 import type { Stops } from './records/stops.js';
 import { OpenTransactions } from './rows/open-transactions.js';
 import type { OutboxRow } from './rows/outbox-row.js';
@@ -117,7 +117,7 @@ export class Loader {
   }
 
   /**
-   * A page, together with rows that have become visible below or among its rows: an aggregate's row in the page may be
+   * A page, together with rows that have become visible below or among its rows. An aggregate's row in the page may be
    * the successor of one of them. If there are too many, the page ends at the last of them, and the cursor goes back.
    *
    * This read sees more than the one that asked for it. A transaction that has ended between them may have one row in
@@ -128,7 +128,7 @@ export class Loader {
     const without = [...this.#behind.keys()];
     const upTo = Math.max(this.#cursor, page.rows.at(-1)?.id ?? 0);
     const inPage = page.rows.map(({ id }) => id);
-    for (let above = from; ; ) {
+    for (let above = from; ;) {
       const known = [...lanes.knownIds(above, upTo), ...inPage];
       const { rows, isFull, snapshot } = await reader.read({ above, upTo, without, known }, limits);
       const lower = this.#open.note(snapshot, upTo);
@@ -143,12 +143,8 @@ export class Loader {
   }
 
   async #loadOne(token: string, behind: Behind): Promise<void> {
-    const { lanes, reader, stops } = this.parts;
-    const waiting = lanes.find(token)?.rows.length ?? 0;
-    if (waiting > lanes.mostOfOne / 2) return;
-    // A retry ends when all is marked and nothing is left, so look again then.
-    if (behind.isRetry && !behind.mayHaveMore && lanes.unmarkedOf(token) > 0) return;
-    const limits = this.#limits(lanes.mostOfOne - waiting);
+    const { reader } = this.parts;
+    const limits = this.#limitsOfOne(token, behind);
     if (limits === undefined) return;
     const page = await reader.readOne(token, behind.above, limits);
     await this.#allow(page.rows);
@@ -157,11 +153,25 @@ export class Loader {
     this.#admitOne(behind, page);
     if (page.isFull) return;
     if (!behind.isRetry) this.#behind.delete(token);
-    else if (page.rows.length === 0 && lanes.unmarkedOf(token) === 0) {
-      // No page is read between the last look and this: what commits later is found as any other row.
-      await stops.remove(token);
-      this.#behind.delete(token);
-    }
+    else if (page.rows.length === 0) await this.#endRetry(token);
+  }
+
+  /** No page is read between the last look and this, so what commits later is found as any other row. */
+  async #endRetry(token: string): Promise<void> {
+    const { lanes, stops } = this.parts;
+    if (lanes.unmarkedOf(token) > 0) return;
+    await stops.remove(token);
+    this.#behind.delete(token);
+  }
+
+  /** Undefined if nothing of the aggregate is to be read now. */
+  #limitsOfOne(token: string, { isRetry, mayHaveMore }: Behind): PageLimits | undefined {
+    const { lanes } = this.parts;
+    const waiting = lanes.find(token)?.rows.length ?? 0;
+    if (waiting > lanes.mostOfOne / 2) return undefined;
+    // A retry ends when all is marked and nothing is left, so look again then.
+    if (isRetry && !mayHaveMore && lanes.unmarkedOf(token) > 0) return undefined;
+    return this.#limits(lanes.mostOfOne - waiting);
   }
 
   #admitOne(behind: Behind, page: Page): void {
@@ -175,7 +185,7 @@ export class Loader {
     const { lanes } = this.parts;
     for (const row of rows) {
       const { token } = row.event;
-      if (this.#stopped.has(token) || this.#behind.has(token)) continue;
+      if (this.#stopped.has(token)) continue;
       const waiting = lanes.find(token)?.rows ?? [];
       const last = waiting.at(-1);
       if (last !== undefined && waiting.length >= lanes.mostOfOne)

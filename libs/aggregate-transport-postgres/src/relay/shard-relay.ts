@@ -96,13 +96,17 @@ export class ShardRelay implements TenureListener {
     return { rows: this.#tenure?.rows ?? 0, bytes: this.#tenure?.bytes ?? 0 };
   }
 
+  #isEnding(): boolean {
+    return this.#end.signal.aborted;
+  }
+
   start(): void {
     this.#running ??= this.#live();
   }
 
   /** Ends the relay. Resolves when what was on its way is marked, or after 5 s, and the lock has fallen. */
   async close(): Promise<void> {
-    if (this.#end.signal.aborted) return this.#running;
+    if (this.#isEnding()) return this.#running;
     this.#end.abort();
     this.#enter('draining');
     this.#wake.set();
@@ -130,13 +134,13 @@ export class ShardRelay implements TenureListener {
   }
 
   async #live(): Promise<void> {
-    while (!this.#end.signal.aborted) {
+    while (!this.#isEnding()) {
       try {
         await this.#once();
       } catch (error) {
         this.#say(`the relay begins again: ${textOf(error)}`);
       }
-      if (this.#end.signal.aborted) return;
+      if (this.#isEnding()) return;
       if (this.#mode !== 'waiting') this.#enter('waiting');
       await this.#pause(AGAIN_AFTER_MS);
     }
@@ -148,7 +152,7 @@ export class ShardRelay implements TenureListener {
     const opened = await database.session();
     const session = new LockedSession({ session: opened, names, topic, shard, clock, silentForMs });
     void session.lost.then((error) => {
-      if (!this.#end.signal.aborted) this.#say(`the relay has lost its connection, and its lock: ${error.message}`);
+      if (!this.#isEnding()) this.#say(`the relay has lost its connection, and its lock: ${error.message}`);
       this.#tenure?.abort(error);
       this.#wake.set();
     });
@@ -158,13 +162,13 @@ export class ShardRelay implements TenureListener {
         if (heard === topic) this.#tenure?.wake();
       });
       await session.listen(handOverChannel(names), () => this.#wake.set());
-      while (!this.#end.signal.aborted && !(await session.tryLock())) await this.#pause(TRY_EVERY_MS);
-      if (!this.#end.signal.aborted) await this.#relay(session);
+      while (!this.#isEnding() && !(await session.tryLock())) await this.#pause(TRY_EVERY_MS);
+      if (!this.#isEnding()) await this.#relay(session);
     } finally {
       this.#tenure = undefined;
       await session.close();
       // The lock has fallen: who waits for it may try at once.
-      if (this.#end.signal.aborted) await this.#tellContenders();
+      if (this.#isEnding()) await this.#tellContenders();
     }
   }
 
@@ -177,7 +181,7 @@ export class ShardRelay implements TenureListener {
     const keepsPublished = keepPublishedMs !== undefined;
     const records = new RelayRecords({ run: session.run, names, topic, shard, holder, keepsPublished });
     const takeOver = await records.takeOver(progress);
-    if (this.#end.signal.aborted) return;
+    if (this.#isEnding()) return;
     this.#enter('relaying');
     log.info(`topic "${topic}": relays shard ${shard.index + 1} of ${shard.count}, epoch ${takeOver.epoch}`);
     this.#tenure = new Tenure({
@@ -189,10 +193,12 @@ export class ShardRelay implements TenureListener {
 
   async #tellContenders(): Promise<void> {
     const { database, names } = this.options;
-    await database.run('select pg_notify($1::text, $2::text)::text as told', [handOverChannel(names), '']).then(
-      () => undefined,
-      () => undefined,
-    );
+    await database
+      .run('select pg_notify($1::text, $2::text)::text as told', [handOverChannel(names), ''])
+      .then(
+        () => undefined,
+        () => undefined,
+      );
   }
 
   /** Waits, at most so long, for a reason to try again. */

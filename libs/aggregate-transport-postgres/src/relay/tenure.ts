@@ -118,7 +118,8 @@ export class Tenure implements SenderListener {
       for (;;) {
         if (this.#end.signal.aborted) return;
         const hasMore = await this.#turn();
-        if (this.#isDraining && this.#sender.isIdle && this.#stored.length + this.#refused.length === 0) return;
+        if (this.#isDraining && this.#sender.isIdle && this.#stored.length + this.#refused.length === 0)
+          return;
         if (!hasMore) await this.#wake.next();
       }
     } finally {

@@ -46,21 +46,25 @@ export function rejected(event: QueuedEvent, topic: string, answer: Refusal): Ag
     answer.kind === 'unavailable' && answer.refusal === 'full'
       ? 'make room in the stream, or raise its limits, and publish it again'
       : 'correct what the server names, and publish it again';
-  return notStored(event, topic, describeAnswer(answer), remedy, answer.kind === 'unavailable');
+  const found = describeAnswer(answer);
+  return notStored(event, topic, { found, remedy, isForNow: answer.kind === 'unavailable' });
 }
 
 /** The server refused every copy of a late event: it is not stored. */
 export function rejectedLate(event: QueuedEvent, topic: string): AggregateTransportError {
   const found = event.lastAnswer ?? 'no reason';
-  return notStored(event, topic, found, 'correct what the server names, and publish it again', true);
+  const remedy = 'correct what the server names, and publish it again';
+  return notStored(event, topic, { found, remedy, isForNow: true });
 }
 
 function notStored(
   event: QueuedEvent,
   topic: string,
-  found: string,
-  remedy: string,
-  isForNow: boolean,
+  {
+    found,
+    remedy,
+    isForNow,
+  }: { readonly found: string; readonly remedy: string; readonly isForNow: boolean },
 ): AggregateTransportError {
   const message =
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +

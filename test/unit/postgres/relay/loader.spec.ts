@@ -43,7 +43,11 @@ class Database implements RowSource {
   ): Promise<Page> {
     return this.#page(
       ({ id, event }) =>
-        id > above && id <= upTo && !without.includes(event.token) && !known.includes(id) && !this.stopped.has(event.token),
+        id > above &&
+        id <= upTo &&
+        !without.includes(event.token) &&
+        !known.includes(id) &&
+        !this.stopped.has(event.token),
       limits,
     );
   }

@@ -18,8 +18,8 @@ export type StoppedState =
   | { readonly kind: 'stopped'; readonly code: string; readonly reason: string; readonly since: number };
 
 /**
- * The commands of an operator for a stopped aggregate. Each is written down, and the relay carries it out: it looks
- * the aggregate up from its first event, because the refused one may have been stored by a late copy.
+ * The commands of an operator for a stopped aggregate. Each is written down, and the relay carries it out. It looks the
+ * aggregate up from its first event, because a late copy may have stored the refused one.
  */
 export class OutboxCommands {
   constructor(
@@ -81,7 +81,10 @@ export class OutboxCommands {
       );
       if (row === undefined) return false;
       await change(transaction, token, textIn(row, 'id') ?? '');
-      await transaction.run('select pg_notify($1::text, $2::text)::text as told', [this.names.channel, topic]);
+      await transaction.run('select pg_notify($1::text, $2::text)::text as told', [
+        this.names.channel,
+        topic,
+      ]);
       return true;
     });
   }

@@ -35,13 +35,30 @@ export class RelayMetrics {
     this.#gauge('relaying', '1', '1 while this process relays the shard.', (relay) =>
       relay.mode === 'relaying' ? 1 : 0,
     );
-    this.#gauge('buffered.rows', '{row}', 'Rows in memory, stored and not marked ones included.', (relay) => relay.load.rows);
+    this.#gauge(
+      'buffered.rows',
+      '{row}',
+      'Rows in memory, stored and not marked ones included.',
+      (relay) => relay.load.rows,
+    );
     this.#gauge('buffered.size', 'By', 'Bytes of their events.', (relay) => relay.load.bytes);
-    const lag = { name: 'lag', unit: '{row}', description: 'Rows that are not published yet, up to 100 000.' };
+    const lag = {
+      name: 'lag',
+      unit: '{row}',
+      description: 'Rows that are not published yet, up to 100 000.',
+    };
     this.#ofTopics(lag, (topic) => looks.lag(topic));
-    const oldest = { name: 'oldest.age', unit: 's', description: 'Age of the oldest of them; 0 without one.' };
+    const oldest = {
+      name: 'oldest.age',
+      unit: 's',
+      description: 'Age of the oldest of them; 0 without one.',
+    };
     this.#ofTopics(oldest, async (topic) => (await looks.oldestMs(topic)) / MS_PER_S);
-    const stopped = { name: 'stopped.current', unit: '{aggregate}', description: 'Aggregates that are stopped now.' };
+    const stopped = {
+      name: 'stopped.current',
+      unit: '{aggregate}',
+      description: 'Aggregates that are stopped now.',
+    };
     this.#ofTopics(stopped, (topic) => looks.stoppedCount(topic));
   }
 
@@ -56,7 +73,10 @@ export class RelayMetrics {
     });
   }
 
-  #ofTopics(named: { name: string; unit: string; description: string }, of: (topic: string) => Promise<number>): void {
+  #ofTopics(
+    named: { name: string; unit: string; description: string },
+    of: (topic: string) => Promise<number>,
+  ): void {
     this.#add('createObservableGauge', named, async (observe) => {
       const own = this.relays.filter(({ mode, shard }) => mode === 'relaying' && shard.index === 0);
       await Promise.all(

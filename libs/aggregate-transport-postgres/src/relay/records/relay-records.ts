@@ -124,7 +124,9 @@ function checkpointsIn(rows: readonly object[], progress: StreamProgress): Map<n
 }
 
 function highestIn(rows: readonly object[]): number {
-  return Math.max(...(rows as Parameters<typeof textIn>[0][]).map((row) => Number(textIn(row, 'below') ?? 0)));
+  return Math.max(
+    ...(rows as Parameters<typeof textIn>[0][]).map((row) => Number(textIn(row, 'below') ?? 0)),
+  );
 }
 
 function superseded(topic: string): AggregatePostgresError {

@@ -1,11 +1,9 @@
+import { SLOTS } from '../../outbox/outbox-rows.js';
 import type { Slots } from '../rows/row-reader.js';
 
-/** As many slots as the outbox knows. */
-export const SLOTS = 256;
-
 /**
- * One of a number of shards: a power of two from 1 to 256. Its node is `count + index`: the nodes of all numbers of
- * shards form a tree, in which 1 is the root, and 2n and 2n + 1 are the halves of n.
+ * One of a number of shards: a power of two from 1 to 256. Its node is `count + index`. The nodes of all numbers of
+ * shards form a tree: 1 is the root, and 2n and 2n + 1 are the halves of n.
  */
 export interface Shard {
   readonly index: number;
@@ -28,8 +26,8 @@ export function pathTo(node: number): number[] {
 }
 
 /**
- * How far the stream is known to hold nothing unmarked of a node's slots. Pure. That holds for a node if it holds for
- * one above it, or for both of its halves: processes may have had another number of shards before.
+ * How far the stream is known to hold nothing unmarked of a node's slots. Pure. What holds for a node above it, or for
+ * both of its halves, holds for it. Processes may have had another number of shards before.
  */
 export function checkpointOf(node: number, checkpoints: ReadonlyMap<number, number>): number {
   const above = pathTo(node).map((one) => checkpoints.get(one) ?? 0);

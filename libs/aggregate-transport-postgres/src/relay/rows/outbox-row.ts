@@ -15,7 +15,8 @@ export function outboxRowOf(line: Row): OutboxRow | undefined {
   const id = textIn(line, 'id');
   if (id === undefined) return undefined;
   const json = textIn(line, 'event');
-  const body = json === undefined ? Buffer.from(textIn(line, 'body') ?? '', 'base64') : Buffer.from(json, 'utf8');
+  const body =
+    json === undefined ? Buffer.from(textIn(line, 'body') ?? '', 'base64') : Buffer.from(json, 'utf8');
   const headers = textIn(line, 'headers');
   const own = headers === undefined ? undefined : (JSON.parse(headers) as Record<string, string>);
   const token = textIn(line, 'aggregate') ?? '';

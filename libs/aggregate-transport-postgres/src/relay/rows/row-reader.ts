@@ -106,5 +106,9 @@ function pageOf(lines: readonly object[], limits: PageLimits): Page {
   }
   rows.sort((one, other) => one.id - other.id);
   const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-  return { rows, isFull: rows.length >= limits.rows || bytes >= limits.bytes, snapshot: snapshotOf(snapshot) };
+  return {
+    rows,
+    isFull: rows.length >= limits.rows || bytes >= limits.bytes,
+    snapshot: snapshotOf(snapshot),
+  };
 }

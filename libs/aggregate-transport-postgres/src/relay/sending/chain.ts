@@ -19,8 +19,8 @@ export function chainOf<R extends Pick<OutboxRow, 'bytes'>>(rows: readonly R[], 
 }
 
 /**
- * How many rows, from the first on, the stream holds already. Pure. An aggregate's rows are sent as a chain, so what
- * stands before a stored one was stored too, even if the stream has dropped it since.
+ * How many rows, from the first on, the stream holds already. Pure. An aggregate's rows are sent as a chain. So what
+ * stands before a stored one was stored too, even if the stream has dropped it.
  */
 export function storedAmong(
   rows: readonly Pick<OutboxRow, 'event'>[],

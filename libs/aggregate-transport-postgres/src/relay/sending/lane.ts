@@ -78,7 +78,10 @@ export class Lane {
   /** Answers the sequence above which a row may be stored already. */
   startLooking(): number {
     this.#enter('looking');
-    this.#provenFrom = this.#rows.reduce((lowest, { floor }) => Math.min(lowest, floor), Number.MAX_SAFE_INTEGER);
+    this.#provenFrom = this.#rows.reduce(
+      (lowest, { floor }) => Math.min(lowest, floor),
+      Number.MAX_SAFE_INTEGER,
+    );
     return this.#provenFrom;
   }
 

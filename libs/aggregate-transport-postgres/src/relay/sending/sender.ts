@@ -16,7 +16,11 @@ import type { StreamHeight } from './stream-height.js';
 
 /** The topic's stream as a relay needs it: what `publisher.chained` of the core is. */
 export interface RelayTarget {
-  publish(events: readonly CheckedEvent[], after: number, signal: AbortSignal): Promise<readonly ChainOutcome[]>;
+  publish(
+    events: readonly CheckedEvent[],
+    after: number,
+    signal: AbortSignal,
+  ): Promise<readonly ChainOutcome[]>;
   tailOf(token: string, after: number, signal: AbortSignal): Promise<AggregateTail>;
   progress(): Promise<StreamProgress>;
   resume(token: string): void;
@@ -60,9 +64,9 @@ export function pauseAfter(failures: number): number {
 /**
  * Looks up and sends what is ready: per aggregate one thing at a time, aggregates side by side.
  *
- * Before a row is sent for the first time, the aggregate's last sequence has to be known: from an earlier receipt, or
- * from a look at its tail. The look also finds rows that an earlier relay has sent. The stream may be another one than
- * before, so its `created` is read after the tail: sequences of two streams are never compared.
+ * Before a row is sent for the first time, the aggregate's last sequence has to be known. An earlier receipt
+ * tells it, or a look at its tail. The look also finds rows that an earlier relay has sent. The stream may be another
+ * one than before, so its `created` is read after the tail: sequences of two streams are never compared.
  */
 export class Sender {
   /** Answers false if it is another stream than before. */

@@ -7,7 +7,8 @@ test('divides all slots among the shards', () => {
     const slots = Array.from({ length: count }, (_, index) => slotsOf({ index, count }));
     expect(slots[0]!.first).toBe(0);
     expect(slots.at(-1)!.last).toBe(255);
-    for (const [index, { first }] of slots.entries()) if (index > 0) expect(first).toBe(slots[index - 1]!.last + 1);
+    for (const [index, { first }] of slots.entries())
+      if (index > 0) expect(first).toBe(slots[index - 1]!.last + 1);
   }
 });
 
