@@ -22,6 +22,8 @@ export async function runRelay(
   })
   class RelayModule {}
 
+  // Nest's options are a class in name only.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- see above
   const app = await NestFactory.createApplicationContext(RelayModule, { logger: false, abortOnError: false });
   app.useLogger(new ConsoleLogger({ json, logLevels: ['log', 'warn', 'error'] }));
   await ended;

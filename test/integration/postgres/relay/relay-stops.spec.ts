@@ -117,10 +117,10 @@ test('skip leaves the refused event out; discard all that waits', async () => {
 test('the command line lists, asks before it deletes, and tells how it ended', async () => {
   const { world } = await withStop();
   const printed: string[] = [];
-  let typed: string | undefined;
+  const answers: string[] = [];
   const terminal = {
     print: (text: string) => void printed.push(text),
-    ask: () => Promise.resolve(typed),
+    ask: () => Promise.resolve(answers.shift()),
   };
   const where = ['--url', world.url, '--schema', world.names.schema, '--json'];
   const outbox = (...args: string[]): Promise<number> => run('outbox', [...args, ...where], terminal);
@@ -129,7 +129,7 @@ test('the command line lists, asks before it deletes, and tells how it ended', a
   expect(await outbox('retry', '--topic', world.topic, 'x')).toBe(1);
   expect(JSON.parse(printed.pop()!)).toMatchObject({ outcome: 'stopped' });
   await expect(outbox('skip', '--topic', world.topic, 'x')).rejects.toMatchObject({ name: 'UsageError' });
-  typed = 'yes';
+  answers.push('yes');
   expect(await outbox('skip', '--topic', world.topic, 'x')).toBe(0);
   expect(JSON.parse(printed.pop()!)).toMatchObject({ outcome: 'live' });
   expect(await outbox('discard', '--topic', world.topic, 'x', '--yes')).toBe(1);
