@@ -152,10 +152,14 @@ function nestRoom(...more: readonly string[]): Room {
 }
 
 const postgresGround = ['errors.ts', 'transaction'];
+const relayGround = [...postgresGround, 'clock.ts', 'log.ts', 'schema/schema-names.ts', 'database', 'outbox'];
+const relayRooms = ['relay/rows', 'relay/sending', 'relay/records'];
 
 /** The same for the second library. It knows the first one by its public door alone. */
 const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [], packages: [CORE] },
+  'clock.ts': { knows: [] },
+  'log.ts': { knows: [] },
   // Ports: to a transaction of the caller, and to a database that this library opens.
   transaction: { knows: ['errors.ts'] },
   'schema/schema-names.ts': { knows: ['errors.ts'], packages: [/^node:crypto$/] },
@@ -166,13 +170,19 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   outbox: { knows: [...postgresGround, 'schema/schema-names.ts'], packages: [CORE] },
   inbox: { knows: [...postgresGround, 'database', 'schema/schema-names.ts'], packages: [CORE] },
   options: { knows: ['errors.ts', 'database', 'schema/schema-names.ts'], packages: [CORE] },
+  'relay/rows': { knows: relayGround, packages: [CORE] },
+  'relay/sending': { knows: [...relayGround, 'relay/rows'], packages: [CORE, /^node:events$/] },
+  'relay/records': { knows: [...relayGround, 'relay/rows'], packages: [CORE] },
+  // The hall ties its rooms together.
+  relay: { knows: [...relayGround, ...relayRooms], packages: [CORE] },
+  'relay/operating': { knows: [...relayGround, ...relayRooms, 'relay'], packages: [CORE] },
   nest: {
-    knows: [...postgresGround, 'schema/schema-names.ts', 'database', 'schema', 'outbox', 'inbox', 'options'],
-    packages: [CORE, /^@nestjs\//, /^reflect-metadata$/, /^node:async_hooks$/],
+    knows: [...relayGround, 'schema', 'inbox', 'options', ...relayRooms, 'relay', 'relay/operating'],
+    packages: [CORE, /^@nestjs\//, /^node:(os|async_hooks)$/, /^reflect-metadata$/],
   },
   cli: {
-    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts'],
-    packages: [/^node:util$/],
+    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'relay/operating', 'nest'],
+    packages: [CORE, /^nats$/, /^node:/],
   },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },

@@ -147,10 +147,9 @@ test('every command that pages and texts name is one the command line has', () =
     .flatMap(([, tree]) => textsOf(tree))
     .find((text) => text.startsWith('Usage: aggregate-transport'))!;
   const known = new Set(
-    [...usage.matchAll(/^ {2}([a-z]+)(?: ([a-z]+)\b)?/gm)].flatMap(([, area, verb]) => [
-      area,
-      `${area} ${verb}`,
-    ]),
+    [...usage.matchAll(/^ {2}([a-z|]+)(?: ([a-z]+)\b)?/gm)].flatMap(([, areas = '', verb]) =>
+      areas.split('|').flatMap((area) => [area, `${area} ${verb}`]),
+    ),
   );
   const texts = [...pagesOf('docs').map(read), README, ...[...sources.values()].flatMap(textsOf)];
   const named = texts.flatMap((text) => [

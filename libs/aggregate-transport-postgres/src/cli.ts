@@ -1,5 +1,6 @@
 // The door of the command line: `npx aggregate-transport postgres …` loads it from the project's own package.
-import { parse, USAGE } from './cli/arguments.js';
+import { OUTBOX_USAGE, parse, USAGE } from './cli/arguments.js';
+import { runOutboxCommand } from './cli/outbox-command.js';
 import { runPostgresCommand } from './cli/postgres-command.js';
 import { type Terminal, UsageError } from './cli/terminal.js';
 
@@ -8,9 +9,10 @@ export async function run(area: string, args: readonly string[], terminal: Termi
   const { values, positionals } = parse(args);
   const [verb] = positionals;
   if (values.help === true || verb === undefined) {
-    terminal.print(USAGE);
+    terminal.print(area === 'outbox' ? OUTBOX_USAGE : USAGE);
     return 0;
   }
+  if (area === 'outbox') return runOutboxCommand(positionals, values, terminal);
   if (area === 'postgres') return runPostgresCommand(verb, values, terminal);
   throw new UsageError(`unknown command "${area} ${verb}"\n\n${USAGE}`);
 }

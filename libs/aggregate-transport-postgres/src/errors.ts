@@ -18,6 +18,7 @@ export type AggregatePostgresErrorCode =
   | 'OUTBOX_EVENT_INVALID'
   | 'OUTBOX_LIST_TOO_LONG'
   | 'OUTBOX_LOCKS_EXHAUSTED'
+  | 'OUTBOX_SUPERSEDED'
   // one call; its transaction has to be rolled back
   | 'TRANSACTION_RETRY'
   | 'STATEMENT_FAILED'

@@ -7,6 +7,19 @@ export type { InboxFence } from './inbox/inbox-fences.js';
 export type { InboxContext, InboxPlace } from './inbox/inbox-place.js';
 export { InboxOnce, type InboxOnceOptions, inboxTransaction } from './nest/inbox-once.decorator.js';
 export { AggregatePostgresModule } from './nest/aggregate-postgres.module.js';
+export {
+  AggregatePostgresHealthIndicator,
+  type OutboxHealthOptions,
+  type OutboxHealthResult,
+} from './nest/aggregate-postgres-health.indicator.js';
+export {
+  AggregatePostgresStatus,
+  type OwnRelay,
+  type PostgresSnapshot,
+} from './nest/aggregate-postgres-status.js';
+export type { OutboxHooks, OutboxStoppedNotice, RelayOptions } from './options/relay-options.js';
+export type { OutboxProblem } from './relay/operating/outbox-health.js';
+export type { OutboxStatus, ShardOwner, StoppedAggregate } from './relay/operating/outbox-looks.js';
 export { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken, InjectOutbox } from './nest/tokens.js';
 export {
   type AggregatePostgresOptions,

@@ -19,7 +19,7 @@ export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
 export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
 export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
-export { SequenceConflictError } from './publisher/publish-errors.js';
+export { PublishRejectedError, SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';
 export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
@@ -46,6 +46,12 @@ export {
   type UncommittedAggregate,
 } from './nest/publishing/aggregate-publisher.js';
 export type { PublishCallOptions, ReadOptions } from './nest/publishing/call-options.js';
+export {
+  type AggregateTail,
+  ChainedPublisher,
+  type ChainOutcome,
+  type StreamProgress,
+} from './nest/publishing/chained-publisher.js';
 export { AggregateServer } from './nest/serving/aggregate.server.js';
 export {
   AggregateTransportStatus,
@@ -74,7 +80,7 @@ export {
   type RetryAllResult,
 } from './nest/operating/parked-aggregates.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
-export type { Meter, MetricAttributes } from './observe/meter.js';
+export type { Meter, MetricAttributes, ObservableResult } from './observe/meter.js';
 export type {
   GroupStatus,
   PartitionStatus,

@@ -17,6 +17,27 @@ export const USAGE = `Usage: aggregate-transport postgres <command> [options]
 
 Exit code: 0 done, 1 not done, 2 not understood.`;
 
+export const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [options]
+
+  outbox relay   --topic T [--topic U]    relay in this process, until SIGINT or SIGTERM
+                 [--shards N]             as the services have it; default 1
+  outbox list    [--topic T]              aggregates that are stopped, because an event was refused
+  outbox retry   --topic T AGGREGATE      try the refused event again, and continue after it
+  outbox retry   --all [--topic T]        the same for all; does not wait
+  outbox skip    --topic T AGGREGATE      delete the refused event, and continue after it
+  outbox discard --topic T AGGREGATE      delete all waiting events of the aggregate
+
+  --url URL       the database; default: DATABASE_URL
+  --schema NAME   the schema of the tables; default: messaging
+  --table OLD=NEW another name for one of the tables ${TABLES.join(', ')}; may be repeated
+  --server URL    of NATS, for relay; default: NATS_URL, else nats://127.0.0.1:4222
+  --creds FILE    credentials of the NATS user, for relay
+  --wait MS       how long to wait for the relay, 30000 (1 to 3600000)
+  --yes           do not ask before events are deleted
+  --json          one JSON value per line
+
+Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
+
 /** What every command of this package understands. */
 const COMMON = {
   url: { type: 'string' },
@@ -26,8 +47,16 @@ const COMMON = {
   help: { type: 'boolean', short: 'h' },
   'by-day': { type: 'boolean' },
   days: { type: 'string' },
+  topic: { type: 'string', multiple: true },
+  server: { type: 'string' },
+  creds: { type: 'string' },
+  shards: { type: 'string' },
+  wait: { type: 'string' },
+  all: { type: 'boolean' },
+  yes: { type: 'boolean' },
 } as const;
 
+const WAIT_MS = { otherwise: 30_000, least: 1, most: 3_600_000 };
 const DAYS = { otherwise: 7, least: 1, most: 366 };
 
 export type Values = ReturnType<typeof parse>['values'];
@@ -63,11 +92,31 @@ export function urlOf({ url }: Values): string {
   throw new UsageError('expected --url or DATABASE_URL to name the database, found neither');
 }
 
+export function topicsOf({ topic = [] }: Values): readonly string[] {
+  return topic;
+}
+
 /** @throws UsageError */
 export function daysOf({ days }: Values): number {
-  const count = days === undefined ? DAYS.otherwise : Number(days);
-  if (Number.isInteger(count) && count >= DAYS.least && count <= DAYS.most) return count;
-  throw new UsageError(
-    `expected --days to be a number from ${DAYS.least} to ${DAYS.most}, found "${days ?? ''}"`,
-  );
+  return numberOf('days', days, DAYS);
+}
+
+/** @throws UsageError */
+export function waitOf({ wait }: Values): number {
+  return numberOf('wait', wait, WAIT_MS);
+}
+
+/** Its value is checked where all options are. */
+export function shardsOf({ shards }: Values): number {
+  return shards === undefined ? 1 : Number(shards);
+}
+
+function numberOf(
+  name: string,
+  text: string | undefined,
+  { otherwise, least, most }: { otherwise: number; least: number; most: number },
+): number {
+  const count = text === undefined ? otherwise : Number(text);
+  if (Number.isInteger(count) && count >= least && count <= most) return count;
+  throw new UsageError(`expected --${name} to be a number from ${least} to ${most}, found "${text ?? ''}"`);
 }

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import {
+  type AggregatePublisher,
   AggregateTransportModule,
   AggregateTransportStatus,
   getAggregatePublisherToken,
@@ -21,6 +22,9 @@ import type { AggregatePostgresOptions } from '../options/options.js';
 import { resolveOptions, topicNames } from '../options/resolve-options.js';
 import { Inbox } from '../inbox/inbox.js';
 import { type EventChecker, Outbox } from '../outbox/outbox.js';
+import { AggregatePostgresHealthIndicator } from './aggregate-postgres-health.indicator.js';
+import { AggregatePostgresStatus } from './aggregate-postgres-status.js';
+import { OutboxRelays } from './outbox-relays.js';
 import { PostgresLink } from './postgres-link.js';
 import { TransportSettled } from './settled-topics.js';
 import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
@@ -110,8 +114,8 @@ function withOutboxes(definition: DynamicModule, { isGlobal, outboxTopics = [] }
     ...definition,
     global: isGlobal ?? true,
     imports: [...(definition.imports ?? []), AggregateTransportModule.forFeature(topics)],
-    providers: [...(definition.providers ?? []), ...outboxes],
-    exports: [...(definition.exports ?? []), ...topics.map(getOutboxToken)],
+    providers: [...(definition.providers ?? []), ...outboxes, relaysProvider(topics), ...OBSERVERS],
+    exports: [...(definition.exports ?? []), ...topics.map(getOutboxToken), ...OBSERVERS],
   };
 }
 
@@ -123,6 +127,18 @@ function outboxProvider(topic: string): Provider {
       if (outbox?.topics.includes(topic) !== true) throw notInOptions(topic);
       return new Outbox({ topic, names, checker, notify: outbox.notify });
     },
+  };
+}
+
+/** Who looks at the outbox. */
+const OBSERVERS = [AggregatePostgresStatus, AggregatePostgresHealthIndicator];
+
+function relaysProvider(topics: readonly string[]): Provider {
+  return {
+    provide: OutboxRelays,
+    inject: [PostgresLink, ...topics.map(getAggregatePublisherToken)],
+    useFactory: (link: PostgresLink, ...publishers: AggregatePublisher[]) =>
+      new OutboxRelays(link, publishers),
   };
 }
 

@@ -1,10 +1,11 @@
-import type { TopicRef } from 'nestjs-aggregate-transport';
+import type { Meter, TopicRef } from 'nestjs-aggregate-transport';
 import type { PgPool } from '../database/pg-database.js';
 import type { PGliteLike } from '../database/pglite-database.js';
+import { RELAY_DEFAULTS, type RelayOptions } from './relay-options.js';
 import type { SchemaOptions } from '../schema/schema-names.js';
 
 /** How events get from transactions into the outbox, and from there into the stream. */
-export interface OutboxOptions {
+export interface OutboxOptions extends RelayOptions {
   /** Topics whose events go through the outbox: each can be injected by `@InjectOutbox(topic)`. */
   readonly topics: readonly TopicRef[];
   /**
@@ -13,8 +14,6 @@ export interface OutboxOptions {
    * @default true
    */
   readonly notify?: boolean;
-  /** Whether this process relays. @default true */
-  readonly relay?: boolean;
 }
 
 /** Exactly one of `pool`, `connectionString` and `pglite`. */
@@ -33,6 +32,8 @@ export interface AggregatePostgresOptions extends SchemaOptions {
   readonly outbox?: OutboxOptions;
   /** Whether handlers of this process use the inbox. @default false */
   readonly inbox?: boolean;
+  /** Where the relay counts what it does: any meter of OpenTelemetry's shape, as the core takes it. */
+  readonly metrics?: { readonly meter: Meter };
 }
 
 /** Makes the options for `forRootAsync({ useClass | useExisting })`. */
@@ -45,6 +46,6 @@ export const DEFAULTS = {
   schema: 'messaging',
   maxConnections: 10,
   startWithinMs: 10_000,
-  outbox: { notify: true, relay: true },
+  outbox: { notify: true, ...RELAY_DEFAULTS },
   inbox: false,
 } as const satisfies Omit<AggregatePostgresOptions, 'outbox'> & { outbox: Omit<OutboxOptions, 'topics'> };

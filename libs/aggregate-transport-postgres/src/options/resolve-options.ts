@@ -1,10 +1,12 @@
-import type { TopicRef } from 'nestjs-aggregate-transport';
+import type { Meter, TopicRef } from 'nestjs-aggregate-transport';
 import type { PgPool } from '../database/pg-database.js';
 import type { PGliteLike } from '../database/pglite-database.js';
 import { AggregatePostgresError } from '../errors.js';
 import { SchemaNames } from '../schema/schema-names.js';
+import { has, invalid, numberIn, requireKnown } from './option-values.js';
 import type { AggregatePostgresOptions } from './options.js';
 import { DEFAULTS } from './options.js';
+import { RELAY_OPTIONS, relayOf, type ResolvedRelay } from './relay-options.js';
 
 /** Where the database is: one of three. */
 export type DatabaseSource =
@@ -19,17 +21,18 @@ export interface ResolvedOptions {
   readonly startWithinMs: number;
   /** Undefined if there is no outbox. */
   readonly outbox:
-    { readonly topics: readonly string[]; readonly notify: boolean; readonly relay: boolean } | undefined;
+    ({ readonly topics: readonly string[]; readonly notify: boolean } & ResolvedRelay) | undefined;
   readonly inbox: boolean;
+  readonly meter: Meter | undefined;
 }
 
 const OPTIONS = new Set(
   Object.keys({
     ...{ schema: 1, tables: 1, pool: 1, connectionString: 1, pglite: 1 },
-    ...{ maxConnections: 1, startWithinMs: 1, outbox: 1, inbox: 1 },
+    ...{ maxConnections: 1, startWithinMs: 1, outbox: 1, inbox: 1, metrics: 1 },
   } satisfies Record<keyof AggregatePostgresOptions, 1>),
 );
-const OUTBOX_OPTIONS = new Set(['topics', 'notify', 'relay']);
+const OUTBOX_OPTIONS = new Set(['topics', 'notify', ...RELAY_OPTIONS]);
 const MAX_CONNECTIONS = { least: 2, most: 1_000 };
 const START_WITHIN_MS = { least: 100, most: 60_000 };
 
@@ -48,7 +51,14 @@ export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptio
     ),
     outbox: outboxOf(options),
     inbox,
+    meter: meterOf(options),
   };
+}
+
+function meterOf({ metrics }: AggregatePostgresOptions): Meter | undefined {
+  if (metrics === undefined) return undefined;
+  if (typeof metrics === 'object' && has(metrics.meter, 'createObservableGauge')) return metrics.meter;
+  throw invalid('metrics', '{ meter }', metrics);
 }
 
 function sourceOf({
@@ -90,10 +100,9 @@ function ownPool(
 function outboxOf({ outbox }: AggregatePostgresOptions): ResolvedOptions['outbox'] {
   if (outbox === undefined) return undefined;
   requireKnown('outbox.', requireObject('outbox', '{ topics }', outbox), OUTBOX_OPTIONS);
-  const { topics, notify = DEFAULTS.outbox.notify, relay = DEFAULTS.outbox.relay } = outbox;
+  const { topics, notify = DEFAULTS.outbox.notify } = outbox;
   if (typeof notify !== 'boolean') throw invalid('outbox.notify', 'true or false', notify);
-  if (typeof relay !== 'boolean') throw invalid('outbox.relay', 'true or false', relay);
-  return { topics: topicNames(topics), notify, relay };
+  return { topics: topicNames(topics), notify, ...relayOf(outbox) };
 }
 
 /** @throws POSTGRES_OPTIONS_INVALID if it is no list of topics */
@@ -111,34 +120,4 @@ export function topicNames(topics: readonly TopicRef[]): string[] {
 function requireObject(name: string, expected: string, value: unknown): object {
   if (typeof value === 'object' && value !== null) return value;
   throw invalid(name, expected, value);
-}
-
-function requireKnown(prefix: string, options: object, known: ReadonlySet<string>): void {
-  const other = Object.keys(options).find((name) => !known.has(name));
-  if (other === undefined) return;
-  throw new AggregatePostgresError(
-    'POSTGRES_OPTIONS_INVALID',
-    `expected an option of ${[...known].map((name) => prefix + name).join(', ')}, found ` +
-      `${JSON.stringify(prefix + other)}; correct its name, or leave it out`,
-  );
-}
-
-function numberIn(name: string, value: unknown, { least, most }: { least: number; most: number }): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw invalid(name, `a whole number from ${least} to ${most}`, value);
-}
-
-function has(value: unknown, method: string): boolean {
-  return typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function';
-}
-
-/** Never the value itself: a connection string holds a password. */
-function invalid(name: string, expected: string, found: unknown): AggregatePostgresError {
-  const kind = found === null ? 'null' : Array.isArray(found) ? 'a list' : typeof found;
-  const shown =
-    typeof found === 'number' ? String(found) : found === '' ? 'an empty text' : `a value of type ${kind}`;
-  return new AggregatePostgresError(
-    'POSTGRES_OPTIONS_INVALID',
-    `expected the option ${name} to be ${expected}, found ${shown}; correct AggregatePostgresModule.forRoot`,
-  );
 }

@@ -60,6 +60,7 @@ create index if not exists :"outbox_unpublished" on :"schema".:"outbox" (topic, 
   '001-tables.sql': `-- What the relays of a topic write down for each other: one row per shard.
 create table if not exists :"schema".:"outbox_relay" (
   topic text collate "C" not null,
+  -- Number of shards + index of this one: 1 is the only shard of one, 2 and 3 are those of two, 4 to 7 those of four.
   shard smallint not null,
   -- Grows by one with each take-over.
   epoch bigint not null default 0,
@@ -67,6 +68,8 @@ create table if not exists :"schema".:"outbox_relay" (
   stream_created text,
   -- Everything above it in the stream may be an event that was sent and is not marked yet.
   checkpoint_sequence bigint not null default 0,
+  -- No row with a higher id was ever sent.
+  sent_below bigint not null default 0,
   -- Who holds the shard, for people: host, process id, and the server's process id of the session.
   holder text,
   holder_pid integer,
@@ -84,6 +87,8 @@ create table if not exists :"schema".:"outbox_stopped" (
   code text not null,
   reason text not null,
   stopped_at timestamptz not null default now(),
+  -- When an operator asked to try again. The relay removes this row when the aggregate has caught up.
+  retry_requested_at timestamptz,
   primary key (topic, aggregate)
 );
 

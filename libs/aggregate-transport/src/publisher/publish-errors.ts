@@ -46,26 +46,41 @@ export function rejected(event: QueuedEvent, topic: string, answer: Refusal): Ag
     answer.kind === 'unavailable' && answer.refusal === 'full'
       ? 'make room in the stream, or raise its limits, and publish it again'
       : 'correct what the server names, and publish it again';
-  return notStored(event, topic, describeAnswer(answer), remedy);
+  const found = describeAnswer(answer);
+  return notStored(event, topic, { found, remedy, isForNow: answer.kind === 'unavailable' });
 }
 
 /** The server refused every copy of a late event: it is not stored. */
 export function rejectedLate(event: QueuedEvent, topic: string): AggregateTransportError {
   const found = event.lastAnswer ?? 'no reason';
-  return notStored(event, topic, found, 'correct what the server names, and publish it again');
+  const remedy = 'correct what the server names, and publish it again';
+  return notStored(event, topic, { found, remedy, isForNow: true });
 }
 
 function notStored(
   event: QueuedEvent,
   topic: string,
-  found: string,
-  remedy: string,
+  {
+    found,
+    remedy,
+    isForNow,
+  }: { readonly found: string; readonly remedy: string; readonly isForNow: boolean },
 ): AggregateTransportError {
-  return new AggregateTransportError(
-    'PUBLISH_REJECTED',
+  const message =
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
-      `(${found}) after ${event.sends} send(s); it is not stored: ${remedy}`,
-  );
+    `(${found}) after ${event.sends} send(s); it is not stored: ${remedy}`;
+  return new PublishRejectedError(message, isForNow);
+}
+
+/** The server refused an event. No copy of it is stored. */
+export class PublishRejectedError extends AggregateTransportError {
+  constructor(
+    message: string,
+    /** Another time the same event may be stored: the stream is full, is missing, or has no leader. */
+    readonly isForNow: boolean,
+  ) {
+    super('PUBLISH_REJECTED', message);
+  }
 }
 
 /** The event fitted when it was accepted. The server takes less now, and stored no copy. */

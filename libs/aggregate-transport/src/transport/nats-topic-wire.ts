@@ -1,4 +1,5 @@
 import type { NatsConnection } from 'nats';
+import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
@@ -8,6 +9,7 @@ import type { SettingDifference } from '../records/setting-difference.js';
 import { allowsBatchedGet, BatchedGet } from '../stream/api/batched-get.js';
 import type { ProvisionedStream, StreamRequest } from '../stream/api/provision.js';
 import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
+import { streamStateOf } from '../stream/api/stream-state.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
@@ -82,6 +84,10 @@ export class NatsTopicWire implements TopicWire {
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage> {
     const { api, topic } = this.of;
     return messagesOf(subjectMessages(api, topic.name, subject, this.#batches), fromSequence);
+  }
+
+  progress(): Promise<StreamState> {
+    return streamStateOf(this.of.api, this.of.topic.name);
   }
 
   async openGroup(group: string): Promise<GroupWire> {

@@ -1,6 +1,6 @@
 import type { NatsConnection } from 'nats';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
-import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
+import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
@@ -64,6 +64,11 @@ export interface TopicWire {
   connectPublisher(listener: PublishListener): PublishPort;
   /** The messages of one subject, in stream order. */
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
+  /**
+   * What the stream's leader says of it now.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  progress(): Promise<StreamState>;
   /**
    * Finds or makes what a group needs: its record, its positions, and the place for its parked aggregates.
    * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED

@@ -13,13 +13,15 @@ test('fills in the defaults', () => {
   });
   expect(source).toMatchObject({ kind: 'connectionString', maxConnections: DEFAULTS.maxConnections });
   expect(startWithinMs).toBe(DEFAULTS.startWithinMs);
-  expect(outbox).toEqual({ topics: ['orders'], ...DEFAULTS.outbox });
+  expect(outbox).toEqual({ topics: ['orders'], ...DEFAULTS.outbox, hooks: {} });
   expect(inbox).toBe(DEFAULTS.inbox);
   expect(names.schema).toBe(DEFAULTS.schema);
 });
 
 test('the comments of the options name the defaults', () => {
-  const source = readFileSync('libs/aggregate-transport-postgres/src/options/options.ts', 'utf8');
+  const source = ['options', 'relay-options']
+    .map((name) => readFileSync(`libs/aggregate-transport-postgres/src/options/${name}.ts`, 'utf8'))
+    .join('\n');
   const told = [...source.matchAll(/@default ([^\s*]+)[\s\S]*?readonly (\w+)\?/g)].map(([, value, name]) => [
     name,
     Number.isNaN(Number(value!.replaceAll('_', ''))) ? value : Number(value!.replaceAll('_', '')),
@@ -27,6 +29,11 @@ test('the comments of the options name the defaults', () => {
   expect(Object.fromEntries(told)).toEqual({
     notify: String(DEFAULTS.outbox.notify),
     relay: String(DEFAULTS.outbox.relay),
+    shards: DEFAULTS.outbox.shards,
+    maxRows: DEFAULTS.outbox.maxRows,
+    maxBytes: DEFAULTS.outbox.maxBytes,
+    pollMs: DEFAULTS.outbox.pollMs,
+    stuckAfterMs: DEFAULTS.outbox.stuckAfterMs,
     maxConnections: DEFAULTS.maxConnections,
     startWithinMs: DEFAULTS.startWithinMs,
     inbox: String(DEFAULTS.inbox),
@@ -42,6 +49,11 @@ test.each<[string, unknown]>([
   ['a PGlite that is none', { pglite: {} }],
   ['an option that there is not', { ...good, poll: 1 }],
   ['an option of the outbox that there is not', { ...good, outbox: { topics: [], relays: true } }],
+  ['shards that are no power of two', { ...good, outbox: { topics: [], shards: 3 } }],
+  ['more rows than memory may hold', { ...good, outbox: { topics: [], maxRows: 1_000_000 } }],
+  ['a poll that a frozen relay could hide behind', { ...good, outbox: { topics: [], pollMs: 10_000 } }],
+  ['a hook that is none', { ...good, outbox: { topics: [], hooks: { outboxStopped: 1 } } }],
+  ['a meter that is none', { ...good, metrics: { meter: {} } }],
   ['topics that are no list', { ...good, outbox: { topics: 'orders' } }],
   ['a topic that is none', { ...good, outbox: { topics: [{}] } }],
   ['connections of a pool that is not ours', { pool, maxConnections: 5 }],

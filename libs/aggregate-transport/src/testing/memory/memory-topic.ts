@@ -64,6 +64,7 @@ export class MemoryTopic {
       connectPublisher: (listener) =>
         connectPublisher(stream, { clock: this.options.clock, maxPayloadBytes: MAX_PAYLOAD_BYTES }, listener),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
+      progress: () => Promise.resolve(stream.state),
       openGroup: (group) => this.group(group).open(consume),
       presencePort: (group) => this.group(group).presence.connect(),
       lookAt: (question) =>

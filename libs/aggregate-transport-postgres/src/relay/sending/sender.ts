@@ -1,0 +1,199 @@
+import { setMaxListeners } from 'node:events';
+import type {
+  AggregateTail,
+  AggregateTransportError,
+  ChainOutcome,
+  CheckedEvent,
+  StreamProgress,
+} from 'nestjs-aggregate-transport';
+import type { Clock } from '../../clock.js';
+import { chainOf, storedAmong } from './chain.js';
+import { chainEndOf, consequenceOf } from './consequence.js';
+import type { Lane, PendingRow } from './lane.js';
+import type { Lanes } from './lanes.js';
+import { NextAnswer } from './next-answer.js';
+import type { StreamHeight } from './stream-height.js';
+
+/** The topic's stream as a relay needs it: what `publisher.chained` of the core is. */
+export interface RelayTarget {
+  publish(
+    events: readonly CheckedEvent[],
+    after: number,
+    signal: AbortSignal,
+  ): Promise<readonly ChainOutcome[]>;
+  tailOf(token: string, after: number, signal: AbortSignal): Promise<AggregateTail>;
+  progress(): Promise<StreamProgress>;
+  resume(token: string): void;
+}
+
+export interface SenderListener {
+  /** These rows are stored: by a receipt, or found in the stream. */
+  stored(rows: readonly PendingRow[]): void;
+  /** The lane's first row was refused for good. The lane is stopped. */
+  refused(lane: Lane, error: AggregateTransportError): void;
+  /** An attempt failed for now, and is made again. */
+  failed(error: unknown): void;
+  /** It is another stream than before, or one that went back. Nothing known of its sequences is true any more. */
+  streamChanged(): void;
+}
+
+export interface SenderParts {
+  readonly target: RelayTarget;
+  readonly lanes: Lanes;
+  readonly height: StreamHeight;
+  readonly clock: Clock;
+  readonly listener: SenderListener;
+  /** Ends everything. What was not sent then is never sent. */
+  readonly signal: AbortSignal;
+}
+
+/** Rows of one aggregate that are sent together. */
+const CHAIN = { rows: 256, bytes: 1_048_576 };
+/** Aggregates whose tails are read at once. */
+const MAX_LOOKS = 256;
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 2_000;
+/** A foreign publisher may come between a few times; then pauses begin. */
+const LOOKS_AT_ONCE = 3;
+
+/** The pause after so many failed attempts, in milliseconds. Pure. */
+export function pauseAfter(failures: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
+}
+
+/**
+ * Looks up and sends what is ready: per aggregate one thing at a time, aggregates side by side.
+ *
+ * Before a row is sent for the first time, the aggregate's last sequence has to be known. An earlier receipt
+ * tells it, or a look at its tail. The look also finds rows that an earlier relay has sent. The stream may be another
+ * one than before, so its `created` is read after the tail: sequences of two streams are never compared.
+ */
+export class Sender {
+  /** Answers false if it is another stream than before. */
+  readonly #isSameStream: NextAnswer<boolean>;
+  readonly #calls = new Set<AbortController>();
+  #looks = 0;
+  #isDraining = false;
+
+  constructor(private readonly parts: SenderParts) {
+    const { target, height, signal } = parts;
+    this.#isSameStream = new NextAnswer(async () => {
+      const known = height.highest;
+      return height.renew(await target.progress(), known);
+    });
+    // One listener for all calls: each would be searched for among thousands when its call ends.
+    signal.addEventListener('abort', () => this.#abortCalls(), { once: true });
+  }
+
+  /** Nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#looks + this.#calls.size === 0;
+  }
+
+  /** Begins nothing more. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Begins what is ready. */
+  start(): void {
+    if (this.#isDraining || this.parts.signal.aborted) return;
+    const { lanes } = this.parts;
+    for (const lane of lanes.readyToSend) void this.#send(lane);
+    for (const lane of lanes.readyToLook) {
+      if (this.#looks >= MAX_LOOKS) return;
+      void this.#look(lane);
+    }
+  }
+
+  async #look(lane: Lane): Promise<void> {
+    const { target, lanes, listener, signal } = this.parts;
+    const after = lane.startLooking();
+    lanes.noteChanged(lane);
+    this.#looks++;
+    try {
+      const tail = await target.tailOf(lane.token, after, signal);
+      if (!(await this.#isSameStream.ask())) listener.streamChanged();
+      if (signal.aborted) return;
+      // Read from a sequence of the stream that was known before: read again.
+      if (after > 0 && lane.rows.some(({ floor }) => floor < after)) lane.lookAgain();
+      else this.#found(lane, tail);
+    } catch (error) {
+      this.#pause(lane, error);
+    } finally {
+      this.#looks--;
+      this.#ended(lane);
+    }
+  }
+
+  #found(lane: Lane, { last, sequences }: AggregateTail): void {
+    const { height, listener } = this.parts;
+    height.note(last);
+    const stored = lane.noteStored(storedAmong(lane.rows, sequences), last);
+    lane.proceed();
+    if (stored.length > 0) listener.stored(stored);
+  }
+
+  async #send(lane: Lane): Promise<void> {
+    const { target, lanes } = this.parts;
+    const after = lane.startSending();
+    lanes.noteChanged(lane);
+    const call = new AbortController();
+    setMaxListeners(CHAIN.rows, call.signal);
+    this.#calls.add(call);
+    try {
+      const events = chainOf(lane.rows, CHAIN).map(({ event }) => event);
+      this.#sent(lane, await target.publish(events, after, call.signal));
+    } catch (error) {
+      this.#pause(lane, error);
+    } finally {
+      this.#calls.delete(call);
+      this.#ended(lane);
+    }
+  }
+
+  #abortCalls(): void {
+    for (const call of this.#calls) call.abort(this.parts.signal.reason);
+  }
+
+  #sent(lane: Lane, outcomes: readonly ChainOutcome[]): void {
+    const { height, listener, target } = this.parts;
+    const { stored, last, failure } = chainEndOf(outcomes);
+    if (last !== undefined) {
+      height.note(last);
+      listener.stored(lane.noteStored(stored, last));
+    }
+    if (failure === undefined) {
+      lane.proceed();
+      return;
+    }
+    const consequence = consequenceOf(failure);
+    if (consequence === 'stop') {
+      lane.stop();
+      listener.refused(lane, failure);
+    } else if (consequence === 'look up' && lane.failures < LOOKS_AT_ONCE) lane.lookAgain();
+    else {
+      if (consequence === 'resume') target.resume(lane.token);
+      this.#pause(lane, failure);
+    }
+  }
+
+  #pause(lane: Lane, error: unknown): void {
+    const { clock, lanes, listener, signal } = this.parts;
+    lane.wait();
+    if (signal.aborted) return;
+    listener.failed(error);
+    clock.after(pauseAfter(lane.failures), () => {
+      if (signal.aborted) return;
+      lane.endWait();
+      lanes.noteChanged(lane);
+      this.start();
+    });
+  }
+
+  #ended(lane: Lane): void {
+    if (this.parts.signal.aborted) return;
+    this.parts.lanes.noteChanged(lane);
+    this.start();
+  }
+}
