@@ -140,8 +140,8 @@ export class AggregatePublisher<M extends object = EventMap> {
    * its own `commit()`, which drops the promise, this one can be awaited.
    *
    * If one event is refused, none is sent; the others reject with PREDECESSOR_REJECTED. If the stream refuses one,
-   * those before it are stored. The aggregate keeps all of its events in both cases, and another call publishes all of them.
-   * Give each an `eventId`: then nothing is stored twice within the stream's duplicate window.
+   * those before it are stored. The aggregate keeps all of its events in both cases, and another call publishes all of
+   * them. Give each an `eventId`: then nothing is stored twice within the stream's duplicate window.
    * @throws PublishAllError; the aggregate keeps its events then
    */
   async publishAggregate<E, K extends keyof M & string>(
