@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'nats';
@@ -94,6 +94,62 @@ test('an operator sees owner, epoch, lag and what is parked of every partition, 
     Array(4).fill(['released', undefined, undefined]),
   );
 }, 30_000);
+
+describe('a group of which the server has lost a part', () => {
+  async function startedAndStopped(topic: string): Promise<void> {
+    let handled = 0;
+    @Controller()
+    class Handler {
+      @AggregateHandler(topic)
+      handle(): void {
+        handled++;
+      }
+    }
+    const app = await startApp({
+      options: { servers: server().url, group: 'shop', topics: { [topic]: { consume: { partitions: 2 } } } },
+      publishers: [topic],
+      controllers: [Handler],
+    });
+    await publisherOf(app, topic).publish({ aggregateId: 'a', type: 'Counted', payload: {} });
+    await eventually('handled', () => handled === 1);
+    await app.close();
+  }
+
+  async function remove(stream: string): Promise<void> {
+    const nats = await connect({ servers: server().url });
+    await (await nats.jetstreamManager()).streams.delete(stream);
+    await nats.close();
+  }
+
+  test('is told without its lag, with what is missing and what to do, and with exit code 1 where it was named', async () => {
+    await startedAndStopped('halved');
+    await remove('halved_positions');
+    const { code, output } = await run('--topic', 'halved', '--group', 'shop');
+    expect(code).toBe(1);
+    expect(output).toMatch(/halved +shop +1 +- +released +1 +- +\d+ s +- +- +- /);
+    expect(output).toMatch(
+      /halved shop: stream "halved_positions" is missing, .* group reset halved shop --to start/,
+    );
+    expect((await run()).output).toContain('stream "halved_positions" is missing');
+    const [row] = await rows('--group', 'shop', '--topic', 'halved');
+    expect(row).toMatchObject({
+      lease: 'released',
+      missing: [expect.stringContaining('"halved_positions"')],
+    });
+    expect(row).not.toHaveProperty('lag');
+
+    await startedAndStopped('ownerless');
+    await remove('KV_aggregate-transport');
+    const lost = await run('--topic', 'ownerless', '--group', 'shop');
+    expect(lost.code).toBe(1);
+    expect(lost.output).toContain('bucket "aggregate-transport" is missing, so no owner is known');
+    const [ownerless] = await rows('--topic', 'ownerless');
+    expect(ownerless).toMatchObject({ lease: 'none', lag: 0 });
+    const unknown = await run('--group', 'another');
+    expect(unknown.code).toBe(1);
+    expect(unknown.output).toContain('GROUP_UNKNOWN: expected group "another" to have started');
+  }, 60_000);
+});
 
 test('with --watch it looks again and again, and ends at SIGINT with 0', async () => {
   const child = spawn(process.execPath, [

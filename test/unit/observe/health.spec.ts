@@ -15,6 +15,8 @@ test('a process in which all is well has no problem', () => {
 
 const failing = { withinMs: 5_000, total: 19, failed: 18, nearlyAllFail: true, stillFail: false };
 
+const NONE_MADE = { total: 0, failed: 0, nearlyAllFail: false, stillFail: true };
+
 /** What breaks, how it is called, and what of a probe fails. */
 const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, ('ready' | 'live')[]][] = [
   ['not-listening', (b) => (b.isListening = false), 'startAllMicroservices', ['ready']],
@@ -22,12 +24,24 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
   ['disconnected', (b) => b.notOpen.push('journal'), 'is not open', ['ready']],
   ['connection-closed', (b) => (b.topic.closed = true), 'only a restart', ['ready', 'live']],
   [
+    'connection-closed',
+    (b) => Object.assign(b.topic, { closed: true, closedWhy: 'Authorization Violation' }),
+    'given its connection up (Authorization Violation); only a restart makes another; correct what the reason names',
+    ['ready', 'live'],
+  ],
+  [
     'jetstream-away',
     (b) => (b.topic.jetStreamAway = { forMs: 4_000, why: '503' }),
     'nothing for 4000 ms (503)',
     ['ready'],
   ],
   ['attempts-fail', (b) => (b.load.attempts = failing), '19 attempts within 5000 ms 18 failed', ['ready']],
+  [
+    'attempts-fail',
+    (b) => Object.assign(b.load, { lanes: 5, attempts: { ...failing, ...NONE_MADE } }),
+    'nearly all attempts failed, of several aggregates, and none has succeeded since; within the last 5000 ms none was',
+    ['ready'],
+  ],
   ['breaker-open', (b) => (b.load.breaker = { isOpen: true, prober: 'a' }), 'most attempts fail', ['ready']],
   ['halted', (b) => Object.assign(b.load, { mode: 'halted', haltReason: 'no stock' }), 'halts: no stock', []],
   [
@@ -74,6 +88,15 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
     (b) =>
       (b.topic.settings = { current: () => [{ stream: 'orders', what: 'no_ack found true', since: 1 }] }),
     'stream "orders" was edited so that it breaks a promise: no_ack found true',
+    [],
+  ],
+  [
+    'settings-changed',
+    (b) =>
+      (b.topic.settings = {
+        current: () => [{ stream: 'KV_a', what: 'expected stream to exist', todo: 'restart one', since: 1 }],
+      }),
+    'stream "KV_a" is missing: expected stream to exist; restart one',
     [],
   ],
   [

@@ -45,6 +45,20 @@ test('a change is told with the time it was noticed, and logged once, however lo
   expect(log.lines[0]).toMatch(/^error topic "orders": stream "orders" breaks a promise since it was edited/);
 });
 
+test('a stream that is missing is told with what to do', async () => {
+  const { clock, log, wire, watch } = fixture();
+  const missing = { stream: 'orders', setting: 'stream', expected: 'to exist', found: 'none' };
+  wire.answer = () => Promise.resolve([{ ...missing, remedy: 'it was deleted', todo: 'restore it' }]);
+  await clock.advance(10_000);
+  expect(watch.current()).toMatchObject([
+    { what: 'expected stream to exist, found none; it was deleted', todo: 'restore it' },
+  ]);
+  expect(log.lines[0]).toMatch(/found none; it was deleted; restore it$/);
+  wire.answer = () => Promise.resolve([]);
+  await clock.advance(10_000);
+  expect(log.lines.at(-1)).toMatch(/is as it must be again: stream to exist$/);
+});
+
 test('another value of the same setting is another change', async () => {
   const { clock, log, wire } = fixture();
   wire.answer = () => Promise.resolve([EDIT]);
@@ -70,7 +84,7 @@ test('a look that gets no answer changes nothing, and one that is slow is waited
   answer([]);
   await clock.advance(0);
   expect(watch.current()).toEqual([]);
-  expect(log.lines.at(-1)).toMatch(/^info .*is as it must be again/);
+  expect(log.lines.at(-1)).toBe('info topic "orders": stream "orders" is as it must be again: max_age 0');
 });
 
 test('nothing is asked while there is no connection, or after its end', async () => {

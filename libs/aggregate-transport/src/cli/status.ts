@@ -1,5 +1,5 @@
 import { type Clock, delay } from '../clock.js';
-import { describeError } from '../errors.js';
+import { AggregateTransportError, describeError } from '../errors.js';
 import type { PartitionOnServer } from '../records/group-on-server.js';
 import type { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
@@ -11,6 +11,7 @@ import {
   parkedOnServer,
 } from '../stream/groups/known-groups.js';
 import type { KeyAccess } from '../stream/keys/partition-key.js';
+import { describeMissing, missingPartsOf } from './missing-parts.js';
 import { ageOf, tableOf } from './table.js';
 import type { Terminal } from './terminal.js';
 
@@ -45,6 +46,8 @@ export interface StatusRow {
   readonly oldestUnsettledMs: number | undefined;
   readonly parked: number;
   readonly letters: number;
+  /** What the server lacks of this group, and what to do; undefined if nothing is missing. */
+  readonly missing: readonly string[] | undefined;
 }
 
 const WITHIN_MS = 10_000;
@@ -68,13 +71,14 @@ export class StatusCommand {
   /** Resolves with the exit code, when it has looked once, or when `signal` ends the watch. */
   async run(args: StatusArguments, signal: AbortSignal): Promise<number> {
     if (args.everyMs === undefined) {
-      this.#print(await this.rows(args), args);
-      return 0;
+      const rows = await this.#asked(args);
+      this.#print(rows, args);
+      return args.group !== undefined && rows.some(({ missing }) => missing !== undefined) ? 1 : 0;
     }
     const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
     while (!signal.aborted) {
       try {
-        this.#print(await this.rows(args), args);
+        this.#print(await this.#asked(args), args);
       } catch (error) {
         // A server that is away may come back, and an operator who watches wants to see that.
         this.terminal.print(describeError(error));
@@ -84,19 +88,34 @@ export class StatusCommand {
     return 0;
   }
 
+  /** @throws GROUP_UNKNOWN if a group was named that the server does not know */
+  async #asked(args: StatusArguments): Promise<StatusRow[]> {
+    const rows = await this.rows(args);
+    const { topic, group } = args;
+    if (group === undefined || rows.length > 0) return rows;
+    const where = topic === undefined ? '' : ` on topic "${topic}"`;
+    throw new AggregateTransportError(
+      'GROUP_UNKNOWN',
+      `expected group "${group}"${where} to have started, found no record and no lease of it; check the names`,
+    );
+  }
+
   /** @throws JETSTREAM_REQUEST_FAILED */
   async rows({ topic, group }: Pick<StatusArguments, 'topic' | 'group'>): Promise<StatusRow[]> {
     const rows: StatusRow[] = [];
     for (const known of await groupsOnServer(this.#access, { topic, group })) {
+      const parts = await missingPartsOf(this.#access.api, known.topic);
+      const lacks = describeMissing(known, parts);
+      const missing = lacks.length === 0 ? undefined : lacks;
       const question = { ...known, owned: NONE, ownedOnly: false, withinMs: WITHIN_MS };
       const { clock } = this;
       const [look, parked] = await Promise.all([
-        new GroupLook({ ...this.#access, topic: known.topic, question, clock }).read(),
+        new GroupLook({ ...this.#access, topic: known.topic, question, clock, missing: parts }).read(),
         parkedOnServer(this.#access.api, known),
       ]);
       const now = this.clock.wallNow();
       for (const partition of look.partitions)
-        rows.push(rowOf(known, partition, { parked: parked[partition.partition], now }));
+        rows.push({ ...rowOf(known, partition, { parked: parked[partition.partition], now }), missing });
     }
     return rows;
   }
@@ -108,6 +127,10 @@ export class StatusCommand {
     }
     const now = everyMs === undefined ? '' : `${new Date(this.clock.wallNow()).toISOString()}\n`;
     this.terminal.print(now + (rows.length === 0 ? 'no group has started yet' : tableOfRows(rows)));
+    const lines = rows.flatMap(({ topic, group, missing = [] }) =>
+      missing.map((what) => `${topic} ${group}: ${what}`),
+    );
+    for (const line of new Set(lines)) this.terminal.print(line);
   }
 }
 
@@ -115,7 +138,7 @@ function rowOf(
   { topic, group }: KnownGroup,
   { partition, lease, position, oldestStoredAt }: PartitionOnServer,
   { parked, now }: { readonly parked: ParkedCount | undefined; readonly now: number },
-): StatusRow {
+): Omit<StatusRow, 'missing'> {
   return {
     topic,
     group,

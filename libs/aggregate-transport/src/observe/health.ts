@@ -1,6 +1,6 @@
 import type { Finding, HealthProblem } from './health-problem.js';
 import type { Observed, ObservedGroup, ObservedPartition, ObservedTopic } from './observed.js';
-import { LEAST_AGGREGATES } from '../consumer/recent-attempts.js';
+import { type AttemptShare, LEAST_AGGREGATES } from '../consumer/recent-attempts.js';
 import { FAILS_FOR_MS, partitionFindings } from './partition-findings.js';
 
 /** What is judged. */
@@ -109,10 +109,14 @@ function listeningFindings(observed: HealthView): Finding[] {
   return found;
 }
 
-function connectionFindings({ name: topic, connected, closed, jetStreamAway }: ObservedTopic): Finding[] {
+function connectionFindings(of: ObservedTopic): Finding[] {
+  const { name: topic, connected, closed, closedWhy, jetStreamAway } = of;
   if (closed) {
-    const why = 'the NATS client has given its connection up; only a restart makes another';
-    return [{ code: 'connection-closed', topic, why, do: 'restart the process' }];
+    const reason = closedWhy === undefined ? '' : ` (${closedWhy})`;
+    const why = `the NATS client has given its connection up${reason}; only a restart makes another`;
+    const todo =
+      'correct what the reason names (credentials, a permission, an address), then restart the process';
+    return [{ code: 'connection-closed', topic, why, do: todo }];
   }
   if (!connected) {
     const why = 'there is no connection to NATS; the client reconnects by itself';
@@ -131,10 +135,13 @@ function connectionFindings({ name: topic, connected, closed, jetStreamAway }: O
 }
 
 function settingsFindings({ name: topic, settings }: ObservedTopic): Finding[] {
-  return settings.current().map(({ stream, what }) => ({
+  return settings.current().map(({ stream, what, todo }) => ({
     ...{ code: 'settings-changed', topic },
-    why: `stream "${stream}" was edited so that it breaks a promise: ${what}`,
-    do: 'undo the edit',
+    why:
+      todo === undefined
+        ? `stream "${stream}" was edited so that it breaks a promise: ${what}`
+        : `stream "${stream}" is missing: ${what}`,
+    do: todo ?? 'undo the edit',
   }));
 }
 
@@ -158,7 +165,7 @@ function groupFindings({ topic, group, partitions }: ObservedGroup): Finding[] {
   if (attempts?.nearlyAllFail === true || stillFail) {
     found.push({
       ...{ code: 'attempts-fail', topic, group },
-      why: `of the last ${attempts.total} attempts within ${attempts.withinMs} ms ${attempts.failed} failed, of several aggregates${stillFail ? ', and none has succeeded since nearly all failed' : ''}`,
+      why: describeAttempts(attempts),
       do: 'look for what all handlers need (a database, a credential), or roll the last deploy back',
     });
   }
@@ -170,4 +177,12 @@ function groupFindings({ topic, group, partitions }: ObservedGroup): Finding[] {
     });
   }
   return found;
+}
+
+/** While waits grow, or the breaker is open, few attempts are made or none: their share at this moment says little. */
+function describeAttempts({ nearlyAllFail, total, failed, withinMs }: AttemptShare): string {
+  if (nearlyAllFail)
+    return `of the last ${total} attempts within ${withinMs} ms ${failed} failed, of several aggregates`;
+  const lately = total === 0 ? 'none was made' : `${failed} of ${total} failed`;
+  return `nearly all attempts failed, of several aggregates, and none has succeeded since; within the last ${withinMs} ms ${lately}`;
 }

@@ -19,11 +19,13 @@ export interface ObservedGroup {
   readonly partitions: readonly ObservedPartition[];
 }
 
-/** A stream that an operator has edited so that it breaks a promise. */
+/** A stream that an operator has edited or deleted so that it breaks a promise. */
 export interface ChangedSetting {
   readonly stream: string;
   /** The setting, what was expected and found, what breaks, and what to do. */
   readonly what: string;
+  /** Instead of taking an edit back. */
+  readonly todo?: string;
   /** When this process noticed it, in milliseconds since 1970. */
   readonly since: number;
 }
@@ -44,6 +46,8 @@ export interface ObservedTopic {
   readonly connected: boolean;
   /** Its connection never comes back. */
   readonly closed: boolean;
+  /** Why, as the client or the server says it. */
+  readonly closedWhy?: string | undefined;
   /** Set while JetStream answers nothing although the connection is up. */
   readonly jetStreamAway: { readonly forMs: number; readonly why: string } | undefined;
   readonly publisher: Pick<

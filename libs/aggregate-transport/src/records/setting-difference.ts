@@ -9,4 +9,6 @@ export interface SettingDifference {
   readonly found: string;
   /** What breaks with that value, and what to do. */
   readonly remedy: string;
+  /** What to do, where taking an edit back is not the answer. */
+  readonly todo?: string;
 }

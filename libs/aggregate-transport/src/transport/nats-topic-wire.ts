@@ -64,6 +64,10 @@ export class NatsTopicWire implements TopicWire {
     return this.nats.isClosed();
   }
 
+  get closedWhy(): string | undefined {
+    return this.of.connection.endedBy;
+  }
+
   get jetStreamAway(): JetStreamAway | undefined {
     return this.#jetStream.away;
   }

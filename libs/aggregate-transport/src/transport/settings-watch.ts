@@ -24,6 +24,8 @@ export interface SettingsWatchOptions {
  */
 export class SettingsWatch implements ChangedSettings {
   #changed: ReadonlyMap<string, ChangedSetting> = new Map();
+  /** By change: what the stream must be, for the line that says it is so again. */
+  readonly #wanted = new Map<string, string>();
   #timer: Timer | undefined;
   #isLooking = false;
 
@@ -56,18 +58,26 @@ export class SettingsWatch implements ChangedSettings {
     const before = this.#changed;
     const changed = new Map<string, ChangedSetting>();
     for (const difference of found) {
-      const { stream } = difference;
+      const { stream, setting, expected, todo } = difference;
       const what = describe(difference);
       const key = `${stream} ${what}`;
       const known = before.get(key);
-      changed.set(key, known ?? { stream, what, since: clock.wallNow() });
+      changed.set(
+        key,
+        known ?? { stream, what, since: clock.wallNow(), ...(todo === undefined ? {} : { todo }) },
+      );
+      this.#wanted.set(key, `${setting} ${expected}`);
       if (known === undefined)
-        log.error(`topic "${topic}": stream "${stream}" breaks a promise since it was edited: ${what}`);
+        log.error(
+          `topic "${topic}": stream "${stream}" breaks a promise since it was edited: ${what}${todo === undefined ? '' : `; ${todo}`}`,
+        );
     }
     this.#changed = changed;
-    for (const [key, { stream, what }] of before)
-      if (!changed.has(key))
-        log.info(`topic "${topic}": stream "${stream}" is as it must be again, not: ${what}`);
+    for (const [key, { stream }] of before) {
+      if (changed.has(key)) continue;
+      log.info(`topic "${topic}": stream "${stream}" is as it must be again: ${this.#wanted.get(key)}`);
+      this.#wanted.delete(key);
+    }
   }
 }
 

@@ -51,6 +51,8 @@ export interface TopicWire {
   readonly connected: boolean;
   /** The client has given up: the connection never comes back. */
   readonly closed: boolean;
+  /** Why, as the client or the server says it. */
+  readonly closedWhy?: string | undefined;
   /** Set while JetStream answers nothing although the connection is up. */
   readonly jetStreamAway: { readonly forMs: number; readonly why: string } | undefined;
   /** Calls back whenever the connection goes or comes back. */

@@ -4,6 +4,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { type Clock, every, type Timer } from '../../clock.js';
 import { nestLog } from '../nest-log.js';
@@ -26,13 +27,14 @@ const JUDGE_EVERY_MS = 1_000;
  * at the groups whose partitions it owns, and gives everything to the meter, if there is one.
  */
 @Injectable()
-export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicationShutdown {
+export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   readonly clock: Clock;
   readonly looks: GroupLooks;
   readonly #metrics: Metrics | undefined;
   #hasHandlers: boolean | undefined;
   readonly #health: Health;
   readonly #timers: Timer[] = [];
+  #judging: Timer | undefined;
 
   constructor(
     @Inject(TopicLinks) private readonly links: TopicLinks,
@@ -59,10 +61,13 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
       if (link === undefined) return [];
       const { wire, settings, sequencer: publisher } = link;
       const groups = this.server.groups.filter(({ topic }) => topic === name);
-      const { connected, closed, jetStreamAway } = wire;
+      const { connected, closed, closedWhy, jetStreamAway } = wire;
       const lookAt: ObservedTopic['lookAt'] = (question) => wire.lookAt(question);
       return [
-        { name, connected, closed, jetStreamAway, publisher, groups, settings, lookAt },
+        {
+          ...{ name, connected, closed, closedWhy, jetStreamAway },
+          ...{ publisher, groups, settings, lookAt },
+        },
       ] satisfies ObservedTopic[];
     });
   }
@@ -78,8 +83,13 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnApplicat
   onApplicationBootstrap(): void {
     const log = new HealthLog(nestLog(new Logger('AggregateHealth')));
     const judge = (): void => log.note(this.problems(), this.clock.wallNow());
-    this.#timers.push(every(this.clock, JUDGE_EVERY_MS, judge));
+    this.#judging = every(this.clock, JUDGE_EVERY_MS, judge);
     if (this.hasHandlers) this.#timers.push(every(this.clock, LOOK_EVERY_MS, () => this.#look()));
+  }
+
+  /** What the shutdown takes away is not over, so the log says nothing from now on. */
+  onModuleDestroy(): void {
+    this.#judging?.cancel();
   }
 
   onApplicationShutdown(): void {

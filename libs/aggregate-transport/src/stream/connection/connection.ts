@@ -37,6 +37,7 @@ export class Connection {
   #mode: Mode = 'up';
   #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
   #answers = 0;
+  #endedBy: string | undefined;
   /** What is used of the client beyond its public interface. */
   readonly internals: ClientInternals;
   /** What was sent as texts in this turn; undefined if the client takes no bytes. */
@@ -77,6 +78,11 @@ export class Connection {
 
   get connected(): boolean {
     return this.#mode === 'up' && !this.nats.isClosed() && !this.nats.isDraining();
+  }
+
+  /** Why the client has closed the connection for good; undefined if it has not. */
+  get endedBy(): string | undefined {
+    return this.#endedBy;
   }
 
   /**
@@ -158,6 +164,7 @@ export class Connection {
     if (this.#mode === 'closed') return;
     this.#enter('ended');
     const found = cause === undefined ? 'it was closed or drained from outside' : describeError(cause);
+    this.#endedBy = found;
     const error = new AggregateTransportError(
       'CONNECTION_CLOSED',
       `expected connection "${this.name}" to come back by itself, found that the client has closed it for good ` +

@@ -29,6 +29,8 @@ export interface GroupLookOptions extends KeyAccess {
   readonly topic: string;
   readonly question: GroupQuestion;
   readonly clock: Clock;
+  /** Streams that are known to be missing: leases and positions are then told as undefined. */
+  readonly missing?: { readonly leases: boolean; readonly positions: boolean };
 }
 
 const AT_ONCE = 16;
@@ -64,7 +66,8 @@ export class GroupLook {
     const { api, topic, question } = this.options;
     const info = await findStream(api, topic, this.#timeout());
     const stream = info && streamStateFrom(topic, info);
-    const surroundings = stream && { stream, record: await this.#record() };
+    const isLost = this.options.missing?.positions === true;
+    const surroundings = isLost ? undefined : stream && { stream, record: await this.#record() };
     const holes = { known: question.knownHoles, timeoutMs: this.#timeout() };
     const partitions = Array.from({ length: question.partitions }, (_, partition) => partition).filter(
       (partition) => !question.ownedOnly || question.owned.has(partition),
@@ -89,7 +92,7 @@ export class GroupLook {
     const { group, layout, partitions } = question;
     const address = { topic, group, layout, partitions, partition };
     const lease = question.owned.has(partition) ? undefined : await this.#lease(address);
-    // A group outlives its topic's stream; it has no position then.
+    // A group outlives its topic's stream, and the stream of its positions; it has no position then.
     const stored = around && (await this.#position(address));
     // Nor is one told that a later release wrote.
     if (around === undefined || (stored !== undefined && !isReadable(stored))) {
@@ -110,6 +113,7 @@ export class GroupLook {
   }
 
   async #lease(address: PartitionAddress): Promise<LeaseOnServer | undefined> {
+    if (this.options.missing?.leases === true) return undefined;
     const place = leasePlace(address);
     const question = { last_by_subj: place.subject };
     const found = await findMessage(this.options.api, place.stream, question, this.#timeout());

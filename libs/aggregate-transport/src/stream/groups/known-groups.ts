@@ -4,6 +4,8 @@ import { tokenOfSubject } from '../../message/subject.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import {
   groupPrefix,
+  LEASE_BUCKET,
+  leaseFilter,
   letterSubjects,
   MARKER_BUCKET,
   markerSubjects,
@@ -21,6 +23,8 @@ export interface KnownGroup {
   readonly group: string;
   readonly layout: number;
   readonly partitions: number;
+  /** False if only its leases tell of it: its record is lost. */
+  readonly hasRecord: boolean;
 }
 
 /** What is asked for; undefined means all. */
@@ -41,8 +45,8 @@ interface NamesPage {
 }
 
 /**
- * The groups that have ever started and match, by their records. It costs one request for the topics, one per topic
- * for its groups, and one for each record.
+ * The groups that have ever started and match, by their records, and by their leases where a record is lost. It costs
+ * two requests for topics and leases, one per topic for its groups, and one for each record.
  * @throws JETSTREAM_REQUEST_FAILED, RECORD_INVALID
  */
 export async function groupsOnServer(
@@ -57,9 +61,36 @@ export async function groupsOnServer(
   });
   const known = await inParallel(listed.flat(), AT_ONCE, async ([name, of]) => {
     const { value } = await new GroupRecordKey(access, name, of, TIMEOUT_MS).read();
-    return value && { topic: name, group: of, layout: value.layout, partitions: value.partitions };
+    return (
+      value && { topic: name, group: of, layout: value.layout, partitions: value.partitions, hasRecord: true }
+    );
   });
-  return known.filter((found) => found !== undefined);
+  const found = known.filter((one) => one !== undefined);
+  const names = new Set(found.map(nameOf));
+  const leased = await groupsWithLeases(access.api, { topic, group });
+  return [...found, ...leased.filter((one) => !names.has(nameOf(one)))];
+}
+
+/** Each with the highest layout that has a lease. None if the bucket is missing. */
+async function groupsWithLeases(
+  api: JetStreamApi,
+  { topic = '*', group = '*' }: GroupFilter,
+): Promise<KnownGroup[]> {
+  const subjects = await subjectsOf(api, streamOfBucket(LEASE_BUCKET), leaseFilter(topic, group));
+  const found = new Map<string, KnownGroup>();
+  for (const subject of [...subjects.keys()].sort()) {
+    const words = subject.split('.');
+    const [layout = 0, partitions = 0] = words.slice(-3).map(Number);
+    const [of = '', name = ''] = words.slice(-5, -3);
+    const one = { topic: of, group: name, layout, partitions, hasRecord: false };
+    const known = found.get(nameOf(one));
+    if (known === undefined || known.layout < layout) found.set(nameOf(one), one);
+  }
+  return [...found.values()];
+}
+
+function nameOf({ topic, group }: KnownGroup): string {
+  return `${topic} ${group}`;
 }
 
 async function topicsWithPositions(api: JetStreamApi): Promise<string[]> {

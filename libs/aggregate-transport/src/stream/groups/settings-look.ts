@@ -82,6 +82,16 @@ function missing(stream: string): SettingDifference {
     setting: 'stream',
     expected: 'to exist',
     found: 'none',
-    remedy: 'it was deleted; restore it (docs/operations.md, Backup and restore)',
+    ...remedyOf(stream),
   };
+}
+
+function remedyOf(stream: string): Pick<SettingDifference, 'remedy' | 'todo'> {
+  if (stream === streamOfBucket(LEASE_BUCKET)) {
+    // It holds nothing that outlives its owners: the next epochs are above those in the positions.
+    const todo =
+      'restart one replica with stream.provision "ensure": it makes the bucket, and all replicas take leases';
+    return { remedy: 'it was deleted, so no lease can be taken or renewed', todo };
+  }
+  return { remedy: 'it was deleted', todo: 'restore it (docs/operations.md, Backup and restore)' };
 }
