@@ -17,9 +17,9 @@ export class AggregateTransportStatus {
    * and the parked ones of the partitions this process owns. It goes through all lanes once.
    *
    * From the server, by requests: `lag`, `unsettled`, `oldestUnsettledMs`, `settledThrough`, and the owners of
-   * partitions that other processes hold. Per group that is one request for the stream and one for the group's record. Per
-   * partition it is one for the position, one for the lease of another owner, and up to three where events wait. 16 run
-   * at once, and none begins later than 3 s. Calls within a second share them. What the server does not tell is
+   * partitions that other processes hold. Per group that is one request for the stream and one for the group's record.
+   * Per partition it is one for the position, one for the lease of another owner, and up to three where events wait. 16
+   * run at once, and none begins later than 3 s. Calls within a second share them. What the server does not tell is
    * undefined, and `lookFailed` says why. This never rejects.
    *
    * Ages are the difference of the server's clock and this host's.
