@@ -1,5 +1,5 @@
-// The whole test suite. Unit tests run side by side. All others follow one after the other: they start servers and
-// processes, and wait for times that a second one beside them would stretch. Prints one sum of both.
+// The whole test suite. Tests that measure no time run side by side. All others follow one after the other: they wait for
+// times that a second one beside them would stretch. Prints one sum of both.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,14 @@ const JEST = [
   '--experimental-vm-modules',
   'node_modules/jest/bin/jest.js',
 ];
-const UNIT = 'test/unit/';
+const SIDE_BY_SIDE = [
+  'test/unit/',
+  'test/integration/postgres/',
+  'test/integration/(package|public-client|nats-server|demo|bench)\\.spec',
+];
 const PARTS = [
-  ['--maxWorkers=2', UNIT],
-  ['--runInBand', '--testPathIgnorePatterns', '/node_modules/', UNIT],
+  ['--maxWorkers=2', ...SIDE_BY_SIDE],
+  ['--runInBand', '--testPathIgnorePatterns', '/node_modules/', ...SIDE_BY_SIDE],
 ];
 
 /** Resolves with how many tests passed and failed; a run that ends without a tally counts as a failed one. */
