@@ -175,7 +175,7 @@ function fill(nats: NatsConnection, topic: string): Promise<void> {
 async function requestsAbout(
   nats: NatsConnection,
   topic: string,
-): Promise<(least: number) => Promise<string[]>> {
+): Promise<(least?: number) => Promise<string[]>> {
   let seen: string[] = [];
   nats.subscribe('$JS.API.>', {
     callback: (_error, { subject }) => {
@@ -183,7 +183,7 @@ async function requestsAbout(
     },
   });
   await nats.flush();
-  return async (least) => {
+  return async (least = 0) => {
     await nats.flush();
     // The server may answer a request before it hands the copy of it to this connection.
     await eventually('all requests to be heard', () => seen.length >= least);
