@@ -2,7 +2,7 @@ import type { Meter, TopicRef } from 'nestjs-aggregate-transport';
 import type { PgPool } from '../database/pg-database.js';
 import type { PGliteLike } from '../database/pglite-database.js';
 import { RELAY_DEFAULTS, type RelayOptions } from './relay-options.js';
-import type { SchemaOptions } from '../schema/schema-names.js';
+import { DEFAULT_SCHEMA, type SchemaOptions } from '../schema/schema-names.js';
 
 /** How events get from transactions into the outbox, and from there into the stream. */
 export interface OutboxOptions extends RelayOptions {
@@ -43,7 +43,7 @@ export interface AggregatePostgresOptionsFactory {
 
 /** The options' defaults. The numbers in the comments above are checked against these by a test. */
 export const DEFAULTS = {
-  schema: 'messaging',
+  schema: DEFAULT_SCHEMA,
   maxConnections: 10,
   startWithinMs: 10_000,
   outbox: { notify: true, ...RELAY_DEFAULTS },
