@@ -9,6 +9,7 @@ import {
   AggregateTransportModule,
   AggregateTransportStatus,
   ParkedAggregates,
+  UnrecoverableError,
 } from 'nestjs-aggregate-transport';
 import {
   AggregatePostgresModule,
@@ -107,6 +108,39 @@ test('a handler that fails behind its effect commits it once, and rows of aggreg
   await eventually('the position is confirmed, and the row goes', async () => {
     return (await inbox.prune({ topic, olderThanMs: 60_000 })) === 1;
   });
+});
+
+test('no row is pruned whose position lies above a letter: its aggregate is handled later', async () => {
+  const given = await fixture();
+  const effects = await withEffects(given);
+  const topic = `inbox-${++topics}`;
+  @Controller()
+  class Billing {
+    @AggregateHandler(topic)
+    @InboxOnce()
+    async on(@Payload() { n }: Order, @Ctx() ctx: AggregateContext): Promise<void> {
+      if (ctx.aggregateId === 'poison') throw new UnrecoverableError(new Error('never'));
+      await inboxTransaction().query(`insert into "${given.names.schema}".effects (what) values ($1)`, [
+        String(n),
+      ]);
+    }
+  }
+  const app = await service(given, Billing, topic);
+  const parked = app.get(ParkedAggregates);
+  const publisher = publisherOf(app, topic);
+  await publisher.publish({ aggregateId: 'poison', type: 'Placed', payload: { n: 0 } });
+  await eventually('it is parked', async () => (await parked.list({ topic })).length === 1);
+  await publisher.publish({ aggregateId: 'a', type: 'Placed', payload: { n: 1 } });
+  await eventually('the other is handled', async () => (await effects()).length === 1);
+  await eventually('both are settled', async () => {
+    const { topics: seen } = await app.get(AggregateTransportStatus).snapshot();
+    return seen[0]!.groups[0]!.partitions[0]!.settledThrough?.sequence === 2;
+  });
+  await given.pool.query(`update "${given.names.schema}".inbox set updated_at = now() - interval '1 hour'`);
+  const inbox = app.get(Inbox);
+  expect(await inbox.prune({ topic, olderThanMs: 60_000 })).toBe(0);
+  await parked.discard({ topic, aggregateId: 'poison' });
+  expect(await inbox.prune({ topic, olderThanMs: 60_000 })).toBe(1);
 });
 
 test('an owner that was followed by another blocks its aggregate: nothing is parked, and a reset lets it pass', async () => {

@@ -225,6 +225,19 @@ describe('group reset', () => {
     expect(command.printed[1]).toContain('the positions of 1 of 2 partitions are lost');
   });
 
+  test('counts a position that a newer release wrote as lost', async () => {
+    const place = { layout: 0, partitions: 2, partition: 1 };
+    const key = keys.position(place);
+    // Nothing else says that there was one.
+    keys.lease(place).purge();
+    key.put({ ...key.stored.value!, v: 2 as never });
+    keys.group.put({ ...keys.record, hasRecords: undefined as never });
+    expect(await reset({ dryRun: true, json: true })).toBe(0);
+    const { rows } = JSON.parse(command.printed[0]!) as { rows: object[] };
+    expect(rows).toMatchObject([{ lost: false }, { lost: true }]);
+    expect(rows[1]).not.toHaveProperty('high');
+  });
+
   test('asks first, and refuses a group that never started', async () => {
     await expect(reset({ yes: false })).rejects.toThrow(UsageError);
     expect(keys.record.changes).toBe(0);

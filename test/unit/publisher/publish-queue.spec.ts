@@ -25,7 +25,10 @@ describe('PublishQueue', () => {
             queue.append(added);
             model.push(added);
           } else if (action === 'shift') {
+            const gone = queue.head;
             queue.shift();
+            // An old event that still knew the next one would keep all later ones in memory.
+            expect(gone?.next).toBeUndefined();
             model = model.slice(1);
             while (model[0]?.hasOutcome === true) model = model.slice(1);
           } else if (action === 'abort') {
