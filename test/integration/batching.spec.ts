@@ -33,7 +33,10 @@ class Rig {
   private constructor(
     readonly proxy: TcpProxy,
     readonly connection: Connection,
-    /** The connection that the test itself uses to change and read the stream. */
+    /**
+     * The connection that the test itself uses to change and read the stream. A server that dies between its greeting and
+     * its first answer leaves the client waiting for its whole `timeout`, 20 s by default.
+     */
     readonly beside: NatsConnection,
   ) {}
 
@@ -53,7 +56,7 @@ class Rig {
     const rig = new Rig(
       proxy,
       connection,
-      await connect({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 }),
+      await connect({ servers: url, timeout: 1_000, reconnectTimeWait: 50, maxReconnectAttempts: -1 }),
     );
     const api = new JetStreamApi(connection);
     const { topic } = rig;

@@ -40,7 +40,12 @@ async function ownServer(options: StartNatsServerOptions = {}): Promise<NatsServ
 }
 
 async function connected(url: string): Promise<NatsConnection> {
-  const connection = await connect({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+  const connection = await connect({
+    servers: url,
+    timeout: 1_000,
+    reconnectTimeWait: 50,
+    maxReconnectAttempts: -1,
+  });
   cleanups.push(() => connection.close());
   return connection;
 }

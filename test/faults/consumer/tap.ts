@@ -47,6 +47,7 @@ export class Tap {
   static async open(servers: string[], journal: Journal<ParentLine>): Promise<Tap> {
     const nats = await connect({
       servers,
+      timeout: 3_000,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_AFTER_MS,
       reconnectJitter: 0,

@@ -52,6 +52,7 @@ export class Servers {
     }
     const admin = await connect({
       servers: nodes.map(({ url }) => url),
+      timeout: 3_000,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_AFTER_MS,
       reconnectJitter: 0,
