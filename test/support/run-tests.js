@@ -1,5 +1,5 @@
-// The whole test suite. Tests that measure no time run side by side. All others follow one after the other: they wait for
-// times that a second one beside them would stretch. Prints one sum of both.
+// The whole test suite. Most tests run side by side. Those that kill servers or owners, or wait for a time that another
+// one beside them would stretch, follow one after the other. Prints one sum of both.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,14 +10,19 @@ const JEST = [
   '--experimental-vm-modules',
   'node_modules/jest/bin/jest.js',
 ];
-const SIDE_BY_SIDE = [
-  'test/unit/',
-  'test/integration/postgres/',
-  'test/integration/(package|public-client|nats-server|demo|bench)\\.spec',
+const ALONE = [
+  'test/faults/',
+  'test/integration/fuzz/',
+  'test/integration/bad-input/servers\\.spec',
+  'test/integration/nest-features/(long-outage|one-at-a-time)\\.spec',
+  'test/integration/stream/(cluster|group-status|permissions|readers)\\.spec',
+  'test/integration/(batching|connection-ends|edited-readers|full-positions|health-matrix|losses)\\.spec',
+  'test/integration/(mixed-handlers|order-under-load|parking|poison-event|positions)\\.spec',
+  'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
 const PARTS = [
-  ['--maxWorkers=2', ...SIDE_BY_SIDE],
-  ['--runInBand', '--testPathIgnorePatterns', '/node_modules/', ...SIDE_BY_SIDE],
+  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE],
+  ['--runInBand', ...ALONE],
 ];
 
 /** Resolves with how many tests passed and failed; a run that ends without a tally counts as a failed one. */
