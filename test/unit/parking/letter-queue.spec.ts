@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { LetterQueue, MAX_UNNOTED, PAGE_LETTERS } from '#library/parking/letter-queue.js';
-import { LetterRoom } from '#library/parking/letter-room.js';
+import { LetterRoom, PAGE_BYTES } from '#library/parking/letter-room.js';
+import { NoteTurns } from '#library/parking/note-turns.js';
 import type { Letter } from '#library/records/letter.js';
 import type { Marker } from '#library/records/marker.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
@@ -17,7 +18,7 @@ function queueOf(
   count: number,
   strangers: readonly number[] = [],
   replayed?: number,
-  room = new LetterRoom(),
+  { room = new LetterRoom(), turns = new NoteTurns() } = {},
 ) {
   const port = new FakeParkedPort();
   const { server } = port;
@@ -35,7 +36,7 @@ function queueOf(
   const log = recordedLog();
   const lease = { isValid: true };
   const queue = new LetterQueue(parked, {
-    ...{ name: 'orders/billing/0', port, log, clock, room },
+    ...{ name: 'orders/billing/0', port, log, clock, room, turns },
     check: () => {
       if (!lease.isValid) throw new Error('lease lost');
     },
@@ -184,7 +185,7 @@ describe('the letters of a parked aggregate', () => {
 
   test('take no more memory than there is room for, and give it back', async () => {
     const room = new LetterRoom(100);
-    const fixture = queueOf(20, [], undefined, room);
+    const fixture = queueOf(20, [], undefined, { room });
     expect(await through(fixture)).toEqual(upTo(20));
     expect([fixture.port.calls.includes('page'), room.held]).toEqual([false, 0]);
     const roomy = queueOf(100);
@@ -197,5 +198,67 @@ describe('the letters of a parked aggregate', () => {
     await roomy.clock.settle(5);
     roomy.queue.close();
     expect(roomy.room.held).toBe(0);
+  });
+
+  test('are asked for in smaller pages the less room is left, and again before the last one is used up', async () => {
+    const room = new LetterRoom();
+    const asked = [room.take(), room.take()];
+    expect(asked[0]).toBe(PAGE_BYTES);
+    expect(asked[1]).toBeLessThan(PAGE_BYTES);
+    let smallest = PAGE_BYTES;
+    let requests = 2;
+    for (let bytes = room.take(); bytes > 0; bytes = room.take(), requests++) smallest = bytes;
+    expect(smallest).toBe(16_384);
+    expect(requests).toBeGreaterThan(200);
+    expect(room.held).toBeLessThanOrEqual(16_777_216);
+
+    // The fourth letter of a page of six asks for the next one: three are left.
+    const fixture = queueOf(40);
+    const pages = (): number => fixture.port.calls.filter((call) => call === 'page').length;
+    fixture.port.knownPage = 6;
+    await through(fixture, 1);
+    await fixture.clock.settle(5);
+    const before = pages();
+    await through(fixture, 2);
+    await fixture.clock.settle(5);
+    expect(pages()).toBe(before);
+    await through(fixture, 2);
+    await fixture.clock.settle(5);
+    expect(pages()).toBe(before + 1);
+    expect(await through(fixture)).toHaveLength(35);
+  });
+
+  test('of many aggregates are noted in turns: those that wait longer are told of together', async () => {
+    const turns = new NoteTurns(1);
+    const first = queueOf(3, [], undefined, { turns });
+    const second = queueOf(3, [], undefined, { turns });
+    let answer: () => void = () => undefined;
+    first.notes.answer = () => new Promise((resolve) => (answer = resolve));
+    await through(first, 1);
+    await first.clock.advance(5);
+    await through(second, 1);
+    await second.clock.advance(5);
+    await through(second, 1);
+    await second.clock.settle(10);
+    expect([first.noted, second.noted, second.queue.isWorking]).toEqual([[], [], true]);
+    answer();
+    await first.clock.settle(10);
+    expect([first.noted, second.noted]).toEqual([[1], [2]]);
+    expect([first.queue.isWorking, second.queue.isWorking]).toEqual([false, false]);
+  });
+
+  test('are noted out of turn if a caller waits for it, and leave the turns when the tenure ends', async () => {
+    const turns = new NoteTurns(1);
+    turns.ask({ noteInTurn: () => new Promise(() => undefined) });
+    const waited = queueOf(3, [], undefined, { turns });
+    await through(waited, 2);
+    await waited.clock.advance(5);
+    await waited.queue.removed();
+    expect([waited.noted, waited.queue.isWorking]).toEqual([[2], false]);
+    await through(waited, 1);
+    await waited.clock.advance(5);
+    expect(waited.queue.isWorking).toBe(true);
+    waited.queue.close();
+    expect(waited.queue.isWorking).toBe(false);
   });
 });

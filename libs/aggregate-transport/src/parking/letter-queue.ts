@@ -4,17 +4,17 @@ import type { Log } from '../log.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { Letter } from '../records/letter.js';
 import type { LetterRoom } from './letter-room.js';
+import type { NoteTaker, NoteTurns } from './note-turns.js';
 import type { Parked } from './parked-aggregate.js';
 import type { ParkedPort } from './parked-port.js';
 
-/** Letters that one request brings at most, and their bytes. */
+/** Letters that one request brings at most. */
 export const PAGE_LETTERS = 256;
-export const PAGE_BYTES = 262_144;
-/** The next page is asked for when so many letters, or fewer, are left in memory. */
-const READ_AHEAD_AT = 128;
+/** The next page is asked for when this part of what the last one brought, or less, is left in memory. */
+const READ_AHEAD_AT = 0.5;
 /** Letters of one aggregate that are worked through and not noted in its marker. A crash repeats no more than these. */
 export const MAX_UNNOTED = 256;
-/** The pause before a note, in milliseconds: it tells of all letters that were worked through meanwhile. */
+/** The least pause before a note, in milliseconds: it tells of all letters that were worked through meanwhile. */
 const NOTE_EVERY_MS = 5;
 
 export interface LetterQueueOptions {
@@ -24,6 +24,7 @@ export interface LetterQueueOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly room: LetterRoom;
+  readonly turns: NoteTurns;
   /** Throws LEASE_LOST once the partition may belong to another process. */
   readonly check: () => void;
   /** Writes into the marker that letters up to this position are worked through. */
@@ -42,7 +43,8 @@ export interface LetterQueueOptions {
  *
  * Working through:
  * 1. A letter that is handled or dropped is taken off here at once, and is never returned again.
- * 2. The marker notes the last one, at most every {@link NOTE_EVERY_MS}. One note is on its way.
+ * 2. The marker notes the last one, at most every {@link NOTE_EVERY_MS}, and when its turn among the aggregates of the
+ *    partition comes ({@link NoteTurns}). One note is on its way.
  * 3. Letters that are noted are removed: the front of the subject, as one write. Letters of other markers must stay;
  *    where one was seen, letters are removed one by one.
  * 4. Without an answer to 2 or 3 no further letter is handed out, and both are sent again.
@@ -57,7 +59,7 @@ export interface LetterQueueOptions {
  * A process that dies leaves letters that were handled and not noted: those after the last confirmed note, at most
  * {@link MAX_UNNOTED}. The next owner handles them again, from the first one on.
  */
-export class LetterQueue {
+export class LetterQueue implements NoteTaker {
   /** In memory, first letter first; those before {@link #from} are taken off. */
   #letters: Letter[] = [];
   #from = 0;
@@ -67,6 +69,8 @@ export class LetterQueue {
   #toldThrough = 0;
   #hasStrangers = false;
   #reading: Promise<void> | undefined;
+  /** Letters that the last page brought. */
+  #lastPage = 0;
   /** Counts the times that all letters in memory were dropped: pages of before count for nothing. */
   #generation = 0;
   /** Positions that are worked through and not noted. */
@@ -87,7 +91,7 @@ export class LetterQueue {
 
   /** Letters are being noted or removed, or are about to be. */
   get isWorking(): boolean {
-    return this.#working !== undefined || this.#timer !== undefined;
+    return this.#working !== undefined || this.#timer !== undefined || this.options.turns.isWaiting(this);
   }
 
   /**
@@ -145,8 +149,7 @@ export class LetterQueue {
   /** The tenure is over: nothing is read or removed any more. */
   close(): void {
     this.#isClosed = true;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#stopWaiting();
     this.#owed = [];
     this.#noted = [];
     this.rest();
@@ -155,16 +158,20 @@ export class LetterQueue {
   #readAhead(): void {
     const { token, tail } = this.parked;
     const left = this.#letters.length - this.#from;
-    const isEnough = left > READ_AHEAD_AT || this.#readThrough >= tail;
-    if (isEnough || this.#reading !== undefined || !this.options.room.take(PAGE_BYTES)) return;
+    // One letter left always asks: the replica that brought nothing may have caught up.
+    const isEnough = left > Math.max(1, READ_AHEAD_AT * this.#lastPage) || this.#readThrough >= tail;
+    if (isEnough || this.#reading !== undefined) return;
+    const maxBytes = this.options.room.take();
+    if (maxBytes === 0) return;
     const generation = this.#generation;
     this.#reading = this.options.port
-      .page(token, this.#readThrough, { count: PAGE_LETTERS, maxBytes: PAGE_BYTES })
+      .page(token, this.#readThrough, { count: PAGE_LETTERS, maxBytes })
       // The leader is asked when these letters are needed.
       .catch(() => [])
       .then((letters) => {
-        this.options.room.give(PAGE_BYTES);
+        this.options.room.give(maxBytes);
         this.#reading = undefined;
+        this.#lastPage = letters.length;
         if (this.#generation === generation) for (const letter of letters) this.#take(letter);
       });
   }
@@ -205,12 +212,24 @@ export class LetterQueue {
   /** What failed is sent again by the one that asks for the next letter. */
   #workSoon(): void {
     if (this.#hasFailed || this.#isClosed || this.isWorking) return;
-    this.#timer = this.options.clock.after(NOTE_EVERY_MS, () => void this.#work().catch(() => undefined));
+    this.#timer = this.options.clock.after(NOTE_EVERY_MS, () => {
+      this.#timer = undefined;
+      this.options.turns.ask(this);
+    });
+  }
+
+  noteInTurn(): Promise<void> {
+    return this.#work().catch(() => undefined);
+  }
+
+  #stopWaiting(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.options.turns.leave(this);
   }
 
   #work(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#stopWaiting();
     this.#working ??= this.#noteAndRemove().finally(() => {
       this.#working = undefined;
       if (this.#owed.length > 0) this.#workSoon();

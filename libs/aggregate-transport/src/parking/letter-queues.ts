@@ -1,12 +1,14 @@
 import { LetterQueue, type LetterQueueOptions } from './letter-queue.js';
 import { LetterRoom } from './letter-room.js';
 import type { MarkerWrites } from './marker-writes.js';
+import { NoteTurns } from './note-turns.js';
 import type { Parked } from './parked-aggregate.js';
 
 /** The letters of a partition's parked aggregates: a queue for each one that is replayed, or was. */
 export class LetterQueues {
   readonly #queues = new WeakMap<Parked, LetterQueue>();
   readonly #room = new LetterRoom();
+  readonly #turns = new NoteTurns();
 
   constructor(
     private readonly options: Pick<LetterQueueOptions, 'name' | 'port' | 'log' | 'clock'>,
@@ -21,6 +23,7 @@ export class LetterQueues {
       letters = new LetterQueue(parked, {
         ...this.options,
         room: this.#room,
+        turns: this.#turns,
         check: () => this.writes.check(parked),
         note: (replayed) => this.writes.update(parked, { replayed }),
       });

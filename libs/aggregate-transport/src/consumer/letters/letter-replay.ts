@@ -50,8 +50,9 @@ const AT_ONCE: Step = 0;
  *    wait for that.
  * 6. If no letter is left and none is on its way, all notes and removals are answered. Then the marker falls.
  *
- * A process that dies between 4 and the note of 5 leaves handled letters: those of the last milliseconds, at most 256
- * of an aggregate. The next owner handles them again, in order and with all that follow. A drain waits for
+ * A process that dies between 4 and the note of 5 leaves handled letters: those of the last milliseconds. If many
+ * aggregates are replayed at once, it leaves those since this one's last turn (`NoteTurns`). They are at most 256 of an
+ * aggregate. The next owner handles them again, in order and with all that follow. A drain waits for
  * the answers, so a partition that is handed over repeats none.
  */
 export class LetterReplay implements DetourListener {
