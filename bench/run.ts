@@ -1,4 +1,5 @@
-// Runs benches: `npm run bench -- [NAME …] [--rounds N] [--scale PART] [--server VERSION] [--quick] [--json] [--list]`.
+// Runs benches: `npm run bench -- [NAME …] [--rounds N] [--scale PART] [--server VERSION] [--cluster] [--quick] [--json]
+// [--list]`.
 // See README.md beside this file.
 import 'reflect-metadata';
 import { spawn } from 'node:child_process';
@@ -30,6 +31,8 @@ const { values, positionals } = parseArgs({
     scale: { type: 'string', default: '1' },
     /** Version of nats-server, such as `2.10`; its results have files of their own. */
     server: { type: 'string' },
+    /** Three servers and three replicas of each stream; its results have files of their own. */
+    cluster: { type: 'boolean', default: false },
     /** One small round of each section, no files; goals are shown but mean nothing. */
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -39,6 +42,8 @@ const { values, positionals } = parseArgs({
     dry: { type: 'boolean', default: false },
   },
 });
+const SERVERS_IN_CLUSTER = 3;
+if (values.cluster) process.env['BENCH_REPLICAS'] = String(SERVERS_IN_CLUSTER);
 const isSmall = values.smoke || values.quick;
 const rounds = isSmall ? 1 : Number(values.rounds);
 const scale = values.smoke ? SMOKE_SCALE : values.quick ? QUICK_SCALE : Number(values.scale);
@@ -72,7 +77,9 @@ interface StartedServers {
   readonly stop: () => Promise<void>;
 }
 
-async function startServers({ servers = 1 }: Suite): Promise<StartedServers> {
+async function startServers({
+  servers = values.cluster ? SERVERS_IN_CLUSTER : 1,
+}: Suite): Promise<StartedServers> {
   const { server: version } = values;
   if (servers > 1) {
     const cluster = await startNatsCluster(servers, version);
@@ -124,7 +131,10 @@ async function runSuite(suite: Suite): Promise<SuiteResult> {
 
 async function write(result: SuiteResult): Promise<void> {
   await mkdir(RESULTS, { recursive: true });
-  const name = values.server === undefined ? result.suite : `${result.suite}-on-${values.server}`;
+  const name =
+    result.suite +
+    (values.cluster ? '-on-three' : '') +
+    (values.server === undefined ? '' : `-on-${values.server}`);
   await writeFile(`${RESULTS}/${name}.json`, `${JSON.stringify(result, undefined, 1)}\n`);
   for (const section of result.sections)
     await writeFile(`${RESULTS}/${name}-${section.id}.svg`, svgOf(section));

@@ -38,6 +38,7 @@ export class Streams {
       name,
       subjects: [...subjects],
       duplicate_window: nanos(STREAM.duplicateWindowMs),
+      num_replicas: STREAM.replicas,
       ...limits,
     });
   }

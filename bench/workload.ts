@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { type AggregateTransportOptions, subjectOf, tokenOf } from 'nestjs-aggregate-transport';
 
 /** Streams of the benches forget ids sooner than by default, so that the server does not hold those of rounds ago. */
-export const STREAM = { duplicateWindowMs: 20_000 } as const;
+export const STREAM = {
+  duplicateWindowMs: 20_000,
+  /** Set by `--cluster`, also for the processes that a suite starts. */
+  get replicas(): number {
+    return Number(process.env['BENCH_REPLICAS'] ?? 1);
+  },
+};
 export const PUBLISH = { giveUpAfterMs: 5_000 } as const;
 
 /** The text that makes a stored event's body about so many bytes long; the envelope around it has about 190. */
