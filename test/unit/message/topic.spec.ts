@@ -5,7 +5,7 @@ import { codeOf, errorOf } from './code-of.js';
 
 describe('names of topics and groups', () => {
   test.each([['a'], ['orders'], ['Order_Events-2'], ['x'.repeat(64)], ['-'], ['0']])('may be %s', (name) => {
-    expect(topicNameOf(defineTopic(name))).toBe(name);
+    expect(topicNameOf(defineTopic(name), 'a test')).toBe(name);
     checkName('group', name);
   });
 
@@ -38,7 +38,7 @@ test('a topic is its name and nothing else, and cannot be changed', () => {
   const orders = defineTopic('orders');
   expect(orders).toEqual({ name: 'orders' });
   expect(Object.isFrozen(orders)).toBe(true);
-  expect(topicNameOf('bare')).toBe('bare');
+  expect(topicNameOf('bare', 'a test')).toBe('bare');
 });
 
 test('an error is described by code or name, for any value that is thrown', () => {

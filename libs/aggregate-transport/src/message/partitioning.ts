@@ -1,3 +1,5 @@
+import { requireTopicName } from './topic.js';
+
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 const BITS = 8;
@@ -35,8 +37,11 @@ export function partitionBits(partition: number, count: number): string {
  *
  * Of an only partition it is the stream's own subject, token for token: the server then reads the stream in sequence. A
  * filter that admits the same and is written otherwise, such as `<topic>.>`, makes it search for every event.
+ *
+ * @throws OPTIONS_INVALID if the topic's name is no text
  */
 export function partitionFilter(topic: string, partition: number, count: number): string {
+  requireTopicName(topic, 'partitionFilter');
   const bits = partitionBits(partition, count);
   return bits === '' ? `${topic}${'.*'.repeat(BITS + 1)}` : `${topic}.${bits}.>`;
 }

@@ -1,5 +1,6 @@
 import { AggregateTransportError } from '../errors.js';
 import { bitsOf, fnv1a32 } from './partitioning.js';
+import { requireTopicName } from './topic.js';
 
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
 const MAX_ID_BYTES = 256;
@@ -53,9 +54,12 @@ function decodedId(token: string): string | undefined {
   return isEncoded && ENCODED_MARK + Buffer.from(id, 'utf8').toString('base64url') === token ? id : undefined;
 }
 
-/** `<topic>.<b7>.….<b0>.<token>`: the subject all events of one aggregate are stored under. */
+/**
+ * `<topic>.<b7>.….<b0>.<token>`: the subject all events of one aggregate are stored under.
+ * @throws OPTIONS_INVALID if the topic's name is no text
+ */
 export function subjectOf(topic: string, token: string): string {
-  return `${topic}.${bitsOfToken(token)}.${token}`;
+  return `${requireTopicName(topic, 'subjectOf')}.${bitsOfToken(token)}.${token}`;
 }
 
 /** `<b7>.….<b0>`: the subject tokens between topic and token. */

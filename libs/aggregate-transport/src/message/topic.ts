@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
+import { kindOf } from '../foreign.js';
 import type { JsonEvents } from './json.js';
 
 /** Event types of a topic and their payloads. */
@@ -41,10 +42,39 @@ export function checkName(kind: 'topic' | 'group', name: string): void {
  * @throws OPTIONS_INVALID if the name is not 1 to 64 letters, digits, `_` or `-`
  */
 export function defineTopic<M extends JsonEvents<M> & object = EventMap>(name: string): Topic<M> {
-  checkName('topic', name);
+  checkName('topic', requireTopicName(name, 'defineTopic'));
   return Object.freeze({ name });
 }
 
-export function topicNameOf(topic: string | { readonly name: string }): string {
-  return typeof topic === 'string' ? topic : topic.name;
+/**
+ * The name of a topic that a user gave to `place`, such as `@AggregateHandler`.
+ * @throws OPTIONS_INVALID for what is no topic, above all an undefined one of a circular import
+ */
+export function topicNameOf(topic: TopicRef, place: string): string {
+  if (typeof topic === 'string') return topic;
+  const name = (topic as Partial<Topic> | null | undefined)?.name;
+  if (typeof name === 'string') return name;
+  throw noTopicError(`${place} to be given a topic or its name`, topic);
+}
+
+/**
+ * The name itself, where a user must give a name.
+ * @throws OPTIONS_INVALID for what is no text
+ */
+export function requireTopicName(name: string, place: string): string {
+  if (typeof name === 'string') return name;
+  throw noTopicError(`${place} to be given a topic's name`, name);
+}
+
+/** For something that is no topic. An undefined one was imported before its file had defined it. */
+export function noTopicError(
+  expected: string,
+  found: unknown,
+  remedy = 'give it what defineTopic made, or a name',
+): AggregateTransportError {
+  const what =
+    found === undefined
+      ? 'undefined; circular import? Its file may not have run yet: keep defineTopic in a file that imports none of its users'
+      : `${kindOf(found)}; ${remedy}`;
+  return new AggregateTransportError('OPTIONS_INVALID', `expected ${expected}, found ${what}`);
 }

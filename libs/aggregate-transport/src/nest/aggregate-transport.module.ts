@@ -10,7 +10,7 @@ import {
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { systemClock } from '../clock.js';
 import { AggregateTransportError } from '../errors.js';
-import { type TopicRef, topicNameOf } from '../message/topic.js';
+import { noTopicError, type TopicRef, topicNameOf } from '../message/topic.js';
 import { AggregateClient } from './publishing/aggregate.client.js';
 import { AggregatePublisher } from './publishing/aggregate-publisher.js';
 import { AggregateServer } from './serving/aggregate.server.js';
@@ -22,7 +22,7 @@ import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
 import { ParkedAggregates } from './operating/parked-aggregates.js';
 import { resolveOptions } from '../transport/resolve-options.js';
-import { AGGREGATE_TRANSPORT_OPTIONS, getAggregatePublisherToken } from './tokens.js';
+import { AGGREGATE_TRANSPORT_OPTIONS, publisherToken } from './tokens.js';
 import { TopicLinks, undeclaredError } from '../transport/open-topics.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTransportOptions>({
@@ -75,13 +75,18 @@ export class AggregateTransportModule
     super();
   }
 
-  /** Publishers for these topics, injected by `@InjectAggregatePublisher(topic)`. */
+  /**
+   * Publishers for these topics, injected by `@InjectAggregatePublisher(topic)`.
+   * @throws OPTIONS_INVALID for what is no topic, such as one that a circular import leaves undefined
+   */
   static forFeature(topics: readonly TopicRef[]): DynamicModule {
-    const providers = topics.map((topic) => ({
-      provide: getAggregatePublisherToken(topic),
+    const place = 'AggregateTransportModule.forFeature';
+    if (!Array.isArray(topics)) throw noTopicError(`${place} to be given a list of topics`, topics);
+    const names = (topics as readonly TopicRef[]).map((topic) => topicNameOf(topic, place));
+    const providers = names.map((name) => ({
+      provide: publisherToken(name),
       inject: [TopicLinks],
       useFactory: (links: TopicLinks) => {
-        const name = topicNameOf(topic);
         if (!links.options.topics.has(name)) throw undeclaredError(name, links.options);
         return new AggregatePublisher(name, links);
       },

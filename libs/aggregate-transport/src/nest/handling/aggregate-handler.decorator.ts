@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import { AggregateTransportError } from '../../errors.js';
-import { checkName, type EventsOf, type Topic, topicNameOf } from '../../message/topic.js';
+import { checkName, type EventsOf, type Topic, topicNameOf, type TopicRef } from '../../message/topic.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../../consumer/handling/outcome.js';
 import type { AggregateBatch } from './aggregate-batch.js';
 import type { AggregateContext } from './aggregate.context.js';
@@ -76,6 +76,7 @@ const EXTRAS = 'microservices:pattern_extras';
  *
  * With `batch` it takes several events of an aggregate at once; see {@link AggregateHandlerOptions.batch}.
  *
+ * @throws OPTIONS_INVALID for what is no topic, such as one that a circular import leaves undefined
  * @throws OPTIONS_INVALID for unknown options, and for parameters that a method with `batch` cannot have. Also on a
  *   method with another pattern decorator below it; one above it is seen at start-up
  */
@@ -89,10 +90,10 @@ export function AggregateHandler<T extends Topic<object>, K extends keyof Events
 ): HandlerDecorator<PayloadOf<EventsOf<T>, K>>;
 export function AggregateHandler(topic: string, options?: AggregateHandlerOptions): MethodDecorator;
 export function AggregateHandler(
-  topic: string | { readonly name: string },
+  topic: TopicRef,
   options: AggregateHandlerOptions = {},
 ): MethodDecorator {
-  const name = topicNameOf(topic);
+  const name = topicNameOf(topic, '@AggregateHandler');
   checkName('topic', name);
   checkOptions(`@AggregateHandler("${name}")`, options, HANDLER_RULES);
   if (options.group !== undefined) checkName('group', options.group);

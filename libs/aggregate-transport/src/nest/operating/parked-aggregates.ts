@@ -169,7 +169,7 @@ export class ParkedAggregates {
     link: TopicLink;
     commands: ParkedCommands;
   }> {
-    const topic = topicNameOf(ref);
+    const topic = topicNameOf(ref, 'ParkedAggregates');
     const group = named ?? this.links.options.group;
     if (group === undefined) {
       throw new AggregateTransportError(

@@ -5,7 +5,7 @@ import { systemClock } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import { isPlainObject } from '../../message/json.js';
-import { type Topic, topicNameOf } from '../../message/topic.js';
+import { type Topic, topicNameOf, type TopicRef } from '../../message/topic.js';
 import { AggregatePublisher } from './aggregate-publisher.js';
 import { type AggregateClientEvents, ClientStatus } from './client-status.js';
 import { nestLog } from '../nest-log.js';
@@ -62,25 +62,28 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
    * error. Without a subscriber a failure is logged.
    */
   override emit<TResult = PublishReceipt, TInput = AggregateRecord>(
-    topic: string | Topic<object>,
+    topic: TopicRef,
     record: TInput,
   ): Observable<TResult> {
     const result = new AsyncSubject<TResult>();
-    this.dispatchEvent<TResult>({ pattern: topicNameOf(topic), data: record }).then(
+    this.#emitted<TResult>(topic, record).then(
       (receipt) => {
         result.next(receipt);
         result.complete();
       },
       (error: unknown) => {
         if (!result.observed) {
-          this.#logger.error(
-            `an event emitted to topic "${topicNameOf(topic)}" was not stored: ${describeError(error)}`,
-          );
+          const name = typeof topic === 'string' ? topic : (topic as Partial<Topic> | undefined)?.name;
+          this.#logger.error(`an event emitted to topic "${name}" was not stored: ${describeError(error)}`);
         }
         result.error(error);
       },
     );
     return result.asObservable();
+  }
+
+  async #emitted<T>(topic: TopicRef, record: unknown): Promise<T> {
+    return this.dispatchEvent<T>({ pattern: topicNameOf(topic, 'AggregateClient.emit'), data: record });
   }
 
   /** Refused: no handler of a stored event replies. */

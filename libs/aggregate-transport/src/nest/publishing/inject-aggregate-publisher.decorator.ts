@@ -1,8 +1,11 @@
 import { Inject } from '@nestjs/common';
-import type { TopicRef } from '../../message/topic.js';
-import { getAggregatePublisherToken } from '../tokens.js';
+import { type TopicRef, topicNameOf } from '../../message/topic.js';
+import { publisherToken } from '../tokens.js';
 
-/** Injects the publisher of a topic; the module imports `AggregateTransportModule.forFeature([topic])`. */
+/**
+ * Injects the publisher of a topic; the module imports `AggregateTransportModule.forFeature([topic])`.
+ * @throws OPTIONS_INVALID for what is no topic, such as one that a circular import leaves undefined
+ */
 export function InjectAggregatePublisher(topic: TopicRef): ParameterDecorator & PropertyDecorator {
-  return Inject(getAggregatePublisherToken(topic));
+  return Inject(publisherToken(topicNameOf(topic, '@InjectAggregatePublisher')));
 }

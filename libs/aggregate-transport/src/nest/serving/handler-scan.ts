@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { AggregateTransportError } from '../../errors.js';
+import { noTopicError } from '../../message/topic.js';
 import {
   adoptEventPattern,
   type HandlerExtras,
@@ -32,6 +33,8 @@ interface Method {
   /** A bare `EventPattern` of our transport. */
   readonly isBare: boolean;
   readonly adopt: () => void;
+  /** Patterns of an `EventPattern` of our transport that are no text. */
+  readonly unnamed: readonly unknown[];
 }
 
 /** Looks at the application's classes for what Nest does not tell a transport about its handlers. */
@@ -73,7 +76,7 @@ export class HandlerScan {
   /**
    * Finds the handlers that would silently get no event, or not those of their topic.
    * @throws HANDLER_MISPLACED for a handler on a class that is no controller: Nest never looks there
-   * @throws OPTIONS_INVALID for a handler below another pattern decorator
+   * @throws OPTIONS_INVALID for a handler below another pattern decorator, and for an `EventPattern` that names no topic
    */
   check(): void {
     const controllers = new Set(this.discovery.getControllers().map(classOf));
@@ -86,6 +89,11 @@ export class HandlerScan {
         `expected @AggregateHandler in a controller, found it on provider ${misplaced.where}, where Nest registers no handlers; ` +
           'move the method to a class listed in controllers',
       );
+    }
+    const unnamed = this.#methodsOf(controllers).find((method) => method.unnamed.length > 0);
+    if (unnamed !== undefined) {
+      const expected = `@EventPattern on ${unnamed.where} to be given a topic's name`;
+      throw noTopicError(expected, unnamed.unnamed[0], 'use @AggregateHandler, or the name of the topic');
     }
     const replaced = this.#methodsOf(controllers).find((method) => method.replaced);
     if (replaced !== undefined) throw secondPatternError(replaced.where);
@@ -109,6 +117,7 @@ export class HandlerScan {
         const ours = extras?.aggregateHandler;
         const isEvent = Reflect.getMetadata(KIND, method) === EVENT;
         const names = patterns.map(String);
+        const isOurEvent = isEvent && transport === AGGREGATE_TRANSPORT;
         return [
           {
             where: `${metatype.name}.${name}`,
@@ -119,7 +128,8 @@ export class HandlerScan {
             watch: () => {
               if (extras?.witness !== undefined) watchPipeline(prototype, name, method, extras.witness);
             },
-            isBare: isEvent && transport === AGGREGATE_TRANSPORT && ours === undefined,
+            isBare: isOurEvent && ours === undefined,
+            unnamed: isOurEvent ? patterns.filter((pattern) => typeof pattern !== 'string') : [],
             adopt: () => {
               adoptEventPattern(prototype, name, names);
             },

@@ -24,7 +24,7 @@ export class TestingStreams implements TopicWires {
 
   /** Every event that a topic's stream holds, in stream order. */
   events<T extends TopicRef>(topic: T): StoredEventOf<T>[] {
-    const found = this.memoryOf(topic);
+    const found = this.#topics.get(topicNameOf(topic, 'TestingStreams.events'));
     if (found === undefined) return [];
     const { name, codec } = found.topic;
     return found.stream.messages.map(
@@ -60,7 +60,7 @@ export class TestingStreams implements TopicWires {
 
   /** @internal The server's side of a topic, with its faults; undefined before the topic is opened. */
   memoryOf(topic: TopicRef): MemoryTopic | undefined {
-    return this.#topics.get(topicNameOf(topic));
+    return this.#topics.get(topicNameOf(topic, 'TestingStreams'));
   }
 
   /** @internal */
