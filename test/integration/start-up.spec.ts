@@ -75,6 +75,11 @@ describe('a mistake in the wiring ends the start-up, named', () => {
   }
   @Controller()
   class Empty {}
+  @Controller()
+  class RequestsOnly {
+    @MessagePattern('start')
+    handle() {}
+  }
 
   test.each<[string, Promise<unknown> | (() => Promise<unknown>), string, RegExp]>([
     [
@@ -109,6 +114,12 @@ describe('a mistake in the wiring ends the start-up, named', () => {
       () => start({}, [Empty]),
       'HANDLER_MISSING',
       /at least one @AggregateHandler/,
+    ],
+    [
+      'a strategy with request handlers alone',
+      () => start({}, [RequestsOnly]),
+      'REQUEST_UNSUPPORTED',
+      /@MessagePattern\("start"\)/,
     ],
     [
       'handlers without a group',

@@ -34,6 +34,19 @@ interface OrderEvents {
 const orders = defineTopic<OrderEvents>('orders');
 export const untyped = defineTopic('untyped');
 
+class Rows {
+  readonly all: string[] = [];
+}
+
+/** In a list of parameters `typeof orders` is the parameter of that name. */
+export class Shadowed {
+  constructor(
+    readonly orders: Rows,
+    // @ts-expect-error a publisher without types otherwise
+    readonly publisher: PublisherOf<typeof orders>,
+  ) {}
+}
+
 /** A typed publisher takes the topic's types with their payloads. */
 export function publishing(publisher: PublisherOf<typeof orders>): void {
   void publisher.publish({ aggregateId: 'a', type: 'OrderPlaced', payload: { total: 5 } });

@@ -20,7 +20,7 @@ const CORE = /^nestjs-aggregate-transport$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/outgoing'];
 const ground = [
-  ...['clock.ts', 'errors.ts', 'foreign.ts', 'log.ts'],
+  ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts'],
   ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
 ];
 const consumerRooms = [
@@ -52,6 +52,7 @@ const underTransport = [
 const ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [] },
   'clock.ts': { knows: [] },
+  'counted.ts': { knows: [] },
   'foreign.ts': { knows: [] },
   'log.ts': { knows: [] },
   'sabotage.ts': { knows: [] },
@@ -129,9 +130,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [/^node:/, /^nats$/],
   },
   testing: { knows: ['sabotage.ts'] },
+  // Real time, for tests of users.
+  'testing/wait-for.ts': { knows: ['clock.ts', 'errors.ts'] },
   // Streams in memory stand where `transport` has its ways to NATS.
   'testing/memory': {
-    knows: [...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
+    knows: [
+      ...[...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
+      'testing/wait-for.ts',
+    ],
   },
   'testing/aggregate-transport-testing.module.ts': {
     ...nestRoom(

@@ -15,7 +15,7 @@ import {
   type OrderShipped,
 } from '../../orders/src/orders.topic.js';
 import { Invoices } from './invoices.js';
-import { invoices } from './invoices.topic.js';
+import { invoices as invoicesTopic } from './invoices.topic.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { WitnessInterceptor } from './witness.interceptor.js';
 
@@ -26,7 +26,7 @@ export class BillingController {
   constructor(
     private readonly invoices: Invoices,
     private readonly gateway: PaymentGateway,
-    @InjectAggregatePublisher(invoices) private readonly publisher: PublisherOf<typeof invoices>,
+    @InjectAggregatePublisher(invoicesTopic) private readonly publisher: PublisherOf<typeof invoicesTopic>,
   ) {}
 
   @AggregateHandler(orders, { type: 'OrderPlaced' })

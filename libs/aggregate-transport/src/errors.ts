@@ -49,7 +49,8 @@ export type AggregateTransportErrorCode =
   | 'CHANGE_UNDER_WAY'
   // the rest
   | 'REQUEST_UNSUPPORTED'
-  | 'NATS_SERVER_UNAVAILABLE';
+  | 'NATS_SERVER_UNAVAILABLE'
+  | 'TEST_TIMED_OUT';
 
 /**
  * The form that the errors of this library and of the libraries built on it share. Decide on `code`, never on the text.

@@ -5,4 +5,8 @@ export { findNatsServer } from './testing/nats/nats-binary.js';
 export { type NatsCluster, startNatsCluster } from './testing/nats/nats-cluster.js';
 export { NatsServer, startNatsServer, type StartNatsServerOptions } from './testing/nats/nats-server.js';
 export { OrderOracle, type OracleVerdict } from './testing/order-oracle.js';
-export { TestingStreams } from './testing/memory/testing-streams.js';
+export {
+  TestingStreams,
+  type UntilHandledOptions,
+  type UntilOptions,
+} from './testing/memory/testing-streams.js';

@@ -216,3 +216,15 @@ test('a loss is reported for an hour, and again when more is lost', async () => 
   fixture.counts.lost = 13;
   expect(health.problems()).toHaveLength(1);
 });
+
+test('a loss in a new layout is reported, also if it is as large as one before', async () => {
+  const fixture = new ObservedFixture();
+  const health = new Health(fixture);
+  fixture.counts.lost = 12;
+  expect(health.problems()).toHaveLength(1);
+  await fixture.clock.advance(3_600_000);
+  expect(health.problems()).toEqual([]);
+  const [group] = fixture.topic.groups;
+  fixture.topic.groups = [{ ...group!, layout: group!.layout + 1 }];
+  expect(health.problems()).toHaveLength(1);
+});

@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import { DrainUnowned } from '../consumer/repartition/drain-unowned.js';
 import { LostGroup } from '../consumer/repartition/lost-group.js';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
@@ -167,6 +168,6 @@ function lostReset({ to, id, target: { start } }: Reset): Parameters<LostGroup['
 function sayDone(progress: Progress, { partitions, start, run }: GroupRecord): void {
   progress.say(
     { state: 'done', partitions, start, run },
-    `done; the group has ${partitions} partitions and begins at sequence ${start.sequence + 1}, run ${run}`,
+    `done; the group has ${counted(partitions, 'partition')} and begins at sequence ${start.sequence + 1}, run ${run}`,
   );
 }

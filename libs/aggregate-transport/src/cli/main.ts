@@ -55,7 +55,13 @@ function commandOf(area: string, values: Values, words: readonly string[]): Comm
   if (area === 'repartition') return repartitionOf(values, words);
   if (area === 'group' && verb === 'reset') return resetOf(values, words);
   if (area === 'parked' && verb !== undefined && isVerb(verb)) return parkedOf(values, verb, words[2]);
-  throw new UsageError(`unknown command "${words.slice(0, 2).join(' ')}"\n\n${USAGE}`);
+  throw new UsageError(`${notUnderstood(area, verb)}\n\n${USAGE}`);
+}
+
+function notUnderstood(area: string, verb: string | undefined): string {
+  const known = { parked: VERBS.join(', '), group: 'reset' }[area];
+  if (known === undefined) return `unknown command "${[area, verb].filter(Boolean).join(' ')}"`;
+  return `expected one of ${known} after "${area}", found ${verb === undefined ? 'nothing' : `"${verb}"`}`;
 }
 
 function statusOf(values: Values): Command {
@@ -146,7 +152,7 @@ async function connected(values: Values, use: (connection: Connection) => Promis
       ? {}
       : { authenticator: credsAuthenticator(await readCredentials(values.creds)) };
   const options = withCredentialsOfAddresses({ servers, ...credentials });
-  const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog);
+  const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog, { mayWait: false });
   try {
     return await use(connection);
   } finally {

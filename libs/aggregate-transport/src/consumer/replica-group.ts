@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
 import { assign } from './ownership/assignment.js';
@@ -186,8 +187,9 @@ export class ReplicaGroup implements PartitionListener {
   #tell(assigned: readonly (string | undefined)[]): void {
     const { name, session, log } = this.options;
     const own = assigned.flatMap((one, partition) => (one === session.member ? [partition] : []));
+    const { length: replicas } = this.#members;
     const text =
-      `${this.#members.length} replicas share ${assigned.length} partitions, ` +
+      `${counted(replicas, 'replica')} ${replicas === 1 ? 'shares' : 'share'} ${counted(assigned.length, 'partition')}, ` +
       `this one takes ${own.length === 0 ? 'none' : own.join(', ')}`;
     if (text === this.#told) return;
     this.#told = text;

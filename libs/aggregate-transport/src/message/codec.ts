@@ -1,7 +1,8 @@
 import { AggregateTransportError, hasCode } from '../errors.js';
 import { isThenable, kindOf, muteRejection } from '../foreign.js';
 import type { Envelope } from './envelope.js';
-import { requireJson } from './json.js';
+import { findJsonObstacle } from './json-obstacle.js';
+import { lossError, requireJson } from './json.js';
 
 /**
  * Turns envelopes into bytes and back. A topic's publishers and handlers must agree on it.
@@ -27,9 +28,18 @@ export const jsonCodec: Codec = {
 };
 
 function toJson(envelope: Envelope): string {
-  const text = JSON.stringify(envelope);
+  const text = written(envelope);
   requireJson(envelope.payload, envelope.event_type);
   return text;
+}
+
+function written(envelope: Envelope): string {
+  try {
+    return JSON.stringify(envelope);
+  } catch (cause) {
+    const obstacle = findJsonObstacle(envelope.payload);
+    throw obstacle === undefined ? cause : lossError(obstacle, envelope.event_type, cause);
+  }
 }
 
 /** What comes from a socket is a Buffer already, and a view costs as much as reading the text. */
@@ -54,7 +64,7 @@ function notSerializable({ event_type: type }: Envelope, cause: unknown): unknow
   return new AggregateTransportError(
     'PAYLOAD_NOT_SERIALIZABLE',
     `expected a payload the codec can write, found one of event type "${type}" that it cannot; ` +
-      'nothing was sent (with JSON: no cycles, no BigInt)',
+      'nothing was sent: pass what the codec carries',
     { cause },
   );
 }

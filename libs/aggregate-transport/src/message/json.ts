@@ -63,7 +63,7 @@ export type Jsonable<T> = unknown extends T
 export type JsonEvents<M> = { [K in keyof M]: Jsonable<M[K]> };
 
 /** Where JSON would change a payload, and how. */
-interface Loss {
+export interface Loss {
   /** Such as `.lines[3].at`. */
   readonly path: string;
   readonly what: string;
@@ -93,11 +93,16 @@ export function isPlainObject(value: unknown): value is object {
  */
 export function requireJson(payload: unknown, type: string): void {
   const loss = payload === undefined ? undefined : lossIn(payload);
-  if (loss === undefined) return;
-  throw new AggregateTransportError(
+  if (loss !== undefined) throw lossError(loss, type);
+}
+
+/** The error of a payload that JSON cannot carry. */
+export function lossError({ path, what }: Loss, type: string, cause?: unknown): AggregateTransportError {
+  return new AggregateTransportError(
     'PAYLOAD_NOT_SERIALIZABLE',
-    `expected a payload that JSON carries, found that payload${loss.path} of event type "${type}" is ${loss.what}; ` +
+    `expected a payload that JSON carries, found that payload${path} of event type "${type}" is ${what}; ` +
       'nothing was sent: pass plain data, or give the topic a codec that carries it',
+    { cause },
   );
 }
 
@@ -150,9 +155,14 @@ function lossInMembers(value: object, mayConvert: boolean): Loss | undefined {
     const loss = lossIn(member);
     // Classes of the platform have members on their prototypes that a loop meets.
     if (loss === undefined || !Object.hasOwn(value, key)) continue;
-    return { path: `${PLAIN_KEY.test(key) ? `.${key}` : '[…]'}${loss.path}`, what: loss.what };
+    return { path: memberPath(key) + loss.path, what: loss.what };
   }
   return undefined;
+}
+
+/** The place of a member in its object; a key that may be data is not shown. */
+export function memberPath(key: string): string {
+  return PLAIN_KEY.test(key) ? `.${key}` : '[…]';
 }
 
 /** By prototype: asking an object for its class costs as much as writing a member of it. */

@@ -14,7 +14,7 @@ const LOSS_SHOWN_FOR_MS = 3_600_000;
  * One per process: it remembers since when a problem is known.
  */
 export class Health {
-  /** By partition: how many were lost when a loss was last new, and when that was. */
+  /** By partition of a layout: how many were lost when a loss was last new, and when that was. */
   readonly #losses = new Map<string, { lost: number; since: number }>();
   /** Since when each problem is known, in milliseconds since 1970. */
   #since = new Map<string, number>();
@@ -69,10 +69,11 @@ export class Health {
     ];
   }
 
-  #lossFindings({ topic, group }: ObservedGroup, { partition, counts }: ObservedPartition): Finding[] {
+  #lossFindings({ topic, group, layout }: ObservedGroup, { partition, counts }: ObservedPartition): Finding[] {
     const { lost } = counts;
     if (lost === 0) return [];
-    const key = `${topic} ${group} ${partition}`;
+    // The partitions of another layout count from 0 again.
+    const key = `${topic} ${group} ${layout} ${partition}`;
     const now = this.observed.clock.now();
     const known = this.#losses.get(key);
     const loss = known?.lost === lost ? known : { lost, since: now };

@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import type { Finding } from './health-problem.js';
 import type { ObservedGroup, ObservedPartition } from './observed.js';
 
@@ -95,7 +96,7 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
     found.push({
       ...where,
       code: 'parked',
-      why: `${parked} aggregates are parked; their events wait as letters`,
+      why: `${counted(parked, 'aggregate')} ${parked === 1 ? 'is' : 'are'} parked; later events wait as letters`,
       do: 'fix the cause, then: npx aggregate-transport parked retry',
     });
   }
@@ -125,7 +126,7 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
     found.push({
       ...where,
       code: 'blocked',
-      why: `${blocked - refusedByGuard} aggregates are blocked and tried for ever${example}`,
+      why: `${counted(blocked - refusedByGuard, 'aggregate')} ${blocked - refusedByGuard === 1 ? 'is' : 'are'} blocked and tried for ever${example}`,
       do: 'fix the cause; they continue by themselves',
     });
   }

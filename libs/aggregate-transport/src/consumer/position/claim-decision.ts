@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import type { GroupRecord } from '../../records/group-record.js';
 import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
 
@@ -49,7 +50,8 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
       'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
     return { kind: 'halt', reason, isNewer: true };
   }
-  if (found.epoch > epoch || (found.epoch === epoch && found.owner !== owner)) {
+  const isTaken = found.epoch === epoch && found.owner !== owner && !isSabotaged('token-stands-still');
+  if (found.epoch > epoch || isTaken) {
     return { kind: 'raise', above: found.epoch };
   }
   return found.created === facts.created || facts.isRestored

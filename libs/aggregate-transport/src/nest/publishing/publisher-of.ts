@@ -1,5 +1,8 @@
-import type { EventsOf } from '../../message/topic.js';
+import type { EventsOf, TopicRef } from '../../message/topic.js';
 import type { AggregatePublisher } from './aggregate-publisher.js';
 
-/** The publisher type of a topic: `PublisherOf<typeof orders>`. */
-export type PublisherOf<T> = AggregatePublisher<EventsOf<T> & object>;
+/**
+ * The publisher type of a topic: `PublisherOf<typeof orders>`. It compiles for a topic alone: in the parameters of a
+ * constructor `typeof orders` means a parameter of that name, if there is one.
+ */
+export type PublisherOf<T extends TopicRef> = AggregatePublisher<EventsOf<T> & object>;

@@ -44,6 +44,8 @@ export class AggregateServer
   readonly #links: TopicLinks;
   readonly #registry: HandlerRegistry;
   readonly #problems: unknown[] = [];
+  /** Handlers of patterns that name no transport, so Nest gives them to each. */
+  readonly #unaddressed: { readonly topic: string; readonly isRequest: boolean }[] = [];
   #hooks: ProcessingHooks | undefined;
   readonly #groups: Group[] = [];
   readonly #turns: AloneTurns;
@@ -101,6 +103,7 @@ export class AggregateServer
       if (isOurs(extras))
         this.#registry.add(topic, callback, extras, this.ways.choose(topic, extras.witness));
       else if (!isEventHandler && this.scan.isOurs(topic)) throw requestError(topic);
+      else this.#unaddressed.push({ topic, isRequest: !isEventHandler });
     } catch (problem) {
       this.#problems.push(problem);
     }
@@ -196,7 +199,11 @@ export class AggregateServer
     this.scan.check();
     if (this.#problems.length > 0) throw this.#problems[0];
     const groups = this.#registry.groups();
+    const topics = this.#links.options.topics;
+    for (const { topic, isRequest } of this.#unaddressed) if (topics.has(topic)) this.#warnOf(topic, isRequest);
     if (groups.length === 0) {
+      const request = this.#unaddressed.find(({ isRequest }) => isRequest);
+      if (request !== undefined) throw requestError(request.topic);
       throw new AggregateTransportError(
         'HANDLER_MISSING',
         'expected at least one @AggregateHandler in a controller, found none; remove the strategy, or add the controller to a module',
@@ -228,6 +235,13 @@ export class AggregateServer
     for (const group of this.#groups) group.start();
     this.#listening = true;
     this.#listenWatch?.cancel();
+  }
+
+  #warnOf(topic: string, isRequest: boolean): void {
+    this.#log.warn(
+      `found @${isRequest ? 'MessagePattern' : 'EventPattern'}("${topic}") without a transport, which gets no event of topic ` +
+        `"${topic}"; use @AggregateHandler, or name the transport that it is for`,
+    );
   }
 
   async #drain(): Promise<void> {

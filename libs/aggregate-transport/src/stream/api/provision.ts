@@ -172,6 +172,9 @@ const REMEDIES: Readonly<Record<number, (room: Room) => string>> = {
   10027: () =>
     'the account has as many streams as it may (max_streams): a topic needs three, and all topics share two buckets; ' +
     'raise the limit, or remove a stream',
+  10065: ({ stream }) =>
+    `another stream takes in subjects of "${stream}", and each event would be stored in one of the two: rename the topic, ` +
+    `or take "${stream}.>" out of that stream's subjects`,
   10074: () => 'a server by itself keeps one replica: set stream.replicas to 1, or connect to a cluster',
 };
 

@@ -64,9 +64,9 @@ export class Connection {
     options: ConnectionOptions,
     name: string,
     log: Log,
-    { signal, random = Math.random }: Partial<DialOptions> = {},
+    { signal, random = Math.random, mayWait = true }: Partial<DialOptions> = {},
   ): Promise<Connection> {
-    const nats = await dial(options, { name, log, signal, random });
+    const nats = await dial(options, { name, log, signal, random, mayWait });
     try {
       checkServer(nats);
     } catch (error) {

@@ -29,6 +29,8 @@ export interface DialOptions {
   readonly signal: AbortSignal | undefined;
   /** From 0 to 1, without 1. */
   readonly random: () => number;
+  /** The caller has an option to wait for a server, and may be told of it. */
+  readonly mayWait: boolean;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function dial(options: ConnectionOptions, call: DialOptions): Promi
     throw new AggregateTransportError(
       'CONNECTION_FAILED',
       `expected a NATS server at ${describeServers(options)}, found ${reasonOf(cause)}; ` +
-        'check the address, the credentials and that the server runs (or set connection.waitOnFirstConnect)',
+        `check the address, the credentials and that the server runs${call.mayWait ? ' (or set connection.waitOnFirstConnect)' : ''}`,
       { cause },
     );
   }

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.js';
 import type { LayoutPlace } from '../../consumer/repartition/repartition-ports.js';
 import { AggregateTransportError } from '../../errors.js';
 import { partitionBits } from '../../message/partitioning.js';
+import { aggregateIdOf, tokenOfSubject } from '../../message/subject.js';
 import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
 import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
@@ -45,6 +46,30 @@ export class MemoryGroup implements GroupKeys {
   constructor(private readonly options: MemoryGroupOptions) {
     this.record = new MemoryKey(options);
     this.presence = new MemoryPresence(options.clock);
+  }
+
+  get name(): string {
+    return this.options.group;
+  }
+
+  get hasStarted(): boolean {
+    return this.record.stored.value !== undefined;
+  }
+
+  /** Says which event up to a sequence the group has not settled, the oldest one; undefined if all are. */
+  describeOpen(through: number): string | undefined {
+    const record = this.record.stored.value;
+    if (record === undefined) return `no record of group "${this.name}"`;
+    const { layout, partitions } = record;
+    const question = { group: this.name, layout, partitions, owned: new Set<number>(), withinMs: 0 };
+    const open = this.status({ ...question, ownedOnly: false })
+      .map(({ oldestSequence = Infinity }) => oldestSequence)
+      .filter((sequence) => sequence <= through);
+    if (open.length === 0) return undefined;
+    const first = Math.min(...open);
+    const subject = this.options.stream.messages.find(({ sequence }) => sequence === first)?.subject ?? '';
+    const id = aggregateIdOf(tokenOfSubject(subject));
+    return `that sequence ${first}, of aggregate "${id}", is not settled by group "${this.name}"`;
   }
 
   /** The keys and readers of one partition, whether its layout is in force or not. */

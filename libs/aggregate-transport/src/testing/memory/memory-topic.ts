@@ -38,6 +38,11 @@ export class MemoryTopic {
     return [...this.#groups.values()];
   }
 
+  /** Those that have a record; with a name, that one if it has. */
+  startedGroups(name?: string): readonly MemoryGroup[] {
+    return this.groups.filter((group) => group.hasStarted && (name === undefined || group.name === name));
+  }
+
   group(name: string): MemoryGroup {
     const known = this.#groups.get(name);
     if (known !== undefined) return known;

@@ -1,15 +1,32 @@
+import { systemClock } from '../../clock.js';
+import { AggregateTransportError } from '../../errors.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { type TopicRef, topicNameOf } from '../../message/topic.js';
 import type { StoredEventOf } from '../../message/topic-types.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire, TopicWires } from '../../transport/wires.js';
+import { type Wait, waitFor } from '../wait-for.js';
 import { ManualClock } from './manual-clock.js';
 import { MemoryTopic } from './memory-topic.js';
 
 /** Turns without any move after which nothing moves until time passes. */
 const QUIET_TURNS = 10;
 const MAX_TURNS = 100_000;
+
+export interface UntilOptions {
+  /** How long to wait at most, in milliseconds of real time; default 5 000. */
+  readonly withinMs?: number;
+  /** What is awaited, for the error: `the invoice to be paid`. */
+  readonly what?: string;
+}
+
+export interface UntilHandledOptions {
+  /** How long to wait at most, in milliseconds of real time; default 5 000. */
+  readonly withinMs?: number;
+  /** Default: all groups that have started on the topic. */
+  readonly group?: string;
+}
 
 /**
  * The streams behind an `AggregateTransportTestingModule`, and the clock of everything in it. Two modules may share one
@@ -58,6 +75,51 @@ export class TestingStreams implements TopicWires {
     await this.settle();
   }
 
+  /**
+   * Waits until `condition` gives something: not false, null or undefined. For effects that need something real, such as
+   * a database or a timer of Node. The streams settle before each look. Their clock stands still, so `advance` it for a
+   * retry. Resolves with what the condition gave.
+   *
+   * @throws TEST_TIMED_OUT when the time is over; an error of the condition itself ends the wait
+   */
+  async until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<NonNullable<T>> {
+    return this.#wait({
+      look: condition,
+      withinMs: options.withinMs,
+      expected: options.what ?? 'the condition of until() to hold',
+      found: () => 'that it does not',
+    });
+  }
+
+  /**
+   * Waits until a group has settled every event that the topic holds at this moment: each is handled, parked, or of a
+   * type without a handler. The clock stands still, so `advance` it for a retry.
+   *
+   * @throws TEST_TIMED_OUT when the time is over, with the oldest event that is not settled
+   * @throws GROUP_UNKNOWN if no such group has started on the topic
+   */
+  async untilHandled(topic: TopicRef, options: UntilHandledOptions = {}): Promise<void> {
+    const name = topicNameOf(topic, 'TestingStreams.untilHandled');
+    const memory = this.#topics.get(name);
+    const last = memory?.stream.lastSequence ?? 0;
+    const groups = memory?.startedGroups(options.group) ?? [];
+    if (groups.length === 0) {
+      const which = options.group === undefined ? 'a group' : `group "${options.group}"`;
+      throw new AggregateTransportError(
+        'GROUP_UNKNOWN',
+        `expected ${which} to have started on topic "${name}", found none; connect the server of its handlers first: ` +
+          'app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
+      );
+    }
+    const open = (): string | undefined => groups.map((group) => group.describeOpen(last)).find(Boolean);
+    await this.#wait({
+      look: () => open() === undefined,
+      withinMs: options.withinMs,
+      expected: `all events of topic "${name}" up to sequence ${last} to be settled`,
+      found: () => open() ?? 'that they are now',
+    });
+  }
+
   /** @internal The server's side of a topic, with its faults; undefined before the topic is opened. */
   memoryOf(topic: TopicRef): MemoryTopic | undefined {
     return this.#topics.get(topicNameOf(topic, 'TestingStreams'));
@@ -72,6 +134,10 @@ export class TestingStreams implements TopicWires {
   /** @internal The streams outlive the application, as a server would. */
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #wait<T>(wait: Omit<Wait<T>, 'settle' | 'clock'>): Promise<NonNullable<T>> {
+    return waitFor({ ...wait, settle: () => this.settle(), clock: systemClock });
   }
 
   #make(topic: ResolvedTopic): MemoryTopic {
