@@ -58,7 +58,9 @@ test.each([
   ['parked skip --topic orders a', 'expected --topic, --group and an aggregate id'],
   ['parked list everything else', 'expected at most 3 words, found "else" too; see --help'],
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
-  ['parked fix', 'unknown command "parked fix"'],
+  ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
+  ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],
+  ['group', 'expected one of reset after "group", found nothing'],
   ['everything', 'unknown command "everything"'],
 ])('"%s" ends with exit code 2 before a server is asked', async (words, text) => {
   const { code, output, errors } = await run(words);
@@ -70,4 +72,5 @@ test('a command that is understood and finds no server ends with exit code 1', a
   const { code, errors } = await run('parked list');
   expect(code).toBe(1);
   expect(errors).toContain('expected a NATS server at');
+  expect(errors).not.toContain('waitOnFirstConnect');
 });

@@ -42,6 +42,10 @@ async function rows(...args: string[]): Promise<Row[]> {
 
 test('an operator sees owner, epoch, lag and what is parked of every partition, without an application', async () => {
   expect(await run()).toEqual({ code: 0, output: 'no group has started yet\n' });
+  expect(await run('--topic', 'sene')).toEqual({
+    code: 0,
+    output: 'no group has started yet on topic "sene"; check its name\n',
+  });
 
   @Controller()
   class Handler {

@@ -43,6 +43,7 @@ test('while the gateway is busy an order waits with all its events, and no other
   expect(app.get(Invoices).all()).toMatchObject([{ orderId: '8', status: 'open' }]);
 
   await streams.advance(150); // the second attempt is due after 100 ms at most
+  await streams.untilHandled(orders); // all that was published is settled; else it says what is not
   expect(app.get(Invoices).find('7')).toMatchObject({ customer: 'Ada', status: 'paid', paidCents: 250 });
   await app.close();
 });

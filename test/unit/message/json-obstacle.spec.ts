@@ -13,7 +13,11 @@ const thrower = {
 };
 
 test.each<[string, unknown, string]>([
-  ['a bigint in a list', { items: [{}, {}, {}, { price: 5n }] }, 'payload.items[3].price of event type "T" is a bigint'],
+  [
+    'a bigint in a list',
+    { items: [{}, {}, {}, { price: 5n }] },
+    'payload.items[3].price of event type "T" is a bigint',
+  ],
   ['a bigint as payload', 5n, 'payload of event type "T" is a bigint'],
   ['a bigint in lists of lists', [[1], [2, 3n]], 'payload[1][1] of event type "T" is a bigint'],
   ['a key that may be data', { 'Ada Lovelace': { n: 1n } }, 'payload[…].n of event type "T" is a bigint'],
@@ -24,7 +28,11 @@ test.each<[string, unknown, string]>([
     'payload.a of event type "T" is an object whose toJSON throws',
   ],
   ['what a toJSON gives', { a: { toJSON: () => ({ b: 1n }) } }, 'payload.a.b of event type "T" is a bigint'],
-  ['a getter that throws', { lines: [thrower] }, 'payload.lines[0].price of event type "T" is a member whose getter throws'],
+  [
+    'a getter that throws',
+    { lines: [thrower] },
+    'payload.lines[0].price of event type "T" is a member whose getter throws',
+  ],
   ['too deep', deep(20_000), 'of event type "T" is nested deeper than 1000 levels'],
 ])('names the place of %s, never what is there, with the error of JSON as cause', (_what, payload, text) => {
   const envelope = toEnvelope({ aggregateId: 'a', type: 'T', payload }, 0);
@@ -41,7 +49,9 @@ test.each<[string, unknown, string]>([
 
 test('finds nothing in what JSON writes, also where a value stands twice', () => {
   const line = { sku: 'x', at: new Date(0), none: undefined };
-  expect(findJsonObstacle({ lines: [line, line], first: line, list: [null, undefined, 1.5] })).toBeUndefined();
+  expect(
+    findJsonObstacle({ lines: [line, line], first: line, list: [null, undefined, 1.5] }),
+  ).toBeUndefined();
 });
 
 test('finds nothing in a proxy that refuses to be asked, and does not throw', () => {

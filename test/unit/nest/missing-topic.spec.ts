@@ -141,7 +141,9 @@ describe('a topic that a circular import leaves undefined', () => {
     }
     const error = await rejection(() => application([Handler]));
     expect(error.code).toBe('OPTIONS_INVALID');
-    expect(error.message).toMatch(/expected @EventPattern on Handler\.handle .*found undefined; circular import\?/);
+    expect(error.message).toMatch(
+      /expected @EventPattern on Handler\.handle .*found undefined; circular import\?/,
+    );
   });
 });
 
@@ -172,7 +174,9 @@ describe('what is no topic', () => {
     for (const topics of [undefined, defineTopic('orders'), 'orders']) {
       const error = errorOf(() => AggregateTransportModule.forFeature(topics as never));
       expect(error.code).toBe('OPTIONS_INVALID');
-      expect(error.message).toMatch(/expected AggregateTransportModule.forFeature to be given a list of topics/);
+      expect(error.message).toMatch(
+        /expected AggregateTransportModule.forFeature to be given a list of topics/,
+      );
     }
   });
 

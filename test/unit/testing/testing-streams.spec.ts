@@ -117,9 +117,13 @@ test('until resolves with what its condition gives, and looks again while that i
 
 test('until ends with what was awaited, or with the error of its condition', async () => {
   const { streams } = await world(() => undefined);
-  await expect(streams.until(() => false, { withinMs: 20, what: 'the invoice to be paid' })).rejects.toMatchObject({
+  await expect(
+    streams.until(() => false, { withinMs: 20, what: 'the invoice to be paid' }),
+  ).rejects.toMatchObject({
     code: 'TEST_TIMED_OUT',
-    message: expect.stringMatching(/^expected the invoice to be paid within 20 ms, found that it does not; .*advance\(\)$/),
+    message: expect.stringMatching(
+      /^expected the invoice to be paid within 20 ms, found that it does not; .*advance\(\)$/,
+    ),
   });
   const broken = (): boolean => {
     throw new Error('no such row');

@@ -120,13 +120,14 @@ export class StatusCommand {
     return rows;
   }
 
-  #print(rows: readonly StatusRow[], { json, everyMs }: StatusArguments): void {
+  #print(rows: readonly StatusRow[], { topic, json, everyMs }: StatusArguments): void {
     if (json) {
       for (const row of rows) this.terminal.print(JSON.stringify(row));
       return;
     }
     const now = everyMs === undefined ? '' : `${new Date(this.clock.wallNow()).toISOString()}\n`;
-    this.terminal.print(now + (rows.length === 0 ? 'no group has started yet' : tableOfRows(rows)));
+    const none = `no group has started yet${topic === undefined ? '' : ` on topic "${topic}"; check its name`}`;
+    this.terminal.print(now + (rows.length === 0 ? none : tableOfRows(rows)));
     const lines = rows.flatMap(({ topic, group, missing = [] }) =>
       missing.map((what) => `${topic} ${group}: ${what}`),
     );

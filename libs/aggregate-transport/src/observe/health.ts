@@ -69,7 +69,10 @@ export class Health {
     ];
   }
 
-  #lossFindings({ topic, group, layout }: ObservedGroup, { partition, counts }: ObservedPartition): Finding[] {
+  #lossFindings(
+    { topic, group, layout }: ObservedGroup,
+    { partition, counts }: ObservedPartition,
+  ): Finding[] {
     const { lost } = counts;
     if (lost === 0) return [];
     // The partitions of another layout count from 0 again.

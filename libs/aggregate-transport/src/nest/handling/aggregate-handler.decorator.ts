@@ -89,10 +89,7 @@ export function AggregateHandler<T extends Topic<object>, K extends keyof Events
   options?: AggregateHandlerOptions<K>,
 ): HandlerDecorator<PayloadOf<EventsOf<T>, K>>;
 export function AggregateHandler(topic: string, options?: AggregateHandlerOptions): MethodDecorator;
-export function AggregateHandler(
-  topic: TopicRef,
-  options: AggregateHandlerOptions = {},
-): MethodDecorator {
+export function AggregateHandler(topic: TopicRef, options: AggregateHandlerOptions = {}): MethodDecorator {
   const name = topicNameOf(topic, '@AggregateHandler');
   checkName('topic', name);
   checkOptions(`@AggregateHandler("${name}")`, options, HANDLER_RULES);

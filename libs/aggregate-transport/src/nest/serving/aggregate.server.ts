@@ -200,7 +200,8 @@ export class AggregateServer
     if (this.#problems.length > 0) throw this.#problems[0];
     const groups = this.#registry.groups();
     const topics = this.#links.options.topics;
-    for (const { topic, isRequest } of this.#unaddressed) if (topics.has(topic)) this.#warnOf(topic, isRequest);
+    for (const { topic, isRequest } of this.#unaddressed)
+      if (topics.has(topic)) this.#warnOf(topic, isRequest);
     if (groups.length === 0) {
       const request = this.#unaddressed.find(({ isRequest }) => isRequest);
       if (request !== undefined) throw requestError(request.topic);

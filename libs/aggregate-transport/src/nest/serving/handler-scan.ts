@@ -76,7 +76,7 @@ export class HandlerScan {
   /**
    * Finds the handlers that would silently get no event, or not those of their topic.
    * @throws HANDLER_MISPLACED for a handler on a class that is no controller: Nest never looks there
-   * @throws OPTIONS_INVALID for a handler below another pattern decorator, and for an `EventPattern` that names no topic
+   * @throws OPTIONS_INVALID for a handler below another pattern decorator, and for an `EventPattern` without a topic
    */
   check(): void {
     const controllers = new Set(this.discovery.getControllers().map(classOf));

@@ -76,9 +76,9 @@ export class TestingStreams implements TopicWires {
   }
 
   /**
-   * Waits until `condition` gives something: not false, null or undefined. For effects that need something real, such as
-   * a database or a timer of Node. The streams settle before each look. Their clock stands still, so `advance` it for a
-   * retry. Resolves with what the condition gave.
+   * Waits until `condition` gives something: not false, null or undefined. For effects that need something real, such
+   * as a database or a timer of Node. The streams settle before each look. Their clock stands still, so `advance` it
+   * for a retry. Resolves with what the condition gave.
    *
    * @throws TEST_TIMED_OUT when the time is over; an error of the condition itself ends the wait
    */
@@ -92,8 +92,8 @@ export class TestingStreams implements TopicWires {
   }
 
   /**
-   * Waits until a group has settled every event that the topic holds at this moment: each is handled, parked, or of a
-   * type without a handler. The clock stands still, so `advance` it for a retry.
+   * Waits until a group has settled every event that the topic holds at this moment. Each is then handled, parked, or
+   * of a type without a handler. The clock stands still, so `advance` it for a retry.
    *
    * @throws TEST_TIMED_OUT when the time is over, with the oldest event that is not settled
    * @throws GROUP_UNKNOWN if no such group has started on the topic
