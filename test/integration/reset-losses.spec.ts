@@ -92,7 +92,7 @@ class Service {
   }
 
   async hasHandled(sequences: number[]): Promise<void> {
-    await eventually(`${sequences.join(' ')}`, () => this.handled.length >= sequences.length);
+    await eventually(sequences.join(' '), () => this.handled.length >= sequences.length);
     expect([...this.handled].sort((a, b) => a - b)).toEqual(sequences);
     this.handled.length = 0;
   }

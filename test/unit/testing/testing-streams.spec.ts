@@ -20,7 +20,7 @@ afterEach(async () => {
 
 interface World {
   readonly streams: TestingStreams;
-  publish(id: string, payload: unknown): Promise<unknown>;
+  readonly publish: (id: string, payload: unknown) => Promise<unknown>;
 }
 
 /** An application whose handler does what the test says. */

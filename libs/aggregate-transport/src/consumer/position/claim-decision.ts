@@ -38,7 +38,7 @@ export type ClaimDecision =
 
 /** What a new owner writes before anything else, if it may write at all. Pure. */
 export function decideClaim(facts: ClaimFacts): ClaimDecision {
-  const { found, wasClaimed, wasDeleted, group, epoch, owner } = facts;
+  const { found, wasClaimed, wasDeleted, group, epoch } = facts;
   if (found === undefined) {
     if (wasClaimed || wasDeleted || group.hasRecords) return { kind: 'halt', reason: lostText() };
     if (epoch <= group.start.epoch) return { kind: 'raise', above: group.start.epoch };
@@ -50,13 +50,18 @@ export function decideClaim(facts: ClaimFacts): ClaimDecision {
       'run that release, or start over with: npx aggregate-transport group reset TOPIC GROUP --to start';
     return { kind: 'halt', reason, isNewer: true };
   }
-  const isTaken = found.epoch === epoch && found.owner !== owner && !isSabotaged('token-stands-still');
-  if (found.epoch > epoch || isTaken) {
+  if (isOutrankedBy(found, facts)) {
     return { kind: 'raise', above: found.epoch };
   }
   return found.created === facts.created || facts.isRestored
     ? claimOfRecord(facts, found)
     : claimOfNewStream(facts, found);
+}
+
+/** True if another owner has written the record under this epoch, or under a higher one. */
+function isOutrankedBy(found: PositionRecord, { epoch, owner }: ClaimFacts): boolean {
+  const isSame = found.epoch === epoch && found.owner !== owner;
+  return found.epoch > epoch || (isSame && !isSabotaged('token-stands-still'));
 }
 
 function claimOfRecord(facts: ClaimFacts, found: PositionRecord): ClaimDecision {
