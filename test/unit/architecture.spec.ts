@@ -128,7 +128,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [...ground, 'in-parallel.ts', 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
     packages: [/^node:/, /^nats$/],
   },
-  testing: { knows: ['sabotage.ts'] },
+  testing: { knows: ['sabotage.ts'], packages: [/^node:events$/] },
   // Streams in memory stand where `transport` has its ways to NATS.
   'testing/memory': {
     knows: [...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
@@ -160,6 +160,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [], packages: [CORE] },
   'clock.ts': { knows: [] },
   'log.ts': { knows: [] },
+  'sabotage.ts': { knows: [] },
   // Ports: to a transaction of the caller, and to a database that this library opens.
   transaction: { knows: ['errors.ts'] },
   'schema/schema-names.ts': { knows: ['errors.ts'], packages: [/^node:crypto$/] },
@@ -184,6 +185,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'relay/operating', 'nest'],
     packages: [CORE, /^nats$/, /^node:/],
   },
+  testing: { knows: ['sabotage.ts'], packages: [/^node:events$/] },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
   'cli.ts': { knows: ['*'] },

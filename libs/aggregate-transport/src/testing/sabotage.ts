@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { SabotagedRule } from '../sabotage.js';
 
 /** Takes the place of `sabotage.ts` under `node --conditions=aggregate-transport-sabotage`. Not published. */
@@ -12,6 +13,8 @@ const [, fault, fatalStep, nth] =
 let passes = 0;
 
 export function reached(step: string): void {
+  // For tests that decide while the process runs.
+  (process as EventEmitter).emit('aggregate-transport: step', step);
   if (step !== fatalStep || ++passes !== Number(nth ?? '1')) return;
   process.kill(process.pid, fault === 'freeze' ? 'SIGSTOP' : 'SIGKILL');
 }
