@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresRule } from '#postgres/sabotage.js';
 import { lackOf } from '../publisher/run-once.js';
 import type { Finding } from './finding.js';
-import { type Evidence, type History, readEvidence, readHistory } from './history.js';
+import { type Evidence, readEvidence } from './history.js';
 import { Nemesis, untilAllReady } from './nemesis.js';
 import { planFaults } from './nemesis-plan.js';
-import { isAtRest, judge } from './oracle.js';
+import { judge } from './oracle.js';
 import type { Profile } from './profile.js';
+import { untilRest } from './rest.js';
 import { SABOTAGES } from './sabotage.js';
 import { World, type WorldOptions } from './world.js';
 
@@ -38,11 +38,6 @@ export interface RunResult {
   /** Where the journals are; undefined if all is green and they are gone. */
   readonly folder: string | undefined;
 }
-
-/** A relay that was frozen keeps a lock until PostgreSQL ends its session, and rows wait as long. */
-const REST_WITHIN_MS = 60_000;
-const SABOTAGED_REST_WITHIN_MS = 10_000;
-const LOOK_EVERY_MS = 500;
 
 /** What a seed chooses: shards of each relay, rows in memory, whether rows stay. */
 function relaysOf(seed: number): NonNullable<WorldOptions['relays']> {
@@ -92,23 +87,4 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   } finally {
     await world.close();
   }
-}
-
-/** The load ends, and all that was begun ends too, or the time is over. */
-export async function untilRest(world: World, isSabotaged: boolean): Promise<History> {
-  await untilAllReady(world);
-  for (const member of world.of('shop')) member.quiet();
-  const until = performance.now() + (isSabotaged ? SABOTAGED_REST_WITHIN_MS : REST_WITHIN_MS);
-  for (;;) {
-    await delay(LOOK_EVERY_MS);
-    const history = await readHistory(world);
-    if (isAtRest(history) || performance.now() > until) return settled(world, history);
-  }
-}
-
-/** What was under way when the last row was read is over now; nothing may have come after it. */
-async function settled(world: World, last: History): Promise<History> {
-  await delay(LOOK_EVERY_MS);
-  const history = await readHistory(world);
-  return isAtRest(last) && !isAtRest(history) ? settled(world, history) : history;
 }

@@ -54,6 +54,7 @@ const HANDLER: Of<HandlerSetup> = {
   leaseTtlMs: LEASE_TTL_MS,
   maxConnections: 4,
   commitEveryMs: 20,
+  alwaysOwn: false,
 };
 
 const SHOP_TABLES = `

@@ -46,12 +46,14 @@ class BillingController {
   @AggregateHandler(TOPIC)
   async apply(@Payload() { place }: Ordered, @Ctx() ctx: AggregateContext): Promise<void> {
     reached('handler: delivered');
-    const isOwn = place % 2 === 0;
+    const isOwn = setup.alwaysOwn || place % 2 === 0;
     try {
       const outcome = isOwn ? await this.#inOwn(ctx) : await this.#inInboxes(ctx);
       reached('handler: committed');
-      if (outcome === 'repeat')
+      if (outcome === 'repeat') {
         journal.write({ what: 'repeat', aggregate: ctx.aggregateId, event: ctx.eventId });
+        reached('handler: repeated');
+      }
     } catch (error) {
       if (error instanceof FencedError)
         journal.write({ what: 'fenced', aggregate: ctx.aggregateId, event: ctx.eventId });

@@ -34,6 +34,8 @@ export interface HandlerSetup extends ProcessSetup {
   readonly leaseTtlMs: number;
   readonly maxConnections: number;
   readonly commitEveryMs: number;
+  /** Every transaction is the handler's own; else every second one. */
+  readonly alwaysOwn: boolean;
 }
 
 /** What the parent tells a process: stop at a step, or stop no more; begin nothing new. */
