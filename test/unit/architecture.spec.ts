@@ -128,7 +128,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [...ground, 'in-parallel.ts', 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
     packages: [/^node:/, /^nats$/],
   },
-  testing: { knows: ['sabotage.ts'], packages: [/^node:events$/] },
+  testing: { knows: ['sabotage.ts'] },
   // Streams in memory stand where `transport` has its ways to NATS.
   'testing/memory': {
     knows: [...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
@@ -185,7 +185,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'relay/operating', 'nest'],
     packages: [CORE, /^nats$/, /^node:/],
   },
-  testing: { knows: ['sabotage.ts'], packages: [/^node:events$/] },
+  testing: { knows: ['sabotage.ts'] },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
   'cli.ts': { knows: ['*'] },

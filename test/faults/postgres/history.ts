@@ -147,4 +147,3 @@ export function readEvidence(folder: string): Evidence {
     connectionsRefused: undone(/53300|timeout exceeded when trying to connect|too many clients/),
   };
 }
-

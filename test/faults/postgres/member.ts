@@ -71,6 +71,10 @@ export class Member {
     }
   }
 
+  get #isWanted(): boolean {
+    return !this.#isClosed && !this.#isAway;
+  }
+
   async ready(): Promise<void> {
     await eventually(`${this.name} to be ready`, () => this.#isReady, READY_WITHIN_MS);
   }
@@ -125,6 +129,10 @@ export class Member {
     await this.postgres.close();
   }
 
+  #spawnIfWanted(): void {
+    if (this.#isWanted) this.#spawn();
+  }
+
   #spawn(): void {
     const { role, name, folder, database, sabotage, setup } = this.options;
     const build = testBuild({ sabotage: sabotage ?? 'none' });
@@ -147,11 +155,11 @@ export class Member {
     void child.exited.then(async (how) => {
       const wasReady = this.#isReady;
       this.#isReady = false;
-      if (this.#isClosed || this.#isAway) return;
+      if (!this.#isWanted) return;
       // A start that fails while a server is away is no fault of its own; it is tried again.
       if (wasReady) this.deaths.push(`${name} ended by itself: ${how}`);
       await delay(AGAIN_AFTER_MS);
-      if (!this.#isClosed && !this.#isAway) this.#spawn();
+      this.#spawnIfWanted();
     });
   }
 }

@@ -72,7 +72,9 @@ export function planFaults(seed: number, steps: number, only?: readonly Special[
     });
     const specials = Math.floor(n / SPECIAL_EVERY);
     if (n % SPECIAL_EVERY === SPECIAL_EVERY - 1)
-      faults.push({ kind: drawn(SPECIALS, specials + seed * Math.floor(steps / SPECIAL_EVERY), 1, PURPOSE_SPECIAL) });
+      faults.push({
+        kind: drawn(SPECIALS, specials + seed * Math.floor(steps / SPECIAL_EVERY), 1, PURPOSE_SPECIAL),
+      });
   }
   return faults;
 }

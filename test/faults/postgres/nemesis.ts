@@ -13,7 +13,7 @@ const STEP_WITHIN_MS = 4_000;
 const TAKEN_OVER_MS = 2_000;
 const EXHAUSTED_MS = 1_500;
 const MOST_CONNECTIONS = 100;
-const RESET_WITHIN_S = 30;
+const RESET_WITHIN_MS = 90_000;
 
 export interface NemesisOptions {
   readonly world: World;
@@ -74,11 +74,13 @@ export class Nemesis {
 
   async #atStep({ step, target, way, ms, holdsWire, aim }: StepFault): Promise<void> {
     const role = STEPS[step];
+    // A process that starts cannot come up behind a black hole.
+    await Promise.all(this.#world.of(role).map((member) => member.ready()));
     if (holdsWire) for (const member of this.#world.of(role)) member.nats.blackhole('c2s');
     const stopped = await this.#stopped(step);
     if (stopped === undefined) return;
     this.#note(`${step} × ${target} × ${way}`);
-    if (target === 'postgres' || target === 'nats') await this.#hitServer(target, way, ms, stopped, aim);
+    if (target === 'postgres' || target === 'nats') await this.#hitServer(target, { way, ms, aim }, stopped);
     else await this.#hitProcess(target === role ? stopped : this.#aimAt(target, aim), way, ms, stopped);
   }
 
@@ -98,10 +100,8 @@ export class Nemesis {
   /** By turns the stopped process continues while the server is away, and after it. */
   async #hitServer(
     target: 'postgres' | 'nats',
-    way: StepFault['way'],
-    ms: number,
+    { way, ms, aim }: Pick<StepFault, 'way' | 'ms' | 'aim'>,
     stopped: Member,
-    aim: number,
   ): Promise<void> {
     const { members, postgres, nats } = this.#world;
     const server = target === 'postgres' ? postgres : nats;
@@ -161,23 +161,36 @@ const SPECIAL_FAULTS: Readonly<Record<Special, (world: World, stop: Stop) => Pro
   'handler-within': (_world, stop) => sleepsThroughLease(stop, 'inbox: entered'),
   reset: async (world) => {
     await Promise.all(world.of('handler').map((member) => member.ready()));
-    const args = ['group', 'reset', TOPIC, GROUP, '--to', 'start', '--yes', '--wait', String(RESET_WITHIN_S)];
-    const { code, errors } = await runCommand({ args: [...args, '--server', world.nats.url] });
-    if (code !== 0) throw new Error(`expected the group to be reset, found: ${errors}`);
+    const args = [
+      'group',
+      'reset',
+      TOPIC,
+      GROUP,
+      '--to',
+      'start',
+      '--yes',
+      '--wait',
+      String(RESET_WITHIN_MS),
+    ];
+    const { code, output, errors } = await runCommand({ args: [...args, '--server', world.nats.url] });
+    if (code !== 0) throw new Error(`expected the group to be reset, found: ${output}${errors}`);
     return true;
   },
   exhausted: async ({ postgres }) => {
     const clients: pg.Client[] = [];
-    let isRefused = false;
-    while (!isRefused && clients.length < MOST_CONNECTIONS) {
+    while (clients.length < MOST_CONNECTIONS) {
       const client = new pg.Client(postgres.url);
       client.on('error', () => undefined);
+      const isConnected = await client.connect().then(
+        () => true,
+        () => false,
+      );
+      if (!isConnected) break;
       clients.push(client);
-      await client.connect().catch(() => (isRefused = true));
     }
     await delay(EXHAUSTED_MS);
     await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
-    return isRefused;
+    return clients.length < MOST_CONNECTIONS;
   },
   'restart-immediate': async ({ postgres }) => {
     await postgres.restart('immediate');
@@ -207,9 +220,5 @@ async function sleepsThroughLease(stop: Stop, step: Step): Promise<boolean> {
 
 /** Waits until all processes run. */
 export async function untilAllReady(world: World): Promise<void> {
-  await eventually(
-    'every process to be ready',
-    () => world.members.every(({ isReady }) => isReady),
-    90_000,
-  );
+  await eventually('every process to be ready', () => world.members.every(({ isReady }) => isReady), 90_000);
 }

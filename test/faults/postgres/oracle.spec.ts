@@ -6,7 +6,9 @@ import { isAtRest, judge } from './oracle.js';
 const RUN = 2n ** 48n;
 
 /** Two aggregates, three transactions, and all effects: the second event of `a` was handled by a new owner. */
-function good(): { -readonly [K in keyof History]: History[K] extends readonly (infer T)[] ? T[] : History[K] } {
+function good(): {
+  -readonly [K in keyof History]: History[K] extends readonly (infer T)[] ? T[] : History[K];
+} {
   return {
     orders: [
       { aggregate: 'a', n: 1, events: ['a1', 'a2'] },
@@ -24,6 +26,7 @@ function good(): { -readonly [K in keyof History]: History[K] extends readonly (
   };
 }
 
+// eslint-disable-next-line max-params -- one line for each row of a history
 function effect(aggregate: string, n: number, event: string, token = 1, run = 0): EffectRow {
   return { aggregate, n, event, position: BigInt(run) * RUN + BigInt(n), token, outcome: 'done' };
 }
@@ -50,7 +53,11 @@ test('takes a second run from the first event on, repeats, and a run that a rese
 
 describe('finds', () => {
   const wrong: [string, CheckerName[], (history: ReturnType<typeof good>) => void][] = [
-    ['an event that is not in the stream', ['stored-once', 'applied-order'], ({ stored }) => stored.splice(2, 1)],
+    [
+      'an event that is not in the stream',
+      ['stored-once', 'applied-order'],
+      ({ stored }) => stored.splice(2, 1),
+    ],
     [
       'an event that is stored twice',
       ['stored-once'],
@@ -95,7 +102,11 @@ describe('finds', () => {
         effects[2] = effect('a', 2, 'a3', 2);
       },
     ],
-    ['a run that does not begin at the first event', ['applied-order', 'left-over'], ({ effects }) => effects.shift()],
+    [
+      'a run that does not begin at the first event',
+      ['applied-order', 'left-over'],
+      ({ effects }) => effects.shift(),
+    ],
     ['an effect that is missing', ['left-over'], ({ effects }) => effects.splice(2, 1)],
     [
       'an older owner that commits after a newer one',

@@ -26,10 +26,7 @@ export function printRun(run: RunResult): void {
 
 /** Every step with every target and way, and every special fault, that no run had. */
 export function neverHit(runs: readonly RunResult[]): string[] {
-  const names = [
-    ...COMBINATIONS.map(({ step, target, way }) => `${step} × ${target} × ${way}`),
-    ...SPECIALS,
-  ];
+  const names = [...COMBINATIONS.map(({ step, target, way }) => `${step} × ${target} × ${way}`), ...SPECIALS];
   return names.filter((name) => !runs.some(({ hit }) => hit.has(name)));
 }
 
@@ -57,7 +54,8 @@ export function printTable(runs: readonly RunResult[]): void {
 
 /** The line that machines read. */
 export function summaryOf(runs: readonly RunResult[], sabotageCaught: string): string {
-  const total = (what: keyof RunResult['evidence']): number => sum(runs.map(({ evidence }) => evidence[what]));
+  const total = (what: keyof RunResult['evidence']): number =>
+    sum(runs.map(({ evidence }) => evidence[what]));
   return JSON.stringify({
     runs: runs.length,
     events: sum(runs.map(({ events }) => events)),

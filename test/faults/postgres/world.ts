@@ -92,7 +92,10 @@ export class World {
       startNatsServer({ version: serverVersion, config: '' }),
     ]);
     const aggregates = options.shop?.aggregates ?? SHOP.aggregates;
-    await Promise.all([makeDatabases(postgres, aggregates), makeStream(nats, options.handler?.partitions ?? HANDLER.partitions)]);
+    await Promise.all([
+      makeDatabases(postgres, aggregates),
+      makeStream(nats, options.handler?.partitions ?? HANDLER.partitions),
+    ]);
     const members = await openMembers(options, folder, postgres, nats);
     return new World({ folder, postgres, nats, members });
   }
@@ -195,7 +198,9 @@ function openMembers(
   const member = (role: Role, index: number, database: string, setup: object): Promise<Member> =>
     Member.open({ ...shared, role, database, name: `${role}-${index}`, setup: { ...setup, seed } });
   return Promise.all([
-    ...Array.from({ length: shops }, (_, index) => member('shop', index, 'shop', { ...SHOP, ...options.shop })),
+    ...Array.from({ length: shops }, (_, index) =>
+      member('shop', index, 'shop', { ...SHOP, ...options.shop }),
+    ),
     ...relays.map((relay, index) => member('relay', index, 'shop', { ...RELAY, ...relay })),
     ...Array.from({ length: handlers }, (_, index) =>
       member('handler', index, 'billing', { ...HANDLER, ...options.handler }),

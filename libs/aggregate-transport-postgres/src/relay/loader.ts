@@ -111,7 +111,10 @@ export class Loader {
     const page = await this.parts.reader.read({ above, without, known: [] }, limits);
     if (page.rows.length > 0) reached('relay: read');
     const lower = this.#open.note(page.snapshot, above);
-    const whole = lower === undefined || isSabotaged('rows-below-unseen') ? page : await this.#withLower(lower, page, limits);
+    const whole =
+      lower === undefined || isSabotaged('rows-below-unseen')
+        ? page
+        : await this.#withLower(lower, page, limits);
     await this.#admit(whole.rows);
     this.#cursor = whole.rows.at(-1)?.id ?? above;
     if (!whole.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;

@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import type { SabotagedRule } from '../sabotage.js';
 
 /** Takes the place of `sabotage.ts` under `node --conditions=aggregate-transport-sabotage`. Not published. */
@@ -12,9 +11,11 @@ const [, fault, fatalStep, nth] =
   /^(kill|freeze):(.*?)(?:#(\d+))?$/.exec(process.env['AGGREGATE_TRANSPORT_STOP_AT'] ?? '') ?? [];
 let passes = 0;
 
+const steps: NodeJS.EventEmitter = process;
+
 export function reached(step: string): void {
   // For tests that decide while the process runs.
-  (process as EventEmitter).emit('aggregate-transport: step', step);
+  steps.emit('aggregate-transport: step', step);
   if (step !== fatalStep || ++passes !== Number(nth ?? '1')) return;
   process.kill(process.pid, fault === 'freeze' ? 'SIGSTOP' : 'SIGKILL');
 }

@@ -24,6 +24,8 @@ const pool = new pg.Pool({
   connectionTimeoutMillis: 1_500,
 });
 pool.on('error', () => undefined);
+// A server that dies may send its greeting and its last word at once: before anyone else can listen.
+pool.on('connect', (client) => client.on('error', () => undefined));
 
 type Client = Pick<pg.ClientBase, 'query'>;
 

@@ -25,7 +25,11 @@ const app = await startApp({
   publishers: [TOPIC],
   logger: served.logger,
 });
-const pool = new pg.Pool({ connectionString: setup.postgres, max: shards + 2, connectionTimeoutMillis: 1_500 });
+const pool = new pg.Pool({
+  connectionString: setup.postgres,
+  max: shards + 2,
+  connectionTimeoutMillis: 1_500,
+});
 pool.on('error', () => undefined);
 const database = new PgDatabase(pool);
 const chained = publisherOf(app, TOPIC).chained;
@@ -57,7 +61,8 @@ const relays = Array.from(
       ...{ database, target, limits: { rows: maxRows, bytes: 67_108_864 } },
       ...{ pollMs: 200, keepPublishedMs, silentForMs, holder: `relay:${process.pid}`, clock: systemClock },
       log: { info: write('info'), warn: write('warn'), error: write('error') },
-      onStopped: ({ eventId, code }) => journal.write({ what: 'failed', why: `stopped at ${eventId}: ${code}` }),
+      onStopped: ({ eventId, code }) =>
+        journal.write({ what: 'failed', why: `stopped at ${eventId}: ${code}` }),
     }),
 );
 for (const relay of relays) relay.start();

@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import type { LoggerService } from '@nestjs/common';
 import { Journal } from '../../harness/journal.js';
 import { type Order, type ProcessLine, SETUP_VARIABLE } from './setup.js';
@@ -6,7 +5,7 @@ import { type Order, type ProcessLine, SETUP_VARIABLE } from './setup.js';
 /** The name under which test builds of both libraries tell of their steps. */
 const STEP_EVENT = 'aggregate-transport: step';
 
-const steps = process as EventEmitter;
+const steps: NodeJS.EventEmitter = process;
 
 /** A step of the application itself. */
 export function reached(step: string): void {

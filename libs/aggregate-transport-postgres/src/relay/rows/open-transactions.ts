@@ -90,7 +90,9 @@ function leftOf(
   if (from >= end) return { left: [span], hasEnded: false };
   const known = below < end ? below : end;
   const isSingle = known - from === 1n;
-  const open = isSingle ? [from].filter((id) => listed.has(id)) : [...listed].filter((id) => id >= from && id < known);
+  const open = isSingle
+    ? [from].filter((id) => listed.has(id))
+    : [...listed].filter((id) => id >= from && id < known);
   const left = open.map((id): Span => ({ from: id, below: id + 1n, floor }));
   if (below > known) left.push({ from: known, below, floor });
   return { left, hasEnded: BigInt(open.length) < known - from };

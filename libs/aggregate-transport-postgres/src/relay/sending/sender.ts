@@ -147,7 +147,14 @@ export class Sender {
       const chain = chainOf(lane.rows, CHAIN);
       reached('relay: sending');
       if (isSabotaged('marked-before-receipt')) this.parts.listener.stored(chain);
-      this.#sent(lane, await target.publish(chain.map(({ event }) => event), after, call.signal));
+      this.#sent(
+        lane,
+        await target.publish(
+          chain.map(({ event }) => event),
+          after,
+          call.signal,
+        ),
+      );
     } catch (error) {
       this.#pause(lane, error);
     } finally {

@@ -11,9 +11,13 @@ test('reads what a snapshot calls open, and what it cannot list yet', () => {
 
 test('reads ids beyond 32 bits, and where those of 32 bits come round', () => {
   const round = 2n ** 32n;
-  expect(snapshotOf(`${5n * round + 8n}:${5n * round + 8n}: 7`)).toEqual(at([], 5n * round + 8n, 5n * round + 10n));
+  expect(snapshotOf(`${5n * round + 8n}:${5n * round + 8n}: 7`)).toEqual(
+    at([], 5n * round + 8n, 5n * round + 10n),
+  );
   // As a signed number, the age of an id in the upper half is below zero.
-  expect(snapshotOf(`${2n * round - 1n}:${2n * round - 1n}: -3`)).toEqual(at([], 2n * round - 1n, 2n * round));
+  expect(snapshotOf(`${2n * round - 1n}:${2n * round - 1n}: -3`)).toEqual(
+    at([], 2n * round - 1n, 2n * round),
+  );
 });
 
 test('asks for no second look while a transaction stays open', () => {
