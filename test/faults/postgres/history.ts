@@ -124,7 +124,6 @@ export interface Evidence {
   readonly repeats: number;
   readonly fenced: number;
   readonly takeovers: number;
-  readonly refusedCopies: number;
   readonly connectionsRefused: number;
 }
 
@@ -143,7 +142,6 @@ export function readEvidence(folder: string): Evidence {
     repeats: count(({ what }) => what === 'repeat'),
     fenced: count(({ what }) => what === 'fenced'),
     takeovers: logged(/: relays shard /),
-    refusedCopies: logged(/SEQUENCE_CONFLICT|wrong last sequence/),
     connectionsRefused: undone(/53300|timeout exceeded when trying to connect|too many clients/),
   };
 }

@@ -18,7 +18,7 @@ export interface Profile {
 }
 
 export const PROFILES = {
-  short: { steps: 3, seeds: 1, shops: 1, handlers: 2, least: { faults: 2, events: 50 }, allWithin: Infinity },
+  short: { steps: 3, seeds: 1, shops: 1, handlers: 2, least: { faults: 1, events: 10 }, allWithin: Infinity },
   full: {
     steps: 20,
     seeds: 5,

@@ -69,7 +69,7 @@ export function summaryOf(runs: readonly RunResult[], sabotageCaught: string): s
     resets: sum(runs.map(({ resets }) => resets)),
     void: runs.filter(({ lack }) => lack !== undefined).length,
     ...{ deadlocks: total('deadlocks'), rolledBack: total('rolledBack'), repeats: total('repeats') },
-    ...{ fenced: total('fenced'), takeovers: total('takeovers'), refusedCopies: total('refusedCopies') },
+    ...{ fenced: total('fenced'), takeovers: total('takeovers') },
     seconds: sum(runs.map(({ seconds }) => seconds)),
     sabotageCaught,
   });

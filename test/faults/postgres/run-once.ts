@@ -82,7 +82,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
       ...{ hit: nemesis.hit, missed: nemesis.missed, resets: nemesis.resets },
       seconds: Math.round((performance.now() - began) / 1_000),
       lack: lackOf({ ...evidence, faults: faultCount, events }, profile.least),
-      folder: isGreen ? undefined : world.folder,
+      folder: isGreen || sabotage !== undefined ? undefined : world.folder,
     };
   } finally {
     await world.close();
