@@ -5,7 +5,7 @@ import { isAtRest } from './oracle.js';
 import type { World } from './world.js';
 
 /** A relay that was frozen keeps a lock until PostgreSQL ends its session, and rows wait as long. */
-const REST_WITHIN_MS = 60_000;
+const REST_WITHIN_MS = 180_000;
 const SABOTAGED_REST_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 500;
 
