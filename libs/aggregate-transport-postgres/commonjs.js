@@ -1,4 +1,16 @@
-// Finishes dist/cjs: tells Node that it is CommonJS.
-import { writeFileSync } from 'node:fs';
+// Finishes dist/cjs: tells Node that it is CommonJS, and spells out the one import of the package's import map,
+// which a package.json of its own puts out of reach.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-writeFileSync(new URL('dist/cjs/package.json', import.meta.url), '{"type":"commonjs"}\n');
+const root = fileURLToPath(new URL('dist/cjs/', import.meta.url));
+writeFileSync(join(root, 'package.json'), '{"type":"commonjs"}\n');
+for (const file of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+  if (!file.endsWith('.js')) continue;
+  const source = readFileSync(join(root, file), 'utf8');
+  const target = posix.relative(dirname(file).split(sep).join('/'), 'sabotage.js');
+  const path = target.startsWith('.') ? target : `./${target}`;
+  const finished = source.replaceAll('require("#sabotage")', `require("${path}")`);
+  if (finished !== source) writeFileSync(join(root, file), finished);
+}

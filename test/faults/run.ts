@@ -4,6 +4,7 @@ import { PROFILES, type ProfileName } from './consumer/profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
 import type { CheckerName } from './oracle/finding.js';
 import { runParking } from './parking/run.js';
+import { runPostgres } from './postgres/run.js';
 import { runRepartition } from './repartition/run.js';
 import {
   runPublisherPart,
@@ -19,7 +20,7 @@ import { runSeeds, sabotageEach } from './harness/seeds.js';
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
 // --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part replicas: see replicas/run.ts.
-// --part repartition: see repartition/run.ts.
+// --part repartition: see repartition/run.ts. --part postgres: see postgres/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -155,6 +156,7 @@ function runPart(): Promise<boolean> {
   const rest = process.argv.slice(2);
   if (isPublisher) return runPublisherPart(rest);
   if (values.part === 'replicas') return runReplicas(rest);
+  if (values.part === 'postgres') return runPostgres(rest);
   if (values.part === 'repartition') return runRepartition(rest);
   return values.part === 'parking' ? runParking(rest) : run(readArguments());
 }

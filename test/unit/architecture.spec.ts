@@ -166,6 +166,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [], packages: [CORE] },
   'clock.ts': { knows: [] },
   'log.ts': { knows: [] },
+  'sabotage.ts': { knows: [] },
   // Ports: to a transaction of the caller, and to a database that this library opens.
   transaction: { knows: ['errors.ts'] },
   'schema/schema-names.ts': { knows: ['errors.ts'], packages: [/^node:crypto$/] },
@@ -190,6 +191,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'relay/operating', 'nest'],
     packages: [CORE, /^nats$/, /^node:/],
   },
+  testing: { knows: ['sabotage.ts'] },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
   'cli.ts': { knows: ['*'] },

@@ -7,7 +7,7 @@ import type { Database, OwnTransaction, Session } from './database.js';
 
 /** What this library uses of a `Pool` of `pg`. */
 export interface PgPool extends QueryingTransaction {
-  connect(): Promise<PgClient>;
+  connect(callback: (error: Error | undefined, client: PgClient | undefined) => void): void;
 }
 
 /** What this library uses of a client of such a pool. */
@@ -39,9 +39,6 @@ export class PgDatabase implements Database {
   async transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T> {
     const client = await this.#connect();
     const run = statementOf(client);
-    // A client that breaks while it is out of the pool reports it here; its statements reject all the same.
-    const ignore = (): void => undefined;
-    client.on('error', ignore);
     let broken: Error | undefined;
     try {
       await run('begin', []);
@@ -60,20 +57,34 @@ export class PgDatabase implements Database {
   }
 
   async session(): Promise<Session> {
-    return new PgSession(await this.#connect());
+    const client = await this.#connect();
+    const session = new PgSession(client);
+    client.removeListener('error', ignore);
+    return session;
   }
 
   close(): Promise<void> {
     return this.end();
   }
 
-  async #connect(): Promise<PgClient> {
-    try {
-      return await this.pool.connect();
-    } catch (cause) {
-      throw unavailable(cause);
-    }
+  /**
+   * A client whose loss is no uncaught exception: `ignore` hears its errors until it is removed. It listens before
+   * anything else that the server has sent is read. A server that dies may send its greeting and its last word at once.
+   */
+  #connect(): Promise<PgClient> {
+    return new Promise((resolve, reject) => {
+      this.pool.connect((error, client) => {
+        client?.on('error', ignore);
+        if (client === undefined) reject(unavailable(error));
+        else resolve(client);
+      });
+    });
   }
+}
+
+/** A client that breaks while it is out of the pool reports it here; its statements reject all the same. */
+function ignore(): void {
+  // See above.
 }
 
 class PgSession implements Session {

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { AggregatePostgresError } from '../errors.js';
 import type { SchemaNames } from '../schema/schema-names.js';
 import { type Row, type Statement, textIn } from '../transaction/statement.js';
@@ -118,11 +119,20 @@ export class InboxRows {
   )
   on conflict (consumer_group, topic, aggregate) do update
     set position = excluded.position, fencing_token = excluded.fencing_token, updated_at = now()
-    where kept.fencing_token <= excluded.fencing_token and kept.position < excluded.position
+    where ${conditions().join(' and ')}
   returning 1
 )
 select (${condition})::text as open, count(*)::text as entered from entered`;
   }
+}
+
+/** What the row must not have passed. */
+function conditions(): string[] {
+  return [
+    ...(isSabotaged('inbox-without-token') ? [] : ['kept.fencing_token <= excluded.fencing_token']),
+    ...(isSabotaged('inbox-without-position') ? [] : ['kept.position < excluded.position']),
+    'true',
+  ];
 }
 
 function noTransaction(): AggregatePostgresError {

@@ -1,3 +1,4 @@
+import { reached } from '#sabotage';
 import { type TopicRef, tokenOf } from 'nestjs-aggregate-transport';
 import type { Database } from '../database/database.js';
 import { AggregatePostgresError } from '../errors.js';
@@ -203,6 +204,7 @@ async function applied(
 ): Promise<InboxOutcome> {
   for (let look = 1; look <= MAX_LOOKS; look++) {
     if (await enter()) {
+      reached('inbox: entered');
       await effect();
       return 'done';
     }

@@ -1,3 +1,4 @@
+import { isSabotaged, reached } from '#sabotage';
 import {
   type AggregateEvent,
   type CheckedEvent,
@@ -88,12 +89,15 @@ export class Outbox<M extends object = EventMap> {
     const checked = await this.#checked(Array.isArray(events) ? (events as readonly unknown[]) : [events]);
     const receipt = { topic, eventIds: checked.map(({ eventId }) => eventId) };
     if (checked.length === 0) return receipt;
-    const [locked] = await run(LOCK, [JSON.stringify(lockKeysOf(names, topic, checked))]);
+    const keys = isSabotaged('add-without-lock') ? [] : lockKeysOf(names, topic, checked);
+    const [locked] = await run(LOCK, [JSON.stringify(keys)]);
+    reached('add: locked');
     const transactionId = textIn(locked, 'xid') ?? '';
     const rows = rowsJson(checked);
     const channel = notify ? names.channel : null;
     const [added] = await run(addStatement(names), [rows, transactionId, topic, channel]);
     if (textIn(added, 'count') !== String(checked.length)) throw noTransaction();
+    reached('add: added');
     return receipt;
   }
 

@@ -1,3 +1,4 @@
+import { isSabotaged, reached } from '#sabotage';
 import { partitionOf } from 'nestjs-aggregate-transport';
 import { SLOTS } from '../outbox/outbox-rows.js';
 import type { RelayRecords, TakeOver } from './records/relay-records.js';
@@ -108,8 +109,12 @@ export class Loader {
     const without = [...this.#behind.keys()];
     const above = this.#cursor;
     const page = await this.parts.reader.read({ above, without, known: [] }, limits);
+    if (page.rows.length > 0) reached('relay: read');
     const lower = this.#open.note(page.snapshot, above);
-    const whole = lower === undefined ? page : await this.#withLower(lower, page, limits);
+    const whole =
+      lower === undefined || isSabotaged('rows-below-unseen')
+        ? page
+        : await this.#withLower(lower, page, limits);
     await this.#admit(whole.rows);
     this.#cursor = whole.rows.at(-1)?.id ?? above;
     if (!whole.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;

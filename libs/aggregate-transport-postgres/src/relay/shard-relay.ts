@@ -1,3 +1,4 @@
+import { reached } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Database } from '../database/database.js';
 import type { Log } from '../log.js';
@@ -181,6 +182,7 @@ export class ShardRelay implements TenureListener {
     const keepsPublished = keepPublishedMs !== undefined;
     const records = new RelayRecords({ run: session.run, names, topic, shard, holder, keepsPublished });
     const takeOver = await records.takeOver(progress);
+    reached('relay: taken over');
     if (this.#isEnding()) return;
     this.#enter('relaying');
     log.info(`topic "${topic}": relays shard ${shard.index + 1} of ${shard.count}, epoch ${takeOver.epoch}`);

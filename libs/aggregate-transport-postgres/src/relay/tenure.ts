@@ -1,3 +1,4 @@
+import { reached } from '#sabotage';
 import { type AggregateTransportError, aggregateIdOf } from 'nestjs-aggregate-transport';
 import type { Clock, Timer } from '../clock.js';
 import type { Log } from '../log.js';
@@ -188,6 +189,7 @@ export class Tenure implements SenderListener {
       this.#lanes.release(ids);
       // No row of these is unmarked any more once this is committed.
       await this.parts.records.mark(ids, this.#mustForget ? undefined : this.#loader.checkpoint);
+      reached('relay: marked');
       this.parts.listener.published(ids.length);
       if (this.#loader.isBehind) this.#wantsRows = true;
     }

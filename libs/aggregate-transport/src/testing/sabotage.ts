@@ -11,7 +11,11 @@ const [, fault, fatalStep, nth] =
   /^(kill|freeze):(.*?)(?:#(\d+))?$/.exec(process.env['AGGREGATE_TRANSPORT_STOP_AT'] ?? '') ?? [];
 let passes = 0;
 
+const steps: NodeJS.EventEmitter = process;
+
 export function reached(step: string): void {
+  // For tests that decide while the process runs.
+  steps.emit('aggregate-transport: step', step);
   if (step !== fatalStep || ++passes !== Number(nth ?? '1')) return;
   process.kill(process.pid, fault === 'freeze' ? 'SIGSTOP' : 'SIGKILL');
 }

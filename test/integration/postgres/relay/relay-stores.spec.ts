@@ -47,6 +47,25 @@ test('stores the event of a transaction that commits long after rows with higher
   expect(await world.stored('slow')).toEqual(['slow:1', 'slow:2']);
 });
 
+test('stores the event of a transaction that no snapshot lists yet, after a row with a higher id', async () => {
+  const world = await fixture();
+  world.relay();
+  const outbox = world.outbox({ topic: world.topic });
+  const [earlier, later] = [await world.client(), await world.client()];
+  for (const client of [earlier, later]) {
+    await client.query('begin');
+    await client.query('select pg_current_xact_id()');
+  }
+  // The one that began to write later adds first. Until it ends, none with a higher id has ended.
+  await outbox.add(later, eventNamed('later:1'));
+  await outbox.add(earlier, eventNamed('earlier:1'));
+  await earlier.query('commit');
+  await eventually('the other to be stored', async () => (await world.unpublished()) === 0);
+  await later.query('commit');
+  await world.untilEmpty(5_000);
+  expect(await world.stored('later')).toEqual(['later:1']);
+});
+
 test('continues behind the event of a foreign publisher of the same aggregate', async () => {
   const world = await fixture();
   world.relay();

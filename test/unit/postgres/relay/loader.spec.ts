@@ -21,6 +21,7 @@ class Database implements RowSource {
   readonly added: { id: number; token: string }[] = [];
   readonly stopped = new Set<string>();
   #xid = 100;
+  #lastEnded = 100;
   #id = 0;
 
   constructor(private readonly random: () => number) {}
@@ -71,7 +72,10 @@ class Database implements RowSource {
       .filter(matches)
       .sort((one, other) => one.id - other.id)
       .slice(0, limits.rows);
-    const snapshot = { open: this.open.map(({ xid }) => String(xid)) };
+    // As PostgreSQL it lists an open transaction only if one with a higher id has ended.
+    const end = BigInt(this.#lastEnded) + 1n;
+    const open = this.open.map(({ xid }) => BigInt(xid)).filter((xid) => xid < end);
+    const snapshot = { open, end, next: BigInt(this.#xid) + 1n };
     return Promise.resolve({ rows, isFull: rows.length >= limits.rows, snapshot });
   }
 
@@ -83,6 +87,7 @@ class Database implements RowSource {
 
   #end(writer: Writer, commits: boolean): void {
     this.open.splice(this.open.indexOf(writer), 1);
+    this.#lastEnded = Math.max(this.#lastEnded, writer.xid);
     if (!commits) return;
     const { token } = writer;
     for (const id of writer.ids) {

@@ -2,7 +2,7 @@ import type { SchemaNames } from '../../schema/schema-names.js';
 import type { Statement } from '../../transaction/statement.js';
 import { textIn } from '../../transaction/statement.js';
 import { type OutboxRow, outboxRowOf } from './outbox-row.js';
-import { type Snapshot, snapshotOf } from './open-transactions.js';
+import { SNAPSHOT, type Snapshot, snapshotOf } from './open-transactions.js';
 
 /** The slots of one shard, first and last. */
 export interface Slots {
@@ -81,7 +81,7 @@ function limitsOf({ rows, bytes }: PageLimits): [string, string] {
 /** One statement sees one snapshot, and tells it: rows come with what was open when they were read. */
 function pageStatement(names: SchemaNames, where: string): string {
   return `select null::text as id, null::text as aggregate, null::text as name, null::text as event,
-  null::text as body, null::text as headers, pg_current_snapshot()::text as snapshot
+  null::text as body, null::text as headers, ${SNAPSHOT} as snapshot
 union all
 select id::text, aggregate, event_id, event::text, encode(body, 'base64'), headers::text, null
 from (

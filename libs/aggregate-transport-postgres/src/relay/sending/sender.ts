@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { isSabotaged, reached } from '#sabotage';
 import type {
   AggregateTail,
   AggregateTransportError,
@@ -129,7 +130,8 @@ export class Sender {
   #found(lane: Lane, { last, sequences }: AggregateTail): void {
     const { height, listener } = this.parts;
     height.note(last);
-    const stored = lane.noteStored(storedAmong(lane.rows, sequences), last);
+    const found = isSabotaged('no-look-up') ? 0 : storedAmong(lane.rows, sequences);
+    const stored = lane.noteStored(found, last);
     lane.proceed();
     if (stored.length > 0) listener.stored(stored);
   }
@@ -142,8 +144,17 @@ export class Sender {
     setMaxListeners(CHAIN.rows, call.signal);
     this.#calls.add(call);
     try {
-      const events = chainOf(lane.rows, CHAIN).map(({ event }) => event);
-      this.#sent(lane, await target.publish(events, after, call.signal));
+      const chain = chainOf(lane.rows, CHAIN);
+      reached('relay: sending');
+      if (isSabotaged('marked-before-receipt')) this.parts.listener.stored(chain);
+      this.#sent(
+        lane,
+        await target.publish(
+          chain.map(({ event }) => event),
+          after,
+          call.signal,
+        ),
+      );
     } catch (error) {
       this.#pause(lane, error);
     } finally {
@@ -160,6 +171,7 @@ export class Sender {
     const { height, listener, target } = this.parts;
     const { stored, last, failure } = chainEndOf(outcomes);
     if (last !== undefined) {
+      reached('relay: stored');
       height.note(last);
       listener.stored(lane.noteStored(stored, last));
     }

@@ -1,27 +1,48 @@
 import { expect, test } from '@jest/globals';
-import { OpenTransactions, snapshotOf } from '#postgres/relay/rows/open-transactions.js';
+import { OpenTransactions, type Snapshot, snapshotOf } from '#postgres/relay/rows/open-transactions.js';
 import { seededRandom } from '../../../../support/seeded.js';
 
-test('reads what a snapshot calls open', () => {
-  expect(snapshotOf('10:12:10,11')).toEqual({ open: ['10', '11'] });
-  expect(snapshotOf('12:12:')).toEqual({ open: [] });
+const at = (open: readonly bigint[], end: bigint, next = end): Snapshot => ({ open, end, next });
+
+test('reads what a snapshot calls open, and what it cannot list yet', () => {
+  expect(snapshotOf('10:12:10,11 9')).toEqual(at([10n, 11n], 12n));
+  expect(snapshotOf('12:12: 12')).toEqual(at([], 12n, 15n));
+});
+
+test('reads ids beyond 32 bits, and where those of 32 bits come round', () => {
+  const round = 2n ** 32n;
+  expect(snapshotOf(`${5n * round + 8n}:${5n * round + 8n}: 7`)).toEqual(
+    at([], 5n * round + 8n, 5n * round + 10n),
+  );
+  // As a signed number, the age of an id in the upper half is below zero.
+  expect(snapshotOf(`${2n * round - 1n}:${2n * round - 1n}: -3`)).toEqual(
+    at([], 2n * round - 1n, 2n * round),
+  );
 });
 
 test('asks for no second look while a transaction stays open', () => {
   const open = new OpenTransactions();
-  expect(open.note({ open: ['7'] }, 0)).toBeUndefined();
-  expect(open.note({ open: ['7'] }, 100)).toBeUndefined();
-  expect(open.note({ open: ['7'] }, 200)).toBeUndefined();
+  for (const cursor of [0, 100, 200]) expect(open.note(at([7n], 8n), cursor)).toBeUndefined();
+  for (const cursor of [300, 400]) expect(open.note(at([7n], 8n, 10n), cursor)).toBeUndefined();
 });
 
 test('asks for a look from where a transaction that has ended had begun', () => {
   const open = new OpenTransactions();
-  open.note({ open: [] }, 0);
-  open.note({ open: ['7'] }, 100);
-  open.note({ open: ['7', '8'] }, 200);
-  expect(open.note({ open: ['7'] }, 300)).toBe(200);
-  expect(open.note({ open: [] }, 300)).toBe(100);
-  expect(open.note({ open: [] }, 400)).toBeUndefined();
+  open.note(at([], 7n), 0);
+  open.note(at([7n], 8n), 100);
+  open.note(at([7n, 8n], 9n), 200);
+  expect(open.note(at([7n], 9n), 300)).toBe(200);
+  expect(open.note(at([], 9n), 300)).toBe(100);
+  expect(open.note(at([], 9n), 400)).toBeUndefined();
+});
+
+test('asks for a look when a transaction has ended that no snapshot had listed', () => {
+  const open = new OpenTransactions();
+  open.note(at([], 7n), 0);
+  open.note(at([], 8n, 10n), 100);
+  open.note(at([8n], 10n), 200);
+  expect(open.note(at([], 10n, 11n), 300)).toBe(100);
+  expect(open.note(at([], 11n), 400)).toBe(300);
 });
 
 interface Writer {
@@ -30,14 +51,24 @@ interface Writer {
   readonly ids: number[];
 }
 
-/** A database with concurrent transactions: ids in order, rows visible at the commit, one writer per aggregate. */
+/**
+ * A database with concurrent transactions: ids in order, rows visible at the commit, one writer per aggregate. As
+ * PostgreSQL it lists an open transaction only if one with a higher id has ended.
+ */
 class World {
   readonly open: Writer[] = [];
   readonly committed: { id: number; aggregate: number }[] = [];
   #xid = 100;
   #id = 0;
+  #lastEnded = 100;
 
   constructor(private readonly random: () => number) {}
+
+  get snapshot(): Snapshot {
+    const end = BigInt(this.#lastEnded) + 1n;
+    const open = this.open.map(({ xid }) => BigInt(xid)).filter((xid) => xid < end);
+    return { open, end, next: BigInt(this.#xid) + 1n };
+  }
 
   step(): void {
     const writer = this.open[Math.floor(this.random() * this.open.length)];
@@ -59,6 +90,7 @@ class World {
 
   #end(writer: Writer, commits: boolean): void {
     this.open.splice(this.open.indexOf(writer), 1);
+    this.#lastEnded = Math.max(this.#lastEnded, writer.xid);
     if (commits) for (const id of writer.ids) this.committed.push({ id, aggregate: writer.aggregate });
   }
 }
@@ -77,8 +109,7 @@ test('finds every committed row once, and each aggregate in the order of ids, in
       const visible = [...world.committed].sort((one, other) => one.id - other.id);
       const page = visible.filter(({ id }) => id > cursor).slice(0, limit);
       const upTo = Math.max(cursor, page.at(-1)?.id ?? 0);
-      const note = (through: number): number | undefined =>
-        open.note({ open: world.open.map(({ xid }) => String(xid)) }, through);
+      const note = (through: number): number | undefined => open.note(world.snapshot, through);
       let below: typeof visible = [];
       for (let lower = note(cursor), above = upTo; lower !== undefined && lower < above; lower = note(upTo)) {
         above = lower;
