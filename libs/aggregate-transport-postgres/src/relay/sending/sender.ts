@@ -21,7 +21,12 @@ export interface RelayTarget {
     after: number,
     signal: AbortSignal,
   ): Promise<readonly ChainOutcome[]>;
-  tailOf(token: string, after: number, signal: AbortSignal): Promise<AggregateTail>;
+  tailOf(
+    token: string,
+    after: number,
+    signal: AbortSignal,
+    isOwn: (eventId: string) => boolean,
+  ): Promise<AggregateTail>;
   progress(): Promise<StreamProgress>;
   resume(token: string): void;
 }
@@ -112,7 +117,8 @@ export class Sender {
     lanes.noteChanged(lane);
     this.#looks++;
     try {
-      const tail = await target.tailOf(lane.token, after, signal);
+      const isOwn = (id: string): boolean => lane.rows.some(({ event }) => event.eventId === id);
+      const tail = await target.tailOf(lane.token, after, signal, isOwn);
       if (!(await this.#isSameStream.ask())) listener.streamChanged();
       if (signal.aborted) return;
       // Read from a sequence of the stream that was known before: read again.
