@@ -51,6 +51,8 @@ export class OutboxWorld {
       settings: { max_connections: CONNECTIONS, shared_buffers: '256MB', max_wal_size: '2GB' },
     });
     const pool = new pg.Pool({ connectionString: postgres.url, max: 230 });
+    // Connections at rest are ended when the server stops.
+    pool.on('error', () => undefined);
     const names = new SchemaNames({ schema: 'bench' });
     await migrate(new PgDatabase(pool), names);
     return new OutboxWorld(postgres, pool, names, natsUrl, await Streams.open(natsUrl));

@@ -13,6 +13,7 @@ import type { Lane, PendingRow } from './lane.js';
 import type { Lanes } from './lanes.js';
 import { NextAnswer } from './next-answer.js';
 import type { StreamHeight } from './stream-height.js';
+import { type RelayTrouble, Waits } from './waits.js';
 
 /** The topic's stream as a relay needs it: what `publisher.chained` of the core is. */
 export interface RelayTarget {
@@ -56,15 +57,8 @@ export interface SenderParts {
 const CHAIN = { rows: 256, bytes: 1_048_576 };
 /** Aggregates whose tails are read at once. */
 const MAX_LOOKS = 256;
-const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 2_000;
 /** A foreign publisher may come between a few times; then pauses begin. */
 const LOOKS_AT_ONCE = 3;
-
-/** The pause after so many failed attempts, in milliseconds. Pure. */
-export function pauseAfter(failures: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
-}
 
 /**
  * Looks up and sends what is ready: per aggregate one thing at a time, aggregates side by side.
@@ -77,6 +71,7 @@ export class Sender {
   /** Answers false if it is another stream than before. */
   readonly #isSameStream: NextAnswer<boolean>;
   readonly #calls = new Set<AbortController>();
+  readonly #waits: Waits;
   #looks = 0;
   #isDraining = false;
 
@@ -86,8 +81,14 @@ export class Sender {
       const known = height.highest;
       return height.renew(await target.progress(), known);
     });
+    this.#waits = new Waits(parts.clock, (lane) => this.#again(lane));
     // One listener for all calls: each would be searched for among thousands when its call ends.
     signal.addEventListener('abort', () => this.#abortCalls(), { once: true });
+  }
+
+  /** Events of some aggregates are not stored now. It ends by itself when they are. */
+  get trouble(): RelayTrouble | undefined {
+    return this.#waits.trouble;
   }
 
   /** Nothing is on its way. */
@@ -137,7 +138,9 @@ export class Sender {
     height.note(last);
     const stored = lane.noteStored(storedAmong(lane.rows, sequences), last);
     lane.proceed();
-    if (stored.length > 0) listener.stored(stored);
+    if (stored.length === 0) return;
+    this.#waits.forget(lane);
+    listener.stored(stored);
   }
 
   async #send(lane: Lane): Promise<void> {
@@ -168,6 +171,7 @@ export class Sender {
     if (last !== undefined) {
       height.note(last);
       listener.stored(lane.noteStored(stored, last));
+      this.#waits.noteStored(lane);
     }
     if (failure === undefined) {
       lane.proceed();
@@ -176,6 +180,7 @@ export class Sender {
     const consequence = consequenceOf(failure);
     if (consequence === 'stop') {
       lane.stop();
+      this.#waits.forget(lane);
       listener.refused(lane, failure);
     } else if (consequence === 'look up' && lane.failures < LOOKS_AT_ONCE) lane.lookAgain();
     else {
@@ -185,16 +190,18 @@ export class Sender {
   }
 
   #pause(lane: Lane, error: unknown): void {
-    const { clock, lanes, listener, signal } = this.parts;
+    const { listener, signal } = this.parts;
     lane.wait();
     if (signal.aborted) return;
     listener.failed(error);
-    clock.after(pauseAfter(lane.failures), () => {
-      if (signal.aborted) return;
-      lane.endWait();
-      lanes.noteChanged(lane);
-      this.start();
-    });
+    this.#waits.add(lane, error);
+  }
+
+  #again(lane: Lane): void {
+    if (this.parts.signal.aborted) return;
+    lane.endWait();
+    this.parts.lanes.noteChanged(lane);
+    this.start();
   }
 
   #ended(lane: Lane): void {
