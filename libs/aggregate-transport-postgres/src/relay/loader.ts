@@ -106,12 +106,16 @@ export class Loader {
     const limits = this.#limits();
     if (limits === undefined) return false;
     const without = [...this.#behind.keys()];
-    const above = this.#cursor;
-    const page = await this.parts.reader.read({ above, without, known: [] }, limits);
-    const lower = this.#open.note(page.snapshot, above);
-    const whole = lower === undefined ? page : await this.#withLower(lower, page, limits);
+    const before = this.#cursor;
+    // After a read that brought rows, what it may have missed is read again with the next one.
+    const above = Math.min(before, this.#open.unlistedAbove);
+    const known = this.parts.lanes.knownIds(above, Number.MAX_SAFE_INTEGER);
+    const page = await this.parts.reader.read({ above, without, known }, limits);
+    const lower = this.#open.note(page.snapshot, before);
+    const whole = lower === undefined || lower >= above ? page : await this.#withLower(lower, page, limits);
     await this.#admit(whole.rows);
-    this.#cursor = whole.rows.at(-1)?.id ?? above;
+    const last = whole.rows.at(-1)?.id ?? before;
+    this.#cursor = whole.isFull ? last : Math.max(before, last);
     if (!whole.isFull || this.#cursor >= this.parts.takeOver.sentBelow) this.#hasReadOldRows = true;
     return whole.isFull;
   }

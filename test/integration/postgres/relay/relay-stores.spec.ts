@@ -47,6 +47,35 @@ test('stores the event of a transaction that commits long after rows with higher
   expect(await world.stored('slow')).toEqual(['slow:1', 'slow:2']);
 });
 
+/**
+ * A snapshot lists open transactions only below the highest one that has ended:
+ *
+ * 1. One transaction has its number.
+ * 2. A second one gets a higher number, draws an id, and stays open.
+ * 3. The first one draws a higher id, and commits. The relay reads it. The second one is not in its snapshot's list.
+ * 4. The second one commits.
+ */
+test('stores the event of a transaction that no snapshot has listed as open', async () => {
+  const world = await fixture();
+  // A relay that begins again finds everything, so it must not.
+  world.relay({ pollMs: 200, silentForMs: 60_000 });
+  await world.untilHeld();
+  await world.add('before:1');
+  await world.untilEmpty();
+  const outbox = world.outbox({ topic: world.topic });
+  const [first, second] = [await world.client(), await world.client()];
+  await first.query('begin');
+  await first.query('select pg_current_xact_id()');
+  await second.query('begin');
+  await outbox.add(second, eventNamed('second:1'));
+  await outbox.add(first, eventNamed('first:1'));
+  await first.query('commit');
+  await world.untilEmpty();
+  await second.query('commit');
+  await world.untilEmpty();
+  expect([await world.stored('first'), await world.stored('second')]).toEqual([['first:1'], ['second:1']]);
+});
+
 test('continues behind the event of a foreign publisher of the same aggregate', async () => {
   const world = await fixture();
   world.relay();

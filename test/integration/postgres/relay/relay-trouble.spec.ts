@@ -72,7 +72,7 @@ test('a sealed stream is trouble of the relay, too', async () => {
   const admin = await accounts.admin(ACCOUNT);
   const { streams } = await admin.jetstreamManager();
   const { config } = await streams.info(world.topic);
-  await streams.update(world.topic, { ...config, sealed: true });
+  await streams.update(world.topic, { ...config, sealed: true } as never);
   await admin.close();
   await world.add('a:1', 'b:1');
   await eventually('both to be refused', () => relay.trouble?.aggregates === 2);

@@ -21,6 +21,8 @@ class Database implements RowSource {
   readonly added: { id: number; token: string }[] = [];
   readonly stopped = new Set<string>();
   #xid = 100;
+  /** The highest that has ended: a snapshot lists open ones below it only. */
+  #ended = 100;
   #id = 0;
 
   constructor(private readonly random: () => number) {}
@@ -71,7 +73,11 @@ class Database implements RowSource {
       .filter(matches)
       .sort((one, other) => one.id - other.id)
       .slice(0, limits.rows);
-    const snapshot = { open: this.open.map(({ xid }) => String(xid)) };
+    const end = this.#ended + 1;
+    const listed = this.open.filter(({ xid }) => xid < end).map(({ xid }) => String(xid));
+    const snapshot = { open: listed, end: BigInt(end) };
+    // A read that brings rows takes a number itself, and ends.
+    if (rows.length > 0) this.#ended = ++this.#xid;
     return Promise.resolve({ rows, isFull: rows.length >= limits.rows, snapshot });
   }
 
@@ -83,6 +89,7 @@ class Database implements RowSource {
 
   #end(writer: Writer, commits: boolean): void {
     this.open.splice(this.open.indexOf(writer), 1);
+    this.#ended = Math.max(this.#ended, writer.xid);
     if (!commits) return;
     const { token } = writer;
     for (const id of writer.ids) {

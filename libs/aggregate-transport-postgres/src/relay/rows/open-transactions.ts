@@ -1,13 +1,15 @@
 /** What a statement could see: `pg_current_snapshot()`. */
 export interface Snapshot {
-  /** Transactions that had begun to write and had not ended. */
+  /** Transactions below `end` that had begun to write and had not ended. */
   readonly open: readonly string[];
+  /** One above the highest transaction that had ended. What has begun from here on is not listed. */
+  readonly end: bigint;
 }
 
 /** Reads `xmin:xmax:open,open,…`. */
 export function snapshotOf(text: string): Snapshot {
-  const [, , open = ''] = text.split(':');
-  return { open: open === '' ? [] : open.split(',') };
+  const [, end = '0', open = ''] = text.split(':');
+  return { open: open === '' ? [] : open.split(','), end: BigInt(end) };
 }
 
 /**
@@ -18,19 +20,30 @@ export function snapshotOf(text: string): Snapshot {
  * 2. B adds one, draws id 2, and commits. The relay reads id 2.
  * 3. A commits. A relay that reads ids above 2 never sees id 1.
  *
- * Only a transaction that was open at an earlier read, and has ended since, can have brought such rows. It began to
- * write after the read before that one, so its ids are above what that read had reached. (`add` has its transaction's
- * id before it draws an id.) So nothing is read twice while nothing ended, however long a transaction stays open.
+ * Only a transaction that was open at an earlier read, and has ended since, can have brought such rows. A snapshot
+ * does not list all that are open: only those below the highest that has ended. If A has a higher number than B, it is
+ * not listed in step 2. So every number from `end` on may have been open, and is taken for that.
+ *
+ * What such a transaction's ids are above: `add` has its transaction's number before it draws an id. A read that brings
+ * rows takes a number itself, and ends. A later snapshot lists every open one below that number. One that it does not
+ * list has begun after that read, and its ids are above all that the read could see.
  */
 export class OpenTransactions {
   /** For each open transaction an id that all of its rows are above. */
   readonly #floors = new Map<string, number>();
+  /** Of the last read: where its snapshot ended, and the highest id that was read before it. */
+  #last: { readonly end: bigint; readonly cursor: number } | undefined;
+
+  /** The rows of a transaction that the last read did not list are above this id. */
+  get unlistedAbove(): number {
+    return this.#last?.cursor ?? 0;
+  }
 
   /**
    * Notes what was open when the ids above `cursor` were read. Answers the id above which rows may have appeared up to
    * `cursor`; undefined if none can have.
    */
-  note({ open }: Snapshot, cursor: number): number | undefined {
+  note({ open, end }: Snapshot, cursor: number): number | undefined {
     const still = new Set(open);
     let lowest: number | undefined;
     for (const [transaction, floor] of this.#floors) {
@@ -38,9 +51,20 @@ export class OpenTransactions {
       this.#floors.delete(transaction);
       if (floor < cursor) lowest = Math.min(lowest ?? floor, floor);
     }
+    const before = this.#last;
+    this.#last = { end, cursor };
+    const floor = Math.min(cursor, before?.cursor ?? cursor);
     for (const transaction of still) {
-      if (!this.#floors.has(transaction)) this.#floors.set(transaction, cursor);
+      if (!this.#floors.has(transaction)) this.#floors.set(transaction, floor);
     }
+    if (before !== undefined && floor < cursor && hasEnded(open, before.end, end))
+      lowest = Math.min(lowest ?? floor, floor);
     return lowest;
   }
+}
+
+/** Whether any transaction from one number up to another has ended: those that are open are listed. */
+function hasEnded(open: readonly string[], from: bigint, end: bigint): boolean {
+  const listed = open.filter((transaction) => BigInt(transaction) >= from).length;
+  return end - from > BigInt(listed);
 }

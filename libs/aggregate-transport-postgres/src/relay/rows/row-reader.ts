@@ -78,22 +78,28 @@ function limitsOf({ rows, bytes }: PageLimits): [string, string] {
   return [String(rows), String(bytes)];
 }
 
-/** One statement sees one snapshot, and tells it: rows come with what was open when they were read. */
+/**
+ * One statement sees one snapshot, and tells it: rows come with what was open when they were read. If there are rows it
+ * takes a transaction's number of its own, without writing anything: {@link OpenTransactions} tells why.
+ */
 function pageStatement(names: SchemaNames, where: string): string {
-  return `select null::text as id, null::text as aggregate, null::text as name, null::text as event,
-  null::text as body, null::text as headers, pg_current_snapshot()::text as snapshot
+  return `with page as materialized (
+  select * from (
+    select *, sum(size) over (order by id) - size as before from (
+      select id, aggregate, event_id, event, body, headers,
+        coalesce(octet_length(body), octet_length(event::text)) + coalesce(octet_length(headers::text), 0) as size
+      from ${names.of('outbox')} as o
+      where topic = $1::text and published_at is null and id > $2::text::bigint and ${where}
+      order by id limit $4::text::bigint
+    ) as listed
+  ) as measured
+  where before < $5::text::bigint
+)
+select null::text as id, null::text as aggregate, null::text as name, null::text as event,
+  null::text as body, null::text as headers, pg_current_snapshot()::text as snapshot,
+  case when exists (select from page) then pg_current_xact_id()::text end as own
 union all
-select id::text, aggregate, event_id, event::text, encode(body, 'base64'), headers::text, null
-from (
-  select *, sum(size) over (order by id) - size as before from (
-    select id, aggregate, event_id, event, body, headers,
-      coalesce(octet_length(body), octet_length(event::text)) + coalesce(octet_length(headers::text), 0) as size
-    from ${names.of('outbox')} as o
-    where topic = $1::text and published_at is null and id > $2::text::bigint and ${where}
-    order by id limit $4::text::bigint
-  ) as listed
-) as measured
-where before < $5::text::bigint`;
+select id::text, aggregate, event_id, event::text, encode(body, 'base64'), headers::text, null, null from page`;
 }
 
 function pageOf(lines: readonly object[], limits: PageLimits): Page {

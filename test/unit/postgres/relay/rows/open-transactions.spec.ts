@@ -1,27 +1,40 @@
 import { expect, test } from '@jest/globals';
-import { OpenTransactions, snapshotOf } from '#postgres/relay/rows/open-transactions.js';
+import { OpenTransactions, type Snapshot, snapshotOf } from '#postgres/relay/rows/open-transactions.js';
 import { seededRandom } from '../../../../support/seeded.js';
 
 test('reads what a snapshot calls open', () => {
-  expect(snapshotOf('10:12:10,11')).toEqual({ open: ['10', '11'] });
-  expect(snapshotOf('12:12:')).toEqual({ open: [] });
+  expect(snapshotOf('10:12:10,11')).toEqual({ open: ['10', '11'], end: 12n });
+  expect(snapshotOf('12:12:')).toEqual({ open: [], end: 12n });
 });
 
 test('asks for no second look while a transaction stays open', () => {
   const open = new OpenTransactions();
-  expect(open.note({ open: ['7'] }, 0)).toBeUndefined();
-  expect(open.note({ open: ['7'] }, 100)).toBeUndefined();
-  expect(open.note({ open: ['7'] }, 200)).toBeUndefined();
+  expect(open.note({ open: ['7'], end: 8n }, 0)).toBeUndefined();
+  expect(open.note({ open: ['7'], end: 8n }, 100)).toBeUndefined();
+  expect(open.note({ open: ['7'], end: 8n }, 200)).toBeUndefined();
 });
 
 test('asks for a look from where a transaction that has ended had begun', () => {
   const open = new OpenTransactions();
-  open.note({ open: [] }, 0);
-  open.note({ open: ['7'] }, 100);
-  open.note({ open: ['7', '8'] }, 200);
-  expect(open.note({ open: ['7'] }, 300)).toBe(200);
-  expect(open.note({ open: [] }, 300)).toBe(100);
-  expect(open.note({ open: [] }, 400)).toBeUndefined();
+  open.note({ open: [], end: 7n }, 0);
+  open.note({ open: ['7'], end: 8n }, 100);
+  open.note({ open: ['7', '8'], end: 9n }, 200);
+  // Each may have been open at the read before the one that listed it first.
+  expect(open.note({ open: ['7'], end: 9n }, 300)).toBe(100);
+  expect(open.note({ open: [], end: 9n }, 300)).toBe(0);
+  expect(open.note({ open: [], end: 9n }, 400)).toBeUndefined();
+});
+
+test('asks for a look from where the last read began if one may have ended that no read has listed', () => {
+  const open = new OpenTransactions();
+  open.note({ open: [], end: 7n }, 0);
+  open.note({ open: [], end: 7n }, 100);
+  // 7 and 8 have begun, and ended, or 8 has ended only.
+  expect(open.note({ open: [], end: 9n }, 200)).toBe(100);
+  expect(open.note({ open: ['9'], end: 11n }, 300)).toBe(200);
+  // 11 is open, and was listed as soon as it could be.
+  expect(open.note({ open: ['9', '11'], end: 12n }, 400)).toBeUndefined();
+  expect(open.unlistedAbove).toBe(400);
 });
 
 interface Writer {
@@ -35,9 +48,22 @@ class World {
   readonly open: Writer[] = [];
   readonly committed: { id: number; aggregate: number }[] = [];
   #xid = 100;
+  /** The highest that has ended: a snapshot lists open ones below it only. */
+  #ended = 100;
   #id = 0;
 
   constructor(private readonly random: () => number) {}
+
+  get snapshot(): Snapshot {
+    const end = this.#ended + 1;
+    const listed = this.open.filter(({ xid }) => xid < end).map(({ xid }) => String(xid));
+    return { open: listed, end: BigInt(end) };
+  }
+
+  /** A read that brings rows takes a number itself, and ends. */
+  read(): void {
+    this.#ended = ++this.#xid;
+  }
 
   step(): void {
     const writer = this.open[Math.floor(this.random() * this.open.length)];
@@ -59,6 +85,7 @@ class World {
 
   #end(writer: Writer, commits: boolean): void {
     this.open.splice(this.open.indexOf(writer), 1);
+    this.#ended = Math.max(this.#ended, writer.xid);
     if (commits) for (const id of writer.ids) this.committed.push({ id, aggregate: writer.aggregate });
   }
 }
@@ -75,12 +102,18 @@ test('finds every committed row once, and each aggregate in the order of ids, in
     const read = (): void => {
       const limit = 1 + Math.floor(random() * 5);
       const visible = [...world.committed].sort((one, other) => one.id - other.id);
-      const page = visible.filter(({ id }) => id > cursor).slice(0, limit);
-      const upTo = Math.max(cursor, page.at(-1)?.id ?? 0);
-      const note = (through: number): number | undefined =>
-        open.note({ open: world.open.map(({ xid }) => String(xid)) }, through);
+      const from = Math.min(cursor, open.unlistedAbove);
+      const wanted = visible.filter(({ id }) => id > from && !known.has(id));
+      const page = wanted.slice(0, limit);
+      const isFull = page.length < wanted.length;
+      const upTo = isFull ? page.at(-1)!.id : Math.max(cursor, page.at(-1)?.id ?? 0);
+      const note = (through: number): number | undefined => {
+        const lower = open.note(world.snapshot, through);
+        if (page.length > 0) world.read();
+        return lower;
+      };
       let below: typeof visible = [];
-      for (let lower = note(cursor), above = upTo; lower !== undefined && lower < above; lower = note(upTo)) {
+      for (let lower = note(cursor), above = from; lower !== undefined && lower < above; lower = note(upTo)) {
         above = lower;
         // Each further read of one look sees more than the one before.
         for (let i = Math.floor(random() * 3); i > 0; i--) world.step();
