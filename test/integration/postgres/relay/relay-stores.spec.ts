@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals';
+import { hasAtomicBatches } from '#library/stream/wires/atomic-batches.js';
 import { eventually } from '../../../support/eventually.js';
 import { postgresForAll } from '../../../support/postgres.js';
 import { eventNamed, relayFixtures } from '../../../support/relay.js';
 import { serverForAll } from '../../../support/server.js';
 
-const fixture = relayFixtures(postgresForAll(), serverForAll());
+const nats = serverForAll();
+const fixture = relayFixtures(postgresForAll(), nats);
 
 test('stores the events of committed rows in the order of their aggregate, and deletes the rows', async () => {
   const world = await fixture();
@@ -45,6 +47,18 @@ test('stores the event of a transaction that commits long after rows with higher
   await second;
   await world.untilEmpty();
   expect(await world.stored('slow')).toEqual(['slow:1', 'slow:2']);
+});
+
+test('stores a long queue of one aggregate in order, in batches if the server has them', async () => {
+  const world = await fixture();
+  const names = Array.from({ length: 1_500 }, (_, n) => `a:${n}`);
+  for (let from = 0; from < names.length; from += 500) await world.add(...names.slice(from, from + 500));
+  world.relay();
+  await world.untilEmpty();
+  expect(await world.stored('a')).toEqual(names);
+  let batched = 0;
+  for await (const { headers } of world.publisher.read('a')) if ('Nats-Batch-Id' in headers) batched++;
+  expect(batched > 1_000).toBe(hasAtomicBatches(nats().version));
 });
 
 /**

@@ -53,8 +53,11 @@ export interface SenderParts {
   readonly signal: AbortSignal;
 }
 
-/** Rows of one aggregate that are sent together. */
-const CHAIN = { rows: 256, bytes: 1_048_576 };
+/**
+ * Rows of one aggregate that are sent together. The core stores most of a long chain in atomic batches of
+ * `publish.maxBatch` (500): fewer rows, and a batch seldom pays; more, and a stop is noticed later.
+ */
+const CHAIN = { rows: 1_001, bytes: 4_194_304 };
 /** Aggregates whose tails are read at once. */
 const MAX_LOOKS = 256;
 /** A foreign publisher may come between a few times; then pauses begin. */
