@@ -1,7 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { following, type OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
 import { parseHeaders } from '#library/message/headers.js';
-import { type Call, callOn, eventOf, type Fixture, fixture, stored, wrongSequence } from './fake-publish-port.js';
+import {
+  type Call,
+  callOn,
+  eventOf,
+  type Fixture,
+  fixture,
+  stored,
+  wrongSequence,
+} from './fake-publish-port.js';
 
 const HEADERS = Buffer.from('NATS/1.0\r\n\r\n');
 
@@ -13,7 +21,12 @@ function able(): Fixture {
 }
 
 /** Events a:1 … a:n, the first of which expects `after`, and each other one the event before it. */
-function chain({ sequencer }: Fixture, n: number, after: number, signals: readonly AbortSignal[] = []): Call[] {
+function chain(
+  { sequencer }: Fixture,
+  n: number,
+  after: number,
+  signals: readonly AbortSignal[] = [],
+): Call[] {
   let before: OutgoingEvent | undefined;
   return Array.from({ length: n }, (_, index) => {
     const plain = { ...eventOf('a', index + 1, before === undefined ? after : undefined), headers: HEADERS };

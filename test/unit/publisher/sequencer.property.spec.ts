@@ -313,9 +313,13 @@ test.each([
             const name = flavour === 0 ? `${n}-poison` : `${n}`;
             const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
             // A wrong expectation that never becomes right; _Not promised_ in docs/guarantees.md covers one that does.
-            const expected = flavour === 1 || flavour >= 8 ? last : flavour === 2 ? last + 1_000_000 : undefined;
+            const expected =
+              flavour === 1 || flavour >= 8 ? last : flavour === 2 ? last + 1_000_000 : undefined;
             const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
-            const plain = { ...eventOf(token, name, before === undefined ? expected : undefined), headers: BLOCK };
+            const plain = {
+              ...eventOf(token, name, before === undefined ? expected : undefined),
+              headers: BLOCK,
+            };
             const event = before === undefined ? plain : following(plain, before);
             journals.push({ call: callOn(sequencer, event), failedBefore });
             return event;
@@ -392,8 +396,6 @@ test.each([
       { numRuns: Number(process.env['SEQUENCER_RUNS'] ?? 300) },
     );
     // Otherwise batching was not tried.
-    expect([batchesStored > 100, chainsStored > 20]).toEqual(
-      Array<boolean>(2).fill(obstacle === undefined),
-    );
+    expect([batchesStored > 100, chainsStored > 20]).toEqual(Array<boolean>(2).fill(obstacle === undefined));
   },
 );

@@ -103,7 +103,9 @@ export class Batching {
     if (this.#mode.name === 'off' || queue.length < least) return false;
     if (this.#mode.name === 'resting' && clock.now() < this.#mode.until) return false;
     if (busyQueues + this.followersOnWire + this.#maxBatch > maxInFlight) return false;
-    return this.#underWay < limits.maxOpenBatches && batchFrom(queue.head, this.#limits(least)).length >= least;
+    return (
+      this.#underWay < limits.maxOpenBatches && batchFrom(queue.head, this.#limits(least)).length >= least
+    );
   }
 
   /** Whether the queue waits for the answer to a batch. */

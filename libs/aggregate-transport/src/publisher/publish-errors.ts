@@ -78,8 +78,8 @@ export class PublishRejectedError extends AggregateTransportError {
   constructor(
     message: string,
     /**
-     * Another time the same event may be stored: the stream is full, is sealed, is missing or has no leader, or the
-     * user lacks the permission.
+     * Another time the same event may be stored. The stream is full, sealed or missing, or has no leader. Or the user
+     * lacks the permission.
      */
     readonly isForNow: boolean,
   ) {

@@ -4,7 +4,7 @@ export type ServerAnswer =
 
 /** An answer that stores nothing. */
 export type Refusal =
-  /** Definite: the same event sent again gets the same answer, until somebody changes what is refused. */
+  /** Definite: the same event sent again gets the same answer, until an operator changes its cause. */
   | {
       readonly kind: 'refused';
       readonly errorCode: number;

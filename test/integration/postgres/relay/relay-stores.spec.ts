@@ -52,7 +52,11 @@ test('stores the event of a transaction that commits long after rows with higher
 test('stores a long queue of one aggregate in order, in batches if the server has them', async () => {
   const world = await fixture();
   const names = Array.from({ length: 1_500 }, (_, n) => `a:${n}`);
-  for (let from = 0; from < names.length; from += 500) await world.add(...names.slice(from, from + 500));
+  const outbox = world.outbox({ topic: world.topic });
+  await world.database.transaction(async ({ client }) => {
+    for (let from = 0; from < names.length; from += 500)
+      await outbox.add(client, names.slice(from, from + 500).map(eventNamed));
+  });
   world.relay();
   await world.untilEmpty();
   expect(await world.stored('a')).toEqual(names);

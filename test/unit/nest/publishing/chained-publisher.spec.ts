@@ -18,7 +18,14 @@ function fixture(...ids: string[]) {
     const messageId = messageIdOf(token, id);
     const headers = encodeHeaders(messageId, undefined, undefined);
     const subject = subjectOf(TOPIC, token);
-    stream.append({ token, subject, messageId, headers, body: new Uint8Array(), expectedSequence: undefined });
+    stream.append({
+      token,
+      subject,
+      messageId,
+      headers,
+      body: new Uint8Array(),
+      expectedSequence: undefined,
+    });
   };
   for (const id of ids) append(id);
   const wire = {

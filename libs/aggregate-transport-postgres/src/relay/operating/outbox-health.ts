@@ -46,7 +46,7 @@ export function judge(
     const others = stopped > 0 ? `; beside them ${stopped} aggregates are stopped (outbox list)` : '';
     return {
       why: `events of ${trouble.aggregates} aggregates are not stored, and are sent again: ${trouble.why}${others}`,
-      do: 'correct what the text names; the relay goes on by itself, and no aggregate is stopped by it',
+      do: 'correct what the text names; the relay tries again by itself, and no aggregate is stopped by it',
     };
   }
   if (stopped > 0) {

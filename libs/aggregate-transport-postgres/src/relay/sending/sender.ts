@@ -55,7 +55,7 @@ export interface SenderParts {
 
 /**
  * Rows of one aggregate that are sent together. The core stores most of a long chain in atomic batches of
- * `publish.maxBatch` (500): fewer rows, and a batch seldom pays; more, and a stop is noticed later.
+ * `publish.maxBatch` events, 500 by default. With fewer rows a batch seldom pays.
  */
 const CHAIN = { rows: 1_001, bytes: 4_194_304 };
 /** Aggregates whose tails are read at once. */

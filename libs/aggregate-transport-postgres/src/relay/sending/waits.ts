@@ -12,7 +12,7 @@ export interface RelayTrouble {
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
-/** So much of the pause for each lane that waits: at most 200 attempts a second, however many aggregates a cause hits. */
+/** So much of the pause for each lane that waits. So at most 200 lanes are tried again within a second. */
 const SPREAD_MS = 5;
 
 /** The pause after so many failed attempts, while so many lanes wait, in milliseconds. Pure. */

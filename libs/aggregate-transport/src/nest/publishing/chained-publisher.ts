@@ -62,8 +62,8 @@ export class ChainedPublisher {
    * Reads an aggregate's events above the sequence `after`, ids and sequences only. The answer is of one moment: a
    * publish that expects `last` is refused if an event was stored since.
    *
-   * If `isOwn` holds for the id of the aggregate's last event, that event stands alone in the answer: events that are
-   * sent as a chain are stored up to it. Then one question to the server tells all, as where nothing is above `after`.
+   * If `isOwn` holds for the id of the aggregate's last event, that event stands alone in the answer. What is sent as a
+   * chain is stored up to it. Then one question to the server tells all, as where nothing is above `after`.
    *
    * @throws JETSTREAM_REQUEST_FAILED, ABORTED
    */
