@@ -38,10 +38,11 @@ export interface ServiceOptions {
 export class OutboxWorld {
   #topics = 0;
 
+  readonly names = new SchemaNames({ schema: 'bench' });
+
   private constructor(
     readonly postgres: PostgresServer,
     readonly pool: pg.Pool,
-    readonly names: SchemaNames,
     readonly natsUrl: string,
     readonly streams: Streams,
   ) {}
@@ -53,9 +54,9 @@ export class OutboxWorld {
     const pool = new pg.Pool({ connectionString: postgres.url, max: 230 });
     // Connections at rest are ended when the server stops.
     pool.on('error', () => undefined);
-    const names = new SchemaNames({ schema: 'bench' });
-    await migrate(new PgDatabase(pool), names);
-    return new OutboxWorld(postgres, pool, names, natsUrl, await Streams.open(natsUrl));
+    const world = new OutboxWorld(postgres, pool, natsUrl, await Streams.open(natsUrl));
+    await migrate(new PgDatabase(pool), world.names);
+    return world;
   }
 
   nextTopic(): string {
@@ -76,8 +77,6 @@ export class OutboxWorld {
       ],
     })
     class OutboxModule {}
-    // Nest's options are a class in name only.
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- see above
     const app = await NestFactory.createApplicationContext(OutboxModule, {
       logger: ['error', 'warn'],
       abortOnError: false,

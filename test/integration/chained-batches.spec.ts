@@ -6,6 +6,7 @@ import {
   type AggregatePublisher,
   AggregateTransportError,
   type CheckedEvent,
+  type PublishReceipt,
 } from 'nestjs-aggregate-transport';
 import { silentLog } from '#library/log.js';
 import { encodeHeaders, messageIdOf } from '#library/message/headers.js';
@@ -121,7 +122,9 @@ describe.each([['2.10'], [undefined]])('nats-server %s', (version) => {
     const id = fresh();
     const first = await publisher.chained.publish(await rows(id, 1, 200), 0, never);
     const again = await publisher.chained.publish(await rows(id, 1, 400), 0, never);
-    expect(again.slice(0, 200)).toEqual(first.map((outcome) => ({ ...outcome, duplicate: true })));
+    expect(again.slice(0, 200)).toEqual(
+      (first as PublishReceipt[]).map((receipt) => ({ ...receipt, duplicate: true })),
+    );
     await delay(AFTER_WINDOW_MS);
     const late = await publisher.chained.publish(await rows(id, 1, 400), 0, never);
     expect(late.map((outcome) => 'duplicate' in outcome && outcome.duplicate)).toEqual(

@@ -44,22 +44,25 @@ export class OpenTransactions {
    * `cursor`; undefined if none can have.
    */
   note({ open, end }: Snapshot, cursor: number): number | undefined {
-    const still = new Set(open);
-    let lowest: number | undefined;
+    const { end: before, cursor: unlisted } = this.#last ?? { end, cursor };
+    this.#last = { end, cursor };
+    const floors = this.#takeEnded(new Set(open));
+    for (const transaction of open)
+      if (!this.#floors.has(transaction)) this.#floors.set(transaction, Math.min(cursor, unlisted));
+    if (hasEnded(open, before, end)) floors.push(unlisted);
+    const lowest = Math.min(...floors, cursor);
+    return lowest < cursor ? lowest : undefined;
+  }
+
+  /** The floors of transactions that were open, and are no more. */
+  #takeEnded(still: ReadonlySet<string>): number[] {
+    const floors: number[] = [];
     for (const [transaction, floor] of this.#floors) {
       if (still.has(transaction)) continue;
       this.#floors.delete(transaction);
-      if (floor < cursor) lowest = Math.min(lowest ?? floor, floor);
+      floors.push(floor);
     }
-    const before = this.#last;
-    this.#last = { end, cursor };
-    const floor = Math.min(cursor, before?.cursor ?? cursor);
-    for (const transaction of still) {
-      if (!this.#floors.has(transaction)) this.#floors.set(transaction, floor);
-    }
-    if (before !== undefined && floor < cursor && hasEnded(open, before.end, end))
-      lowest = Math.min(lowest ?? floor, floor);
-    return lowest;
+    return floors;
   }
 }
 
