@@ -10,6 +10,7 @@ import { idle } from './suites/idle.js';
 import { latency } from './suites/latency.js';
 import { letters } from './suites/letters.js';
 import { memory } from './suites/memory.js';
+import { outbox } from './suites/outbox.js';
 import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
@@ -37,5 +38,6 @@ export const SUITES: readonly Suite[] = [
   handlerStage,
   history,
   letters,
+  outbox,
   soak,
 ];

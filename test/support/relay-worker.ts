@@ -25,7 +25,7 @@ function holding(target: RelayTarget, hold: RelayWorkerOptions['hold']): RelayTa
   if (hold === undefined) return target;
   const told = new Promise<void>((resolve) => process.once('message', () => resolve()));
   return {
-    tailOf: (token, after, signal) => target.tailOf(token, after, signal),
+    tailOf: (...question) => target.tailOf(...question),
     progress: () => target.progress(),
     resume: (token) => target.resume(token),
     publish: async (events, after, signal) => {

@@ -19,6 +19,7 @@ export {
 } from './nest/aggregate-postgres-status.js';
 export type { OutboxHooks, OutboxStoppedNotice, RelayOptions } from './options/relay-options.js';
 export type { OutboxProblem } from './relay/operating/outbox-health.js';
+export type { RelayTrouble } from './relay/sending/waits.js';
 export type { OutboxStatus, ShardOwner, StoppedAggregate } from './relay/operating/outbox-looks.js';
 export { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken, InjectOutbox } from './nest/tokens.js';
 export {

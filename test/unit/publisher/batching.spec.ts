@@ -44,7 +44,7 @@ describe('a long queue', () => {
     const { port, sequencer } = queue();
     expect([port.sentIds, port.batches]).toEqual([['a:1'], []]);
     port.answer('a:1', stored(1));
-    expect(port.batches).toEqual([{ id: port.batches[0]!.id, ids: ['a:2'], isFull: false }]);
+    expect(port.batches).toMatchObject([{ ids: ['a:2'], isFull: false }]);
     sequencer.opened(port.batches[0]!.id);
     expect(port.batches.map(({ ids }) => ids)).toEqual([['a:2', 'a:3', 'a:4', 'a:5']]);
     expect(port.sentIds).toEqual(['a:1']);

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { PublishRejectedError } from '#library/publisher/publish-errors.js';
 import { fixture, stored } from './fake-publish-port.js';
 
 test('rejects a denied event and the events queued after it, and no other aggregate', async () => {
@@ -13,6 +14,8 @@ test('rejects a denied event and the events queued after it, and no other aggreg
     ...['PUBLISH_REJECTED', 'PREDECESSOR_REJECTED', 'stored'],
   ]);
   expect(first.error!.message).toMatch(/permission to publish to "orders\.a"/);
+  // With the permission it would be stored.
+  expect((first.error as PublishRejectedError).isForNow).toBe(true);
   expect(port.sentIds).toEqual(['a:1', 'b:1']);
 });
 

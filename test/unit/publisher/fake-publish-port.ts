@@ -13,7 +13,13 @@ export class FakePublishPort implements PublishPort {
   maxPayloadBytes = 1_048_576;
   closed = false;
   readonly sent: { id: number; event: OutgoingEvent; at: number }[] = [];
-  readonly batches: { id: number; ids: string[]; isFull: boolean }[] = [];
+  readonly batches: {
+    id: number;
+    first: OutgoingEvent;
+    rest: readonly OutgoingEvent[];
+    ids: string[];
+    isFull: boolean;
+  }[] = [];
   readonly lookups: { messageId: string; afterSequence: number | undefined }[] = [];
   findStoredResult: () => Promise<number | undefined> = () => Promise.resolve(undefined);
   hasDroppedResult: () => Promise<boolean> = () => Promise.resolve(false);
@@ -29,12 +35,13 @@ export class FakePublishPort implements PublishPort {
   }
 
   openBatch(id: number, first: OutgoingEvent): void {
-    this.batches.push({ id, ids: [first.messageId], isFull: false });
+    this.batches.push({ id, first, rest: [], ids: [first.messageId], isFull: false });
   }
 
   storeBatch(id: number, rest: readonly OutgoingEvent[]): void {
     const batch = this.batches.find((opened) => opened.id === id);
     if (batch === undefined) throw new Error(`batch ${id} was never opened`);
+    batch.rest = rest;
     batch.ids.push(...rest.map(({ messageId }) => messageId));
     batch.isFull = true;
   }

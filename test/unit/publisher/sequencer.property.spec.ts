@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
+import { following, type OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
 import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener, PublishPort } from '#library/publisher/publish-port.js';
 import { Sequencer } from '#library/publisher/sequencer.js';
@@ -33,6 +33,9 @@ const incomplete = batchRefusal(10176, 'batch publish is incomplete and was aban
 const containsDuplicate = batchRefusal(10201, 'batch publish contains duplicate message id');
 const tooMany = batchRefusal(10210, 'too many inflight batches');
 
+const BLOCK = Buffer.from('NATS/1.0\r\n\r\n');
+const isForeign = ({ messageId }: OutgoingEvent): boolean => messageId.includes('foreign');
+
 /** A small seeded random source (mulberry32), so that a failure can be repeated. */
 function chance(seed: number): () => number {
   let state = seed;
@@ -62,6 +65,8 @@ class BadStream implements PublishPort {
   readonly stored: Stored[] = [];
   readonly faults: string[] = [];
   batchesStored = 0;
+  /** Of them those whose first event said what it expects. */
+  chainsStored = 0;
   readonly #staged = new Map<number, OutgoingEvent[]>();
   #session = 0;
 
@@ -161,10 +166,22 @@ class BadStream implements PublishPort {
     const events = [...staged, ...rest];
     if (events.some(({ messageId }) => messageId.endsWith('poison'))) return refused;
     if (events.some(({ messageId }) => this.#known(messageId) !== undefined)) return containsDuplicate;
+    if (rest.some(({ expectedSequence }) => expectedSequence !== undefined))
+      this.faults.push('an expectation stands within a batch');
+    const [first] = staged;
+    const expected = first?.expectedSequence;
+    if (expected !== undefined && (this.#last(first!.subject)?.sequence ?? 0) !== expected)
+      return wrongSequence;
     if (this.#isFull) return full;
     this.batchesStored++;
-    for (const event of events) this.#take(event);
+    if (expected !== undefined) this.chainsStored++;
+    for (const event of events) this.#store(event);
     return stored(this.stored.length);
+  }
+
+  /** An event of another publisher. */
+  foreign(token: string): void {
+    this.#store({ ...eventOf(token, `foreign-${this.stored.length}`) });
   }
 
   /** Nothing is stored, and the answer may say so. */
@@ -199,9 +216,13 @@ class BadStream implements PublishPort {
     if (wrong && (known === undefined || this.random() < 0.5)) return wrongSequence;
     if (known !== undefined) return stored(known.sequence, true);
     if (this.#isFull) return full;
+    return stored(this.#store(event));
+  }
+
+  #store(event: OutgoingEvent): number {
     const sequence = this.stored.length + 1;
     this.stored.push({ event, sequence, at: this.clock.now() });
-    return stored(sequence);
+    return sequence;
   }
 
   #last(subject: string): Stored | undefined {
@@ -214,7 +235,8 @@ type Command =
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'cut' }
   | { readonly kind: 'heal' }
-  | { readonly kind: 'fill'; readonly ms: number };
+  | { readonly kind: 'fill'; readonly ms: number }
+  | { readonly kind: 'foreign'; readonly token: string };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
@@ -240,6 +262,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('fill' as const), ms: fc.integer({ min: 1, max: 4_000 }) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('foreign' as const),
+      token: fc.constantFrom('a', 'b', 'c'),
+    }),
+  },
 );
 
 interface Journal {
@@ -255,6 +284,7 @@ test.each([
   'stores each aggregate in call order, once and without a hole, and ends every call on a bad network, $name',
   async ({ obstacle, maxInFlight }) => {
     let batchesStored = 0;
+    let chainsStored = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(command, { minLength: 1, maxLength: 25 }),
@@ -277,18 +307,31 @@ test.each([
           });
           const port = stream!;
           const journals: Journal[] = [];
-          const publish = (token: string, flavour: number): void => {
+          /** A chain: the first event expects the last one stored, each other one expects the event before it. */
+          const publish = (token: string, flavour: number, before?: OutgoingEvent): OutgoingEvent => {
             const n = journals.length + 1;
             const name = flavour === 0 ? `${n}-poison` : `${n}`;
             const last = port.stored.findLast(({ event }) => event.token === token)?.sequence ?? 0;
             // A wrong expectation that never becomes right; _Not promised_ in docs/guarantees.md covers one that does.
-            const expected = flavour === 1 ? last : flavour === 2 ? last + 1_000_000 : undefined;
+            const expected =
+              flavour === 1 || flavour >= 8 ? last : flavour === 2 ? last + 1_000_000 : undefined;
             const failedBefore = new Set(journals.map(({ call }) => call).filter(({ error }) => error));
-            journals.push({ call: callOn(sequencer, eventOf(token, name, expected)), failedBefore });
+            const plain = {
+              ...eventOf(token, name, before === undefined ? expected : undefined),
+              headers: BLOCK,
+            };
+            const event = before === undefined ? plain : following(plain, before);
+            journals.push({ call: callOn(sequencer, event), failedBefore });
+            return event;
           };
           for (const step of commands) {
-            if (step.kind === 'publish')
-              for (let n = 0; n < step.count; n++) publish(step.token, step.flavour);
+            if (step.kind === 'publish') {
+              let before: OutgoingEvent | undefined;
+              for (let n = 0; n < step.count; n++) {
+                const event = publish(step.token, step.flavour, before);
+                if (step.flavour >= 8) before = event;
+              }
+            } else if (step.kind === 'foreign') port.foreign(step.token);
             else if (step.kind === 'wait') await clock.advance(step.ms);
             else if (step.kind === 'cut') port.cut();
             else if (step.kind === 'heal') port.heal();
@@ -315,13 +358,20 @@ test.each([
               .map(({ event }) => event.messageId);
             const isStored = new Set(storedIds);
             expect(
-              port.stored.filter(({ event }) => event.token === token).map(({ event }) => event.messageId),
+              port.stored
+                .filter(({ event }) => event.token === token && !isForeign(event))
+                .map(({ event }) => event.messageId),
             ).toEqual(inCallOrder.filter((id) => isStored.has(id)));
           }
           for (const [index, { call, failedBefore }] of journals.entries()) {
             const at = storedIds.indexOf(call.event.messageId);
             if (call.receipt) expect(call.receipt.sequence).toBe(at + 1);
             if (at === -1) continue;
+            const { follows } = call.event;
+            if (follows !== undefined) {
+              const own = port.stored.slice(0, at).filter(({ event }) => event.token === follows.token);
+              expect(own.at(-1)?.event.messageId).toBe(follows.messageId);
+            }
             expect(['stored', 'OUTCOME_UNKNOWN']).toContain(call.outcome);
             // No hole: an earlier event that is not stored had failed before this call was made.
             for (const { call: earlier } of journals.slice(0, index)) {
@@ -340,11 +390,12 @@ test.each([
           }
           sequencer.close();
           batchesStored += port.batchesStored;
+          chainsStored += port.chainsStored;
         },
       ),
       { numRuns: Number(process.env['SEQUENCER_RUNS'] ?? 300) },
     );
     // Otherwise batching was not tried.
-    expect(batchesStored > 100).toBe(obstacle === undefined);
+    expect([batchesStored > 100, chainsStored > 20]).toEqual(Array<boolean>(2).fill(obstacle === undefined));
   },
 );

@@ -393,16 +393,6 @@ describe('expectedSequence', () => {
       expect(call.outcome).toBe('PREDECESSOR_REJECTED');
       expect(port.sentIds).toEqual([]);
     });
-
-    test('keeps a chain out of batches', () => {
-      const { sequencer, port } = fixture({
-        batching: { maxBatch: 10, maxOpenBatches: 4, obstacle: undefined, worthwhileAt: () => 2 },
-      });
-      chained(sequencer, 5);
-      expect([port.batches, port.sentIds]).toEqual([[], ['a:1']]);
-      port.answer('a:1', stored(4));
-      expect([port.batches, port.sentIds]).toEqual([[], ['a:1', 'a:2']]);
-    });
   });
 
   test('sends the event again if the actual sequence cannot be read', async () => {

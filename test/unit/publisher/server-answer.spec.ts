@@ -64,6 +64,11 @@ test.each([
   expect(readAnswer(body)).toEqual({ kind: 'refused', errorCode, description: 'why', wrongSequence });
 });
 
+test('tells a refusal that has nothing to do with the event: the stream is sealed', () => {
+  const body = JSON.stringify({ error: { code: 400, err_code: 10_109, description: 'sealed' } });
+  expect(readAnswer(body)).toMatchObject({ kind: 'refused', concernsAll: true });
+});
+
 test('reads an error without details as a refusal', () => {
   expect(readAnswer('{"error":{}}')).toEqual({
     kind: 'refused',

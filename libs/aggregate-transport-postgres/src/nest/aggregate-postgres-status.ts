@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { OutboxStatus } from '../relay/operating/outbox-looks.js';
+import type { RelayTrouble } from '../relay/sending/waits.js';
 import { OutboxRelays } from './outbox-relays.js';
 
 /** A relay of this process. */
@@ -15,6 +16,8 @@ export interface OwnRelay {
   readonly published: number;
   readonly retried: number;
   readonly stopped: number;
+  /** Events of some aggregates are not stored now, and why; undefined if all are. Each is sent again. */
+  readonly trouble: RelayTrouble | undefined;
 }
 
 export interface PostgresSnapshot {
@@ -38,10 +41,11 @@ export class AggregatePostgresStatus {
     const outboxes = await Promise.all(topics.map((topic) => looks.status(topic)));
     return {
       outboxes,
-      relays: relays.map(({ topic, shard, mode, load, counts }) => ({
+      relays: relays.map(({ topic, shard, mode, load, counts, trouble }) => ({
         ...{ topic, shard: shard.index, shards: shard.count, mode },
         ...load,
         ...counts,
+        trouble,
       })),
     };
   }

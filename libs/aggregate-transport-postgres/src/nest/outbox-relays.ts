@@ -8,6 +8,7 @@ import { OutboxHealth, type OutboxProblem } from '../relay/operating/outbox-heal
 import { OutboxLooks } from '../relay/operating/outbox-looks.js';
 import { RelayMetrics } from '../relay/operating/relay-metrics.js';
 import type { Stop } from '../relay/records/stops.js';
+import type { RelayTrouble } from '../relay/sending/waits.js';
 import { ShardRelay } from '../relay/shard-relay.js';
 import type { PostgresLink } from './postgres-link.js';
 
@@ -46,7 +47,11 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
     this.#relays = outbox?.relay === true ? publishers.flatMap((one) => this.#relaysOf(one, outbox)) : [];
     if (outbox?.relay === true) {
       const { topics, stuckAfterMs } = outbox;
-      this.#health = new OutboxHealth({ topics, stuckAfterMs, looks: this.looks, clock: systemClock });
+      const troubleOf = (topic: string): RelayTrouble | undefined =>
+        this.#relays.find((relay) => relay.topic === topic && relay.trouble !== undefined)?.trouble;
+      this.#health = new OutboxHealth({
+        ...{ topics, stuckAfterMs, troubleOf, looks: this.looks, clock: systemClock },
+      });
     }
   }
 

@@ -10,6 +10,7 @@ import type { Stop } from './records/stops.js';
 import type { LaneLimits } from './sending/lanes.js';
 import type { RelayTarget } from './sending/sender.js';
 import { StreamHeight } from './sending/stream-height.js';
+import type { RelayTrouble } from './sending/waits.js';
 import { Tenure, type TenureListener } from './tenure.js';
 import { Wake } from './wake.js';
 
@@ -95,6 +96,11 @@ export class ShardRelay implements TenureListener {
   /** Rows in memory, and the bytes of their bodies. */
   get load(): { readonly rows: number; readonly bytes: number } {
     return { rows: this.#tenure?.rows ?? 0, bytes: this.#tenure?.bytes ?? 0 };
+  }
+
+  /** Events of some aggregates are not stored now, each is sent again. None of them is stopped. */
+  get trouble(): RelayTrouble | undefined {
+    return this.#tenure?.trouble;
   }
 
   #isEnding(): boolean {

@@ -14,6 +14,7 @@ import type { Lane, PendingRow } from './sending/lane.js';
 import { type LaneLimits, Lanes } from './sending/lanes.js';
 import { type RelayTarget, Sender, type SenderListener } from './sending/sender.js';
 import type { StreamHeight } from './sending/stream-height.js';
+import type { RelayTrouble } from './sending/waits.js';
 import { Wake } from './wake.js';
 
 /** What the operator hears of one relay. */
@@ -89,6 +90,11 @@ export class Tenure implements SenderListener {
 
   get bytes(): number {
     return this.#lanes.bytes;
+  }
+
+  /** Events of some aggregates are not stored now. */
+  get trouble(): RelayTrouble | undefined {
+    return this.#sender.trouble;
   }
 
   /** Rows were added, or an operator has given a command. */

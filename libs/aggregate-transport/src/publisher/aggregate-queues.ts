@@ -69,7 +69,9 @@ export class AggregateQueues {
       queue.shift();
       moved = true;
     }
-    if (moved) this.#advance(queue);
+    if (!moved) return;
+    queue.head?.noteStoredBefore(sequence);
+    this.#advance(queue);
   }
 
   /** A batch is not stored and nothing of it is under way: its events are sent one by one, for their own answers. */

@@ -9,24 +9,44 @@ export interface BatchLimits {
 }
 
 /**
- * The events from `head` on that may be stored as one batch, in call order and without a gap. Ends before an event that
- * was sent, that expects a sequence or a predecessor, that was in a refused batch, or that is too large. Pure.
+ * The events from `head` on that may be stored as one batch, in call order. None if `head` has to be sent alone: it was
+ * sent, it was in a refused batch, or it is too large. Pure.
  */
 export function batchFrom(head: QueuedEvent | undefined, limits: BatchLimits): QueuedEvent[] {
+  if (head === undefined || !isFree(head, limits) || head.outgoing.follows !== undefined) return [];
+  return [head, ...followersOf(head, limits)];
+}
+
+/**
+ * The events that may be stored in one batch with `first`, directly after it. Ends before an event that was sent, that
+ * says itself what it expects, that was in a refused batch, or that is too large. Pure.
+ *
+ * The first event may expect a sequence: the server compares it when it stores the batch, and refuses all of it
+ * otherwise. It compares nothing within a batch. An event that is to follow another one may only stand directly after
+ * that one, and then nothing can come between.
+ */
+export function followersOf(first: QueuedEvent, limits: BatchLimits): QueuedEvent[] {
   const events: QueuedEvent[] = [];
-  let bytes = 0;
-  for (let event = head; event !== undefined && events.length < limits.events; event = event.next) {
-    if (event.hasOutcome) continue;
+  let bytes = sizeOf(first.outgoing);
+  let before = first;
+  for (let event = first.next; event !== undefined && events.length < limits.events - 1;) {
+    const isNext = before === (events.at(-1) ?? first);
     const { outgoing } = event;
-    if (event.alone || event.sends > 0) break;
-    if (outgoing.expectedSequence !== undefined || outgoing.follows !== undefined) break;
-    const size = sizeOf(outgoing);
-    if (size > limits.eventBytes) break;
-    bytes += size;
-    if (bytes > limits.bytes && events.length > 0) break;
-    events.push(event);
+    if (!event.hasOutcome) {
+      if (!isFree(event, limits) || outgoing.expectedSequence !== undefined) break;
+      if (outgoing.follows !== undefined && !isNext) break;
+      bytes += sizeOf(outgoing);
+      if (bytes > limits.bytes) break;
+      events.push(event);
+    }
+    before = event;
+    event = event.next;
   }
   return events;
+}
+
+function isFree({ alone, sends, outgoing }: QueuedEvent, { eventBytes }: BatchLimits): boolean {
+  return !alone && sends === 0 && sizeOf(outgoing) <= eventBytes;
 }
 
 /**

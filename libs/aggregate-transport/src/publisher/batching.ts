@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import { largestEventBytes } from '../message/outgoing/outgoing-event.js';
 import { PassingMap } from '../passing-map.js';
-import { Batch, batchFrom, worthwhileAt } from './batch.js';
+import { Batch, batchFrom, type BatchLimits, followersOf, worthwhileAt } from './batch.js';
 import type { PublishPort } from './publish-port.js';
 import type { PublishQueue, QueuedEvent } from './publish-queue.js';
 import type { ServerAnswer } from './server-answer.js';
@@ -103,7 +103,9 @@ export class Batching {
     if (this.#mode.name === 'off' || queue.length < least) return false;
     if (this.#mode.name === 'resting' && clock.now() < this.#mode.until) return false;
     if (busyQueues + this.followersOnWire + this.#maxBatch > maxInFlight) return false;
-    return this.#underWay < limits.maxOpenBatches && this.#eventsFrom(queue.head, least).length >= least;
+    return (
+      this.#underWay < limits.maxOpenBatches && batchFrom(queue.head, this.#limits(least)).length >= least
+    );
   }
 
   /** Whether the queue waits for the answer to a batch. */
@@ -125,7 +127,7 @@ export class Batching {
   fill(id: number): Batch | undefined {
     const batch = this.#batches.get(id);
     if (batch?.mode !== 'opening') return undefined;
-    const followers = this.#eventsFrom(batch.first.next, this.#maxBatch - 1);
+    const followers = followersOf(batch.first, this.#limits(this.#maxBatch));
     if (followers.length === 0) {
       this.#batches.delete(id);
       return batch;
@@ -149,6 +151,8 @@ export class Batching {
       if (batch.events.length > 1) this.#stored++;
       return batch;
     }
+    // A wrong expectation is about the aggregate, and says nothing of batches.
+    if (answer.kind === 'refused' && answer.wrongSequence) return batch;
     this.#rest();
     if (answer.kind === 'refused') this.#learnFrom(answer.errorCode);
     return batch;
@@ -179,11 +183,10 @@ export class Batching {
     return count;
   }
 
-  /** So many events for a batch, at most. */
-  #eventsFrom(head: QueuedEvent | undefined, atMost: number): QueuedEvent[] {
+  /** Of a batch with so many events, at most. */
+  #limits(atMost: number): BatchLimits {
     const eventBytes = largestEventBytes(this.parts.port.maxPayloadBytes);
-    const events = Math.min(this.#maxBatch, atMost);
-    return batchFrom(head, { events, bytes: MAX_BATCH_BYTES, eventBytes });
+    return { events: Math.min(this.#maxBatch, atMost), bytes: MAX_BATCH_BYTES, eventBytes };
   }
 
   #learnFrom(errorCode: number): void {

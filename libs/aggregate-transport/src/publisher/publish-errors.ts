@@ -47,7 +47,8 @@ export function rejected(event: QueuedEvent, topic: string, answer: Refusal): Ag
       ? 'make room in the stream, or raise its limits, and publish it again'
       : 'correct what the server names, and publish it again';
   const found = describeAnswer(answer);
-  return notStored(event, topic, { found, remedy, isForNow: answer.kind === 'unavailable' });
+  const isForNow = answer.kind === 'unavailable' || answer.concernsAll === true;
+  return notStored(event, topic, { found, remedy, isForNow });
 }
 
 /** The server refused every copy of a late event: it is not stored. */
@@ -76,7 +77,10 @@ function notStored(
 export class PublishRejectedError extends AggregateTransportError {
   constructor(
     message: string,
-    /** Another time the same event may be stored: the stream is full, is missing, or has no leader. */
+    /**
+     * Another time the same event may be stored. The stream is full, sealed or missing, or has no leader. Or the user
+     * lacks the permission.
+     */
     readonly isForNow: boolean,
   ) {
     super('PUBLISH_REJECTED', message);

@@ -4,12 +4,14 @@ export type ServerAnswer =
 
 /** An answer that stores nothing. */
 export type Refusal =
-  /** Definite: the same event sent again gets the same answer. */
+  /** Definite: the same event sent again gets the same answer, until an operator changes its cause. */
   | {
       readonly kind: 'refused';
       readonly errorCode: number;
       readonly description: string;
       readonly wrongSequence: boolean;
+      /** Set if it is not about this event: any other would be refused, too. */
+      readonly concernsAll?: true;
     }
   /** Temporary: a full stream, no leader, no stream yet, or an overloaded server. */
   | {
@@ -44,6 +46,8 @@ const STORE_FAILED = 10077;
 const FULL_STREAM = /^maximum (?:messages|bytes)(?: per subject)? exceeded$/;
 /** Wrong last sequence; 10164 is the per-subject form of later servers. */
 const WRONG_SEQUENCE = new Set([10071, 10164]);
+/** "Invalid operation on sealed stream". */
+const SEALED = 10109;
 const UNAVAILABLE_STATUS = 503;
 
 interface PubAck {
@@ -76,7 +80,9 @@ export function readAnswer(body: string): ServerAnswer {
   if (ack.error.code === UNAVAILABLE_STATUS || TEMPORARY.has(errorCode)) {
     return { kind: 'unavailable', errorCode, description };
   }
-  return { kind: 'refused', errorCode, description, wrongSequence: WRONG_SEQUENCE.has(errorCode) };
+  const wrongSequence = WRONG_SEQUENCE.has(errorCode);
+  const about = errorCode === SEALED ? { concernsAll: true as const } : {};
+  return { kind: 'refused', errorCode, description, wrongSequence, ...about };
 }
 
 /** The answer to an event that no stream received. */
@@ -103,5 +109,6 @@ export function noPermission(subject: string): ServerAnswer {
     errorCode: 0,
     description: `the user lacks the permission to publish to "${subject}"`,
     wrongSequence: false,
+    concernsAll: true,
   };
 }

@@ -14,7 +14,7 @@ import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
-import { messagesOf, subjectMessages } from '../stream/wires/history.js';
+import { lastOf, messagesOf, subjectMessages } from '../stream/wires/history.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
 import { PresenceWire } from '../stream/wires/presence-wire.js';
 import { PublishWire } from '../stream/wires/publish-wire.js';
@@ -83,6 +83,10 @@ export class NatsTopicWire implements TopicWire {
   connectPublisher(listener: PublishListener): PublishPort {
     const { connection, api, topic } = this.of;
     return new PublishWire(connection, api, topic.name, listener);
+  }
+
+  lastOf(subject: string): Promise<StoredMessage | undefined> {
+    return lastOf(this.of.api, this.of.topic.name, subject);
   }
 
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage> {

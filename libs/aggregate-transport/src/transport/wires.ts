@@ -64,6 +64,11 @@ export interface TopicWire {
   /** Why events cannot be stored in atomic batches; undefined if they can. */
   readonly batchObstacle: string | undefined;
   connectPublisher(listener: PublishListener): PublishPort;
+  /**
+   * The last message of one subject, as the stream's leader knows it; undefined if there is none.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  lastOf(subject: string): Promise<StoredMessage | undefined>;
   /** The messages of one subject, in stream order. */
   messagesOf(subject: string, fromSequence: number): AsyncIterable<StoredMessage>;
   /**

@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals';
+import { hasAtomicBatches } from '#library/stream/wires/atomic-batches.js';
 import { eventually } from '../../../support/eventually.js';
 import { postgresForAll } from '../../../support/postgres.js';
 import { eventNamed, relayFixtures } from '../../../support/relay.js';
 import { serverForAll } from '../../../support/server.js';
 
-const fixture = relayFixtures(postgresForAll(), serverForAll());
+const nats = serverForAll();
+const fixture = relayFixtures(postgresForAll(), nats);
 
 test('stores the events of committed rows in the order of their aggregate, and deletes the rows', async () => {
   const world = await fixture();
@@ -47,23 +49,49 @@ test('stores the event of a transaction that commits long after rows with higher
   expect(await world.stored('slow')).toEqual(['slow:1', 'slow:2']);
 });
 
-test('stores the event of a transaction that no snapshot lists yet, after a row with a higher id', async () => {
+test('stores a long queue of one aggregate in order, in batches if the server has them', async () => {
   const world = await fixture();
-  world.relay();
+  const names = Array.from({ length: 1_500 }, (_, n) => `a:${n}`);
   const outbox = world.outbox({ topic: world.topic });
-  const [earlier, later] = [await world.client(), await world.client()];
-  for (const client of [earlier, later]) {
-    await client.query('begin');
-    await client.query('select pg_current_xact_id()');
-  }
-  // The one that began to write later adds first. Until it ends, none with a higher id has ended.
-  await outbox.add(later, eventNamed('later:1'));
-  await outbox.add(earlier, eventNamed('earlier:1'));
-  await earlier.query('commit');
-  await eventually('the other to be stored', async () => (await world.unpublished()) === 0);
-  await later.query('commit');
-  await world.untilEmpty(5_000);
-  expect(await world.stored('later')).toEqual(['later:1']);
+  await world.database.transaction(async ({ client }) => {
+    for (let from = 0; from < names.length; from += 500)
+      await outbox.add(client, names.slice(from, from + 500).map(eventNamed));
+  });
+  world.relay();
+  await world.untilEmpty();
+  expect(await world.stored('a')).toEqual(names);
+  let batched = 0;
+  for await (const { headers } of world.publisher.read('a')) if ('Nats-Batch-Id' in headers) batched++;
+  expect(batched > 1_000).toBe(hasAtomicBatches(nats().version));
+});
+
+/**
+ * A snapshot lists open transactions only below the highest one that has ended:
+ *
+ * 1. One transaction has its number.
+ * 2. A second one gets a higher number, draws an id, and stays open.
+ * 3. The first one draws a higher id, and commits. The relay reads it. The second one is not in its snapshot's list.
+ * 4. The second one commits.
+ */
+test('stores the event of a transaction that no snapshot has listed as open', async () => {
+  const world = await fixture();
+  // A relay that begins again finds everything, so it must not.
+  world.relay({ pollMs: 200, silentForMs: 60_000 });
+  await world.untilHeld();
+  await world.add('before:1');
+  await world.untilEmpty();
+  const outbox = world.outbox({ topic: world.topic });
+  const [first, second] = [await world.client(), await world.client()];
+  await first.query('begin');
+  await first.query('select pg_current_xact_id()');
+  await second.query('begin');
+  await outbox.add(second, eventNamed('second:1'));
+  await outbox.add(first, eventNamed('first:1'));
+  await first.query('commit');
+  await world.untilEmpty();
+  await second.query('commit');
+  await world.untilEmpty();
+  expect([await world.stored('first'), await world.stored('second')]).toEqual([['first:1'], ['second:1']]);
 });
 
 test('continues behind the event of a foreign publisher of the same aggregate', async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.js';
+import type { RelayTrouble } from '../sending/waits.js';
 import type { OutboxLooks } from './outbox-looks.js';
 
 /** Something an operator should look at, in the shape of the core's health problems. */
@@ -18,6 +19,8 @@ export interface OutboxHealthParts {
   readonly looks: OutboxLooks;
   /** A row that waits longer is stuck. */
   readonly stuckAfterMs: number;
+  /** What the relays of this process say of a topic. */
+  readonly troubleOf: (topic: string) => RelayTrouble | undefined;
   readonly clock: Clock;
 }
 
@@ -27,13 +30,25 @@ export interface OutboxFinding {
   readonly stopped: number;
   /** Of the aggregate that is stopped longest: its id and code. */
   readonly first: string | undefined;
+  /** How long events are not stored, of how many aggregates, and why. Undefined if there are none. */
+  readonly trouble: { readonly forMs: number; readonly aggregates: number; readonly why: string } | undefined;
 }
+
+/** Trouble that lasts so long is told, in milliseconds: a server that restarts, or another leader, is none. */
+const TOLD_AFTER_MS = 3_000;
 
 /** What is wrong with an outbox that stands so; undefined if nothing is. Pure. */
 export function judge(
-  { oldestMs, stopped, first = '' }: OutboxFinding,
+  { oldestMs, stopped, first = '', trouble }: OutboxFinding,
   stuckAfterMs: number,
 ): Pick<OutboxProblem, 'why' | 'do'> | undefined {
+  if (trouble !== undefined && trouble.forMs >= TOLD_AFTER_MS) {
+    const others = stopped > 0 ? `; beside them ${stopped} aggregates are stopped (outbox list)` : '';
+    return {
+      why: `events of ${trouble.aggregates} aggregates are not stored, and are sent again: ${trouble.why}${others}`,
+      do: 'correct what the text names; the relay tries again by itself, and no aggregate is stopped by it',
+    };
+  }
   if (stopped > 0) {
     return {
       why: `${stopped} aggregates are stopped, because an event of each was refused: first ${first}`,
@@ -63,7 +78,7 @@ export class OutboxHealth {
   }
 
   async #lookAt(topic: string): Promise<void> {
-    const { looks, stuckAfterMs } = this.parts;
+    const { looks, stuckAfterMs, troubleOf, clock } = this.parts;
     try {
       const [oldestMs, stopped, [first]] = await Promise.all([
         looks.oldestMs(topic),
@@ -71,7 +86,9 @@ export class OutboxHealth {
         looks.stopped(topic, 1),
       ]);
       const name = first === undefined ? undefined : `"${first.aggregateId}" (${first.code})`;
-      this.#note(topic, judge({ oldestMs, stopped, first: name }, stuckAfterMs));
+      const found = troubleOf(topic);
+      const trouble = found && { ...found, forMs: clock.wallNow() - found.since };
+      this.#note(topic, judge({ oldestMs, stopped, first: name, trouble }, stuckAfterMs));
     } catch {
       this.#note(topic, {
         why: 'the outbox cannot be read, so nothing is relayed from here',

@@ -14,6 +14,7 @@ import type { Lane, PendingRow } from './lane.js';
 import type { Lanes } from './lanes.js';
 import { NextAnswer } from './next-answer.js';
 import type { StreamHeight } from './stream-height.js';
+import { type RelayTrouble, Waits } from './waits.js';
 
 /** The topic's stream as a relay needs it: what `publisher.chained` of the core is. */
 export interface RelayTarget {
@@ -22,7 +23,12 @@ export interface RelayTarget {
     after: number,
     signal: AbortSignal,
   ): Promise<readonly ChainOutcome[]>;
-  tailOf(token: string, after: number, signal: AbortSignal): Promise<AggregateTail>;
+  tailOf(
+    token: string,
+    after: number,
+    signal: AbortSignal,
+    isOwn: (eventId: string) => boolean,
+  ): Promise<AggregateTail>;
   progress(): Promise<StreamProgress>;
   resume(token: string): void;
 }
@@ -48,19 +54,15 @@ export interface SenderParts {
   readonly signal: AbortSignal;
 }
 
-/** Rows of one aggregate that are sent together. */
-const CHAIN = { rows: 256, bytes: 1_048_576 };
+/**
+ * Rows of one aggregate that are sent together. The core stores most of a long chain in atomic batches of
+ * `publish.maxBatch` events, 500 by default. With fewer rows a batch seldom pays.
+ */
+const CHAIN = { rows: 1_001, bytes: 4_194_304 };
 /** Aggregates whose tails are read at once. */
 const MAX_LOOKS = 256;
-const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 2_000;
 /** A foreign publisher may come between a few times; then pauses begin. */
 const LOOKS_AT_ONCE = 3;
-
-/** The pause after so many failed attempts, in milliseconds. Pure. */
-export function pauseAfter(failures: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
-}
 
 /**
  * Looks up and sends what is ready: per aggregate one thing at a time, aggregates side by side.
@@ -73,6 +75,7 @@ export class Sender {
   /** Answers false if it is another stream than before. */
   readonly #isSameStream: NextAnswer<boolean>;
   readonly #calls = new Set<AbortController>();
+  readonly #waits: Waits;
   #looks = 0;
   #isDraining = false;
 
@@ -82,8 +85,14 @@ export class Sender {
       const known = height.highest;
       return height.renew(await target.progress(), known);
     });
+    this.#waits = new Waits(parts.clock, (lane) => this.#again(lane));
     // One listener for all calls: each would be searched for among thousands when its call ends.
     signal.addEventListener('abort', () => this.#abortCalls(), { once: true });
+  }
+
+  /** Events of some aggregates are not stored now. It ends by itself when they are. */
+  get trouble(): RelayTrouble | undefined {
+    return this.#waits.trouble;
   }
 
   /** Nothing is on its way. */
@@ -113,7 +122,8 @@ export class Sender {
     lanes.noteChanged(lane);
     this.#looks++;
     try {
-      const tail = await target.tailOf(lane.token, after, signal);
+      const isOwn = (id: string): boolean => lane.rows.some(({ event }) => event.eventId === id);
+      const tail = await target.tailOf(lane.token, after, signal, isOwn);
       if (!(await this.#isSameStream.ask())) listener.streamChanged();
       if (signal.aborted) return;
       // Read from a sequence of the stream that was known before: read again.
@@ -133,7 +143,9 @@ export class Sender {
     const found = isSabotaged('no-look-up') ? 0 : storedAmong(lane.rows, sequences);
     const stored = lane.noteStored(found, last);
     lane.proceed();
-    if (stored.length > 0) listener.stored(stored);
+    if (stored.length === 0) return;
+    this.#waits.forget(lane);
+    listener.stored(stored);
   }
 
   async #send(lane: Lane): Promise<void> {
@@ -174,6 +186,7 @@ export class Sender {
       reached('relay: stored');
       height.note(last);
       listener.stored(lane.noteStored(stored, last));
+      this.#waits.noteStored(lane);
     }
     if (failure === undefined) {
       lane.proceed();
@@ -182,6 +195,7 @@ export class Sender {
     const consequence = consequenceOf(failure);
     if (consequence === 'stop') {
       lane.stop();
+      this.#waits.forget(lane);
       listener.refused(lane, failure);
     } else if (consequence === 'look up' && lane.failures < LOOKS_AT_ONCE) lane.lookAgain();
     else {
@@ -191,16 +205,18 @@ export class Sender {
   }
 
   #pause(lane: Lane, error: unknown): void {
-    const { clock, lanes, listener, signal } = this.parts;
+    const { listener, signal } = this.parts;
     lane.wait();
     if (signal.aborted) return;
     listener.failed(error);
-    clock.after(pauseAfter(lane.failures), () => {
-      if (signal.aborted) return;
-      lane.endWait();
-      lanes.noteChanged(lane);
-      this.start();
-    });
+    this.#waits.add(lane, error);
+  }
+
+  #again(lane: Lane): void {
+    if (this.parts.signal.aborted) return;
+    lane.endWait();
+    this.parts.lanes.noteChanged(lane);
+    this.start();
   }
 
   #ended(lane: Lane): void {

@@ -4,6 +4,7 @@ import { encodeHeaders, HEADER, messageIdOf } from '../../message/headers.js';
 import type { CheckedEvent } from '../../message/outgoing/checked-event.js';
 import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { StreamState } from '../../message/reader-port.js';
+import type { StoredMessage } from '../../message/stored-event.js';
 import { subjectOf } from '../../message/subject.js';
 import { aborted } from '../../publisher/publish-errors.js';
 import type { TopicLinks } from '../../transport/open-topics.js';
@@ -61,24 +62,39 @@ export class ChainedPublisher {
    * Reads an aggregate's events above the sequence `after`, ids and sequences only. The answer is of one moment: a
    * publish that expects `last` is refused if an event was stored since.
    *
+   * If `isOwn` holds for the id of the aggregate's last event, that event stands alone in the answer. What is sent as a
+   * chain is stored up to it. Then one question to the server tells all, as where nothing is above `after`.
+   *
    * @throws JETSTREAM_REQUEST_FAILED, ABORTED
    */
-  async tailOf(token: string, after: number, signal: AbortSignal): Promise<AggregateTail> {
-    const { wire, sequencer } = await this.links.open(this.topic);
+  async tailOf(
+    token: string,
+    after: number,
+    signal: AbortSignal,
+    isOwn: (eventId: string) => boolean = () => false,
+  ): Promise<AggregateTail> {
+    const { wire } = await this.links.open(this.topic);
     const subject = subjectOf(this.topic, token);
     const sequences = new Map<string, number>();
-    const known = await sequencer.lastSequence(subject);
-    if (known <= after) return { last: known, sequences };
+    const last = await wire.lastOf(subject);
+    if (last === undefined || last.sequence <= after) return { last: last?.sequence ?? 0, sequences };
     const prefix = messageIdOf(token, '');
-    // Only what is read counts: of an event that is stored meanwhile the id would not be known.
-    let last = 0;
-    for await (const { sequence, headers } of wire.messagesOf(subject, after + 1)) {
-      if (signal.aborted) throw aborted(signal.reason);
+    const note = ({ sequence, headers }: StoredMessage): string | undefined => {
       const id = headers[HEADER.messageId];
-      if (id?.startsWith(prefix) === true) sequences.set(id.slice(prefix.length), sequence);
-      last = sequence;
+      if (id?.startsWith(prefix) !== true) return undefined;
+      const eventId = id.slice(prefix.length);
+      sequences.set(eventId, sequence);
+      return eventId;
+    };
+    const lastId = note(last);
+    if (lastId !== undefined && isOwn(lastId)) return { last: last.sequence, sequences };
+    for await (const message of wire.messagesOf(subject, after + 1)) {
+      if (signal.aborted) throw aborted(signal.reason);
+      // What is stored meanwhile does not count: who expects `last` will be refused.
+      if (message.sequence >= last.sequence) break;
+      note(message);
     }
-    return { last, sequences };
+    return { last: last.sequence, sequences };
   }
 
   /**

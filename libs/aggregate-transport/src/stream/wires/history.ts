@@ -1,7 +1,7 @@
 import type { StoredMessage } from '../../message/stored-event.js';
 import type { BatchedGet, BatchRequest } from '../api/batched-get.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
-import { bodyOf, findMessage, headersOf } from '../api/stored-message.js';
+import { bodyOf, findMessage, headersOf, type RawMessage } from '../api/stored-message.js';
 
 /** The ways to the messages of one subject. */
 export interface SubjectMessages {
@@ -82,13 +82,23 @@ export function subjectMessages(
   batches: BatchedGet | undefined,
 ): SubjectMessages {
   return {
-    find: async (seq) => {
-      const found = await findMessage(api, stream, { seq, next_by_subj: subject });
-      if (found === undefined) return undefined;
-      return { sequence: found.seq, storedAt: found.time, headers: headersOf(found), body: bodyOf(found) };
-    },
+    find: async (seq) => storedIn(await findMessage(api, stream, { seq, next_by_subj: subject })),
     askBatch: (fromSequence, count) => batches?.ask({ subject, fromSequence, count, maxBytes: MAX_BYTES }),
   };
+}
+
+/** The last message of one subject, as the stream's leader knows it. */
+export async function lastOf(
+  api: JetStreamApi,
+  stream: string,
+  subject: string,
+): Promise<StoredMessage | undefined> {
+  return storedIn(await findMessage(api, stream, { last_by_subj: subject }));
+}
+
+function storedIn(found: RawMessage | undefined): StoredMessage | undefined {
+  if (found === undefined) return undefined;
+  return { sequence: found.seq, storedAt: found.time, headers: headersOf(found), body: bodyOf(found) };
 }
 
 /** It may fail before it is awaited, or is never awaited. */

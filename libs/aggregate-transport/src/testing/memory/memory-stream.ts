@@ -176,6 +176,11 @@ export class MemoryStream {
     }
   }
 
+  /** The subject's last message. */
+  lastOf(subject: string): Promise<StoredMessage | undefined> {
+    return Promise.resolve(this.next(this.lastSequenceOf(subject), (other) => other === subject));
+  }
+
   /** Looks for an event at the first message of its subject after `afterSequence`, or at the last one. */
   findStored(subject: string, messageId: string, afterSequence: number | undefined): number | undefined {
     const from = afterSequence === undefined ? this.lastSequenceOf(subject) : afterSequence + 1;

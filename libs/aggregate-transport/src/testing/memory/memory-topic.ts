@@ -68,6 +68,7 @@ export class MemoryTopic {
       batchObstacle: `topic "${name}" is in memory, where there are no batches`,
       connectPublisher: (listener) =>
         connectPublisher(stream, { clock: this.options.clock, maxPayloadBytes: MAX_PAYLOAD_BYTES }, listener),
+      lastOf: (subject) => stream.lastOf(subject),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       progress: () => Promise.resolve(stream.state),
       openGroup: (group) => this.group(group).open(consume),

@@ -7,7 +7,6 @@ import {
 } from 'nestjs-aggregate-transport';
 import { chainOf, storedAmong } from '#postgres/relay/sending/chain.js';
 import { chainEndOf, type Consequence, consequenceOf } from '#postgres/relay/sending/consequence.js';
-import { pauseAfter } from '#postgres/relay/sending/sender.js';
 
 const error = (code: AggregateTransportErrorCode) => new AggregateTransportError(code, 'text');
 
@@ -28,8 +27,8 @@ test.each<[AggregateTransportErrorCode, Consequence]>([
 });
 
 test('tells a refusal for good from one for now', () => {
-  expect(consequenceOf(new PublishRejectedError('no permission', false))).toBe('stop');
-  expect(consequenceOf(new PublishRejectedError('the stream is full', true))).toBe('retry');
+  expect(consequenceOf(new PublishRejectedError('too large', false))).toBe('stop');
+  expect(consequenceOf(new PublishRejectedError('no permission', true))).toBe('retry');
   expect(consequenceOf(new SequenceConflictError(1, 2))).toBe('look up');
 });
 
@@ -55,10 +54,4 @@ test('counts rows before a stored one as stored, even if the stream has dropped 
   expect(storedAmong(rows, new Map())).toBe(0);
   expect(storedAmong(rows, new Map([['9', 5]]))).toBe(0);
   expect(storedAmong(rows, new Map([['2', 7]]))).toBe(2);
-});
-
-test('pauses longer after each failure, up to two seconds', () => {
-  expect(pauseAfter(1)).toBe(40);
-  expect(pauseAfter(2)).toBe(80);
-  expect(pauseAfter(50)).toBe(2_000);
 });

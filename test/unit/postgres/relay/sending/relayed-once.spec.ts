@@ -75,12 +75,19 @@ class Stream implements RelayTarget {
     return outcomes;
   }
 
-  async tailOf(token: string, after: number): Promise<AggregateTail> {
+  async tailOf(
+    token: string,
+    after: number,
+    _signal: AbortSignal,
+    isOwn: (eventId: string) => boolean,
+  ): Promise<AggregateTail> {
     await this.#turns();
     if (this.random() < 0.05) throw new AggregateTransportError('JETSTREAM_REQUEST_FAILED', 'text');
     const own = this.messages.filter((message) => message.token === token);
     const last = own.at(-1)?.sequence ?? 0;
-    const tail = own.filter(({ sequence }) => sequence > after);
+    const above = own.filter(({ sequence }) => sequence > after);
+    const end = above.at(-1);
+    const tail = end !== undefined && isOwn(end.eventId) ? [end] : above;
     return { last, sequences: new Map(tail.map(({ eventId, sequence }) => [eventId, sequence])) };
   }
 
