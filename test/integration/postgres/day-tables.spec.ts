@@ -16,8 +16,8 @@ interface World {
   readonly days: DayTables;
   readonly said: string[];
   /** Names of all day tables, without the date's part that is the same in all. */
-  tables(): Promise<string[]>;
-  add(): Promise<void>;
+  readonly tables: () => Promise<string[]>;
+  readonly add: () => Promise<void>;
 }
 
 /** An outbox that is divided by day, without a table for any day, and a clock that begins now. */

@@ -143,8 +143,8 @@ beforeAll(async () => {
 }, 60_000);
 
 interface Example {
-  place(order: Order): Promise<void>;
-  handle(ctx: AggregateContext, order: Order): Promise<unknown>;
+  readonly place: (order: Order) => Promise<void>;
+  readonly handle: (ctx: AggregateContext, order: Order) => Promise<unknown>;
 }
 
 type MakeExample = (parts: Parts, given: PostgresFixture) => Example | Promise<Example>;
@@ -206,7 +206,10 @@ test.each(Object.entries(EXAMPLES))(
     );
     const settled = { through: () => Promise.resolve(undefined) };
     const inbox = new Inbox({ database, names, isOn: true, settled, wallNow: () => Date.now() });
-    const { place, handle } = await make({ outbox: given.outbox() as unknown as Orders, inbox }, given);
+    const { place, handle } = await make(
+      { outbox: given.outbox({ topic: orders.name }) as unknown as Orders, inbox },
+      given,
+    );
     const order = { id: 'order-7' };
     await place(order);
     expect(await given.rows()).toMatchObject([{ topic: 'orders', aggregate: 'order-7' }]);
