@@ -8,13 +8,13 @@ import {
 import {
   AggregatePostgresModule,
   getOutboxToken,
-  migrate,
   type Outbox,
   type OutboxOptions,
 } from 'nestjs-aggregate-transport-postgres';
 import { type PostgresServer, startPostgres } from 'nestjs-aggregate-transport-postgres/testing';
 import pg from 'pg';
 import { PgDatabase } from '#postgres/database/pg-database.js';
+import { migrate } from '#postgres/schema/migrate.js';
 import { SchemaNames } from '#postgres/schema/schema-names.js';
 import { Streams } from '../streams.js';
 import { optionsFor, paddingFor } from '../workload.js';

@@ -1,9 +1,9 @@
-// npm run test:package: packs the library, installs the tarball in projects outside the repository, and runs the
-// README's example there on a real nats-server. Needs a registry for npm install. Arguments: names of projects.
+// npm run test:package: packs both libraries, installs the tarballs in projects outside the repository, and runs the
+// examples of README and docs/postgres.md there, on a real nats-server and PostgreSQL. Needs a registry for npm install. Arguments: names of projects.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pack, root } from './pack.js';
+import { LIBRARIES, pack, root } from './pack.js';
 
 const COMMON = {
   nats: '2.29.3',
@@ -86,6 +86,15 @@ const PROJECTS = [
   },
 ];
 
+const ON_POSTGRES = {
+  dependencies: { ...NEST_12, pg: '8.23.1', '@types/pg': '8.23.1' },
+  sources: ['postgres.ts'],
+  run: ['node', 'dist/postgres.js'],
+  onPostgres: true,
+};
+for (const type of ['module', 'commonjs'])
+  PROJECTS.push({ name: `nest-12-postgres-${type === 'module' ? 'esm' : type}`, type, ...ON_POSTGRES });
+
 const ALIKE = ['alike.ts', 'alike-cases.ts', 'alike-parts.ts'];
 const SOURCES = ['example.ts', 'failures.ts', 'ways.ts', 'main.ts', ...ALIKE];
 
@@ -104,11 +113,16 @@ function execute(command, args, cwd, env = {}) {
   return stdout.trim() === '' ? stderr : stdout;
 }
 
-function runProject({ name, type, dependencies, run, jest, types }, { folder, tarball }, natsUrl) {
+function runProject(
+  { name, type, dependencies, run, jest, types, sources = SOURCES, onPostgres },
+  { folder, tarball, postgresTarball },
+  urls,
+) {
   const project = join(folder, name);
   mkdirSync(join(project, 'src'), { recursive: true });
   const manifest = { name, private: true, type, dependencies: { ...COMMON, ...dependencies }, jest };
   manifest.dependencies['nestjs-aggregate-transport'] = `file:${tarball}`;
+  if (onPostgres) manifest.dependencies['nestjs-aggregate-transport-postgres'] = `file:${postgresTarball}`;
   writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
   const { compilerOptions } = TSCONFIG;
   writeFileSync(
@@ -119,31 +133,47 @@ function runProject({ name, type, dependencies, run, jest, types }, { folder, ta
     }),
   );
   if (jest !== undefined) writeFileSync(join(project, 'src/example.spec.ts'), SPEC);
-  for (const file of SOURCES) {
+  for (const file of sources) {
     cpSync(join(root, 'test/package/projects', file), join(project, 'src', file));
   }
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
   execute('npm', ['install', ...quiet], project);
-  for (const peer of ['class-validator', '@nestjs/terminus', '@opentelemetry/api', 'prom-client']) {
+  for (const peer of [
+    'class-validator',
+    '@nestjs/terminus',
+    '@opentelemetry/api',
+    'prom-client',
+    'typeorm',
+    'knex',
+  ]) {
     if (existsSync(join(project, 'node_modules', peer)))
       throw new Error(`expected no optional peer, found ${peer}`);
   }
   execute('npx', ['--no-install', 'tsc', '-p', '.'], project);
   cpSync(join(root, 'test/package/projects/copies.cjs'), join(project, 'copies.cjs'));
   execute('node', ['copies.cjs'], project);
-  return execute(run[0], run.slice(1), project, { NATS_URL: natsUrl, CI: 'true' });
+  const env = { ...urls, CI: 'true' };
+  // As the page says, before the service starts.
+  if (onPostgres)
+    execute('npx', ['--no-install', 'aggregate-transport', 'postgres', 'migrate'], project, env);
+  return execute(run[0], run.slice(1), project, env);
 }
 
 const names = process.argv.slice(2);
 const projects = PROJECTS.filter(({ name }) => names.length === 0 || names.includes(name));
 const packed = pack();
+const packedPostgres = projects.some(({ onPostgres }) => onPostgres) ? pack(LIBRARIES[1]) : undefined;
+packed.postgresTarball = packedPostgres?.tarball;
+const { startPostgres } = await import('nestjs-aggregate-transport-postgres/testing');
 const { startNatsServer } = await import('nestjs-aggregate-transport/testing');
 let failed = 0;
 for (const project of projects) {
   const server = await startNatsServer({ config: '' });
+  const database = project.onPostgres ? await startPostgres({ settings: {} }) : undefined;
+  const urls = { NATS_URL: server.url, DATABASE_URL: database?.url ?? '' };
   const startedAt = performance.now();
   try {
-    const output = runProject(project, packed, server.url);
+    const output = runProject(project, packed, urls);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     console.log(`${project.name}: passed in ${seconds} s, nats-server ${server.version}\n${output.trim()}\n`);
   } catch (error) {
@@ -151,9 +181,12 @@ for (const project of projects) {
     console.log(`${project.name}: FAILED\n${error.message}\n`);
   } finally {
     await server.stop();
+    await database?.stop();
   }
 }
-if (process.env['KEEP_PROJECTS'] === undefined) rmSync(packed.folder, { recursive: true });
-else console.log(`kept in ${packed.folder}`);
+if (process.env['KEEP_PROJECTS'] === undefined) {
+  for (const made of [packed, packedPostgres])
+    if (made !== undefined) rmSync(made.folder, { recursive: true });
+} else console.log(`kept in ${packed.folder}`);
 console.log(`${projects.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -182,13 +182,13 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'relay/records': { knows: [...relayGround, 'relay/rows'], packages: [CORE] },
   // The hall ties its rooms together.
   relay: { knows: [...relayGround, ...relayRooms], packages: [CORE] },
-  'relay/operating': { knows: [...relayGround, ...relayRooms, 'relay'], packages: [CORE] },
+  'relay/operating': { knows: [...relayGround, 'schema', ...relayRooms, 'relay'], packages: [CORE] },
   nest: {
     knows: [...relayGround, 'schema', 'inbox', 'options', ...relayRooms, 'relay', 'relay/operating'],
     packages: [CORE, /^@nestjs\//, /^node:(os|async_hooks)$/, /^reflect-metadata$/],
   },
   cli: {
-    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'relay/operating', 'nest'],
+    knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'inbox', 'relay/operating', 'nest'],
     packages: [CORE, /^nats$/, /^node:/],
   },
   testing: { knows: ['sabotage.ts'] },

@@ -1,5 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { AggregateTransportError, describeError, hasCode, stackOf } from '#library/errors.js';
+import {
+  AggregateTransportError,
+  blockedBySettings,
+  BLOCKS_AGGREGATE,
+  describeError,
+  hasCode,
+  stackOf,
+} from '#library/errors.js';
 import { UnrecoverableError, isUnrecoverable } from '#library/nest/handling/unrecoverable.error.js';
 import { hostileErrors } from '../support/hostile.js';
 
@@ -9,8 +16,24 @@ test('describes any error without throwing, also one that cannot be read', () =>
     expect(['string', 'undefined']).toContain(typeof stackOf(error));
     expect(hasCode(error, 'LEASE_LOST')).toBe(false);
     expect(isUnrecoverable(error)).toBe(false);
+    expect(blockedBySettings(error)).toBeUndefined();
     expect(isUnrecoverable(new UnrecoverableError(error))).toBe(true);
   }
+});
+
+test('an error that blocks its aggregate may say why, and only in the form that health can show', () => {
+  const said = (value: unknown): unknown => blockedBySettings({ [BLOCKS_AGGREGATE]: value });
+  const whole = { problem: 'settings-changed', why: 'own 1, stored 2', do: 'reset' };
+  expect(said({ ...whole, more: 1 })).toEqual(whole);
+  for (const value of [
+    true,
+    null,
+    'settings-changed',
+    {},
+    { ...whole, problem: 'halted' },
+    { ...whole, do: 1 },
+  ])
+    expect(said(value)).toBeUndefined();
 });
 
 test('says that an error cannot be read where reading it throws', () => {

@@ -37,9 +37,10 @@ export function orderStories(
 function storyOf(orderId: string, items: number): { events: OrderEvent[]; invoice: ExpectedInvoice } {
   let version = 0;
   let cents = 0;
-  const head = (): { aggregateId: string; aggregateVersion: number } => ({
+  const head = (): { aggregateId: string; aggregateVersion: number; eventId: string } => ({
     aggregateId: orderId,
     aggregateVersion: ++version,
+    eventId: `${orderId}-${version}`,
   });
   const events: OrderEvent[] = [
     { ...head(), type: 'OrderPlaced', payload: { customer: `customer of ${orderId}` } },

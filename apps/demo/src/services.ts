@@ -12,9 +12,26 @@ export interface GatewayBehaviour {
   failures: number;
 }
 
-const READY_WITHIN_MS = 30_000;
+/** Where the two services keep their rows. Not given: they keep none, and run as the README shows them. */
+export interface Databases {
+  readonly orders: string;
+  readonly billing: string;
+}
+
+/** An empty address: each service has a PGlite of its own. */
+export const EMBEDDED: Databases = { orders: '', billing: '' };
+
+const READY_WITHIN_MS = 90_000;
 const STOP_WITHIN_MS = 15_000;
 const KEPT_OUTPUT_CHARS = 4_000;
+
+interface Launch {
+  /** The script, below the service's own sources. */
+  readonly main: string;
+  /** Answers when the service has started. */
+  readonly readyPath: string;
+  readonly env: Record<string, string>;
+}
 
 /** One service as a process of its own, the way it runs in production. */
 class Service {
@@ -25,9 +42,10 @@ class Service {
   private constructor(
     readonly name: string,
     readonly url: string,
-    env: Record<string, string>,
+    private readonly launch: Launch,
   ) {
-    const main = fileURLToPath(new URL(`../../${name}/src/main.js`, import.meta.url));
+    const { main: file, env } = launch;
+    const main = fileURLToPath(new URL(`../../${name}/src/${file}`, import.meta.url));
     this.#process = spawn(process.execPath, [main], {
       env: { ...process.env, ...env, NO_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -40,18 +58,32 @@ class Service {
     this.#exited = new Promise((resolve) => this.#process.once('exit', () => resolve()));
   }
 
-  static async start(name: string, readyPath: string, env: Record<string, string>): Promise<Service> {
+  static async start(name: string, launch: Launch): Promise<Service> {
     const port = await freePort();
-    const service = new Service(name, `http://127.0.0.1:${port}`, { ...env, PORT: String(port) });
+    const env = { ...launch.env, PORT: String(port) };
+    const service = new Service(name, `http://127.0.0.1:${port}`, { ...launch, env });
+    await service.#untilReady();
+    return service;
+  }
+
+  /** Kills the process, and starts another one at the same address. */
+  async killAndStart(): Promise<Service> {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+    const next = new Service(this.name, this.url, this.launch);
+    await next.#untilReady();
+    return next;
+  }
+
+  async #untilReady(): Promise<void> {
     const until = Date.now() + READY_WITHIN_MS;
-    while (!(await answers(`${service.url}${readyPath}`))) {
-      if (service.#process.exitCode !== null || Date.now() > until) {
-        await service.stop();
-        throw new Error(`expected service "${name}" to start, found this instead:\n${service.#output}`);
+    while (!(await answers(`${this.url}${this.launch.readyPath}`))) {
+      if (this.#process.exitCode !== null || Date.now() > until) {
+        await this.stop();
+        throw new Error(`expected service "${this.name}" to start, found this instead:\n${this.#output}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    return service;
   }
 
   /** Ends the service as an orchestrator does: SIGTERM, time to drain, then SIGKILL. */
@@ -68,16 +100,18 @@ export interface Services {
   readonly natsVersion: string;
   readonly ordersUrl: string;
   readonly billingUrl: string;
+  /** Kills one of them with SIGKILL, and starts it again. Resolves when it has started. */
+  kill(name: 'orders' | 'billing'): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Starts a nats-server of our own and both services on it. */
-export async function startServices(gateway: GatewayBehaviour): Promise<Services> {
+export async function startServices(gateway: GatewayBehaviour, databases?: Databases): Promise<Services> {
   // Any configuration, even none, asks for a server of our own, even where NATS_URL names another: the run must start empty.
   const nats: NatsServer = await startNatsServer({ config: '' });
-  const running: Service[] = [];
+  const running = new Map<string, Service>();
   const stop = async (): Promise<void> => {
-    await Promise.all(running.map((service) => service.stop()));
+    await Promise.all([...running.values()].map((service) => service.stop()));
     await nats.stop();
   };
   try {
@@ -86,12 +120,22 @@ export async function startServices(gateway: GatewayBehaviour): Promise<Services
       GATEWAY_MAX_MS: String(gateway.maxMs),
       GATEWAY_FAILURES: String(gateway.failures),
     };
+    const main = databases === undefined ? 'main.js' : 'postgres/main.js';
+    const started = async (name: 'orders' | 'billing', readyPath: string): Promise<Service> => {
+      const own = { ...env, DATABASE_URL: databases?.[name] ?? '' };
+      const service = await Service.start(name, { main, readyPath, env: own });
+      running.set(name, service);
+      return service;
+    };
     const [orders, billing] = await Promise.all([
-      Service.start('orders', '/', env),
-      Service.start('billing', '/witness/handled', env),
+      started('orders', '/'),
+      started('billing', '/witness/handled'),
     ]);
-    running.push(orders, billing);
-    return { natsVersion: nats.version, ordersUrl: orders.url, billingUrl: billing.url, stop };
+    const kill = async (name: 'orders' | 'billing'): Promise<void> => {
+      const service = running.get(name);
+      if (service !== undefined) running.set(name, await service.killAndStart());
+    };
+    return { natsVersion: nats.version, ordersUrl: orders.url, billingUrl: billing.url, kill, stop };
   } catch (error) {
     await stop();
     throw error;

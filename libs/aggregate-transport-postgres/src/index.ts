@@ -28,7 +28,6 @@ export {
   DEFAULTS,
   type OutboxOptions,
 } from './options/options.js';
-export { migrate, type MigrateOptions, type Migration } from './schema/migrate.js';
 export { type SchemaOptions, type TableName } from './schema/schema-names.js';
 export type { Row, Statement } from './transaction/statement.js';
 export type {

@@ -73,9 +73,19 @@ export class AggregateTransportError extends CodedError<AggregateTransportErrorC
 
 /**
  * An error that has this property says that its event must wait: its aggregate blocks and tries for ever, at the
- * longest wait. No attempt is used up, nothing is parked or skipped, and `classify` is not asked.
+ * longest wait. No attempt is used up, nothing is parked or skipped, and `classify` is not asked. Health names the
+ * aggregate as `blocked`, or as the property's value says if that is a {@link BlockedBySettings}.
  */
 export const BLOCKS_AGGREGATE: unique symbol = Symbol.for('aggregate-transport.blocks-aggregate');
+
+/** An event waits because something outside of its handler was set back or edited: only an operator can release it. */
+export interface BlockedBySettings {
+  readonly problem: 'settings-changed';
+  /** Expected and found, in one line. No payload, no credentials. */
+  readonly why: string;
+  /** What an operator does about it. */
+  readonly do: string;
+}
 
 /** True for an error that says so. */
 export function blocksAggregate(error: unknown): boolean {
@@ -84,6 +94,20 @@ export function blocksAggregate(error: unknown): boolean {
   } catch {
     // A proxy that refuses to be asked.
     return false;
+  }
+}
+
+/** What the error says of the reason it blocks for, if it says any. */
+export function blockedBySettings(error: unknown): BlockedBySettings | undefined {
+  try {
+    const said = (error as { [BLOCKS_AGGREGATE]?: unknown } | null)?.[BLOCKS_AGGREGATE];
+    if (typeof said !== 'object' || said === null) return undefined;
+    const { problem, why, do: todo } = said as Partial<BlockedBySettings>;
+    if (problem !== 'settings-changed' || typeof why !== 'string' || typeof todo !== 'string')
+      return undefined;
+    return { problem, why, do: todo };
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@
 export {
   AggregateTransportError,
   type AggregateTransportErrorCode,
+  type BlockedBySettings,
   BLOCKS_AGGREGATE,
   CodedError,
 } from './errors.js';

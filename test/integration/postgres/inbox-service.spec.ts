@@ -5,6 +5,7 @@ import { Ctx, Payload } from '@nestjs/microservices';
 import {
   type AggregateContext,
   AggregateHandler,
+  AggregateHealthIndicator,
   AggregateServer,
   AggregateTransportModule,
   AggregateTransportStatus,
@@ -177,11 +178,26 @@ test('an owner that was followed by another blocks its aggregate: nothing is par
   expect(slowest).toMatchObject({ aggregateId: 'a', lastFailure: { outcome: 'block' } });
   expect(slowest?.lastFailure?.error).toMatch(/^FENCED: .*at most \d+ for aggregate "a".*found 1000/);
   expect(await app.get(ParkedAggregates).list({ topic })).toEqual([]);
+  const own = inbox.fences()[0]!.ownToken;
+  const health = app.get(AggregateHealthIndicator);
+  const { transport } = await health.isHealthy('transport');
+  expect(transport).toMatchObject({
+    status: 'down',
+    problems: [{ code: 'settings-changed', topic, group: 'billing' }],
+  });
+  expect(transport.problems[0]!.why).toContain(
+    `fencing token 1000 for aggregate "a", and the own token is ${own}`,
+  );
+  expect(transport.problems[0]!.do).toContain('inbox.reset(group)');
 
   expect(await inbox.reset('billing', { topic, aggregateId: 'a' })).toBe(1);
   await eventually('the blocked event passes', async () => (await effects()).length === 2);
   expect(await effects()).toEqual(['b 1', 'a 1']);
   expect(inbox.fences()).toEqual([]);
+  await eventually(
+    'health is well again',
+    async () => (await health.isHealthy('transport')).transport.problems.length === 0,
+  );
 });
 
 test("TypeORM's transactions hold effect and place, by the decorator above or below", async () => {

@@ -11,9 +11,6 @@ import {
 } from 'nestjs-aggregate-transport-postgres';
 import { AggregateTransportTestingModule } from 'nestjs-aggregate-transport/testing';
 import pg from 'pg';
-import { PGliteDatabase } from '#postgres/database/pglite-database.js';
-import { migrate } from '#postgres/schema/migrate.js';
-import { SchemaNames } from '#postgres/schema/schema-names.js';
 import { eventually } from '../../support/eventually.js';
 import { fixtureForEach, postgresForAll } from '../../support/postgres.js';
 
@@ -103,8 +100,7 @@ describe('a service', () => {
 
   test('runs on a PGlite', async () => {
     const pglite = await PGlite.create();
-    await migrate(new PGliteDatabase(pglite), new SchemaNames());
-    const app = await start(withOutbox({ pglite }));
+    const app = await start(withOutbox({ pglite, migrate: true }));
     const { outbox } = app.get(OrderService);
     await pglite.transaction((tx) =>
       outbox.add(tx, { aggregateId: 'a', type: 'OrderPlaced', payload: { lines: 1 } }),

@@ -105,6 +105,15 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
     'edited or paused again and again: found it paused',
     [],
   ],
+  [
+    'settings-changed',
+    (b) => {
+      const first = { problem: 'settings-changed', why: 'own 3, stored 9', do: 'call reset' } as const;
+      Object.assign(b.lanes, { blocked: 2, bySettings: { lanes: 2, first } });
+    },
+    '2 aggregates are blocked until settings are corrected, the first of them because: own 3, stored 9; call reset',
+    [],
+  ],
 ];
 
 test.each(CASES)('%s is named, with what fails', (code, breakIt, text, fails) => {

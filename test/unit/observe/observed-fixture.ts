@@ -38,7 +38,13 @@ export class ObservedFixture implements Observed {
     breaker: { isOpen: false, prober: undefined },
     attempts: { withinMs: 5_000, total: 0, failed: 0, nearlyAllFail: false, stillFail: false },
   };
-  readonly lanes: Mutable<LaneReport> = { blocked: 0, refusedByGuard: 0, stuck: 0, slowest: [] };
+  readonly lanes: Mutable<LaneReport> = {
+    blocked: 0,
+    refusedByGuard: 0,
+    bySettings: undefined,
+    stuck: 0,
+    slowest: [],
+  };
   readonly counts: Mutable<PartitionCounts> = {
     handled: 0,
     failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },

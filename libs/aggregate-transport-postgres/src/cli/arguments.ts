@@ -17,6 +17,20 @@ export const USAGE = `Usage: aggregate-transport postgres <command> [options]
 
 Exit code: 0 done, 1 not done, 2 not understood.`;
 
+export const INBOX_USAGE = `Usage: aggregate-transport inbox <command> [options]
+
+  inbox reset GROUP                       after a restore, with the group stopped: forget how far it has come, so
+                                          that every event which comes again is applied again
+  inbox reset GROUP --topic T [AGGREGATE] the same for one topic, or one aggregate of it
+
+  --url URL       the database; default: DATABASE_URL
+  --schema NAME   the schema of the tables; default: messaging
+  --table OLD=NEW another name for one of the tables ${TABLES.join(', ')}; may be repeated
+  --yes           do not ask first
+  --json          one JSON value instead of text
+
+Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
+
 export const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [options]
 
   outbox relay   --topic T [--topic U]    relay in this process, until SIGINT or SIGTERM
@@ -30,7 +44,7 @@ export const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [option
   --url URL       the database; default: DATABASE_URL
   --schema NAME   the schema of the tables; default: messaging
   --table OLD=NEW another name for one of the tables ${TABLES.join(', ')}; may be repeated
-  --server URL    of NATS, for relay; default: NATS_URL, else nats://127.0.0.1:4222
+  --server URL    or --servers: of NATS, for relay; default: NATS_URL, else nats://127.0.0.1:4222
   --creds FILE    credentials of the NATS user, for relay
   --wait MS       how long to wait for the relay, 30000 (1 to 3600000)
   --yes           do not ask before events are deleted
@@ -49,6 +63,7 @@ const COMMON = {
   days: { type: 'string' },
   topic: { type: 'string', multiple: true },
   server: { type: 'string' },
+  servers: { type: 'string' },
   creds: { type: 'string' },
   shards: { type: 'string' },
   wait: { type: 'string' },
@@ -56,7 +71,25 @@ const COMMON = {
   yes: { type: 'boolean' },
 } as const;
 
+type Flag = keyof typeof COMMON;
+
+const DATABASE: readonly Flag[] = ['url', 'schema', 'table'];
+const SAID_EVERYWHERE: readonly Flag[] = ['json', 'help'];
+
+/** What each command understands, and how many words come after its name. */
+const COMMANDS: ReadonlyMap<string, { readonly flags: readonly Flag[]; readonly words: number }> = new Map([
+  ['postgres migrate', { flags: [...DATABASE, 'by-day', 'days'], words: 0 }],
+  ['postgres print', { flags: ['schema', 'table', 'by-day'], words: 0 }],
+  ['outbox relay', { flags: [...DATABASE, 'topic', 'shards', 'server', 'servers', 'creds'], words: 0 }],
+  ['outbox list', { flags: [...DATABASE, 'topic'], words: 0 }],
+  ['outbox retry', { flags: [...DATABASE, 'topic', 'all', 'wait'], words: 1 }],
+  ['outbox skip', { flags: [...DATABASE, 'topic', 'wait', 'yes'], words: 1 }],
+  ['inbox reset', { flags: [...DATABASE, 'topic', 'yes'], words: 2 }],
+  ['outbox discard', { flags: [...DATABASE, 'topic', 'wait', 'yes'], words: 1 }],
+]);
+
 const WAIT_MS = { otherwise: 30_000, least: 1, most: 3_600_000 };
+const SHARDS = { otherwise: 1, least: 1, most: 256 };
 const DAYS = { otherwise: 7, least: 1, most: 366 };
 
 export type Values = ReturnType<typeof parse>['values'];
@@ -68,6 +101,35 @@ export function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(`${(error as Error).message}; see --help`);
   }
+}
+
+/**
+ * Refuses commands, options and words that would be passed over in silence.
+ * @throws UsageError
+ */
+export function checkUse(area: string, [verb = '', ...words]: readonly string[], values: Values): void {
+  const known = COMMANDS.get(`${area} ${verb}`);
+  if (known === undefined) throw new UsageError(`unknown command "${area} ${verb}"\n\n${usageOf(area)}`);
+  const flags = [...known.flags, ...SAID_EVERYWHERE];
+  const other = (Object.keys(values) as Flag[]).find((flag) => !flags.includes(flag));
+  if (other !== undefined) {
+    const list = flags.map((flag) => `--${flag}`).join(', ');
+    throw new UsageError(`expected an option of "${area} ${verb}", found --${other}; it has ${list}`);
+  }
+  const extra = words[known.words];
+  if (extra !== undefined)
+    throw new UsageError(
+      `expected ${AT_MOST[known.words] ?? ''} after "${area} ${verb}", found "${extra}"; see --help`,
+    );
+  if (verb !== 'relay' && (values.topic ?? []).length > 1)
+    throw new UsageError(`expected --topic once, found ${(values.topic ?? []).join(' and ')}`);
+}
+
+const AT_MOST = ['nothing', 'one aggregate', 'a group and one aggregate'];
+
+export function usageOf(area: string): string {
+  if (area === 'outbox') return OUTBOX_USAGE;
+  return area === 'inbox' ? INBOX_USAGE : USAGE;
 }
 
 /** @throws UsageError */
@@ -106,9 +168,11 @@ export function waitOf({ wait }: Values): number {
   return numberOf('wait', wait, WAIT_MS);
 }
 
-/** Its value is checked where all options are. */
+/** @throws UsageError */
 export function shardsOf({ shards }: Values): number {
-  return shards === undefined ? 1 : Number(shards);
+  const count = numberOf('shards', shards, SHARDS);
+  if (Number.isInteger(Math.log2(count))) return count;
+  throw new UsageError(`expected --shards to be a power of two, as the services have it, found ${count}`);
 }
 
 function numberOf(

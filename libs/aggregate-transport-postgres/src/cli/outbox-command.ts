@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
-import { openPool } from '../database/open-pool.js';
 import type { Database } from '../database/database.js';
 import { runRelay } from '../nest/run-relay.js';
 import { OutboxCommands, type StoppedAddress } from '../relay/operating/outbox-commands.js';
 import { OutboxLooks, type StoppedAggregate } from '../relay/operating/outbox-looks.js';
-import { namesOf, OUTBOX_USAGE, shardsOf, topicsOf, urlOf, type Values, waitOf } from './arguments.js';
+import { namesOf, shardsOf, topicsOf, urlOf, type Values, waitOf } from './arguments.js';
+import { confirm, connected } from './connected.js';
 import { type Terminal, UsageError } from './terminal.js';
 
-const CONNECTIONS = 2;
 const MOST_LISTED = 100_000;
 const ASK_EVERY_MS = 100;
+const LEAVE_WITHIN_MS = 500;
 
 const VERBS = ['retry', 'skip', 'discard'] as const;
 
@@ -30,15 +30,16 @@ export async function runOutboxCommand(
   values: Values,
   terminal: Terminal,
 ): Promise<number> {
-  const [verb = '', aggregateId, extra] = words;
-  if (extra !== undefined)
-    throw new UsageError(`expected at most one aggregate, found "${extra}" too; see --help`);
+  const [verb = '', aggregateId] = words;
   if (verb === 'relay') return relay(values, terminal);
   if (verb === 'list') return connected(values, (database) => list(database, values, terminal));
   const known = VERBS.find((one) => one === verb);
-  if (known === undefined) throw new UsageError(`unknown command "outbox ${verb}"\n\n${OUTBOX_USAGE}`);
-  if (known === 'retry' && values.all === true)
+  if (known === undefined) throw new UsageError(`unknown command "outbox ${verb}"; see --help`);
+  if (known === 'retry' && values.all === true) {
+    if (aggregateId !== undefined)
+      throw new UsageError(`expected an aggregate or --all, found "${aggregateId}" and --all`);
     return connected(values, (database) => retryAll(database, values, terminal));
+  }
   const [topic] = topicsOf(values);
   if (topic === undefined || aggregateId === undefined)
     throw new UsageError(`expected --topic and an aggregate after "outbox ${verb}"; see --help`);
@@ -46,16 +47,6 @@ export async function runOutboxCommand(
   const loss = LOSSES[known]?.(address);
   if (loss !== undefined) await confirm(loss, values, terminal);
   return connected(values, (database) => command(database, { verb: known, address, values, terminal }));
-}
-
-async function connected(values: Values, use: (database: Database) => Promise<number>): Promise<number> {
-  const options = { connectionString: urlOf(values), maxConnections: CONNECTIONS, onLost: () => undefined };
-  const database = await openPool(options);
-  try {
-    return await use(database);
-  } finally {
-    await database.close();
-  }
 }
 
 async function list(database: Database, values: Values, terminal: Terminal): Promise<number> {
@@ -70,12 +61,6 @@ async function list(database: Database, values: Values, terminal: Terminal): Pro
 function lineOf({ topic, aggregateId, eventId, code, reason, since, isRetried }: StoppedAggregate): string {
   const state = isRetried ? 'is tried again' : `stopped since ${new Date(since).toISOString()}`;
   return `${topic}  ${aggregateId}  event ${eventId}  ${code}  ${state}\n    ${reason}`;
-}
-
-async function confirm(loss: string, values: Values, terminal: Terminal): Promise<void> {
-  if (values.yes === true) return;
-  const typed = await terminal.ask(`${loss}. Type yes to do it: `);
-  if (typed?.trim() !== 'yes') throw new UsageError(`not confirmed: ${loss}; type yes, or give --yes`);
 }
 
 interface Command {
@@ -102,7 +87,8 @@ async function command(database: Database, { verb, address, values, terminal }: 
       return 0;
     }
     if (state.kind === 'stopped') {
-      say('stopped', `${name} is stopped again: ${state.code}: ${state.reason}`);
+      const how = verb === 'skip' ? 'is stopped at its next event' : 'is stopped again';
+      say('stopped', `${name} ${how}: ${state.code}: ${state.reason}`);
       return 1;
     }
     if (Date.now() > until) {
@@ -130,10 +116,12 @@ async function relay(values: Values, terminal: Terminal): Promise<number> {
   const names = namesOf(values);
   const connectionString = urlOf(values);
   const tables = tablesOf(values);
-  const ended = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-  await runRelay(
+  // Before the relay has started a signal ends the process: nothing is on its way.
+  const untilEnded = (): Promise<void> =>
+    new Promise((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    });
+  const running = runRelay(
     {
       transport: await transportOf(values, topics),
       postgres: {
@@ -147,10 +135,17 @@ async function relay(values: Values, terminal: Terminal): Promise<number> {
       },
       json: values.json === true,
     },
-    ended,
+    untilEnded,
   );
+  await running.catch(leave);
   terminal.print(values.json === true ? JSON.stringify({ outcome: 'ended' }) : 'the relay has ended');
   return 0;
+}
+
+/** A start that has failed leaves what it had opened, and that would keep a process alive which does nothing. */
+function leave(error: unknown): never {
+  setTimeout(() => process.exit(1), LEAVE_WITHIN_MS).unref();
+  throw error;
 }
 
 function tablesOf({ table = [] }: Values): Record<string, string> {
@@ -158,7 +153,7 @@ function tablesOf({ table = [] }: Values): Record<string, string> {
 }
 
 async function transportOf(values: Values, topics: readonly string[]): Promise<AggregateTransportOptions> {
-  const servers = values.server ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
+  const servers = values.server ?? values.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
   const connection = values.creds === undefined ? {} : { connection: await credentialsOf(values.creds) };
   const topic = { stream: { provision: 'verify' as const } };
   return { servers, ...connection, topics: Object.fromEntries(topics.map((name) => [name, topic])) };

@@ -1,8 +1,8 @@
 import { openPool } from '../database/open-pool.js';
 import { migrate } from '../schema/migrate.js';
 import { printedSchema } from '../schema/schema-sql.js';
-import { daysOf, namesOf, urlOf, USAGE, type Values } from './arguments.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { daysOf, namesOf, urlOf, type Values } from './arguments.js';
+import type { Terminal } from './terminal.js';
 
 /** Two: one migrates, and one is in reserve for a transaction that waits. */
 const CONNECTIONS = 2;
@@ -13,9 +13,7 @@ export async function runPostgresCommand(
   values: Values,
   terminal: Terminal,
 ): Promise<number> {
-  if (verb === 'print') return print(values, terminal);
-  if (verb === 'migrate') return migrateTables(values, terminal);
-  throw new UsageError(`unknown command "postgres ${verb ?? ''}"\n\n${USAGE}`);
+  return verb === 'print' ? print(values, terminal) : migrateTables(values, terminal);
 }
 
 function print(values: Values, terminal: Terminal): number {

@@ -1,4 +1,4 @@
-import { BLOCKS_AGGREGATE } from 'nestjs-aggregate-transport';
+import { type BlockedBySettings, BLOCKS_AGGREGATE } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
 import type { InboxPlace } from './inbox-place.js';
 
@@ -8,7 +8,7 @@ import type { InboxPlace } from './inbox-place.js';
  * and stream were restored to different times, and only an operator can tell.
  */
 export class FencedError extends AggregatePostgresError {
-  readonly [BLOCKS_AGGREGATE] = true;
+  readonly [BLOCKS_AGGREGATE]: BlockedBySettings;
 
   constructor(
     readonly place: InboxPlace,
@@ -19,7 +19,15 @@ export class FencedError extends AggregatePostgresError {
       'FENCED',
       `expected a fencing token of at most ${place.token} for aggregate "${place.aggregate}" of "${place.topic}" in ` +
         `group "${place.group}", found ${storedToken}; nothing was written: a newer owner handles it. If none does, ` +
-        'because streams were restored to an earlier time, call inbox.reset(group)',
+        'because streams were restored to an earlier time, run npx aggregate-transport inbox reset',
     );
+    this[BLOCKS_AGGREGATE] = {
+      problem: 'settings-changed',
+      why:
+        `the inbox holds fencing token ${storedToken} for aggregate "${place.aggregate}", and the own token is ` +
+        `${place.token}: another process has applied a later event, or database and streams were restored to ` +
+        'different times',
+      do: 'if another process owns the partition, nothing; after a restore stop the group and run npx aggregate-transport inbox reset, or inbox.reset(group)',
+    };
   }
 }

@@ -4,6 +4,7 @@ import { type AggregatePublisher, aggregateIdOf } from 'nestjs-aggregate-transpo
 import { systemClock, type Timer } from '../clock.js';
 import type { Log } from '../log.js';
 import type { ResolvedRelay } from '../options/relay-options.js';
+import { DayTables } from '../relay/operating/day-tables.js';
 import { OutboxHealth, type OutboxProblem } from '../relay/operating/outbox-health.js';
 import { OutboxLooks } from '../relay/operating/outbox-looks.js';
 import { RelayMetrics } from '../relay/operating/relay-metrics.js';
@@ -26,6 +27,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
   readonly #log: Log;
   readonly #relays: readonly ShardRelay[];
   readonly #health: OutboxHealth | undefined;
+  readonly #days: DayTables | undefined;
   #metrics: RelayMetrics | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
@@ -52,6 +54,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
       this.#health = new OutboxHealth({
         ...{ topics, stuckAfterMs, troubleOf, looks: this.looks, clock: systemClock },
       });
+      this.#days = new DayTables({ database, names, clock: systemClock, log: this.#log });
     }
   }
 
@@ -72,6 +75,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
   onApplicationBootstrap(): void {
     const { meter } = this.link.options;
     for (const relay of this.#relays) relay.start();
+    this.#days?.start();
     if (this.#health !== undefined) this.#lookAgain(this.#health);
     if (meter !== undefined && this.#relays.length > 0)
       this.#metrics = new RelayMetrics(meter, this.#relays, this.looks);
@@ -80,6 +84,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
   async beforeApplicationShutdown(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#days?.close();
     this.#metrics?.close();
     await Promise.all(this.#relays.map((relay) => relay.close()));
   }

@@ -5,6 +5,7 @@ import { PGliteDatabase } from '../database/pglite-database.js';
 import { AggregatePostgresError } from '../errors.js';
 import type { DatabaseSource, ResolvedOptions } from '../options/resolve-options.js';
 import { checkSchema, type Use } from '../schema/check-schema.js';
+import { migrate } from '../schema/migrate.js';
 import type { SchemaNames } from '../schema/schema-names.js';
 
 /**
@@ -27,17 +28,20 @@ export class PostgresLink {
   }
 
   /**
-   * Checks that the database answers, has the tables of this release, and lets this process use them.
+   * Makes the tables if the options say so. Checks that the database answers, has the tables of this release, and lets
+   * this process use them.
    * @throws POSTGRES_UNAVAILABLE, POSTGRES_TOO_OLD, SCHEMA_MISSING, SCHEMA_OLDER, SCHEMA_NEWER, RIGHTS_MISSING; within
    *   `startWithinMs`
    */
   async check(): Promise<void> {
-    const { outbox, inbox, startWithinMs } = this.options;
+    const { outbox, inbox, migrate: mustMigrate, startWithinMs } = this.options;
     const uses: Use[] = [];
     if (outbox !== undefined) uses.push('add');
     if (outbox?.relay === true) uses.push('relay');
     if (inbox) uses.push('inbox');
-    await within(startWithinMs, checkSchema(this.database.run, this.names, uses));
+    const migrated = mustMigrate ? migrate(this.database, this.names) : Promise.resolve();
+    const checked = migrated.then(() => checkSchema(this.database.run, this.names, uses));
+    await within(startWithinMs, checked);
   }
 
   /** Closes the pool if it is this library's own. */

@@ -12,20 +12,33 @@ export interface RunRelayOptions {
   readonly json: boolean;
 }
 
-/** Relays in a process of its own, until `ended` resolves; then what is on its way gets its mark. */
+/** Contexts of Nest's own lines about modules and their parts. */
+const OF_NEST = new Set<unknown>(['NestFactory', 'InstanceLoader']);
+
+class RelayLogger extends ConsoleLogger {
+  override log(message: unknown, ...rest: unknown[]): void {
+    if (!OF_NEST.has(rest.at(-1))) super.log(message, ...rest);
+  }
+}
+
+/**
+ * Relays in a process of its own. `untilEnded` is called when the relay has started, and the relay ends when it
+ * resolves: what is on its way gets its mark first.
+ */
 export async function runRelay(
   { transport, postgres, json }: RunRelayOptions,
-  ended: Promise<void>,
+  untilEnded: () => Promise<void>,
 ): Promise<void> {
   @Module({
     imports: [AggregateTransportModule.forRoot(transport), AggregatePostgresModule.forRoot(postgres)],
   })
   class RelayModule {}
 
+  const colors = !json && (process.stdout.isTTY as boolean | undefined) === true;
+  const logger = new RelayLogger({ json, colors, logLevels: ['log', 'warn', 'error'] });
   // Nest's options are a class in name only.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- see above
-  const app = await NestFactory.createApplicationContext(RelayModule, { logger: false, abortOnError: false });
-  app.useLogger(new ConsoleLogger({ json, logLevels: ['log', 'warn', 'error'] }));
-  await ended;
+  const app = await NestFactory.createApplicationContext(RelayModule, { logger, abortOnError: false });
+  await untilEnded();
   await app.close();
 }

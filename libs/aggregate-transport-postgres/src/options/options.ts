@@ -28,6 +28,11 @@ export interface AggregatePostgresOptions extends SchemaOptions {
   readonly maxConnections?: number;
   /** How long the start-up waits for the database, in milliseconds, 100 to 60 000. @default 10_000 */
   readonly startWithinMs?: number;
+  /**
+   * Whether the start-up makes the tables, or brings them to this release, as `postgres migrate` does. For a PGlite,
+   * which no command can reach, and where the role may do so. @default false
+   */
+  readonly migrate?: boolean;
   /** Without it nothing is added or relayed. */
   readonly outbox?: OutboxOptions;
   /** Whether handlers of this process use the inbox. @default false */
@@ -48,4 +53,5 @@ export const DEFAULTS = {
   startWithinMs: 10_000,
   outbox: { notify: true, ...RELAY_DEFAULTS },
   inbox: false,
+  migrate: false,
 } as const satisfies Omit<AggregatePostgresOptions, 'outbox'> & { outbox: Omit<OutboxOptions, 'topics'> };

@@ -23,13 +23,14 @@ export interface ResolvedOptions {
   readonly outbox:
     ({ readonly topics: readonly string[]; readonly notify: boolean } & ResolvedRelay) | undefined;
   readonly inbox: boolean;
+  readonly migrate: boolean;
   readonly meter: Meter | undefined;
 }
 
 const OPTIONS = new Set(
   Object.keys({
     ...{ schema: 1, tables: 1, pool: 1, connectionString: 1, pglite: 1 },
-    ...{ maxConnections: 1, startWithinMs: 1, outbox: 1, inbox: 1, metrics: 1 },
+    ...{ maxConnections: 1, startWithinMs: 1, migrate: 1, outbox: 1, inbox: 1, metrics: 1 },
   } satisfies Record<keyof AggregatePostgresOptions, 1>),
 );
 const OUTBOX_OPTIONS = new Set(['topics', 'notify', ...RELAY_OPTIONS]);
@@ -39,8 +40,9 @@ const START_WITHIN_MS = { least: 100, most: 60_000 };
 /** @throws POSTGRES_OPTIONS_INVALID */
 export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptions {
   requireKnown('', requireObject('options', 'an object', options), OPTIONS);
-  const { schema = DEFAULTS.schema, tables, inbox = DEFAULTS.inbox } = options;
+  const { schema = DEFAULTS.schema, tables, inbox = DEFAULTS.inbox, migrate = DEFAULTS.migrate } = options;
   if (typeof inbox !== 'boolean') throw invalid('inbox', 'true or false', inbox);
+  if (typeof migrate !== 'boolean') throw invalid('migrate', 'true or false', migrate);
   return {
     source: sourceOf(options),
     names: new SchemaNames(tables === undefined ? { schema } : { schema, tables }),
@@ -51,6 +53,7 @@ export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptio
     ),
     outbox: outboxOf(options),
     inbox,
+    migrate,
     meter: meterOf(options),
   };
 }

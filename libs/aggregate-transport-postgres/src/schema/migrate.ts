@@ -48,7 +48,7 @@ export async function migrate(
   });
   if (byDay === undefined) return { from, to: SCHEMA_VERSION, days: [] };
   if (!(await isDivided(database.run, names))) throw notDivided(names);
-  return { from, to: SCHEMA_VERSION, days: await ensureDays(database.run, names, byDay) };
+  return { from, to: SCHEMA_VERSION, days: await ensureDays(database, names, byDay) };
 }
 
 /** 0 if there is no table of versions, or none in it. */

@@ -1,3 +1,4 @@
+import type { BlockedBySettings } from '../errors.js';
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
@@ -26,6 +27,13 @@ export interface AttemptFailure {
   readonly error: string;
 }
 
+interface LastFailure extends AttemptFailure {
+  /** Why its aggregate blocks, if the error said that settings are the reason. */
+  readonly settings: BlockedBySettings | undefined;
+  /** When the first attempt started, on the clock. */
+  readonly since: number;
+}
+
 /** An item of a lane. */
 export interface Link {
   next: Link | undefined;
@@ -52,8 +60,8 @@ export class Delivery implements Unsettled {
   attempt = 0;
   /** When the running attempt started, on the clock. */
   startedAt = 0;
-  /** Of the last attempt that has failed; `since` is when the first one started, on the clock. */
-  lastFailure: (AttemptFailure & { readonly since: number }) | undefined = undefined;
+  /** Of the last attempt that has failed. */
+  lastFailure: LastFailure | undefined = undefined;
   /** Set once the running attempt was reported as stuck. */
   reportedStuck = false;
   /** Filled in by the first attempt that decodes the body. */
@@ -92,8 +100,8 @@ export class Delivery implements Unsettled {
   }
 
   /** Notes why an attempt has failed. */
-  failed({ stage, outcome, error }: AttemptFailure): void {
-    this.lastFailure = { stage, outcome, error, since: this.firstStartedAt };
+  failed({ stage, outcome, error }: AttemptFailure, settings?: BlockedBySettings): void {
+    this.lastFailure = { stage, outcome, error, settings, since: this.firstStartedAt };
   }
 
   /** Marks the start of an attempt. */

