@@ -27,7 +27,7 @@ export interface AttemptFailure {
   readonly error: string;
 }
 
-interface LastFailure extends AttemptFailure {
+export interface LastFailure extends AttemptFailure {
   /** Why its aggregate blocks, if the error said that settings are the reason. */
   readonly settings: BlockedBySettings | undefined;
   /** When the first attempt started, on the clock. */

@@ -1,6 +1,6 @@
 import type { BlockedBySettings } from '../../errors.js';
 import type { LaneMode } from '../../executor/lane.js';
-import type { AttemptFailure, Delivery } from '../../message/delivery.js';
+import type { AttemptFailure, Delivery, LastFailure } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 
 /** An aggregate whose lane stands still or is slow, as it is at this moment. Names, numbers and reasons; no payload. */
@@ -50,27 +50,41 @@ export interface LaneNow {
   readonly isLetter: boolean;
 }
 
+/** What blocked lanes say together, lane by lane. */
+class BlockedLanes {
+  blocked = 0;
+  refusedByGuard = 0;
+  bySettings: LaneReport['bySettings'];
+
+  count({ stage, settings }: LastFailure): void {
+    this.blocked++;
+    if (stage === 'guard') this.refusedByGuard++;
+    if (settings === undefined) return;
+    const { lanes, first } = this.bySettings ?? { lanes: 0, first: settings };
+    this.bySettings = { lanes: lanes + 1, first };
+  }
+}
+
 /** Goes through all lanes once and keeps the `top` worst. Pure. */
 export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number): LaneReport {
-  const counts = { blocked: 0, refusedByGuard: 0, stuck: 0 };
-  let bySettings: LaneReport['bySettings'];
+  const found = new BlockedLanes();
+  let stuck = 0;
   const worst: { lane: LaneNow; badness: number }[] = [];
   for (const lane of lanes) {
     const { event } = lane;
     // An event that waits for its first attempt says nothing against its aggregate.
     if (event === undefined || event.attempt === 0) continue;
-    const isBlocked = event.lastFailure?.outcome === 'block';
-    if (isBlocked) counts.blocked++;
-    if (isBlocked && event.lastFailure?.stage === 'guard') counts.refusedByGuard++;
-    const settings = isBlocked ? event.lastFailure?.settings : undefined;
-    if (settings !== undefined)
-      bySettings = { lanes: (bySettings?.lanes ?? 0) + 1, first: bySettings?.first ?? settings };
+    const { lastFailure } = event;
+    const isBlocked = lastFailure?.outcome === 'block';
+    if (isBlocked) found.count(lastFailure);
     const isStuck = lane.mode === 'running' && event.reportedStuck;
-    if (isStuck) counts.stuck++;
+    if (isStuck) stuck++;
     const badness = badnessOf({ ageMs: now - event.firstStartedAt, isBlocked, isStuck });
     keepWorst(worst, { lane, badness }, top);
   }
-  return { ...counts, bySettings, slowest: worst.map(({ lane }) => aggregateOf(lane, now)) };
+  const { blocked, refusedByGuard, bySettings } = found;
+  const slowest = worst.map(({ lane }) => aggregateOf(lane, now));
+  return { blocked, refusedByGuard, bySettings, stuck, slowest };
 }
 
 /** More than any age in milliseconds. */
