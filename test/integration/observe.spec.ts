@@ -257,6 +257,11 @@ test('a meter of OpenTelemetry collects counts, the time that claims and readers
   });
   world.failing.delete('hopeless');
   expect(await parked.retry({ topic: 'metrics', aggregateId: 'hopeless' })).toEqual({ outcome: 'unparked' });
+  // The lag is that of the position on the server, which is committed a little later.
+  await eventually('one event that is not settled', async () => {
+    const { partitions } = await groupOf(world);
+    return partitions.reduce((sum, { lag }) => sum + (lag ?? 0), 0) === 1;
+  });
 
   await reader.forceFlush();
   const metrics = exporter
