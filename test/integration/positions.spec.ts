@@ -208,6 +208,8 @@ test.each<Removal>(['delete', 'purge', 'purge of the message'])(
     let app = await world.start();
     await world.publish('one', ...numbers(1, 20));
     await eventually('the first are handled', () => world.handled.length === 20);
+    // What no commit has said yet comes again after a lost lease.
+    await eventually('the first are committed', async () => (await positionOf(topic))?.high === 20);
     await remove(how, `lease.${topic}.shop.0.1.0`);
     // Longer than a renewal takes to notice.
     await new Promise((resolve) => setTimeout(resolve, 1.5 * LEASE_TTL_MS));
