@@ -127,7 +127,7 @@ async function run(random: () => number): Promise<void> {
       if (lane?.mode !== 'ready' || random() < 0.5) continue;
       if (lane.last === undefined) {
         lane.startLooking();
-        lane.noteStored(0, 0);
+        lane.noteLook(0, 0, true);
         lane.proceed();
       }
       if (lane.last === undefined) continue;

@@ -29,3 +29,13 @@ export function storedAmong(
   if (sequences.size === 0) return 0;
   return 1 + rows.findLastIndex(({ event }) => sequences.has(event.eventId));
 }
+
+/** Whether every event that was found is one of these rows. Pure. */
+export function areAmong(
+  rows: readonly Pick<OutboxRow, 'event'>[],
+  sequences: ReadonlyMap<string, number>,
+): boolean {
+  if (sequences.size === 0) return true;
+  const ids = new Set(rows.map(({ event }) => event.eventId));
+  return [...sequences.keys()].every((id) => ids.has(id));
+}

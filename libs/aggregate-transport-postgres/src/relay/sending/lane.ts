@@ -5,6 +5,14 @@ export interface PendingRow extends OutboxRow {
   readonly floor: number;
 }
 
+/** What is known of an aggregate's end in the stream. */
+export interface KnownEnd {
+  /** The sequence of its last event. */
+  readonly last: number;
+  /** No row that is yet to come is stored above this and at or below `last`: what stands there was sent by this relay. */
+  readonly knownFrom: number;
+}
+
 export type LaneMode = 'resting' | 'ready' | 'looking' | 'sending' | 'waiting' | 'stopped';
 
 const MAY_ENTER_FROM: Readonly<Record<LaneMode, readonly LaneMode[]>> = {
@@ -21,6 +29,10 @@ const MAY_ENTER_FROM: Readonly<Record<LaneMode, readonly LaneMode[]>> = {
  * rule. A row is sent with an expected sequence only if it is known that the row is not stored at or below it. The
  * server compares and stores in one step. So no copy of the row is stored above that sequence either, but this one.
  *
+ * A look reads the stream from a row's floor on. Rows of an aggregate are stored in the order of ids. So if all that a
+ * look finds are rows in memory, a row that is read later is not among them. Nor is it among what is sent from here on.
+ * One look then serves all rows with that floor or a higher one, however many pages bring them.
+ *
  * Its modes:
  *
  * - `resting`: it has no rows to send.
@@ -34,17 +46,19 @@ export class Lane {
   #mode: LaneMode = 'resting';
   #rows: PendingRow[] = [];
   #last: number | undefined;
+  /** As in {@link KnownEnd}; means nothing while `last` is not known. */
+  #knownFrom = 0;
   /** What is being read or sent holds for rows with at least this floor. */
   #provenFrom = 0;
   #isUnproven = false;
   #failures = 0;
 
-  /** `last` is the sequence of the aggregate's last event, if it is known. */
   constructor(
     readonly token: string,
-    last: number | undefined,
+    end: KnownEnd | undefined,
   ) {
-    this.#last = last;
+    this.#last = end?.last;
+    this.#knownFrom = end?.knownFrom ?? 0;
   }
 
   get mode(): LaneMode {
@@ -61,6 +75,10 @@ export class Lane {
     return this.#last;
   }
 
+  get end(): KnownEnd | undefined {
+    return this.#last === undefined ? undefined : { last: this.#last, knownFrom: this.#knownFrom };
+  }
+
   /** Attempts that failed since the last event was stored. */
   get failures(): number {
     return this.#failures;
@@ -71,7 +89,7 @@ export class Lane {
     this.#rows.push(row);
     if (this.#mode === 'looking' || this.#mode === 'sending') {
       if (row.floor < this.#provenFrom) this.#isUnproven = true;
-    } else if (this.#last !== undefined && row.floor < this.#last) this.#last = undefined;
+    } else if (row.floor < this.#knownFrom) this.#last = undefined;
     if (this.#mode === 'resting') this.#enter('ready');
   }
 
@@ -89,8 +107,17 @@ export class Lane {
   startSending(): number {
     if (this.#last === undefined) throw new Error('expected a known last sequence before a send, found none');
     this.#enter('sending');
-    this.#provenFrom = this.#last;
+    this.#provenFrom = this.#knownFrom;
     return this.#last;
+  }
+
+  /**
+   * A look has found that the first `stored` rows are stored, and that the aggregate's last event has sequence `last`.
+   * `isWhole`: every event that it found is one of these rows. Answers those rows.
+   */
+  noteLook(stored: number, last: number, isWhole: boolean): PendingRow[] {
+    this.#knownFrom = isWhole ? Math.min(this.#provenFrom, last) : last;
+    return this.noteStored(stored, last);
   }
 
   /** The first `stored` rows are stored, and the aggregate's last event has sequence `last`. Answers those rows. */

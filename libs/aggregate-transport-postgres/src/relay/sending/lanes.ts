@@ -1,7 +1,7 @@
 import { Floors } from '../rows/floors.js';
 import type { OutboxRow } from '../rows/outbox-row.js';
 import type { PageLimits } from '../rows/row-reader.js';
-import { Lane, type PendingRow } from './lane.js';
+import { type KnownEnd, Lane, type PendingRow } from './lane.js';
 
 /** What may be in memory at once. */
 export interface LaneLimits {
@@ -12,7 +12,7 @@ export interface LaneLimits {
 
 /** One aggregate may hold this share of the rows in memory, so that a long queue leaves room for others. */
 const SHARE_OF_ONE = 4;
-/** Aggregates at rest whose last sequence is kept. Some 100 bytes each. */
+/** Aggregates at rest whose end is kept. Some 150 bytes each. */
 const MAX_REMEMBERED = 100_000;
 
 /**
@@ -27,8 +27,8 @@ export class Lanes {
   readonly #unmarked = new Map<number, PendingRow>();
   readonly #unmarkedOf = new Map<string, number>();
   readonly #floors = new Floors();
-  /** Last sequences of aggregates at rest, the longest unused first. */
-  readonly #remembered = new Map<string, number>();
+  /** The ends of aggregates at rest, the longest unused first. */
+  readonly #remembered = new Map<string, KnownEnd>();
   #bytes = 0;
 
   constructor(private readonly limits: LaneLimits) {}
@@ -148,9 +148,9 @@ export class Lanes {
     return lane;
   }
 
-  #remember({ token, last }: Lane): void {
-    if (last === undefined) return;
-    this.#remembered.set(token, last);
+  #remember({ token, end }: Lane): void {
+    if (end === undefined) return;
+    this.#remembered.set(token, end);
     if (this.#remembered.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#remembered.keys()) {
       this.#remembered.delete(oldest);

@@ -8,7 +8,7 @@ import type {
   StreamProgress,
 } from 'nestjs-aggregate-transport';
 import type { Clock } from '../../clock.js';
-import { chainOf, storedAmong } from './chain.js';
+import { areAmong, chainOf, storedAmong } from './chain.js';
 import { chainEndOf, consequenceOf } from './consequence.js';
 import type { Lane, PendingRow } from './lane.js';
 import type { Lanes } from './lanes.js';
@@ -141,7 +141,7 @@ export class Sender {
     const { height, listener } = this.parts;
     height.note(last);
     const found = isSabotaged('no-look-up') ? 0 : storedAmong(lane.rows, sequences);
-    const stored = lane.noteStored(found, last);
+    const stored = lane.noteLook(found, last, areAmong(lane.rows, sequences));
     lane.proceed();
     if (stored.length === 0) return;
     this.#waits.forget(lane);

@@ -11,7 +11,7 @@ function fixture() {
   const waits = new Waits(clock, (lane) => void again.push(lane.token));
   /** A lane whose send has just failed. */
   const failing = (token: string): Lane => {
-    const lane = new Lane(token, 0);
+    const lane = new Lane(token, { last: 0, knownFrom: 0 });
     lane.add(row);
     lane.startSending();
     lane.wait();
@@ -67,6 +67,6 @@ test('one that is stored shows that the cause is gone: all others are tried agai
 test('one that never failed shows nothing', () => {
   const { waits, again, failing } = fixture();
   waits.add(failing('a'), new Error('no permission'));
-  waits.noteStored(new Lane('healthy', 0));
+  waits.noteStored(new Lane('healthy', { last: 0, knownFrom: 0 }));
   expect(again).toEqual([]);
 });
