@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Inbox, type InboxContext } from 'nestjs-aggregate-transport-postgres';
+import { PgDatabase } from '#postgres/database/pg-database.js';
 import { fixtureForEach, type PostgresFixture, postgresForAll } from '../../support/postgres.js';
 import { eventually } from '../../support/eventually.js';
 
@@ -14,19 +15,27 @@ const event = (position: number, fencingToken = 1, aggregateId = 'a'): InboxCont
   ...{ position: BigInt(position), fencingToken },
 });
 
-async function world(): Promise<{ given: PostgresFixture; inbox: Inbox; effects: () => Promise<string[]> }> {
+interface World {
+  readonly given: PostgresFixture;
+  readonly inbox: Inbox;
+  inboxOn(database: PgDatabase): Inbox;
+  effects(): Promise<string[]>;
+}
+
+async function world(): Promise<World> {
   const given = await fixture();
   const { database, names, pool } = given;
   await pool.query(`create table "${names.schema}".effects (id serial primary key, what text not null)`);
   const settled = { through: () => Promise.resolve({ group: 'billing', position: 10n }) };
-  const inbox = new Inbox({ database, names, isOn: true, settled, wallNow: () => Date.now() + AN_HOUR_MS });
+  const inboxOn = (database: PgDatabase): Inbox =>
+    new Inbox({ database, names, isOn: true, settled, wallNow: () => Date.now() + AN_HOUR_MS });
   const effects = async (): Promise<string[]> => {
     const { rows } = await pool.query<{ what: string }>(
       `select what from "${names.schema}".effects order by id`,
     );
     return rows.map(({ what }) => what);
   };
-  return { given, inbox, effects };
+  return { given, inbox: inboxOn(database), inboxOn, effects };
 }
 
 const writes =
@@ -41,6 +50,24 @@ describe("an event's effect", () => {
     expect(await inbox.once(event(1), writes(given, 'one again'))).toBe('repeat');
     expect(await inbox.once(event(2), writes(given, 'two'))).toBe('done');
     expect(await effects()).toEqual(['one', 'two']);
+  });
+
+  /** A pooler names a process of its own: the server behind it may be another one in each transaction. */
+  test.each([
+    ['straight to the server', 1, undefined],
+    ['through a pooler', 0, 1],
+  ])('keeps its statement prepared on a connection %s: %i', async (_way, count, processID) => {
+    const { given, inboxOn } = await world();
+    if (processID !== undefined) given.pool.on('acquire', (client) => Object.assign(client, { processID }));
+    const inbox = inboxOn(new PgDatabase(given.pool));
+    const prepared: unknown[] = [];
+    for (const position of [1, 2, 3]) {
+      await inbox.once(event(position), async (transaction) => {
+        const answer = await transaction.query('select count(*)::int as count from pg_prepared_statements');
+        prepared.push((answer as { rows: { count: number }[] }).rows[0]?.count);
+      });
+    }
+    expect(prepared).toEqual([count, count, count]);
   });
 
   test('that throws leaves nothing behind, and runs again at the next attempt', async () => {

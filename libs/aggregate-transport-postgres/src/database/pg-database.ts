@@ -1,7 +1,7 @@
 import { quoted } from '../schema/schema-names.js';
 import { unavailable } from '../transaction/failure.js';
 import { statementOf } from '../transaction/statement-of.js';
-import type { Statement } from '../transaction/statement.js';
+import { type Statement, textIn } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
 import type { Database, OwnTransaction, Session } from './database.js';
 
@@ -12,6 +12,8 @@ export interface PgPool extends QueryingTransaction {
 
 /** What this library uses of a client of such a pool. */
 export interface PgClient extends QueryingTransaction {
+  /** The process that the server has named when it was connected to; a pooler names one of its own. */
+  readonly processID?: number | null;
   release(error?: Error | boolean): void;
   on(event: 'notification', listener: (message: PgNotification) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -28,6 +30,8 @@ export interface PgNotification {
 /** A PostgreSQL server by way of a pool of `pg`. */
 export class PgDatabase implements Database {
   readonly run: Statement;
+  /** Undefined until the first transaction has asked. */
+  #isDirect: boolean | undefined;
 
   constructor(
     private readonly pool: PgPool,
@@ -41,8 +45,9 @@ export class PgDatabase implements Database {
     const run = statementOf(client);
     let broken: Error | undefined;
     try {
+      this.#isDirect ??= await isDirect(client, run);
       await run('begin', []);
-      const result = await work({ run, client });
+      const result = await work({ run, prepared: this.#isDirect ? preparedOn(client) : () => run, client });
       await run('commit', []);
       return result;
     } catch (error) {
@@ -80,6 +85,17 @@ export class PgDatabase implements Database {
       });
     });
   }
+}
+
+/** Whether the connection leads straight to the server: a pooler tells another process than the one that answers. */
+async function isDirect({ processID }: PgClient, run: Statement): Promise<boolean> {
+  const [row] = await run('select pg_backend_pid()::text as pid', []);
+  return typeof processID === 'number' && textIn(row, 'pid') === String(processID);
+}
+
+/** `pg` prepares a statement with a name once on each connection. */
+function preparedOn(client: PgClient): OwnTransaction['prepared'] {
+  return (name) => statementOf((text, values) => client.query({ name, text, values } as unknown as string));
 }
 
 /** A client that breaks while it is out of the pool reports it here; its statements reject all the same. */

@@ -21,7 +21,10 @@ export class PGliteDatabase implements Database {
   }
 
   transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T> {
-    return this.pglite.transaction((client) => work({ run: statementOf(client), client }));
+    return this.pglite.transaction((client) => {
+      const run = statementOf(client);
+      return work({ run, prepared: () => run, client });
+    });
   }
 
   session(): Promise<Session> {

@@ -23,10 +23,10 @@ export class InboxRows {
   /**
    * Writes the event's place if its token is not older than the row's and its position is higher. It is one statement,
    * which locks the row until the transaction ends. False if the row refuses it; nothing is written then.
+   * `run` takes any statement and answers with its rows.
    */
-  async enter(place: InboxPlace): Promise<boolean> {
-    const [found] = await this.run(this.#enterStatement('true'), valuesOf(place));
-    return textIn(found, 'entered') === '1';
+  async enter(place: InboxPlace, run: Statement): Promise<boolean> {
+    return (await run(this.#insert('true'), valuesOf(place))).length === 1;
   }
 
   /**
@@ -111,7 +111,13 @@ export class InboxRows {
 
   #enterStatement(condition: string): string {
     return `with entered as (
-  insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
+${this.#insert(condition)}
+)
+select (${condition})::text as open, count(*)::text as entered from entered`;
+  }
+
+  #insert(condition: string): string {
+    return `insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
   select $1::text, $2::text, $3::text, $4::text::bigint, $5::text::bigint
   where ${condition} and not exists (
     select from ${this.#table}
@@ -120,9 +126,7 @@ export class InboxRows {
   on conflict (consumer_group, topic, aggregate) do update
     set position = excluded.position, fencing_token = excluded.fencing_token, updated_at = now()
     where ${conditions().join(' and ')}
-  returning 1
-)
-select (${condition})::text as open, count(*)::text as entered from entered`;
+  returning 1`;
   }
 }
 

@@ -61,10 +61,12 @@ const MAX_LOOKS = 3;
  */
 export class Inbox {
   readonly #fences: InboxFences;
+  readonly #enterName: string;
 
   /** @internal Injected by its class. */
   constructor(private readonly parts: InboxParts) {
     this.#fences = new InboxFences(parts.wallNow);
+    this.#enterName = parts.names.statementName('inbox');
   }
 
   /**
@@ -155,12 +157,13 @@ export class Inbox {
   }
 
   #inOwn(place: InboxPlace, effect: (transaction: QueryingTransaction) => unknown): Promise<InboxOutcome> {
-    return this.parts.database.transaction(async ({ run, client }) => {
-      const rows = new InboxRows(run, this.parts.names);
+    const { database, names } = this.parts;
+    return database.transaction(async ({ run, prepared, client }) => {
+      const rows = new InboxRows(run, names);
       return applied(
         rows,
         place,
-        () => rows.enter(place),
+        () => rows.enter(place, prepared(this.#enterName)),
         () => effect(client),
       );
     });

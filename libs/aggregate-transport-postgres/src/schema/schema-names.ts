@@ -59,6 +59,11 @@ export class SchemaNames {
     return `outbox_${this.hashOf('notify').toString(16).slice(-12)}`;
   }
 
+  /** A name for a statement on this table that connections keep prepared; another installation has another one. */
+  statementName(table: TableName): string {
+    return `${table}_${this.hashOf('statement', this.#tables[table]).toString(16)}`;
+  }
+
   /**
    * A number for an advisory lock: the same parts give the same number, and another installation in the same database
    * another one. Two different parts share a number once in 2^64, and then only wait for each other.
