@@ -18,8 +18,8 @@ const event = (position: number, fencingToken = 1, aggregateId = 'a'): InboxCont
 interface World {
   readonly given: PostgresFixture;
   readonly inbox: Inbox;
-  inboxOn(database: PgDatabase): Inbox;
-  effects(): Promise<string[]>;
+  readonly inboxOn: (database: PgDatabase) => Inbox;
+  readonly effects: () => Promise<string[]>;
 }
 
 async function world(): Promise<World> {

@@ -23,7 +23,7 @@ export interface OwnTransaction {
    * As `run`, for a statement that is run again and again. A connection that leads straight to the server keeps it
    * prepared under this name. One through a pooler does not: the server behind it may be another one each time.
    */
-  prepared(name: string): Statement;
+  readonly prepared: (name: string) => Statement;
   /** What the application's own statements are run with. */
   readonly client: QueryingTransaction;
 }
