@@ -6,16 +6,13 @@ import type { CheckerName } from './oracle/finding.js';
 import { runParking } from './parking/run.js';
 import { runPostgres } from './postgres/run.js';
 import { runRepartition } from './repartition/run.js';
-import {
-  runPublisherPart,
-  USAGE as PUBLISHER_USAGE,
-  UsageError as PublisherUsageError,
-} from './publisher/run.js';
+import { runPublisherPart, USAGE as PUBLISHER_USAGE } from './publisher/run.js';
 import { runReplicas } from './replicas/run.js';
 import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
 import { runOnce, type RunResult } from './consumer/run-once.js';
 import { SABOTAGES } from './sabotage.js';
 import { runSeeds, sabotageEach } from './harness/seeds.js';
+import { rulesNamed, UsageError } from './harness/usage.js';
 
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
@@ -26,13 +23,10 @@ import { runSeeds, sabotageEach } from './harness/seeds.js';
 const USAGE =
   'usage: npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] ' +
   '[--server 2.10|2.15] [--processes 1|3] [--sabotage RULE|all] [--cluster]';
-const EVERY_RULE = 'all';
 /** A sabotage that none of so many runs shows is not caught. */
 const SABOTAGED_SEEDS = 4;
 const MS_PER_MINUTE = 60_000;
 const LONG_MS = 10 * MS_PER_MINUTE;
-
-class UsageError extends Error {}
 
 function readArguments() {
   const { values } = parseArgs({
@@ -53,13 +47,7 @@ function readArguments() {
   const long = LONG_PROFILES.find((name) => name === profileName);
   if (long === undefined && !Object.hasOwn(PROFILES, profileName))
     throw new UsageError(`no profile ${profileName}`);
-  const known = Object.keys(SABOTAGES) as ConsumerRule[];
-  const named = values.sabotage === EVERY_RULE ? known : values.sabotage?.split(',');
-  const rules = named?.map((name) => {
-    const rule = known.find((one) => one === name);
-    if (rule !== undefined) return rule;
-    throw new UsageError(`no rule ${name} to sabotage; there are ${known.join(', ')}`);
-  });
+  const rules = rulesNamed(SABOTAGES, values.sabotage);
   const profile = PROFILES[long === undefined ? (profileName as ProfileName) : 'full'];
   return {
     profile,
@@ -166,9 +154,7 @@ try {
   process.exitCode = good ? 0 : 1;
 } catch (error) {
   const known =
-    error instanceof UsageError ||
-    error instanceof PublisherUsageError ||
-    (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (known !== true) throw error;
   console.error(`${(error as Error).message}\n${isPublisher ? PUBLISHER_USAGE : USAGE}`);
   process.exitCode = 2;

@@ -1,6 +1,6 @@
-import { connect } from 'nats';
 import type { EventPlan } from '../consumer/scenario.js';
 import { TOPIC } from '../consumer/scenario.js';
+import { readStream } from '../harness/read-stream.js';
 
 /** An event as the stream has it. */
 export interface StoredEvent {
@@ -41,22 +41,9 @@ export function slotOf(subject: string): number {
 }
 
 /** Reads the whole stream through a plain ordered consumer, past the library. */
-export async function readStored(url: string): Promise<StoredEvent[]> {
-  const nats = await connect({ servers: url });
-  try {
-    const manager = await nats.jetstreamManager();
-    const { state } = await manager.streams.info(TOPIC);
-    const stored: StoredEvent[] = [];
-    if (state.messages === 0) return stored;
-    const consumer = await nats.jetstream().consumers.get(TOPIC);
-    const messages = await consumer.consume();
-    for await (const message of messages) {
-      const { aggregate_id: key, payload } = message.json<{ aggregate_id: string; payload: EventPlan }>();
-      stored.push({ key, n: payload.n, seq: message.seq, slot: slotOf(message.subject) });
-      if (message.seq >= state.last_seq) break;
-    }
-    return stored;
-  } finally {
-    await nats.close();
-  }
+export function readStored(url: string): Promise<StoredEvent[]> {
+  return readStream(url, TOPIC, (message) => {
+    const { aggregate_id: key, payload } = message.json<{ aggregate_id: string; payload: EventPlan }>();
+    return { key, n: payload.n, seq: message.seq, slot: slotOf(message.subject) };
+  });
 }

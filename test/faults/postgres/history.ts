@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
 import { readJournal } from '../harness/journal.js';
+import { readStream } from '../harness/read-stream.js';
 import { type ProcessLine, SHOP_SCHEMA, TOPIC } from './processes/setup.js';
 import type { World } from './world.js';
 
@@ -79,27 +80,14 @@ interface Texts {
   readonly token: string;
 }
 
-async function readStored(url: string): Promise<StoredEvent[]> {
-  const nats = await connect({ servers: url });
-  try {
-    const manager = await nats.jetstreamManager();
-    const { state } = await manager.streams.info(TOPIC);
-    const stored: StoredEvent[] = [];
-    if (state.messages === 0) return stored;
-    const consumer = await nats.jetstream().consumers.get(TOPIC);
-    const messages = await consumer.consume();
-    for await (const message of messages) {
-      const { aggregate_id: aggregate, event_id: event } = message.json<{
-        aggregate_id: string;
-        event_id: string;
-      }>();
-      stored.push({ aggregate, event, sequence: message.seq });
-      if (message.seq >= state.last_seq) break;
-    }
-    return stored;
-  } finally {
-    await nats.close();
-  }
+function readStored(url: string): Promise<StoredEvent[]> {
+  return readStream(url, TOPIC, (message) => {
+    const { aggregate_id: aggregate, event_id: event } = message.json<{
+      aggregate_id: string;
+      event_id: string;
+    }>();
+    return { aggregate, event, sequence: message.seq };
+  });
 }
 
 /** Letters of parked aggregates of the group. */

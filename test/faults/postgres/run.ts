@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { PostgresRule } from '#postgres/sabotage.js';
 import { runSeeds, sabotageEach } from '../harness/seeds.js';
+import { rulesNamed } from '../harness/usage.js';
 import type { CheckerName } from './finding.js';
 import { tellLateOwner } from './late-owner.js';
 import { type Profile, type ProfileName, PROFILES } from './profile.js';
@@ -43,16 +44,6 @@ function runAll(
   });
 }
 
-function rulesOf(named: string | undefined): readonly PostgresRule[] | undefined {
-  const known = Object.keys(SABOTAGES) as PostgresRule[];
-  if (named === undefined || named === 'all') return named === undefined ? undefined : known;
-  return named.split(',').map((name) => {
-    const rule = known.find((one) => one === name);
-    if (rule !== undefined) return rule;
-    throw new Error(`no rule ${name} to sabotage; there are ${known.join(', ')}`);
-  });
-}
-
 async function prove(given: Given): Promise<boolean> {
   const runs = await runAll(given);
   printTable(runs);
@@ -81,7 +72,7 @@ export async function runPostgres(args: string[]): Promise<boolean> {
   });
   if (!Object.hasOwn(PROFILES, values.profile)) throw new Error(`no profile ${values.profile}`);
   const profile: Profile = PROFILES[values.profile as ProfileName];
-  const rules = rulesOf(values.sabotage);
+  const rules = rulesNamed(SABOTAGES, values.sabotage);
   const seeds = rules === undefined ? profile.seeds : SABOTAGED_SEEDS;
   const given: Given = {
     profile: rules === undefined ? profile : { ...profile, steps: SABOTAGED_STEPS },

@@ -1,6 +1,5 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { INestApplication } from '@nestjs/common';
-import { connect } from 'nats';
 import {
   type AggregatePublisher,
   type AggregateTransportError,
@@ -9,6 +8,7 @@ import {
 import { publisherOf, startApp } from '../../support/app.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { between, randomFor } from '../harness/random.js';
+import { readStream } from '../harness/read-stream.js';
 import { TOPIC } from '../consumer/scenario.js';
 import { Servers } from './servers.js';
 
@@ -172,21 +172,11 @@ interface Link extends Payload {
   readonly seq: number;
 }
 
-async function readChain(url: string): Promise<Link[]> {
-  const nats = await connect({ servers: url });
-  try {
-    const manager = await nats.jetstreamManager();
-    const { state } = await manager.streams.info(TOPIC);
-    const links: Link[] = [];
-    const consumer = await nats.jetstream().consumers.get(TOPIC);
-    for await (const message of await consumer.consume()) {
-      links.push({ ...message.json<{ payload: Payload }>().payload, seq: message.seq });
-      if (message.seq >= state.last_seq) break;
-    }
-    return links;
-  } finally {
-    await nats.close();
-  }
+function readChain(url: string): Promise<Link[]> {
+  return readStream(url, TOPIC, (message) => ({
+    ...message.json<{ payload: Payload }>().payload,
+    seq: message.seq,
+  }));
 }
 
 /** What is wrong with what the stream holds. */

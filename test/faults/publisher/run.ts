@@ -8,6 +8,7 @@ import { printRun, printTable, summaryOf } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
 import { SABOTAGES } from './sabotage.js';
 import { runSeeds, sabotageEach } from '../harness/seeds.js';
+import { rulesNamed, UsageError } from '../harness/usage.js';
 
 export const USAGE =
   'usage: npm run test:faults -- --part publisher [--profile short|full|step-downs|frozen-server|memory|rivals] [--seeds N] ' +
@@ -17,8 +18,6 @@ export const USAGE =
 const CLUSTER_EVERY = 4;
 /** So many full runs must have had every kind of fault. */
 const ALL_KINDS_WITHIN = 6;
-
-export class UsageError extends Error {}
 
 interface Given {
   readonly profile: ProfileName;
@@ -30,16 +29,6 @@ interface Given {
   readonly replicas: 1 | 3 | undefined;
   /** The only kinds of fault; undefined for all that the server knows. */
   readonly kinds: readonly FaultKind[] | undefined;
-}
-
-function rulesOf(named: string | undefined): readonly PublisherRule[] | undefined {
-  const known = Object.keys(SABOTAGES) as PublisherRule[];
-  if (named === undefined || named === 'all') return named === undefined ? undefined : known;
-  return named.split(',').map((name) => {
-    const rule = known.find((one) => one === name);
-    if (rule !== undefined) return rule;
-    throw new UsageError(`no rule ${name} to sabotage; there are ${known.join(', ')}`);
-  });
 }
 
 function kindsOf(named: string | undefined): readonly FaultKind[] | undefined {
@@ -87,7 +76,7 @@ export async function runPublisherPart(args: readonly string[]): Promise<boolean
   if (!Object.hasOwn(PROFILES, profile)) throw new UsageError(`no profile ${profile}`);
   const given: Given = {
     profile: profile as ProfileName,
-    rules: rulesOf(values.sabotage),
+    rules: rulesNamed(SABOTAGES, values.sabotage),
     firstSeed: values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed),
     seeds: values.seeds === undefined ? PROFILES[profile as ProfileName].seeds : Number(values.seeds),
     untilMs: minutes === undefined ? undefined : minutes * 60_000,

@@ -9,7 +9,8 @@ import {
   AggregateTransportModule,
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresModule, FencedError, Inbox } from 'nestjs-aggregate-transport-postgres';
-import pg from 'pg';
+import type pg from 'pg';
+import { applicationPool } from './application-pool.js';
 import { reached, Served, turn } from './serve.js';
 import { BILLING_SCHEMA, GROUP, type HandlerSetup, type Ordered, TOPIC } from './setup.js';
 
@@ -18,14 +19,7 @@ import { BILLING_SCHEMA, GROUP, type HandlerSetup, type Ordered, TOPIC } from '.
 
 const served = new Served<HandlerSetup>();
 const { setup, journal } = served;
-const pool = new pg.Pool({
-  connectionString: setup.postgres,
-  max: setup.maxConnections,
-  connectionTimeoutMillis: 1_500,
-});
-pool.on('error', () => undefined);
-// A server that dies may send its greeting and its last word at once: before anyone else can listen.
-pool.on('connect', (client) => client.on('error', () => undefined));
+const pool = applicationPool(setup);
 
 type Client = Pick<pg.ClientBase, 'query'>;
 

@@ -5,8 +5,9 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AggregateTransportModule } from 'nestjs-aggregate-transport';
 import { AggregatePostgresModule, getOutboxToken, type Outbox } from 'nestjs-aggregate-transport-postgres';
-import pg from 'pg';
+import type pg from 'pg';
 import { between, randomFor } from '../../harness/random.js';
+import { applicationPool } from './application-pool.js';
 import { reached, Served, turn } from './serve.js';
 import { type Ordered, SHOP_SCHEMA, type ShopSetup, TOPIC } from './setup.js';
 
@@ -15,14 +16,7 @@ import { type Ordered, SHOP_SCHEMA, type ShopSetup, TOPIC } from './setup.js';
 
 const served = new Served<ShopSetup>();
 const { setup, journal } = served;
-const pool = new pg.Pool({
-  connectionString: setup.postgres,
-  max: setup.maxConnections,
-  connectionTimeoutMillis: 1_500,
-});
-pool.on('error', () => undefined);
-// A server that dies may send its greeting and its last word at once: before anyone else can listen.
-pool.on('connect', (client) => client.on('error', () => undefined));
+const pool = applicationPool(setup);
 
 @Module({
   imports: [

@@ -1,10 +1,10 @@
-// Finishes dist/cjs: tells Node that it is CommonJS, and spells out the one import of the package's import map,
+// Finishes dist/cjs of the library named on the command line: tells Node that it is CommonJS, and spells out the one import of the package's import map,
 // which a package.json of its own puts out of reach.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('dist/cjs/', import.meta.url));
+const root = fileURLToPath(new URL(`${process.argv[2]}/dist/cjs/`, import.meta.url));
 writeFileSync(join(root, 'package.json'), '{"type":"commonjs"}\n');
 for (const file of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
   if (!file.endsWith('.js')) continue;
