@@ -30,7 +30,11 @@ test.each([
     'status --to start',
     'expected an option of "status", found --to; it has --topic, --group, --watch, --interval, --server',
   ],
-  ['parked list --watch', 'expected an option of "parked", found --watch; it has '],
+  ['parked list --watch', 'expected an option of "parked list", found --watch; it has '],
+  [
+    'parked list --yes',
+    'expected an option of "parked list", found --yes; it has --topic, --group, --reason,',
+  ],
   [
     'repartition orders billing 4 --partitions 8',
     'expected an option of "repartition", found --partitions; it has ',
@@ -56,7 +60,11 @@ test.each([
   ['repartition orders', 'expected a topic and a group'],
   ['group reset orders --to start', 'expected a topic and a group'],
   ['parked skip --topic orders a', 'expected --topic, --group and an aggregate id'],
-  ['parked list everything else', 'expected at most 3 words, found "else" too; see --help'],
+  [
+    'parked list everything else',
+    'expected at most 1 words after "parked list", found "else" too; see --help',
+  ],
+  ['status everything', 'expected at most 0 words after "status", found "everything" too; see --help'],
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
   ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
   ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],

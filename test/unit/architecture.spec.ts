@@ -49,6 +49,12 @@ const underTransport = [
   'observe',
 ];
 
+/** The commands of one area. */
+const commandRoom: Room = {
+  knows: [...ground, 'message', 'records', 'parking', ...consumerRooms, ...streamRooms, 'cli/command'],
+  packages: [/^node:/],
+};
+
 const ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [] },
   'clock.ts': { knows: [] },
@@ -125,8 +131,13 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
   'nest/operating': nestRoom('nest/handling', 'nest/serving'),
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
+  // What a command is, and what all of them print with.
+  'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
+  'cli/status': commandRoom,
+  'cli/parked': commandRoom,
+  'cli/group': commandRoom,
   cli: {
-    knows: [...ground, 'in-parallel.ts', 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
+    knows: [...ground, 'stream/connection', 'cli/command', 'cli/status', 'cli/parked', 'cli/group'],
     packages: [/^node:/, /^nats$/],
   },
   testing: { knows: ['sabotage.ts'] },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { StatusCommand } from '#library/cli/status.js';
+import { StatusCommand } from '#library/cli/status/status.js';
 import { systemClock } from '#library/clock.js';
 import { partitionOf } from '#library/message/partitioning.js';
 import { tokenOf } from '#library/message/subject.js';

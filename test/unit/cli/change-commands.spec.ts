@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { type GroupResetArguments, GroupResetCommand } from '#library/cli/group-reset.js';
-import { type RepartitionArguments, RepartitionCommand } from '#library/cli/repartition.js';
-import { UsageError } from '#library/cli/terminal.js';
+import { type GroupResetArguments, GroupResetCommand } from '#library/cli/group/group-reset.js';
+import { type RepartitionArguments, RepartitionCommand } from '#library/cli/group/repartition.js';
+import { UsageError } from '#library/cli/command/terminal.js';
 import { AggregateTransportError } from '#library/errors.js';
 import { GroupKeys, leaseOf } from '../consumer/repartition/group-keys.js';
 import { CREATED, positionOf } from '../consumer/repartition/positions.js';

@@ -1,4 +1,4 @@
-import type { ChangeCommandOptions } from '#library/cli/repartition.js';
+import type { ChangeCommandOptions } from '#library/cli/group/repartition.js';
 import type { RepartitionPorts } from '#library/consumer/repartition/repartition-ports.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseTarget, resolveTarget } from '#library/cli/reset-target.js';
+import { parseTarget, resolveTarget } from '#library/cli/group/reset-target.js';
 import { GroupKeys } from '../consumer/repartition/group-keys.js';
 import { CREATED } from '../consumer/repartition/positions.js';
 

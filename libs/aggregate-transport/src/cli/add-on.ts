@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Terminal, UsageError } from './terminal.js';
+import { type Terminal, UsageError } from './command/terminal.js';
 
 /** What the module `<package>/cli` of another package has to export. */
 export interface AddOnCommands {

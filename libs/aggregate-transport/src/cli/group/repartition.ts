@@ -1,12 +1,12 @@
-import type { Clock } from '../clock.js';
-import { DrainUnowned } from '../consumer/repartition/drain-unowned.js';
-import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
-import { Repartition } from '../consumer/repartition/repartition.js';
-import { isPartitionCount } from '../message/partitioning.js';
-import type { GroupRecord, LayoutChange } from '../records/group-record.js';
+import type { Clock } from '../../clock.js';
+import { DrainUnowned } from '../../consumer/repartition/drain-unowned.js';
+import type { RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
+import { Repartition } from '../../consumer/repartition/repartition.js';
+import { isPartitionCount } from '../../message/partitioning.js';
+import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
 import { ChangeRun, isInForce } from './change-run.js';
-import { Progress } from './progress.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { Progress } from '../command/progress.js';
+import { type Terminal, UsageError } from '../command/terminal.js';
 
 /** What the command line says. */
 export interface RepartitionArguments {

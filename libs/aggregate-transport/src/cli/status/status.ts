@@ -1,19 +1,19 @@
-import { type Clock, delay } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
-import type { PartitionOnServer } from '../records/group-on-server.js';
-import type { Connection } from '../stream/connection/connection.js';
-import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { GroupLook } from '../stream/groups/group-status.js';
+import { type Clock, delay } from '../../clock.js';
+import { AggregateTransportError, describeError } from '../../errors.js';
+import type { PartitionOnServer } from '../../records/group-on-server.js';
+import type { Connection } from '../../stream/connection/connection.js';
+import { JetStreamApi } from '../../stream/api/jetstream-api.js';
+import { GroupLook } from '../../stream/groups/group-status.js';
 import {
   groupsOnServer,
   type KnownGroup,
   type ParkedCount,
   parkedOnServer,
-} from '../stream/groups/known-groups.js';
-import type { KeyAccess } from '../stream/keys/partition-key.js';
+} from '../../stream/groups/known-groups.js';
+import type { KeyAccess } from '../../stream/keys/partition-key.js';
 import { describeMissing, missingPartsOf } from './missing-parts.js';
-import { ageOf, tableOf } from './table.js';
-import type { Terminal } from './terminal.js';
+import { ageOf, tableOf } from '../command/table.js';
+import type { Terminal } from '../command/terminal.js';
 
 export interface StatusArguments {
   readonly topic: string | undefined;

@@ -1,16 +1,16 @@
-import { counted } from '../counted.js';
-import { DrainUnowned } from '../consumer/repartition/drain-unowned.js';
-import { LostGroup } from '../consumer/repartition/lost-group.js';
-import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
-import { Repartition } from '../consumer/repartition/repartition.js';
-import { isPartitionCount } from '../message/partitioning.js';
-import type { GroupRecord, LayoutChange } from '../records/group-record.js';
+import { counted } from '../../counted.js';
+import { DrainUnowned } from '../../consumer/repartition/drain-unowned.js';
+import { LostGroup } from '../../consumer/repartition/lost-group.js';
+import type { RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
+import { Repartition } from '../../consumer/repartition/repartition.js';
+import { isPartitionCount } from '../../message/partitioning.js';
+import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
 import { ChangeRun, isInForce } from './change-run.js';
-import { Progress } from './progress.js';
+import { Progress } from '../command/progress.js';
 import type { ChangeCommandOptions } from './repartition.js';
 import { describeReset, PARKED_NOTE, reportReset, tableOfReset } from './reset-report.js';
 import { parseTarget, type ResolvedTarget, resolveTarget } from './reset-target.js';
-import { UsageError } from './terminal.js';
+import { UsageError } from '../command/terminal.js';
 
 /** What the command line says. */
 export interface GroupResetArguments {

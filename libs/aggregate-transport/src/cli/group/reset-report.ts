@@ -1,9 +1,9 @@
-import type { LayoutPlace, RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
-import { inParallel, REQUESTS_AT_ONCE } from '../in-parallel.js';
-import type { GroupRecord } from '../records/group-record.js';
-import { decodeSequences, isReadable, type PositionRecord } from '../records/position-record.js';
+import type { LayoutPlace, RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
+import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
+import type { GroupRecord } from '../../records/group-record.js';
+import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
 import type { ResolvedTarget } from './reset-target.js';
-import { tableOf } from './table.js';
+import { tableOf } from '../command/table.js';
 
 /** What a reset means for one partition of the layout in force. */
 export interface ResetRow {

@@ -1,7 +1,7 @@
-import type { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { findStream } from '../stream/api/provision.js';
-import type { KnownGroup } from '../stream/groups/known-groups.js';
-import { LEASE_BUCKET, positionsStreamOf, streamOfBucket } from '../stream/keys/key-places.js';
+import type { JetStreamApi } from '../../stream/api/jetstream-api.js';
+import { findStream } from '../../stream/api/provision.js';
+import type { KnownGroup } from '../../stream/groups/known-groups.js';
+import { LEASE_BUCKET, positionsStreamOf, streamOfBucket } from '../../stream/keys/key-places.js';
 
 /** Which parts of a group the server does not have. */
 export interface MissingParts {

@@ -1,7 +1,11 @@
-import type { DrainingProgress, DrainUnowned, OpenPartition } from '../consumer/repartition/drain-unowned.js';
-import type { Repartition } from '../consumer/repartition/repartition.js';
-import type { GroupRecord, LayoutChange } from '../records/group-record.js';
-import type { Progress } from './progress.js';
+import type {
+  DrainingProgress,
+  DrainUnowned,
+  OpenPartition,
+} from '../../consumer/repartition/drain-unowned.js';
+import type { Repartition } from '../../consumer/repartition/repartition.js';
+import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
+import type { Progress } from '../command/progress.js';
 
 export interface ChangeRunOptions {
   readonly repartition: Repartition;

@@ -1,6 +1,6 @@
-import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
-import type { LayoutChange } from '../records/group-record.js';
-import { UsageError } from './terminal.js';
+import type { RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
+import type { LayoutChange } from '../../records/group-record.js';
+import { UsageError } from '../command/terminal.js';
 
 /** Where a group is to begin again. */
 export type ResetTarget =

@@ -1,5 +1,5 @@
-import { type Clock, delay } from '../clock.js';
-import { describeError, hasCode } from '../errors.js';
+import { type Clock, delay } from '../../clock.js';
+import { describeError, hasCode } from '../../errors.js';
 import type { Terminal } from './terminal.js';
 
 export interface ProgressOptions {

@@ -1,17 +1,17 @@
-import { systemClock } from '../clock.js';
-import { describeError } from '../errors.js';
-import type { Envelope } from '../message/envelope.js';
-import { newEventId } from '../message/event-id.js';
-import { aggregateIdOf } from '../message/subject.js';
-import { beginPaced, type CommandResult, ParkedCommands } from '../parking/operator-commands.js';
-import { letterSummaryOf, summaryOf } from '../parking/parked-summary.js';
-import type { Letter } from '../records/letter.js';
-import type { CommandKind, StoredMarker } from '../records/marker.js';
-import type { Connection } from '../stream/connection/connection.js';
-import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { groupsWithParked, ParkedWire } from '../stream/wires/parked-wire.js';
-import { ageOf, tableOf } from './table.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { systemClock } from '../../clock.js';
+import { describeError } from '../../errors.js';
+import type { Envelope } from '../../message/envelope.js';
+import { newEventId } from '../../message/event-id.js';
+import { aggregateIdOf } from '../../message/subject.js';
+import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
+import { letterSummaryOf, summaryOf } from '../../parking/parked-summary.js';
+import type { Letter } from '../../records/letter.js';
+import type { CommandKind, StoredMarker } from '../../records/marker.js';
+import type { Connection } from '../../stream/connection/connection.js';
+import { JetStreamApi } from '../../stream/api/jetstream-api.js';
+import { groupsWithParked, ParkedWire } from '../../stream/wires/parked-wire.js';
+import { ageOf, tableOf } from '../command/table.js';
+import { type Terminal, UsageError } from '../command/terminal.js';
 
 /** What the command line says, beside the verb. */
 export interface ParkedArguments {

@@ -1,0 +1,49 @@
+import { newEventId } from '../../message/event-id.js';
+import type { Connection } from '../../stream/connection/connection.js';
+import { JetStreamApi } from '../../stream/api/jetstream-api.js';
+import { LayoutWire } from '../../stream/groups/layout-wire.js';
+import type { Surroundings } from '../command/command.js';
+import { numberOf } from '../command/values.js';
+import type { ChangeCommandOptions } from './repartition.js';
+
+/** What all commands that change a group's layout understand. */
+export const CHANGE_FLAGS = {
+  topic: 'string',
+  group: 'string',
+  wait: 'string',
+  yes: 'boolean',
+  resume: 'boolean',
+  cancel: 'boolean',
+} as const;
+
+interface ChangeFlags {
+  readonly cancel?: boolean;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+  readonly yes?: boolean;
+  readonly wait?: string;
+}
+
+/** @throws UsageError */
+export function changeArguments(flags: ChangeFlags) {
+  return {
+    cancel: flags.cancel === true,
+    resume: flags.resume === true,
+    json: flags.json === true,
+    yes: flags.yes === true,
+    waitMs: numberOf('wait', flags.wait, { otherwise: 600_000 }),
+  };
+}
+
+export function changeOptions(
+  { terminal, clock }: Pick<Surroundings, 'terminal' | 'clock'>,
+  connection: Connection,
+): ChangeCommandOptions {
+  const api = new JetStreamApi(connection);
+  return {
+    ports: (topic, group) => new LayoutWire({ connection, api }, { topic, group }),
+    terminal,
+    clock,
+    owner: `cli-${newEventId(clock.wallNow())}`,
+  };
+}

@@ -1,0 +1,69 @@
+import { type Command, type CommandInput, defineCommand, type Surroundings } from '../command/command.js';
+import { numberOf } from '../command/values.js';
+import { addressOf, type ParkedArguments, ParkedVerbs } from './parked-verbs.js';
+
+const ADDRESS = { topic: 'string', group: 'string' } as const;
+const DROP = { ...ADDRESS, wait: 'string', yes: 'boolean' } as const;
+
+/** What each verb understands. */
+const FLAGS = {
+  list: { ...ADDRESS, reason: 'string' },
+  show: ADDRESS,
+  retry: { ...ADDRESS, reason: 'string', all: 'boolean', rate: 'string', wait: 'string' },
+  skip: DROP,
+  discard: DROP,
+} as const;
+
+type ParkedFlags = (typeof FLAGS)['retry'] & typeof DROP;
+
+type Verb = keyof typeof FLAGS;
+
+const ONE = '--topic T --group G AGGREGATE';
+
+/** `aggregate-transport parked …`. */
+export const parkedCommands: readonly Command[] = [
+  parkedCommand('list', [
+    ['[--topic T] [--group G]', 'what is parked, and why'],
+    ['[--reason R]', 'only what was parked for this reason'],
+  ]),
+  parkedCommand('show', [[ONE, 'its letters']]),
+  parkedCommand('retry', [
+    [ONE, 'handle its letters again, in order'],
+    ['--all [--topic T] [--group G] [--reason R]', 'of every parked aggregate'],
+    ['[--rate N]', 'N begun per second, 20'],
+    ['[--wait MS]', "how long to wait for the owner's answer, 30000"],
+  ]),
+  parkedCommand('skip', [[ONE, 'drop its first letter']]),
+  parkedCommand('discard', [[ONE, 'drop all its letters']]),
+];
+
+function parkedCommand(verb: Verb, help: Command['help']): Command {
+  return defineCommand({
+    name: `parked ${verb}`,
+    flags: FLAGS[verb] as ParkedFlags,
+    words: 1,
+    help,
+    prepare: (input, surroundings) => prepare(verb, input, surroundings),
+  });
+}
+
+function prepare(
+  verb: Verb,
+  { flags, words: [aggregateId] }: CommandInput<ParkedFlags>,
+  { terminal, connected }: Surroundings,
+): () => Promise<number> {
+  const args: ParkedArguments = {
+    topic: flags.topic,
+    group: flags.group,
+    aggregateId,
+    reason: flags.reason,
+    all: flags.all === true,
+    json: flags.json === true,
+    yes: flags.yes === true,
+    waitMs: numberOf('wait', flags.wait, { otherwise: 30_000 }),
+    ratePerSecond: numberOf('rate', flags.rate, { otherwise: 20 }),
+  };
+  const isForMany = verb === 'list' || (verb === 'retry' && args.all);
+  if (!isForMany) addressOf(args);
+  return () => connected((connection) => new ParkedVerbs(connection, terminal)[verb](args));
+}

@@ -1,0 +1,37 @@
+import type { Command } from './command/command.js';
+
+const COLUMN = 51;
+
+const HEAD = 'Usage: aggregate-transport <command> [options]';
+
+const OTHERS = `  postgres|outbox|inbox …                          with nestjs-aggregate-transport-postgres installed; see
+                                                   aggregate-transport postgres --help`;
+
+const COMMON_LINES = `  --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
+  --creds FILE    credentials of the NATS user
+  --json          one JSON value per line instead of tables
+  --yes           do not ask before something is dropped, or a group is drained
+
+Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
+
+/** What `--help` prints: of all commands, or of one. Pure. */
+export function usageOf(commands: readonly Command[]): string {
+  const areas = new Map<string, string[]>();
+  for (const command of commands) {
+    const [area = ''] = command.name.split(' ');
+    areas.set(area, [...(areas.get(area) ?? []), ...linesOf(command)]);
+  }
+  const blocks = [...areas.values()].map((lines) => lines.join('\n'));
+  return [HEAD, ...blocks, ...(commands.length > 1 ? [OTHERS] : []), COMMON_LINES].join('\n\n');
+}
+
+/** A use that begins with an option belongs to the one above it. */
+function linesOf({ name, help }: Command): string[] {
+  return help.map(([use, what], index) => {
+    const isMore = index > 0 && use.startsWith('[');
+    const left = isMore ? `          ${use}` : `  ${name} ${use}`.trimEnd();
+    return left.length < COLUMN - 1
+      ? `${left.padEnd(COLUMN)}${what}`
+      : `${left}\n${' '.repeat(COLUMN)}${what}`;
+  });
+}
