@@ -56,20 +56,28 @@ const LONG_SHARE = 0.3;
 const SHORT_MS = [0, 700] as const;
 const LONG_MS = [1_800, 3_000] as const;
 
+/** One name for each fault, as reports count it. */
+export function nameOf(fault: Pick<StepFault, 'step' | 'target' | 'way'> | Special): string {
+  return typeof fault === 'string' ? fault : `${fault.step} × ${fault.target} × ${fault.way}`;
+}
+
+/** The faults of these names, each twice: its step may not come a first time. Pure. */
+export function planNamed(names: readonly string[], seed: number): PlannedFault[] {
+  const steps = COMBINATIONS.filter((combination) => names.includes(nameOf(combination)));
+  const specials = SPECIALS.filter((special) => names.includes(special));
+  const once: PlannedFault[] = [
+    ...steps.map((combination, n) => stepFault(combination, randomFor(seed, PURPOSE_FAULT, n))),
+    ...specials.map((kind) => ({ kind })),
+  ];
+  return [...once, ...once];
+}
+
 /** All faults of a seed, in their order. Pure. */
 export function planFaults(seed: number, steps: number, only?: readonly Special[]): PlannedFault[] {
   if (only !== undefined) return Array.from({ length: steps }, (_, n) => ({ kind: only[n % only.length]! }));
   const faults: PlannedFault[] = [];
   for (let n = 0; n < steps; n++) {
-    const random = randomFor(seed, PURPOSE_FAULT, n);
-    const { step, target, way } = DECK[(seed * steps + n) % DECK.length]!;
-    const [least, most] = random() < LONG_SHARE ? LONG_MS : SHORT_MS;
-    faults.push({
-      ...{ kind: 'step', step, target, way },
-      ms: between(random, least, most),
-      holdsWire: step === 'relay: sent' && random() < 0.5,
-      aim: random(),
-    });
+    faults.push(stepFault(DECK[(seed * steps + n) % DECK.length]!, randomFor(seed, PURPOSE_FAULT, n)));
     const specials = Math.floor(n / SPECIAL_EVERY);
     if (n % SPECIAL_EVERY === SPECIAL_EVERY - 1)
       faults.push({
@@ -77,4 +85,17 @@ export function planFaults(seed: number, steps: number, only?: readonly Special[
       });
   }
   return faults;
+}
+
+function stepFault(
+  { step, target, way }: Pick<StepFault, 'step' | 'target' | 'way'>,
+  random: () => number,
+): StepFault {
+  const [least, most] = random() < LONG_SHARE ? LONG_MS : SHORT_MS;
+  return {
+    ...{ kind: 'step', step, target, way },
+    ms: between(random, least, most),
+    holdsWire: step === 'relay: sent' && random() < 0.5,
+    aim: random(),
+  };
 }

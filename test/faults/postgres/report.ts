@@ -1,6 +1,6 @@
 import { sum } from '../consumer/report.js';
 import { CHECKERS, type CheckerName } from './finding.js';
-import { COMBINATIONS, SPECIALS } from './nemesis-plan.js';
+import { COMBINATIONS, nameOf, SPECIALS } from './nemesis-plan.js';
 import type { RunResult } from './run-once.js';
 import { STEP_NAMES } from './steps.js';
 
@@ -26,7 +26,7 @@ export function printRun(run: RunResult): void {
 
 /** Every step with every target and way, and every special fault, that no run had. */
 export function neverHit(runs: readonly RunResult[]): string[] {
-  const names = [...COMBINATIONS.map(({ step, target, way }) => `${step} × ${target} × ${way}`), ...SPECIALS];
+  const names = [...COMBINATIONS, ...SPECIALS].map(nameOf);
   return names.filter((name) => !runs.some(({ hit }) => hit.has(name)));
 }
 

@@ -5,7 +5,7 @@ import { lackOf } from '../publisher/run-once.js';
 import type { Finding } from './finding.js';
 import { type Evidence, readEvidence } from './history.js';
 import { Nemesis, untilAllReady } from './nemesis.js';
-import { planFaults } from './nemesis-plan.js';
+import { type PlannedFault, planFaults } from './nemesis-plan.js';
 import { judge } from './oracle.js';
 import type { Profile } from './profile.js';
 import { untilRest } from './rest.js';
@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly serverVersion: string;
   readonly profile: Profile;
   readonly sabotage?: PostgresRule | undefined;
+  /** Only these, in place of what the seed says. */
+  readonly faults?: readonly PlannedFault[];
   readonly say: (text: string) => void;
 }
 
@@ -66,7 +68,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   try {
     const nemesis = new Nemesis({ world, say: (text) => say(`seed ${seed}: ${text}`) });
     await untilAllReady(world);
-    await nemesis.run(planFaults(seed, profile.steps, exposure?.faults));
+    await nemesis.run(options.faults ?? planFaults(seed, profile.steps, exposure?.faults));
     const history = await untilRest(world, sabotage !== undefined);
     const findings = judge(history);
     const evidence = readEvidence(world.folder);
