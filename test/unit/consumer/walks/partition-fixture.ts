@@ -178,11 +178,11 @@ export class PartitionWorld {
     const process = { name, tenancy, consumer, log, bytes: made.shared.bytes };
     tenancy.onStartOver = (above) => {
       this.lose(process);
-      this.clock.nextTurn(() => this.own(process, above));
+      this.clock.nextTurn(() => this.#ownAgain(process, above));
     };
     tenancy.onGiveUp = () => {
       this.lose(process);
-      if (!this.staysGivenUp) this.clock.after(TTL_MS, () => this.own(process));
+      if (!this.staysGivenUp) this.clock.after(TTL_MS, () => this.#ownAgain(process));
     };
     this.processes.push(process);
     return process;
@@ -269,6 +269,12 @@ export class PartitionWorld {
     tenancy.epoch = this.epoch;
     tenancy.isHeld = true;
     consumer.own(this.position.stored.value !== undefined);
+  }
+
+  /** A lease has one holder: a process that gave it up waits for the one that has it since. */
+  #ownAgain(process: Process, above = 0): void {
+    if (!this.processes.some(({ tenancy }) => tenancy.isHeld)) this.own(process, above);
+    else if (!process.consumer.isOver) this.clock.after(TTL_MS, () => this.#ownAgain(process, above));
   }
 
   /** The process loses the lease and knows it. */
