@@ -1,5 +1,5 @@
-// The whole test suite. Most tests run side by side. Those that kill servers or owners, or wait for a time that another
-// one beside them would stretch, follow one after the other. Prints one sum of both.
+// The whole test suite, two files side by side. Those that kill servers or owners, or wait for times, follow in pairs of
+// their own: they wait more than they work. Those with several busy processes each run alone at the end. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,14 @@ const JEST = [
   '--experimental-vm-modules',
   'node_modules/jest/bin/jest.js',
 ];
+/** Busy processes of their own, and bounds on how long they take. */
 const ALONE = [
+  'test/faults/(long|replicas|repartition)/',
+  'test/faults/parking/parked-races\\.spec',
+  'test/faults/publisher/outbox\\.spec',
+  'test/faults/stories/(failover|processes)\\.spec',
+];
+const IN_PAIRS = [
   'test/faults/',
   'test/integration/fuzz/',
   'test/integration/bad-input/servers\\.spec',
@@ -21,7 +28,8 @@ const ALONE = [
   'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
 const PARTS = [
-  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE],
+  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...IN_PAIRS, '--'],
+  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE, '--', ...IN_PAIRS],
   ['--runInBand', ...ALONE],
 ];
 
