@@ -195,7 +195,11 @@ async function walk({ steps, hangs, inherited, ...bounds }: Walk): Promise<reado
     },
     'skip listed': (pick) => {
       const listed = decodeSequences(position.stored.value?.unsettled ?? '');
-      if (listed.length > 0) readers.faults.skip(listed[pick % listed.length]!);
+      // What an owner lists after an edit it has still to read: a reader as made does not pass over that.
+      const { epoch = 0 } = owner?.tenancy ?? {};
+      const claimed = decodeSequences(judge.claims.get(epoch)?.unsettled ?? '');
+      const known = owner === undefined ? listed : listed.filter((sequence) => claimed.includes(sequence));
+      if (known.length > 0) readers.faults.skip(known[pick % known.length]!);
     },
     'begin below': (pick) => readers.faults.beginBelow(pick % 12),
     'lose delivery': (pick) => readers.faults.loseDeliveries(1 + (pick % 2)),
