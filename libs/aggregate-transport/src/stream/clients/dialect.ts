@@ -1,4 +1,5 @@
-import type { Denial, NatsFailure, NatsFailureCode } from '../port/nats-failure.js';
+import { describeError } from '../../errors.js';
+import { type Denial, NatsFailure, type NatsFailureCode } from '../port/nats-failure.js';
 import type { NatsClientName, PortStatus } from '../port/nats-port.js';
 
 /** How one client says what happens. Both know errors by code or name, never by class. */
@@ -18,7 +19,18 @@ export interface ErrorParts {
   readonly cause?: unknown;
 }
 
-/** The members of anything. Never throws. */
+/** Reads an error that may be anything: what a user's authenticator throws comes through the client. */
+export function guarded(read: (error: unknown) => NatsFailure): Dialect['failureOf'] {
+  return (error) => {
+    try {
+      return read(error);
+    } catch {
+      return new NatsFailure('OTHER', describeError(error), { cause: error });
+    }
+  };
+}
+
+/** The members of anything. */
 export function partsOf(value: unknown): ErrorParts & Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

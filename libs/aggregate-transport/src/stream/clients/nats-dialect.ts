@@ -1,7 +1,7 @@
 import { describeError } from '../../errors.js';
 import { NatsFailure } from '../port/nats-failure.js';
 import type { PortStatus } from '../port/nats-port.js';
-import { type Codes, denialOf, type Dialect, errorStatusOf, partsOf, textOf } from './dialect.js';
+import { type Codes, denialOf, type Dialect, errorStatusOf, guarded, partsOf, textOf } from './dialect.js';
 
 /** The codes of the one error class that this client has. */
 const CODES: Codes = {
@@ -18,7 +18,7 @@ const CODES: Codes = {
   SERVER_OPT_NA: 'SERVER_OPTION_NA',
 };
 
-function failureOf(error: unknown): NatsFailure {
+function read(error: unknown): NatsFailure {
   const { name, code, chainedError, permissionContext, message } = partsOf(error);
   // Errors of Node have codes of their own.
   const known = name === 'NatsError' && typeof code === 'string' ? code : '';
@@ -43,4 +43,4 @@ function statusOf(status: object): PortStatus | undefined {
 }
 
 /** `nats` 2.x. */
-export const natsDialect: Dialect = { client: 'nats', failureOf, statusOf };
+export const natsDialect: Dialect = { client: 'nats', failureOf: guarded(read), statusOf };

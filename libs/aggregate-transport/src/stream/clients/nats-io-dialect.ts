@@ -1,7 +1,7 @@
 import { describeError } from '../../errors.js';
 import { NatsFailure, type NatsFailureCode } from '../port/nats-failure.js';
 import type { PortStatus } from '../port/nats-port.js';
-import { type Codes, denialOf, type Dialect, errorStatusOf, partsOf, textOf } from './dialect.js';
+import { type Codes, denialOf, type Dialect, errorStatusOf, guarded, partsOf, textOf } from './dialect.js';
 
 /** The names of this client's error classes, each of which has one. */
 const NAMES: Codes = {
@@ -18,7 +18,7 @@ const NAMES: Codes = {
 const EXPIRED = /expired/i;
 const NO_OPTION = /^server does not support/;
 
-function failureOf(error: unknown): NatsFailure {
+function read(error: unknown): NatsFailure {
   const { message, cause } = partsOf(error);
   const found = codeOf(error) ?? codeOf(cause) ?? 'OTHER';
   const said = found === 'OTHER' ? describeError(error) : textOf(partsOf(cause).message) || textOf(message);
@@ -46,7 +46,7 @@ function statusOf(status: object): PortStatus | undefined {
     case 'reconnect':
       return { kind: 'reconnected', server: textOf(server) };
     case 'error': {
-      const { code, message, denial } = failureOf(error);
+      const { code, message, denial } = read(error);
       return errorStatusOf(denial, code === 'OTHER' ? message : code);
     }
     default:
@@ -55,4 +55,4 @@ function statusOf(status: object): PortStatus | undefined {
 }
 
 /** nats-core 3.x, under `@nats-io/transport-node` and under `wsconnect`. */
-export const natsIoDialect: Dialect = { client: 'nats-io', failureOf, statusOf };
+export const natsIoDialect: Dialect = { client: 'nats-io', failureOf: guarded(read), statusOf };
