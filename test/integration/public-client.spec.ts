@@ -1,4 +1,4 @@
-import { PUBLIC_CLIENT_ONLY } from '#library/stream/connection/client-internals.js';
+import { PUBLIC_CLIENT_ONLY } from '#library/stream/clients/frames-of.js';
 import './batching.spec.js';
 import './expected-sequence.spec.js';
 import './refused-publishes.spec.js';

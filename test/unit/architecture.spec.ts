@@ -12,8 +12,6 @@ interface Room {
   readonly knows: readonly string[];
   /** Of other origin. */
   readonly packages?: readonly RegExp[];
-  /** Of other origin, and of those the types alone. */
-  readonly typesOf?: readonly RegExp[];
 }
 
 const CORE = /^nestjs-aggregate-transport$/;
@@ -38,7 +36,16 @@ const underLetters = [
   ...[...ground, 'message', 'records', 'executor', 'parking'],
   ...['consumer/suspects', 'consumer/breaker'],
 ];
-const streamRooms = ['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'];
+const streamRooms = [
+  'stream/port',
+  'stream/clients',
+  'stream/connection',
+  'stream/api',
+  'stream/keys',
+  'stream/wires',
+  'stream/groups',
+];
+const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 const underTransport = [
   ...messages,
   'records',
@@ -90,37 +97,44 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // The hall ties its rooms together.
   consumer: { knows: [...ground, 'message', 'records', 'parking', ...consumerRooms] },
   // All that is NATS.
-  'stream/connection': { knows: [...ground], packages: [/^nats$/] },
+  'stream/port': { knows: [...ground], packages: [/^node:crypto$/] },
+  'stream/clients': {
+    knows: [...ground, 'stream/port', ...adapters],
+    packages: [/^node:(module|path)$/],
+  },
+  // The two adapters, and no other file, import a client.
+  'stream/clients/nats-client.ts': { knows: ['stream/clients'], packages: [/^nats$/] },
+  'stream/clients/nats-io-client.ts': {
+    knows: ['stream/clients'],
+    packages: [/^@nats-io\/transport-node$/],
+  },
+  'stream/connection': { knows: [...ground, 'stream/port', 'stream/clients'] },
   'stream/api': {
-    knows: [...ground, 'message', 'records', 'publisher', 'stream/connection'],
-    packages: [/^nats$/],
+    knows: [...ground, 'message', 'records', 'publisher', 'stream/port', 'stream/connection'],
   },
   'stream/keys': {
-    knows: [...ground, 'message', 'records', 'publisher', 'stream/connection', 'stream/api'],
-    packages: [/^nats$/],
+    knows: [...ground, 'message', 'records', 'publisher', 'stream/port', 'stream/connection', 'stream/api'],
   },
   'stream/wires': {
     knows: [
       ...[...ground, ...messages, 'records', 'publisher', 'parking'],
-      ...['stream/connection', 'stream/api', 'stream/keys'],
+      ...['stream/port', 'stream/connection', 'stream/api', 'stream/keys'],
     ],
-    packages: [/^nats$/],
   },
   'stream/groups': {
     knows: [
       ...ground,
       'message',
       'records',
+      'stream/port',
       'stream/connection',
       'stream/api',
       'stream/keys',
       'stream/wires',
     ],
-    packages: [/^nats$/],
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
-  // Options and public types name the client's own types; nothing here calls it.
-  transport: { knows: [...ground, ...underTransport, ...streamRooms], typesOf: [/^nats$/] },
+  transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Nest, and nothing that talks to a server.
   'nest/nest-log.ts': { knows: ['errors.ts', 'log.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
@@ -137,8 +151,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/parked': commandRoom,
   'cli/group': commandRoom,
   cli: {
-    knows: [...ground, 'stream/connection', 'cli/command', 'cli/status', 'cli/parked', 'cli/group'],
-    packages: [/^node:/, /^nats$/],
+    knows: [
+      ...ground,
+      ...['stream/port', 'stream/clients', 'stream/connection'],
+      ...['cli/command', 'cli/status', 'cli/parked', 'cli/group'],
+    ],
+    packages: [/^node:/],
   },
   testing: { knows: ['sabotage.ts'] },
   // Real time, for tests of users.
@@ -156,7 +174,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     ),
     packages: [/^@nestjs\//],
   },
-  'testing/nats': { knows: ['errors.ts'], packages: [/^node:/, /^nats$/] },
+  'testing/nats': {
+    knows: ['clock.ts', 'errors.ts', 'log.ts', 'stream/port', 'stream/connection'],
+    packages: [/^node:/],
+  },
   'index.ts': { knows: ['*'] },
   'testing.ts': { knows: ['*'] },
 };
@@ -200,7 +221,7 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   },
   cli: {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'inbox', 'relay/operating', 'nest'],
-    packages: [CORE, /^nats$/, /^node:/],
+    packages: [CORE, /^node:/],
   },
   testing: { knows: ['sabotage.ts'] },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
@@ -260,10 +281,9 @@ function floorViolations(sources: Sources, rooms: Rooms = ROOMS): string[] {
   });
 }
 
-function packageViolations(path: string, { packages = [], typesOf = [] }: Room, found: Import): string[] {
-  const allowed = found.isTypeOnly ? [...packages, ...typesOf] : packages;
+function packageViolations(path: string, { packages = [] }: Room, found: Import): string[] {
   // The one switchboard that every floor may ask; see sabotage.ts.
-  if (found.target === '#sabotage' || allowed.some((one) => one.test(found.target))) return [];
+  if (found.target === '#sabotage' || packages.some((one) => one.test(found.target))) return [];
   return [`${path} imports ${found.target}`];
 }
 
@@ -488,6 +508,10 @@ describe('the rules themselves turn red', () => {
     ['publisher/a.ts', "import {\n  createInbox,\n} from 'nats';"],
     ['observe/a.ts', "import { metrics } from '@opentelemetry/api';"],
     ['stream/api/a.ts', "import { Injectable } from '@nestjs/common';"],
+    ['stream/wires/a.ts', "import type { Msg } from 'nats';"],
+    ['stream/connection/a.ts', "const x = await import('@nats-io/transport-node');"],
+    ['stream/clients/client-port.ts', "import type { Msg } from '@nats-io/nats-core';"],
+    ['stream/clients/nats-client.ts', "import { wsconnect } from '@nats-io/transport-node';"],
     ['stream/wires/a.ts', "import { Subject } from 'rxjs';"],
     ['transport/a.ts', "import { connect } from 'nats';"],
     ['transport/a.ts', "import { type Msg, connect } from 'nats';"],
@@ -510,7 +534,7 @@ describe('the rules themselves turn red', () => {
       'message/a.ts':
         "// import { x } from 'nats';\n/** from '../stream/b.js' */\nimport { x } from '../errors.js';",
       'message/b.ts': "import { randomUUID } from 'node:crypto';\nimport { a } from './a.js';",
-      'transport/a.ts': "import type { ConnectionOptions } from 'nats';",
+      'stream/clients/nats-client.ts': "const load = async () => import('nats');",
       'nest/a.ts': "import { Injectable } from '@nestjs/common';\nimport { b } from '../message/b.js';",
     });
     expect(floorViolations(fine)).toEqual([]);

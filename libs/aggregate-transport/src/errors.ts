@@ -8,6 +8,7 @@ export type AggregateTransportErrorCode =
   | 'HANDLER_MISPLACED'
   | 'HANDLER_MISSING'
   // the server, reported at start-up
+  | 'CLIENT_MISSING'
   | 'CONNECTION_FAILED'
   | 'CONNECTION_CLOSED'
   | 'SERVER_TOO_OLD'

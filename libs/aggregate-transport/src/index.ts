@@ -71,6 +71,16 @@ export {
   type ShutdownOptions,
   type TopicOptions,
 } from './transport/options.js';
+export { type NatsAuthenticators, natsAuthenticators } from './stream/clients/authenticators.js';
+export type {
+  NatsAuthenticator,
+  NatsConnectionFactory,
+  NatsConnectionOptions,
+  NatsConnectionSource,
+  NatsTlsOptions,
+} from './stream/clients/client-options.js';
+export type { OpenNatsConnection } from './stream/clients/open-connection.js';
+export type { NatsClientName } from './stream/port/nats-port.js';
 export {
   type ParkedAddress,
   type ParkedAggregate,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { headers as createHeaders } from 'nats';
+import { encodeHeaderBlock } from '#library/message/headers.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import { leasePlace, memberPrefix, streamOfBucket } from '#library/stream/keys/key-places.js';
 import { PartitionKey } from '#library/stream/keys/partition-key.js';
@@ -24,10 +24,13 @@ describe.each(VERSIONS)('a key on nats-server %s', (version) => {
   }
 
   async function tombstone(subject: string, operation: string): Promise<void> {
-    const headers = createHeaders();
+    const headers = new Map<string, string>();
     headers.set('KV-Operation', operation);
     if (operation === 'PURGE') headers.set('Nats-Rollup', 'sub');
-    await world.connection.nats.request(subject, '', { headers, timeout: 2_000 });
+    await world.connection.nats.request(subject, '', {
+      headers: encodeHeaderBlock(headers),
+      timeoutMs: 2_000,
+    });
   }
 
   test('that was never written has no value and revision 0', async () => {

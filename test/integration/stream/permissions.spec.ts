@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { NatsConnection } from 'nats';
 import { systemClock } from '#library/clock.js';
 import { type Log, silentLog } from '#library/log.js';
 import type { FeedListener } from '#library/message/reader-port.js';
@@ -69,7 +70,7 @@ describe.each(VERSIONS)('permissions on nats-server %s', (version) => {
     const log: Log = { info: () => undefined, warn: () => undefined, error: (text) => denied.push(text) };
     const topic = await topicAs('handler', log);
     const group = await topic.openGroup('g');
-    await topic.nats!.request(subjectOf('topic', 'a'), '{}');
+    await (topic.nats as NatsConnection).request(subjectOf('topic', 'a'), '{}');
     const [partition] = group.partitions;
     const port = partition!.connect({ disconnected: () => undefined, reconnected: () => undefined });
     const heard: number[] = [];
@@ -104,7 +105,7 @@ describe.each(VERSIONS)('permissions on nats-server %s', (version) => {
     const question = { group: 'g', layout: 0, partitions: 1, owned, ownedOnly: false, withinMs: 5_000 };
     expect((await topic.lookAt(question)).partitions[0]!.position?.pending).toBe(1);
     port.close();
-    await topic.nats!.flush();
+    await (topic.nats as NatsConnection).flush();
     expect(denied).toEqual([]);
   });
 

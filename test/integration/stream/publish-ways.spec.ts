@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { NatsConnection } from 'nats';
 import { silentLog } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import type { AggregateEvent } from '#library/message/event.js';
@@ -9,7 +10,7 @@ import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import type { ServerAnswer } from '#library/publisher/server-answer.js';
 import type { PublishListener } from '#library/publisher/publish-port.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
-import { PUBLIC_CLIENT_ONLY } from '#library/stream/connection/client-internals.js';
+import { PUBLIC_CLIENT_ONLY } from '#library/stream/clients/frames-of.js';
 import { Connection } from '#library/stream/connection/connection.js';
 import { PublishWire } from '#library/stream/wires/publish-wire.js';
 import { streamSubjectOf } from '#library/message/subject.js';
@@ -44,6 +45,11 @@ class Answers implements PublishListener {
   }
 }
 
+/** What both clients' connections have. */
+function rawOf({ nats }: Connection): Pick<NatsConnection, 'stats' | 'drain'> {
+  return nats.raw as NatsConnection;
+}
+
 async function connectionOf(isPublicOnly: string): Promise<Connection> {
   process.env[PUBLIC_CLIENT_ONLY] = isPublicOnly;
   const connection = await Connection.open({ servers: server().url }, 'ways', silentLog);
@@ -66,8 +72,11 @@ describe.each([
   let streams = 0;
   async function open(config: object = {}): Promise<{ topic: string; wire: PublishWire; answers: Answers }> {
     const topic = `ways-${way}-${++streams}`;
-    const manager = await connection.nats.jetstreamManager();
-    await manager.streams.add({ name: topic, subjects: [streamSubjectOf(topic)], ...config });
+    await api.request(`STREAM.CREATE.${topic}`, {
+      name: topic,
+      subjects: [streamSubjectOf(topic)],
+      ...config,
+    });
     const answers = new Answers();
     return { topic, answers, wire: new PublishWire(connection, api, topic, answers) };
   }
@@ -79,8 +88,7 @@ describe.each([
     );
 
   async function storedIn(topic: string): Promise<{ body: string; headers: string }[]> {
-    const manager = await connection.nats.jetstreamManager();
-    const { state } = await manager.streams.info(topic);
+    const { state } = await api.request<{ state: { last_seq: number } }>(`STREAM.INFO.${topic}`);
     const messages = [];
     for (let seq = 1; seq <= state.last_seq; seq++) {
       const { message } = await api.request<{ message: { data: string; hdrs: string } }>(
@@ -94,7 +102,7 @@ describe.each([
   }
 
   test('takes the way that its name says', () => {
-    expect(connection.internals.socket === undefined).toBe(way === 'public');
+    expect(connection.frames.socket === undefined).toBe(way === 'public');
     const message = new JsonEvent('elsewhere', 'a', '1', '{}');
     expect(connection.publishText(message, 'reply.', '1')).toBe(way === 'inside');
   });
@@ -168,11 +176,11 @@ describe.each([
 
   test('counts what it sends in the statistics of the client', async () => {
     const { topic, wire, answers } = await open();
-    const before = connection.nats.stats();
+    const before = rawOf(connection).stats();
     const events = Array.from({ length: 10 }, (_, n) => prepared(topic, { payload: 'é'.repeat(n) }));
     for (const [index, event] of events.entries()) wire.send(index + 1, event);
     await answers.sequences(10);
-    const { outMsgs, outBytes } = connection.nats.stats();
+    const { outMsgs, outBytes } = rawOf(connection).stats();
     expect(outMsgs - before.outMsgs).toBe(10);
     expect(outBytes - before.outBytes).toBe(events.reduce((sum, event) => sum + sizeOf(event), 0));
   });
@@ -182,7 +190,7 @@ describe.each([
     const own = await connectionOf(isPublicOnly);
     const wire = new PublishWire(own, new JetStreamApi(own), topic, new Answers());
     for (let id = 1; id <= 3; id++) wire.send(id, prepared(topic, { payload: id }));
-    await own.nats.drain();
+    await rawOf(own).drain();
     expect(await storedIn(topic)).toHaveLength(3);
     // The client refuses it, as it refuses all that comes after its end.
     wire.send(4, prepared(topic, { payload: 4 }));

@@ -73,7 +73,7 @@ export class StreamWorld implements KeyAccess {
   /** Stores an event of an aggregate as it is; resolves with its sequence. */
   async publish(topic: string, aggregateId: string, body = '{}'): Promise<number> {
     const answer = await this.connection.nats.request(subjectOf(topic, tokenOf(aggregateId)), body);
-    return answer.json<{ seq: number }>().seq;
+    return (answer.json() as { seq: number }).seq;
   }
 
   /** Writes a key without a compare. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { jsonCodec } from '#library/message/codec.js';
+import type { OpenNatsConnection } from '#library/stream/clients/open-connection.js';
 import { type AggregateTransportOptions, DEFAULTS } from '#library/transport/options.js';
 import { resolveOptions, type ResolvedTopic } from '#library/transport/resolve-options.js';
 import { codeOf, errorOf } from '../message/code-of.js';
@@ -25,6 +26,16 @@ function nested(path: string, value: unknown): object {
 function at(object: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], object);
 }
+
+const notCalled = (): never => {
+  throw new Error('not called');
+};
+/** Known as an open connection by its form. */
+const openConnection = Object.fromEntries(
+  ['closed', 'close', 'publish', 'subscribe', 'flush', 'status', 'getServer', 'isClosed', 'isDraining'].map(
+    (name) => [name, notCalled],
+  ),
+) as unknown as OpenNatsConnection;
 
 describe('defaults', () => {
   test('fill in every option that was left out', () => {
@@ -137,17 +148,26 @@ describe('layers: nearest wins', () => {
     expect(topicOf({ codec: jsonCodec }, { codec }).codec).toBe(codec);
   });
 
-  test("the client's own options reach it, and its servers win", () => {
-    const { connection } = resolveOptions({
-      servers: 'a:1',
-      connection: { user: 'u', servers: 'b:2' },
-      topics: {},
+  test("the client's own options reach it, with the servers of either place", () => {
+    const connectionOf = (given: Omit<AggregateTransportOptions, 'topics'>): unknown =>
+      resolveOptions({ ...given, topics: {} }).connection;
+    const servers = ['a:1', 'b:2'];
+    expect(connectionOf({ connection: { user: 'u', servers: 'b:2' } })).toEqual({
+      user: 'u',
+      servers: 'b:2',
     });
-    expect(connection).toEqual({ user: 'u', servers: 'b:2' });
-    expect(resolveOptions({ servers: ['a:1', 'b:2'], topics: {} }).connection.servers).toEqual([
-      'a:1',
-      'b:2',
-    ]);
+    expect(connectionOf({ servers, connection: { user: 'u' } })).toEqual({ user: 'u', servers });
+    expect(connectionOf({ servers })).toEqual({ servers });
+  });
+
+  test.each([
+    ['options', { servers: 'b:2' }],
+    ['a function', () => Promise.reject(new Error('not called'))],
+    ['an open connection', openConnection],
+  ])('servers in both places are refused: beside %s', (_name, connection) => {
+    expect(() => resolveOptions({ servers: 'a:1', connection, topics: {} })).toThrow(
+      /servers in one place.*remove option servers/,
+    );
   });
 });
 

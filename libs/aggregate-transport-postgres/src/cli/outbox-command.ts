@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
+import { type AggregateTransportOptions, natsAuthenticators } from 'nestjs-aggregate-transport';
 import type { Database } from '../database/database.js';
 import { runRelay } from '../nest/run-relay.js';
 import { OutboxCommands, type StoppedAddress } from '../relay/operating/outbox-commands.js';
@@ -160,9 +160,9 @@ async function transportOf(values: Values, topics: readonly string[]): Promise<A
 }
 
 async function credentialsOf(file: string): Promise<NonNullable<AggregateTransportOptions['connection']>> {
-  const { credsAuthenticator } = await import('nats');
   const bytes = await readFile(file).catch(() => {
     throw new UsageError(`expected --creds to name a file that can be read, found "${file}"`);
   });
+  const { credsAuthenticator } = await natsAuthenticators();
   return { authenticator: credsAuthenticator(bytes) };
 }

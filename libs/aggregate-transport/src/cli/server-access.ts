@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { credsAuthenticator } from 'nats';
 import { describeError } from '../errors.js';
 import { silentLog } from '../log.js';
+import { natsAuthenticators } from '../stream/clients/authenticators.js';
+import type { NatsConnectionOptions } from '../stream/clients/client-options.js';
 import { Connection } from '../stream/connection/connection.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { COMMON, FlagValues } from './command/command.js';
@@ -13,10 +14,7 @@ export async function connectedBy(
   use: (connection: Connection) => Promise<number>,
 ): Promise<number> {
   const servers = flags.server ?? flags.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
-  const credentials =
-    flags.creds === undefined
-      ? {}
-      : { authenticator: credsAuthenticator(await readCredentials(flags.creds)) };
+  const credentials = flags.creds === undefined ? {} : await credentialsOf(flags.creds);
   const options = withCredentialsOfAddresses({ servers, ...credentials });
   const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog, { mayWait: false });
   try {
@@ -24,6 +22,12 @@ export async function connectedBy(
   } finally {
     await connection.close();
   }
+}
+
+async function credentialsOf(file: string): Promise<NatsConnectionOptions> {
+  const creds = await readCredentials(file);
+  const { credsAuthenticator } = await natsAuthenticators();
+  return { authenticator: credsAuthenticator(creds) };
 }
 
 async function readCredentials(file: string): Promise<Uint8Array> {

@@ -68,6 +68,14 @@ export function encodeHeaders(
   return Buffer.from(`${block}\r\n`, 'utf8');
 }
 
+/** A header block as it goes over the wire; undefined without headers, which a message must then not have. */
+export function encodeHeaderBlock(headers: ReadonlyMap<string, string>): Uint8Array | undefined {
+  if (headers.size === 0) return undefined;
+  let block = 'NATS/1.0\r\n';
+  for (const [name, value] of headers) block += `${name}: ${value}\r\n`;
+  return Buffer.from(`${block}\r\n`, 'utf8');
+}
+
 /** The inverse of {@link encodeHeaders}: all headers of a block, the server's own included. */
 export function parseHeaders(block: string): Record<string, string> {
   const headers: Record<string, string> = {};

@@ -1,4 +1,3 @@
-import type { NatsConnection } from 'nats';
 import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
@@ -52,8 +51,8 @@ export class NatsTopicWire implements TopicWire {
       this.#batches = new BatchedGet(of.connection, api, stream.name, of.clock);
   }
 
-  get nats(): NatsConnection {
-    return this.of.connection.nats;
+  get nats(): unknown {
+    return this.of.connection.nats.raw;
   }
 
   get connected(): boolean {
@@ -61,7 +60,7 @@ export class NatsTopicWire implements TopicWire {
   }
 
   get closed(): boolean {
-    return this.nats.isClosed();
+    return this.of.connection.nats.isClosed();
   }
 
   get closedWhy(): string | undefined {

@@ -1,16 +1,19 @@
-import type { ConnectionOptions } from 'nats';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import type { NatsConnectionSource } from '../stream/clients/client-options.js';
+import { isOpenConnection } from '../stream/clients/open-connection.js';
 import { Connection } from '../stream/connection/connection.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
 import { provisionStream } from '../stream/api/provision.js';
 import { untilAnswered } from '../stream/api/until-answered.js';
+import type { NatsClientName } from '../stream/port/nats-port.js';
 import { NatsTopicWire } from './nats-topic-wire.js';
 import type { ResolvedTopic } from './resolve-options.js';
 import type { TopicWire, TopicWires } from './wires.js';
 
 export interface NatsWiresOptions {
-  readonly connection: ConnectionOptions;
+  readonly client: NatsClientName | undefined;
+  readonly connection: NatsConnectionSource;
   readonly connectionMode: 'perTopic' | 'shared';
   readonly clock: Clock;
   readonly log: Log;
@@ -33,8 +36,10 @@ export class NatsWires implements TopicWires {
    * @throws STREAM_MISSING, STREAM_MISMATCH, CONNECTION_FAILED, JETSTREAM_REQUEST_FAILED
    */
   async open(topic: ResolvedTopic, signal?: AbortSignal): Promise<TopicWire> {
-    const { connectionMode } = this.options;
-    const name = connectionMode === 'shared' ? 'aggregate-transport' : `aggregate-transport:${topic.name}`;
+    const { connection, connectionMode } = this.options;
+    // A connection that was given is there once.
+    const isShared = connectionMode === 'shared' || isOpenConnection(connection);
+    const name = isShared ? 'aggregate-transport' : `aggregate-transport:${topic.name}`;
     const shared = this.#connections.get(name) ?? this.#connect(name, signal);
     shared.users++;
     try {
@@ -72,8 +77,9 @@ export class NatsWires implements TopicWires {
   }
 
   #connect(name: string, signal: AbortSignal | undefined): SharedConnection {
-    const { connection, log } = this.options;
-    const shared = { opening: Connection.open(connection, name, log, { signal }), users: 0 };
+    const { client, connection, clock, log } = this.options;
+    const opening = Connection.open(connection, name, log, { client, signal, clock });
+    const shared = { opening, users: 0 };
     this.#connections.set(name, shared);
     return shared;
   }

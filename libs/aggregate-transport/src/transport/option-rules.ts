@@ -134,7 +134,13 @@ const TOPIC_RULES: Rules = {
   positions: { maxBytes: unlimitedOr(whole(8_388_608)) },
 };
 
-/** The client checks its own; ours is only that it is an object. */
+/** The client checks its own options. */
+function connectionSource(value: unknown): string | undefined {
+  const isKnown = typeof value === 'function' || anyObject(value) === undefined;
+  return isKnown ? undefined : 'an object of options, an open connection, or a function that makes one';
+}
+
+/** Its members have rules of their own. */
 function anyObject(value: unknown): string | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object';
 }
@@ -149,7 +155,8 @@ function servers(value: unknown): string | undefined {
 const ROOT_RULES: Rules = {
   ...TOPIC_RULES,
   servers,
-  connection: anyObject,
+  client: oneOf('nats', 'nats-io'),
+  connection: connectionSource,
   connectionMode: oneOf('perTopic', 'shared'),
   group: (value) => (typeof value === 'string' ? undefined : 'a text'),
   topics: anyObject,

@@ -1,4 +1,3 @@
-import type { ConnectionOptions } from 'nats';
 import type { BreakerOptions } from '../consumer/breaker/breaker.js';
 import type { OnUnhandledType } from '../consumer/handling/event-handlers.js';
 import type { FailurePolicy, OnExhausted, RetryPolicy } from '../consumer/handling/outcome.js';
@@ -6,8 +5,10 @@ import type { Codec } from '../message/codec.js';
 import type { Meter } from '../observe/meter.js';
 import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
+import type { NatsConnectionSource } from '../stream/clients/client-options.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
+import type { NatsClientName } from '../stream/port/nats-port.js';
 import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 
@@ -167,8 +168,18 @@ export interface TopicOptions {
 export interface AggregateTransportOptions extends TopicOptions {
   /** Addresses of the NATS servers. @default 'nats://127.0.0.1:4222' */
   servers?: string | string[];
-  /** Passed to the NATS client: credentials, TLS, timeouts. */
-  connection?: ConnectionOptions;
+  /**
+   * Which client makes the connections: `nats` is the package of that name, `nats-io` is `@nats-io/transport-node`. By
+   * default the one that is installed; if both are, `nats`, which the log says. Not asked when `connection` is open.
+   */
+  client?: NatsClientName;
+  /**
+   * Options that are passed to the client: credentials, TLS, timeouts. Or an open connection of either client, shared
+   * by all topics, which this library neither opens nor closes. Or a function that makes a connection, called once for
+   * each that is needed; the library closes those. A connection that closes does not come back: set its
+   * `maxReconnectAttempts` to -1.
+   */
+  connection?: NatsConnectionSource;
   /** One connection for each topic, or one for all. @default 'perTopic' */
   connectionMode?: 'perTopic' | 'shared';
   /** The consumer group of this service's handlers; the replicas of one service share it. */

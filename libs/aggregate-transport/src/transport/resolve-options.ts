@@ -1,4 +1,3 @@
-import type { ConnectionOptions } from 'nats';
 import type { BreakerOptions } from '../consumer/breaker/breaker.js';
 import type { FailurePolicy } from '../consumer/handling/outcome.js';
 import { AggregateTransportError } from '../errors.js';
@@ -6,9 +5,12 @@ import { type Codec, jsonCodec } from '../message/codec.js';
 import { checkName } from '../message/topic.js';
 import type { StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
+import type { NatsConnectionSource } from '../stream/clients/client-options.js';
+import { isOpenConnection } from '../stream/clients/open-connection.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
+import type { NatsClientName } from '../stream/port/nats-port.js';
 import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
@@ -38,7 +40,8 @@ export interface ResolvedTopic {
 }
 
 export interface ResolvedOptions {
-  readonly connection: ConnectionOptions;
+  readonly client: NatsClientName | undefined;
+  readonly connection: NatsConnectionSource;
   readonly connectionMode: 'perTopic' | 'shared';
   readonly group: string | undefined;
   readonly topics: ReadonlyMap<string, ResolvedTopic>;
@@ -71,10 +74,8 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     topics.set(name, resolveTopic(name, options, given));
   }
   return Object.freeze({
-    connection: withCredentialsOfAddresses({
-      servers: given.servers ?? DEFAULTS.servers,
-      ...given.connection,
-    }),
+    client: given.client,
+    connection: resolveConnection(given),
     connectionMode: given.connectionMode ?? DEFAULTS.connectionMode,
     group: given.group,
     topics,
@@ -82,6 +83,26 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     hooks: given.hooks ?? {},
     metrics: given.metrics && { handlerDuration: true, ...given.metrics },
   });
+}
+
+/**
+ * Credentials of addresses are moved to the options the client knows. What is open, or makes a connection itself, has
+ * its addresses.
+ */
+function resolveConnection({ servers, connection = {} }: AggregateTransportOptions): NatsConnectionSource {
+  const hasOwn = typeof connection === 'function' || isOpenConnection(connection);
+  const isTwice = servers !== undefined && (hasOwn || connection.servers !== undefined);
+  if (isTwice) {
+    throw new AggregateTransportError(
+      'OPTIONS_INVALID',
+      `expected the addresses of the servers in one place, found option servers and ${
+        hasOwn ? 'a connection that has its own' : 'connection.servers'
+      }; remove option servers`,
+    );
+  }
+  return hasOwn
+    ? connection
+    : withCredentialsOfAddresses({ servers: servers ?? DEFAULTS.servers, ...connection });
 }
 
 /** Ends of names that a topic's other streams have. */

@@ -1,4 +1,3 @@
-import type { NatsConnection } from 'nats';
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
@@ -46,8 +45,8 @@ export interface WireListener {
 export interface TopicWire {
   /** For the log: the server, and whether the stream was found or made. No credentials. */
   readonly description: string;
-  /** Undefined where there is no NATS. */
-  readonly nats: NatsConnection | undefined;
+  /** The client's own connection, for a user who asks for it; undefined where there is no NATS. */
+  readonly nats: unknown;
   readonly connected: boolean;
   /** The client has given up: the connection never comes back. */
   readonly closed: boolean;

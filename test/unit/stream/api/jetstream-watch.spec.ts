@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { NatsError } from 'nats';
 import { AggregateTransportError } from '#library/errors.js';
 import { JetStreamWatch } from '#library/stream/api/jetstream-watch.js';
+import { NatsFailure } from '#library/stream/port/nats-failure.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 function fixture() {
@@ -65,7 +65,7 @@ test('where other parts get answers it asks nothing', async () => {
 
 test('a permission that is missing says nothing of JetStream, and neither does a connection that is away', async () => {
   const { clock, world, watch } = fixture();
-  world.failure = failed(new NatsError('denied', 'PERMISSIONS_VIOLATION'));
+  world.failure = failed(new NatsFailure('PERMISSIONS_VIOLATION', 'denied'));
   await clock.advance(20_000);
   expect(watch.away).toBeUndefined();
   world.failure = failed();

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClientSocket, Traffic } from '#library/stream/connection/client-internals.js';
+import type { ClientSocket, Traffic } from '#library/stream/port/client-frames.js';
 import { MessagePieces, type TextMessage } from '#library/stream/connection/message-pieces.js';
 
 class Socket implements ClientSocket {

@@ -1,8 +1,9 @@
-import { createInbox, type Msg, type Subscription } from 'nats';
 import type { Clock, Timer } from '../../clock.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
 import { isServerAtLeast, type ServerVersion } from '../connection/server-version.js';
+import type { NatsMessage } from '../port/nats-message.js';
+import type { NatsSubscription } from '../port/nats-port.js';
 import type { StreamConfig } from './api-types.js';
 import type { JetStreamApi } from './jetstream-api.js';
 
@@ -108,7 +109,7 @@ class BatchReading implements ConnectionListener {
   readonly #messages: StoredMessage[] = [];
   readonly #answer: Promise<Batch | undefined>;
   #resolve: (batch: Batch | undefined) => void = () => undefined;
-  #subscription: Subscription | undefined;
+  #subscription: NatsSubscription | undefined;
   #silence: Timer | undefined;
   #heardAt = 0;
   #call = '';
@@ -126,13 +127,13 @@ class BatchReading implements ConnectionListener {
 
   /** Resolves with undefined if nothing answers. */
   ask(call: string, { subject, fromSequence, count, maxBytes }: BatchQuestion): Promise<Batch | undefined> {
-    const inbox = createInbox();
+    const inbox = this.connection.nats.createInbox();
     this.#call = call;
     this.connection.listen(this);
     this.#subscription = this.connection.nats.subscribe(inbox, {
-      callback: (error, message) => {
+      callback: (failure, message) => {
         this.#heardAt = this.clock.now();
-        if (error !== null || !this.#take(message)) this.#end();
+        if (failure !== null || !this.#take(message)) this.#end();
       },
     });
     const question = { seq: fromSequence, next_by_subj: subject, batch: count, max_bytes: maxBytes };
@@ -163,7 +164,7 @@ class BatchReading implements ConnectionListener {
   #end(): void {
     this.#silence?.cancel();
     this.connection.forget(this);
-    if (!this.connection.nats.isClosed()) this.#subscription?.unsubscribe();
+    this.#subscription?.unsubscribe();
     this.#subscription = undefined;
     const batch = { messages: this.#messages, hasMore: this.#pending > 0 };
     this.#resolve(this.#isAnswered ? batch : undefined);
@@ -186,7 +187,7 @@ class BatchReading implements ConnectionListener {
   }
 
   /** False if nothing follows that counts. */
-  #take({ headers, data }: Msg): boolean {
+  #take({ headers, data }: NatsMessage): boolean {
     // Without allow_direct nothing hears the request (503). Ends are: of the batch (204), or with no message (404).
     const { code = NO_RESPONDERS } = headers ?? {};
     this.#isAnswered = code !== NO_RESPONDERS;

@@ -1,7 +1,9 @@
-import { type Msg, type MsgHdrs, NatsError } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
+import { encodeHeaderBlock } from '../../message/headers.js';
 import { type ServerAnswer, NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
+import { NatsFailure } from '../port/nats-failure.js';
+import type { NatsMessage } from '../port/nats-message.js';
 import { explain } from './jetstream-api.js';
 
 const TIMEOUT_MS = 500;
@@ -34,13 +36,13 @@ export async function publishConfirmed(
   connection: Connection,
   subject: string,
   body: string | Uint8Array,
-  headers: MsgHdrs,
+  headers: ReadonlyMap<string, string>,
 ): Promise<ServerAnswer> {
   return answerOf(await publishAnswered(connection, subject, body, headers));
 }
 
 /** Reads what the server answered to a publish. */
-export function answerOf(message: Msg): ServerAnswer {
+export function answerOf(message: NatsMessage): ServerAnswer {
   return message.headers === undefined ? readAnswer(message.string()) : NO_RESPONDERS;
 }
 
@@ -52,8 +54,8 @@ export async function publishAnswered(
   connection: Connection,
   subject: string,
   body: string | Uint8Array,
-  headers: MsgHdrs,
-): Promise<Msg> {
+  headers: ReadonlyMap<string, string>,
+): Promise<NatsMessage> {
   if (!connection.connected) throw new UnconfirmedError(subject, 'no connection', true);
   const listener: ConnectionListener = {};
   // An answer that was lost with its connection is not waited for.
@@ -62,12 +64,15 @@ export async function publishAnswered(
   });
   connection.listen(listener);
   try {
-    const answer = connection.nats.request(subject, body, { headers, timeout: TIMEOUT_MS });
+    const answer = connection.nats.request(subject, body, {
+      headers: encodeHeaderBlock(headers),
+      timeoutMs: TIMEOUT_MS,
+    });
     const answered = await Promise.race([answer, gone]);
     if (answered.headers === undefined) connection.noteAnswer();
     return answered;
   } catch (cause) {
-    const isDenied = cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
+    const isDenied = cause instanceof NatsFailure && cause.code === 'PERMISSIONS_VIOLATION';
     const found = isDenied ? explain(cause) : `no answer within ${TIMEOUT_MS} ms`;
     throw new UnconfirmedError(subject, found, !isDenied, cause);
   } finally {

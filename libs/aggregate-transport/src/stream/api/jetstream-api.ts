@@ -1,6 +1,6 @@
-import { NatsError } from 'nats';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import { type Connection, describeDenial } from '../connection/connection.js';
+import { NatsFailure } from '../port/nats-failure.js';
 
 /** The error codes of nats-server (errors.json) that we act on. */
 export const API_ERROR = {
@@ -37,6 +37,8 @@ export class JetStreamApiError extends AggregateTransportError {
   }
 }
 
+type Answer<T> = { error?: { err_code?: number; description?: string } } & T;
+
 const REQUEST_TIMEOUT_MS = 2_000;
 
 /** Requests to the JetStream API as plain JSON: every field of every server version, none filtered by a client. */
@@ -68,10 +70,10 @@ export class JetStreamApi {
   async request<T>(call: string, body?: unknown, timeoutMs = REQUEST_TIMEOUT_MS): Promise<T> {
     const subject = this.subjectOf(call);
     const payload = body === undefined ? '' : JSON.stringify(body);
-    let answer: { error?: { err_code?: number; description?: string } } & T;
+    let answer: Answer<T>;
     try {
-      const message = await this.connection.nats.request(subject, payload, { timeout: timeoutMs });
-      answer = message.json();
+      const message = await this.connection.nats.request(subject, payload, { timeoutMs });
+      answer = message.json() as Answer<T>;
     } catch (cause) {
       throw new AggregateTransportError(
         'JETSTREAM_REQUEST_FAILED',
@@ -118,22 +120,26 @@ function isAway(error: { readonly err_code?: number } | undefined): boolean {
 /** True for a request that failed for want of a permission. */
 export function isDenied(error: unknown): boolean {
   const { cause } = error instanceof AggregateTransportError ? error : {};
-  return cause instanceof NatsError && cause.code === 'PERMISSIONS_VIOLATION';
+  return cause instanceof NatsFailure && cause.code === 'PERMISSIONS_VIOLATION';
 }
 
 /** Why a request to the server failed, in words. */
 export function explain(cause: unknown): string {
-  if (!(cause instanceof NatsError)) return describeError(cause);
+  if (!(cause instanceof NatsFailure)) return describeError(cause);
   switch (cause.code) {
-    case '503':
+    case 'NO_RESPONDERS':
       return 'no server that answers: JetStream is off for this account, or has no leader';
     case 'PERMISSIONS_VIOLATION':
-      return cause.permissionContext === undefined
-        ? 'that the user lacks a permission'
-        : describeDenial(cause.permissionContext);
+      return cause.denial === undefined ? 'that the user lacks a permission' : describeDenial(cause.denial);
     case 'CONNECTION_CLOSED':
       return 'a connection that is closed for good';
-    default:
+    case 'TIMEOUT':
+    case 'AUTHORIZATION_VIOLATION':
+    case 'AUTHENTICATION_EXPIRED':
+    case 'CONNECTION_DRAINING':
+    case 'CONNECTION_REFUSED':
+    case 'SERVER_OPTION_NA':
+    case 'OTHER':
       return `${cause.code}: ${cause.message}`;
   }
 }

@@ -1,6 +1,6 @@
-import { NatsError } from 'nats';
 import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
+import { NatsFailure } from '../port/nats-failure.js';
 import { UnconfirmedError } from './confirmed-publish.js';
 import { JetStreamApiError } from './jetstream-api.js';
 
@@ -34,5 +34,5 @@ function isPassing(error: unknown): boolean {
   if (error instanceof UnconfirmedError) return error.isPassing;
   if (error instanceof JetStreamApiError) return PASSING_ERRORS.includes(error.errorCode);
   const cause = error instanceof AggregateTransportError ? error.cause : error;
-  return cause instanceof NatsError && (cause.code === '503' || cause.code === 'TIMEOUT');
+  return cause instanceof NatsFailure && (cause.code === 'NO_RESPONDERS' || cause.code === 'TIMEOUT');
 }

@@ -1,8 +1,11 @@
-import type { ConnectionOptions, NatsConnection, PublishOptions } from 'nats';
+import { systemClock } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import { type ClientInternals, internalsOf } from './client-internals.js';
-import { dial, type DialOptions } from './dial.js';
+import type { NatsConnectionSource } from '../clients/client-options.js';
+import type { ClientFrames } from '../port/client-frames.js';
+import type { Denial } from '../port/nats-failure.js';
+import type { NatsPort, PortStatus, SendOptions } from '../port/nats-port.js';
+import { type DialOptions, openPort } from './dial.js';
 import { MessagePieces, type TextMessage } from './message-pieces.js';
 import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
@@ -22,7 +25,8 @@ export interface ConnectionListener {
 const DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
 
 /**
- * One connection to NATS and its ups and downs. Owned by the caller that opened it, who also closes it. Its modes:
+ * One connection to NATS and its ups and downs. Owned by the caller that opened it, who also closes it; the client's
+ * connection under it is closed only if it was opened here. Its modes:
  *
  * - `up`: what is sent reaches the server.
  * - `away`: the socket is gone, and the client dials. Left for `up`.
@@ -39,34 +43,34 @@ export class Connection {
   #answers = 0;
   #endedBy: string | undefined;
   /** What is used of the client beyond its public interface. */
-  readonly internals: ClientInternals;
+  readonly frames: ClientFrames;
   /** What was sent as texts in this turn; undefined if the client takes no bytes. */
   readonly #pieces: MessagePieces | undefined;
 
   private constructor(
-    readonly nats: NatsConnection,
+    readonly nats: NatsPort,
     private readonly name: string,
     private readonly log: Log,
   ) {
-    this.internals = internalsOf(nats);
-    const { socket } = this.internals;
+    this.frames = nats.frames;
+    const { socket } = this.frames;
     this.#pieces = socket === undefined ? undefined : new MessagePieces(socket);
     this.#noteInfo();
-    void this.#follow();
-    void nats.closed().then((cause) => this.#noteClosed(cause));
+    nats.follow((status) => this.#hear(status));
+    void nats.closed.then((cause) => this.#noteClosed(cause));
   }
 
   /**
-   * @throws CONNECTION_FAILED as {@link dial}; with `signal`, when it aborts
+   * @throws CONNECTION_FAILED, CLIENT_MISSING as {@link openPort}; with `signal`, when it aborts
    * @throws SERVER_TOO_OLD, JETSTREAM_UNAVAILABLE
    */
   static async open(
-    options: ConnectionOptions,
+    source: NatsConnectionSource,
     name: string,
     log: Log,
-    { signal, random = Math.random, mayWait = true }: Partial<DialOptions> = {},
+    { random = Math.random, mayWait = true, clock = systemClock, ...more }: Partial<DialOptions> = {},
   ): Promise<Connection> {
-    const nats = await dial(options, { name, log, signal, random, mayWait });
+    const nats = await openPort(source, { ...more, name, log, random, mayWait, clock });
     try {
       checkServer(nats);
     } catch (error) {
@@ -131,7 +135,7 @@ export class Connection {
   }
 
   /** Sends a message once. A message that the client refuses to send is logged, and counts as lost on its way. */
-  publish(subject: string, body?: string | Uint8Array, options?: PublishOptions): void {
+  publish(subject: string, body?: string | Uint8Array, options?: SendOptions): void {
     this.#pieces?.flush();
     try {
       this.nats.publish(subject, body, options);
@@ -147,7 +151,7 @@ export class Connection {
   async close(): Promise<void> {
     this.#listeners.clear();
     this.#enter('closed');
-    if (!this.nats.isClosed()) await this.nats.close();
+    await this.nats.close();
   }
 
   #denied(denial: Denial): void {
@@ -207,40 +211,31 @@ export class Connection {
     this.#mode = mode;
   }
 
-  async #follow(): Promise<void> {
-    for await (const status of this.nats.status()) {
-      // The client hands out what it had noted before its end.
-      if (this.#mode === 'closed' || this.#mode === 'ended') return;
-      const data = JSON.stringify(status.data);
-      switch (status.type as string) {
-        case 'disconnect':
-          // The client tells each attempt that ends after its handshake, as with refused credentials.
-          if (this.#mode === 'away') break;
-          this.#enter('away');
-          this.log.warn(`connection "${this.name}" to ${data} is gone, reconnecting`);
-          this.#tell((listener) => listener.disconnected?.());
-          break;
-        case 'reconnect':
-          this.#enter('up');
-          this.#noteInfo();
-          this.log.info(`connection "${this.name}" is back, on ${data}`);
-          this.#tell((listener) => listener.reconnected?.());
-          break;
-        case 'error':
-          if (status.permissionContext === undefined) {
-            this.log.error(`connection "${this.name}" reports ${data}`);
-          } else this.#denied(status.permissionContext);
-          break;
-        default:
-      }
+  #hear(status: PortStatus): void {
+    // The client hands out what it had noted before its end.
+    if (this.#mode === 'closed' || this.#mode === 'ended') return;
+    switch (status.kind) {
+      case 'disconnected':
+        // The client tells each attempt that ends after its handshake, as with refused credentials.
+        if (this.#mode === 'away') break;
+        this.#enter('away');
+        this.log.warn(`connection "${this.name}" to ${JSON.stringify(status.server)} is gone, reconnecting`);
+        this.#tell((listener) => listener.disconnected?.());
+        break;
+      case 'reconnected':
+        this.#enter('up');
+        this.#noteInfo();
+        this.log.info(`connection "${this.name}" is back, on ${JSON.stringify(status.server)}`);
+        this.#tell((listener) => listener.reconnected?.());
+        break;
+      case 'error':
+        this.log.error(`connection "${this.name}" reports ${JSON.stringify(status.description)}`);
+        break;
+      case 'denied':
+        this.#denied(status.denial);
+        break;
     }
   }
-}
-
-/** A permission the server refused, as the client tells it. */
-export interface Denial {
-  readonly operation: string;
-  readonly subject: string;
 }
 
 export function describeDenial({ operation, subject }: Denial): string {
@@ -259,7 +254,7 @@ const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   closed: ['up', 'away', 'ended', 'closed'],
 };
 
-function checkServer(nats: NatsConnection): void {
+function checkServer(nats: NatsPort): void {
   const version = nats.info?.version ?? '0.0.0';
   if (!isServerAtLeast(version, OLDEST_SERVER)) {
     throw new AggregateTransportError(

@@ -1,7 +1,18 @@
-import { connect, type ConnectionOptions, type NatsConnection, NatsError } from 'nats';
+import type { Clock } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { onAbort } from '../../on-abort.js';
+import type {
+  NatsConnectionFactory,
+  NatsConnectionOptions,
+  NatsConnectionSource,
+} from '../clients/client-options.js';
+import { ClientPort } from '../clients/client-port.js';
+import { DIALECTS } from '../clients/dialects.js';
+import { findClient } from '../clients/find-client.js';
+import { isOpenConnection, type OpenNatsConnection } from '../clients/open-connection.js';
+import type { NatsFailureCode } from '../port/nats-failure.js';
+import type { NatsClientName, NatsPort } from '../port/nats-port.js';
 import { describeServers } from './server-address.js';
 
 /**
@@ -17,7 +28,7 @@ export const CONNECTION_DEFAULTS = {
   pingInterval: 2_000,
   maxPingOut: 2,
   noAsyncTraces: true,
-} satisfies ConnectionOptions;
+} satisfies NatsConnectionOptions;
 
 /** The client's own default, for connections over TLS. */
 const RECONNECT_JITTER_TLS_MS = 1_000;
@@ -25,42 +36,106 @@ const RECONNECT_JITTER_TLS_MS = 1_000;
 export interface DialOptions {
   readonly name: string;
   readonly log: Log;
+  /** Which client to use; undefined: the one that is installed. */
+  readonly client?: NatsClientName | undefined;
   /** Calls the connecting off. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** From 0 to 1, without 1. */
   readonly random: () => number;
   /** The caller has an option to wait for a server, and may be told of it. */
   readonly mayWait: boolean;
+  /** For the time-outs of requests. */
+  readonly clock: Clock;
 }
 
 /**
- * Connects a client. With `waitOnFirstConnect` it waits for a server until the signal aborts.
+ * Connects a client with options, or takes a connection that is open, or has the caller's factory make one. With
+ * `waitOnFirstConnect` it waits for a server until the signal aborts. A connection that was given open is never closed.
  * @throws CONNECTION_FAILED, with the client's own error as `cause`
+ * @throws CLIENT_MISSING if options are given and no client is installed
  */
-export async function dial(options: ConnectionOptions, call: DialOptions): Promise<NatsConnection> {
+export async function openPort(source: NatsConnectionSource, call: DialOptions): Promise<NatsPort> {
+  if (typeof source === 'function')
+    return new ClientPort(await make(source, call), { ...call, isOwned: true });
+  if (!isOpenConnection(source)) return dial(source, call);
+  requireOpen(source, 'the connection of option connection');
+  return new ClientPort(source, { ...call, isOwned: false });
+}
+
+async function dial(options: NatsConnectionOptions, call: DialOptions): Promise<NatsPort> {
   const { name, signal } = call;
+  const { name: client, module, isGuess } = await findClient(call.client);
+  if (isGuess) tellGuess(call.log);
   const wait = new DialWait(options, call);
   const all = { ...CONNECTION_DEFAULTS, name, ...options, reconnectDelayHandler: () => wait.nextMs() };
   // A value that is no function is left to the client, which names it.
   if (typeof (options.reconnectDelayHandler ?? wait.nextMs) !== 'function') {
     Object.assign(all, { reconnectDelayHandler: options.reconnectDelayHandler });
   }
-  let connecting: Promise<NatsConnection> | undefined;
+  let connecting: Promise<OpenNatsConnection> | undefined;
   try {
-    connecting = connect(all);
-    const nats = await untilAborted(connecting, signal);
+    connecting = module.connect(all);
+    const raw = await untilAborted(connecting, signal);
     wait.end();
-    return nats;
+    return new ClientPort(raw, { ...call, isOwned: true });
   } catch (cause) {
     // A connection that comes about after all is not used.
     connecting?.then((late) => late.close()).catch(() => undefined);
-    throw new AggregateTransportError(
-      'CONNECTION_FAILED',
-      `expected a NATS server at ${describeServers(options)}, found ${reasonOf(cause)}; ` +
+    throw failed(
+      `a NATS server at ${describeServers(options)}, found ${reasonOf(cause, client)}; ` +
         `check the address, the credentials and that the server runs${call.mayWait ? ' (or set connection.waitOnFirstConnect)' : ''}`,
-      { cause },
+      cause,
     );
   }
+}
+
+let isGuessTold = false;
+
+/** Said once in a process: a service has a connection for each topic. */
+function tellGuess(log: Log): void {
+  if (isGuessTold) return;
+  isGuessTold = true;
+  log.info(
+    'the NATS clients nats and @nats-io/transport-node are both installed: nats is used; choose with option client',
+  );
+}
+
+async function make(factory: NatsConnectionFactory, { signal }: DialOptions): Promise<OpenNatsConnection> {
+  const making = (async () => factory())();
+  let made: unknown;
+  try {
+    made = await untilAborted(making, signal);
+  } catch (cause) {
+    making.then((late) => late.close()).catch(() => undefined);
+    throw failed(
+      `the function of option connection to make a connection, found ${describeError(cause)}; ` +
+        'correct what it names',
+      cause,
+    );
+  }
+  const what = 'what the function of option connection has made';
+  if (isOpenConnection(made)) return requireOpen(made, what);
+  throw failed(
+    `${what} to be a connection of nats or @nats-io/transport-node, found another value; correct it`,
+  );
+}
+
+/** @throws CONNECTION_FAILED */
+function requireOpen(connection: OpenNatsConnection, what: string): OpenNatsConnection {
+  const found = connection.isClosed()
+    ? 'that it is closed'
+    : connection.isDraining()
+      ? 'that it drains'
+      : connection.info === undefined
+        ? 'that it has lost its server'
+        : undefined;
+  if (found === undefined) return connection;
+  throw failed(`${what} to be open, found ${found}; give one that is connected`);
+}
+
+function failed(expectedFound: string, cause?: unknown): AggregateTransportError {
+  const more = cause === undefined ? undefined : { cause };
+  return new AggregateTransportError('CONNECTION_FAILED', `expected ${expectedFound}`, more);
 }
 
 /** Says how long the client waits between its attempts, and ends its first ones when they are called off. */
@@ -71,7 +146,7 @@ class DialWait {
   #hasFailed = false;
 
   constructor(
-    private readonly options: ConnectionOptions,
+    private readonly options: NatsConnectionOptions,
     private readonly call: DialOptions,
   ) {
     this.#baseMs = options.reconnectTimeWait ?? CONNECTION_DEFAULTS.reconnectTimeWait;
@@ -126,7 +201,7 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
 }
 
 /** What the client's own text leaves out. */
-const HINTS: Readonly<Record<string, string>> = {
+const HINTS: Readonly<Partial<Record<NatsFailureCode, string>>> = {
   TIMEOUT:
     'no NATS server answered in time; a server that wants TLS from the first byte, or a client certificate, ' +
     'looks like this: see connection.tls',
@@ -136,14 +211,11 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 const TLS_TROUBLE = /certificate|tls|ssl|CERT_/i;
 
-function reasonOf(cause: unknown): string {
-  if (cause instanceof NatsError) {
-    const { code, chainedError, message } = cause;
-    const hint = HINTS[code];
-    return `${code} (${chainedError?.message ?? message}${hint === undefined ? '' : `: ${hint}`})`;
-  }
-  const text = describeError(cause);
-  return TLS_TROUBLE.test(text)
-    ? `${text} (the server wants TLS: see connection.tls, for instance caFile)`
-    : text;
+function reasonOf(cause: unknown, client: NatsClientName): string {
+  const { code, message } = DIALECTS[client].failureOf(cause);
+  const hint = HINTS[code];
+  if (code !== 'OTHER') return `${code} (${message}${hint === undefined ? '' : `: ${hint}`})`;
+  return TLS_TROUBLE.test(message)
+    ? `${message} (the server wants TLS: see connection.tls, for instance caFile)`
+    : message;
 }

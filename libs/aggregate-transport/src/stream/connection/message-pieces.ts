@@ -1,4 +1,4 @@
-import type { ClientSocket } from './client-internals.js';
+import type { ClientSocket } from '../port/client-frames.js';
 
 /** Takes texts of ASCII, one after the other. */
 export interface AsciiSink {

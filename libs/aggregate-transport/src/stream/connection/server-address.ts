@@ -1,8 +1,8 @@
-import type { ConnectionOptions } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
+import type { NatsConnectionOptions } from '../clients/client-options.js';
 
 /** Credentials as the client's options name them. */
-type Credentials = Pick<ConnectionOptions, 'user' | 'pass' | 'token'>;
+type Credentials = Pick<NatsConnectionOptions, 'user' | 'pass' | 'token'>;
 
 /** Scheme, what stands before the last `@`, and the rest. A password may hold an `@` of its own. */
 const ADDRESS = /^(?<scheme>[a-z][a-z0-9+.-]*:\/\/)?(?:(?<userinfo>[^/]*)@)?(?<rest>.*)$/is;
@@ -12,7 +12,7 @@ const ADDRESS = /^(?<scheme>[a-z][a-z0-9+.-]*:\/\/)?(?:(?<userinfo>[^/]*)@)?(?<r
  * the client knows. The client itself ignores them in an address. Pure.
  * @throws OPTIONS_INVALID if addresses, or an address and the options, have different credentials
  */
-export function withCredentialsOfAddresses(options: ConnectionOptions): ConnectionOptions {
+export function withCredentialsOfAddresses(options: NatsConnectionOptions): NatsConnectionOptions {
   const addresses = options.servers === undefined ? [] : [options.servers].flat();
   const found = addresses.map(credentialsOf).filter((credentials) => credentials !== undefined);
   const [first] = found;
@@ -29,7 +29,7 @@ export function withCredentialsOfAddresses(options: ConnectionOptions): Connecti
 }
 
 /** The addresses of a client's options, for a text: without credentials. Pure. */
-export function describeServers({ servers, port }: ConnectionOptions): string {
+export function describeServers({ servers, port }: NatsConnectionOptions): string {
   return [servers ?? `127.0.0.1:${port ?? 4222}`].flat().map(withoutCredentials).join(', ');
 }
 

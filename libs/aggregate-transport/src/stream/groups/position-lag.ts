@@ -1,9 +1,9 @@
-import { nuid } from 'nats';
 import type { StreamState } from '../../message/reader-port.js';
 import { partitionFilter } from '../../message/partitioning.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage } from '../api/stored-message.js';
+import { uniqueName } from '../port/unique-name.js';
 import { createReader } from '../wires/create-reader.js';
 
 export interface LagQuestion {
@@ -24,7 +24,7 @@ export async function pendingAfter(
   { high, stream, timeout }: LagQuestion,
 ): Promise<number> {
   if (high >= stream.lastSequence) return 0;
-  const name = `${group}-${layout}-${partitions}-${partition}-count-${nuid.next()}`;
+  const name = `${group}-${layout}-${partitions}-${partition}-count-${uniqueName()}`;
   const filter = partitionFilter(topic, partition, partitions);
   try {
     const plan = { stream: topic, name, filter, fromSequence: high + 1, timeoutMs: timeout() };

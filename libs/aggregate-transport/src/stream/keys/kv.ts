@@ -1,10 +1,11 @@
-import { headers as createHeaders, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
 import type { Connection } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
+import type { NatsMessage } from '../port/nats-message.js';
+import type { NatsPort, NatsSubscription } from '../port/nats-port.js';
 import type { KeyPlace } from './key-places.js';
 import { findMessage, headerBlockOf, type RawMessage } from '../api/stored-message.js';
 
@@ -83,7 +84,7 @@ export async function writeKey(
 ): Promise<number | undefined> {
   const body = Buffer.from(JSON.stringify(value));
   requireFitting(connection, subject, body.length);
-  const headers = createHeaders();
+  const headers = new Map<string, string>();
   if (revision !== undefined) headers.set(HEADER.expectedLastSubjectSequence, String(revision));
   const answer = await publishConfirmed(connection, subject, body, headers);
   if (answer.kind === 'stored') return answer.sequence;
@@ -107,21 +108,21 @@ function requireFitting(connection: Connection, subject: string, bytes: number):
  * written. A hint: it may be missed.
  */
 export function hearKeys(
-  nats: NatsConnection,
+  nats: Pick<NatsPort, 'subscribe'>,
   filter: string,
   callback: (value: object | undefined, subject: string) => void,
-): Subscription {
+): NatsSubscription {
   return nats.subscribe(filter, {
-    callback: (error, message) => {
-      if (error !== null) return;
+    callback: (failure, message) => {
+      if (failure !== null) return;
       callback(hintOf(message), message.subject);
     },
   });
 }
 
-function hintOf(message: Msg): object | undefined {
+function hintOf(message: NatsMessage): object | undefined {
   try {
-    const value = message.json<unknown>();
+    const value = message.json();
     return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;

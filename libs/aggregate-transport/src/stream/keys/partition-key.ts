@@ -1,8 +1,8 @@
 import { isSabotaged } from '#sabotage';
-import type { Subscription } from 'nats';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
 import type { Connection } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
+import type { NatsSubscription } from '../port/nats-port.js';
 import type { KeyPlace } from './key-places.js';
 import { hearKeys, KEY_TIMEOUT_MS, maxValueBytes, readKey, writeKey } from './kv.js';
 
@@ -17,7 +17,7 @@ export interface KeyAccess {
  * renewals of its lease and the commits of its position fail with it.
  */
 export class PartitionKey<T> implements KeyPort<T> {
-  #hints: Subscription | undefined;
+  #hints: NatsSubscription | undefined;
 
   constructor(
     private readonly access: KeyAccess,
@@ -46,7 +46,7 @@ export class PartitionKey<T> implements KeyPort<T> {
   }
 
   close(): void {
-    if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    this.#hints?.unsubscribe();
     this.#hints = undefined;
   }
 }

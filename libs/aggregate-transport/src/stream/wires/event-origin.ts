@@ -1,8 +1,8 @@
-import type { Msg, MsgHdrs } from 'nats';
 import type { DeliveryOrigin } from '../../message/delivery.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { bodyOf, headersOf, type RawMessage } from '../api/stored-message.js';
 import { exactNanosOf } from '../api/time.js';
+import type { MessageHeaders, NatsMessage } from '../port/nats-message.js';
 import { parseReplySubject, storedAtOf } from './reply-subject.js';
 
 /** An event that a reader delivered. Times and headers are read only if they are asked for. */
@@ -14,7 +14,7 @@ export class DeliveredEvent implements DeliveryOrigin {
   readonly body: Uint8Array;
 
   constructor(
-    private readonly message: Msg,
+    private readonly message: NatsMessage,
     replyPrefix: string,
   ) {
     this.subject = message.subject;
@@ -59,7 +59,7 @@ export class FetchedEvent implements DeliveryOrigin {
   }
 }
 
-function recordOf(headers: MsgHdrs | undefined): Record<string, string> {
+function recordOf(headers: MessageHeaders | undefined): Record<string, string> {
   const record: Record<string, string> = {};
   for (const [name] of headers ?? []) record[name] = headers?.get(name) ?? '';
   return record;

@@ -1,5 +1,4 @@
-import type { MsgHdrs } from 'nats';
-import { HEADER } from '../../message/headers.js';
+import { encodeHeaderBlock, HEADER } from '../../message/headers.js';
 import type { ServerAnswer } from '../../publisher/server-answer.js';
 import type { Connection } from '../connection/connection.js';
 import { answerOf, publishAnswered, publishConfirmed } from '../api/confirmed-publish.js';
@@ -7,7 +6,7 @@ import { answerOf, publishAnswered, publishConfirmed } from '../api/confirmed-pu
 /** One message of a batch. */
 export interface BatchMessage {
   readonly body: Uint8Array;
-  readonly headers: MsgHdrs;
+  readonly headers: Map<string, string>;
 }
 
 /**
@@ -32,7 +31,8 @@ export async function publishBatch(
   if (first === undefined || last === undefined) throw new Error('a batch has two messages at least');
   const opened = await publishAnswered(connection, subject, first.body, first.headers);
   if (opened.headers !== undefined || opened.data.length > 0) return { answer: answerOf(opened), count: 1 };
-  for (const { body, headers } of rest) connection.publish(subject, body, { headers });
+  for (const { body, headers } of rest)
+    connection.publish(subject, body, { headers: encodeHeaderBlock(headers) });
   return {
     answer: await publishConfirmed(connection, subject, last.body, last.headers),
     count: messages.length,

@@ -1,6 +1,5 @@
 import type { Clock } from '../../clock.js';
-import { headers as createHeaders, type MsgHdrs, nuid, type Subscription } from 'nats';
-import { HEADER } from '../../message/headers.js';
+import { encodeHeaderBlock, HEADER } from '../../message/headers.js';
 import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
@@ -23,6 +22,8 @@ import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
 import { msOfExactNanos } from '../api/time.js';
+import type { NatsSubscription } from '../port/nats-port.js';
+import { uniqueName } from '../port/unique-name.js';
 import { hasAtomicBatches } from './atomic-batches.js';
 import { type BatchMessage, publishBatch } from './letter-batch.js';
 import { letterOf, readLetter } from './stored-letter.js';
@@ -54,7 +55,7 @@ export class ParkedWire implements ParkedArchive {
   readonly #markers: string;
   readonly #letters: string;
   readonly #stream: string;
-  #hints: Subscription | undefined;
+  #hints: NatsSubscription | undefined;
   /** The server stores several letters as one. */
   #mayBatch: boolean;
   #mayPurge = true;
@@ -181,7 +182,7 @@ export class ParkedWire implements ParkedArchive {
   }
 
   close(): void {
-    if (!this.options.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    this.#hints?.unsubscribe();
   }
 
   #filter(): string {
@@ -230,7 +231,7 @@ export class ParkedWire implements ParkedArchive {
     if (!this.#mayBatch || letters.length < 2) return undefined;
     const { connection } = this.options;
     const { answer, count } = await publishBatch(connection, subject, {
-      batchId: nuid.next(),
+      batchId: uniqueName(),
       messages: letters,
     });
     if (answer.kind === 'stored') return { kind: 'stored', position: answer.sequence, count };
@@ -294,8 +295,11 @@ export function tokenOfKey(subject: string): string {
   return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
 }
 
-function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt'>): MsgHdrs {
-  const headers = createHeaders();
+function letterHeaders(
+  event: LetterEvent,
+  note: Omit<LetterNote, 'sequence' | 'storedAt'>,
+): Map<string, string> {
+  const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(event.origin.readHeaders())) {
     if (!name.startsWith('Nats-')) headers.set(name, value);
   }
@@ -306,5 +310,5 @@ function letterHeaders(event: LetterEvent, note: Omit<LetterNote, 'sequence' | '
 }
 
 function sizeOf({ body, headers }: BatchMessage): number {
-  return body.length + (headers as MsgHdrs & { encode(): Uint8Array }).encode().length + BATCH_HEADER_BYTES;
+  return body.length + (encodeHeaderBlock(headers)?.length ?? 0) + BATCH_HEADER_BYTES;
 }

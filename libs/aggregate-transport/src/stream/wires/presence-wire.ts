@@ -1,10 +1,10 @@
-import type { Subscription } from 'nats';
 import { hasCode } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { MemberRecord, PresencePort } from '../../records/member-record.js';
 import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../keys/key-places.js';
 import { hearKeys, KEY_TIMEOUT_MS, storedValueOf, writeKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import type { NatsSubscription } from '../port/nats-port.js';
 import { findMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
 
@@ -13,7 +13,7 @@ const STREAM = streamOfBucket(LEASE_BUCKET);
 /** A key per replica of a group in the bucket of its leases: `member.<topic>.<group>.<name>`. */
 export class PresenceWire implements PresencePort {
   readonly #prefix: string;
-  #hints: Subscription | undefined;
+  #hints: NatsSubscription | undefined;
 
   constructor(
     private readonly access: KeyAccess,
@@ -63,7 +63,7 @@ export class PresenceWire implements PresencePort {
   }
 
   close(): void {
-    if (!this.access.connection.nats.isClosed()) this.#hints?.unsubscribe();
+    this.#hints?.unsubscribe();
     this.#hints = undefined;
   }
 }

@@ -1,5 +1,4 @@
 import { isSabotaged } from '#sabotage';
-import { createInbox, type Msg, type MsgHdrs, type Subscription } from 'nats';
 import type { AggregateTransportError } from '../../errors.js';
 import { type BatchPlace, HEADER, withBatchPlace } from '../../message/headers.js';
 import { NO_RESPONDERS, readAnswer } from '../../publisher/server-answer.js';
@@ -8,6 +7,8 @@ import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { PublishListener, PublishPort } from '../../publisher/publish-port.js';
 import type { Connection, ConnectionListener } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
+import type { NatsMessage } from '../port/nats-message.js';
+import type { NatsSubscription } from '../port/nats-port.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { findMessage, headerBlockOf, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { idIn, storedPrefixOf, storedSequenceOf } from '../api/answer-bytes.js';
@@ -20,8 +21,8 @@ const STATE_TIMEOUT_MS = 2_000;
  * `js.publish` keeps a timer, a stack trace and two promises per event and costs five times as much.
  */
 export class PublishWire implements PublishPort, ConnectionListener {
-  readonly #inbox = `${createInbox()}.`;
-  readonly #answers: Subscription;
+  readonly #inbox: string;
+  readonly #answers: NatsSubscription;
   readonly #storedPrefix: Uint8Array;
 
   constructor(
@@ -30,10 +31,11 @@ export class PublishWire implements PublishPort, ConnectionListener {
     private readonly stream: string,
     private readonly listener: PublishListener,
   ) {
+    this.#inbox = `${connection.nats.createInbox()}.`;
     this.#storedPrefix = storedPrefixOf(stream);
     this.#answers = connection.nats.subscribe(`${this.#inbox}*`, {
-      callback: (error, message) => {
-        if (error === null) this.#answered(message);
+      callback: (failure, message) => {
+        if (failure === null) this.#answered(message);
       },
     });
     connection.listen(this);
@@ -63,7 +65,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
     const text = id.toString(ID_RADIX);
     if (isText(event) && this.connection.publishText(event, this.#inbox, text)) return;
     const reply = this.#inbox + text;
-    this.connection.publish(event.subject, event.body, { reply, headers: encoded(event.headers) });
+    this.connection.publish(event.subject, event.body, { reply, headers: sent(event.headers) });
   }
 
   openBatch(batch: number, first: OutgoingEvent): void {
@@ -78,10 +80,10 @@ export class PublishWire implements PublishPort, ConnectionListener {
     }
   }
 
-  #answered(message: Msg): void {
+  #answered(message: NatsMessage): void {
     const { listener } = this;
     const id = this.#idOf(message);
-    const body = this.connection.internals.bodyBytesOf(message);
+    const body = this.connection.frames.bodyBytesOf(message);
     const sequence = body === undefined ? undefined : storedSequenceOf(body, this.#storedPrefix);
     if (sequence !== undefined) listener.answered(id, { kind: 'stored', sequence, duplicate: false });
     else if (message.headers !== undefined) listener.answered(id, NO_RESPONDERS);
@@ -89,9 +91,9 @@ export class PublishWire implements PublishPort, ConnectionListener {
     else listener.answered(id, readAnswer(message.string()));
   }
 
-  #idOf(message: Msg): number {
+  #idOf(message: NatsMessage): number {
     const { length } = this.#inbox;
-    const subject = this.connection.internals.subjectBytesOf(message);
+    const subject = this.connection.frames.subjectBytesOf(message);
     return subject === undefined
       ? Number.parseInt(message.subject.slice(length), ID_RADIX)
       : idIn(subject, length);
@@ -105,7 +107,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
   #sendPlaced(batch: number, event: OutgoingEvent, place: BatchPlace, answer: boolean): void {
     const id = answer ? batch.toString(ID_RADIX) : '';
     if (isText(event) && this.connection.publishText(event.placed(place), this.#inbox, id)) return;
-    const headers = encoded(withBatchPlace(event.headers, place));
+    const headers = sent(withBatchPlace(event.headers, place));
     const reply = answer ? { reply: this.#inbox + id } : {};
     this.connection.publish(event.subject, event.body, { headers, ...reply });
   }
@@ -133,7 +135,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
 
   close(): void {
     this.connection.forget(this);
-    if (!this.connection.nats.isClosed()) this.#answers.unsubscribe();
+    this.#answers.unsubscribe();
   }
 
   #find(which: MessageQuestion): Promise<RawMessage | undefined> {
@@ -155,16 +157,6 @@ function withoutId(headers: Uint8Array): Uint8Array {
   );
 }
 
-function encoded(block: Uint8Array): MsgHdrs {
-  const bytes = isSabotaged('copies-without-id') ? withoutId(block) : block;
-  return new EncodedHeaders(bytes) as unknown as MsgHdrs;
-}
-
-/** Headers whose bytes are ready: of the client's header object, publishing uses `encode` and nothing else. */
-class EncodedHeaders {
-  constructor(private readonly bytes: Uint8Array) {}
-
-  encode(): Uint8Array {
-    return this.bytes;
-  }
+function sent(block: Uint8Array): Uint8Array {
+  return isSabotaged('copies-without-id') ? withoutId(block) : block;
 }

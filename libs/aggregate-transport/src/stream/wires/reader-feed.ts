@@ -1,4 +1,3 @@
-import { createInbox, type Msg, type NatsError, type Subscription } from 'nats';
 import { describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
@@ -6,6 +5,9 @@ import type { Feed, FeedListener } from '../../message/reader-port.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import type { ConsumerInfo } from '../api/api-types.js';
 import { nanosOf } from '../api/time.js';
+import type { NatsFailure } from '../port/nats-failure.js';
+import type { NatsMessage } from '../port/nats-message.js';
+import type { NatsSubscription } from '../port/nats-port.js';
 import { DeliveredEvent } from './event-origin.js';
 import { replyPrefixOf } from './reply-subject.js';
 import { describeEdit } from './reader-edit.js';
@@ -27,19 +29,20 @@ const INFO_TIMEOUT_MS = 2_000;
  * timer or promise is made per event but the event itself.
  */
 export class ReaderFeed implements Feed {
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #pullSubject: string;
   readonly #replyPrefix: string;
-  readonly #subscription: Subscription;
+  readonly #subscription: NatsSubscription;
   #made: ConsumerInfo | undefined;
   #isClosed = false;
 
   constructor(private readonly options: ReaderFeedOptions) {
     const { connection, api, stream, reader } = options;
+    this.#inbox = connection.nats.createInbox();
     this.#pullSubject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${reader}`);
     this.#replyPrefix = replyPrefixOf(stream, reader);
     this.#subscription = connection.nats.subscribe(this.#inbox, {
-      callback: (error, message) => this.#hear(error, message),
+      callback: (failure, message) => this.#hear(failure, message),
     });
   }
 
@@ -70,18 +73,18 @@ export class ReaderFeed implements Feed {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { connection, api, stream, reader } = this.options;
-    if (!connection.nats.isClosed()) this.#subscription.unsubscribe();
+    const { api, stream, reader } = this.options;
+    this.#subscription.unsubscribe();
     // If this is lost, the server removes the reader after its threshold.
     api.send(`CONSUMER.DELETE.${stream}.${reader}`);
   }
 
   /** An exception in here would silently end the subscription. */
-  #hear(error: NatsError | null, message: Msg): void {
+  #hear(lost: NatsFailure | null, message: NatsMessage): void {
     if (this.#isClosed) return;
     const { listener } = this.options;
     try {
-      if (error !== null) listener.lost(describeError(error));
+      if (lost !== null) listener.lost(describeError(lost));
       else if (message.subject === this.#inbox) this.#hearStatus(message);
       else listener.delivered(new Delivery(new DeliveredEvent(message, this.#replyPrefix)));
     } catch (failure) {
@@ -98,7 +101,7 @@ export class ReaderFeed implements Feed {
     }
   }
 
-  #hearStatus({ headers }: Msg): void {
+  #hearStatus({ headers }: NatsMessage): void {
     const { listener } = this.options;
     const number = (name: string): number => Number(headers?.get(name) ?? '');
     switch (headers?.code) {

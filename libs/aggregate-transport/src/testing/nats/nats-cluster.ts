@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, Empty, type NatsConnection } from 'nats';
 import { AggregateTransportError } from '../../errors.js';
+import { silentLog } from '../../log.js';
+import { systemClock } from '../../clock.js';
+import { openPort } from '../../stream/connection/dial.js';
+import type { NatsPort } from '../../stream/port/nats-port.js';
 import { reasonOf } from './nats-download.js';
 import { freePorts } from './nats-process.js';
 import { startNatsServer, type NatsServer } from './nats-server.js';
@@ -66,7 +69,14 @@ export async function startNatsCluster(size = 3, version?: string, config = ''):
 /** Only a meta leader answers this request, so an answer through a server proves that it is in touch with one. */
 async function untilMetaLeader({ url }: NatsServer): Promise<void> {
   const deadline = Date.now() + META_LEADER_WITHIN_MS;
-  const connection = await connect({ servers: url });
+  const call = {
+    name: 'meta leader',
+    log: silentLog,
+    random: Math.random,
+    mayWait: false,
+    clock: systemClock,
+  };
+  const connection = await openPort({ servers: url }, call);
   try {
     for (;;) {
       const found = await jetStreamError(connection);
@@ -83,10 +93,10 @@ async function untilMetaLeader({ url }: NatsServer): Promise<void> {
   }
 }
 
-async function jetStreamError(connection: NatsConnection): Promise<string | undefined> {
+async function jetStreamError(connection: NatsPort): Promise<string | undefined> {
   try {
-    const answer = await connection.request('$JS.API.INFO', Empty, { timeout: REQUEST_WITHIN_MS });
-    return answer.json<{ error?: { description: string } }>().error?.description;
+    const answer = await connection.request('$JS.API.INFO', '', { timeoutMs: REQUEST_WITHIN_MS });
+    return (answer.json() as { error?: { description: string } }).error?.description;
   } catch (error) {
     return reasonOf(error);
   }

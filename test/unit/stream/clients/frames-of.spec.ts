@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { Msg, NatsConnection } from 'nats';
-import { internalsOf, PUBLIC_CLIENT_ONLY } from '#library/stream/connection/client-internals.js';
+import { framesOf, PUBLIC_CLIENT_ONLY } from '#library/stream/clients/frames-of.js';
+import type { NatsMessage } from '#library/stream/port/nats-message.js';
 
 afterEach(() => {
   process.env[PUBLIC_CLIENT_ONLY] = '';
@@ -13,28 +13,25 @@ const protocol = {
   sendCommand: (bytes: Uint8Array): void => void calls.push(Buffer.from(bytes).toString()),
   flushPending: (): void => void calls.push('flush'),
 };
-const client = { protocol } as unknown as NatsConnection;
+const client = { protocol };
 const known = {
   _msg: { subject: Buffer.from('a.b'), hdr: -1 },
   _rdata: Buffer.from('body'),
-} as unknown as Msg;
+} as unknown as NatsMessage;
 
 describe('what the client has beyond its interface', () => {
   test('is used where it is as expected, and what is sent counts in its statistics', () => {
-    const internals = internalsOf(client);
-    internals.socket?.write(Buffer.from('PING\r\n'), { messages: 3, bytes: 7 });
+    const frames = framesOf(client);
+    frames.socket?.write(Buffer.from('PING\r\n'), { messages: 3, bytes: 7 });
     expect(calls).toEqual(['PING\r\n', 'flush']);
     expect([protocol.outMsgs, protocol.outBytes]).toEqual([4, 17]);
-    expect([internals.subjectBytesOf(known), internals.bodyBytesOf(known)].map(String)).toEqual([
-      'a.b',
-      'body',
-    ]);
+    expect([frames.subjectBytesOf(known), frames.bodyBytesOf(known)].map(String)).toEqual(['a.b', 'body']);
   });
 
   test('is not used by a process that wants the public interface alone', () => {
     process.env[PUBLIC_CLIENT_ONLY] = '1';
-    const internals = internalsOf(client);
-    const used = [internals.socket, internals.subjectBytesOf(known), internals.bodyBytesOf(known)];
+    const frames = framesOf(client);
+    const used = [frames.socket, frames.subjectBytesOf(known), frames.bodyBytesOf(known)];
     expect(used).toEqual([undefined, undefined, undefined]);
   });
 
@@ -44,20 +41,20 @@ describe('what the client has beyond its interface', () => {
     ['no way to write what waits', { protocol: { ...protocol, flushPending: undefined } }],
     ['no statistics', { protocol: { ...protocol, outMsgs: undefined } }],
   ])('gives no socket if the client has %s', (_name, other) => {
-    expect(internalsOf(other as unknown as NatsConnection).socket).toBeUndefined();
+    expect(framesOf(other).socket).toBeUndefined();
   });
 
   test.each([
     ['has no parts', {}],
     ['keeps its subject as a text', { _msg: { subject: 'a.b', hdr: -1 }, _rdata: 'body' }],
   ])('gives no bytes of a message that %s', (_name, message) => {
-    const internals = internalsOf(client);
-    const msg = message as unknown as Msg;
-    expect([internals.subjectBytesOf(msg), internals.bodyBytesOf(msg)]).toEqual([undefined, undefined]);
+    const frames = framesOf(client);
+    const msg = message as unknown as NatsMessage;
+    expect([frames.subjectBytesOf(msg), frames.bodyBytesOf(msg)]).toEqual([undefined, undefined]);
   });
 
   test('gives no body of a message with headers', () => {
-    const message = { ...known, _msg: { subject: Buffer.from('a'), hdr: 12 } } as unknown as Msg;
-    expect(internalsOf(client).bodyBytesOf(message)).toBeUndefined();
+    const message = { ...known, _msg: { subject: Buffer.from('a'), hdr: 12 } } as unknown as NatsMessage;
+    expect(framesOf(client).bodyBytesOf(message)).toBeUndefined();
   });
 });

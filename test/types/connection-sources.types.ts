@@ -1,0 +1,12 @@
+import type * as nats from 'nats';
+import type * as natsIo from '@nats-io/transport-node';
+import type { NatsConnectionOptions } from '#library/stream/clients/client-options.js';
+import type { OpenNatsConnection } from '#library/stream/clients/open-connection.js';
+declare const a: nats.ConnectionOptions;
+declare const b: natsIo.NodeConnectionOptions;
+declare const c: nats.NatsConnection;
+declare const d: natsIo.NatsConnection;
+export const w: NatsConnectionOptions = a;
+export const x: NatsConnectionOptions = b;
+export const y: OpenNatsConnection = c;
+export const z: OpenNatsConnection = d;
