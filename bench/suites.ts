@@ -1,5 +1,6 @@
 import type { Suite } from './suite.js';
 import { batch } from './suites/batch.js';
+import { clients } from './suites/clients.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
 import { eventLoop } from './suites/event-loop.js';
@@ -23,6 +24,7 @@ import { takeover } from './suites/takeover.js';
 export const SUITES: readonly Suite[] = [
   publish,
   consume,
+  clients,
   consumeCluster,
   batch,
   latency,

@@ -1,5 +1,5 @@
 import type { Type } from '@nestjs/common';
-import type { AggregateTransportOptions, ConsumeOptions } from 'nestjs-aggregate-transport';
+import type { AggregateTransportOptions, ConsumeOptions, NatsClientName } from 'nestjs-aggregate-transport';
 import type { Contender, Sample } from '../section.js';
 import { Stopwatch } from '../stopwatch.js';
 import type { Streams } from '../streams.js';
@@ -17,6 +17,8 @@ export interface Backlog {
   readonly events: number;
   /** How its stream was made, where that differs from the defaults of the benches. */
   readonly stream?: AggregateTransportOptions['stream'];
+  /** Which client reads. */
+  readonly client?: NatsClientName;
   /** Count the bytes that are allocated, which makes the rest slower. */
   readonly countsBytes?: boolean;
 }
@@ -125,8 +127,8 @@ export class Reading {
 
   #options(): ReturnType<typeof optionsFor> & { group: string } {
     const group = `${this.prefix}g${++this.#runs}`;
-    const { url, topic, stream = {} } = this.backlog;
-    return { ...optionsFor(url, [topic], { stream }), group };
+    const { url, topic, stream = {}, client = 'nats' } = this.backlog;
+    return { ...optionsFor(url, [topic], { stream, client }), group };
   }
 
   /** Ends when the server holds no unsettled event. */

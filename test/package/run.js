@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { LIBRARIES, pack, root } from './pack.js';
 
 const COMMON = {
-  nats: '2.29.3',
   'reflect-metadata': '0.2.2',
   rxjs: '7.8.2',
   typescript: '6.0.3',
@@ -20,6 +19,8 @@ const nest = (core, microservices) => ({
 });
 const NEST_12 = nest('12.5.1', '12.1.1');
 const NEST_11 = nest('^11.2.6', '^11.2.6');
+const NATS = { nats: '2.29.3' };
+const NATS_IO = { '@nats-io/transport-node': '3.4.0' };
 
 /**
  * skipLibCheck off: our types must stand by themselves, with no optional peer installed. `lib` is left to the
@@ -68,13 +69,22 @@ test('enhancers with and without the pipeline of Nest', async () => {
 `;
 
 const PROJECTS = [
-  { name: 'nest-12-esm', type: 'module', dependencies: NEST_12, run: ['node', 'dist/main.js'] },
-  { name: 'nest-12-commonjs', type: 'commonjs', dependencies: NEST_12, run: ['node', 'dist/main.js'] },
-  { name: 'nest-11-commonjs', type: 'commonjs', dependencies: NEST_11, run: ['node', 'dist/main.js'] },
+  {
+    ...{ name: 'nest-12-esm', type: 'module', run: ['node', 'dist/main.js'] },
+    dependencies: { ...NEST_12, ...NATS_IO },
+  },
+  {
+    ...{ name: 'nest-12-commonjs', type: 'commonjs', run: ['node', 'dist/main.js'] },
+    dependencies: { ...NEST_12, ...NATS_IO },
+  },
+  {
+    ...{ name: 'nest-11-commonjs', type: 'commonjs', run: ['node', 'dist/main.js'] },
+    dependencies: { ...NEST_11, ...NATS },
+  },
   {
     name: 'nest-11-commonjs-jest',
     type: 'commonjs',
-    dependencies: { ...NEST_11, jest: '29.7.0', 'ts-jest': '29.4.15', '@types/jest': '29.5.14' },
+    dependencies: { ...NEST_11, ...NATS, jest: '29.7.0', 'ts-jest': '29.4.15', '@types/jest': '29.5.14' },
     run: ['npx', '--no-install', 'jest', '--runInBand'],
     jest: {
       preset: 'ts-jest',
@@ -87,13 +97,37 @@ const PROJECTS = [
 ];
 
 const ON_POSTGRES = {
-  dependencies: { ...NEST_12, pg: '8.23.1', '@types/pg': '8.23.1' },
   sources: ['postgres.ts'],
   run: ['node', 'dist/postgres.js'],
   onPostgres: true,
 };
-for (const type of ['module', 'commonjs'])
-  PROJECTS.push({ name: `nest-12-postgres-${type === 'module' ? 'esm' : type}`, type, ...ON_POSTGRES });
+for (const [type, client] of [
+  ['module', NATS_IO],
+  ['commonjs', NATS],
+])
+  PROJECTS.push({
+    ...{ name: `nest-12-postgres-${type === 'module' ? 'esm' : type}`, type, ...ON_POSTGRES },
+    dependencies: { ...NEST_12, ...client, pg: '8.23.1', '@types/pg': '8.23.1' },
+  });
+
+const ASK_FOR_EITHER = 'run npm install @nats-io/transport-node (or npm install nats)';
+/** What each choice of option client gives, where so many clients are installed. */
+const CLIENTS = [
+  ['both', { ...NATS, ...NATS_IO }, ['no choice: nats', 'nats: nats', 'nats-io: nats-io']],
+  [
+    'one',
+    NATS_IO,
+    ['no choice: nats-io', 'nats: expected the NATS client nats to be installed', 'nats-io: nats-io'],
+  ],
+  ['no', {}, [ASK_FOR_EITHER, 'run npm install nats', 'run npm install @nats-io/transport-node']],
+];
+for (const [count, client, shows] of CLIENTS)
+  for (const type of ['module', 'commonjs'])
+    PROJECTS.push({
+      ...{ name: `nest-12-${count}-client-${type === 'module' ? 'esm' : type}`, type },
+      dependencies: { ...NEST_12, ...client },
+      ...{ sources: ['clients.ts'], run: ['node', 'dist/clients.js'], shows },
+    });
 
 const ALIKE = ['alike.ts', 'alike-cases.ts', 'alike-parts.ts'];
 const SOURCES = ['example.ts', 'failures.ts', 'ways.ts', 'main.ts', ...ALIKE];
@@ -114,7 +148,7 @@ function execute(command, args, cwd, env = {}) {
 }
 
 function runProject(
-  { name, type, dependencies, run, jest, types, sources = SOURCES, onPostgres },
+  { name, type, dependencies, run, jest, types, sources = SOURCES, onPostgres, shows = [] },
   { folder, tarball, postgresTarball },
   urls,
 ) {
@@ -139,6 +173,7 @@ function runProject(
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
   execute('npm', ['install', ...quiet], project);
   for (const peer of [
+    ...['nats', '@nats-io/transport-node'].filter((client) => !(client in dependencies)),
     'class-validator',
     '@nestjs/terminus',
     '@opentelemetry/api',
@@ -156,7 +191,10 @@ function runProject(
   // As the page says, before the service starts.
   if (onPostgres)
     execute('npx', ['--no-install', 'aggregate-transport', 'postgres', 'migrate'], project, env);
-  return execute(run[0], run.slice(1), project, env);
+  const output = execute(run[0], run.slice(1), project, env);
+  for (const text of shows)
+    if (!output.includes(text)) throw new Error(`expected "${text}", found:\n${output}`);
+  return output;
 }
 
 const names = process.argv.slice(2);

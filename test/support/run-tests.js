@@ -1,5 +1,6 @@
 // The whole test suite, two files side by side. Those that kill servers or owners, or wait for times, follow in pairs of
-// their own: they wait more than they work. Those with several busy processes each run alone at the end. Prints one sum.
+// their own: they wait more than they work. Those with several busy processes each run alone. Some tests
+// run once more over the other NATS client. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,15 +29,23 @@ const IN_PAIRS = [
   'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
 const PARTS = [
-  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...IN_PAIRS, '--'],
-  ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE, '--', ...IN_PAIRS],
-  ['--runInBand', ...ALONE],
+  { args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...IN_PAIRS, '--'] },
+  { args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE, '--', ...IN_PAIRS] },
+  { args: ['--runInBand', ...ALONE] },
 ];
+/** Every other part runs over the client `nats`. With AGGREGATE_CLIENT set, all parts run over that one. */
+const OVER_THE_OTHER = [
+  ['--maxWorkers=2', 'test/(contract/nats-server|integration/(first-path|stream/publish-ways))\\.spec'],
+  ['--runInBand', 'stories/order-survives-faults', '-t', 'on 2.15, order survives a connection cut'],
+];
+if (process.env['AGGREGATE_CLIENT'] === undefined)
+  PARTS.push(...OVER_THE_OTHER.map((args) => ({ args, client: 'nats-io' })));
 
 /** Resolves with how many tests passed and failed; a run that ends without a tally counts as a failed one. */
-function run(args, tallyFile) {
+function run({ args, client }, tallyFile) {
   return new Promise((resolve) => {
     const env = { ...process.env, TEST_TALLY: tallyFile };
+    if (client !== undefined) env['AGGREGATE_CLIENT'] = client;
     const child = spawn(process.execPath, [...JEST, '--forceExit', ...args], { stdio: 'inherit', env });
     child.once('exit', (code) => {
       try {
@@ -51,8 +60,8 @@ function run(args, tallyFile) {
 
 const folder = mkdtempSync(join(tmpdir(), 'tally-'));
 const sum = { passed: 0, failed: 0 };
-for (const [index, args] of PARTS.entries()) {
-  const { passed, failed } = await run(args, join(folder, String(index)));
+for (const [index, part] of PARTS.entries()) {
+  const { passed, failed } = await run(part, join(folder, String(index)));
   sum.passed += passed;
   sum.failed += failed;
 }

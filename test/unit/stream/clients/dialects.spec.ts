@@ -89,10 +89,7 @@ describe('both clients say the same with errors of their own', () => {
     ]);
   });
 
-  test.each([
-    ['nats', nats],
-    ['nats-io', natsIo],
-  ] as const)('%s reads any value without throwing', (_name, dialect) => {
+  test.each([nats, natsIo])('$client reads any value without throwing', (dialect) => {
     expect(dialect.statusOf({})).toBeUndefined();
     for (const error of [...hostileErrors(), undefined, null, 1, 'text', {}]) {
       expect(dialect.failureOf(error).code).toBe('OTHER');
