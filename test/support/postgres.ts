@@ -58,6 +58,13 @@ export class PostgresFixture {
     return client;
   }
 
+  /** The same tables over one connection. Close it. */
+  single(): PgDatabase {
+    const pool = new pg.Pool({ connectionString: this.url, max: 1 });
+    pool.on('error', () => undefined);
+    return new PgDatabase(pool, () => pool.end());
+  }
+
   /** The same server as another role sees it. Close it. */
   databaseOf(role: string): PgDatabase {
     const pool = new pg.Pool({ connectionString: this.url.replace('postgres@', `${role}@`), max: 2 });

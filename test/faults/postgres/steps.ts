@@ -14,7 +14,7 @@ export type Way = (typeof WAYS)[number];
  * `shop:` and `handler:` are told by the processes themselves; see `processes/`.
  */
 export const STEPS = {
-  'add: locked': 'shop',
+  'add: sent': 'shop',
   'add: added': 'shop',
   'shop: commit sent': 'shop',
   'shop: committed': 'shop',

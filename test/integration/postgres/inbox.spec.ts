@@ -54,9 +54,9 @@ describe("an event's effect", () => {
 
   /** A pooler names a process of its own: the server behind it may be another one in each transaction. */
   test.each([
-    ['straight to the server', 1, undefined],
-    ['through a pooler', 0, 1],
-  ])('keeps its statement prepared on a connection %s: %i', async (_way, count, processID) => {
+    ['straight to the server, from the second event on', 1, undefined],
+    ['through a pooler: never', 0, 1],
+  ])('keeps its statement prepared on a connection %s', async (_way, count, processID) => {
     const { given, inboxOn } = await world();
     if (processID !== undefined) given.pool.on('acquire', (client) => Object.assign(client, { processID }));
     const inbox = inboxOn(new PgDatabase(given.pool));
@@ -67,7 +67,50 @@ describe("an event's effect", () => {
         prepared.push((answer as { rows: { count: number }[] }).rows[0]?.count);
       });
     }
-    expect(prepared).toEqual([count, count, count]);
+    expect(prepared).toEqual([0, count, count]);
+  });
+
+  test('has its place written with the begin of its transaction, in one round trip', async () => {
+    const { given, inbox, effects } = await world();
+    const asked: unknown[] = [];
+    given.pool.once('acquire', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+      Object.assign(client, { query: (...args: unknown[]) => (asked.push(args[0]), query(...args)) });
+    });
+    const found: unknown[][] = [];
+    for (const position of [1, 2, 3]) {
+      asked.length = 0;
+      expect(await inbox.once(event(position), writes(given, String(position)))).toBe('done');
+      found.push(asked.map((one) => (typeof one === 'string' ? one.slice(0, 6) : typeof one)));
+    }
+    const unprepared = ['begin', 'insert', 'insert', 'commit'];
+    expect(found).toEqual([
+      unprepared,
+      ['begin', 'object', 'insert', 'commit'],
+      ['object', 'insert', 'commit'],
+    ]);
+    expect(await effects()).toEqual(['1', '2', '3']);
+    expect(await inbox.once(event(3), writes(given, 'again'))).toBe('repeat');
+  });
+
+  test('is not applied if its place cannot be written, and the connection serves the next one', async () => {
+    const { given, effects, inboxOn } = await world();
+    const { names } = given;
+    const single = given.single();
+    const inbox = inboxOn(single);
+    for (const position of [1, 2, 3]) await inbox.once(event(position), writes(given, String(position)));
+    await given.pool.query(`alter table ${names.of('inbox')} rename to away`);
+    await expect(inbox.once(event(4), writes(given, 'four'))).rejects.toMatchObject({
+      code: 'SCHEMA_MISSING',
+    });
+    await given.pool.query(`alter table ${names.of('inbox').replace('"inbox"', 'away')} rename to inbox`);
+    await single.run('discard all', []);
+    await expect(inbox.once(event(4), writes(given, 'four'))).rejects.toMatchObject({
+      code: 'TRANSACTION_RETRY',
+    });
+    expect(await inbox.once(event(4), writes(given, 'four'))).toBe('done');
+    await single.close();
+    expect(await effects()).toEqual(['1', '2', '3', 'four']);
   });
 
   test('that throws leaves nothing behind, and runs again at the next attempt', async () => {

@@ -121,6 +121,16 @@ describe('what is no transaction is refused, and nothing is written', () => {
     expect(rows).toEqual([]);
   });
 
+  test('TRANSACTION_MISSING: a client whose commit is on its way', async () => {
+    const given = await fixture();
+    const client = await given.client();
+    await client.query('begin');
+    const committed = client.query('commit');
+    await expect(given.outbox().add(client, GOOD)).rejects.toMatchObject({ code: 'TRANSACTION_MISSING' });
+    await committed;
+    expect(await given.rows()).toEqual([]);
+  });
+
   test('TRANSACTION_MISSING: a pool of one connection', async () => {
     const given = await fixture();
     const added = given.outbox().add(given.pool, GOOD);

@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import type { Transaction } from 'nestjs-aggregate-transport-postgres';
+import type pg from 'pg';
 import { eventually } from '../../support/eventually.js';
 import { fixtureForEach, postgresForAll } from '../../support/postgres.js';
 import { seededRandom } from '../../support/seeded.js';
@@ -14,30 +16,87 @@ function typeOf(event: string | null): string {
   return (JSON.parse(event!) as { event_type: string }).event_type;
 }
 
-test('an event that was added first has the lower id, even if its transaction commits last', async () => {
+/** From the sixth run on a prepared statement may have a plan that does not know its values. */
+const RUNS = 8;
+
+test.each<[string, (client: pg.Client) => Transaction]>([
+  ['whose client tells that it is open', (client) => client],
+  ['that tells nothing', (client) => (sql, values) => client.query(sql, values)],
+])('of two transactions %s, the first to add has the lower id, even if it commits last', async (_way, of) => {
   const given = await fixture();
   const outbox = given.outbox();
   const [one, other] = [await given.client(), await given.client()];
-  await one.query('begin');
-  await other.query('begin');
-  await outbox.add(one, { aggregateId: 'a', type: 'First', payload: 1 });
-  const later = outbox.add(other, { aggregateId: 'a', type: 'Second', payload: 2 });
-  await eventually('the second transaction waits for the lock', async () => {
-    const { rows } = await given.pool.query(
-      `select from pg_locks where locktype = 'advisory' and not granted`,
-    );
-    return rows.length === 1;
-  });
-  // It draws no id while it waits.
-  const { rows: drawn } = await given.pool.query(
-    `select last_value::int as last from ${given.names.of('outbox').replace('"outbox"', 'outbox_id_seq')}`,
-  );
-  expect(drawn).toEqual([{ last: 1 }]);
-  await one.query('commit');
-  await later;
-  await other.query('commit');
+  const sequence = given.names.of('outbox').replace('"outbox"', 'outbox_id_seq');
+  for (let run = 0; run < RUNS; run++) {
+    await one.query('begin');
+    await other.query('begin');
+    await outbox.add(of(one), { aggregateId: 'a', type: 'First', payload: 1 });
+    const later = outbox.add(of(other), [
+      { aggregateId: 'a', type: 'Second', payload: 2 },
+      { aggregateId: 'b', type: 'Second', payload: 2 },
+    ]);
+    await eventually('the second transaction waits for the lock', async () => {
+      const { rows } = await given.pool.query(
+        `select from pg_locks where locktype = 'advisory' and not granted`,
+      );
+      return rows.length === 1;
+    });
+    // It draws no id while it waits.
+    const { rows: drawn } = await given.pool.query(`select last_value::int as last from ${sequence}`);
+    expect(drawn).toEqual([{ last: 3 * run + 1 }]);
+    await one.query('commit');
+    await later;
+    await other.query('commit');
+  }
   const rows = await given.rows();
-  expect(rows.map(({ event }) => typeOf(event))).toEqual(['First', 'Second']);
+  expect(rows.map(({ event }) => typeOf(event))).toEqual(
+    Array.from({ length: RUNS }, () => ['First', 'Second', 'Second']).flat(),
+  );
+});
+
+test('add takes one round trip in an open transaction of pg, and its statement stays prepared', async () => {
+  const given = await fixture();
+  const outbox = given.outbox();
+  const client = await given.client();
+  const asked: unknown[] = [];
+  const query = client.query.bind(client) as (...args: unknown[]) => Promise<pg.QueryResult>;
+  Object.assign(client, { query: (...args: unknown[]) => (asked.push(args[0]), query(...args)) });
+  for (let run = 0; run < 2; run++) {
+    await client.query('begin');
+    await outbox.add(client, { aggregateId: 'a', type: 'T', payload: run });
+    await client.query('commit');
+  }
+  const names = asked.map((one) => (typeof one === 'object' ? (one as { name: string }).name : undefined));
+  expect(names).toEqual([
+    ...[undefined, undefined, undefined],
+    ...[undefined, given.names.statementName('outbox'), undefined],
+  ]);
+});
+
+test('a connection that has thrown its statements away is told to retry once, and then prepares nothing', async () => {
+  const given = await fixture();
+  const outbox = given.outbox();
+  const client = await given.client();
+  const add = async (): Promise<void> => {
+    await client.query('begin');
+    try {
+      await outbox.add(client, { aggregateId: 'a', type: 'T', payload: 1 });
+      await client.query('commit');
+    } catch (error) {
+      await client.query('rollback');
+      throw error;
+    }
+  };
+  await add();
+  await add();
+  await client.query('discard all');
+  await expect(add()).rejects.toMatchObject({
+    code: 'TRANSACTION_RETRY',
+    cause: { code: expect.anything() },
+  });
+  await add();
+  await add();
+  expect(await given.rows()).toHaveLength(4);
 });
 
 test('events of different aggregates wait for nothing', async () => {

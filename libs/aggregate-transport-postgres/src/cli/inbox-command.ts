@@ -1,5 +1,5 @@
 import { tokenOf } from 'nestjs-aggregate-transport';
-import { InboxRows } from '../inbox/inbox-rows.js';
+import { InboxRows, InboxStatements } from '../inbox/inbox-rows.js';
 import { namesOf, topicsOf, type Values } from './arguments.js';
 import { confirm, connected } from './connected.js';
 import { type Terminal, UsageError } from './terminal.js';
@@ -23,7 +23,7 @@ export async function runInboxCommand(
     terminal,
   );
   return connected(values, async (database) => {
-    const rows = new InboxRows(database.run, namesOf(values));
+    const rows = new InboxRows(database.run, new InboxStatements(namesOf(values)));
     const token = aggregateId === undefined ? undefined : tokenOf(aggregateId);
     const removed = await rows.remove(group, topic, token);
     const told = `${what}: ${removed} rows removed`;

@@ -1,5 +1,6 @@
-import type { Statement } from '../transaction/statement.js';
+import type { Row, Statement } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
+import type { Opening } from './begin-with.js';
 
 /** The ways to a database that this library opens for itself; see `pg-database.ts` and `pglite-database.ts`. */
 export interface Database {
@@ -7,9 +8,9 @@ export interface Database {
   readonly run: Statement;
   /**
    * Runs `work` in a transaction on a connection of its own: committed when `work` resolves, rolled back when it
-   * rejects. Rejects with what `work` rejected with, or with why the commit failed.
+   * rejects. Rejects with what `work` rejected with, or with why the commit failed. `opening` runs before `work`.
    */
-  transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T>;
+  transaction<T>(work: (transaction: OwnTransaction) => Promise<T>, opening?: Opening): Promise<T>;
   /** A connection that stays: for session locks and notifications. Release it. */
   session(): Promise<Session>;
   /** Closes what this library has opened. A pool of the application stays open. */
@@ -19,11 +20,8 @@ export interface Database {
 /** A transaction of this library's own. */
 export interface OwnTransaction {
   readonly run: Statement;
-  /**
-   * As `run`, for a statement that is run again and again. A connection that leads straight to the server keeps it
-   * prepared under this name. One through a pooler does not: the server behind it may be another one each time.
-   */
-  readonly prepared: (name: string) => Statement;
+  /** What the opening answered. */
+  readonly opened: readonly Row[];
   /** What the application's own statements are run with. */
   readonly client: QueryingTransaction;
 }

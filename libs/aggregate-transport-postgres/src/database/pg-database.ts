@@ -1,8 +1,9 @@
 import { quoted } from '../schema/schema-names.js';
 import { unavailable } from '../transaction/failure.js';
 import { statementOf } from '../transaction/statement-of.js';
-import { type Statement, textIn } from '../transaction/statement.js';
+import type { Row, Statement } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
+import { beginWith, type Opening } from './begin-with.js';
 import type { Database, OwnTransaction, Session } from './database.js';
 
 /** What this library uses of a `Pool` of `pg`. */
@@ -12,8 +13,6 @@ export interface PgPool extends QueryingTransaction {
 
 /** What this library uses of a client of such a pool. */
 export interface PgClient extends QueryingTransaction {
-  /** The process that the server has named when it was connected to; a pooler names one of its own. */
-  readonly processID?: number | null;
   release(error?: Error | boolean): void;
   on(event: 'notification', listener: (message: PgNotification) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -30,8 +29,6 @@ export interface PgNotification {
 /** A PostgreSQL server by way of a pool of `pg`. */
 export class PgDatabase implements Database {
   readonly run: Statement;
-  /** Undefined until the first transaction has asked. */
-  #isDirect: boolean | undefined;
 
   constructor(
     private readonly pool: PgPool,
@@ -40,14 +37,13 @@ export class PgDatabase implements Database {
     this.run = statementOf(pool);
   }
 
-  async transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (transaction: OwnTransaction) => Promise<T>, opening?: Opening): Promise<T> {
     const client = await this.#connect();
     const run = statementOf(client);
     let broken: Error | undefined;
     try {
-      this.#isDirect ??= await isDirect(client, run);
-      await run('begin', []);
-      const result = await work({ run, prepared: this.#isDirect ? preparedOn(client) : () => run, client });
+      const opened = await begin(client, opening);
+      const result = await work({ run, opened, client });
       await run('commit', []);
       return result;
     } catch (error) {
@@ -87,15 +83,10 @@ export class PgDatabase implements Database {
   }
 }
 
-/** Whether the connection leads straight to the server: a pooler tells another process than the one that answers. */
-async function isDirect({ processID }: PgClient, run: Statement): Promise<boolean> {
-  const [row] = await run('select pg_backend_pid()::text as pid', []);
-  return typeof processID === 'number' && textIn(row, 'pid') === String(processID);
-}
-
-/** `pg` prepares a statement with a name once on each connection. */
-function preparedOn(client: PgClient): OwnTransaction['prepared'] {
-  return (name) => statementOf((text, values) => client.query({ name, text, values } as unknown as string));
+async function begin(client: PgClient, opening: Opening | undefined): Promise<readonly Row[]> {
+  if (opening !== undefined) return beginWith(client, opening);
+  await statementOf(client)('begin', []);
+  return [];
 }
 
 /** A client that breaks while it is out of the pool reports it here; its statements reject all the same. */

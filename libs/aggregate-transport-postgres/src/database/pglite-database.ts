@@ -1,6 +1,7 @@
 import { statementOf } from '../transaction/statement-of.js';
 import type { Statement } from '../transaction/statement.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
+import type { Opening } from './begin-with.js';
 import type { Database, OwnTransaction, Session } from './database.js';
 
 /** What this library uses of PGlite. */
@@ -20,10 +21,11 @@ export class PGliteDatabase implements Database {
     this.run = statementOf(pglite);
   }
 
-  transaction<T>(work: (transaction: OwnTransaction) => Promise<T>): Promise<T> {
-    return this.pglite.transaction((client) => {
+  transaction<T>(work: (transaction: OwnTransaction) => Promise<T>, opening?: Opening): Promise<T> {
+    return this.pglite.transaction(async (client) => {
       const run = statementOf(client);
-      return work({ run, prepared: () => run, client });
+      const opened = opening === undefined ? [] : await run(opening.sql, opening.values);
+      return work({ run, opened, client });
     });
   }
 

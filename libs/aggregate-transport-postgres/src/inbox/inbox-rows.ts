@@ -1,7 +1,10 @@
 import { isSabotaged } from '#sabotage';
 import { AggregatePostgresError } from '../errors.js';
+import type { Opening } from '../database/begin-with.js';
 import type { SchemaNames } from '../schema/schema-names.js';
+import { isSurelyOpen, repeated, SERVER_PROCESS } from '../transaction/repeated.js';
 import { type Row, type Statement, textIn } from '../transaction/statement.js';
+import type { Transaction } from '../transaction/transaction.js';
 import type { InboxFound, InboxPlace } from './inbox-place.js';
 
 /** The row of a group on a topic that holds the place up to which rows were pruned. No aggregate has this name. */
@@ -9,24 +12,52 @@ const FLOOR = '';
 /** Rows that one statement prunes: more would hold their locks for long. */
 const PRUNED_AT_ONCE = 10_000;
 
+/** The statements that run for each event. Made once. */
+export class InboxStatements {
+  /** By this name connections keep {@link enter} prepared. */
+  readonly name: string;
+  readonly enter: string;
+  readonly enterCallers: string;
+  readonly table: string;
+
+  constructor(names: SchemaNames) {
+    this.name = names.statementName('inbox');
+    this.table = names.of('inbox');
+    this.enter = insert(this.table, 'true');
+    const isSame = 'pg_current_xact_id() = $6::text::xid8';
+    this.enterCallers = `with entered as (
+${insert(this.table, isSame)}
+)
+select (${isSame})::text as open, count(*)::text as entered from entered`;
+  }
+}
+
 /** The rows of aggregates in one transaction, or on a pool where one statement is enough. */
 export class InboxRows {
   readonly #table: string;
 
   constructor(
     private readonly run: Statement,
-    names: SchemaNames,
+    private readonly statements: InboxStatements,
   ) {
-    this.#table = names.of('inbox');
+    this.#table = statements.table;
   }
 
   /**
    * Writes the event's place if its token is not older than the row's and its position is higher. It is one statement,
    * which locks the row until the transaction ends. False if the row refuses it; nothing is written then.
-   * `run` takes any statement and answers with its rows.
    */
-  async enter(place: InboxPlace, run: Statement): Promise<boolean> {
-    return (await run(this.#insert('true'), valuesOf(place))).length === 1;
+  async enter(place: InboxPlace): Promise<boolean> {
+    return InboxRows.hasEntered(await this.run(this.statements.enter, valuesOf(place)));
+  }
+
+  /** What {@link enter} runs, as the first statement of a transaction. */
+  static opening(place: InboxPlace, { name, enter }: InboxStatements): Opening {
+    return { name, sql: enter, values: valuesOf(place) };
+  }
+
+  static hasEntered(answer: readonly Row[]): boolean {
+    return answer.length === 1;
   }
 
   /**
@@ -34,13 +65,12 @@ export class InboxRows {
    * its own: then nothing is written.
    * @throws TRANSACTION_MISSING
    */
-  async enterCallers(place: InboxPlace): Promise<boolean> {
+  async enterCallers(place: InboxPlace, transaction: Transaction): Promise<boolean> {
+    const { name, enter, enterCallers } = this.statements;
+    if (isSurelyOpen(transaction))
+      return InboxRows.hasEntered(await repeated(transaction, name)(enter, valuesOf(place)));
     const [own] = await this.run('select pg_current_xact_id()::text as xid', []);
-    const isSame = 'pg_current_xact_id() = $6::text::xid8';
-    const [found] = await this.run(this.#enterStatement(isSame), [
-      ...valuesOf(place),
-      textIn(own, 'xid') ?? '0',
-    ]);
+    const [found] = await this.run(enterCallers, [...valuesOf(place), textIn(own, 'xid') ?? '0']);
     if (textIn(found, 'open') !== 'true') throw noTransaction();
     return textIn(found, 'entered') === '1';
   }
@@ -108,26 +138,19 @@ export class InboxRows {
     );
     return Number(textIn(row, 'count'));
   }
+}
 
-  #enterStatement(condition: string): string {
-    return `with entered as (
-${this.#insert(condition)}
-)
-select (${condition})::text as open, count(*)::text as entered from entered`;
-  }
-
-  #insert(condition: string): string {
-    return `insert into ${this.#table} as kept (consumer_group, topic, aggregate, position, fencing_token)
+function insert(table: string, condition: string): string {
+  return `insert into ${table} as kept (consumer_group, topic, aggregate, position, fencing_token)
   select $1::text, $2::text, $3::text, $4::text::bigint, $5::text::bigint
   where ${condition} and not exists (
-    select from ${this.#table}
+    select from ${table}
     where consumer_group = $1::text and topic = $2::text and aggregate = '${FLOOR}' and position >= $4::text::bigint
   )
   on conflict (consumer_group, topic, aggregate) do update
     set position = excluded.position, fencing_token = excluded.fencing_token, updated_at = now()
     where ${conditions().join(' and ')}
-  returning 1`;
-  }
+  returning ${SERVER_PROCESS}`;
 }
 
 /** What the row must not have passed. */

@@ -4,11 +4,12 @@ import type { Database } from '../database/database.js';
 import { AggregatePostgresError } from '../errors.js';
 import type { SchemaNames } from '../schema/schema-names.js';
 import { statementOf } from '../transaction/statement-of.js';
+import type { Row } from '../transaction/statement.js';
 import type { QueryingTransaction, Transaction } from '../transaction/transaction.js';
 import { FencedError } from './fenced-error.js';
 import { type InboxFence, InboxFences } from './inbox-fences.js';
 import { type InboxContext, type InboxPlace, judgeRefused, placeOf } from './inbox-place.js';
-import { InboxRows } from './inbox-rows.js';
+import { InboxRows, InboxStatements } from './inbox-rows.js';
 
 /** `done`: the effect ran. `repeat`: an earlier transaction has committed it, and nothing ran. */
 export type InboxOutcome = 'done' | 'repeat';
@@ -61,12 +62,12 @@ const MAX_LOOKS = 3;
  */
 export class Inbox {
   readonly #fences: InboxFences;
-  readonly #enterName: string;
+  readonly #statements: InboxStatements;
 
   /** @internal Injected by its class. */
   constructor(private readonly parts: InboxParts) {
     this.#fences = new InboxFences(parts.wallNow);
-    this.#enterName = parts.names.statementName('inbox');
+    this.#statements = new InboxStatements(parts.names);
   }
 
   /**
@@ -122,7 +123,7 @@ export class Inbox {
     const { topic, aggregateId } = of;
     const name = typeof topic === 'object' ? topic.name : topic;
     const aggregate = aggregateId === undefined ? undefined : tokenOf(aggregateId);
-    return new InboxRows(this.parts.database.run, this.parts.names).remove(group, name, aggregate);
+    return new InboxRows(this.parts.database.run, this.#statements).remove(group, name, aggregate);
   }
 
   /**
@@ -137,11 +138,11 @@ export class Inbox {
    */
   async prune({ topic, group, olderThanMs }: PruneOptions): Promise<number> {
     if (!(olderThanMs >= LEAST_AGE_MS)) throw tooYoung(olderThanMs);
-    const { database, names, wallNow, settled } = this.parts;
+    const { database, wallNow, settled } = this.parts;
     const name = typeof topic === 'object' ? topic.name : topic;
     const found = await settled.through(name, group);
     if (found === undefined || found.position <= 0n) return 0;
-    const rows = new InboxRows(database.run, names);
+    const rows = new InboxRows(database.run, this.#statements);
     const before = wallNow() - olderThanMs;
     let pruned = 0;
     for (;;) {
@@ -157,16 +158,17 @@ export class Inbox {
   }
 
   #inOwn(place: InboxPlace, effect: (transaction: QueryingTransaction) => unknown): Promise<InboxOutcome> {
-    const { database, names } = this.parts;
-    return database.transaction(async ({ run, prepared, client }) => {
-      const rows = new InboxRows(run, names);
-      return applied(
-        rows,
-        place,
-        () => rows.enter(place, prepared(this.#enterName)),
-        () => effect(client),
-      );
-    });
+    const opening = InboxRows.opening(place, this.#statements);
+    return this.parts.database.transaction(async ({ run, opened, client }) => {
+      const rows = new InboxRows(run, this.#statements);
+      let first: readonly Row[] | undefined = opened;
+      const enter = async (): Promise<boolean> => {
+        const answer = first;
+        first = undefined;
+        return answer === undefined ? rows.enter(place) : InboxRows.hasEntered(answer);
+      };
+      return applied(rows, place, enter, () => effect(client));
+    }, opening);
   }
 
   #inCallers<T extends Transaction>(
@@ -174,11 +176,11 @@ export class Inbox {
     transaction: T,
     effect: (transaction: T) => unknown,
   ): Promise<InboxOutcome> {
-    const rows = new InboxRows(statementOf(transaction), this.parts.names);
+    const rows = new InboxRows(statementOf(transaction), this.#statements);
     return applied(
       rows,
       place,
-      () => rows.enterCallers(place),
+      () => rows.enterCallers(place, transaction),
       () => effect(transaction),
     );
   }

@@ -11,22 +11,36 @@ export function lockKeysOf(names: SchemaNames, topic: string, events: readonly C
   return keys.sort((one, other) => (one < other ? -1 : Number(one > other))).map(String);
 }
 
-/**
- * The events as one JSON list of rows, all of whose members are texts: `aggregate`, `slot`, `id`, then `event` or
- * `body`, and `headers`. JSON stands in it as a text of its own, because PostgreSQL reads what it takes apart, and
- * refuses `\u0000` there. Its type `json` keeps that text byte for byte.
- */
-export function rowsJson(events: readonly CheckedEvent[]): string {
-  return JSON.stringify(events.map(rowOf));
+/** The columns of {@link columnsOf}, and what PostgreSQL reads each of them as. */
+export const ROW_COLUMNS = {
+  aggregate: 'text',
+  slot: 'smallint',
+  event_id: 'text',
+  event: 'text',
+  body: 'text',
+  headers: 'text',
+} as const;
+
+/** The events as one list for each of {@link ROW_COLUMNS}. Either `event` holds a JSON text, or `body` holds base64. */
+export function columnsOf(events: readonly CheckedEvent[]): string[] {
+  const rows = events.map(rowOf);
+  return Object.keys(ROW_COLUMNS).map((_, column) => listOf(rows.map((row) => row[column] ?? null)));
 }
 
-function rowOf({ token, eventId, body, isJson, headers }: CheckedEvent): object {
+/** A list as PostgreSQL writes one. Every text is quoted, so that each is a text and nothing else. */
+export function listOf(texts: readonly (string | null)[]): string {
+  return `{${texts.map((text) => (text === null ? 'NULL' : `"${escaped(text)}"`)).join(',')}}`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+}
+
+function rowOf({ token, eventId, body, isJson, headers }: CheckedEvent): (string | null)[] {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return {
-    aggregate: token,
-    slot: String(partitionOf(token, SLOTS)),
-    id: eventId,
-    ...(isJson ? { event: bytes.toString('utf8') } : { body: bytes.toString('base64') }),
-    ...(headers === undefined ? {} : { headers: JSON.stringify(headers) }),
-  };
+  return [
+    ...[token, String(partitionOf(token, SLOTS)), eventId],
+    ...(isJson ? [bytes.toString('utf8'), null] : [null, bytes.toString('base64')]),
+    headers === undefined ? null : JSON.stringify(headers),
+  ];
 }

@@ -8,10 +8,11 @@ import {
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
 import type { SchemaNames } from '../schema/schema-names.js';
+import { isSurelyOpen, repeated, SERVER_PROCESS } from '../transaction/repeated.js';
 import { statementOf } from '../transaction/statement-of.js';
 import { textIn } from '../transaction/statement.js';
 import type { Transaction } from '../transaction/transaction.js';
-import { lockKeysOf, rowsJson } from './outbox-rows.js';
+import { columnsOf, listOf, lockKeysOf, ROW_COLUMNS } from './outbox-rows.js';
 
 /** An event as `publish` takes it. Only the relay knows what stands before it in the stream. */
 export type OutboxEvent<M, K extends keyof M & string = keyof M & string> = EventIn<M, K> & {
@@ -53,12 +54,18 @@ export const MAX_LIST = 1_000;
  * 2. Transaction B adds an event of that aggregate, draws id 2, and commits. The relay publishes id 2.
  * 3. A commits. Its id 1 is stored after id 2.
  *
- * So `add` locks the aggregate first, in a statement of its own, and draws the id in the next. The lock ends with the
- * transaction, after its rows can be seen. B waits in step 2. Events of different aggregates wait for nothing.
+ * So `add` locks the aggregate first, and then draws the id. The lock ends with the transaction, after its rows can be
+ * seen. B waits in step 2, without an id. Events of different aggregates wait for nothing.
  */
 export class Outbox<M extends object = EventMap> {
+  readonly #sql: string;
+  readonly #name: string;
+
   /** @internal Injected by `@InjectOutbox(topic)`. */
-  constructor(private readonly parts: OutboxParts) {}
+  constructor(private readonly parts: OutboxParts) {
+    this.#sql = addStatement(parts.names);
+    this.#name = parts.names.statementName('outbox');
+  }
 
   get topic(): string {
     return this.parts.topic;
@@ -84,18 +91,17 @@ export class Outbox<M extends object = EventMap> {
     transaction: Transaction,
     events: OutboxEvent<M, K> | readonly OutboxEvent<M, K>[],
   ): Promise<OutboxReceipt> {
-    const run = statementOf(transaction);
+    const run = repeated(transaction, this.#name);
     const { topic, names, notify } = this.parts;
     const checked = await this.#checked(Array.isArray(events) ? (events as readonly unknown[]) : [events]);
     const receipt = { topic, eventIds: checked.map(({ eventId }) => eventId) };
     if (checked.length === 0) return receipt;
     const keys = isSabotaged('add-without-lock') ? [] : lockKeysOf(names, topic, checked);
-    const [locked] = await run(LOCK, [JSON.stringify(keys)]);
-    reached('add: locked');
-    const transactionId = textIn(locked, 'xid') ?? '';
-    const rows = rowsJson(checked);
-    const channel = notify ? names.channel : null;
-    const [added] = await run(addStatement(names), [rows, transactionId, topic, channel]);
+    const columns = columnsOf(checked);
+    const within = isSurelyOpen(transaction) ? null : await idOf(transaction);
+    const adding = run(this.#sql, [listOf(keys), within, topic, notify ? names.channel : null, ...columns]);
+    reached('add: sent');
+    const [added] = await adding;
     if (textIn(added, 'count') !== String(checked.length)) throw noTransaction();
     reached('add: added');
     return receipt;
@@ -114,26 +120,36 @@ export class Outbox<M extends object = EventMap> {
 }
 
 /**
- * Locks the aggregates in the order given, until the transaction ends. By the transaction's id the next statement knows
- * whether it runs in the same one. Outside a transaction, and on a pool, each statement has another id.
+ * By the transaction's id the next statement knows whether it runs in the same one. Outside a transaction, and on a
+ * pool, each statement has another id.
  */
-const LOCK =
-  'select pg_current_xact_id()::text as xid, count(pg_advisory_xact_lock(key::bigint)::text)::text as locks ' +
-  'from json_array_elements_text($1::text::json) as given(key)';
+async function idOf(transaction: Transaction): Promise<string> {
+  const [row] = await statementOf(transaction)('select pg_current_xact_id()::text as xid', []);
+  return textIn(row, 'xid') ?? '0';
+}
 
-/** Writes nothing in another transaction than the one that holds the locks. */
+/**
+ * Locks the aggregates in the order given, until the transaction ends, and then inserts the rows. An id is drawn for a
+ * row that has been joined with the count of locks. There is none before the last lock is held, in any plan. The
+ * transaction has its own id before that, which the relay relies on.
+ *
+ * `$2` is the transaction in which it has to run, or null. It writes nothing in another one.
+ */
 function addStatement(names: SchemaNames): string {
-  return `with given as (
-  select row, place from json_array_elements($1::text::json) with ordinality as listed(row, place)
-  where pg_current_xact_id() = $2::text::xid8
+  const columns = Object.keys(ROW_COLUMNS).join(', ');
+  const lists = Object.values(ROW_COLUMNS).map((type, place) => `$${place + 5}::text::${type}[]`);
+  return `with locked as materialized (
+  select pg_current_xact_id() as own, count(pg_advisory_xact_lock(key)::text) as locks
+  from unnest($1::text::bigint[]) as given(key)
 ), added as (
-  insert into ${names.of('outbox')} (topic, aggregate, slot, event_id, event, body, headers)
-  select $3::text, row ->> 'aggregate', (row ->> 'slot')::smallint, row ->> 'id', (row ->> 'event')::json,
-    decode(row ->> 'body', 'base64'), (row ->> 'headers')::json
-  from given order by place
+  insert into ${names.of('outbox')} (topic, ${columns})
+  select $3::text, aggregate, slot, event_id, event::json, decode(body, 'base64'), headers::json
+  from locked, unnest(${lists.join(', ')}) with ordinality as listed(${columns}, place)
+  where locks >= 0 and ($2::text is null or own = $2::text::xid8)
+  order by place
   returning 1
 )
-select count(*)::text as count,
+select count(*)::text as count, ${SERVER_PROCESS},
   case when $4::text is not null then pg_notify($4::text, $3::text)::text end as told
 from added having count(*) > 0`;
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../clock.js';
 import type { Database } from '../database/database.js';
 import type { Log } from '../log.js';
 import type { SchemaNames } from '../schema/schema-names.js';
+import { CalmLog } from './calm-log.js';
+import { commandNotice } from './operating/outbox-commands.js';
 import { LockedSession } from './records/locked-session.js';
 import { RelayRecords } from './records/relay-records.js';
 import type { Shard } from './records/shard.js';
@@ -51,8 +53,6 @@ const AGAIN_AFTER_MS = 500;
 const DRAIN_MS = 5_000;
 /** How long closing may take, in milliseconds: the database may not answer. */
 const CLOSE_WITHIN_MS = 8_000;
-/** The same failure is logged again after so long, in milliseconds. */
-const SAY_AGAIN_MS = 60_000;
 
 /**
  * Relays one shard of a topic whenever this process holds its lock. Its modes:
@@ -72,9 +72,11 @@ export class ShardRelay implements TenureListener {
   #published = 0;
   #retried = 0;
   #stops = 0;
-  #said = { text: '', at: Number.NEGATIVE_INFINITY };
+  readonly #calm: CalmLog;
 
-  constructor(private readonly options: ShardRelayOptions) {}
+  constructor(private readonly options: ShardRelayOptions) {
+    this.#calm = new CalmLog(options.clock, options.log);
+  }
 
   get mode(): RelayMode {
     return this.#mode;
@@ -167,6 +169,7 @@ export class ShardRelay implements TenureListener {
       await session.prepare();
       await session.listen(names.channel, (heard) => {
         if (heard === topic) this.#tenure?.wake();
+        if (heard === commandNotice(topic)) this.#tenure?.readCommands();
       });
       await session.listen(handOverChannel(names), () => this.#wake.set());
       while (!this.#isEnding() && !(await session.tryLock())) await this.#pause(TRY_EVERY_MS);
@@ -221,11 +224,7 @@ export class ShardRelay implements TenureListener {
   }
 
   #say(text: string): void {
-    const { clock, log, topic } = this.options;
-    const now = clock.now();
-    if (text === this.#said.text && now - this.#said.at < SAY_AGAIN_MS) return;
-    this.#said = { text, at: now };
-    log.warn(`topic "${topic}": ${text}`);
+    this.#calm.warn(`topic "${this.options.topic}": ${text}`);
   }
 
   #enter(mode: RelayMode): void {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { AggregatePostgresError } from '../errors.js';
 
 /** The tables of this library, by the names they have unless `tables` says otherwise. */
@@ -19,6 +19,9 @@ export const DEFAULT_SCHEMA = 'messaging';
 const MAX_NAME_BYTES = 63;
 /** What is added to a table's name for its index and its days. */
 const SUFFIX_BYTES = 15;
+
+/** 64 bits. */
+const HASH_DIGITS = 16;
 
 /** An identifier for SQL: quoted, so that any text is a name and nothing else. */
 export function quoted(name: string): string {
@@ -74,7 +77,7 @@ export class SchemaNames {
 
   private hashOf(...parts: readonly string[]): bigint {
     const text = JSON.stringify([this.schema, this.#tables.outbox, ...parts]);
-    return createHash('sha256').update(text).digest().readBigUInt64BE();
+    return BigInt(`0x${hash('sha256', text).slice(0, HASH_DIGITS)}`);
   }
 }
 

@@ -17,6 +17,11 @@ export type StoppedState =
   /** Its event was refused again, or no command was given. */
   | { readonly kind: 'stopped'; readonly code: string; readonly reason: string; readonly since: number };
 
+/** What is notified on the relays' channel when a command was written down. No topic has a space. */
+export function commandNotice(topic: string): string {
+  return `${topic} command`;
+}
+
 /**
  * The commands of an operator for a stopped aggregate. Each is written down, and the relay carries it out. It looks the
  * aggregate up from its first event, because a late copy may have stored the refused one.
@@ -83,7 +88,7 @@ export class OutboxCommands {
       await change(transaction, token, textIn(row, 'id') ?? '');
       await transaction.run('select pg_notify($1::text, $2::text)::text as told', [
         this.names.channel,
-        topic,
+        commandNotice(topic),
       ]);
       return true;
     });

@@ -75,6 +75,8 @@ export class Sender {
   /** Answers false if it is another stream than before. */
   readonly #isSameStream: NextAnswer<boolean>;
   readonly #calls = new Set<AbortController>();
+  /** Those of calls that have ended. Making one takes longer than all else that is done for a call. */
+  readonly #unused: AbortController[] = [];
   readonly #waits: Waits;
   #looks = 0;
   #isDraining = false;
@@ -152,8 +154,7 @@ export class Sender {
     const { target, lanes } = this.parts;
     const after = lane.startSending();
     lanes.noteChanged(lane);
-    const call = new AbortController();
-    setMaxListeners(CHAIN.rows, call.signal);
+    const call = this.#unused.pop() ?? newCall();
     this.#calls.add(call);
     try {
       const chain = chainOf(lane.rows, CHAIN);
@@ -171,6 +172,7 @@ export class Sender {
       this.#pause(lane, error);
     } finally {
       this.#calls.delete(call);
+      this.#unused.push(call);
       this.#ended(lane);
     }
   }
@@ -224,4 +226,10 @@ export class Sender {
     this.parts.lanes.noteChanged(lane);
     this.start();
   }
+}
+
+function newCall(): AbortController {
+  const call = new AbortController();
+  setMaxListeners(CHAIN.rows, call.signal);
+  return call;
 }
