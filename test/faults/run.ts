@@ -3,11 +3,11 @@ import { LONG_PROFILES, runLong } from './long/long-profiles.js';
 import { PROFILES, type ProfileName } from './consumer/profile.js';
 import type { ConsumerRule } from '#library/sabotage.js';
 import type { CheckerName } from './oracle/finding.js';
-import { runParking } from './parking/run.js';
-import { runPostgres } from './postgres/run.js';
-import { runRepartition } from './repartition/run.js';
+import { PARKING_USAGE, runParking } from './parking/run.js';
+import { runPostgres, USAGE as POSTGRES_USAGE } from './postgres/run.js';
+import { runRepartition, USAGE as REPARTITION_USAGE } from './repartition/run.js';
 import { runPublisherPart, USAGE as PUBLISHER_USAGE } from './publisher/run.js';
-import { runReplicas } from './replicas/run.js';
+import { REPLICAS_USAGE, runReplicas } from './replicas/run.js';
 import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
 import { runOnce, type RunResult } from './consumer/run-once.js';
 import { SABOTAGES } from './sabotage.js';
@@ -138,11 +138,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 /** The part that is proved, `consumer` unless said otherwise; its other arguments are its own. */
 const { values } = parseArgs({ strict: false, options: { part: { type: 'string', default: 'consumer' } } });
-const isPublisher = values.part === 'publisher';
+const USAGES: Readonly<Record<string, string>> = {
+  publisher: PUBLISHER_USAGE,
+  replicas: REPLICAS_USAGE,
+  postgres: POSTGRES_USAGE,
+  repartition: REPARTITION_USAGE,
+  parking: PARKING_USAGE,
+};
 
 function runPart(): Promise<boolean> {
   const rest = process.argv.slice(2);
-  if (isPublisher) return runPublisherPart(rest);
+  if (values.part === 'publisher') return runPublisherPart(rest);
   if (values.part === 'replicas') return runReplicas(rest);
   if (values.part === 'postgres') return runPostgres(rest);
   if (values.part === 'repartition') return runRepartition(rest);
@@ -156,6 +162,6 @@ try {
   const known =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (known !== true) throw error;
-  console.error(`${(error as Error).message}\n${isPublisher ? PUBLISHER_USAGE : USAGE}`);
+  console.error(`${(error as Error).message}\n${USAGES[String(values.part)] ?? USAGE}`);
   process.exitCode = 2;
 }

@@ -83,7 +83,12 @@ export type LayoutRule =
   /** The new layout handles what the old one had settled. */
   | 'origin-ignored';
 
-export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule;
+/** The rule about chains, which a relay of stored rows publishes. */
+export type ChainRule =
+  /** The events of a chain do not say after which event they belong. */
+  'chain-without-expectation';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule | ChainRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

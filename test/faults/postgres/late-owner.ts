@@ -1,4 +1,4 @@
-import type { PostgresRule } from '#postgres/sabotage.js';
+import type { RowRule } from './sabotage.js';
 import { eventually } from '../../support/eventually.js';
 import { type History, readEvidence } from './history.js';
 import { type Member, stopOneAt } from './member.js';
@@ -11,7 +11,7 @@ import { World } from './world.js';
 export interface StoryOptions {
   readonly seed: number;
   readonly serverVersion: string;
-  readonly sabotage?: PostgresRule | undefined;
+  readonly sabotage?: RowRule | undefined;
 }
 
 /** Nothing is settled on the server before the story is over: the next owner gets all events again. */
@@ -66,7 +66,7 @@ async function stopped(members: readonly Member[], step: string): Promise<Member
 }
 
 /** It was refused, or it has committed after the repeat. */
-async function hasEnded(world: World, sabotage: PostgresRule | undefined): Promise<boolean> {
+async function hasEnded(world: World, sabotage: RowRule | undefined): Promise<boolean> {
   if (sabotage === undefined) return readEvidence(world.folder).fenced > 0;
   const client = await world.database('billing');
   try {

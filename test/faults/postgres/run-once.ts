@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PostgresRule } from '#postgres/sabotage.js';
 import { lackOf } from '../publisher/run-once.js';
 import type { Finding } from './finding.js';
 import { type Evidence, readEvidence } from './history.js';
@@ -9,14 +8,14 @@ import { type PlannedFault, planFaults } from './nemesis-plan.js';
 import { judge } from './oracle.js';
 import type { Profile } from './profile.js';
 import { untilRest } from './rest.js';
-import { SABOTAGES } from './sabotage.js';
+import { type RowRule, SABOTAGES } from './sabotage.js';
 import { World, type WorldOptions } from './world.js';
 
 export interface RunOptions {
   readonly seed: number;
   readonly serverVersion: string;
   readonly profile: Profile;
-  readonly sabotage?: PostgresRule | undefined;
+  readonly sabotage?: RowRule | undefined;
   /** Only these, in place of what the seed says. */
   readonly faults?: readonly PlannedFault[];
   readonly say: (text: string) => void;

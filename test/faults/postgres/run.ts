@@ -1,21 +1,22 @@
 import { parseArgs } from 'node:util';
-import type { PostgresRule } from '#postgres/sabotage.js';
 import { runSeeds, sabotageEach } from '../harness/seeds.js';
-import { rulesNamed } from '../harness/usage.js';
+import { rulesNamed, UsageError } from '../harness/usage.js';
 import type { CheckerName } from './finding.js';
 import { tellLateOwner } from './late-owner.js';
 import { planNamed } from './nemesis-plan.js';
 import { type Profile, type ProfileName, PROFILES } from './profile.js';
 import { neverHit, printRun, printTable, summaryOf } from './report.js';
 import { runOnce, type RunResult } from './run-once.js';
-import { SABOTAGES } from './sabotage.js';
+import { type RowRule, SABOTAGES } from './sabotage.js';
 
-// npm run test:faults -- --part postgres [--profile short|full] [--seeds N] [--seed S] [--server 2.10|2.15]
-//   [--sabotage RULE|all] [--story]
 // --story: only the frozen owner that wakes up late; see late-owner.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const SABOTAGED_SEEDS = 3;
+export const USAGE =
+  'usage: npm run test:faults -- --part postgres [--profile short|full] [--seeds N] [--seed S] [--server 2.10|2.15] ' +
+  '[--sabotage RULE|all] [--story]';
+
 /** Of a sabotage that random faults show: so many of them are enough. */
 const SABOTAGED_STEPS = 6;
 
@@ -28,7 +29,7 @@ interface Given {
 
 function runAll(
   { profile, firstSeed, seeds, serverVersion }: Given,
-  sabotage?: PostgresRule,
+  sabotage?: RowRule,
   until: readonly CheckerName[] = [],
 ): Promise<RunResult[]> {
   return runSeeds({ seeds, untilMs: undefined }, until, async (index) => {
@@ -90,7 +91,7 @@ export async function runPostgres(args: string[]): Promise<boolean> {
       story: { type: 'boolean', default: false },
     },
   });
-  if (!Object.hasOwn(PROFILES, values.profile)) throw new Error(`no profile ${values.profile}`);
+  if (!Object.hasOwn(PROFILES, values.profile)) throw new UsageError(`no profile ${values.profile}`);
   const profile: Profile = PROFILES[values.profile as ProfileName];
   const rules = rulesNamed(SABOTAGES, values.sabotage);
   const seeds = rules === undefined ? profile.seeds : SABOTAGED_SEEDS;

@@ -5,10 +5,13 @@ import { between, randomFor } from '../harness/random.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
-// npm run test:faults -- --part repartition [--rounds N] [--seed S] [--server 2.10|2.15] [--way split|merge] [--sabotage all] [--at-once N] [--leases]
 // Every step once per round as the last one of the command, and of a replica; replicas are frozen there, too, and leases
 // vanish there; half of the stories split partitions, half merge them. --leases: only those in which leases vanish. Ends
 // with 0 if nothing was found; with --sabotage if each rule was caught.
+
+export const USAGE =
+  'usage: npm run test:faults -- --part repartition [--rounds N] [--seed S] [--server 2.10|2.15] [--way split|merge] ' +
+  '[--sabotage all] [--at-once N] [--leases]';
 
 const SPLIT = { from: 4, to: 16 };
 const MERGE = { from: 16, to: 4 };

@@ -12,6 +12,7 @@ import { type Terminal, UsageError } from './terminal.js';
 const MOST_LISTED = 100_000;
 const ASK_EVERY_MS = 100;
 const LEAVE_WITHIN_MS = 500;
+const RETRY = 'npx aggregate-transport outbox retry --topic TOPIC AGGREGATE, or --all';
 
 const VERBS = ['retry', 'skip', 'discard'] as const;
 
@@ -54,7 +55,10 @@ async function list(database: Database, values: Values, terminal: Terminal): Pro
   const stopped = await looks.stopped(topicsOf(values)[0], MOST_LISTED);
   if (values.json === true) for (const one of stopped) terminal.print(JSON.stringify(one));
   else if (stopped.length === 0) terminal.print('no aggregate is stopped');
-  else for (const one of stopped) terminal.print(lineOf(one));
+  else {
+    for (const one of stopped) terminal.print(lineOf(one));
+    terminal.print(`correct the cause, then: ${RETRY}`);
+  }
   return 0;
 }
 
@@ -88,7 +92,7 @@ async function command(database: Database, { verb, address, values, terminal }: 
     }
     if (state.kind === 'stopped') {
       const how = verb === 'skip' ? 'is stopped at its next event' : 'is stopped again';
-      say('stopped', `${name} ${how}: ${state.code}: ${state.reason}`);
+      say('stopped', `${name} ${how}: ${state.code}: ${state.reason}; correct the cause, then: ${RETRY}`);
       return 1;
     }
     if (Date.now() > until) {

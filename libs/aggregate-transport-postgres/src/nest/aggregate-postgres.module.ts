@@ -86,7 +86,7 @@ export class AggregatePostgresModule
   }
 
   static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
-    const outboxTopics = options.outbox?.topics ?? [];
+    const outboxTopics = topicNames(options.outbox?.topics ?? []);
     return super.forRoot({ outboxTopics, ...options });
   }
 
@@ -108,7 +108,7 @@ export class AggregatePostgresModule
 
 /** Adds an outbox for each topic, on the topic's own publisher: it checks events as that does. */
 function withOutboxes(definition: DynamicModule, { isGlobal, outboxTopics = [] }: Extras): DynamicModule {
-  const topics = topicNames(outboxTopics);
+  const topics = topicNames(outboxTopics, 'outboxTopics');
   const outboxes = topics.map(outboxProvider);
   return {
     ...definition,

@@ -1,3 +1,4 @@
+import type { TopicRef } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
 
 /** @throws POSTGRES_OPTIONS_INVALID if the object has other members */
@@ -23,6 +24,25 @@ export function numberIn(
 
 export function has(value: unknown, method: string): boolean {
   return typeof (value as Record<string, unknown> | null | undefined)?.[method] === 'function';
+}
+
+/**
+ * The name of a topic that was given to `place`, such as `@InjectOutbox`.
+ * @throws POSTGRES_OPTIONS_INVALID for what is no topic, above all an undefined one of a circular import
+ */
+export function topicNameOf(topic: TopicRef, place: string): string {
+  const name: unknown =
+    typeof topic === 'string' ? topic : (topic as { name?: unknown } | null | undefined)?.name;
+  if (typeof name === 'string' && name !== '') return name;
+  const found =
+    topic === undefined
+      ? 'undefined; circular import? Keep defineTopic in a file that imports none of its users'
+      : `${topic === null ? 'null' : name === '' || topic === '' ? 'an empty text' : typeof topic}; give it what ` +
+        'defineTopic made, or a name';
+  throw new AggregatePostgresError(
+    'POSTGRES_OPTIONS_INVALID',
+    `expected ${place} to be given a topic or its name, found ${found}`,
+  );
 }
 
 /** Never the value itself: a connection string holds a password. */

@@ -3,7 +3,7 @@ import type { PgPool } from '../database/pg-database.js';
 import type { PGliteLike } from '../database/pglite-database.js';
 import { AggregatePostgresError } from '../errors.js';
 import { SchemaNames } from '../schema/schema-names.js';
-import { has, invalid, numberIn, requireKnown } from './option-values.js';
+import { has, invalid, numberIn, requireKnown, topicNameOf } from './option-values.js';
 import type { AggregatePostgresOptions } from './options.js';
 import { DEFAULTS } from './options.js';
 import { RELAY_OPTIONS, relayOf, type ResolvedRelay } from './relay-options.js';
@@ -109,14 +109,9 @@ function outboxOf({ outbox }: AggregatePostgresOptions): ResolvedOptions['outbox
 }
 
 /** @throws POSTGRES_OPTIONS_INVALID if it is no list of topics */
-export function topicNames(topics: readonly TopicRef[]): string[] {
-  if (!Array.isArray(topics)) throw invalid('outbox.topics', 'a list of topics', topics);
-  const names = (topics as readonly unknown[]).map((topic) => {
-    const name: unknown = typeof topic === 'string' ? topic : (topic as { name?: unknown } | null)?.name;
-    if (typeof name !== 'string' || name === '') throw invalid('outbox.topics', 'a list of topics', topic);
-    return name;
-  });
-  return [...new Set(names)];
+export function topicNames(topics: readonly TopicRef[], place = 'outbox.topics'): string[] {
+  if (!Array.isArray(topics)) throw invalid(place, 'a list of topics', topics);
+  return [...new Set((topics as readonly TopicRef[]).map((topic) => topicNameOf(topic, place)))];
 }
 
 /** Callers without a compiler may hand over anything. */

@@ -10,6 +10,7 @@ import type { RelayRecords, TakeOver } from './records/relay-records.js';
 import { type Shard, slotsOf } from './records/shard.js';
 import { type Stop, Stops } from './records/stops.js';
 import { RowReader } from './rows/row-reader.js';
+import { reasonOf } from './sending/consequence.js';
 import type { Lane, PendingRow } from './sending/lane.js';
 import { type LaneLimits, Lanes } from './sending/lanes.js';
 import { type RelayTarget, Sender, type SenderListener } from './sending/sender.js';
@@ -160,8 +161,14 @@ export class Tenure implements SenderListener {
     this.#loader.noteStopped(lane.token);
     if (row !== undefined) {
       const { id, event } = row;
-      const { code, message: reason } = error;
-      this.#refused.push({ aggregate: lane.token, id, eventId: event.eventId, code, reason });
+      const { code } = error;
+      this.#refused.push({
+        aggregate: lane.token,
+        id,
+        eventId: event.eventId,
+        code,
+        reason: reasonOf(error),
+      });
     }
     this.#wake.set();
   }

@@ -70,7 +70,7 @@ function notStored(
   const message =
     `expected the stream of topic "${topic}" to store the event, found that the server refused it ` +
     `(${found}) after ${event.sends} send(s); it is not stored: ${remedy}`;
-  return new PublishRejectedError(message, isForNow);
+  return new PublishRejectedError(message, isForNow, found);
 }
 
 /** The server refused an event. No copy of it is stored. */
@@ -82,6 +82,8 @@ export class PublishRejectedError extends AggregateTransportError {
      * lacks the permission.
      */
     readonly isForNow: boolean,
+    /** What the server said, for a text with a remedy of its own. */
+    readonly found: string,
   ) {
     super('PUBLISH_REJECTED', message);
   }

@@ -1,3 +1,4 @@
+import { isSabotaged } from '#sabotage';
 import { AggregateTransportError, describeError } from '../../errors.js';
 import type { PublishReceipt } from '../../message/event.js';
 import { encodeHeaders, HEADER, messageIdOf } from '../../message/headers.js';
@@ -49,8 +50,9 @@ export class ChainedPublisher {
   ): Promise<readonly ChainOutcome[]> {
     const { sequencer } = await this.links.open(this.topic);
     const chain = new ExpectationChain();
+    const first = isSabotaged('chain-without-expectation') ? undefined : after;
     const calls = events.map((event, index) =>
-      sequencer.publish(chain.link(this.#outgoing(event, index === 0 ? after : undefined)), signal),
+      sequencer.publish(chain.link(this.#outgoing(event, index === 0 ? first : undefined)), signal),
     );
     const outcomes = await Promise.allSettled(calls);
     return outcomes.map((outcome) =>

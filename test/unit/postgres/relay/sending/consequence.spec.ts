@@ -6,7 +6,12 @@ import {
   SequenceConflictError,
 } from 'nestjs-aggregate-transport';
 import { chainOf, storedAmong } from '#postgres/relay/sending/chain.js';
-import { chainEndOf, type Consequence, consequenceOf } from '#postgres/relay/sending/consequence.js';
+import {
+  chainEndOf,
+  type Consequence,
+  consequenceOf,
+  reasonOf,
+} from '#postgres/relay/sending/consequence.js';
 
 const error = (code: AggregateTransportErrorCode) => new AggregateTransportError(code, 'text');
 
@@ -27,9 +32,21 @@ test.each<[AggregateTransportErrorCode, Consequence]>([
 });
 
 test('tells a refusal for good from one for now', () => {
-  expect(consequenceOf(new PublishRejectedError('too large', false))).toBe('stop');
-  expect(consequenceOf(new PublishRejectedError('no permission', true))).toBe('retry');
+  expect(consequenceOf(new PublishRejectedError('too large', false, ''))).toBe('stop');
+  expect(consequenceOf(new PublishRejectedError('no permission', true, ''))).toBe('retry');
   expect(consequenceOf(new SequenceConflictError(1, 2))).toBe('look up');
+});
+
+test('tells why an event was refused without the remedy of a publish call', () => {
+  const refused = new PublishRejectedError(
+    'the text of a publish call: publish it again',
+    false,
+    '10054: too large',
+  );
+  expect(reasonOf(refused)).toBe(
+    'expected the stream to store the event, found that the server refused it: 10054: too large',
+  );
+  expect(reasonOf(error('EVENT_TOO_LARGE'))).toBe('text');
 });
 
 test('takes what is stored up to the first failure of a chain', () => {

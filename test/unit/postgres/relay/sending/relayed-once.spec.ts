@@ -57,7 +57,7 @@ class Stream implements RelayTarget {
         continue;
       }
       if (dice < 0.05) {
-        outcomes.push(new PublishRejectedError('full', true));
+        outcomes.push(new PublishRejectedError('full', true, 'full'));
         expected = undefined;
       } else if (dice < 0.2) {
         // The answer is lost; the copy arrives now, or late, or never.
