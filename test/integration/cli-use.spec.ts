@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -81,4 +82,13 @@ test('a command that is understood and finds no server ends with exit code 1', a
   expect(code).toBe(1);
   expect(errors).toContain('expected a NATS server at');
   expect(errors).not.toContain('waitOnFirstConnect');
+});
+
+test('ends in silence if the reader of its output has left', async () => {
+  const child = spawn(process.execPath, [join(LIBRARY, bin['aggregate-transport']!), '--help']);
+  child.stdout.destroy();
+  let errors = '';
+  child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  expect({ code, errors }).toEqual({ code: 0, errors: '' });
 });

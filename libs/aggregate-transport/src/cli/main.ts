@@ -20,6 +20,12 @@ const terminal: Terminal = {
   },
 };
 
+// The reader of a pipe has left, as `head` does: nothing more is wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 async function run(): Promise<number> {
   const args = process.argv.slice(2);
   const [first, ...others] = args;
