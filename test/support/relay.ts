@@ -109,9 +109,7 @@ export class RelayFixture extends PostgresFixture {
   /** Adds events in a transaction of their own, as `aggregate:number`. */
   async add(...names: readonly string[]): Promise<void> {
     const outbox = this.outbox({ topic: this.topic });
-    await this.database.transaction(async ({ client }) => {
-      for (const name of names) await outbox.add(client, eventNamed(name));
-    });
+    await this.database.transaction(({ client }) => outbox.add(client, names.map(eventNamed)));
   }
 
   /** A relay in a process of its own. It ends with the test. */

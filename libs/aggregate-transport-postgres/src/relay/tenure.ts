@@ -45,7 +45,7 @@ export interface TenureParts {
 }
 
 /**
- * From the beginning of a turn to the next one pass at least so many times as long as it took, within these bounds in
+ * The next turn begins no sooner than so many times as long as the last one took, after its beginning. Bounds are in
  * milliseconds. So what a busy outbox adds and what is stored meanwhile come together, and a slow database is asked
  * less often. Without it each transaction's few rows cost a read and a mark of their own.
  */

@@ -78,7 +78,7 @@ function learn(client: PgConnection, row: Row | undefined): void {
   if (answering !== undefined) DIRECT.set(client, answering === String(client.processID));
 }
 
-/** `pg` goes on to believe that it is prepared. */
+/** `pg` still takes it for prepared. */
 function thrownAway(client: QueryingTransaction, cause: unknown): AggregatePostgresError {
   DIRECT.set(client, false);
   return new AggregatePostgresError(

@@ -29,7 +29,10 @@ export function consequenceOf(error: AggregateTransportError): Consequence {
   return error.code === 'OUTCOME_UNKNOWN' ? 'resume' : 'retry';
 }
 
-/** Why an event was refused. Pure. It names no remedy of a publish call: here an operator corrects the cause and retries. */
+/**
+ * Why an event was refused. Pure. It names no remedy of a publish call: here an operator corrects the cause and
+ * retries.
+ */
 export function reasonOf(error: AggregateTransportError): string {
   if (!(error instanceof PublishRejectedError)) return error.message;
   return `expected the stream to store the event, found that the server refused it: ${error.found}`;

@@ -7,7 +7,7 @@ const parent = runInThisContext('process') as NodeJS.Process;
 
 /**
  * Ends the server at the latest when this process ends, however it does, SIGKILL excepted. The core has one of its own
- * with another signal: sharing it would make it a public name of the core's `testing`, which is a promise to users.
+ * with another signal. A shared one would be a public name of the core's `testing`, and so a promise to users.
  */
 export function diesWithParent(child: ChildProcess): void {
   if (living.size === 0) parent.on('exit', endAll);
