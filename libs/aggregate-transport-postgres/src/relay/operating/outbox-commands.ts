@@ -1,6 +1,7 @@
 import { tokenOf } from 'nestjs-aggregate-transport';
 import type { Database, OwnTransaction } from '../../database/database.js';
 import type { SchemaNames } from '../../schema/schema-names.js';
+import { commandNotice } from '../records/stops.js';
 import { textIn } from '../../transaction/statement.js';
 
 export interface StoppedAddress {
@@ -16,11 +17,6 @@ export type StoppedState =
   | { readonly kind: 'asked' }
   /** Its event was refused again, or no command was given. */
   | { readonly kind: 'stopped'; readonly code: string; readonly reason: string; readonly since: number };
-
-/** What is notified on the relays' channel when a command was written down. No topic has a space. */
-export function commandNotice(topic: string): string {
-  return `${topic} command`;
-}
 
 /**
  * The commands of an operator for a stopped aggregate. Each is written down, and the relay carries it out. It looks the

@@ -11,6 +11,11 @@ export interface Stop {
   readonly reason: string;
 }
 
+/** What is notified on the relays' channel when a command was written down. No topic has a space. */
+export function commandNotice(topic: string): string {
+  return `${topic} command`;
+}
+
 /** The most aggregates that begin again at once. */
 const MAX_RETRIES = 100;
 const MAX_REASON_CHARACTERS = 1_000;
