@@ -291,7 +291,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     this.#enter('halted');
     this.#haltReason = reason;
     this.#haltCause = cause;
-    this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
+    // What concerns the whole group is said once.
+    if (cause !== 'deleted') this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
     this.#tenure.end();
     this.#parts.reader.close();
     this.#parts.lanes.stop();

@@ -19,7 +19,7 @@ import { PresenceWire } from '../stream/wires/presence-wire.js';
 import { PublishWire } from '../stream/wires/publish-wire.js';
 import { openGroup } from './nats-group-wire.js';
 import type { NatsTopic } from './nats-topic.js';
-import type { GroupWire, TopicWire, WireListener } from './wires.js';
+import type { GroupWire, OpenHow, TopicWire, WireListener } from './wires.js';
 
 /** All ways from one topic to its stream, over one connection. */
 export class NatsTopicWire implements TopicWire {
@@ -97,8 +97,8 @@ export class NatsTopicWire implements TopicWire {
     return streamStateOf(this.of.api, this.of.topic.name);
   }
 
-  async openGroup(group: string): Promise<GroupWire> {
-    const opened = await openGroup(this.of, group);
+  async openGroup(group: string, how?: OpenHow): Promise<GroupWire> {
+    const opened = await openGroup(this.of, group, how);
     this.#hasGroups = true;
     return opened;
   }

@@ -35,6 +35,12 @@ export interface GroupWire {
   oldConsumers(): Promise<readonly string[]>;
 }
 
+/** How a group is opened. */
+export interface OpenHow {
+  /** It is never begun: only the start of a process does that. */
+  readonly mustExist?: boolean;
+}
+
 /** The part of a connection's life that others follow. */
 export interface WireListener {
   disconnected?(): void;
@@ -79,8 +85,9 @@ export interface TopicWire {
    * Finds or makes what a group needs: its record, its positions, and the place for its parked aggregates.
    * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
    * @throws OPTIONS_INVALID if `consume.startAt` names a sequence that the stream does not have yet
+   * @throws GROUP_DELETED while it is being deleted, and if it must exist and is deleted
    */
-  openGroup(group: string): Promise<GroupWire>;
+  openGroup(group: string, how?: OpenHow): Promise<GroupWire>;
   /** Where the replicas of a group see each other. */
   presencePort(group: string): PresencePort;
   /**

@@ -4,11 +4,11 @@ import { AggregateTransportError } from '../../errors.js';
 import { partitionBits } from '../../message/partitioning.js';
 import { aggregateIdOf, tokenOfSubject } from '../../message/subject.js';
 import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
-import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
+import { firstGroupRecord, type GroupRecord, nextGroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
-import type { GroupWire, PartitionWire } from '../../transport/wires.js';
+import type { GroupWire, OpenHow, PartitionWire } from '../../transport/wires.js';
 import { partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
@@ -107,10 +107,10 @@ export class MemoryGroup implements GroupKeys {
 
   /**
    * Finds or makes the group's record, and the ways to the partitions of its layout.
-   * @throws RECORD_MISSING
+   * @throws RECORD_MISSING, GROUP_DELETED
    */
-  async open(consume: Consume): Promise<GroupWire> {
-    const record = await this.#findOrMakeRecord(consume);
+  async open(consume: Consume, { mustExist = false }: OpenHow = {}): Promise<GroupWire> {
+    const record = await this.#findOrMakeRecord(consume, mustExist);
     const { layout, partitions } = record;
     return {
       record,
@@ -162,19 +162,27 @@ export class MemoryGroup implements GroupKeys {
   }
 
   /** The first start resolves where the group begins, once: the record that is written first decides for all. */
-  async #findOrMakeRecord({ partitions, startAt }: Consume): Promise<GroupRecord> {
+  async #findOrMakeRecord({ partitions, startAt }: Consume, mustExist: boolean): Promise<GroupRecord> {
     const port = this.record.connect();
     for (;;) {
       const { value, revision } = await port.read();
-      if (value !== undefined) return value;
-      this.#refuseLostRecord();
+      if (value !== undefined && value.deleted === undefined) return value;
+      if (value === undefined) this.#refuseLostRecord();
+      else if (mustExist || value.deleted?.removed !== true) throw this.#deletedError();
       const { stream } = this.options;
-      const first = firstGroupRecord(partitions, {
-        sequence: startSequence(startAt, stream),
-        created: stream.created,
-      });
+      const start = { sequence: startSequence(startAt, stream), created: stream.created };
+      const first =
+        value === undefined ? firstGroupRecord(partitions, start) : nextGroupRecord(value, partitions, start);
       if ((await port.write(first, revision)) !== undefined) return first;
     }
+  }
+
+  #deletedError(): AggregateTransportError {
+    const { topic, group } = this.options;
+    return new AggregateTransportError(
+      'GROUP_DELETED',
+      `expected group "${group}" of topic "${topic}" to be there, or to be free to begin, found that it was deleted`,
+    );
   }
 
   /** A group that has handled events has a record. Without one its place in the stream is not known. */

@@ -71,7 +71,7 @@ export class MemoryTopic {
       lastOf: (subject) => stream.lastOf(subject),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       progress: () => Promise.resolve(stream.state),
-      openGroup: (group) => this.group(group).open(consume),
+      openGroup: (group, how) => this.group(group).open(consume, how),
       presencePort: (group) => this.group(group).presence.connect(),
       lookAt: (question) =>
         Promise.resolve({
