@@ -81,7 +81,13 @@ export type LayoutRule =
   /** The mark of a drained partition does not keep the next owner from starting. */
   | 'drained-mark-ignored'
   /** The new layout handles what the old one had settled. */
-  | 'origin-ignored';
+  | 'origin-ignored'
+  /** Letters of events that a reset brings again stay. */
+  | 'letters-outlive-reset'
+  /** A reset begins no new run. */
+  | 'run-stands-still'
+  /** Of the positions of a deleted group no tombstone stays. */
+  | 'positions-purged';
 
 export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule;
 

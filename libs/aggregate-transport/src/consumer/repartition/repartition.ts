@@ -1,4 +1,4 @@
-import { reached } from '#sabotage';
+import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import {
@@ -131,7 +131,8 @@ export class Repartition {
       const records = found.filter((record) => record !== undefined);
       if (!beginsAnew(change)) await this.#prepare(change, records);
       const lostEpochs = found.flatMap((record, partition) => (record ? [] : [lost.get(partition) ?? 0]));
-      const next = completeChange(group, change, reachedOf({ group, change, records, lostEpochs }));
+      const complete = completeChange(group, change, reachedOf({ group, change, records, lostEpochs }));
+      const next = isSabotaged('run-stands-still') ? { ...complete, run: group.run } : complete;
       if ((await this.ports.group.write(next, revision)) === undefined) continue;
       reached('repartition: switched');
       return { kind: 'none', group: next };

@@ -112,7 +112,8 @@ export class GroupRecordOpening {
     const when = new Date(at).toISOString();
     if (mustExist) throw deletedError(this.request, `that it was deleted at ${when}`);
     // A process that slept through the deletion may have written since.
-    const trace = removed === true ? await parkedTraceOf(this.access.api, topic, group) : 'its keys are still there';
+    const trace =
+      removed === true ? await parkedTraceOf(this.access.api, topic, group) : 'its keys are still there';
     if (trace !== undefined)
       throw deletedError(this.request, `that its deletion, begun at ${when}, is not complete: ${trace}`);
     this.log.warn(
@@ -126,7 +127,9 @@ export class GroupRecordOpening {
     const { topic, group, partitions, startAt } = this.request;
     const start = await resolveStart(this.access.api, topic, startAt);
     const record =
-      deleted === undefined ? firstGroupRecord(partitions, start) : nextGroupRecord(deleted, partitions, start);
+      deleted === undefined
+        ? firstGroupRecord(partitions, start)
+        : nextGroupRecord(deleted, partitions, start);
     if ((await key.write(record, revision)) !== undefined) {
       reached('start: group record made');
       this.log.info(
