@@ -296,6 +296,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     this.#tenure.end();
     this.#parts.reader.close();
     this.#parts.lanes.stop();
+    // There is no position any more that a last commit could be written to.
+    if (cause === 'deleted') this.disown(reason);
   }
 
   /** Unsettled events far below are fetched one by one: reading through to them would take longer. */

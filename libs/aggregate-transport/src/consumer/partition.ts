@@ -190,12 +190,9 @@ export class Partition implements LeaseListener {
 
   /** Its group was deleted: it halts for good, and its lease is let go. Returns at once. */
   retire(reason: string): void {
-    if (this.#mode === 'closed') return;
     this.#end();
     this.#lease.abandon();
     this.#consumer.halt(reason, 'deleted');
-    // There is no position any more that a last commit could be written to.
-    this.#consumer.disown(reason);
   }
 
   /**

@@ -38,10 +38,12 @@ export function partitionFindings(group: ObservedGroup, partition: ObservedParti
 type Where = Pick<Finding, 'topic' | 'group' | 'partition'>;
 
 /** One for the whole group. */
-function deletedFindings({ topic, group }: ObservedGroup, { partition, consumer }: ObservedPartition): Finding[] {
+function deletedFindings(
+  { topic, group }: ObservedGroup,
+  { partition, consumer }: ObservedPartition,
+): Finding[] {
   if (partition !== 0) return [];
-  const todo =
-    'stop this service, or take its handlers out; a restart of it begins a new group of this name (docs/operations.md)';
+  const todo = 'stop this service, or take its handlers out; a restart of it begins a new group of this name';
   return [{ topic, group, code: 'halted', why: `it halts: ${consumer.load.haltReason ?? ''}`, do: todo }];
 }
 

@@ -1,5 +1,6 @@
 import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { TopicGroups } from '../operating/groups/group-ports.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -11,6 +12,7 @@ import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watc
 import { streamStateOf } from '../stream/api/stream-state.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
+import { TopicGroupsWire } from '../stream/operating/topic-groups.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
 import { lastOf, messagesOf, subjectMessages } from '../stream/wires/history.js';
@@ -114,6 +116,10 @@ export class NatsTopicWire implements TopicWire {
 
   settingDifferences(): Promise<readonly SettingDifference[]> {
     return this.#settings.read(this.#hasGroups);
+  }
+
+  get groups(): TopicGroups {
+    return new TopicGroupsWire(this.of, this.of.topic.name, this.of.clock);
   }
 
   parkedArchive(group: string): ParkedArchive {

@@ -4,18 +4,13 @@ import { Presence } from '../consumer/ownership/presence.js';
 import { Session } from '../consumer/ownership/session.js';
 import type { GroupView } from '../consumer/partition-options.js';
 import type { Partition } from '../consumer/partition.js';
+import { tellChange, tellDeletion } from '../consumer/repartition/change-texts.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
 import { SeenEvents } from '../consumer/seen-events.js';
 import { describeError } from '../errors.js';
 import { newEventId } from '../message/event-id.js';
-import {
-  type DeletedGroup,
-  type GroupRecord,
-  isCancelled,
-  type LayoutChange,
-  sourcesOf,
-} from '../records/group-record.js';
+import { type DeletedGroup, type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
 import { type GroupOptions, type OpenedLayout, openGroup, type Replica } from './open-group.js';
 import type { GroupWire } from './wires.js';
 
@@ -214,7 +209,7 @@ export class Group implements ServedGroup {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
       log.warn(
-        `${this.#name}: its ${record.partitions} partitions ${describeChange(change)}; nothing new starts until all are drained`,
+        `${this.#name}: its ${record.partitions} partitions ${tellChange(change)}; nothing new starts until all are drained`,
       );
       reached('repartition: draining');
     }
@@ -273,13 +268,10 @@ export class Group implements ServedGroup {
   }
 
   /** It was drained for that, by this process or another, so no handler of a valid owner runs. */
-  async #retire({ at }: DeletedGroup): Promise<void> {
+  async #retire(deleted: DeletedGroup): Promise<void> {
     this.#enter('deleted');
-    const why = `the group was deleted at ${new Date(at).toISOString()}`;
-    this.options.log.error(
-      `${this.#name}: ${why}; nothing starts here any more. Stop this service, or take its handlers out; a restart of it ` +
-        'begins a new group of this name, as consume.startAt says',
-    );
+    const { why, todo } = tellDeletion(deleted);
+    this.options.log.error(`${this.#name}: ${why}; nothing starts here any more: ${todo}`);
     this.opened.wire.recordPort.close();
     await this.replicas.retire(why);
     reached('delete: replica retired');
@@ -312,9 +304,4 @@ export class Group implements ServedGroup {
     }
     this.#mode = mode;
   }
-}
-
-function describeChange({ to, start, deletes }: LayoutChange): string {
-  if (deletes !== undefined) return 'are deleted';
-  return start === undefined ? `become ${to}` : `begin again as ${to}`;
 }

@@ -1,6 +1,7 @@
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { TopicGroups } from '../operating/groups/group-ports.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -100,6 +101,8 @@ export interface TopicWire {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   settingDifferences(): Promise<readonly SettingDifference[]>;
+  /** What an operator asks of the topic's groups, and changes. */
+  readonly groups: TopicGroups;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
 }

@@ -13,6 +13,7 @@ import {
 } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
+import { nameChange } from './change-texts.js';
 import { type DrainedPartition, initialPositions } from './initial-positions.js';
 import { mostRuns } from './recovered-group.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
@@ -86,7 +87,7 @@ export class Repartition {
         if (isSameChange(change, wanted)) return change;
         throw new AggregateTransportError(
           'CHANGE_UNDER_WAY',
-          `expected no change of ${this.name} under way, found ${describeChange(change)}; ` +
+          `expected no change of ${this.name} under way, found ${nameChange(change)}; ` +
             'finish it with --resume, or call it off with --cancel',
         );
       }
@@ -267,10 +268,4 @@ function reachedOf({ group, change: { start }, records, lostEpochs }: Drained): 
     run: Math.max(lostRun, ...records.map(({ run }) => run)),
     high: Math.max(0, ...here.map(({ high }) => high)),
   };
-}
-
-function describeChange({ to, start, deletes }: LayoutChange): string {
-  if (deletes !== undefined) return 'its deletion';
-  if (start === undefined) return `one to ${to} partitions`;
-  return `a reset to sequence ${start.sequence + 1} with ${to} partitions`;
 }

@@ -34,6 +34,8 @@ export interface FollowOptions {
   readonly maxLag?: number | undefined;
   /** Between two looks, in milliseconds, from 100. @default 1 000 */
   readonly everyMs?: number | undefined;
+  /** Goes on when it has caught up. @default false */
+  readonly goOn?: boolean | undefined;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,7 +56,7 @@ export async function* followGroup(
   clock: Clock,
   options: FollowOptions = {},
 ): AsyncGenerator<FollowSample, void, undefined> {
-  const { with: other, maxLag = MAX_LAG, everyMs = EVERY_MS, signal } = options;
+  const { with: other, maxLag = MAX_LAG, everyMs = EVERY_MS, goOn = false, signal } = options;
   check({ maxLag, everyMs });
   let before: { readonly at: number; readonly lag: number } | undefined;
   for (;;) {
@@ -67,7 +69,7 @@ export async function* followGroup(
     const caughtUp = own.lag !== undefined && own.lag <= maxLag;
     const secondsLeft = secondsOf(before, own.lag, now);
     yield { topic: topic.topic, at: new Date(clock.wallNow()), group: own, beside, caughtUp, secondsLeft };
-    if (caughtUp) return;
+    if (caughtUp && !goOn) return;
     if (own.lag !== undefined) before = { at: now, lag: own.lag };
     await delay(clock, everyMs);
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import { partitionOf } from '../../message/partitioning.js';
-import type { GroupOnServer, PartitionOnServer } from '../../records/group-on-server.js';
+import type { PartitionOnServer } from '../../records/group-on-server.js';
 import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
 import type { RunningHandler } from '../../records/lease-record.js';
 import { type GroupPorts, recordOf, type TopicGroups } from './group-ports.js';
@@ -108,7 +108,7 @@ export async function readGroup(topic: TopicGroups, group: string, clock: Clock)
     run: Math.max(run ?? 0, ...byPartition.map((one) => one.run ?? 0)),
     change: change && changeOf(change),
     deletedAt: deleted && new Date(deleted.at),
-    ...sumsOf(byPartition, look),
+    ...sumsOf(byPartition),
     byPartition,
   };
 }
@@ -194,13 +194,11 @@ async function parkedByPartition(
 
 function sumsOf(
   partitions: readonly GroupPartition[],
-  { room }: GroupOnServer,
 ): Pick<GroupSummary, 'owned' | 'owners' | 'lag' | 'oldestUnsettledMs' | 'parked' | 'letters'> {
   const held = partitions.filter(({ lease }) => lease === 'held');
   const sum = (of: (one: GroupPartition) => number): number =>
     partitions.reduce((all, one) => all + of(one), 0);
-  const isTold =
-    partitions.every(({ lag }) => lag !== undefined) && (room !== undefined || partitions.length === 0);
+  const isTold = partitions.every(({ lag }) => lag !== undefined);
   const ages = partitions.flatMap(({ oldestUnsettledMs }) => oldestUnsettledMs ?? []);
   return {
     owned: held.length,

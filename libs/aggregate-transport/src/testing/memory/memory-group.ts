@@ -14,7 +14,7 @@ import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
 import { MemoryPresence } from './memory-presence.js';
 import { MemoryReaders } from './memory-readers.js';
-import { type GroupKeys, MemoryRepartition } from './memory-repartition.js';
+import { type GroupKeys, MemoryGroupPorts, MemoryRepartition } from './memory-repartition.js';
 import type { MemoryStream } from './memory-stream.js';
 
 export interface MemoryGroupOptions {
@@ -53,7 +53,20 @@ export class MemoryGroup implements GroupKeys {
   }
 
   get hasStarted(): boolean {
-    return this.record.stored.value !== undefined;
+    const { value } = this.record.stored;
+    return value !== undefined && value.deleted === undefined;
+  }
+
+  /** A record, of a deleted group too, or a lease tells of it. */
+  get isKnown(): boolean {
+    return (
+      this.record.stored.value !== undefined || this.known.some(({ lease }) => lease.stored.revision > 0)
+    );
+  }
+
+  /** What an operator asks of the group, or removes. */
+  get ports(): MemoryGroupPorts {
+    return new MemoryGroupPorts(this, this.options);
   }
 
   /** Says which event up to a sequence the group has not settled, the oldest one; undefined if all are. */

@@ -11,7 +11,7 @@ import {
 } from '../keys/key-places.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { GroupAccess } from './group-access.js';
-import { GroupLook } from './group-status.js';
+import { GroupLook } from '../groups/group-status.js';
 
 /** A topic's ways over NATS to its groups. */
 export class TopicGroupsWire {

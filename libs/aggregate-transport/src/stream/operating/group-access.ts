@@ -21,7 +21,7 @@ import {
 import { deleteKey, readKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { ParkedWire } from '../wires/parked-wire.js';
-import { LayoutWire } from './layout-wire.js';
+import { LayoutWire } from '../groups/layout-wire.js';
 
 type Place = Omit<PartitionAddress, 'topic' | 'group'>;
 
