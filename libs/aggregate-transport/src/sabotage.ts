@@ -87,7 +87,9 @@ export type LayoutRule =
   /** A reset begins no new run. */
   | 'run-stands-still'
   /** Of the positions of a deleted group no tombstone stays. */
-  | 'positions-purged';
+  | 'positions-purged'
+  /** Not one that can be broken: a replica never hears what its group's record says. */
+  | 'record-unread';
 
 export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule;
 

@@ -127,7 +127,10 @@ async function removeReset(
     check();
     const { marker, stream, sequence } = letter.note;
     const comesAgain = stream === start.created && sequence > start.sequence;
-    if (marker === identity && comesAgain) await port.removeLetter(letter.position);
+    if (marker === identity && comesAgain) {
+      await port.removeLetter(letter.position);
+      reached('adopt: letter removed');
+    }
     letter = await port.next(token, letter.position);
   }
 }

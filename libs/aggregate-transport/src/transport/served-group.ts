@@ -162,7 +162,7 @@ export class Group implements ServedGroup {
   }
 
   #read(): void {
-    if (this.#mode === 'idle' || this.#isOver()) return;
+    if (this.#mode === 'idle' || this.#isOver() || isSabotaged('record-unread')) return;
     if (this.#reading !== undefined) {
       this.#again = true;
       return;
