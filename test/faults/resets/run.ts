@@ -26,6 +26,8 @@ export function storiesOf(random: () => number, only?: string): Story[] {
     if (only !== undefined && only !== name) continue;
     stories.push({ deed });
     for (const [step, roles] of Object.entries(deed === 'delete' ? DELETE_STEPS : RESET_STEPS)) {
+      // From the start every letter comes again, so no marker stays.
+      if (deed === 'reset to start' && step === 'adopt: marker written') continue;
       // A marker is written once for each parked aggregate, of which there are two.
       const most = step.startsWith('adopt') ? 2 : MAX_NTH;
       for (const by of roles)

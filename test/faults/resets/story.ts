@@ -80,17 +80,15 @@ export async function tellStory(told: Interruption): Promise<Told> {
   const story = new Story(world, told);
   try {
     const stopped = await story.run();
-    const { stored } = await world.history();
-    const { left } = await world.history();
+    const { stored, left, runs: handled } = await world.history();
     const findings = [
-      ...checkRuns({ stored, handled: world.runs(), runs: story.runs, isDeleted: deed === 'delete' }),
+      ...checkRuns({ stored, handled, runs: story.runs, isDeleted: deed === 'delete' }),
       ...left.letters.map(({ key, seq }) => `left: a letter of ${key} (sequence ${seq})`),
       ...left.markers.map(([token]) => `left: the marker of ${token}`),
       ...story.findings,
     ];
     if (findings.length === 0 || isSabotaged(told)) world.forget();
-    const handled = world.runs().length;
-    return { findings, stopped, events: world.published, handled, folder: world.folder };
+    return { findings, stopped, events: world.published, handled: handled.length, folder: world.folder };
   } finally {
     await story.end();
     await story.removeStreams();
@@ -128,7 +126,7 @@ class Story {
     await this.#readRun();
     if (told.deed === 'delete') await this.#halted();
     const frozen = by === 'replica' && told.fault === 'freeze' ? first : undefined;
-    await this.#atWorkAgain(isAlone || (by === 'replica' && told.fault !== 'freeze'));
+    await this.#atWorkAgain(isAlone);
     await this.#wake(frozen);
     world.crew.mend(ILLNESS);
     await this.#comesBack();

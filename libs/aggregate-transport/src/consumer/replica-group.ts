@@ -119,7 +119,7 @@ export class ReplicaGroup implements PartitionListener {
     return isAtRest;
   }
 
-  /** The group was deleted: its partitions are retired, and this process is no replica of it any more. Safe to call twice. */
+  /** The group was deleted: its partitions halt, and this process leaves it. Safe to call twice. */
   async retire(reason: string): Promise<void> {
     this.#closed = true;
     this.#settleTimer?.cancel();

@@ -15,7 +15,7 @@ export interface LayoutChange {
   readonly deletes?: { readonly at: number };
 }
 
-/** What is left of a deleted group, so that a later one of its name goes on counting. */
+/** What is left of a deleted group, so that a later one of its name counts on. */
 export interface DeletedGroup {
   /** When its deletion began, milliseconds since 1970. */
   readonly at: number;
@@ -92,7 +92,7 @@ export function firstGroupRecord(partitions: number, start: Omit<GroupStart, 'ep
   return { partitions, layout: 0, changes: 0, start: { ...start, epoch: 0 }, hasRecords: false, run: 0 };
 }
 
-/** The record of a group whose name a deleted one had. Run, epochs and changes go on from there. Pure. */
+/** The record of a group whose name a deleted one had. Run, epochs and changes count on from there. Pure. */
 export function nextGroupRecord(
   deleted: GroupRecord,
   partitions: number,
@@ -108,7 +108,7 @@ export function nextGroupRecord(
   };
 }
 
-/** True for a change after which nothing is carried on: a reset, or a deletion. Lost positions do not matter then. Pure. */
+/** True for a reset or a deletion: nothing is carried on, so lost positions do not matter. Pure. */
 export function beginsAnew({ start, deletes }: Omit<LayoutChange, 'number'>): boolean {
   return start !== undefined || deletes !== undefined;
 }
@@ -155,7 +155,7 @@ interface LastOfGroup {
   readonly epoch: number;
 }
 
-/** Without partitions, so that whoever does not know of deletions finds nothing to do. */
+/** Without partitions: a release that does not know of deletions finds nothing to do. */
 function tombstoneOf({ changes, start }: GroupRecord, { number, at, run, epoch }: LastOfGroup): GroupRecord {
   return {
     partitions: 0,
@@ -169,8 +169,8 @@ function tombstoneOf({ changes, start }: GroupRecord, { number, at, run, epoch }
 }
 
 /**
- * True if `wanted` asks for what `found` does: to delete, or the same number of partitions, and for a reset the same id
- * or the same start. Pure.
+ * True if `wanted` asks for what `found` does: to delete, or the same number of partitions. For a reset the id or the
+ * start has to be the same, too. Pure.
  */
 export function isSameChange(
   found: Omit<LayoutChange, 'number'>,

@@ -58,7 +58,7 @@ const deleteCommand = defineCommand({
   ],
   prepare({ flags, words }, surroundings) {
     const { resume: isResumed, ...args } = changeArguments(flags);
-    // The command carries on whatever was begun.
+    // The command always carries on what was begun.
     if (isResumed) throw new UsageError('expected no --resume: run the same command again');
     const call = { ...namesOf(words, flags), ...args, dryRun: flags['dry-run'] === true };
     return () =>

@@ -9,7 +9,7 @@ export interface FollowArguments {
   readonly topic: string;
   readonly group: string;
   readonly with: string | undefined;
-  /** False: it goes on when the group has caught up, until it is ended. */
+  /** False: it does not end when the group has caught up. */
   readonly untilCaughtUp: boolean;
   readonly maxLag: number | undefined;
   readonly everyMs: number;

@@ -26,8 +26,8 @@ export type LostChange = Pick<LayoutChange, 'id' | 'start' | 'deletes'> & {
 const NOWHERE = { sequence: 0, created: '' };
 
 /**
- * The record of a group that has lost it, with a reset or its deletion under way. Undefined if no trace tells of the group, or how many
- * partitions it has. Pure.
+ * The record of a group that has lost it, with a reset or its deletion under way. Undefined if no trace tells of the
+ * group, or how many partitions it has. Pure.
  *
  * The layout in force was the highest one that an owner has worked in. Epochs continue from the highest that any trace
  * tells. `hasRecords` keeps a partition without a position from beginning in silence if that is cancelled.

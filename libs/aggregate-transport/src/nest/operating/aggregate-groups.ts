@@ -14,7 +14,7 @@ import { TopicLinks } from '../../transport/open-topics.js';
 
 /**
  * The groups of this service's topics, for its operators. A call works from any process that has the topic declared,
- * with replicas of the group running or none. What has begun goes on without the caller, also after a crash: the
+ * with replicas of the group running or none. What has begun is carried on without the caller, also after a crash: the
  * replicas take the next steps, or the same call again. All reject with TOPIC_UNDECLARED or JETSTREAM_REQUEST_FAILED
  * where they cannot work, and with GROUP_UNKNOWN for a group that never started, or is deleted.
  */
@@ -45,9 +45,9 @@ export class AggregateGroups {
   }
 
   /**
-   * Deletes a group for good: its place, its parked aggregates and their letters. Its replicas drain and halt; a process
-   * that starts later begins a new group of that name, in the next run and above the last epoch. Resolves when nothing
-   * of it is left, or with `waiting` after `waitMs`. Safe to call again.
+   * Deletes a group for good: its place, its parked aggregates and their letters. Its replicas drain and halt. A
+   * process that starts later begins a new group of that name, in the next run and above the last epoch. Resolves when
+   * nothing of it is left, or with `waiting` after `waitMs`. Safe to call again.
    * @throws CHANGE_UNDER_WAY, ABORTED
    */
   async delete(topic: TopicRef, group: string, options: GroupChangeOptions = {}): Promise<DeletionResult> {
@@ -55,7 +55,8 @@ export class AggregateGroups {
   }
 
   /**
-   * Calls off a reset, a deletion or a change of partitions before it is in force. Resolves with false if there is none.
+   * Calls off a reset, a deletion or a change of partitions before it is in force. Resolves with false if there is
+   * none.
    */
   async cancel(topic: TopicRef, group: string): Promise<boolean> {
     return (await this.#of(topic)).cancel(group);

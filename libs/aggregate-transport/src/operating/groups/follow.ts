@@ -34,7 +34,7 @@ export interface FollowOptions {
   readonly maxLag?: number | undefined;
   /** Between two looks, in milliseconds, from 100. @default 1 000 */
   readonly everyMs?: number | undefined;
-  /** Goes on when it has caught up. @default false */
+  /** Does not end when it has caught up. @default false */
   readonly goOn?: boolean | undefined;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
@@ -104,7 +104,7 @@ function invalid(text: string): AggregateTransportError {
 function aborted(group: string, { reason }: AbortSignal): AggregateTransportError {
   return new AggregateTransportError(
     'ABORTED',
-    `expected group "${group}" to catch up, found that the signal was aborted; it goes on without this call`,
+    `expected group "${group}" to catch up, found that the signal was aborted; it does so without this call, too`,
     { cause: reason },
   );
 }

@@ -16,9 +16,9 @@ import { checkTarget, type ResetTo } from './reset-target.js';
 export interface GroupChangeOptions {
   /** Only says what would be done. @default false */
   readonly dryRun?: boolean;
-  /** How long to wait for the end, in milliseconds; what has begun goes on without the caller. @default 600 000 */
+  /** How long to wait for the end, in milliseconds; what has begun is carried on without the caller. @default 600 000 */
   readonly waitMs?: number;
-  /** Stops waiting: the call rejects with ABORTED, and what has begun goes on. */
+  /** Stops waiting: the call rejects with ABORTED, and what has begun is carried on. */
   readonly signal?: AbortSignal;
   /** Hears what is waited for, at most once a second. */
   readonly onProgress?: ProgressListener;
@@ -64,7 +64,7 @@ const READ_AT_ONCE = 8;
 
 export interface GroupsOptions {
   readonly clock: Clock;
-  /** Names this process anew with every call. */
+  /** A name for this process, another one with every call. */
   readonly newOwner: () => string;
 }
 

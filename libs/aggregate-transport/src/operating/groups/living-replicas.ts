@@ -12,7 +12,7 @@ interface Found {
   readonly revision: number;
 }
 
-/** The replicas of a group whose sessions go on, as this process sees on its own clock. */
+/** The replicas of a group whose sessions are renewed, as this process sees on its own clock. */
 export class LivingReplicas {
   readonly #seen = new Map<string, { readonly revision: number; readonly at: number }>();
 

@@ -3,8 +3,8 @@ import { AggregateTransportError } from '../../errors.js';
 import type { LayoutChange } from '../../records/group-record.js';
 
 /**
- * Where a group begins again: at the first event the stream holds; behind its last one; with this sequence as the first
- * that is handled; with the first event stored at this time or later.
+ * Where a group begins again. `start`: at the first event the stream holds. `end`: behind its last one. `sequence`: the
+ * first that is handled. `time`: what was stored then or later is handled.
  */
 export type ResetTo = 'start' | 'end' | { readonly sequence: number } | { readonly time: Date };
 
