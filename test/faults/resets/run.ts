@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { between, randomFor } from '../harness/random.js';
+import { type LargeResult, resetLarge } from './large.js';
 import { DELETE_STEPS, RESET_STEPS } from './steps.js';
 import { type Deed, type Interruption, tellStory } from './story.js';
 
 // npm run test:faults -- --part resets [--rounds N] [--seed S] [--server 2.10|2.15] [--deed start|time|delete] [--sabotage all]
-// [--at-once N]. Every step once per round as the last one of the command, or of a replica, and once as the one at which it
+// [--at-once N] [--large EVENTS]. Every step once per round as the last one of the command, or of a replica, and once as the one at which it
 // is frozen. Ends with 0 if nothing was found; with --sabotage if each rule was caught.
 
 const DEEDS: Readonly<Record<string, Deed>> = {
@@ -25,6 +26,7 @@ export function storiesOf(random: () => number, only?: string): Story[] {
   for (const [name, deed] of Object.entries(DEEDS)) {
     if (only !== undefined && only !== name) continue;
     stories.push({ deed });
+    if (deed === 'delete') stories.push(DEAF_SLEEPER);
     for (const [step, roles] of Object.entries(deed === 'delete' ? DELETE_STEPS : RESET_STEPS)) {
       // From the start every letter comes again, so no marker stays.
       if (deed === 'reset to start' && step === 'adopt: marker written') continue;
@@ -58,6 +60,14 @@ async function tellAll(server: NatsServer, stories: Story[], atOnce: number): Pr
   return isGood;
 }
 
+/** Tombstones must hold even where a replica that slept never hears that its group is gone. */
+export const DEAF_SLEEPER: Story = {
+  deed: 'delete',
+  by: 'replica',
+  fault: 'freeze',
+  sabotage: 'record-unread',
+};
+
 /** What brings each broken rule to light. */
 export const SABOTAGED: Readonly<Record<string, Story>> = {
   'letters-outlive-reset': { deed: 'reset to start', sabotage: 'letters-outlive-reset' },
@@ -66,11 +76,7 @@ export const SABOTAGED: Readonly<Record<string, Story>> = {
     sabotage: 'run-stands-still',
     commandSabotage: 'run-stands-still',
   },
-  // The tombstones must hold even where a replica never hears that its group is gone.
-  'positions-purged': {
-    ...{ deed: 'delete', by: 'replica', fault: 'freeze', step: 'repartition: draining' },
-    ...{ sabotage: 'record-unread', commandSabotage: 'positions-purged' },
-  },
+  'positions-purged': { ...DEAF_SLEEPER, commandSabotage: 'positions-purged' },
 };
 
 /** Each rule, when it is switched off, must be noticed. */
@@ -82,6 +88,15 @@ async function sabotageAll(server: NatsServer): Promise<boolean> {
     isGood = isGood && findings.length > 0;
   }
   return isGood;
+}
+
+const STANDSTILL_MS = 1_000;
+
+/** Handlers take no time here, so the group stands still for no more than a second. */
+function isLargeGood({ different, ...figures }: LargeResult): boolean {
+  for (const text of different.slice(0, 10)) console.log(`  ${text}`);
+  console.log(JSON.stringify({ ...figures, different: different.length }));
+  return different.length === 0 && figures.standstillMs <= STANDSTILL_MS;
 }
 
 /** Runs the part of the fault tests that is about resets and deletions; true if all is well. */
@@ -96,6 +111,7 @@ export async function runResets(args: string[]): Promise<boolean> {
       deed: { type: 'string' },
       sabotage: { type: 'string' },
       'at-once': { type: 'string', default: '2' },
+      large: { type: 'string' },
     },
   });
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
@@ -103,6 +119,7 @@ export async function runResets(args: string[]): Promise<boolean> {
   try {
     console.log(`resets, seed ${seed}, nats-server ${server.version}`);
     if (values.sabotage !== undefined) return await sabotageAll(server);
+    if (values.large !== undefined) return isLargeGood(await resetLarge(server, Number(values.large)));
     let isGood = true;
     for (let round = 0; round < Number(values.rounds); round++) {
       const stories = storiesOf(randomFor(seed + round), values.deed);

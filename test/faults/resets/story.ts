@@ -20,6 +20,7 @@ export interface Interruption {
   /** Who is stopped; nobody: it goes through undisturbed. */
   readonly by?: By;
   readonly fault?: 'kill' | 'freeze';
+  /** Undefined with a replica to freeze: before anything is done. */
   readonly step?: string;
   /** The process is stopped when it comes to the step for the n-th time. */
   readonly nth?: number;
@@ -158,7 +159,7 @@ class Story {
     crew.breakDown(ILLNESS);
     crew.breakDown(HANG);
     const first = await crew.spawn({
-      stopAt: told.by === 'replica' ? this.#stopAt : undefined,
+      stopAt: told.by === 'replica' && told.step !== undefined ? this.#stopAt : undefined,
       sabotage: told.sabotage ?? (told.by === 'command' ? 'command-goes-on-alone' : undefined),
     });
     await first.holds();
@@ -233,6 +234,10 @@ class Story {
       return true;
     }
     if (by !== 'replica') return true;
+    if (this.told.step === undefined) {
+      first.child.signal('SIGSTOP');
+      return true;
+    }
     // The replica is alone with the change when it comes to the step.
     await runCommand({ args: this.#args, ...testBuild({ stopAt: 'kill:repartition: begun' }) });
     const isStopped = (): boolean => first.isFrozen || !first.child.running;
@@ -307,12 +312,12 @@ class Story {
     const before = this.world.runs().length;
     frozen.child.signal('SIGCONT');
     if (this.told.deed !== 'delete') return;
-    // It has to find out that its group is gone; its handlers that ran when it fell asleep may end.
+    // It has to find out that its group is gone; then it may follow the one that has its name now.
     await delay(2 * LEASE_TTL_MS);
     const started = this.world
       .runs()
       .slice(before)
-      .filter(({ worker }) => worker === frozen.name);
+      .filter(({ worker, run }) => worker === frozen.name && run === 0);
     for (const { key, n } of started.slice(0, 3))
       this.findings.push(`deleted: ${key} ${n} started in ${frozen.name}, which slept through the deletion`);
   }
