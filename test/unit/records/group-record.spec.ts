@@ -128,7 +128,7 @@ describe('a deletion', () => {
     const { deleted, ...unknowing } = tombstone;
     // As a release reads it that does not know of deletions.
     expect(() => readGroupRecord(unknowing, 'it')).toThrow('expected it to hold a power of two');
-    expect(() => readGroupRecord({ ...FIRST, deleted }, 'it')).toThrow('expected it to hold');
+    expect(() => readGroupRecord({ ...FIRST, deleted: deleted! }, 'it')).toThrow('expected it to hold');
   });
 
   test('is followed by a group that counts on, in a layout that was never used', () => {
