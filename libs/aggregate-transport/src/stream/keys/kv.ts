@@ -100,9 +100,10 @@ export async function deleteKey(
   subject: string,
   revision: number,
 ): Promise<number | undefined> {
-  const headers = createHeaders();
-  headers.set(OPERATION_HEADER, 'DEL');
-  headers.set(HEADER.expectedLastSubjectSequence, String(revision));
+  const headers = new Map([
+    [OPERATION_HEADER, 'DEL'],
+    [HEADER.expectedLastSubjectSequence, String(revision)],
+  ]);
   return revisionOf(subject, await publishConfirmed(connection, subject, '', headers));
 }
 
