@@ -8,6 +8,7 @@ import { runPostgres, USAGE as POSTGRES_USAGE } from './postgres/run.js';
 import { runRepartition, USAGE as REPARTITION_USAGE } from './repartition/run.js';
 import { runPublisherPart, USAGE as PUBLISHER_USAGE } from './publisher/run.js';
 import { REPLICAS_USAGE, runReplicas } from './replicas/run.js';
+import { RESETS_USAGE, runResets } from './resets/run.js';
 import { printRun, printTable, summaryOf, whyVoid } from './consumer/report.js';
 import { runOnce, type RunResult } from './consumer/run-once.js';
 import { SABOTAGES } from './sabotage.js';
@@ -17,7 +18,7 @@ import { rulesNamed, UsageError } from './harness/usage.js';
 // npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
 // --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part replicas: see replicas/run.ts.
-// --part repartition: see repartition/run.ts. --part postgres: see postgres/run.ts.
+// --part repartition: see repartition/run.ts. --part resets: see resets/run.ts. --part postgres: see postgres/run.ts.
 // Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
 
 const USAGE =
@@ -143,6 +144,7 @@ const USAGES: Readonly<Record<string, string>> = {
   replicas: REPLICAS_USAGE,
   postgres: POSTGRES_USAGE,
   repartition: REPARTITION_USAGE,
+  resets: RESETS_USAGE,
   parking: PARKING_USAGE,
 };
 
@@ -152,6 +154,7 @@ function runPart(): Promise<boolean> {
   if (values.part === 'replicas') return runReplicas(rest);
   if (values.part === 'postgres') return runPostgres(rest);
   if (values.part === 'repartition') return runRepartition(rest);
+  if (values.part === 'resets') return runResets(rest);
   return values.part === 'parking' ? runParking(rest) : run(readArguments());
 }
 

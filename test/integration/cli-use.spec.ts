@@ -69,7 +69,7 @@ test.each([
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
   ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
   ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],
-  ['group', 'expected one of reset after "group", found nothing'],
+  ['group', 'expected one of list, show, follow, reset, delete after "group", found nothing'],
   ['everything', 'unknown command "everything"'],
 ])('"%s" ends with exit code 2 before a server is asked', async (words, text) => {
   const { code, output, errors } = await run(words);

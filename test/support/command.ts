@@ -7,6 +7,9 @@ const { bin } = JSON.parse(readFileSync(join(LIBRARY, 'package.json'), 'utf8')) 
   bin: Record<string, string>;
 };
 
+/** The built command line. */
+export const COMMAND_FILE = join(LIBRARY, bin['aggregate-transport']!);
+
 export interface CommandOptions {
   readonly args: readonly string[];
   readonly env?: Record<string, string>;
@@ -20,7 +23,7 @@ export function runCommand({
   env = {},
   execArgv = [],
 }: CommandOptions): Promise<{ code: number; output: string; errors: string }> {
-  const command = [...execArgv, join(LIBRARY, bin['aggregate-transport']!), ...args];
+  const command = [...execArgv, COMMAND_FILE, ...args];
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,

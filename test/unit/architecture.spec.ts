@@ -44,8 +44,11 @@ const streamRooms = [
   'stream/keys',
   'stream/wires',
   'stream/groups',
+  'stream/operating',
 ];
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
+/** What a command does, and what is injected: between `stream` and `transport`. */
+const operatingRooms = ['operating/groups'];
 const underTransport = [
   ...messages,
   'records',
@@ -54,11 +57,15 @@ const underTransport = [
   'consumer',
   ...consumerRooms,
   'observe',
+  ...operatingRooms,
 ];
 
 /** The commands of one area. */
 const commandRoom: Room = {
-  knows: [...ground, 'message', 'records', 'parking', ...consumerRooms, ...streamRooms, 'cli/command'],
+  knows: [
+    ...[...ground, 'message', 'records', 'parking', ...consumerRooms, ...streamRooms],
+    ...[...operatingRooms, 'cli/command'],
+  ],
   packages: [/^node:/],
 };
 
@@ -133,6 +140,15 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'stream/wires',
     ],
   },
+  // What operators ask and change, over NATS.
+  'stream/operating': {
+    knows: [
+      ...[...ground, 'message', 'records'],
+      ...['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
+    ],
+  },
+  // What operators do, over ports.
+  'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Nest, and nothing that talks to a server.
@@ -165,7 +181,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'testing/memory': {
     knows: [
       ...[...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
-      'testing/wait-for.ts',
+      ...['operating/groups', 'testing/wait-for.ts'],
     ],
   },
   'testing/aggregate-transport-testing.module.ts': {

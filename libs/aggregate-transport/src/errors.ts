@@ -18,6 +18,7 @@ export type AggregateTransportErrorCode =
   | 'STREAM_MISMATCH'
   | 'RECORD_INVALID'
   | 'RECORD_MISSING'
+  | 'GROUP_DELETED'
   | 'OLD_CONSUMERS'
   // one event, reported before it is sent
   | 'AGGREGATE_ID_INVALID'

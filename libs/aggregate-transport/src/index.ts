@@ -90,6 +90,28 @@ export {
   type ParkedPage,
   type RetryAllResult,
 } from './nest/operating/parked-aggregates.js';
+export { AggregateGroups } from './nest/operating/aggregate-groups.js';
+export type {
+  ChangeResult,
+  ChangeState,
+  DeletionResult,
+  GroupChangeOptions,
+  ResetOptions,
+  ResetResult,
+} from './operating/groups/groups.js';
+export type {
+  GroupChange,
+  GroupCondition,
+  GroupDetails,
+  GroupPartition,
+  GroupSummary,
+} from './operating/groups/group-state.js';
+export type { DeletionPlan, DeletionState } from './operating/groups/deletion.js';
+export type { FollowOptions, FollowSample, GroupLag } from './operating/groups/follow.js';
+export type { GroupRemains } from './operating/groups/group-ports.js';
+export type { OperationStep, ProgressListener } from './operating/groups/patience.js';
+export type { ResetLetters, ResetPlan, ResetRow } from './operating/groups/reset-plan.js';
+export type { ResetTo } from './operating/groups/reset-target.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
 export type { Meter, MetricAttributes, ObservableResult } from './observe/meter.js';
 export type {

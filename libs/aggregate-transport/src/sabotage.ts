@@ -81,7 +81,15 @@ export type LayoutRule =
   /** The mark of a drained partition does not keep the next owner from starting. */
   | 'drained-mark-ignored'
   /** The new layout handles what the old one had settled. */
-  | 'origin-ignored';
+  | 'origin-ignored'
+  /** Letters of events that a reset brings again stay. */
+  | 'letters-outlive-reset'
+  /** A reset begins no new run. */
+  | 'run-stands-still'
+  /** Of the positions of a deleted group no tombstone stays. */
+  | 'positions-purged'
+  /** Not one that can be broken: a replica never hears what its group's record says. */
+  | 'record-unread';
 
 /** The rule about chains, which a relay of stored rows publishes. */
 export type ChainRule =

@@ -94,11 +94,11 @@ export function readJournals(folder: string): Journals {
         logs.push({ worker, at, level: line.level, text: line.text });
         continue;
       }
-      const { key, n, seq, epoch, partition, attempt } = line;
+      const { key, n, seq, epoch, partition, attempt, run: ofGroup, isReplay } = line;
       const id = `${seq} ${epoch} ${attempt}`;
       if (line.what === 'start') {
         const run: HandlerRun = {
-          ...{ key, n, seq, epoch, partition, attempt, worker },
+          ...{ key, n, seq, epoch, partition, attempt, run: ofGroup, isReplay, worker },
           start: at,
           end: Number.POSITIVE_INFINITY,
           ok: undefined,

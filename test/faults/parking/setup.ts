@@ -66,6 +66,9 @@ export interface Run {
   readonly epoch: number;
   readonly partition: number;
   readonly attempt: number;
+  /** How often the group had begun again, and whether it had been here before that. */
+  readonly run: number;
+  readonly isReplay: boolean;
 }
 
 export type ParkingLine =

@@ -47,8 +47,8 @@ function stands(cause: string | undefined): boolean {
 class JudgedController {
   @AggregateHandler(setup.topic)
   async handle(@Payload() plan: Plan, @Ctx() ctx: AggregateContext): Promise<void> {
-    const { aggregateId: key, sequence: seq, fencingToken: epoch, partition, attempt } = ctx;
-    const run: Run = { key, n: plan.n, seq, epoch, partition, attempt };
+    const { aggregateId: key, sequence: seq, fencingToken: epoch, partition, attempt, isReplay } = ctx;
+    const run: Run = { key, n: plan.n, seq, epoch, partition, attempt, run: ctx.run, isReplay };
     journal.write({ what: 'start', ...run });
     try {
       if (setup.handlerMs > 0) await delay(setup.handlerMs);

@@ -1,9 +1,9 @@
 import type { ChangeCommandOptions } from '#library/cli/group/repartition.js';
-import type { RepartitionPorts } from '#library/consumer/repartition/repartition-ports.js';
+import type { GroupPorts } from '#library/operating/groups/group-ports.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 /** A command's options over fake keys, with all that it prints. Time passes by itself while the command waits. */
-export function commandOver(ports: RepartitionPorts): {
+export function commandOver(ports: GroupPorts): {
   readonly options: ChangeCommandOptions;
   readonly clock: ManualClock;
   readonly printed: string[];

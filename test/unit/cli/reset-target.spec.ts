@@ -1,16 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseTarget, resolveTarget } from '#library/cli/group/reset-target.js';
+import { parseTarget } from '#library/cli/group/reset-target.js';
+import { checkTarget, resolveTarget, type ResetTo } from '#library/operating/groups/reset-target.js';
 import { GroupKeys } from '../consumer/repartition/group-keys.js';
 import { CREATED } from '../consumer/repartition/positions.js';
 
 describe('--to', () => {
   test.each([
-    ['start', undefined, { kind: 'start' }],
-    ['end', undefined, { kind: 'end' }],
-    ['sequence:7', undefined, { kind: 'sequence', sequence: 7 }],
-    ['sequence', '7', { kind: 'sequence', sequence: 7 }],
-    ['time:2026-01-31T12:00:00Z', undefined, { kind: 'time', time: new Date('2026-01-31T12:00:00Z') }],
-    ['time', '2026-01-31', { kind: 'time', time: new Date('2026-01-31') }],
+    ['start', undefined, 'start'],
+    ['end', undefined, 'end'],
+    ['sequence:7', undefined, { sequence: 7 }],
+    ['sequence', '7', { sequence: 7 }],
+    ['time:2026-01-31T12:00:00Z', undefined, { time: new Date('2026-01-31T12:00:00Z') }],
+    ['time', '2026-01-31', { time: new Date('2026-01-31') }],
   ])('reads %s %s', (to, next, expected) => {
     expect(parseTarget(to, next)).toEqual(expected);
   });
@@ -52,5 +53,21 @@ describe('a target', () => {
     await expect(resolveTarget(keys, parseTarget('sequence:102'))).rejects.toThrow(
       'expected a sequence up to 101, the next one of the stream, found 102',
     );
+  });
+
+  test.each([
+    'begin',
+    undefined,
+    {},
+    { sequence: 0 },
+    { sequence: 1, time: new Date() },
+    { time: new Date('soon') },
+    { time: '2026-01-31' },
+  ])('is refused as %j before a server is asked', (to) => {
+    expect(() => checkTarget(to as ResetTo)).toThrow('expected "to" to be');
+  });
+
+  test.each(['start', 'end', { sequence: 1 }, { time: new Date(0) }] as const)('may be %j', (to) => {
+    expect(() => checkTarget(to)).not.toThrow();
   });
 });

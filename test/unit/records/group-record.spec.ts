@@ -8,6 +8,7 @@ import {
   type GroupRecord,
   isCancelled,
   isSameChange,
+  nextGroupRecord,
   readGroupRecord,
   sourcesOf,
 } from '#library/records/group-record.js';
@@ -113,8 +114,42 @@ describe('the record of a group', () => {
   });
 });
 
+describe('a deletion', () => {
+  const deletes = { at: 1_764_000_000_000 };
+
+  test('leaves no partitions, the largest run and epoch, and the count of changes', () => {
+    const begun = beginChange({ ...FIRST, run: 3 }, { to: 4, deletes });
+    const tombstone = completeChange(begun, begun.change!, REACHED);
+    expect(tombstone).toEqual({
+      ...{ partitions: 0, layout: 1, changes: 1, hasRecords: false, run: 3, deleted: deletes },
+      start: { sequence: 0, created: '', epoch: 5 },
+    });
+    expect(readGroupRecord(JSON.parse(JSON.stringify(tombstone)) as GroupRecord, 'it')).toEqual(tombstone);
+    const { deleted, ...unknowing } = tombstone;
+    // As a release reads it that does not know of deletions.
+    expect(() => readGroupRecord(unknowing, 'it')).toThrow('expected it to hold a power of two');
+    expect(() => readGroupRecord({ ...FIRST, deleted: deleted! }, 'it')).toThrow('expected it to hold');
+  });
+
+  test('is followed by a group that counts on, in a layout that was never used', () => {
+    const tombstone: GroupRecord = {
+      ...{ ...FIRST, partitions: 0, layout: 7, changes: 9, run: 3, deleted: { ...deletes, removed: true } },
+      start: { sequence: 0, created: '', epoch: 5 },
+    };
+    expect(nextGroupRecord(tombstone, 2, START)).toEqual({
+      ...{ partitions: 2, layout: 10, changes: 10, hasRecords: false, run: 4, start: { ...START, epoch: 5 } },
+    });
+  });
+});
+
 describe('two changes', () => {
   const reset = { to: 4, id: 'a', start: START };
+
+  test('are the same if both delete the group, whenever they were begun', () => {
+    expect(isSameChange({ to: 4, deletes: { at: 1 } }, { to: 8, deletes: { at: 2 } })).toBe(true);
+    expect(isSameChange({ to: 4, deletes: { at: 1 } }, { to: 4 })).toBe(false);
+    expect(isSameChange(reset, { to: 4, deletes: { at: 1 } })).toBe(false);
+  });
 
   test('are the same if they lead to the same number, and resets by id or by start', () => {
     expect(isSameChange({ to: 4 }, { to: 4 })).toBe(true);

@@ -1,5 +1,5 @@
 import type { Command } from './command/command.js';
-import { resetCommand } from './group/reset-command.js';
+import { groupCommands } from './group/group-commands.js';
 import { repartitionCommand } from './group/repartition-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
 import { statusCommand } from './status/status-command.js';
@@ -8,6 +8,6 @@ import { statusCommand } from './status/status-command.js';
 export const COMMANDS: readonly Command[] = [
   statusCommand,
   ...parkedCommands,
-  resetCommand,
+  ...groupCommands,
   repartitionCommand,
 ];

@@ -291,10 +291,13 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     this.#enter('halted');
     this.#haltReason = reason;
     this.#haltCause = cause;
-    this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
+    // What concerns the whole group is said once.
+    if (cause !== 'deleted') this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
     this.#tenure.end();
     this.#parts.reader.close();
     this.#parts.lanes.stop();
+    // There is no position any more that a last commit could be written to.
+    if (cause === 'deleted') this.disown(reason);
   }
 
   /** Unsettled events far below are fetched one by one: reading through to them would take longer. */

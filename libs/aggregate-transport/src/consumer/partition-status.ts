@@ -5,8 +5,11 @@ import type { AttemptShare } from './recent-attempts.js';
 /** See {@link PartitionConsumer}. */
 export type PartitionMode = 'idle' | 'claiming' | 'drained' | 'running' | 'halted' | 'closed';
 
-/** What stopped a partition: a policy or a state of the server, or that a newer release wrote its position. */
-export type HaltCause = 'policy' | 'newer version';
+/**
+ * What stopped a partition: a policy or a state of the server, that a newer release wrote its position, or that its
+ * group was deleted.
+ */
+export type HaltCause = 'policy' | 'newer version' | 'deleted';
 
 /** Counted since the start of the process, over all leases. */
 export interface PartitionCounts extends Readonly<AttemptCounts> {

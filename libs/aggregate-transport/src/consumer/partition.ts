@@ -59,7 +59,7 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
  * - `handing over`: held, and meant for another. Nothing starts. The lease is released when no handler runs and the
  *   last commit is confirmed, and not before. A handler that does not end within `drainMs` is told to give up. Then the
  *   partition continues here, so that one aggregate that hangs stops no other. The hand-over is tried again later.
- * - `closed`: by {@link close} or {@link leave}.
+ * - `closed`: by {@link close}, {@link leave} or {@link retire}.
  *
  * A change of layout crosses these modes. From {@link drainFor} on nothing starts, and the owner writes a mark into the
  * position when no handler runs. It keeps the lease and waits. A held partition is not handed over any more, and a free
@@ -186,6 +186,13 @@ export class Partition implements LeaseListener {
     this.#consumer.disown('its layout is no longer in force');
     await this.#consumer.drain.whenNoneRuns();
     this.#consumer.close();
+  }
+
+  /** Its group was deleted: it halts for good, and its lease is let go. Returns at once. */
+  retire(reason: string): void {
+    this.#end();
+    this.#lease.abandon();
+    this.#consumer.halt(reason, 'deleted');
   }
 
   /**

@@ -24,6 +24,8 @@ const SETTLES_PER_TTL = 0.2;
 const MAX_SETTLES = 5;
 /** A replica that did not take what was released for it gets nothing from here for so many ttls. */
 const TTLS_OF_REFUSAL = 20;
+/** To take the record of this replica away. */
+const RETIRES_WITHIN_MS = 3_000;
 
 /**
  * Shares the partitions of a topic and group evenly among the live replicas. What is free is sought at once. What is
@@ -115,6 +117,17 @@ export class ReplicaGroup implements PartitionListener {
     await session.end(isAtRest, until - clock.now());
     presence.close();
     return isAtRest;
+  }
+
+  /** The group was deleted: its partitions halt, and this process leaves it. Safe to call twice. */
+  async retire(reason: string): Promise<void> {
+    this.#closed = true;
+    this.#settleTimer?.cancel();
+    const { session, presence } = this.options;
+    for (const partition of this.partitions) partition.retire(reason);
+    session.leaveGroup();
+    await session.end(true, RETIRES_WITHIN_MS);
+    presence.close();
   }
 
   #membersChanged(): void {

@@ -20,6 +20,7 @@ import { HandlerWays } from './serving/handler-ways.js';
 import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
+import { AggregateGroups } from './operating/aggregate-groups.js';
 import { ParkedAggregates } from './operating/parked-aggregates.js';
 import { resolveOptions } from '../transport/resolve-options.js';
 import { AGGREGATE_TRANSPORT_OPTIONS, publisherToken } from './tokens.js';
@@ -63,9 +64,10 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     GlobalEnhancers,
     AggregateServer,
     ParkedAggregates,
+    AggregateGroups,
     ...OBSERVERS,
   ],
-  exports: [TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, ...OBSERVERS],
+  exports: [TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, AggregateGroups, ...OBSERVERS],
 })
 export class AggregateTransportModule
   extends ConfigurableModuleClass

@@ -23,6 +23,7 @@ export function partitionFindings(group: ObservedGroup, partition: ObservedParti
       do: 'look in the log for why the lease cannot be read or written (its bucket, a permission); if replicas of the group run elsewhere, look there',
     });
   }
+  if (partition.consumer.load.haltCause === 'deleted') return deletedFindings(group, partition);
   // Of a partition that another process owns this one knows only what was true when it had it.
   const { holder } = partition.lease;
   if (holder !== undefined && holder !== partition.owner) return found;
@@ -35,6 +36,16 @@ export function partitionFindings(group: ObservedGroup, partition: ObservedParti
 }
 
 type Where = Pick<Finding, 'topic' | 'group' | 'partition'>;
+
+/** One for the whole group. */
+function deletedFindings(
+  { topic, group }: ObservedGroup,
+  { partition, consumer }: ObservedPartition,
+): Finding[] {
+  if (partition !== 0) return [];
+  const todo = 'stop this service, or take its handlers out; a restart of it begins a new group of this name';
+  return [{ topic, group, code: 'halted', why: `it halts: ${consumer.load.haltReason ?? ''}`, do: todo }];
+}
 
 function haltFindings(where: Where, { consumer }: ObservedPartition): Finding[] {
   const { mode, haltReason = '', haltCause } = consumer.load;

@@ -1,4 +1,4 @@
-import { reached } from '#sabotage';
+import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { GroupStart } from '../records/group-record.js';
@@ -44,7 +44,8 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     }
     const { token } = current;
     const identity = identityOf(current);
-    if (current.marker.epoch <= options.start.epoch) await removeReset(port, { token, identity }, options);
+    const isReset = current.marker.epoch <= options.start.epoch && !isSabotaged('letters-outlive-reset');
+    if (isReset) await removeReset(port, { token, identity }, options);
     const { hasLetters, ...end } = await findTail(port, { token, identity }, options.created);
     const maxCrashes = await maxCrashesOf(current, identity, options);
     check();
@@ -126,7 +127,10 @@ async function removeReset(
     check();
     const { marker, stream, sequence } = letter.note;
     const comesAgain = stream === start.created && sequence > start.sequence;
-    if (marker === identity && comesAgain) await port.removeLetter(letter.position);
+    if (marker === identity && comesAgain) {
+      await port.removeLetter(letter.position);
+      reached('adopt: letter removed');
+    }
     letter = await port.next(token, letter.position);
   }
 }

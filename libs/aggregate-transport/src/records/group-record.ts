@@ -11,6 +11,16 @@ export interface LayoutChange {
   readonly id?: string;
   /** Set for a reset: where the partitions of the new layout begin, instead of where the old ones ended. */
   readonly start?: { readonly sequence: number; readonly created: string };
+  /** Set if the group is to be deleted: when that began, milliseconds since 1970. Nothing follows but a tombstone. */
+  readonly deletes?: { readonly at: number };
+}
+
+/** What is left of a deleted group, so that a later one of its name counts on. */
+export interface DeletedGroup {
+  /** When its deletion began, milliseconds since 1970. */
+  readonly at: number;
+  /** Its keys and letters are removed too: a group of its name may begin. */
+  readonly removed?: true;
 }
 
 /** Where partitions without a record begin. */
@@ -29,7 +39,7 @@ export interface GroupStart {
  * record says otherwise.
  */
 export interface GroupRecord {
-  /** How many partitions the group has. The number belongs to the group, never to a replica's options. */
+  /** How many partitions the group has. The number belongs to the group, never to a replica's options. 0: deleted. */
   readonly partitions: number;
   /** The change that made this layout; 0 for the group's first one. */
   readonly layout: number;
@@ -46,6 +56,8 @@ export interface GroupRecord {
   readonly replayUntil?: number;
   /** The id of the last reset that was completed. */
   readonly lastReset?: string;
+  /** The group is deleted: no process may start anything for it. Run and epoch stay for a later group of its name. */
+  readonly deleted?: DeletedGroup;
 }
 
 /** What all partitions of a drained layout say together. */
@@ -63,8 +75,9 @@ export interface ReachedLayout {
  * @throws RECORD_INVALID
  */
 export function readGroupRecord(value: Partial<GroupRecord>, where: string): GroupRecord {
-  const { partitions, start } = value;
-  if (partitions !== undefined && isPartitionCount(partitions) && typeof start?.sequence === 'number') {
+  const { partitions, start, deleted } = value;
+  const isDivided = deleted === undefined ? isPartitionCount(partitions ?? 0) : partitions === 0;
+  if (partitions !== undefined && isDivided && typeof start?.sequence === 'number') {
     return { layout: 0, changes: 0, hasRecords: false, run: 0, ...value, partitions, start };
   }
   throw new AggregateTransportError(
@@ -77,6 +90,27 @@ export function readGroupRecord(value: Partial<GroupRecord>, where: string): Gro
 /** The record of a group's first start. Pure. */
 export function firstGroupRecord(partitions: number, start: Omit<GroupStart, 'epoch'>): GroupRecord {
   return { partitions, layout: 0, changes: 0, start: { ...start, epoch: 0 }, hasRecords: false, run: 0 };
+}
+
+/** The record of a group whose name a deleted one had. Run, epochs and changes count on from there. Pure. */
+export function nextGroupRecord(
+  deleted: GroupRecord,
+  partitions: number,
+  start: Omit<GroupStart, 'epoch'>,
+): GroupRecord {
+  const number = deleted.changes + 1;
+  return {
+    ...firstGroupRecord(partitions, start),
+    layout: number,
+    changes: number,
+    start: { ...start, epoch: deleted.start.epoch },
+    run: deleted.run + 1,
+  };
+}
+
+/** True for a reset or a deletion: nothing is carried on, so lost positions do not matter. Pure. */
+export function beginsAnew({ start, deletes }: Omit<LayoutChange, 'number'>): boolean {
+  return start !== undefined || deletes !== undefined;
 }
 
 /** The first step of a change. The caller has made sure that no other is under way. Pure. */
@@ -97,8 +131,9 @@ export function completeChange(
   change: LayoutChange,
   reached: ReachedLayout,
 ): GroupRecord {
-  const { number, to, start, id } = change;
+  const { number, to, start, id, deletes } = change;
   const run = Math.max(group.run, reached.run);
+  if (deletes !== undefined) return tombstoneOf(group, { number, at: deletes.at, run, epoch: reached.epoch });
   const next = { ...cancelChange(group), partitions: to, layout: number };
   if (start === undefined) return { ...next, hasRecords: true, run };
   // Sequences of another stream say nothing of this one.
@@ -113,14 +148,36 @@ export function completeChange(
   };
 }
 
+interface LastOfGroup {
+  readonly number: number;
+  readonly at: number;
+  readonly run: number;
+  readonly epoch: number;
+}
+
+/** Without partitions: a release that does not know of deletions finds nothing to do. */
+function tombstoneOf({ changes, start }: GroupRecord, { number, at, run, epoch }: LastOfGroup): GroupRecord {
+  return {
+    partitions: 0,
+    layout: number,
+    changes,
+    start: { sequence: 0, created: '', epoch: Math.max(start.epoch, epoch) },
+    hasRecords: false,
+    run,
+    deleted: { at },
+  };
+}
+
 /**
- * True if `wanted` asks for what `found` does: the same number of partitions, and for a reset the same id or the same
- * start. Pure.
+ * True if `wanted` asks for what `found` does: to delete, or the same number of partitions. For a reset the id or the
+ * start has to be the same, too. Pure.
  */
 export function isSameChange(
   found: Omit<LayoutChange, 'number'>,
   wanted: Omit<LayoutChange, 'number'>,
 ): boolean {
+  const deletes = [found.deletes, wanted.deletes];
+  if (deletes.some((one) => one !== undefined)) return !deletes.includes(undefined);
   if (found.to !== wanted.to) return false;
   if (found.start === undefined || wanted.start === undefined) return found.start === wanted.start;
   const isSameStart =

@@ -15,6 +15,7 @@ import { HandlerWays } from '../nest/serving/handler-ways.js';
 import { nestLog } from '../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from '../nest/operating/observers.js';
+import { AggregateGroups } from '../nest/operating/aggregate-groups.js';
 import { ParkedAggregates } from '../nest/operating/parked-aggregates.js';
 import { type ResolvedOptions, resolveOptions } from '../transport/resolve-options.js';
 import { TopicLinks } from '../transport/open-topics.js';
@@ -61,9 +62,18 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         GlobalEnhancers,
         AggregateServer,
         ParkedAggregates,
+        AggregateGroups,
         ...OBSERVERS,
       ],
-      exports: [TestingStreams, TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, ...OBSERVERS],
+      exports: [
+        TestingStreams,
+        TopicLinks,
+        AggregateClient,
+        AggregateServer,
+        ParkedAggregates,
+        AggregateGroups,
+        ...OBSERVERS,
+      ],
     };
   }
 

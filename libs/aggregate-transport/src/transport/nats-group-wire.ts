@@ -22,14 +22,18 @@ import { GroupRecordKey } from '../stream/wires/group-record-key.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
 import { ReaderWire } from '../stream/wires/reader-wire.js';
 import type { NatsTopic } from './nats-topic.js';
-import type { GroupWire, PartitionWire } from './wires.js';
+import type { GroupWire, OpenHow, PartitionWire } from './wires.js';
 
 /**
  * Finds or makes what a group needs on a topic.
- * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, OPTIONS_INVALID,
- *   JETSTREAM_REQUEST_FAILED
+ * @throws RECORD_INVALID, RECORD_MISSING, GROUP_DELETED, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH,
+ *   OPTIONS_INVALID, JETSTREAM_REQUEST_FAILED
  */
-export async function openGroup(of: NatsTopic, group: string): Promise<GroupWire> {
+export async function openGroup(
+  of: NatsTopic,
+  group: string,
+  { mustExist = false }: OpenHow = {},
+): Promise<GroupWire> {
   const { api, topic, clock, log } = of;
   const { provision, consume, parked, positions } = topic;
   const storage = await untilAnswered(clock, () => streamOf(of));
@@ -42,7 +46,7 @@ export async function openGroup(of: NatsTopic, group: string): Promise<GroupWire
     }),
   );
   const { partitions, startAt } = consume;
-  const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt };
+  const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt, mustExist };
   const record = await untilAnswered(clock, () => new GroupRecordOpening(of, request, log).open());
   if (record.partitions !== partitions) {
     log.warn(

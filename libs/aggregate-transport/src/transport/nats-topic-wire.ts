@@ -1,5 +1,6 @@
 import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { TopicGroups } from '../operating/groups/group-ports.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -11,6 +12,7 @@ import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watc
 import { streamStateOf } from '../stream/api/stream-state.js';
 import { msOf } from '../stream/api/time.js';
 import { GroupLook } from '../stream/groups/group-status.js';
+import { TopicGroupsWire } from '../stream/operating/topic-groups.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
 import { lastOf, messagesOf, subjectMessages } from '../stream/wires/history.js';
@@ -19,7 +21,7 @@ import { PresenceWire } from '../stream/wires/presence-wire.js';
 import { PublishWire } from '../stream/wires/publish-wire.js';
 import { openGroup } from './nats-group-wire.js';
 import type { NatsTopic } from './nats-topic.js';
-import type { GroupWire, TopicWire, WireListener } from './wires.js';
+import type { GroupWire, OpenHow, TopicWire, WireListener } from './wires.js';
 
 /** All ways from one topic to its stream, over one connection. */
 export class NatsTopicWire implements TopicWire {
@@ -97,8 +99,8 @@ export class NatsTopicWire implements TopicWire {
     return streamStateOf(this.of.api, this.of.topic.name);
   }
 
-  async openGroup(group: string): Promise<GroupWire> {
-    const opened = await openGroup(this.of, group);
+  async openGroup(group: string, how?: OpenHow): Promise<GroupWire> {
+    const opened = await openGroup(this.of, group, how);
     this.#hasGroups = true;
     return opened;
   }
@@ -114,6 +116,10 @@ export class NatsTopicWire implements TopicWire {
 
   settingDifferences(): Promise<readonly SettingDifference[]> {
     return this.#settings.read(this.#hasGroups);
+  }
+
+  get groups(): TopicGroups {
+    return new TopicGroupsWire(this.of, this.of.topic.name, this.of.clock);
   }
 
   parkedArchive(group: string): ParkedArchive {

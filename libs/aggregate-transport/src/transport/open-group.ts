@@ -15,7 +15,7 @@ import type { Measures } from '../observe/measures.js';
 import type { PartitionAddress } from '../records/partition-address.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
 import type { TopicLink } from './open-topics.js';
-import type { GroupWire, PartitionWire } from './wires.js';
+import type { GroupWire, OpenHow, PartitionWire } from './wires.js';
 
 /** What a handler may know of the partition it runs for. */
 export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayUntil' | 'startedThrough'> & {
@@ -66,10 +66,14 @@ export interface Replica {
  * Finds or makes a group's partitions on a topic.
  * @throws as {@link TopicWire.openGroup}
  */
-export async function openGroup(options: GroupOptions, replica: Replica): Promise<OpenedLayout> {
+export async function openGroup(
+  options: GroupOptions,
+  replica: Replica,
+  how?: OpenHow,
+): Promise<OpenedLayout> {
   const { link, group, clock, log } = options;
   const { consume, name } = link.topic;
-  const wire = await link.wire.openGroup(group);
+  const wire = await link.wire.openGroup(group, how);
   const shared = {
     breaker: new Breaker(consume.breaker, wire.partitions.length),
     attempts: new RecentAttempts(options.clock),

@@ -4,12 +4,13 @@ import { Presence } from '../consumer/ownership/presence.js';
 import { Session } from '../consumer/ownership/session.js';
 import type { GroupView } from '../consumer/partition-options.js';
 import type { Partition } from '../consumer/partition.js';
+import { tellChange, tellDeletion } from '../consumer/repartition/change-texts.js';
 import { Repartition } from '../consumer/repartition/repartition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
 import { SeenEvents } from '../consumer/seen-events.js';
 import { describeError } from '../errors.js';
 import { newEventId } from '../message/event-id.js';
-import { type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
+import { type DeletedGroup, type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
 import { type GroupOptions, type OpenedLayout, openGroup, type Replica } from './open-group.js';
 import type { GroupWire } from './wires.js';
 
@@ -33,13 +34,14 @@ export interface ServedGroup {
   readonly replicas: Pick<ReplicaGroup, 'members'>;
 }
 
-type Mode = 'idle' | 'working' | 'draining' | 'closed';
+type Mode = 'idle' | 'working' | 'draining' | 'deleted' | 'closed';
 
 const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   idle: [],
   working: ['idle', 'working', 'draining'],
   draining: ['working'],
-  closed: ['idle', 'working', 'draining', 'closed'],
+  deleted: ['working', 'draining'],
+  closed: ['idle', 'working', 'draining', 'deleted', 'closed'],
 };
 
 /** This process as a replica of a group, under one name over all layouts. */
@@ -85,6 +87,8 @@ class FollowingReplica implements Replica {
  * - `draining`: the record says that the layout changes. Partitions are drained by their owners. When all are, this
  *   process takes the next steps like any other. Left for `working` when the record has another layout, whose
  *   partitions take the place of these, or when the change is cancelled.
+ * - `deleted`: the record says that the group is deleted. Its partitions are halted, and nothing is followed any more:
+ *   only a new start of the process begins a group of that name.
  * - `closed`: the end.
  */
 export class Group implements ServedGroup {
@@ -158,7 +162,7 @@ export class Group implements ServedGroup {
   }
 
   #read(): void {
-    if (this.#mode === 'idle' || this.#isClosed()) return;
+    if (this.#mode === 'idle' || this.#isOver() || isSabotaged('record-unread')) return;
     if (this.#reading !== undefined) {
       this.#again = true;
       return;
@@ -166,7 +170,7 @@ export class Group implements ServedGroup {
     this.#timer?.cancel();
     this.#reading = this.#follow().finally(() => {
       this.#reading = undefined;
-      if (this.#isClosed()) return;
+      if (this.#isOver()) return;
       const next = this.#mode === 'draining' ? READ_WHILE_DRAINING_EVERY_MS : READ_EVERY_MS;
       this.#timer = this.options.clock.after(this.#again ? 0 : next, () => this.#read());
       this.#again = false;
@@ -191,6 +195,7 @@ export class Group implements ServedGroup {
   async #obey(record: GroupRecord): Promise<void> {
     const { log, clock } = this.options;
     this.replica.seen = record;
+    if (record.deleted !== undefined) return this.#retire(record.deleted);
     if (record.layout !== this.layout) return this.#move(record);
     const { change } = record;
     if (change === undefined) {
@@ -203,9 +208,8 @@ export class Group implements ServedGroup {
     if (this.#mode !== 'draining') {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
-      const what = change.start === undefined ? `become ${change.to}` : `begin again as ${change.to}`;
       log.warn(
-        `${this.#name}: its ${record.partitions} partitions ${what}; nothing new starts until all are drained`,
+        `${this.#name}: its ${record.partitions} partitions ${tellChange(change)}; nothing new starts until all are drained`,
       );
       reached('repartition: draining');
     }
@@ -237,7 +241,7 @@ export class Group implements ServedGroup {
 
   /** Another layout is in force. */
   async #move(record: GroupRecord): Promise<void> {
-    const opened = await openGroup(this.options, this.replica);
+    const opened = await openGroup(this.options, this.replica, { mustExist: true });
     if (this.#isClosed()) {
       await Promise.all(opened.partitions.map((partition) => partition.close(0)));
       return;
@@ -263,6 +267,16 @@ export class Group implements ServedGroup {
     }
   }
 
+  /** It was drained for that, by this process or another, so no handler of a valid owner runs. */
+  async #retire(deleted: DeletedGroup): Promise<void> {
+    this.#enter('deleted');
+    const { why, todo } = tellDeletion(deleted);
+    this.options.log.error(`${this.#name}: ${why}; nothing starts here any more: ${todo}`);
+    this.opened.wire.recordPort.close();
+    await this.replicas.retire(why);
+    reached('delete: replica retired');
+  }
+
   /** A release with acks beside this one would handle every event a second time. */
   async #checkOldConsumers(): Promise<void> {
     const { clock, log } = this.options;
@@ -278,6 +292,10 @@ export class Group implements ServedGroup {
 
   #isClosed(): boolean {
     return this.#mode === 'closed';
+  }
+
+  #isOver(): boolean {
+    return this.#mode === 'deleted' || this.#isClosed();
   }
 
   #enter(mode: Mode): void {

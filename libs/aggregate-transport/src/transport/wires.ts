@@ -1,6 +1,7 @@
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { TopicGroups } from '../operating/groups/group-ports.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -33,6 +34,12 @@ export interface GroupWire {
   readonly repartitionPorts: RepartitionPorts;
   /** Consumers that a release with acks left for this group, by name: with them the group would be handled twice. */
   oldConsumers(): Promise<readonly string[]>;
+}
+
+/** How a group is opened. */
+export interface OpenHow {
+  /** It is never begun: only the start of a process does that. */
+  readonly mustExist?: boolean;
 }
 
 /** The part of a connection's life that others follow. */
@@ -79,8 +86,9 @@ export interface TopicWire {
    * Finds or makes what a group needs: its record, its positions, and the place for its parked aggregates.
    * @throws RECORD_INVALID, RECORD_MISSING, OLD_CONSUMERS, STREAM_MISSING, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
    * @throws OPTIONS_INVALID if `consume.startAt` names a sequence that the stream does not have yet
+   * @throws GROUP_DELETED while it is being deleted, and if it must exist and is deleted
    */
-  openGroup(group: string): Promise<GroupWire>;
+  openGroup(group: string, how?: OpenHow): Promise<GroupWire>;
   /** Where the replicas of a group see each other. */
   presencePort(group: string): PresencePort;
   /**
@@ -93,6 +101,8 @@ export interface TopicWire {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   settingDifferences(): Promise<readonly SettingDifference[]>;
+  /** What an operator asks of the topic's groups, and changes. */
+  readonly groups: TopicGroups;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
 }

@@ -3,12 +3,15 @@ import type {
   RepartitionKey,
   RepartitionPorts,
 } from '#library/consumer/repartition/repartition-ports.js';
+import { systemClock } from '#library/clock.js';
 import { partitionOf } from '#library/message/partitioning.js';
 import type { StreamState } from '#library/message/reader-port.js';
 import { firstGroupRecord, type GroupRecord, type GroupStart } from '#library/records/group-record.js';
 import type { StoredValue } from '#library/records/key-port.js';
 import type { LeaseRecord } from '#library/records/lease-record.js';
 import type { PositionRecord } from '#library/records/position-record.js';
+import type { GroupPorts, GroupRemains } from '#library/operating/groups/group-ports.js';
+import { MemoryParked } from '#library/testing/memory/memory-parked.js';
 import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
 import { CREATED, positionOf } from './positions.js';
 
@@ -49,7 +52,7 @@ function nameOf({ layout, partitions, partition }: LayoutPlace): string {
 }
 
 /** All keys of one group, and its topic's stream. */
-export class GroupKeys implements RepartitionPorts {
+export class GroupKeys implements GroupPorts {
   readonly group = new GroupKey<GroupRecord>();
   readonly leases = new Map<string, GroupKey<LeaseRecord>>();
   readonly positions = new Map<string, GroupKey<PositionRecord>>();
@@ -59,6 +62,9 @@ export class GroupKeys implements RepartitionPorts {
   state: StreamState = { created: CREATED, firstSequence: 1, lastSequence: 100, isRestored: false };
   markers = 0;
   isMissing = false;
+  /** Of the group "billing". */
+  readonly letters = new MemoryParked({ maxLetters: 1_000, clock: systemClock, moved: () => undefined });
+  readonly parked = this.letters.connect('billing', '');
   lastBefore: RepartitionPorts['lastBefore'] = () => Promise.resolve(0);
 
   /** A group whose partitions were claimed once, each by an owner of its own epoch. */
@@ -136,6 +142,39 @@ export class GroupKeys implements RepartitionPorts {
 
   ensurePositions(): Promise<void> {
     this.isMissing = false;
+    return Promise.resolve();
+  }
+
+  aggregates(): Promise<number> {
+    return Promise.resolve(new Set(this.events.map(({ token }) => token)).size);
+  }
+
+  async remains(): Promise<GroupRemains> {
+    const places = await this.places();
+    const { aggregates, letters, position, revision } = this.letters.countOf('billing');
+    const keys = places.map((place) => this.position(place).stored);
+    return {
+      ...{ aggregates, letters, places },
+      positions: keys.filter((stored) => stored.value !== undefined || stored.revision === 0).length,
+      leases: [...this.leases.values()].filter(({ stored }) => stored.revision > 0).length,
+      replicas: this.presence.size,
+      through: { letters: position, markers: revision, leases: 0 },
+    };
+  }
+
+  removeParked({ through }: GroupRemains): Promise<void> {
+    this.letters.removeOf('billing', { position: through.letters, revision: through.markers });
+    return Promise.resolve();
+  }
+
+  removePosition(place: LayoutPlace): Promise<void> {
+    const key = this.position(place);
+    if (key.stored.value !== undefined || key.stored.revision === 0) key.put(undefined);
+    return Promise.resolve();
+  }
+
+  removeLeases(): Promise<void> {
+    for (const key of this.leases.values()) key.purge();
     return Promise.resolve();
   }
 

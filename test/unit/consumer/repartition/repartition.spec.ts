@@ -271,3 +271,31 @@ describe('a reset', () => {
     expect(await repartition.advance()).toMatchObject({ group: { replayUntil: 0, run: 1 } });
   });
 });
+
+describe('a deletion', () => {
+  const deletes = { at: 7 };
+
+  test('drains, needs no position that is lost, and may be asked for twice', async () => {
+    const { keys, repartition } = started(2);
+    await repartition.begin({ to: 2, deletes });
+    expect(await repartition.begin({ to: 2, deletes: { at: 8 } })).toMatchObject({ number: 1, deletes });
+    await expect(repartition.begin({ to: 4 })).rejects.toThrow('found its deletion');
+    keys.drain(1, 1);
+    keys.position({ layout: 0, partitions: 2, partition: 0 }).put(undefined);
+    expect(await repartition.advance()).toMatchObject({ kind: 'draining', open: [0] });
+    expect(await repartition.advance(new Map([[0, 9]]))).toMatchObject({ kind: 'none' });
+    expect(keys.record).toMatchObject({ partitions: 0, deleted: deletes, start: { epoch: 9 } });
+    expect(await repartition.begin({ to: 2, deletes: { at: 9 } })).toBeUndefined();
+  });
+
+  test('ends every other change, and is told as what it is', async () => {
+    const { keys, repartition } = started(2);
+    await repartition.begin({ to: 2, deletes });
+    keys.drain(1);
+    await repartition.advance();
+    expect(await repartition.advance()).toMatchObject({ kind: 'none', group: { deleted: deletes } });
+    expect(await repartition.cancel()).toBe(false);
+    for (const call of [() => repartition.group(), () => repartition.begin({ to: 4 })])
+      await expect(call()).rejects.toThrow('found that it was deleted at 1970-01-01T00:00:00.007Z');
+  });
+});

@@ -1,7 +1,7 @@
 import { newEventId } from '../../message/event-id.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
-import { LayoutWire } from '../../stream/groups/layout-wire.js';
+import { GroupAccess } from '../../stream/operating/group-access.js';
 import type { Surroundings } from '../command/command.js';
 import { numberOf } from '../command/values.js';
 import type { ChangeCommandOptions } from './repartition.js';
@@ -41,7 +41,7 @@ export function changeOptions(
 ): ChangeCommandOptions {
   const api = new JetStreamApi(connection);
   return {
-    ports: (topic, group) => new LayoutWire({ connection, api }, { topic, group }),
+    ports: (topic, group) => new GroupAccess({ connection, api }, { topic, group }, clock),
     terminal,
     clock,
     owner: `cli-${newEventId(clock.wallNow())}`,

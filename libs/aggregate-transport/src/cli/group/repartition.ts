@@ -1,12 +1,12 @@
 import type { Clock } from '../../clock.js';
-import { DrainUnowned } from '../../consumer/repartition/drain-unowned.js';
-import type { RepartitionPorts } from '../../consumer/repartition/repartition-ports.js';
 import { Repartition } from '../../consumer/repartition/repartition.js';
 import { isPartitionCount } from '../../message/partitioning.js';
+import type { GroupPorts } from '../../operating/groups/group-ports.js';
+import { finishChange } from '../../operating/groups/reset.js';
 import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
-import { ChangeRun, isInForce } from './change-run.js';
-import { Progress } from '../command/progress.js';
+import { Progress } from './progress.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
+import { cancelChange, sayUnfinished } from './change-outcome.js';
 
 /** What the command line says. */
 export interface RepartitionArguments {
@@ -23,7 +23,7 @@ export interface RepartitionArguments {
 }
 
 export interface ChangeCommandOptions {
-  readonly ports: (topic: string, group: string) => RepartitionPorts;
+  readonly ports: (topic: string, group: string) => GroupPorts;
   readonly terminal: Terminal;
   readonly clock: Clock;
   /** Names this process; no other may use the same name. */
@@ -41,22 +41,20 @@ export class RepartitionCommand {
     const way = { name: `topic "${topic}", group "${group}"`, ports: ports(topic, group), clock, owner };
     const repartition = new Repartition(way.name, way.ports);
     const progress = new Progress({ ...args, topic, group, terminal, clock });
-    const run = new ChangeRun({ repartition, drain: new DrainUnowned(way), progress });
-    if (args.cancel) return run.cancel();
-    const record = await progress.retried(() => repartition.group());
+    const { patience } = progress;
+    if (args.cancel) return cancelChange(repartition, progress);
+    const record = await patience.retried(() => repartition.group());
     const change = await this.#begin(args, { record, repartition, progress });
     if (change === undefined) {
       sayNumber(progress, 'done', record.partitions, 'the group has');
       return 0;
     }
-    const ended = await run.finish();
-    if (ended === undefined) return 1;
-    if (isInForce(change, ended)) {
-      sayNumber(progress, 'done', ended.partitions, 'done; the group has');
-      return 0;
-    }
-    sayNumber(progress, 'cancelled', ended.partitions, 'cancelled meanwhile; the group has');
-    return 1;
+    const end = await finishChange(repartition, change, { ...way, patience });
+    if (end.kind === 'late') return sayUnfinished(progress, end);
+    const isDone = end.kind === 'done';
+    const text = isDone ? 'done; the group has' : 'cancelled meanwhile; the group has';
+    sayNumber(progress, end.kind, end.group.partitions, text);
+    return isDone ? 0 : 1;
   }
 
   /** Resolves with the change to carry out; undefined if there is none left to do. */
@@ -75,7 +73,7 @@ export class RepartitionCommand {
       throw new UsageError(`expected a power of two from 1 to 256 partitions, found ${partitions}`);
     if (record.change === undefined && record.partitions !== partitions)
       await this.#confirm(args, record.partitions, partitions);
-    return progress.retried(() => repartition.begin({ to: partitions }));
+    return progress.patience.retried(() => repartition.begin({ to: partitions }));
   }
 
   async #confirm({ group, yes }: RepartitionArguments, from: number, to: number): Promise<void> {

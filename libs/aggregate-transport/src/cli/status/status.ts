@@ -1,5 +1,6 @@
 import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
+import { ownershipOf, type PartitionOwnership } from '../../operating/groups/ownership.js';
 import type { PartitionOnServer } from '../../records/group-on-server.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
@@ -26,17 +27,10 @@ export interface StatusArguments {
 /**
  * How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell.
  */
-export interface StatusRow {
+export interface StatusRow extends PartitionOwnership {
   readonly topic: string;
   readonly group: string;
   readonly partition: number;
-  /** Undefined if no process holds the lease. */
-  readonly owner: string | undefined;
-  /** `run out`: its owner has not renewed it for longer than it lasts. */
-  readonly lease: 'held' | 'run out' | 'released' | 'none';
-  readonly epoch: number;
-  /** Since it was last written, in milliseconds, by the server's clock and this host's. */
-  readonly leaseAgeMs: number | undefined;
   /** How often the group began again; undefined, like the next three, if the topic has no stream. */
   readonly run: number | undefined;
   /** Events stored and not settled, whether the partition has an owner or not. */
@@ -53,8 +47,6 @@ export interface StatusRow {
 const WITHIN_MS = 10_000;
 /** The command owns no partition. */
 const NONE: ReadonlySet<number> = new Set();
-/** What a contender waits beyond the ttl, and a little for clocks that differ. */
-const LATE_MS = 1_000;
 
 /** `aggregate-transport status`: all partitions of all groups, from the server alone. */
 export class StatusCommand {
@@ -149,20 +141,6 @@ function rowOf(
     parked: parked?.aggregates ?? 0,
     letters: parked?.letters ?? 0,
   };
-}
-
-function ownershipOf(
-  lease: PartitionOnServer['lease'],
-  positionEpoch: number,
-  now: number,
-): Pick<StatusRow, 'owner' | 'lease' | 'epoch' | 'leaseAgeMs'> {
-  if (lease === undefined)
-    return { owner: undefined, lease: 'none', epoch: positionEpoch, leaseAgeMs: undefined };
-  const leaseAgeMs = Math.max(0, now - lease.aliveAt);
-  const epoch = Math.max(lease.epoch, positionEpoch);
-  if (lease.released) return { owner: undefined, lease: 'released', epoch, leaseAgeMs };
-  const isLate = leaseAgeMs > lease.ttlMs + LATE_MS;
-  return { owner: lease.owner, lease: isLate ? 'run out' : 'held', epoch, leaseAgeMs };
 }
 
 function progressOf(

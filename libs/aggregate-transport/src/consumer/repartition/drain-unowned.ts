@@ -2,7 +2,7 @@ import { reached } from '#sabotage';
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
-import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
+import { beginsAnew, type GroupRecord, type LayoutChange } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord, RunningHandler } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
@@ -68,7 +68,7 @@ export class DrainUnowned {
 
   /**
    * Drains what can be drained now, and tells what is left.
-   * @throws RECORD_MISSING if a position is lost and the change is no reset
+   * @throws RECORD_MISSING if a position is lost and the change carries it on
    * @throws RECORD_INVALID, JETSTREAM_REQUEST_FAILED
    */
   async pass({ group, change, open }: DrainingProgress): Promise<readonly OpenPartition[]> {
@@ -79,7 +79,7 @@ export class DrainUnowned {
     const left = await inParallel(open, REQUESTS_AT_ONCE, async (partition) => {
       const found = await this.#find(group, change, partition);
       const isMissing = isLost(group, found.record, found.lease.value?.claimed === true);
-      if (isMissing && change.start === undefined) throw this.#missing(partition);
+      if (isMissing && !beginsAnew(change)) throw this.#missing(partition);
       if ((await this.#isFree(found, isMissing)) && (await this.#drain(group, change, found)))
         return undefined;
       return openOf(found, isMissing, this.options.owner);
@@ -118,7 +118,8 @@ export class DrainUnowned {
     reached('drain: lease taken');
     // Read again: the owner before may have written until its lease was taken.
     const record = await this.#record(place, change);
-    const { created } = await ports.stream();
+    // Where a partition begins that is deleted makes no difference, and its topic's stream may be gone.
+    const { created } = change.deletes === undefined ? await ports.stream() : { created: '' };
     const answer = claimToDrain({ group, change: change.number, record, isClaimed, epoch, owner, created });
     const isDone = await this.#carryOut(answer, place, record.revision);
     if (answer.kind === 'lost') this.#lost.set(place.partition, epoch);

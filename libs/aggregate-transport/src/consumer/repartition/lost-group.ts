@@ -6,7 +6,7 @@ import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import { isReadable } from '../../records/position-record.js';
 import { ObservedLeases } from './observed-leases.js';
-import { type FoundPlace, type GroupTraces, type LostReset, recoveredGroup } from './recovered-group.js';
+import { type FoundPlace, type GroupTraces, type LostChange, recoveredGroup } from './recovered-group.js';
 import type { RepartitionPorts } from './repartition-ports.js';
 
 export interface LostGroupOptions {
@@ -26,11 +26,11 @@ interface FoundGroup extends GroupTraces {
 }
 
 /**
- * Makes the record of a group again that has lost it, with a reset already under way in it. From there the reset is
- * carried out like any other: partitions that still have a position are drained, the others are given up.
+ * Makes the record of a group again that has lost it, with a reset or its deletion already under way in it. From there
+ * that is carried out like any other: partitions that still have a position are drained, the others are given up.
  *
- * It is made only while no process holds a lease of the group. A replica that runs without the record would not see the
- * reset in time. Start-up refuses a group that has lost its record, so no replica comes up meanwhile.
+ * It is made only while no process holds a lease of the group. A replica that runs without the record would not see
+ * it in time. Start-up refuses a group that has lost its record, so no replica comes up meanwhile.
  */
 export class LostGroup {
   readonly #leases: ObservedLeases;
@@ -53,15 +53,15 @@ export class LostGroup {
    * @throws GROUP_UNKNOWN if nothing tells of the group
    * @throws JETSTREAM_REQUEST_FAILED
    */
-  async plan(reset: LostReset): Promise<GroupRecord> {
-    return this.#recover(await this.#read(), reset);
+  async plan(change: LostChange): Promise<GroupRecord> {
+    return this.#recover(await this.#read(), change);
   }
 
   /**
    * Writes the record, unless a process holds a lease. Resolves with the owners that do; with none, the record exists.
    * @throws GROUP_UNKNOWN, STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
    */
-  async remake(reset: LostReset): Promise<readonly string[]> {
+  async remake(change: LostChange): Promise<readonly string[]> {
     const { ports } = this.options;
     const traces = await this.#read();
     const found = await inParallel(traces.places, REQUESTS_AT_ONCE, async ({ place, storedLease }) => {
@@ -70,7 +70,7 @@ export class LostGroup {
     });
     const holders = found.filter((holder) => holder !== undefined);
     if (holders.length > 0) return [...new Set(holders)];
-    const record = this.#recover(traces, reset);
+    const record = this.#recover(traces, change);
     await ports.ensurePositions();
     const { value, revision } = await ports.group.read();
     // Refused: another command has made it.
@@ -78,8 +78,8 @@ export class LostGroup {
     return [];
   }
 
-  #recover(traces: GroupTraces, reset: LostReset): GroupRecord {
-    const record = recoveredGroup(traces, reset);
+  #recover(traces: GroupTraces, change: LostChange): GroupRecord {
+    const record = recoveredGroup(traces, change);
     if (record !== undefined) return record;
     const { name } = this.options;
     throw new AggregateTransportError(

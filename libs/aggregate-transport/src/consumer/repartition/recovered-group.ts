@@ -16,39 +16,50 @@ export interface FoundPlace {
   readonly record: PositionRecord | undefined;
 }
 
-export interface LostReset {
+/** What a group that has lost its record is to become: a reset, or a deletion. */
+export type LostChange = Pick<LayoutChange, 'id' | 'start' | 'deletes'> & {
   /** Undefined: as many partitions as the group had. */
   readonly to: number | undefined;
-  readonly id: string;
-  readonly start: NonNullable<LayoutChange['start']>;
-}
+};
+
+/** No place in any stream: of a group that is not to begin again. */
+const NOWHERE = { sequence: 0, created: '' };
 
 /**
- * The record of a group that has lost it, with a reset under way. Undefined if no trace tells of the group, or how many
- * partitions it has. Pure.
+ * The record of a group that has lost it, with a reset or its deletion under way. Undefined if no trace tells of the
+ * group, or how many partitions it has. Pure.
  *
  * The layout in force was the highest one that an owner has worked in. Epochs continue from the highest that any trace
- * tells. `hasRecords` keeps a partition without a position from beginning in silence if the reset is cancelled.
+ * tells. `hasRecords` keeps a partition without a position from beginning in silence if that is cancelled.
  */
-export function recoveredGroup(traces: GroupTraces, { to, id, start }: LostReset): GroupRecord | undefined {
+export function recoveredGroup(traces: GroupTraces, { to, ...wanted }: LostChange): GroupRecord | undefined {
   const { places, parkedEpoch } = traces;
+  const { start = NOWHERE, deletes, id } = wanted;
   const epoch = Math.max(parkedEpoch, ...places.map(epochOf));
   const worked = places.filter(({ lease, record }) => lease !== undefined || (record?.write ?? 0) > 0);
   const last = highestOf(worked) ?? highestOf(places);
   const run = Math.max(0, ...places.map(({ record }) => record?.run ?? 0), lostRun(traces, epoch));
   const common = { start: { ...start, epoch }, run };
   if (last === undefined) {
-    if (to === undefined || parkedEpoch === 0) return undefined;
+    if (parkedEpoch === 0) return undefined;
     // Only parked aggregates are left: no partition can be drained, and none can be at work.
-    const layout = { partitions: to, layout: 1, changes: 1 };
-    return { ...layout, ...common, run: run + 1, hasRecords: false, lastReset: id };
+    const layout = { layout: 1, changes: 1, hasRecords: false };
+    if (deletes !== undefined) return { ...layout, ...common, partitions: 0, deleted: { at: deletes.at } };
+    if (to === undefined) return undefined;
+    return {
+      ...layout,
+      ...common,
+      partitions: to,
+      run: run + 1,
+      ...(id === undefined ? {} : { lastReset: id }),
+    };
   }
   const number = Math.max(...places.map(numberOf)) + 1;
   return {
     partitions: last.partitions,
     layout: last.layout,
     changes: number,
-    change: { number, to: to ?? last.partitions, id, start },
+    change: { number, to: to ?? last.partitions, ...wanted },
     ...common,
     hasRecords: true,
   };

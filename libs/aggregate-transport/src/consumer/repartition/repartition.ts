@@ -1,8 +1,9 @@
-import { reached } from '#sabotage';
+import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError } from '../../errors.js';
 import { inParallel, REQUESTS_AT_ONCE } from '../../in-parallel.js';
 import {
   beginChange,
+  beginsAnew,
   cancelChange,
   completeChange,
   type GroupRecord,
@@ -12,11 +13,12 @@ import {
 } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { decodeSequences, isReadable, type PositionRecord } from '../../records/position-record.js';
+import { nameChange } from './change-texts.js';
 import { type DrainedPartition, initialPositions } from './initial-positions.js';
 import { mostRuns } from './recovered-group.js';
 import type { LayoutPlace, RepartitionPorts } from './repartition-ports.js';
 
-/** What to change: the number of partitions, or for a reset where they begin. */
+/** What to change: the number of partitions, or for a reset where they begin; or that there is no group any more. */
 export type WantedChange = Omit<LayoutChange, 'number'>;
 
 /**
@@ -53,6 +55,7 @@ const NONE_LOST: LostPartitions = new Map();
  *    mark. Nothing starts under it unless the change is known to be cancelled.
  * 3. {@link advance}: once all records carry the mark, the records of the new layout are made. Their keys carry its
  *    number, so they are written once and by no other change. A reset makes none: its partitions begin at its start.
+ *    Nor does a deletion.
  * 4. The group's record switches by compare-and-set, against the revision at which the marks were read. A cancelled
  *    change has moved that revision, so what was prepared for it is never used.
  *
@@ -64,9 +67,9 @@ export class Repartition {
     private readonly ports: RepartitionPorts,
   ) {}
 
-  /** @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED */
+  /** @throws GROUP_UNKNOWN, also if it is deleted; JETSTREAM_REQUEST_FAILED */
   async group(): Promise<GroupRecord> {
-    return (await this.#read()).value;
+    return (await this.#readLiving()).value;
   }
 
   /**
@@ -77,13 +80,14 @@ export class Repartition {
    */
   async begin(wanted: WantedChange): Promise<LayoutChange | undefined> {
     for (;;) {
-      const { value: group, revision } = await this.#read();
+      const stored = await (wanted.deletes === undefined ? this.#readLiving() : this.#read());
+      const { value: group, revision } = stored;
       const { change } = group;
       if (change !== undefined) {
         if (isSameChange(change, wanted)) return change;
         throw new AggregateTransportError(
           'CHANGE_UNDER_WAY',
-          `expected no change of ${this.name} under way, found ${describeChange(change)}; ` +
+          `expected no change of ${this.name} under way, found ${nameChange(change)}; ` +
             'finish it with --resume, or call it off with --cancel',
         );
       }
@@ -107,8 +111,8 @@ export class Repartition {
   }
 
   /**
-   * Takes all steps of a change that can be taken now, and tells how far it is. Only a reset may count partitions as
-   * drained whose record is `lost`.
+   * Takes all steps of a change that can be taken now, and tells how far it is. Only a reset or a deletion may count
+   * partitions as drained whose record is `lost`.
    * @throws RECORD_INVALID if a record of the new layout would be too large, or cannot be read by this release
    * @throws RECORD_MISSING if a record made for the new layout was deleted
    * @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED
@@ -121,14 +125,15 @@ export class Repartition {
       const found = await this.#recordsOf(group, change);
       const isDrained = (record: PositionRecord | undefined, partition: number): boolean =>
         record === undefined
-          ? change.start !== undefined && lost.has(partition)
+          ? beginsAnew(change) && lost.has(partition)
           : record.drained?.change === change.number;
       const open = found.flatMap((record, partition) => (isDrained(record, partition) ? [] : [partition]));
       if (open.length > 0) return { kind: 'draining', group, change, open };
       const records = found.filter((record) => record !== undefined);
-      if (change.start === undefined) await this.#prepare(change, records);
+      if (!beginsAnew(change)) await this.#prepare(change, records);
       const lostEpochs = found.flatMap((record, partition) => (record ? [] : [lost.get(partition) ?? 0]));
-      const next = completeChange(group, change, reachedOf({ group, change, records, lostEpochs }));
+      const complete = completeChange(group, change, reachedOf({ group, change, records, lostEpochs }));
+      const next = isSabotaged('run-stands-still') ? { ...complete, run: group.run } : complete;
       if ((await this.ports.group.write(next, revision)) === undefined) continue;
       reached('repartition: switched');
       return { kind: 'none', group: next };
@@ -195,6 +200,17 @@ export class Repartition {
     });
   }
 
+  async #readLiving(): Promise<StoredGroup> {
+    const stored = await this.#read();
+    const { deleted } = stored.value;
+    if (deleted === undefined) return stored;
+    throw new AggregateTransportError(
+      'GROUP_UNKNOWN',
+      `expected a record of ${this.name}, found that it was deleted at ${new Date(deleted.at).toISOString()}; ` +
+        'a group of its name begins with the next start of a service that has it',
+    );
+  }
+
   async #read(): Promise<StoredGroup> {
     const { value, revision }: StoredValue<GroupRecord> = await this.ports.group.read();
     if (value !== undefined) return { value, revision };
@@ -207,9 +223,9 @@ export class Repartition {
 }
 
 /**
- * What a change can carry on of a stored position. A reset carries nothing on, so what a later release wrote counts as
- * lost there.
- * @throws RECORD_INVALID if a later release wrote the record, and the change is no reset
+ * What a change can carry on of a stored position. A reset and a deletion carry nothing on, so what a later release
+ * wrote counts as lost there.
+ * @throws RECORD_INVALID if a later release wrote the record, and the change carries it on
  */
 export function readableFor(
   change: LayoutChange,
@@ -218,7 +234,7 @@ export function readableFor(
 ): StoredValue<PositionRecord> {
   const { value, revision } = stored;
   if (value === undefined || isReadable(value)) return stored;
-  if (change.start !== undefined) return { value: undefined, revision };
+  if (beginsAnew(change)) return { value: undefined, revision };
   throw new AggregateTransportError(
     'RECORD_INVALID',
     `expected the position of ${partition} to be of version 1, found version ${value.v as number}; ` +
@@ -226,7 +242,8 @@ export function readableFor(
   );
 }
 
-function isComplete(group: GroupRecord, { to, id, start }: WantedChange): boolean {
+function isComplete(group: GroupRecord, { to, id, start, deletes }: WantedChange): boolean {
+  if (deletes !== undefined) return group.deleted !== undefined;
   if (start === undefined) return group.partitions === to;
   return id !== undefined && group.lastReset === id;
 }
@@ -251,9 +268,4 @@ function reachedOf({ group, change: { start }, records, lostEpochs }: Drained): 
     run: Math.max(lostRun, ...records.map(({ run }) => run)),
     high: Math.max(0, ...here.map(({ high }) => high)),
   };
-}
-
-function describeChange({ to, start }: LayoutChange): string {
-  if (start === undefined) return `one to ${to} partitions`;
-  return `a reset to sequence ${start.sequence + 1} with ${to} partitions`;
 }

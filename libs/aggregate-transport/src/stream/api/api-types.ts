@@ -63,6 +63,8 @@ export interface StreamInfo {
     num_deleted?: number;
     /** Those sequences, if they were asked for. */
     deleted?: number[] | null;
+    /** Subjects that have messages. */
+    num_subjects?: number;
     /** Messages by subject, if asked for. */
     subjects?: Record<string, number>;
   };

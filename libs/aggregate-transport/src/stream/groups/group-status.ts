@@ -67,7 +67,10 @@ export class GroupLook {
     const info = await findStream(api, topic, this.#timeout());
     const stream = info && streamStateFrom(topic, info);
     const isLost = this.options.missing?.positions === true;
-    const surroundings = isLost ? undefined : stream && { stream, record: await this.#record() };
+    const record = isLost || stream === undefined ? undefined : await this.#record();
+    // A deleted group has no positions.
+    const isThere = !isLost && record?.deleted === undefined;
+    const surroundings = isThere ? stream && { stream, record } : undefined;
     const holes = { known: question.knownHoles, timeoutMs: this.#timeout() };
     const partitions = Array.from({ length: question.partitions }, (_, partition) => partition).filter(
       (partition) => !question.ownedOnly || question.owned.has(partition),

@@ -42,6 +42,23 @@ export async function traceOf(api: JetStreamApi, topic: string, group: string): 
   return letter === undefined ? undefined : `a parked event ("${letter.subject}")`;
 }
 
+/**
+ * A marker or a letter of a group that is deleted, as an error text names it; undefined if there is none.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function parkedTraceOf(
+  api: JetStreamApi,
+  topic: string,
+  group: string,
+): Promise<string | undefined> {
+  const [marker, letter] = await Promise.all([
+    nextMessage(api, streamOfBucket(MARKER_BUCKET), 1, markerFilter(topic, group)),
+    nextMessage(api, parkedStreamOf(topic), 1, letterFilter(topic, group)),
+  ]);
+  if (marker !== undefined) return `there is the marker of a parked aggregate ("${marker.subject}")`;
+  return letter && `there is a parked event ("${letter.subject}")`;
+}
+
 function placesOf(topic: string, group: string): Place[] {
   return [
     {

@@ -53,7 +53,7 @@ export async function groupsOnServer(
   access: KeyAccess,
   { topic, group = '*' }: GroupFilter,
 ): Promise<KnownGroup[]> {
-  const topics = topic === undefined ? await topicsWithPositions(access.api) : [topic];
+  const topics = topic === undefined ? await topicsWithGroups(access.api) : [topic];
   const listed = await inParallel(topics, AT_ONCE, async (name) => {
     const prefix = groupPrefix(name);
     const subjects = await subjectsOf(access.api, positionsStreamOf(name), prefix + group);
@@ -93,7 +93,11 @@ function nameOf({ topic, group }: KnownGroup): string {
   return `${topic} ${group}`;
 }
 
-async function topicsWithPositions(api: JetStreamApi): Promise<string[]> {
+/**
+ * The topics that have a stream of positions. Sorted.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function topicsWithGroups(api: JetStreamApi): Promise<string[]> {
   const suffix = positionsStreamOf('');
   const topics: string[] = [];
   for (let offset = 0, page = 0; page < MAX_PAGES; page++) {

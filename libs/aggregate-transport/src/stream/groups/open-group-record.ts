@@ -1,7 +1,7 @@
 import { reached } from '#sabotage';
 import { AggregateTransportError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
+import { firstGroupRecord, type GroupRecord, nextGroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { StartAt } from '../api/configuration.js';
 import { positionsStreamOf } from '../keys/key-places.js';
@@ -9,7 +9,7 @@ import type { KeyAccess } from '../keys/partition-key.js';
 import { createStream, findStream, type Provision } from '../api/provision.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
 import { describeStart, resolveStart } from './group-start.js';
-import { traceOf } from './group-traces.js';
+import { parkedTraceOf, traceOf } from './group-traces.js';
 import { oldConsumersOf, refuseOldConsumers } from './old-consumers.js';
 import {
   checkPositionsStream,
@@ -28,6 +28,8 @@ export interface GroupRecordRequest {
   /** Used at the group's first start only. */
   readonly partitions: number;
   readonly startAt: StartAt;
+  /** The group is never begun: a process that follows it found it before. */
+  readonly mustExist: boolean;
 }
 
 /** A server that has just begun may need longer than a partition has. */
@@ -46,8 +48,8 @@ export class GroupRecordOpening {
   ) {}
 
   /**
-   * @throws OLD_CONSUMERS, RECORD_MISSING, RECORD_INVALID, STREAM_MISSING, STREAM_MISMATCH, OPTIONS_INVALID,
-   *   JETSTREAM_REQUEST_FAILED
+   * @throws OLD_CONSUMERS, RECORD_MISSING, RECORD_INVALID, GROUP_DELETED, STREAM_MISSING, STREAM_MISMATCH,
+   *   OPTIONS_INVALID, JETSTREAM_REQUEST_FAILED
    */
   async open(): Promise<GroupRecord> {
     const { topic, group } = this.request;
@@ -55,6 +57,7 @@ export class GroupRecordOpening {
     const key = new GroupRecordKey(this.access, topic, group, TIMEOUT_MS);
     const hasStream = await this.#checkStream();
     const found = hasStream ? await key.read() : NOT_FOUND;
+    if (found.value?.deleted !== undefined) return this.#afterDeletion(key, found.value, found.revision);
     if (found.value !== undefined) return found.value;
     refuseOldConsumers(topic, group, await oldConsumersOf(api, topic, group));
     const trace = await traceOf(api, topic, group);
@@ -102,11 +105,31 @@ export class GroupRecordOpening {
     checkPositionsStream(topic, made.config, storage);
   }
 
+  /** A group of the name of a deleted one begins when nothing of that is left. */
+  async #afterDeletion(key: GroupRecordKey, deleted: GroupRecord, revision: number): Promise<GroupRecord> {
+    const { topic, group, mustExist } = this.request;
+    const { at = 0, removed } = deleted.deleted ?? {};
+    const when = new Date(at).toISOString();
+    if (mustExist) throw deletedError(this.request, `that it was deleted at ${when}`);
+    // A process that slept through the deletion may have written since.
+    const trace =
+      removed === true ? await parkedTraceOf(this.access.api, topic, group) : 'its keys are still there';
+    if (trace !== undefined)
+      throw deletedError(this.request, `that its deletion, begun at ${when}, is not complete: ${trace}`);
+    this.log.warn(
+      `topic "${topic}": group "${group}" was deleted at ${when}; a new group of its name begins, in run ${deleted.run + 1}`,
+    );
+    return this.#first(key, revision, deleted);
+  }
+
   /** Resolves with the record of the replica that was first. */
-  async #first(key: GroupRecordKey, revision: number): Promise<GroupRecord> {
+  async #first(key: GroupRecordKey, revision: number, deleted?: GroupRecord): Promise<GroupRecord> {
     const { topic, group, partitions, startAt } = this.request;
     const start = await resolveStart(this.access.api, topic, startAt);
-    const record = firstGroupRecord(partitions, start);
+    const record =
+      deleted === undefined
+        ? firstGroupRecord(partitions, start)
+        : nextGroupRecord(deleted, partitions, start);
     if ((await key.write(record, revision)) !== undefined) {
       reached('start: group record made');
       this.log.info(
@@ -123,4 +146,15 @@ export class GroupRecordOpening {
         'start again',
     );
   }
+}
+
+function deletedError(
+  { topic, group }: Pick<GroupRecordRequest, 'topic' | 'group'>,
+  found: string,
+): AggregateTransportError {
+  return new AggregateTransportError(
+    'GROUP_DELETED',
+    `expected group "${group}" of topic "${topic}" to be there, or to be free to begin, found ${found}; finish it with ` +
+      `npx aggregate-transport group delete ${topic} ${group}, then start again`,
+  );
 }

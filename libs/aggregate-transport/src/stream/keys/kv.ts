@@ -2,6 +2,7 @@ import { AggregateTransportError } from '../../errors.js';
 import { HEADER, parseHeaders } from '../../message/headers.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
+import type { ServerAnswer } from '../../publisher/server-answer.js';
 import type { Connection } from '../connection/connection.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { NatsMessage } from '../port/nats-message.js';
@@ -86,7 +87,27 @@ export async function writeKey(
   requireFitting(connection, subject, body.length);
   const headers = new Map<string, string>();
   if (revision !== undefined) headers.set(HEADER.expectedLastSubjectSequence, String(revision));
-  const answer = await publishConfirmed(connection, subject, body, headers);
+  return revisionOf(subject, await publishConfirmed(connection, subject, body, headers));
+}
+
+/**
+ * Compare-and-delete of a key: leaves a tombstone, as a key-value client does. Resolves with its revision, or with
+ * undefined if `revision` (0: there was no write) is not the current one.
+ * @throws JETSTREAM_REQUEST_FAILED if the outcome is unknown
+ */
+export async function deleteKey(
+  connection: Connection,
+  subject: string,
+  revision: number,
+): Promise<number | undefined> {
+  const headers = new Map([
+    [OPERATION_HEADER, 'DEL'],
+    [HEADER.expectedLastSubjectSequence, String(revision)],
+  ]);
+  return revisionOf(subject, await publishConfirmed(connection, subject, '', headers));
+}
+
+function revisionOf(subject: string, answer: ServerAnswer): number | undefined {
   if (answer.kind === 'stored') return answer.sequence;
   if (answer.kind === 'refused' && answer.wrongSequence) return undefined;
   throw new UnconfirmedError(subject, answer.description, answer.kind === 'unavailable');

@@ -4,17 +4,17 @@ import { AggregateTransportError } from '../../errors.js';
 import { partitionBits } from '../../message/partitioning.js';
 import { aggregateIdOf, tokenOfSubject } from '../../message/subject.js';
 import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
-import { firstGroupRecord, type GroupRecord } from '../../records/group-record.js';
+import { firstGroupRecord, type GroupRecord, nextGroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
-import type { GroupWire, PartitionWire } from '../../transport/wires.js';
+import type { GroupWire, OpenHow, PartitionWire } from '../../transport/wires.js';
 import { partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
 import { MemoryPresence } from './memory-presence.js';
 import { MemoryReaders } from './memory-readers.js';
-import { type GroupKeys, MemoryRepartition } from './memory-repartition.js';
+import { type GroupKeys, MemoryGroupPorts, MemoryRepartition } from './memory-repartition.js';
 import type { MemoryStream } from './memory-stream.js';
 
 export interface MemoryGroupOptions {
@@ -53,7 +53,20 @@ export class MemoryGroup implements GroupKeys {
   }
 
   get hasStarted(): boolean {
-    return this.record.stored.value !== undefined;
+    const { value } = this.record.stored;
+    return value !== undefined && value.deleted === undefined;
+  }
+
+  /** A record, of a deleted group too, or a lease tells of it. */
+  get isKnown(): boolean {
+    return (
+      this.record.stored.value !== undefined || this.known.some(({ lease }) => lease.stored.revision > 0)
+    );
+  }
+
+  /** What an operator asks of the group, or removes. */
+  get ports(): MemoryGroupPorts {
+    return new MemoryGroupPorts(this, this.options);
   }
 
   /** Says which event up to a sequence the group has not settled, the oldest one; undefined if all are. */
@@ -107,10 +120,10 @@ export class MemoryGroup implements GroupKeys {
 
   /**
    * Finds or makes the group's record, and the ways to the partitions of its layout.
-   * @throws RECORD_MISSING
+   * @throws RECORD_MISSING, GROUP_DELETED
    */
-  async open(consume: Consume): Promise<GroupWire> {
-    const record = await this.#findOrMakeRecord(consume);
+  async open(consume: Consume, { mustExist = false }: OpenHow = {}): Promise<GroupWire> {
+    const record = await this.#findOrMakeRecord(consume, mustExist);
     const { layout, partitions } = record;
     return {
       record,
@@ -162,19 +175,27 @@ export class MemoryGroup implements GroupKeys {
   }
 
   /** The first start resolves where the group begins, once: the record that is written first decides for all. */
-  async #findOrMakeRecord({ partitions, startAt }: Consume): Promise<GroupRecord> {
+  async #findOrMakeRecord({ partitions, startAt }: Consume, mustExist: boolean): Promise<GroupRecord> {
     const port = this.record.connect();
     for (;;) {
       const { value, revision } = await port.read();
-      if (value !== undefined) return value;
-      this.#refuseLostRecord();
+      if (value !== undefined && value.deleted === undefined) return value;
+      if (value === undefined) this.#refuseLostRecord();
+      else if (mustExist || value.deleted?.removed !== true) throw this.#deletedError();
       const { stream } = this.options;
-      const first = firstGroupRecord(partitions, {
-        sequence: startSequence(startAt, stream),
-        created: stream.created,
-      });
+      const start = { sequence: startSequence(startAt, stream), created: stream.created };
+      const first =
+        value === undefined ? firstGroupRecord(partitions, start) : nextGroupRecord(value, partitions, start);
       if ((await port.write(first, revision)) !== undefined) return first;
     }
+  }
+
+  #deletedError(): AggregateTransportError {
+    const { topic, group } = this.options;
+    return new AggregateTransportError(
+      'GROUP_DELETED',
+      `expected group "${group}" of topic "${topic}" to be there, or to be free to begin, found that it was deleted`,
+    );
   }
 
   /** A group that has handled events has a record. Without one its place in the stream is not known. */

@@ -51,6 +51,22 @@ export class MemoryParked {
     return Math.max(0, ...own.map(({ marker }) => marker.epoch));
   }
 
+  /** What a group has, and the last position and revision that were given. */
+  countOf(group: string): { aggregates: number; letters: number; position: number; revision: number } {
+    return {
+      aggregates: this.#markers.filter((found) => found.group === group).length,
+      letters: this.#letters.filter((found) => found.group === group).length,
+      position: this.#position,
+      revision: this.#revision,
+    };
+  }
+
+  /** Removes what a group has up to a position and a revision. */
+  removeOf(group: string, { position, revision }: { position: number; revision: number }): void {
+    this.#letters = this.#letters.filter((one) => one.group !== group || one.position > position);
+    this.#markers = this.#markers.filter((one) => one.group !== group || one.revision > revision);
+  }
+
   /** The way to the parked aggregates of one partition, or of the whole group if `bits` is empty. */
   connect(group: string, bits: string): ParkedArchive {
     let listener: MarkerListener | undefined;

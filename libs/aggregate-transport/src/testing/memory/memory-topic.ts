@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.js';
+import type { GroupOnServer, GroupQuestion } from '../../records/group-on-server.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire } from '../../transport/wires.js';
 import { MemoryGroup } from './memory-group.js';
@@ -71,17 +72,32 @@ export class MemoryTopic {
       lastOf: (subject) => stream.lastOf(subject),
       messagesOf: (subject, fromSequence) => stream.messagesOf(subject, fromSequence),
       progress: () => Promise.resolve(stream.state),
-      openGroup: (group) => this.group(group).open(consume),
+      openGroup: (group, how) => this.group(group).open(consume, how),
       presencePort: (group) => this.group(group).presence.connect(),
-      lookAt: (question) =>
-        Promise.resolve({
-          firstSequence: stream.firstSequence,
-          room: undefined,
-          holes: { version: '', count: 0, sequences: [] },
-          partitions: this.#groups.get(question.group)?.status(question) ?? [],
-        }),
+      lookAt: (question) => this.#lookAt(question),
+      groups: {
+        topic: name,
+        names: () =>
+          Promise.resolve(
+            this.groups
+              .filter(({ isKnown }) => isKnown)
+              .map((group) => group.name)
+              .sort(),
+          ),
+        portsOf: (group) => this.group(group).ports,
+        lookAt: (question) => this.#lookAt(question),
+      },
       settingDifferences: () => Promise.resolve([]),
       parkedArchive: (group) => parked.connect(group, ''),
     };
+  }
+
+  #lookAt(question: GroupQuestion): Promise<GroupOnServer> {
+    return Promise.resolve({
+      firstSequence: this.stream.firstSequence,
+      room: undefined,
+      holes: { version: '', count: 0, sequences: [] },
+      partitions: this.#groups.get(question.group)?.status(question) ?? [],
+    });
   }
 }

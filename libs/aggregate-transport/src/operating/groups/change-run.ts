@@ -5,13 +5,28 @@ import type {
 } from '../../consumer/repartition/drain-unowned.js';
 import type { Repartition } from '../../consumer/repartition/repartition.js';
 import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
-import type { Progress } from '../command/progress.js';
+import type { OperationStep, Patience } from './patience.js';
 
 export interface ChangeRunOptions {
   readonly repartition: Repartition;
   readonly drain: DrainUnowned;
-  readonly progress: Progress;
+  readonly patience: Patience;
 }
+
+/** How far a change is. */
+export interface DrainingStep extends OperationStep {
+  readonly state: 'draining' | 'waiting';
+  readonly from: number;
+  readonly to: number;
+  readonly drained: number;
+  readonly open: readonly OpenPartition[];
+}
+
+export type ChangeEnd =
+  /** No change is under way any more. */
+  | { readonly kind: 'ended'; readonly group: GroupRecord }
+  /** The time is over; the replicas continue without the caller. */
+  | { readonly kind: 'late'; readonly step: DrainingStep; readonly text: string };
 
 const MAX_NAMED = 5;
 
@@ -22,48 +37,28 @@ const MAX_NAMED = 5;
 export class ChangeRun {
   constructor(private readonly options: ChangeRunOptions) {}
 
-  /** Resolves with the group's record when no change is under way; undefined if it did not end in time. */
-  async finish(): Promise<GroupRecord | undefined> {
-    const { repartition, drain, progress } = this.options;
+  /** @throws ABORTED, and what the steps of a change reject with */
+  async finish(): Promise<ChangeEnd> {
+    const { repartition, drain, patience } = this.options;
     for (;;) {
-      const now = await progress.retried(() => repartition.advance(drain.lost));
-      if (now.kind === 'none') return now.group;
-      const open = await progress.retried(() => drain.pass(now));
+      const now = await patience.retried(() => repartition.advance(drain.lost));
+      if (now.kind === 'none') return { kind: 'ended', group: now.group };
+      const open = await patience.retried(() => drain.pass(now));
       if (open.length === 0) {
-        const next = await progress.retried(() => repartition.advance(drain.lost));
-        if (next.kind === 'none') return next.group;
+        const next = await patience.retried(() => repartition.advance(drain.lost));
+        if (next.kind === 'none') return { kind: 'ended', group: next.group };
       }
-      const { what, text } = describe(now, open);
-      progress.report(what, text);
-      if (progress.isOver) {
-        progress.say(
-          { ...what, state: 'waiting' },
-          `not done in time: ${text}; the replicas continue the change without this command; run it again with ` +
-            '--resume to watch it, or with --cancel to call it off',
-        );
-        return undefined;
-      }
-      await progress.pause();
+      const { step, text } = describe(now, open);
+      patience.report(step, text);
+      if (patience.isOver) return { kind: 'late', step: { ...step, state: 'waiting' }, text };
+      await patience.pause();
     }
-  }
-
-  /** Calls off the change under way. Resolves with the exit code. */
-  async cancel(): Promise<number> {
-    const { repartition, progress } = this.options;
-    const cancelled = await progress.retried(() => repartition.cancel());
-    const { partitions } = await progress.retried(() => repartition.group());
-    progress.say(
-      { state: cancelled ? 'cancelled' : 'none', partitions },
-      cancelled
-        ? `cancelled; the group keeps ${partitions} partitions`
-        : `no change is under way; the group has ${partitions} partitions`,
-    );
-    return cancelled ? 0 : 1;
   }
 }
 
 /** True if the record says that the change is complete. */
 export function isInForce(change: LayoutChange, group: GroupRecord): boolean {
+  if (change.deletes !== undefined) return group.deleted !== undefined;
   if (group.layout === change.number) return true;
   return change.start === undefined && group.partitions === change.to;
 }
@@ -71,14 +66,13 @@ export function isInForce(change: LayoutChange, group: GroupRecord): boolean {
 function describe(
   { group: { partitions }, change }: DrainingProgress,
   open: readonly OpenPartition[],
-): { readonly what: object; readonly text: string } {
+): { readonly step: DrainingStep; readonly text: string } {
   const drained = partitions - open.length;
   return {
-    what: { state: 'draining', from: partitions, to: change.to, drained, open },
+    step: { state: 'draining', from: partitions, to: change.to, drained, open },
     text: `drained ${drained} of ${partitions}${describeOpen(open)}`,
   };
 }
-
 function describeOpen(open: readonly OpenPartition[]): string {
   const running = open
     .flatMap(({ partition, running: handlers }) => handlers.map((handler) => ({ partition, ...handler })))
