@@ -69,6 +69,12 @@ test.each([
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
   ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
   ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],
+  ['group show orders', 'expected a topic and a group'],
+  ['group delete orders billing --resume', 'expected an option of "group delete", found --resume; it has '],
+  [
+    'group follow orders billing --max-lag some',
+    'expected --max-lag to be a whole number from 0, found "some"',
+  ],
   ['group', 'expected one of list, show, follow, reset, delete after "group", found nothing'],
   ['everything', 'unknown command "everything"'],
 ])('"%s" ends with exit code 2 before a server is asked', async (words, text) => {

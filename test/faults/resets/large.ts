@@ -39,6 +39,10 @@ class Projection {
     return this.#app!;
   }
 
+  async close(): Promise<void> {
+    await this.#app?.close();
+  }
+
   async start(): Promise<void> {
     const apply = (ctx: AggregateContext, n: number): void => this.#apply(ctx, n);
 
@@ -139,10 +143,10 @@ export async function resetLarge(server: NatsServer, events: number): Promise<La
     await reset.hasSettled(WITHIN_MS);
     const parked = await reset.app.get(ParkedAggregates).list({ topic: TOPIC }, { limit: 1_000 });
     reset.isIll = false;
-    let isOn = true;
+    const state = { isOn: true };
     let load = 0;
     const loading = (async () => {
-      for (; isOn; load += LOAD) {
+      for (; state.isOn; load += LOAD) {
         await publish(
           Array.from({ length: LOAD }, (_, index) =>
             index === 0 ? 'ill-0' : `a-${(load + index) % aggregates}`,
@@ -157,7 +161,7 @@ export async function resetLarge(server: NatsServer, events: number): Promise<La
     if (done.state !== 'done')
       throw new Error(`expected the reset to be done, found ${JSON.stringify(done)}`);
     await eventually('most to be handled again', () => reset.handled > 1.9 * events, WITHIN_MS);
-    isOn = false;
+    state.isOn = false;
     await loading;
     await reset.hasSettled(WITHIN_MS);
     const rebuiltMs = performance.now() - begunAt;
@@ -170,7 +174,7 @@ export async function resetLarge(server: NatsServer, events: number): Promise<La
       different: differences(reset.rows, fresh.rows, numbers),
     };
   } finally {
-    await Promise.all([reset, fresh].map(({ app }) => (app as INestApplication | undefined)?.close()));
+    await Promise.all([reset, fresh].map((one) => one.close()));
   }
 }
 

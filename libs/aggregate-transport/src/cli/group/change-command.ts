@@ -6,15 +6,17 @@ import type { Surroundings } from '../command/command.js';
 import { numberOf } from '../command/values.js';
 import type { ChangeCommandOptions } from './repartition.js';
 
-/** What all commands that change a group's layout understand. */
-export const CHANGE_FLAGS = {
+/** What all commands understand that may take long. */
+export const LONG_FLAGS = {
   topic: 'string',
   group: 'string',
   wait: 'string',
   yes: 'boolean',
-  resume: 'boolean',
   cancel: 'boolean',
 } as const;
+
+/** What all commands that change a group's layout understand. */
+export const CHANGE_FLAGS = { ...LONG_FLAGS, resume: 'boolean' } as const;
 
 interface ChangeFlags {
   readonly cancel?: boolean;

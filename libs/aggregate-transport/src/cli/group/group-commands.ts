@@ -6,7 +6,7 @@ import { topicsWithGroups } from '../../stream/groups/known-groups.js';
 import { TopicGroupsWire } from '../../stream/operating/topic-groups.js';
 import { type Command, defineCommand, type Surroundings } from '../command/command.js';
 import { namesOf, numberOf } from '../command/values.js';
-import { CHANGE_FLAGS, changeArguments, changeOptions } from './change-command.js';
+import { changeArguments, changeOptions, LONG_FLAGS } from './change-command.js';
 import { GroupDeleteCommand } from './group-delete.js';
 import { FollowCommand } from './group-follow.js';
 import { printGroup, printGroups } from './group-tables.js';
@@ -48,7 +48,8 @@ const showCommand = defineCommand({
 
 const deleteCommand = defineCommand({
   name: 'group delete',
-  flags: { ...CHANGE_FLAGS, 'dry-run': 'boolean' },
+  // It always carries on what was begun.
+  flags: { ...LONG_FLAGS, 'dry-run': 'boolean' },
   words: 2,
   help: [
     ['TOPIC GROUP', 'delete it for good: its place, its letters, all its keys'],
@@ -57,13 +58,10 @@ const deleteCommand = defineCommand({
     ['TOPIC GROUP --cancel', 'call it off while the group is drained'],
   ],
   prepare({ flags, words }, surroundings) {
-    const { resume: isResumed, ...args } = changeArguments(flags);
-    // The command always carries on what was begun.
-    if (isResumed) throw new UsageError('expected no --resume: run the same command again');
-    const call = { ...namesOf(words, flags), ...args, dryRun: flags['dry-run'] === true };
+    const args = { ...namesOf(words, flags), ...changeArguments(flags), dryRun: flags['dry-run'] === true };
     return () =>
       surroundings.connected((connection) =>
-        new GroupDeleteCommand(changeOptions(surroundings, connection)).run(call),
+        new GroupDeleteCommand(changeOptions(surroundings, connection)).run(args),
       );
   },
 });

@@ -38,8 +38,8 @@ export class GroupDeleteCommand {
     const deletion = new GroupDeletion(way, progress.patience);
     if (args.cancel) return this.#cancel(deletion, progress);
     const plan = await deletion.plan();
-    const { places, through, ...counts } = plan.remains;
-    progress.say({ ...plan, state: 'planned', deletion: plan.state, remains: counts }, describePlan(plan));
+    const planned = { ...plan, state: 'planned', deletion: plan.state, remains: countsOf(plan.remains) };
+    progress.say(planned, describePlan(plan));
     if (args.dryRun) return 0;
     if (plan.state === 'none' || plan.state === 'lost') await this.#confirm(args, plan.remains);
     return this.#say(progress, await deletion.carryOut(plan));
@@ -71,11 +71,16 @@ export class GroupDeleteCommand {
       return 1;
     }
     if (end.kind !== 'done') return sayUnfinished(progress, end);
-    const { places, through, ...removed } = end.removed;
     const { run } = end.group;
+    const removed = countsOf(end.removed);
     progress.say({ state: 'done', run, removed }, `done; a group of this name begins in run ${run + 1}`);
     return 0;
   }
+}
+
+/** Without what only the removal needs. */
+function countsOf({ aggregates, letters, positions, leases, replicas }: GroupRemains): object {
+  return { aggregates, letters, positions, leases, replicas };
 }
 
 function describeParked({ aggregates, letters }: GroupRemains): string {

@@ -24,7 +24,7 @@ export interface FollowCommandOptions {
   readonly clock: Clock;
 }
 
-/** `aggregate-transport group follow`. Resolves with the exit code: 0 caught up, 1 not. */
+/** `aggregate-transport group follow`. Resolves with the exit code: 1 if it was to catch up, and did not in time. */
 export class FollowCommand {
   constructor(private readonly options: FollowCommandOptions) {}
 
@@ -35,7 +35,7 @@ export class FollowCommand {
       return await this.#follow(args, end.signal);
     } catch (error) {
       // It was told to end, by its user or by the time.
-      if (hasCode(error, 'ABORTED')) return 1;
+      if (hasCode(error, 'ABORTED')) return args.untilCaughtUp ? 1 : 0;
       throw error;
     } finally {
       late?.cancel();

@@ -56,11 +56,11 @@ export async function* followGroup(
   clock: Clock,
   options: FollowOptions = {},
 ): AsyncGenerator<FollowSample, void, undefined> {
-  const { with: other, maxLag = MAX_LAG, everyMs = EVERY_MS, goOn = false, signal } = options;
-  check({ maxLag, everyMs });
+  const { with: other, goOn, signal } = options;
+  const { maxLag, everyMs } = checked(options);
   let before: { readonly at: number; readonly lag: number } | undefined;
   for (;;) {
-    if (signal?.aborted === true) throw aborted(group, signal);
+    refuseAborted(group, signal);
     const [own, beside] = await Promise.all([
       lagOf(topic, group, clock),
       other === undefined ? undefined : lagOf(topic, other, clock),
@@ -69,8 +69,8 @@ export async function* followGroup(
     const caughtUp = own.lag !== undefined && own.lag <= maxLag;
     const secondsLeft = secondsOf(before, own.lag, now);
     yield { topic: topic.topic, at: new Date(clock.wallNow()), group: own, beside, caughtUp, secondsLeft };
-    if (caughtUp && !goOn) return;
-    if (own.lag !== undefined) before = { at: now, lag: own.lag };
+    if (caughtUp && goOn !== true) return;
+    before = own.lag === undefined ? before : { at: now, lag: own.lag };
     await delay(clock, everyMs);
   }
 }
@@ -90,21 +90,28 @@ function secondsOf(
   return Math.ceil(lag / perMs / MS_PER_SECOND);
 }
 
-function check({ maxLag, everyMs }: { readonly maxLag: number; readonly everyMs: number }): void {
+function checked({ maxLag = MAX_LAG, everyMs = EVERY_MS }: FollowOptions): Bounds {
   if (!(Number.isSafeInteger(maxLag) && maxLag >= 0))
     throw invalid(`expected maxLag to be a whole number from 0, found ${maxLag}`);
   if (!(everyMs >= LEAST_EVERY_MS && Number.isFinite(everyMs)))
     throw invalid(`expected everyMs to be a number from ${LEAST_EVERY_MS}, found ${everyMs}`);
+  return { maxLag, everyMs };
+}
+
+interface Bounds {
+  readonly maxLag: number;
+  readonly everyMs: number;
 }
 
 function invalid(text: string): AggregateTransportError {
   return new AggregateTransportError('OPTIONS_INVALID', text);
 }
 
-function aborted(group: string, { reason }: AbortSignal): AggregateTransportError {
-  return new AggregateTransportError(
+function refuseAborted(group: string, signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new AggregateTransportError(
     'ABORTED',
     `expected group "${group}" to catch up, found that the signal was aborted; it does so without this call, too`,
-    { cause: reason },
+    { cause: signal.reason },
   );
 }

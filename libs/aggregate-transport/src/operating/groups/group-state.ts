@@ -113,6 +113,16 @@ export async function readGroup(topic: TopicGroups, group: string, clock: Clock)
   };
 }
 
+/** Pure. */
+export function summaryOf(details: GroupDetails): GroupSummary {
+  const { topic, group, condition, partitions, owned, owners, run, change } = details;
+  const { lag, oldestUnsettledMs, parked, letters } = details;
+  return {
+    ...{ topic, group, condition, partitions, owned, owners, run, change },
+    ...{ lag, oldestUnsettledMs, parked, letters },
+  };
+}
+
 /** Of a group that has lost its record: the highest layout that has a lease. */
 async function lostLayout(
   { topic }: TopicGroups,

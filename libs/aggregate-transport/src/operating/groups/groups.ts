@@ -6,7 +6,7 @@ import { Repartition } from '../../consumer/repartition/repartition.js';
 import { type DeletionPlan, GroupDeletion } from './deletion.js';
 import { type FollowOptions, followGroup, type FollowSample } from './follow.js';
 import type { TopicGroups } from './group-ports.js';
-import { type GroupDetails, type GroupSummary, readGroup } from './group-state.js';
+import { type GroupDetails, type GroupSummary, readGroup, summaryOf } from './group-state.js';
 import { Patience, type ProgressListener } from './patience.js';
 import { describeHolders, type GroupOperationOptions, GroupReset, type OperationEnd } from './reset.js';
 import type { ResetPlan } from './reset-plan.js';
@@ -78,10 +78,7 @@ export class Groups {
   /** @throws JETSTREAM_REQUEST_FAILED, RECORD_INVALID */
   async list(): Promise<GroupSummary[]> {
     const names = await this.topic.names();
-    return inParallel(names, READ_AT_ONCE, async (group) => {
-      const { byPartition, layout, lastReset, deletedAt, ...summary } = await this.show(group);
-      return summary;
-    });
+    return inParallel(names, READ_AT_ONCE, async (group) => summaryOf(await this.show(group)));
   }
 
   /** @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED, RECORD_INVALID */
