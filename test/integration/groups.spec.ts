@@ -229,7 +229,9 @@ test('delete lets replicas halt, leaves nothing but tombstones, and a later grou
     expect.objectContaining({ group: 'billing', why: expect.stringContaining('the group was deleted at') }),
   ]);
   // Nest has one logger for a process: that of the last application.
-  expect(keeper.log.matching(/group "billing": the group was deleted.*nothing starts here any more/)).toHaveLength(2);
+  expect(
+    keeper.log.matching(/group "billing": the group was deleted.*nothing starts here any more/),
+  ).toHaveLength(2);
   expect((await service.app.get(AggregateTransportStatus).snapshot()).topics[0]?.groups[0]?.group).toBe(
     'billing',
   );
