@@ -16,6 +16,7 @@ import { peers } from './suites/peers.js';
 import { plan } from './suites/plan.js';
 import { publish } from './suites/publish.js';
 import { scaling } from './suites/scaling.js';
+import { shapes } from './suites/shapes.js';
 import { soak } from './suites/soak.js';
 import { subjectDepth } from './suites/subject-depth.js';
 import { takeover } from './suites/takeover.js';
@@ -40,6 +41,7 @@ export const SUITES: readonly Suite[] = [
   handlerStage,
   history,
   letters,
+  shapes,
   outbox,
   soak,
 ];

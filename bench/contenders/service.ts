@@ -9,12 +9,13 @@ import {
   AggregateTransportModule,
   type AggregateTransportOptions,
   getAggregatePublisherToken,
+  type TopicRef,
 } from 'nestjs-aggregate-transport';
 
 export type Handle = (payload: unknown, context: AggregateContext) => unknown;
 
 /** A controller as a service has it, whose handler does what the bench wants. */
-export function controllerFor(topic: string, handle: Handle, decorate: MethodDecorator[] = []): Type {
+export function controllerFor(topic: TopicRef, handle: Handle, decorate: MethodDecorator[] = []): Type {
   class BenchController {
     on(payload: unknown, context: AggregateContext): unknown {
       return handle(payload, context);
@@ -25,7 +26,7 @@ export function controllerFor(topic: string, handle: Handle, decorate: MethodDec
   Reflect.defineMetadata('design:paramtypes', [Object, Object], prototype, 'on');
   Payload()(prototype, 'on', 0);
   Ctx()(prototype, 'on', 1);
-  AggregateHandler(topic)(prototype, 'on', descriptor);
+  AggregateHandler(topic as string)(prototype, 'on', descriptor);
   for (const decorator of decorate) decorator(prototype, 'on', descriptor);
   Object.defineProperty(prototype, 'on', descriptor);
   Controller()(BenchController);

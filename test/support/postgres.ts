@@ -109,8 +109,10 @@ export function checkerOf(topic: string, codec: Codec = jsonCodec): EventChecker
   const options = { topic, codec, maxPayloadBytes: 1_048_576 };
   return {
     // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection, as the publisher's
-    check: async (event): Promise<CheckedEvent> =>
-      checkedEvent(prepareEvent(event, { ...options, wallMs: Date.now() }), event.headers, codec),
+    checkAll: async (events): Promise<CheckedEvent[]> =>
+      events.map((event) =>
+        checkedEvent(prepareEvent(event, { ...options, wallMs: Date.now() }), event.headers, codec),
+      ),
   };
 }
 

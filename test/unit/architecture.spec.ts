@@ -16,7 +16,7 @@ interface Room {
 
 const CORE = /^nestjs-aggregate-transport$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
-const messages = ['message', 'message/outgoing'];
+const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
   ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts'],
   ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
@@ -53,7 +53,7 @@ const underTransport = [
   ...messages,
   'records',
   'parking',
-  'publisher',
+  ...['publisher', 'publisher/checks'],
   'consumer',
   ...consumerRooms,
   'observe',
@@ -83,18 +83,23 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
   message: { knows: ['errors.ts', 'foreign.ts'], packages: [/^node:crypto$/] },
+  'message/shapes': { knows: ['errors.ts', 'foreign.ts', 'message'] },
   'message/outgoing': { knows: ['errors.ts', 'message'] },
   records: { knows: ['errors.ts', 'message'] },
   // Stations of the path.
   executor: { knows: ['clock.ts', 'errors.ts', 'passing-map.ts'] },
   publisher: { knows: [...ground, ...messages] },
+  'publisher/checks': { knows: [...ground, ...messages, 'publisher'] },
   parking: { knows: [...ground, 'message', 'records'] },
   'consumer/reading': { knows: [...ground, 'message'] },
   'consumer/position': { knows: [...ground, 'message', 'records'] },
   'consumer/suspects': { knows: [...ground, 'message', 'records', 'executor'] },
   'consumer/breaker': { knows: [...ground, 'message', 'executor'] },
   'consumer/handling': {
-    knows: [...ground, 'message', 'records', 'executor', 'consumer/suspects', 'consumer/breaker'],
+    knows: [
+      ...[...ground, 'message', 'message/shapes', 'records', 'executor'],
+      ...['consumer/suspects', 'consumer/breaker'],
+    ],
   },
   'consumer/letters': { knows: [...underLetters, 'consumer/handling'] },
   // Ties them together, for all aggregates of a partition.

@@ -50,6 +50,7 @@ test.each([
   ['README.md', 5],
   ['docs/recipes.md', 1],
   ['docs/postgres.md', 6],
+  ['docs/shapes.md', 2],
 ])('%s takes its examples from code that is compiled', (page, least) => {
   const regions = [...readFileSync(page, 'utf8').matchAll(/<!-- (\S+)#(\w+) -->\n\n```ts\n([\s\S]*?)```/g)];
   expect(regions.length).toBeGreaterThanOrEqual(least);

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import {
   AggregateTransportError,
-  blockedBySettings,
+  blockReasonOf,
   BLOCKS_AGGREGATE,
   describeError,
   hasCode,
@@ -16,13 +16,13 @@ test('describes any error without throwing, also one that cannot be read', () =>
     expect(['string', 'undefined']).toContain(typeof stackOf(error));
     expect(hasCode(error, 'LEASE_LOST')).toBe(false);
     expect(isUnrecoverable(error)).toBe(false);
-    expect(blockedBySettings(error)).toBeUndefined();
+    expect(blockReasonOf(error)).toBeUndefined();
     expect(isUnrecoverable(new UnrecoverableError(error))).toBe(true);
   }
 });
 
 test('an error that blocks its aggregate may say why, and only in the form that health can show', () => {
-  const said = (value: unknown): unknown => blockedBySettings({ [BLOCKS_AGGREGATE]: value });
+  const said = (value: unknown): unknown => blockReasonOf({ [BLOCKS_AGGREGATE]: value });
   const whole = { problem: 'settings-changed', why: 'own 1, stored 2', do: 'reset' };
   expect(said({ ...whole, more: 1 })).toEqual(whole);
   for (const value of [
@@ -34,6 +34,7 @@ test('an error that blocks its aggregate may say why, and only in the form that 
     { ...whole, do: 1 },
   ])
     expect(said(value)).toBeUndefined();
+  expect(said({ ...whole, problem: 'newer-version' })).toEqual({ ...whole, problem: 'newer-version' });
 });
 
 test('says that an error cannot be read where reading it throws', () => {

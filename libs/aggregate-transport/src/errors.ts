@@ -40,6 +40,7 @@ export type AggregateTransportErrorCode =
   // one event, reported by the consumer
   | 'ENVELOPE_INVALID'
   | 'PAYLOAD_INVALID'
+  | 'VERSION_NEWER'
   | 'HANDLER_TIMED_OUT'
   | 'HANDLER_NOT_CALLED'
   | 'LEASE_LOST'
@@ -76,7 +77,7 @@ export class AggregateTransportError extends CodedError<AggregateTransportErrorC
 /**
  * An error that has this property says that its event must wait: its aggregate blocks and tries for ever, at the
  * longest wait. No attempt is used up, nothing is parked or skipped, and `classify` is not asked. Health names the
- * aggregate as `blocked`, or as the property's value says if that is a {@link BlockedBySettings}.
+ * aggregate as `blocked`, or as the property's value says if that is a {@link BlockReason}.
  */
 export const BLOCKS_AGGREGATE: unique symbol = Symbol.for('aggregate-transport.blocks-aggregate');
 
@@ -89,6 +90,14 @@ export interface BlockedBySettings {
   readonly do: string;
 }
 
+/** An event waits because only a newer release of the service can read it: a deploy releases it. */
+export interface BlockedByVersion extends Omit<BlockedBySettings, 'problem'> {
+  readonly problem: 'newer-version';
+}
+
+/** Why an aggregate blocks, where its error says it. */
+export type BlockReason = BlockedBySettings | BlockedByVersion;
+
 /** True for an error that says so. */
 export function blocksAggregate(error: unknown): boolean {
   try {
@@ -100,13 +109,13 @@ export function blocksAggregate(error: unknown): boolean {
 }
 
 /** What the error says of the reason it blocks for, if it says any. */
-export function blockedBySettings(error: unknown): BlockedBySettings | undefined {
+export function blockReasonOf(error: unknown): BlockReason | undefined {
   try {
     const said = (error as { [BLOCKS_AGGREGATE]?: unknown } | null)?.[BLOCKS_AGGREGATE];
     if (typeof said !== 'object' || said === null) return undefined;
-    const { problem, why, do: todo } = said as Partial<BlockedBySettings>;
-    if (problem !== 'settings-changed' || typeof why !== 'string' || typeof todo !== 'string')
-      return undefined;
+    const { problem, why, do: todo } = said as Partial<BlockReason>;
+    if (problem !== 'settings-changed' && problem !== 'newer-version') return undefined;
+    if (typeof why !== 'string' || typeof todo !== 'string') return undefined;
     return { problem, why, do: todo };
   } catch {
     return undefined;

@@ -3,6 +3,8 @@ export {
   AggregateTransportError,
   type AggregateTransportErrorCode,
   type BlockedBySettings,
+  type BlockedByVersion,
+  type BlockReason,
   BLOCKS_AGGREGATE,
   CodedError,
 } from './errors.js';
@@ -18,7 +20,13 @@ export type { CheckedEvent } from './message/outgoing/checked-event.js';
 export { partitionFilter, partitionOf } from './message/partitioning.js';
 export type { StoredEvent } from './message/stored-event.js';
 export { aggregateIdOf, subjectOf, tokenOf } from './message/subject.js';
-export { defineTopic, type EventMap, type EventsOf, type Topic, type TopicRef } from './message/topic.js';
+export { defineTopic, type } from './message/shapes/define-topic.js';
+export type { PayloadIssue } from './message/shapes/issues.js';
+export { PayloadRefusedError, VersionNewerError } from './message/shapes/shape-errors.js';
+export type { PayloadOf, ShapeDefinition, TopicDefinition, TypeOnly } from './message/shapes/shape-types.js';
+export type { StandardSchemaV1 } from './message/shapes/standard-schema.js';
+export type { Upcaster } from './message/shapes/topic-shapes.js';
+export type { EventMap, EventsOf, InputsOf, Topic, TopicRef } from './message/topic.js';
 export type { EventIn, EventOf, StoredEventIn, StoredEventOf } from './message/topic-types.js';
 export { PublishRejectedError, SequenceConflictError } from './publisher/publish-errors.js';
 export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js';

@@ -55,7 +55,9 @@ export type PublisherRule =
   /** An aggregate continues although an outcome is unknown. */
   | 'publisher-forgets-unknown'
   /** The rest of a batch leaves before the server has said that it knows batches. */
-  | 'publisher-fills-unopened-batch';
+  | 'publisher-fills-unopened-batch'
+  /** An event is queued although the schema of an earlier one of its aggregate has not answered. */
+  | 'publisher-passes-checks';
 
 /** The rules about parked aggregates. */
 export type ParkingRule =

@@ -48,6 +48,9 @@ export interface RunResult extends Verdict {
   readonly folder: string | undefined;
 }
 
+/** Every third seed checks events, so that all faults meet events that wait for their schema. */
+const CHECKED_EVERY = 3;
+const LATER_SHARE = 0.05;
 const ONE_BY_ONE = 8;
 const MANY = 2_048;
 /** Of six seeds these two make none; so patient and impatient ones, on one server and on three, are among both. */
@@ -62,7 +65,8 @@ function setupOf(options: RunOptions): PublisherSetup {
   const maxInFlight = seed % 5 === 0 && !isLong ? ONE_BY_ONE : MANY;
   const { maxPending } = isLong ? LONG_QUEUES : PUBLISHER;
   const exposed = sabotage === undefined ? {} : SABOTAGES[sabotage].setup;
-  return { ...PUBLISHER, ...patience, maxInFlight, maxPending, ...exposed, replicas };
+  const laterShare = seed % CHECKED_EVERY === 1 ? LATER_SHARE : 0;
+  return { ...PUBLISHER, ...patience, maxInFlight, maxPending, laterShare, ...exposed, replicas };
 }
 
 /** Whether it makes long queues of one aggregate, and each fault come at a step of a batch. */

@@ -24,4 +24,5 @@ export const SABOTAGES: Readonly<Record<PublisherRule, Sabotage>> = {
     setup: { ...IMPATIENT, giveUpAfterMs: 1_000 },
   },
   'publisher-fills-unopened-batch': { checkers: ['wire'], faults: ['cut', 'lag'], longQueues: true },
+  'publisher-passes-checks': { checkers: ['order'], faults: ['burst', 'cut'], setup: { laterShare: 0.2 } },
 };

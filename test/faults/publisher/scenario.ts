@@ -14,6 +14,8 @@ export interface PublisherSetup {
   readonly maxBlocked: number;
   readonly giveUpAfterMs: number;
   readonly duplicateWindowMs: number;
+  /** The share of events whose schema answers later; 0: the topic has no shapes. */
+  readonly laterShare: number;
 }
 
 export const PUBLISHER: PublisherSetup = {
@@ -24,6 +26,7 @@ export const PUBLISHER: PublisherSetup = {
   maxBlocked: 100,
   giveUpAfterMs: 25_000,
   duplicateWindowMs: 120_000,
+  laterShare: 0,
 };
 
 /** Other queues stay short, so that a batch pays, and the long one has room. */

@@ -5,8 +5,11 @@ import {
   type AggregatePublisher,
   type AggregateTransportError,
   AggregateTransportModule,
+  defineTopic,
   getAggregatePublisherToken,
   type PublishResult,
+  type StandardSchemaV1,
+  type TopicRef,
 } from 'nestjs-aggregate-transport';
 import { Journal, readJournal } from '../harness/journal.js';
 import { randomFor } from '../harness/random.js';
@@ -24,6 +27,7 @@ const TICK_MS = 10;
 const HOT_SHARE = 0.15;
 const ABORT_SHARE = 0.01;
 const LONGEST_ABORT_MS = 4;
+const LONGEST_CHECK_MS = 50;
 /** While the publisher cannot get rid of its events, the steady load gives it no more. */
 const STEADY_PENDING = 200;
 const FLUSH_WITHIN_MS = 100_000;
@@ -31,6 +35,16 @@ const NOT_STARTED = 3;
 
 for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
   process.on(kind, (error: unknown) => journal.write({ what: 'crash', kind, text: String(error) }));
+}
+
+/** A topic whose schema takes every payload, for some of them only after a while. */
+function checkedTopic(): TopicRef {
+  const validate = (value: unknown): { value: unknown } | Promise<{ value: unknown }> =>
+    random() < setup.laterShare
+      ? new Promise((resolve) => setTimeout(() => resolve({ value }), random() * LONGEST_CHECK_MS))
+      : { value };
+  const schema: StandardSchemaV1 = { '~standard': { version: 1, vendor: 'faults', validate } };
+  return defineTopic(TOPIC, { Counted: { version: 1, schema } });
 }
 
 @Module({
@@ -48,7 +62,7 @@ for (const kind of ['unhandledRejection', 'uncaughtException'] as const) {
         giveUpAfterMs: setup.giveUpAfterMs,
       },
     }),
-    AggregateTransportModule.forFeature([TOPIC]),
+    AggregateTransportModule.forFeature([setup.laterShare > 0 ? checkedTopic() : TOPIC]),
   ],
 })
 class PublishingModule {}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { describeError, AggregateTransportError } from '#library/errors.js';
-import { checkName, defineTopic, topicNameOf } from '#library/message/topic.js';
+import { defineTopic } from '#library/message/shapes/define-topic.js';
+import { checkName, topicNameOf } from '#library/message/topic.js';
 import { codeOf, errorOf } from './code-of.js';
 
 describe('names of topics and groups', () => {

@@ -109,9 +109,18 @@ const CASES: [HealthProblemCode, (fixture: ObservedFixture) => unknown, string, 
     'settings-changed',
     (b) => {
       const first = { problem: 'settings-changed', why: 'own 3, stored 9', do: 'call reset' } as const;
-      Object.assign(b.lanes, { blocked: 2, bySettings: { lanes: 2, first } });
+      Object.assign(b.lanes, { blocked: 2, byReason: [{ lanes: 2, first }] });
     },
-    '2 aggregates are blocked until settings are corrected, the first of them because: own 3, stored 9; call reset',
+    '2 aggregates are blocked until settings are corrected, the first because: own 3, stored 9; call reset',
+    [],
+  ],
+  [
+    'newer-version',
+    (b) => {
+      const first = { problem: 'newer-version', why: 'found version 3', do: 'deploy it' } as const;
+      Object.assign(b.lanes, { blocked: 1, byReason: [{ lanes: 1, first }] });
+    },
+    '1 aggregate is blocked until a newer release of the service has the partition, the first because: found version 3; deploy it',
     [],
   ],
 ];

@@ -41,13 +41,13 @@ export class ObservedFixture implements Observed {
   readonly lanes: Mutable<LaneReport> = {
     blocked: 0,
     refusedByGuard: 0,
-    bySettings: undefined,
+    byReason: [],
     stuck: 0,
     slowest: [],
   };
   readonly counts: Mutable<PartitionCounts> = {
     handled: 0,
-    failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
+    failedIn: { decode: 0, route: 0, shape: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
     ignored: 0,
     retried: 0,
     blocked: 0,

@@ -113,7 +113,7 @@ function withOutboxes(definition: DynamicModule, { isGlobal, outboxTopics = [] }
   return {
     ...definition,
     global: isGlobal ?? true,
-    imports: [...(definition.imports ?? []), AggregateTransportModule.forFeature(topics)],
+    imports: [...(definition.imports ?? []), AggregateTransportModule.forFeature(outboxTopics)],
     providers: [...(definition.providers ?? []), ...outboxes, relaysProvider(topics), ...OBSERVERS],
     exports: [...(definition.exports ?? []), ...topics.map(getOutboxToken), ...OBSERVERS],
   };

@@ -4,7 +4,7 @@ import {
   type CheckedEvent,
   type EventIn,
   type EventMap,
-  type EventsOf,
+  type InputsOf,
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
 import type { SchemaNames } from '../schema/schema-names.js';
@@ -20,7 +20,7 @@ export type OutboxEvent<M, K extends keyof M & string = keyof M & string> = Even
 };
 
 /** The outbox type of a topic: `OutboxOf<typeof orders>`. */
-export type OutboxOf<T> = Outbox<EventsOf<T> & object>;
+export type OutboxOf<T> = Outbox<InputsOf<T> & object>;
 
 export interface OutboxReceipt {
   readonly topic: string;
@@ -28,9 +28,10 @@ export interface OutboxReceipt {
   readonly eventIds: readonly string[];
 }
 
-/** Checks an event as the topic's publisher does, and encodes it. */
+/** Checks events as the topic's publisher does, and encodes them. */
 export interface EventChecker {
-  check(event: AggregateEvent): Promise<CheckedEvent>;
+  /** Lists of one aggregate resolve in call order. */
+  checkAll(events: readonly AggregateEvent[]): Promise<readonly CheckedEvent[]>;
 }
 
 export interface OutboxParts {
@@ -107,15 +108,10 @@ export class Outbox<M extends object = EventMap> {
     return receipt;
   }
 
-  async #checked(events: readonly unknown[]): Promise<CheckedEvent[]> {
+  async #checked(events: readonly unknown[]): Promise<readonly CheckedEvent[]> {
     if (events.length > MAX_LIST) throw tooLong(events.length);
-    const { checker } = this.parts;
-    return Promise.all(
-      events.map((event) => {
-        if (hasExpectation(event)) throw expectation();
-        return checker.check(event as AggregateEvent);
-      }),
-    );
+    if (events.some(hasExpectation)) throw expectation();
+    return this.parts.checker.checkAll(events as readonly AggregateEvent[]);
   }
 }
 

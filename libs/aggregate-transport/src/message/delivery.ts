@@ -1,4 +1,4 @@
-import type { BlockedBySettings } from '../errors.js';
+import type { BlockReason } from '../errors.js';
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
@@ -28,8 +28,8 @@ export interface AttemptFailure {
 }
 
 export interface LastFailure extends AttemptFailure {
-  /** Why its aggregate blocks, if the error said that settings are the reason. */
-  readonly settings: BlockedBySettings | undefined;
+  /** Why its aggregate blocks, if the error said it. */
+  readonly block: BlockReason | undefined;
   /** When the first attempt started, on the clock. */
   readonly since: number;
 }
@@ -100,8 +100,8 @@ export class Delivery implements Unsettled {
   }
 
   /** Notes why an attempt has failed. */
-  failed({ stage, outcome, error }: AttemptFailure, settings?: BlockedBySettings): void {
-    this.lastFailure = { stage, outcome, error, settings, since: this.firstStartedAt };
+  failed({ stage, outcome, error }: AttemptFailure, block?: BlockReason): void {
+    this.lastFailure = { stage, outcome, error, block, since: this.firstStartedAt };
   }
 
   /** Marks the start of an attempt. */

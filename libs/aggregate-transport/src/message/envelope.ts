@@ -99,14 +99,14 @@ function requireEventId(eventId: unknown): void {
 }
 
 /**
- * The envelope of an event, with its defaults filled in.
+ * The envelope of an event, with its defaults filled in. `declaredVersion` is that of its type.
  * @throws EVENT_INVALID if a field has the wrong form. The aggregate id is checked by its token.
  */
-export function toEnvelope(event: AggregateEvent, wallMs: number): Envelope {
+export function toEnvelope(event: AggregateEvent, wallMs: number, declaredVersion = 1): Envelope {
   requireText('type', event.type);
   if (event.payload === undefined) throw invalid('payload', 'a value (null is one)', event.payload);
   if (event.eventId !== undefined) requireEventId(event.eventId);
-  const { version = 1, aggregateVersion, traceId, correlationId, tenantId } = event;
+  const { version = declaredVersion, aggregateVersion, traceId, correlationId, tenantId } = event;
   if (!Number.isSafeInteger(version) || version < 1)
     throw invalid('version', 'a whole number from 1', version);
   requireOptional(event);

@@ -8,7 +8,7 @@ export interface AggregateEvent<T = unknown, K extends string = string> {
   payload: T;
   /** Dedup id within its aggregate: the same id is stored once per duplicate window. @default a UUIDv7 */
   eventId?: string;
-  /** Schema version of the payload. @default 1 */
+  /** Version of the payload. @default the one that `defineTopic` declares for the type; 1 without */
   version?: number;
   /** Rises by one per event of the aggregate where the service keeps such a count; lets readers prove order. */
   aggregateVersion?: number;

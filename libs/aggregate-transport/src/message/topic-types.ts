@@ -1,6 +1,6 @@
 import type { AggregateEvent } from './event.js';
 import type { StoredEvent } from './stored-event.js';
-import type { EventsOf } from './topic.js';
+import type { EventsOf, InputsOf } from './topic.js';
 
 /** A type's name; where any name will do, just text: the compiler takes apart unions of few names only. */
 type NameIn<M, P extends string> = string extends keyof M ? string : P;
@@ -18,8 +18,8 @@ export type StoredEventIn<M, K extends keyof M & string = keyof M & string> = {
   [P in K]: StoredEvent<M[P], NameIn<M, P>>;
 }[K];
 
-/** Every event a topic can carry, as a union over its types: `EventOf<typeof orders>`. */
-export type EventOf<T> = EventIn<EventsOf<T>>;
+/** Every event that can be published to a topic, as a union over its types: `EventOf<typeof orders>`. */
+export type EventOf<T> = EventIn<InputsOf<T>>;
 
 /** Every event a topic's stream can hold, as a union over its types: `StoredEventOf<typeof orders>`. */
 export type StoredEventOf<T> = StoredEventIn<EventsOf<T>>;

@@ -1,24 +1,32 @@
 import { AggregateTransportError } from '../errors.js';
 import { kindOf } from '../foreign.js';
-import type { JsonEvents } from './json.js';
 
 /** Event types of a topic and their payloads. */
 export type EventMap = Record<string, unknown>;
 
 declare const EVENTS: unique symbol;
+declare const INPUTS: unique symbol;
 
-/** A topic that knows its event types. At run time it is its name and nothing else. */
-export interface Topic<M extends object = EventMap> {
+/**
+ * A topic that knows its event types: `M` are the payloads that handlers get, `I` those that `publish` takes. They
+ * differ where a schema makes one of the other.
+ */
+export interface Topic<M extends object = EventMap, I extends object = M> {
   readonly name: string;
   /** Exists for the compiler only. */
   readonly [EVENTS]?: M;
+  /** Exists for the compiler only. */
+  readonly [INPUTS]?: I;
 }
 
 /** A topic, or its bare name where no types are wanted. */
 export type TopicRef = string | Topic<object>;
 
-/** The event map behind a topic reference. */
-export type EventsOf<T> = T extends Topic<infer M> ? M : EventMap;
+/** The event map behind a topic reference: what handlers and `read` get. */
+export type EventsOf<T> = T extends Topic<infer M, object> ? M : EventMap;
+
+/** The event map behind a topic reference: what `publish` takes. */
+export type InputsOf<T> = T extends Topic<object, infer I> ? I : EventMap;
 
 /** Names that are safe as stream, consumer and key names and as one subject token. */
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -30,20 +38,6 @@ export function checkName(kind: 'topic' | 'group', name: string): void {
     'OPTIONS_INVALID',
     `expected a ${kind} name of 1 to 64 letters, digits, "_" or "-", found ${JSON.stringify(name)}; choose another name`,
   );
-}
-
-/**
- * Declares a topic and the payload of each of its event types; publishers and handlers are then checked by the
- * compiler. So is that a handler gets what the type says: a Date would arrive as text and a Map as `{}`, so neither
- * compiles. For a topic whose codec carries more: `defineTopic('orders') as Topic<{ OrderPaid: { at: Date } }>`.
- *
- * @example
- * export const orders = defineTopic<{ OrderPlaced: OrderPlaced; OrderShipped: OrderShipped }>('orders');
- * @throws OPTIONS_INVALID if the name is not 1 to 64 letters, digits, `_` or `-`
- */
-export function defineTopic<M extends JsonEvents<M> & object = EventMap>(name: string): Topic<M> {
-  checkName('topic', requireTopicName(name, 'defineTopic'));
-  return Object.freeze({ name });
 }
 
 /**

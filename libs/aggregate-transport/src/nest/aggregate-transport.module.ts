@@ -84,11 +84,15 @@ export class AggregateTransportModule
   static forFeature(topics: readonly TopicRef[]): DynamicModule {
     const place = 'AggregateTransportModule.forFeature';
     if (!Array.isArray(topics)) throw noTopicError(`${place} to be given a list of topics`, topics);
-    const names = (topics as readonly TopicRef[]).map((topic) => topicNameOf(topic, place));
-    const providers = names.map((name) => ({
+    const named = (topics as readonly TopicRef[]).map((topic) => ({
+      topic,
+      name: topicNameOf(topic, place),
+    }));
+    const providers = named.map(({ topic, name }) => ({
       provide: publisherToken(name),
       inject: [TopicLinks],
       useFactory: (links: TopicLinks) => {
+        links.declare(topic);
         if (!links.options.topics.has(name)) throw undeclaredError(name, links.options);
         return new AggregatePublisher(name, links);
       },

@@ -1,5 +1,6 @@
 import type { LaneReport } from '../consumer/lanes/lane-report.js';
 import { counted } from '../counted.js';
+import type { BlockReason } from '../errors.js';
 import type { Finding } from './health-problem.js';
 import type { ObservedGroup, ObservedPartition } from './observed.js';
 
@@ -125,9 +126,15 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
   return [...found, ...standingFindings(where, consumer.report(1))];
 }
 
+/** What releases aggregates that block for this reason. */
+const UNTIL: Readonly<Record<BlockReason['problem'], string>> = {
+  'settings-changed': 'until settings are corrected',
+  'newer-version': 'until a newer release of the service has the partition',
+};
+
 /** What is wrong with aggregates that stand still. */
 function standingFindings(where: Where, report: LaneReport): Finding[] {
-  const { blocked, refusedByGuard, bySettings, stuck, slowest } = report;
+  const { blocked, refusedByGuard, byReason, stuck, slowest } = report;
   const found: Finding[] = [];
   const worst = slowest[0];
   const example =
@@ -140,12 +147,13 @@ function standingFindings(where: Where, report: LaneReport): Finding[] {
       do: "let a guard that is meant for HTTP only pass where context.getType() === 'rpc'",
     });
   }
-  if (bySettings !== undefined) {
-    const { lanes, first } = bySettings;
-    const why = `${lanes} aggregates are blocked until settings are corrected, the first of them because: ${first.why}`;
+  let otherwise = blocked - refusedByGuard;
+  for (const { lanes, first } of byReason) {
+    otherwise -= lanes;
+    const are = lanes === 1 ? 'is' : 'are';
+    const why = `${counted(lanes, 'aggregate')} ${are} blocked ${UNTIL[first.problem]}, the first because: ${first.why}`;
     found.push({ ...where, code: first.problem, why, do: first.do });
   }
-  const otherwise = blocked - refusedByGuard - (bySettings?.lanes ?? 0);
   if (otherwise > 0) {
     found.push({
       ...where,

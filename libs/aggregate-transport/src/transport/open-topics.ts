@@ -5,7 +5,10 @@ import type { Log } from '../log.js';
 import type { AggregateEvent } from '../message/event.js';
 import type { OutgoingEvent } from '../message/outgoing/outgoing-event.js';
 import { prepareEvent } from '../message/outgoing/prepare-event.js';
+import { shapesOf, type TopicShapes } from '../message/shapes/topic-shapes.js';
 import { subjectOf } from '../message/subject.js';
+import type { TopicRef } from '../message/topic.js';
+import { PayloadChecks } from '../publisher/checks/payload-checks.js';
 import { Sequencer } from '../publisher/sequencer.js';
 import { NatsWires } from './nats-wires.js';
 import type { ResolvedOptions, ResolvedTopic } from './resolve-options.js';
@@ -17,6 +20,8 @@ export interface TopicLink {
   readonly topic: ResolvedTopic;
   readonly wire: TopicWire;
   readonly sequencer: Sequencer;
+  /** Undefined where the topic declares no shapes. */
+  readonly checks: PayloadChecks | undefined;
   /** Paces the positions that this process writes for the topic. */
   readonly writes: WriteBudget;
   readonly settings: SettingsWatch;
@@ -28,13 +33,31 @@ export interface TopicLink {
   subjectOf(token: string): string;
 }
 
+/** A link as it stands here: a definition may come later than the connection. */
+type OpenLink = { -readonly [K in keyof TopicLink]: TopicLink[K] } & {
+  versionOf: ((type: string) => number | undefined) | undefined;
+};
+
+/** Publish calls without an outcome. */
+export function pendingOf({ sequencer, checks }: TopicLink): number {
+  return sequencer.pending + (checks?.turns.waiting ?? 0);
+}
+
+/** Resolves when every publish call so far has its outcome, of either kind. */
+export async function flushOf({ sequencer, checks }: TopicLink): Promise<void> {
+  await checks?.turns.idle();
+  await sequencer.flush();
+}
+
 /**
  * Opens each declared topic once per process, and closes them all. Shared by every publisher, the client
  * and the server, so one aggregate has one queue however many places publish to it.
  */
 export class TopicLinks {
   readonly #opening = new Map<string, Promise<TopicLink>>();
-  readonly #opened = new Map<string, TopicLink>();
+  readonly #opened = new Map<string, OpenLink>();
+  /** What the application's definitions say of its topics, by name. */
+  readonly #shapes = new Map<string, TopicShapes>();
   readonly #watchers: ((link: TopicLink) => void)[] = [];
   /** Calls off what is being opened. */
   readonly #end = new AbortController();
@@ -69,6 +92,29 @@ export class TopicLinks {
   opened(name: string): TopicLink | undefined {
     return this.#opened.get(name);
   }
+
+  /**
+   * Takes over what a topic's definition says of its events, for all of the application. A name says nothing. Safe to
+   * call often.
+   * @throws OPTIONS_INVALID if another definition of this topic has shapes, too
+   */
+  declare(topic: TopicRef): void {
+    const shapes = shapesOf(topic);
+    if (shapes === undefined) return;
+    const { topic: name } = shapes;
+    const known = this.#shapes.get(name);
+    if (known === shapes) return;
+    if (known?.isChecked === true) {
+      if (shapes.isChecked) throw twoDefinitions(name);
+      return;
+    }
+    this.#shapes.set(name, shapes);
+    const link = this.#opened.get(name);
+    if (link !== undefined) this.#shape(link);
+  }
+
+  /** What the application's definitions say of a topic's events; undefined if it has none but names. */
+  readonly shapesOf = (name: string): TopicShapes | undefined => this.#shapes.get(name);
 
   /** Calls back for every topic that is open, and for each that is opened later. */
   watch(opened: (link: TopicLink) => void): void {
@@ -108,8 +154,9 @@ export class TopicLinks {
       clock: this.clock,
       log: this.log,
     });
-    const link: TopicLink = {
+    const link: OpenLink = {
       topic,
+      checks: undefined,
       wire,
       sequencer,
       writes: new WriteBudget(this.clock),
@@ -120,15 +167,30 @@ export class TopicLinks {
           codec: topic.codec,
           maxPayloadBytes: wire.maxPayloadBytes,
           wallMs: this.clock.wallNow(),
+          versionOf: link.versionOf,
         }),
+      versionOf: undefined,
       subjectOf: (token) => subjectOf(name, token),
     };
     this.log.info(`topic "${name}": ${wire.description}`);
     // Without a check at start-up there is none later.
     if (topic.provision !== 'off') link.settings.start();
     this.#opened.set(name, link);
+    this.#shape(link);
     for (const opened of this.#watchers) opened(link);
     return link;
+  }
+
+  #shape(link: OpenLink): void {
+    const { name, publish } = link.topic;
+    const shapes = this.#shapes.get(name);
+    if (shapes?.isChecked !== true) return;
+    const checks = new PayloadChecks(shapes, {
+      maxWaiting: publish.maxPending + publish.maxBlocked,
+      clock: this.clock,
+    });
+    link.checks = checks;
+    link.versionOf = (type) => checks.versionOf(type);
   }
 
   async #closeAll(): Promise<void> {
@@ -136,10 +198,10 @@ export class TopicLinks {
     await Promise.allSettled(this.#opening.values());
     const links = [...this.#opened.values()];
     for (const { settings } of links) settings.close();
-    const flushed = Promise.all(links.map(({ sequencer }) => sequencer.flush())).then(() => true);
+    const flushed = Promise.all(links.map(flushOf)).then(() => true);
     const late = delay(this.clock, this.options.drainMs).then(() => false);
     if (!(await Promise.race([flushed, late]))) {
-      const open = links.reduce((sum, { sequencer }) => sum + sequencer.pending, 0);
+      const open = links.reduce((sum, link) => sum + pendingOf(link), 0);
       this.log.error(
         `${open} publish calls had no outcome within ${this.options.drainMs} ms of shutdown; they reject now`,
       );
@@ -155,6 +217,14 @@ function closedError(name: string, cause?: unknown): AggregateTransportError {
     'PUBLISHER_CLOSED',
     `expected an open transport for topic "${name}", found one that is shut down; publish before the application closes`,
     cause === undefined ? undefined : { cause },
+  );
+}
+
+function twoDefinitions(name: string): AggregateTransportError {
+  return new AggregateTransportError(
+    'OPTIONS_INVALID',
+    `expected one defineTopic with shapes for topic "${name}", found two in one application: payloads would be checked ` +
+      'by one of them, which one is chance; define the topic in one file and import it',
   );
 }
 

@@ -57,7 +57,7 @@ test('tells apart the blocked lanes whose error names settings, with what the fi
   });
   expect(reportLanes(blocked, NOW, 0)).toMatchObject({
     blocked: 3,
-    bySettings: { lanes: 2, first: { why: 'stored token 2', do: 'reset' } },
+    byReason: [{ lanes: 2, first: { why: 'stored token 2', do: 'reset' } }],
   });
 });
 

@@ -57,7 +57,7 @@ export class AttemptPolicies {
 export class Attempts implements SuspectHandling {
   readonly counts: AttemptCounts = {
     handled: 0,
-    failedIn: { decode: 0, route: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
+    failedIn: { decode: 0, route: 0, shape: 0, guard: 0, interceptor: 0, pipe: 0, handler: 0, crash: 0 },
     ignored: 0,
     retried: 0,
     blocked: 0,
@@ -110,6 +110,9 @@ export class Attempts implements SuspectHandling {
     event.begin(clock.now());
     if (failure !== undefined) return this.fail(event, failure, this.options.policies.of(failure));
     if (handler === undefined) return this.#unhandled(event);
+    const refusal = handler.refusalOf?.(event);
+    // No attempt for those who judge by attempts: the handler has no part in it.
+    if (refusal !== undefined) return this.fail(event, refusal, handler.failurePolicy);
     const ended = calls.start(event, handler);
     if (!endsLater(ended)) return this.#ended(event, handler, ended);
     return ended.then((failed) => {

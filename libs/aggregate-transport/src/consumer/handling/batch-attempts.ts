@@ -35,7 +35,8 @@ const AT_ONCE: Step = 0;
  * Hands consecutive events of one aggregate to a handler that takes several at once. All of them are settled, or none.
  *
  * 1. A batch begins with a head that has not been tried. It takes the next events of the lane, up to the handler's
- *    size. It ends before an event of another handler, one that was tried, and one that is suspected of a crash.
+ *    size. It ends before an event of another handler, one that was tried, one that is suspected of a crash,
+ *    and one that its handler refuses.
  * 2. If the call fails, its events are tried again alone, from the head on. Only then is one of them the culprit, and
  *    only then do attempts count towards its end.
  * 3. If the lane becomes letters while the call runs, all but the head leave it. They are handled all the same, so
@@ -87,7 +88,8 @@ export class BatchAttempts {
     const { calls } = this.options;
     if (event.attempt > 0 || this.suspects.isSuspect(event) || calls.decode(event) !== undefined)
       return undefined;
-    return calls.find(event);
+    const handler = calls.find(event);
+    return handler?.refusalOf?.(event) === undefined ? handler : undefined;
   }
 
   #ended(events: Batch, failure: Failure | undefined): Step | Promise<Step> {

@@ -10,6 +10,11 @@ export interface EventHandler {
   readonly failurePolicy: FailurePolicy;
   /** After this time the attempt's signal aborts, in milliseconds. */
   readonly timeoutMs: number;
+  /**
+   * Why this event cannot be handled by this release of the service, found without a call; undefined if it can. It is
+   * missing where that cannot happen.
+   */
+  readonly refusalOf?: ((event: Delivery) => Failure | undefined) | undefined;
   /** Runs the handler once. Never throws, never rejects. */
   handle(event: Delivery): HandlerRun;
   /** Takes consecutive events of one aggregate in one call; undefined if it takes each alone. */

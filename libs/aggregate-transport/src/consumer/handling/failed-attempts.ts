@@ -1,4 +1,4 @@
-import { blockedBySettings, describeError } from '../../errors.js';
+import { blockReasonOf, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { FailureLog } from './failure-log.js';
@@ -43,7 +43,7 @@ export class FailedAttempts {
     const what = `${name} failed${how} in its ${failure.stage} (attempt ${event.attempt})`;
     const hasChanged = event.lastFailure?.outcome !== decision.kind;
     const said = { stage: failure.stage, outcome: decision.kind, error: why };
-    event.failed(said, decision.kind === 'block' ? blockedBySettings(failure.error) : undefined);
+    event.failed(said, decision.kind === 'block' ? blockReasonOf(failure.error) : undefined);
     if (decision.classifierFault !== undefined) failures.classifierFailed(name, decision.classifierFault);
     if (decision.kind === 'retry') {
       const text = `${what}, again in ${decision.delayMs} ms: ${why}`;

@@ -5,9 +5,11 @@ import { type Backoff, backoffMs } from './backoff.js';
 
 /**
  * Where an attempt failed. `interceptor` is everything around the handler that is none of the others. `route` is an
- * event that no handler is for, `crash` an event whose every start ended its process.
+ * event that no handler is for, `crash` an event whose every start ended its process. `shape` is what the topic's
+ * definition says of payloads: upcasters and schema.
  */
-export type FailureStage = 'decode' | 'route' | 'guard' | 'interceptor' | 'pipe' | 'handler' | 'crash';
+export type FailureStage =
+  'decode' | 'route' | 'shape' | 'guard' | 'interceptor' | 'pipe' | 'handler' | 'crash';
 
 /** A failed attempt. `error` is what was thrown, untouched. */
 export interface Failure {
@@ -72,9 +74,9 @@ export interface FailurePolicy {
  * What follows failed attempt number `attempt` (1, 2, …). Pure.
  *
  * A guard's refusal says nothing about the event, so it never exhausts it: the lane blocks until the guard lets it
- * pass. An error that says its event must wait blocks the lane, too. Bytes that cannot be decoded and payloads a pipe
- * rejects fail the same way every time. They are exhausted at once, as is an event that the handler calls
- * unrecoverable.
+ * pass. An error that says its event must wait blocks the lane, too. Bytes that cannot be decoded and payloads that a
+ * schema or a pipe rejects fail the same way every time. They are exhausted at once, as is an event that the handler
+ * calls unrecoverable.
  */
 export function decideOutcome(
   failure: Failure,
@@ -120,6 +122,7 @@ function outcomeOf({ failure, chosen, attempt }: Judged, policy: FailurePolicy, 
 const HOPELESS: Readonly<Partial<Record<FailureStage, ParkReason>>> = {
   decode: 'UNDECODABLE',
   route: 'UNHANDLED_TYPE',
+  shape: 'REJECTED',
   pipe: 'REJECTED',
   crash: 'CRASHED',
 };

@@ -1,4 +1,4 @@
-import type { BlockedBySettings } from '../../errors.js';
+import type { BlockReason } from '../../errors.js';
 import type { LaneMode } from '../../executor/lane.js';
 import type { AttemptFailure, Delivery, LastFailure } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
@@ -33,8 +33,8 @@ export interface LaneReport {
   readonly blocked: number;
   /** Those of them that wait for a guard. */
   readonly refusedByGuard: number;
-  /** Those of them whose error says that settings are the reason, and what the first one says. */
-  readonly bySettings: { readonly lanes: number; readonly first: BlockedBySettings } | undefined;
+  /** Those of them whose error says the reason, by kind of reason, and what the first one says. */
+  readonly byReason: readonly { readonly lanes: number; readonly first: BlockReason }[];
   readonly stuck: number;
   /** Stuck and blocked ones first, then the oldest. */
   readonly slowest: readonly AggregateStatus[];
@@ -54,14 +54,19 @@ export interface LaneNow {
 class BlockedLanes {
   blocked = 0;
   refusedByGuard = 0;
-  bySettings: LaneReport['bySettings'];
+  readonly #byReason = new Map<BlockReason['problem'], { lanes: number; readonly first: BlockReason }>();
 
-  count({ stage, settings }: LastFailure): void {
+  get byReason(): LaneReport['byReason'] {
+    return [...this.#byReason.values()];
+  }
+
+  count({ stage, block }: LastFailure): void {
     this.blocked++;
     if (stage === 'guard') this.refusedByGuard++;
-    if (settings === undefined) return;
-    const { lanes, first } = this.bySettings ?? { lanes: 0, first: settings };
-    this.bySettings = { lanes: lanes + 1, first };
+    if (block === undefined) return;
+    const known = this.#byReason.get(block.problem);
+    if (known === undefined) this.#byReason.set(block.problem, { lanes: 1, first: block });
+    else known.lanes++;
   }
 }
 
@@ -82,9 +87,9 @@ export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number):
     const badness = badnessOf({ ageMs: now - event.firstStartedAt, isBlocked, isStuck });
     keepWorst(worst, { lane, badness }, top);
   }
-  const { blocked, refusedByGuard, bySettings } = found;
+  const { blocked, refusedByGuard, byReason } = found;
   const slowest = worst.map(({ lane }) => aggregateOf(lane, now));
-  return { blocked, refusedByGuard, bySettings, stuck, slowest };
+  return { blocked, refusedByGuard, byReason, stuck, slowest };
 }
 
 /** More than any age in milliseconds. */

@@ -90,6 +90,8 @@ export class LetterAttempts {
     if (undecodable !== undefined) return undecodable;
     const handler = calls.find(event);
     if (handler === undefined) return missing.judge(event.envelope?.event_type ?? '');
+    const refusal = handler.refusalOf?.(event);
+    if (refusal !== undefined) return refusal;
     const ended = calls.start(event, handler);
     if (!endsLater(ended)) return this.#measured(event, ended);
     return ended.then((failure) => {

@@ -14,6 +14,8 @@ export interface PrepareOptions {
   readonly maxPayloadBytes: number;
   /** Now, in milliseconds since 1970. */
   readonly wallMs: number;
+  /** The version of an event that names none, by its type; undefined where no type has a declared one. */
+  readonly versionOf?: ((type: string) => number | undefined) | undefined;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface PrepareOptions {
 export function prepareEvent(event: AggregateEvent, options: PrepareOptions): OutgoingEvent {
   requireEvent(event);
   const token = tokenOf(event.aggregateId);
-  const envelope = toEnvelope(event, options.wallMs);
+  const envelope = toEnvelope(event, options.wallMs, options.versionOf?.(event.type));
   if (event.headers !== undefined) checkUserHeaders(event.headers);
   const expectedSequence = event.expectedSequence;
   if (expectedSequence !== undefined && (!Number.isSafeInteger(expectedSequence) || expectedSequence < 0)) {

@@ -40,13 +40,15 @@ export interface AggregateHandlerOptions<K extends string = string> {
 /** What the decorator leaves for the server, as the `extras` of the Nest handler. */
 export interface HandlerExtras {
   readonly aggregateHandler: AggregateHandlerOptions & { readonly topic: string };
+  /** @internal The topic as the decorator was given it. */
+  readonly topicRef?: TopicRef;
   /** @internal */
   readonly witness: ErrorWitness;
   /** @internal Of a bare `EventPattern`, which may name several topics. */
   readonly isAdopted?: boolean;
 }
 
-type PayloadOf<M, K> = K extends keyof M ? M[K] : M[keyof M];
+type PayloadIn<M, K> = K extends keyof M ? M[K] : M[keyof M];
 
 /** Accepts methods whose first parameter takes the payload of every type the handler is for. */
 type HandlerDecorator<P> = <F extends (payload: P, ...rest: never[]) => unknown>(
@@ -87,7 +89,7 @@ export function AggregateHandler<T extends Topic<object>, K extends keyof Events
 export function AggregateHandler<T extends Topic<object>, K extends keyof EventsOf<T> & string>(
   topic: T,
   options?: AggregateHandlerOptions<K>,
-): HandlerDecorator<PayloadOf<EventsOf<T>, K>>;
+): HandlerDecorator<PayloadIn<EventsOf<T>, K>>;
 export function AggregateHandler(topic: string, options?: AggregateHandlerOptions): MethodDecorator;
 export function AggregateHandler(topic: TopicRef, options: AggregateHandlerOptions = {}): MethodDecorator {
   const name = topicNameOf(topic, '@AggregateHandler');
@@ -96,6 +98,7 @@ export function AggregateHandler(topic: TopicRef, options: AggregateHandlerOptio
   if (options.group !== undefined) checkName('group', options.group);
   const extras: HandlerExtras = {
     aggregateHandler: { ...options, topic: name },
+    topicRef: topic,
     witness: new ErrorWitness(),
   };
   return (target, method, descriptor) => {

@@ -6,7 +6,7 @@ import type { EventMap } from '../../message/topic.js';
 import type { EventIn, StoredEventIn } from '../../message/topic-types.js';
 import { tokenOf } from '../../message/subject.js';
 import { HEADER, messageIdOf } from '../../message/headers.js';
-import { type CheckedEvent, checkedEvent } from '../../message/outgoing/checked-event.js';
+import type { CheckedEvent } from '../../message/outgoing/checked-event.js';
 import { aborted, saturated } from '../../publisher/publish-errors.js';
 import { DEFAULTS } from '../../transport/options.js';
 import {
@@ -15,10 +15,11 @@ import {
   type PublishCallOptions,
   type ReadOptions,
 } from './call-options.js';
-import { prepareOn, publishList, type RefusalReach } from './publish-list.js';
+import { checkList, publishList, publishOne, type RefusalReach } from './publish-list.js';
 import { ChainedPublisher } from './chained-publisher.js';
+import { shapeStored } from '../../message/shapes/shape-stored.js';
 import { toStoredEvent } from '../../message/stored-event.js';
-import type { TopicLink, TopicLinks } from '../../transport/open-topics.js';
+import { flushOf, pendingOf, type TopicLink, type TopicLinks } from '../../transport/open-topics.js';
 
 /** How one publish call ended; see {@link AggregatePublisher.results$}. */
 export type PublishResult<E extends AggregateEvent = AggregateEvent> =
@@ -60,7 +61,7 @@ export interface UncommittedAggregate<E> {
  * and one that is called off leaves the queue. Later calls are stored without it. Where an event must not be stored
  * without the one before it: await each call, give both to one `publishAll`, or use `expectedSequence`.
  */
-export class AggregatePublisher<M extends object = EventMap> {
+export class AggregatePublisher<M extends object = EventMap, I extends object = M> {
   readonly #results = new Subject<PublishResult>();
   /** Calls that wait for the connection; a later call may not pass them. */
   #early = 0;
@@ -69,7 +70,7 @@ export class AggregatePublisher<M extends object = EventMap> {
    * The outcome of every call made on this object, exactly once, as it becomes known; for an outbox. Subscribe
    * before the first call. After `unknown`, publish that event again, under its own id, before any later one.
    */
-  readonly results$ = this.#results.asObservable() as Observable<PublishResult<EventIn<M>>>;
+  readonly results$ = this.#results.asObservable() as Observable<PublishResult<EventIn<I>>>;
 
   /** @internal */
   constructor(
@@ -79,7 +80,8 @@ export class AggregatePublisher<M extends object = EventMap> {
 
   /** Events without an outcome. */
   get pending(): number {
-    return this.#early + (this.links.opened(this.topic)?.sequencer.pending ?? 0);
+    const link = this.links.opened(this.topic);
+    return this.#early + (link === undefined ? 0 : pendingOf(link));
   }
 
   /** Events stored since the start, counted when the stream has confirmed them. */
@@ -105,8 +107,8 @@ export class AggregatePublisher<M extends object = EventMap> {
    * @throws PUBLISH_REJECTED, SEQUENCE_CONFLICT, SEQUENCE_UNKNOWN: sent, not stored
    * @throws OUTCOME_UNKNOWN: stored or not; the aggregate accepts nothing until that is known
    */
-  publish<K extends keyof M & string>(
-    event: EventIn<M, K>,
+  publish<K extends keyof I & string>(
+    event: EventIn<I, K>,
     options: PublishCallOptions = NO_OPTIONS,
   ): Promise<PublishReceipt> {
     const link = this.#linkNow();
@@ -130,8 +132,8 @@ export class AggregatePublisher<M extends object = EventMap> {
    * @throws PublishAllError if any failed, with one entry per event
    * @throws EVENT_INVALID if it is no list, or an option is none
    */
-  publishAll<K extends keyof M & string>(
-    events: readonly EventIn<M, K>[],
+  publishAll<K extends keyof I & string>(
+    events: readonly EventIn<I, K>[],
     options: PublishCallOptions = NO_OPTIONS,
   ): Promise<PublishReceipt[]> {
     return this.#publishList(events, options, 'aggregate');
@@ -146,9 +148,9 @@ export class AggregatePublisher<M extends object = EventMap> {
    * them. Give each an `eventId`: then nothing is stored twice within the stream's duplicate window.
    * @throws PublishAllError; the aggregate keeps its events then
    */
-  async publishAggregate<E, K extends keyof M & string>(
+  async publishAggregate<E, K extends keyof I & string>(
     aggregate: UncommittedAggregate<E>,
-    toEvent: (event: E) => EventIn<M, K>,
+    toEvent: (event: E) => EventIn<I, K>,
   ): Promise<PublishReceipt[]> {
     const events = aggregate.getUncommittedEvents().map((event) => toEvent(event));
     const receipts = await this.#publishList(events, NO_OPTIONS, 'list');
@@ -162,9 +164,21 @@ export class AggregatePublisher<M extends object = EventMap> {
    *
    * @throws AGGREGATE_ID_INVALID, EVENT_INVALID, PAYLOAD_NOT_SERIALIZABLE, EVENT_TOO_LARGE, HEADER_RESERVED
    */
-  async check<K extends keyof M & string>(event: EventIn<M, K>): Promise<CheckedEvent> {
+  async check<K extends keyof I & string>(event: EventIn<I, K>): Promise<CheckedEvent> {
+    const [checked] = await this.checkAll<K>([event]);
+    return checked as CheckedEvent;
+  }
+
+  /**
+   * As {@link check}, for a list. Calls for one aggregate resolve in call order, also while a schema answers later.
+   *
+   * @throws the error of the first event that is refused
+   */
+  async checkAll<K extends keyof I & string>(
+    events: readonly EventIn<I, K>[],
+  ): Promise<readonly CheckedEvent[]> {
     const link = this.links.opened(this.topic) ?? (await this.links.open(this.topic));
-    return checkedEvent(prepareOn(link, event), event.headers, link.topic.codec);
+    return checkList(link, events);
   }
 
   async #publishList(
@@ -202,8 +216,7 @@ export class AggregatePublisher<M extends object = EventMap> {
 
   /** Resolves when every event published so far has its outcome, of any kind. */
   async flush(): Promise<void> {
-    const { sequencer } = await this.links.open(this.topic);
-    await sequencer.flush();
+    await flushOf(await this.links.open(this.topic));
   }
 
   /** The sequence of an aggregate's last stored event, 0 if it has none: what `expectedSequence` compares with. */
@@ -219,10 +232,12 @@ export class AggregatePublisher<M extends object = EventMap> {
    * batches, for streams with `allow_direct`; else event by event, about half a millisecond each. At most two
    * batches of 2 048 events, or 1 MiB, are in memory. Leave the loop early at any event: nothing stays open.
    *
-   * The topic's types are taken on trust: nothing checks here what other publishers have stored.
+   * Of a topic with shapes, events are read in the declared version, as their schema gives them. Otherwise the topic's
+   * types are taken on trust: nothing checks here what other publishers have stored.
    *
    * @throws AGGREGATE_ID_INVALID, OPTIONS_INVALID, JETSTREAM_REQUEST_FAILED
-   * @throws ENVELOPE_INVALID at an event that cannot be read
+   * @throws ENVELOPE_INVALID, PAYLOAD_INVALID at an event that cannot be read
+   * @throws VERSION_NEWER at an event that only a newer release of the service can read
    */
   async *read(aggregateId: string, options: ReadOptions = {}): AsyncGenerator<StoredEventIn<M>, void> {
     checkReadOptions(options);
@@ -231,7 +246,9 @@ export class AggregatePublisher<M extends object = EventMap> {
     const link = await this.links.open(this.topic);
     const { codec } = link.topic;
     for await (const message of link.wire.messagesOf(link.subjectOf(token), fromSequence)) {
-      yield toStoredEvent(message, { topic: this.topic, token, codec }) as StoredEventIn<M>;
+      const event = toStoredEvent(message, { topic: this.topic, token, codec });
+      const { checks } = link;
+      yield (checks === undefined ? event : await shapeStored(event, checks.shapes)) as StoredEventIn<M>;
     }
   }
 
@@ -315,7 +332,7 @@ function publishOn(
 ): Promise<PublishReceipt> {
   try {
     if (options !== NO_OPTIONS) checkPublishOptions(options);
-    return link.sequencer.publish(prepareOn(link, event), options.signal);
+    return publishOne(link, event, options.signal);
   } catch (error) {
     return Promise.reject(error);
   }

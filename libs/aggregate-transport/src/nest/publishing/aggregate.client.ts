@@ -83,6 +83,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
   }
 
   async #emitted<T>(topic: TopicRef, record: unknown): Promise<T> {
+    this.#links.declare(topic);
     return this.dispatchEvent<T>({ pattern: topicNameOf(topic, 'AggregateClient.emit'), data: record });
   }
 

@@ -1,13 +1,30 @@
-import { AggregateTransportError, describeError } from '../../errors.js';
+import { AggregateTransportError } from '../../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
-import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
+import { type CheckedEvent, checkedEvent } from '../../message/outgoing/checked-event.js';
 import { tokenOf } from '../../message/subject.js';
+import type { Verdict } from '../../publisher/checks/payload-checks.js';
 import { predecessorRejected, refusedTogether } from '../../publisher/publish-errors.js';
 import type { TopicLink } from '../../transport/open-topics.js';
 import { ExpectationChain } from './expectation-chain.js';
+import { type Prepared, preparedOn, takeTurn } from './prepared-call.js';
 
 /** What a refused event takes with it: the later events of its aggregate, or the whole list. */
 export type RefusalReach = 'aggregate' | 'list';
+
+/** Publishes one event. Never throws. Rejects as `AggregatePublisher.publish`. */
+export function publishOne(
+  link: TopicLink,
+  event: AggregateEvent,
+  signal: AbortSignal | undefined,
+): Promise<PublishReceipt> {
+  const outgoing = preparedOn(link, event);
+  if (outgoing instanceof Error) return Promise.reject(outgoing);
+  if (link.checks === undefined) return link.sequencer.publish(outgoing, signal);
+  const turn = takeTurn(link.checks, { events: [event], prepared: [outgoing], signal }, ([verdict]) =>
+    verdict === undefined ? link.sequencer.publish(outgoing, signal) : Promise.reject(verdict),
+  );
+  return 'now' in turn ? turn.now : turn.later.then(({ value }) => value);
+}
 
 /**
  * Publishes a list in its order. The whole list is checked and encoded before any of it is sent. So an event that is
@@ -18,41 +35,74 @@ export function publishList(
   events: readonly AggregateEvent[],
   { signal, reach }: { readonly signal: AbortSignal | undefined; readonly reach: RefusalReach },
 ): Promise<PublishReceipt>[] {
-  const chain = new ExpectationChain();
-  return checked(link, events, reach).map((event) =>
-    event instanceof Error ? Promise.reject(event) : link.sequencer.publish(chain.link(event), signal),
-  );
+  const prepared = events.map((event) => preparedOn(link, event));
+  const send = (verdicts: readonly Verdict[]): Promise<PublishReceipt>[] => {
+    const chain = new ExpectationChain();
+    return withRefusals(events, { prepared, verdicts, reach }).map((event) =>
+      event instanceof Error ? Promise.reject(event) : link.sequencer.publish(chain.link(event), signal),
+    );
+  };
+  if (link.checks === undefined) return send([]);
+  const turn = takeTurn(link.checks, { events, prepared, signal }, send);
+  if ('now' in turn) return turn.now;
+  return events.map((_, index) => turn.later.then(({ value }) => value[index] ?? noOutcome()));
 }
 
 /**
- * Checks one event and encodes it.
- * @throws as `prepareEvent`; EVENT_INVALID too if a getter or a proxy of the caller throws
+ * Checks and encodes a list as {@link publishList} does, and sends nothing. Lists of one aggregate resolve in call
+ * order.
+ * @throws the error of the first event that is refused
  */
-export function prepareOn(link: TopicLink, event: AggregateEvent): OutgoingEvent {
-  try {
-    return link.prepare(event);
-  } catch (thrown) {
-    throw thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
+export async function checkList(
+  link: TopicLink,
+  events: readonly AggregateEvent[],
+): Promise<readonly CheckedEvent[]> {
+  const prepared = events.map((event) => preparedOn(link, event));
+  const check = (verdicts: readonly Verdict[]): CheckedEvent[] | Error => {
+    const refusal = prepared.map((one, index) => refusalIn(one, verdicts[index])).find((one) => one);
+    if (refusal !== undefined) return refusal;
+    return prepared.flatMap((one, index) =>
+      one instanceof Error ? [] : [checkedEvent(one, events[index]?.headers, link.topic.codec)],
+    );
+  };
+  let checked: CheckedEvent[] | Error;
+  if (link.checks === undefined) checked = check([]);
+  else {
+    const turn = takeTurn(link.checks, { events, prepared, signal: undefined }, check);
+    checked = 'now' in turn ? turn.now : (await turn.later).value;
   }
+  if (checked instanceof Error) throw checked;
+  return checked;
 }
 
-type Checked = OutgoingEvent | AggregateTransportError;
+function refusalIn(one: Prepared, verdict: Verdict): AggregateTransportError | undefined {
+  return one instanceof Error ? one : verdict;
+}
 
-function checked(link: TopicLink, events: readonly AggregateEvent[], reach: RefusalReach): Checked[] {
+interface CheckedList {
+  readonly prepared: readonly Prepared[];
+  /** By event; none if payloads are not checked. */
+  readonly verdicts: readonly Verdict[];
+  readonly reach: RefusalReach;
+}
+
+/** What is sent of a list, and the errors of the rest. */
+function withRefusals(
+  events: readonly AggregateEvent[],
+  { prepared, verdicts, reach }: CheckedList,
+): Prepared[] {
   const refusals = new Map<string, AggregateTransportError>();
   let first: AggregateTransportError | undefined;
-  const all = events.map((event): Checked => {
-    try {
-      const outgoing = prepareOn(link, event);
-      const refusal = refusals.get(outgoing.token);
-      return refusal === undefined ? outgoing : predecessorRejected(refusal);
-    } catch (thrown) {
-      const refusal = thrown as AggregateTransportError;
-      first ??= refusal;
-      const token = tokenIn(event);
-      if (token !== undefined && !refusals.has(token)) refusals.set(token, refusal);
-      return refusal;
+  const all = prepared.map((one, index): Prepared => {
+    const own = refusalIn(one, verdicts[index]);
+    if (own !== undefined) {
+      first ??= own;
+      const token = tokenIn(events[index]);
+      if (token !== undefined && !refusals.has(token)) refusals.set(token, own);
+      return own;
     }
+    const refusal = one instanceof Error ? undefined : refusals.get(one.token);
+    return refusal === undefined ? one : predecessorRejected(refusal);
   });
   if (first === undefined || reach === 'aggregate') return all;
   const cause = first;
@@ -60,19 +110,14 @@ function checked(link: TopicLink, events: readonly AggregateEvent[], reach: Refu
 }
 
 /** The aggregate of a refused event; undefined if it says none. */
-function tokenIn(event: AggregateEvent): string | undefined {
+function tokenIn(event: AggregateEvent | undefined): string | undefined {
   try {
-    return tokenOf(event.aggregateId);
+    return event && tokenOf(event.aggregateId);
   } catch {
     return undefined;
   }
 }
 
-/** A getter or a proxy of the caller has thrown. */
-function unreadable(cause: unknown): AggregateTransportError {
-  return new AggregateTransportError(
-    'EVENT_INVALID',
-    `expected an event whose fields can be read, found that reading one throws (${describeError(cause)}); nothing was sent`,
-    { cause },
-  );
+function noOutcome(): Promise<never> {
+  return Promise.reject(new AggregateTransportError('OUTCOME_UNKNOWN', 'expected an outcome for each event'));
 }

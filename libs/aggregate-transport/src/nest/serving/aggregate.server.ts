@@ -64,7 +64,7 @@ export class AggregateServer
     this.#links = links;
     this.#turns = new AloneTurns(links.clock);
     this.scan.watch();
-    this.#registry = new HandlerRegistry(links.options, () => this.#hooks, this.#contexts);
+    this.#registry = new HandlerRegistry(links, () => this.#hooks, this.#contexts);
     // Failures are reported here, with their reason; Nest 12 would log them once more. A plain field on
     // Nest 11, so it is set rather than overridden.
     (this as { propagatesEventHandlerErrors?: boolean }).propagatesEventHandlerErrors = true;
@@ -100,9 +100,10 @@ export class AggregateServer
   ): void {
     try {
       const topic = String(pattern);
-      if (isOurs(extras))
+      if (isOurs(extras)) {
+        if (extras.topicRef !== undefined) this.#links.declare(extras.topicRef);
         this.#registry.add(topic, callback, extras, this.ways.choose(topic, extras.witness));
-      else if (!isEventHandler && this.scan.isOurs(topic)) throw requestError(topic);
+      } else if (!isEventHandler && this.scan.isOurs(topic)) throw requestError(topic);
       else this.#unaddressed.push({ topic, isRequest: !isEventHandler });
     } catch (problem) {
       this.#problems.push(problem);

@@ -33,6 +33,8 @@ export class HandlerBridge implements EventHandler {
   readonly failurePolicy: FailurePolicy;
   readonly timeoutMs: number;
   readonly batches: BatchHandler | undefined;
+  /** All instances have one form, so asking for it costs the least. */
+  readonly refusalOf = undefined;
 
   constructor(private readonly options: HandlerBridgeOptions) {
     this.failurePolicy = options.failurePolicy;

@@ -1,6 +1,8 @@
 import type { MessageHandler } from '@nestjs/microservices';
 import { EventHandlers } from '../../consumer/handling/event-handlers.js';
+import { ShapedHandler } from '../../consumer/handling/shaped-handler.js';
 import { AggregateTransportError } from '../../errors.js';
+import type { TopicShapes } from '../../message/shapes/topic-shapes.js';
 import { type HandledTypes, MAX_NAMED_TYPES } from '../../records/member-record.js';
 import type { HandlerScope } from '../handling/aggregate.context.js';
 import type { AggregateHandlerOptions, HandlerExtras } from '../handling/aggregate-handler.decorator.js';
@@ -22,6 +24,13 @@ interface Registration {
   readonly direct: DirectWay | undefined;
 }
 
+/** The topics of the application. */
+export interface DeclaredTopics {
+  readonly options: ResolvedOptions;
+  /** What their definitions say of their events; undefined if there are none but names. */
+  readonly shapesOf: (topic: string) => TopicShapes | undefined;
+}
+
 /** The handlers of one topic and group. */
 export interface HandlerGroup {
   readonly topic: ResolvedTopic;
@@ -39,7 +48,7 @@ export class HandlerRegistry {
   readonly #claims = new Set<string>();
 
   constructor(
-    private readonly options: ResolvedOptions,
+    private readonly topics: DeclaredTopics,
     private readonly hooks: () => ProcessingHooks | undefined,
     private readonly contexts: AttemptContexts,
   ) {}
@@ -50,9 +59,9 @@ export class HandlerRegistry {
    */
   add(pattern: string, callback: MessageHandler, extras: HandlerExtras, direct: DirectWay | undefined): void {
     const handler: AggregateHandlerOptions = extras.aggregateHandler;
-    const topic = this.options.topics.get(pattern);
-    if (topic === undefined) throw undeclaredError(pattern, this.options);
-    const group = handler.group ?? this.options.group;
+    const topic = this.topics.options.topics.get(pattern);
+    if (topic === undefined) throw undeclaredError(pattern, this.topics.options);
+    const group = handler.group ?? this.topics.options.group;
     if (group === undefined) {
       throw new AggregateTransportError(
         'GROUP_MISSING',
@@ -89,6 +98,7 @@ export class HandlerRegistry {
     view: PartitionView,
   ): EventHandlers {
     const handlers = new EventHandlers();
+    const shapes = this.topics.shapesOf(topic.name);
     for (const { options, callback, witness, direct } of registrations) {
       const scope: HandlerScope = { topic: topic.name, group, partition, view };
       const bridge = new HandlerBridge({
@@ -106,7 +116,8 @@ export class HandlerRegistry {
         hooks: this.hooks,
         contexts: this.contexts,
       });
-      for (const type of typesOf(options)) handlers.add(type, bridge);
+      const handler = shapes?.isChecked === true ? new ShapedHandler(bridge, shapes, view) : bridge;
+      for (const type of typesOf(options)) handlers.add(type, handler);
     }
     return handlers;
   }

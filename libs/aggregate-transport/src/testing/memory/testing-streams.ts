@@ -2,8 +2,8 @@ import { systemClock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { toStoredEvent } from '../../message/stored-event.js';
 import { tokenOfSubject } from '../../message/subject.js';
-import { type TopicRef, topicNameOf } from '../../message/topic.js';
-import type { StoredEventOf } from '../../message/topic-types.js';
+import { type InputsOf, type TopicRef, topicNameOf } from '../../message/topic.js';
+import type { StoredEventIn } from '../../message/topic-types.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire, TopicWires } from '../../transport/wires.js';
 import { type Wait, waitFor } from '../wait-for.js';
@@ -39,8 +39,10 @@ export class TestingStreams implements TopicWires {
   /** Requests, answers and events that have arrived, so that {@link settle} knows when no more do. */
   #moves = 0;
 
-  /** Every event that a topic's stream holds, in stream order. */
-  events<T extends TopicRef>(topic: T): StoredEventOf<T>[] {
+  /**
+   * Every event that a topic's stream holds, in stream order, as it was published: no upcaster or schema has seen it.
+   */
+  events<T extends TopicRef>(topic: T): StoredEventIn<InputsOf<T>>[] {
     const found = this.#topics.get(topicNameOf(topic, 'TestingStreams.events'));
     if (found === undefined) return [];
     const { name, codec } = found.topic;
@@ -50,7 +52,7 @@ export class TestingStreams implements TopicWires {
           topic: name,
           token: tokenOfSubject(message.subject),
           codec,
-        }) as StoredEventOf<T>,
+        }) as StoredEventIn<InputsOf<T>>,
     );
   }
 

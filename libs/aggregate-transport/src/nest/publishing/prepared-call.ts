@@ -1,0 +1,83 @@
+import { AggregateTransportError, describeError } from '../../errors.js';
+import { muteRejection } from '../../foreign.js';
+import type { AggregateEvent } from '../../message/event.js';
+import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
+import type { PayloadChecks, Verdict } from '../../publisher/checks/payload-checks.js';
+import type { TopicLink } from '../../transport/open-topics.js';
+
+/** An event that is encoded, or why it cannot be. */
+export type Prepared = OutgoingEvent | AggregateTransportError;
+
+/** The events of one call, each with its encoded form. */
+export interface PreparedCall {
+  readonly events: readonly AggregateEvent[];
+  readonly prepared: readonly Prepared[];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a call does goes at once, or when schemas have answered and earlier calls of its aggregates have gone. */
+export type Turn<R> = { readonly now: R } | { readonly later: Promise<{ readonly value: R }> };
+
+/**
+ * Checks one event and encodes it. The error is that of `prepareEvent`; EVENT_INVALID too if a getter or a proxy of the
+ * caller throws.
+ */
+export function preparedOn(link: TopicLink, event: AggregateEvent): Prepared {
+  try {
+    return link.prepare(event);
+  } catch (thrown) {
+    return errorOf(thrown);
+  }
+}
+
+/**
+ * Checks the payloads of a call, then calls `go` with a verdict for each event. That happens at once if every schema
+ * answers at once and no earlier call of these aggregates waits. Calls of an aggregate go in call order. `later`
+ * rejects as {@link CallTurns.wait}.
+ */
+export function takeTurn<R>(
+  checks: PayloadChecks,
+  { events, prepared, signal }: PreparedCall,
+  go: (verdicts: readonly Verdict[]) => R,
+): Turn<R> {
+  const verdicts = events.map((event, index) =>
+    prepared[index] instanceof Error ? undefined : verdictOn(checks, event),
+  );
+  const tokens = new Set(prepared.flatMap((one) => (one instanceof Error ? [] : [one.token])));
+  const { turns } = checks;
+  if (areKnown(verdicts) && turns.isFree(tokens)) return { now: go(verdicts) };
+  const call = {
+    tokens,
+    events: events.length,
+    ready: Promise.all(verdicts.map((one) => Promise.resolve(one))),
+    signal,
+  };
+  const later = turns.wait(call, go);
+  muteRejection(later);
+  return { later };
+}
+
+function verdictOn(checks: PayloadChecks, event: AggregateEvent): Verdict | Promise<Verdict> {
+  try {
+    return checks.verdictOn(event);
+  } catch (thrown) {
+    return errorOf(thrown);
+  }
+}
+
+function areKnown(verdicts: readonly (Verdict | Promise<Verdict>)[]): verdicts is readonly Verdict[] {
+  return !verdicts.some((verdict) => verdict instanceof Promise);
+}
+
+function errorOf(thrown: unknown): AggregateTransportError {
+  return thrown instanceof AggregateTransportError ? thrown : unreadable(thrown);
+}
+
+/** A getter or a proxy of the caller has thrown. */
+function unreadable(cause: unknown): AggregateTransportError {
+  return new AggregateTransportError(
+    'EVENT_INVALID',
+    `expected an event whose fields can be read, found that reading one throws (${describeError(cause)}); nothing was sent`,
+    { cause },
+  );
+}
