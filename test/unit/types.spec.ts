@@ -5,7 +5,9 @@ import { expect, test } from '@jest/globals';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const typeTests = ['typed-topic', 'json-payload', 'shaped-topic'].map((name) => join(root, `test/types/${name}.types.ts`));
+const typeTests = ['typed-topic', 'json-payload', 'shaped-topic'].map((name) =>
+  join(root, `test/types/${name}.types.ts`),
+);
 
 function project(): ts.ParsedCommandLine {
   const file = join(root, 'tsconfig.json');

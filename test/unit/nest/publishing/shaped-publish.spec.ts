@@ -312,7 +312,7 @@ test('in any order of calls and answers each aggregate is stored in call order',
         expect(numbers).toEqual(expect.arrayContaining(plain));
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 
