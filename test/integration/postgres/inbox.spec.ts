@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Inbox, type InboxContext } from 'nestjs-aggregate-transport-postgres';
+import type pg from 'pg';
 import { PgDatabase } from '#postgres/database/pg-database.js';
 import { fixtureForEach, type PostgresFixture, postgresForAll } from '../../support/postgres.js';
 import { eventually } from '../../support/eventually.js';
@@ -73,7 +74,7 @@ describe("an event's effect", () => {
   test('has its place written with the begin of its transaction, in one round trip', async () => {
     const { given, inbox, effects } = await world();
     const asked: unknown[] = [];
-    given.pool.once('acquire', (client) => {
+    given.pool.once('acquire', (client: pg.PoolClient) => {
       const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
       Object.assign(client, { query: (...args: unknown[]) => (asked.push(args[0]), query(...args)) });
     });

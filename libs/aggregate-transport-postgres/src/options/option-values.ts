@@ -31,25 +31,28 @@ export function has(value: unknown, method: string): boolean {
  * @throws POSTGRES_OPTIONS_INVALID for what is no topic, above all an undefined one of a circular import
  */
 export function topicNameOf(topic: TopicRef, place: string): string {
+  const given: unknown = topic;
   const name: unknown =
-    typeof topic === 'string' ? topic : (topic as { name?: unknown } | null | undefined)?.name;
+    typeof given === 'string' ? given : (given as { name?: unknown } | null | undefined)?.name;
   if (typeof name === 'string' && name !== '') return name;
   const found =
-    topic === undefined
+    given === undefined
       ? 'undefined; circular import? Keep defineTopic in a file that imports none of its users'
-      : `${topic === null ? 'null' : name === '' || topic === '' ? 'an empty text' : typeof topic}; give it what ` +
-        'defineTopic made, or a name';
+      : `${kindOf(given)}; give it what defineTopic made, or a name`;
   throw new AggregatePostgresError(
     'POSTGRES_OPTIONS_INVALID',
     `expected ${place} to be given a topic or its name, found ${found}`,
   );
 }
 
+function kindOf(found: unknown): string {
+  if (found === '') return 'an empty text';
+  return found === null ? 'null' : Array.isArray(found) ? 'a list' : `a value of type ${typeof found}`;
+}
+
 /** Never the value itself: a connection string holds a password. */
 export function invalid(name: string, expected: string, found: unknown): AggregatePostgresError {
-  const kind = found === null ? 'null' : Array.isArray(found) ? 'a list' : typeof found;
-  const shown =
-    typeof found === 'number' ? String(found) : found === '' ? 'an empty text' : `a value of type ${kind}`;
+  const shown = typeof found === 'number' ? String(found) : kindOf(found);
   return new AggregatePostgresError(
     'POSTGRES_OPTIONS_INVALID',
     `expected the option ${name} to be ${expected}, found ${shown}; correct AggregatePostgresModule.forRoot`,
