@@ -168,6 +168,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
+  // From flags, variables and contexts to what a connection needs.
+  'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
   'cli/parked': commandRoom,
   'cli/group': commandRoom,
@@ -175,7 +177,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
-      ...['cli/command', 'cli/status', 'cli/parked', 'cli/group'],
+      ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group'],
     ],
     packages: [/^node:/],
   },

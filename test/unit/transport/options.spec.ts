@@ -171,6 +171,27 @@ describe('layers: nearest wins', () => {
   });
 });
 
+describe('where JetStream is', () => {
+  const placeOf = (jetstream: AggregateTransportOptions['jetstream']) =>
+    resolveOptions({ ...(jetstream === undefined ? {} : { jetstream }), topics: {} }).jetStream;
+
+  test("is the user's own account, also where its prefix is written down", () => {
+    expect(placeOf(undefined)).toMatchObject({ api: '$JS.API.', keys: '', option: undefined });
+    expect(placeOf({ apiPrefix: '$JS.API' })).toEqual(placeOf(undefined));
+  });
+
+  test('a domain, where no keys are heard, also if it is written as a prefix', () => {
+    const hub = { api: '$JS.hub.API.', keys: '$JS.hub.API.', domain: 'hub', canHearKeys: false };
+    expect(placeOf({ domain: 'hub' })).toEqual({ ...hub, option: 'domain' });
+    expect(placeOf({ apiPrefix: '$JS.hub.API' })).toEqual({ ...hub, option: 'apiPrefix' });
+  });
+
+  test('another account', () => {
+    const acme = { api: 'JS.acme.API.', keys: 'JS.acme.API.', domain: undefined, canHearKeys: true };
+    expect(placeOf({ apiPrefix: 'JS.acme.API' })).toEqual({ ...acme, option: 'apiPrefix' });
+  });
+});
+
 describe('an unknown option is refused, never ignored', () => {
   test.each([
     ['', { partitions: 2 }],
@@ -401,6 +422,12 @@ describe('choices', () => {
       { servers: 5 },
       { connection: 'nats://x' },
       { connection: null },
+      { jetstream: 'hub' },
+      { jetstream: { domain: 5 } },
+      { jetstream: { domain: 'a.b' } },
+      { jetstream: { domain: '' } },
+      { jetstream: { apiPrefix: 'JS.acme.API.>' } },
+      { jetstream: { domain: 'hub', apiPrefix: 'JS.acme.API' } },
       { codec: {} },
       { codec: { encode: () => undefined } },
       { codec: null },

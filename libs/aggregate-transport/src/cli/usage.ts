@@ -8,7 +8,12 @@ const OTHERS = `  postgres|outbox|inbox …                          with nestjs
                                                    aggregate-transport postgres --help`;
 
 const COMMON_LINES = `  --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
-  --creds FILE    credentials of the NATS user
+  --user NAME --password TEXT | --token TEXT | --creds FILE | --nkey FILE
+  --tlsca FILE    --tlscert FILE --tlskey FILE --tlsfirst
+  --js-domain D   or --js-api-prefix P: JetStream behind a leaf node, or of another account
+  --inbox-prefix P
+  --context NAME  a context of the nats command line; also NATS_CONTEXT, NATS_USER, NATS_PASSWORD, NATS_TOKEN,
+                  NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY, NATS_TLS_FIRST, NATS_INBOX_PREFIX
   --json          one JSON value per line instead of tables
   --yes           do not ask before something is dropped, or a group is drained
 

@@ -4,6 +4,7 @@ import { isPlainObject } from './json.js';
 /** Every header name this library writes or reads. */
 export const HEADER = {
   messageId: 'Nats-Msg-Id',
+  expectedStream: 'Nats-Expected-Stream',
   expectedLastSubjectSequence: 'Nats-Expected-Last-Subject-Sequence',
   batchId: 'Nats-Batch-Id',
   batchSequence: 'Nats-Batch-Sequence',

@@ -10,13 +10,22 @@ import type { PartitionAddress } from '../records/partition-address.js';
 import type { PositionRecord } from '../records/position-record.js';
 import type { StreamConfig } from '../stream/api/api-types.js';
 import { findStream } from '../stream/api/provision.js';
+import { type ProbedPlace, requireReached } from '../stream/api/reach.js';
 import { untilAnswered } from '../stream/api/until-answered.js';
 import { LayoutWire } from '../stream/groups/layout-wire.js';
 import { provisionLeaseBucket } from '../stream/groups/lease-bucket.js';
 import { oldConsumersOf } from '../stream/groups/old-consumers.js';
 import { GroupRecordOpening } from '../stream/groups/open-group-record.js';
 import { provisionParkedStreams } from '../stream/groups/parked-streams.js';
-import { leasePlace, positionPlace } from '../stream/keys/key-places.js';
+import {
+  keyPrefixOf,
+  LEASE_BUCKET,
+  leasePlace,
+  MARKER_BUCKET,
+  parkedStreamOf,
+  positionPlace,
+  streamOfBucket,
+} from '../stream/keys/key-places.js';
 import { PartitionKey } from '../stream/keys/partition-key.js';
 import { GroupRecordKey } from '../stream/wires/group-record-key.js';
 import { ParkedWire } from '../stream/wires/parked-wire.js';
@@ -42,10 +51,11 @@ export async function openGroup(
   await untilAnswered(clock, () =>
     provisionParkedStreams(api, {
       ...{ topic: topic.name, provision, options: parked, stream: storage },
-      serverVersion: of.connection.serverVersion,
+      serverVersion: of.connection.storingVersion,
     }),
   );
   const { partitions, startAt } = consume;
+  for (const place of probedPlaces(topic.name, group)) await requireReached(of.connection, clock, place);
   const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt, mustExist };
   const record = await untilAnswered(clock, () => new GroupRecordOpening(of, request, log).open());
   if (record.partitions !== partitions) {
@@ -55,6 +65,17 @@ export async function openGroup(
     );
   }
   return new NatsGroupWire(of, group, record);
+}
+
+/** A subject of each stream that a group writes to besides its positions, which are written at once. */
+function probedPlaces(topic: string, group: string): readonly ProbedPlace[] {
+  const keys = [LEASE_BUCKET, MARKER_BUCKET].map((bucket) => ({
+    stream: streamOfBucket(bucket),
+    subject: `${keyPrefixOf(bucket)}reach.${topic}.${group}`,
+    isKey: true,
+  }));
+  const parked = parkedStreamOf(topic);
+  return [...keys, { stream: parked, subject: `${parked}.${group}.skipped.reach` }];
 }
 
 /** Read again for each group: replicas may have been added since the topic was opened. */

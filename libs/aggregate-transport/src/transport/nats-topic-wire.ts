@@ -40,16 +40,16 @@ export class NatsTopicWire implements TopicWire {
     { config: stream, origin }: ProvisionedStream,
   ) {
     const { api } = of;
-    const { nats, serverVersion } = of.connection;
+    const { nats, serverVersion, storingVersion, jetStream } = of.connection;
     const name = nats.info?.server_name ?? 'without a name';
     this.description =
       `connected to nats-server "${name}" ${serverVersion} at ${nats.getServer()}, ` +
-      `stream "${stream.name}" ${origin}`;
+      `stream "${stream.name}" ${origin}${jetStream.option === undefined ? '' : ` at ${jetStream.api}>`}`;
     this.#settings = new SettingsLook({ api, request, duplicateWindow: stream.duplicate_window });
     this.duplicateWindowMs = msOf(stream.duplicate_window);
-    this.batchObstacle = batchObstacle(stream, of.connection.serverVersion);
+    this.batchObstacle = batchObstacle(stream, storingVersion);
     this.#jetStream = new JetStreamWatch(of.connection, of.api, of.topic.name, of.clock);
-    if (allowsBatchedGet(stream, serverVersion))
+    if (allowsBatchedGet(stream, storingVersion))
       this.#batches = new BatchedGet(of.connection, api, stream.name, of.clock);
   }
 

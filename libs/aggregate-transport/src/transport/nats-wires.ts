@@ -1,10 +1,14 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
+import { subjectOf } from '../message/subject.js';
 import type { NatsConnectionSource } from '../stream/clients/client-options.js';
 import { isOpenConnection } from '../stream/clients/open-connection.js';
 import { Connection } from '../stream/connection/connection.js';
+import { type JetStreamPlace, OWN_JETSTREAM } from '../stream/connection/jetstream-place.js';
+import { ATOMIC_BATCHES_SINCE } from '../stream/connection/server-version.js';
 import { JetStreamApi } from '../stream/api/jetstream-api.js';
-import { provisionStream } from '../stream/api/provision.js';
+import { provisionStream, type StreamRequest } from '../stream/api/provision.js';
+import { requireReached } from '../stream/api/reach.js';
 import { untilAnswered } from '../stream/api/until-answered.js';
 import type { NatsClientName } from '../stream/port/nats-port.js';
 import { NatsTopicWire } from './nats-topic-wire.js';
@@ -15,8 +19,20 @@ export interface NatsWiresOptions {
   readonly client: NatsClientName | undefined;
   readonly connection: NatsConnectionSource;
   readonly connectionMode: 'perTopic' | 'shared';
+  readonly jetStream?: JetStreamPlace;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Where a stream's settings name the version of the server that keeps it; since 2.11. */
+const VERSION_KEY = '_nats.ver';
+
+/** Nothing is ever stored for it. */
+const PROBED_AGGREGATE = 'reach';
+
+/** A server that stores elsewhere is not known before it has a stream. An older one ignores what it does not know. */
+function creatingVersion({ jetStream, serverVersion }: Connection): string {
+  return jetStream.option === undefined ? serverVersion : ATOMIC_BATCHES_SINCE.join('.');
 }
 
 /** A connection, and how many topics are open on it or are being opened. */
@@ -64,21 +80,24 @@ export class NatsWires implements TopicWires {
   ): Promise<TopicWire> {
     const { clock, log } = this.options;
     const api = new JetStreamApi(connection);
-    const request = {
+    const request: StreamRequest = {
       topic: topic.name,
       provision: topic.provision,
       options: topic.stream,
       explicit: topic.explicitStream,
-      serverVersion: connection.serverVersion,
+      serverVersion: creatingVersion(connection),
     };
     // While another replica makes the stream, a cluster does not answer for it.
     const stream = await untilAnswered(clock, () => provisionStream(api, request), signal);
+    connection.noteStoringVersion(stream.config.metadata?.[VERSION_KEY]);
+    const subject = subjectOf(topic.name, PROBED_AGGREGATE);
+    await requireReached(connection, clock, { stream: topic.name, subject });
     return new NatsTopicWire({ connection, api, topic, clock, log }, request, stream);
   }
 
   #connect(name: string, signal: AbortSignal | undefined): SharedConnection {
-    const { client, connection, clock, log } = this.options;
-    const opening = Connection.open(connection, name, log, { client, signal, clock });
+    const { client, connection, jetStream = OWN_JETSTREAM, clock, log } = this.options;
+    const opening = Connection.open(connection, name, log, { client, jetStream, signal, clock });
     const shared = { opening, users: 0 };
     this.#connections.set(name, shared);
     return shared;

@@ -55,6 +55,10 @@ function codec(value: unknown): string | undefined {
     : 'an object with encode and decode';
 }
 
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? undefined : 'a text';
+}
+
 function boolean(value: unknown): string | undefined {
   return typeof value === 'boolean' ? undefined : 'true or false';
 }
@@ -158,7 +162,8 @@ const ROOT_RULES: Rules = {
   client: oneOf('nats', 'nats-io'),
   connection: connectionSource,
   connectionMode: oneOf('perTopic', 'shared'),
-  group: (value) => (typeof value === 'string' ? undefined : 'a text'),
+  jetstream: { domain: text, apiPrefix: text },
+  group: text,
   topics: anyObject,
   shutdown: { drainMs: whole(0, 2_147_483_647) },
   metrics: { meter, handlerDuration: boolean },
@@ -175,7 +180,7 @@ function eventTypes(value: unknown): string | undefined {
 
 export const HANDLER_RULES: Rules = {
   type: eventTypes,
-  group: (value) => (typeof value === 'string' ? undefined : 'a text'),
+  group: text,
   retry: RETRY_RULES,
   onExhausted,
   classify: callback,

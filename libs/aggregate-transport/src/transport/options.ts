@@ -6,6 +6,7 @@ import type { Meter } from '../observe/meter.js';
 import type { StartAt, StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
 import type { NatsConnectionSource } from '../stream/clients/client-options.js';
+import type { JetStreamOptions } from '../stream/connection/jetstream-place.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { NatsClientName } from '../stream/port/nats-port.js';
@@ -182,6 +183,11 @@ export interface AggregateTransportOptions extends TopicOptions {
   connection?: NatsConnectionSource;
   /** One connection for each topic, or one for all. @default 'perTopic' */
   connectionMode?: 'perTopic' | 'shared';
+  /**
+   * Where JetStream is, if not in the user's own account. `{ domain }`: behind a leaf node. `{ apiPrefix }`: in another
+   * account, whose API is imported under this prefix. Topics, keys and letters are reached the same way.
+   */
+  jetstream?: JetStreamOptions;
   /** The consumer group of this service's handlers; the replicas of one service share it. */
   group?: string;
   /** Every topic this process publishes to or handles. */

@@ -7,6 +7,7 @@ import type { StreamOptions } from '../stream/api/configuration.js';
 import type { Provision } from '../stream/api/provision.js';
 import type { NatsConnectionSource } from '../stream/clients/client-options.js';
 import { isOpenConnection } from '../stream/clients/open-connection.js';
+import { type JetStreamPlace, jetStreamPlaceOf } from '../stream/connection/jetstream-place.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
@@ -43,6 +44,7 @@ export interface ResolvedOptions {
   readonly client: NatsClientName | undefined;
   readonly connection: NatsConnectionSource;
   readonly connectionMode: 'perTopic' | 'shared';
+  readonly jetStream: JetStreamPlace;
   readonly group: string | undefined;
   readonly topics: ReadonlyMap<string, ResolvedTopic>;
   readonly drainMs: number;
@@ -76,6 +78,7 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
   return Object.freeze({
     client: given.client,
     connection: resolveConnection(given),
+    jetStream: jetStreamPlaceOf(given.jetstream),
     connectionMode: given.connectionMode ?? DEFAULTS.connectionMode,
     group: given.group,
     topics,

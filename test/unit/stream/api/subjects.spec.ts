@@ -1,3 +1,4 @@
+import { OWN_JETSTREAM } from '#library/stream/connection/jetstream-place.js';
 import { expect, test } from '@jest/globals';
 import type { Connection } from '#library/stream/connection/connection.js';
 import { JetStreamApi } from '#library/stream/api/jetstream-api.js';
@@ -15,7 +16,11 @@ function apiOver(subjects: readonly string[], pageSize: number, total = subjects
     return Promise.resolve({ json: () => answer });
   };
   return {
-    api: new JetStreamApi({ nats: { request }, noteAnswer: () => undefined } as unknown as Connection),
+    api: new JetStreamApi({
+      nats: { request },
+      noteAnswer: () => undefined,
+      jetStream: OWN_JETSTREAM,
+    } as unknown as Connection),
     offsets,
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { Connection } from '../../stream/connection/connection.js';
+import { ACCESS_FLAGS } from './access-flags.js';
 import type { Terminal } from './terminal.js';
 
 /** The options of a command, and what each takes. */
@@ -11,9 +12,7 @@ export type FlagValues<F extends Flags> = {
 
 /** What every command understands. */
 export const COMMON = {
-  server: 'string',
-  servers: 'string',
-  creds: 'string',
+  ...ACCESS_FLAGS,
   json: 'boolean',
   help: 'boolean',
 } as const;

@@ -6,9 +6,13 @@ const RADIX = 36;
 /** Such numbers are exact, and no stream gives larger ones. */
 const MOST_DIGITS = 15;
 
-/** What the server's answer to an event begins with when it has stored the event and has nothing else to say. */
-export function storedPrefixOf(stream: string): Uint8Array {
-  return Buffer.from(`{"stream":${JSON.stringify(stream)},"seq":`, 'utf8');
+/**
+ * What the server's answer to an event begins with when it has stored the event and has nothing else to say. A server
+ * with a JetStream domain names it. Pure.
+ */
+export function storedPrefixOf(stream: string, domain?: string): Uint8Array {
+  const of = domain === undefined ? '' : `"domain":${JSON.stringify(domain)},`;
+  return Buffer.from(`{"stream":${JSON.stringify(stream)},${of}"seq":`, 'utf8');
 }
 
 /**

@@ -43,18 +43,11 @@ const REQUEST_TIMEOUT_MS = 2_000;
 
 /** Requests to the JetStream API as plain JSON: every field of every server version, none filtered by a client. */
 export class JetStreamApi {
-  readonly #prefix: string;
-
-  constructor(
-    private readonly connection: Connection,
-    domain?: string,
-  ) {
-    this.#prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
-  }
+  constructor(private readonly connection: Connection) {}
 
   /** The full subject of an API call. */
   subjectOf(call: string): string {
-    return `${this.#prefix}.${call}`;
+    return this.connection.jetStream.api + call;
   }
 
   /** Sends a call without waiting for its answer. Sends nothing while disconnected. */
@@ -78,7 +71,7 @@ export class JetStreamApi {
       throw new AggregateTransportError(
         'JETSTREAM_REQUEST_FAILED',
         `expected an answer to ${subject} within ${timeoutMs} ms, found ${explain(cause)}; ` +
-          'check that JetStream runs and that the user may publish to this subject and hear the answer',
+          remedyOf(this.connection.jetStream.option),
         { cause },
       );
     }
@@ -110,6 +103,16 @@ export class JetStreamApi {
       throw error;
     }
   }
+}
+
+function remedyOf(option: 'domain' | 'apiPrefix' | undefined): string {
+  const usual = 'check that JetStream runs and that the user may publish to this subject and hear the answer';
+  if (option === undefined) return usual;
+  const way =
+    option === 'domain'
+      ? 'the leaf node reaches that domain'
+      : 'this account imports the API under that prefix';
+  return `check jetstream.${option} and that ${way}; then ${usual}`;
 }
 
 /** True for an error that says that JetStream itself does not work, whichever stream was asked for. Pure. */

@@ -6,6 +6,7 @@ import type { ClientFrames } from '../port/client-frames.js';
 import type { Denial } from '../port/nats-failure.js';
 import type { NatsPort, PortStatus, SendOptions } from '../port/nats-port.js';
 import { type DialOptions, openPort } from './dial.js';
+import { type JetStreamPlace, OWN_JETSTREAM } from './jetstream-place.js';
 import { MessagePieces, type TextMessage } from './message-pieces.js';
 import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
 
@@ -19,6 +20,11 @@ export interface ConnectionListener {
   publishDenied?(subject: string): void;
   /** The client has closed the connection for good. It never comes back. */
   ended?(error: AggregateTransportError): void;
+}
+
+/** How a connection is opened. */
+export interface OpenOptions extends DialOptions {
+  readonly jetStream: JetStreamPlace;
 }
 
 /** What a server takes unless its operator says otherwise. */
@@ -42,6 +48,9 @@ export class Connection {
   #lastMaxPayload = DEFAULT_MAX_PAYLOAD_BYTES;
   #answers = 0;
   #endedBy: string | undefined;
+  #storingVersion: string | undefined;
+  /** How the server last refused the credentials, and how many answers there had been. */
+  #refusal: { readonly code: string; readonly answers: number } | undefined;
   /** What is used of the client beyond its public interface. */
   readonly frames: ClientFrames;
   /** What was sent as texts in this turn; undefined if the client takes no bytes. */
@@ -51,6 +60,8 @@ export class Connection {
     readonly nats: NatsPort,
     private readonly name: string,
     private readonly log: Log,
+    /** Where JetStream is for this user. */
+    readonly jetStream: JetStreamPlace,
   ) {
     this.frames = nats.frames;
     const { socket } = this.frames;
@@ -68,16 +79,17 @@ export class Connection {
     source: NatsConnectionSource,
     name: string,
     log: Log,
-    { random = Math.random, mayWait = true, clock = systemClock, ...more }: Partial<DialOptions> = {},
+    { jetStream = OWN_JETSTREAM, ...call }: Partial<OpenOptions> = {},
   ): Promise<Connection> {
+    const { random = Math.random, mayWait = true, clock = systemClock, ...more } = call;
     const nats = await openPort(source, { ...more, name, log, random, mayWait, clock });
     try {
-      checkServer(nats);
+      checkServer(nats, jetStream);
     } catch (error) {
       await nats.close();
       throw error;
     }
-    return new Connection(nats, name, log);
+    return new Connection(nats, name, log, jetStream);
   }
 
   get connected(): boolean {
@@ -104,6 +116,22 @@ export class Connection {
 
   get serverVersion(): string {
     return this.nats.info?.version ?? 'unknown';
+  }
+
+  /** The domain that JetStream names in its answers, as far as it is known here. */
+  get domain(): string | undefined {
+    return this.jetStream.domain ?? this.nats.info?.domain;
+  }
+
+  /** What the servers that store can do. Elsewhere they are not the one that is connected, and name themselves later. */
+  get storingVersion(): string {
+    if (this.jetStream.option === undefined) return this.serverVersion;
+    return this.#storingVersion ?? OLDEST_SERVER.join('.');
+  }
+
+  /** A stream says which version its server has; undefined before 2.11. */
+  noteStoringVersion(version: string | undefined): void {
+    this.#storingVersion = version ?? this.#storingVersion;
   }
 
   /** Answers that JetStream has given, errors of single streams and keys included. A 503 is none. */
@@ -164,10 +192,24 @@ export class Connection {
     if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
   }
 
+  /** Said once until JetStream answers again: a client that keeps dialling hears it at every attempt. */
+  #refused(code: string): void {
+    const refusal = this.#refusal;
+    this.#refusal = { code, answers: this.#answers };
+    if (refusal?.code === code && refusal.answers === this.#answers) return;
+    this.log.error(
+      `connection "${this.name}": the server does not take its credentials any more (${code}); ` +
+        'give it valid ones (said once until they are taken again)',
+    );
+  }
+
   #noteClosed(cause: unknown): void {
     if (this.#mode === 'closed') return;
     this.#enter('ended');
-    const found = cause === undefined ? 'it was closed or drained from outside' : describeError(cause);
+    const refused =
+      this.#refusal?.answers === this.#answers ? `; refused by the server: ${this.#refusal.code}` : '';
+    const found =
+      cause === undefined ? 'it was closed or drained from outside' : describeError(cause) + refused;
     this.#endedBy = found;
     const error = new AggregateTransportError(
       'CONNECTION_CLOSED',
@@ -223,13 +265,16 @@ export class Connection {
         this.#tell((listener) => listener.disconnected?.());
         break;
       case 'reconnected':
+        // A client tells once for each attempt that its server had refused.
+        if (this.#mode === 'up') break;
         this.#enter('up');
         this.#noteInfo();
         this.log.info(`connection "${this.name}" is back, on ${JSON.stringify(status.server)}`);
         this.#tell((listener) => listener.reconnected?.());
         break;
       case 'error':
-        this.log.error(`connection "${this.name}" reports ${JSON.stringify(status.description)}`);
+        if (CREDENTIAL_CODES.has(status.description)) this.#refused(status.description);
+        else this.log.error(`connection "${this.name}" reports ${JSON.stringify(status.description)}`);
         break;
       case 'denied':
         this.#denied(status.denial);
@@ -245,6 +290,14 @@ export function describeDenial({ operation, subject }: Denial): string {
 /** So many texts are said once; a subject for each aggregate could fill the log. */
 const MAX_SAID = 10;
 
+/** What a client says when the server refuses its credentials, in a handshake or while they are in use. */
+const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
+  'AUTHORIZATION_VIOLATION',
+  'AUTHENTICATION_EXPIRED',
+  'AUTHENTICATION_TIMEOUT',
+  'ACCOUNT_EXPIRED',
+]);
+
 type Mode = 'up' | 'away' | 'ended' | 'closed';
 
 const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
@@ -254,7 +307,7 @@ const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   closed: ['up', 'away', 'ended', 'closed'],
 };
 
-function checkServer(nats: NatsPort): void {
+function checkServer(nats: NatsPort, { option }: JetStreamPlace): void {
   const version = nats.info?.version ?? '0.0.0';
   if (!isServerAtLeast(version, OLDEST_SERVER)) {
     throw new AggregateTransportError(
@@ -262,11 +315,12 @@ function checkServer(nats: NatsPort): void {
       `expected nats-server ${OLDEST_SERVER.slice(0, 2).join('.')} or newer, found ${version}; upgrade the server`,
     );
   }
-  if (nats.info?.jetstream !== true) {
+  // A leaf node without JetStream reaches that of its hub.
+  if (option === undefined && nats.info?.jetstream !== true) {
     throw new AggregateTransportError(
       'JETSTREAM_UNAVAILABLE',
       `expected a server with JetStream, found ${version} without it; start nats-server with -js or a jetstream block, ` +
-        'or, if this is a leaf node, connect to a server that runs JetStream itself',
+        'or, if this is a leaf node, set jetstream.domain to the domain of its hub',
     );
   }
 }

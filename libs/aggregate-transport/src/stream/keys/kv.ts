@@ -85,9 +85,10 @@ export async function writeKey(
 ): Promise<number | undefined> {
   const body = Buffer.from(JSON.stringify(value));
   requireFitting(connection, subject, body.length);
+  const target = connection.jetStream.keys + subject;
   const headers = new Map<string, string>();
   if (revision !== undefined) headers.set(HEADER.expectedLastSubjectSequence, String(revision));
-  return revisionOf(subject, await publishConfirmed(connection, subject, body, headers));
+  return revisionOf(target, await publishConfirmed(connection, target, body, headers));
 }
 
 /**
@@ -104,13 +105,14 @@ export async function deleteKey(
     [OPERATION_HEADER, 'DEL'],
     [HEADER.expectedLastSubjectSequence, String(revision)],
   ]);
-  return revisionOf(subject, await publishConfirmed(connection, subject, '', headers));
+  const target = connection.jetStream.keys + subject;
+  return revisionOf(target, await publishConfirmed(connection, target, '', headers));
 }
 
-function revisionOf(subject: string, answer: ServerAnswer): number | undefined {
+function revisionOf(target: string, answer: ServerAnswer): number | undefined {
   if (answer.kind === 'stored') return answer.sequence;
   if (answer.kind === 'refused' && answer.wrongSequence) return undefined;
-  throw new UnconfirmedError(subject, answer.description, answer.kind === 'unavailable');
+  throw new UnconfirmedError(target, answer.description, answer.kind === 'unavailable');
 }
 
 /** A server ends the connection of a client that sends more than it takes. */
@@ -124,19 +126,26 @@ function requireFitting(connection: Connection, subject: string, bytes: number):
   );
 }
 
+interface HeardOn extends Pick<Connection, 'jetStream'> {
+  readonly nats: Pick<NatsPort, 'subscribe'>;
+}
+
 /**
  * Calls back on every write of a key, refused ones included; with undefined for a deletion, or for what no replica has
- * written. A hint: it may be missed.
+ * written. A hint: it may be missed, and those of replicas that reach JetStream another way are. Undefined where none
+ * can be heard.
  */
 export function hearKeys(
-  nats: Pick<NatsPort, 'subscribe'>,
+  { nats, jetStream }: HeardOn,
   filter: string,
   callback: (value: object | undefined, subject: string) => void,
-): NatsSubscription {
-  return nats.subscribe(filter, {
+): NatsSubscription | undefined {
+  const { keys, canHearKeys } = jetStream;
+  if (!canHearKeys) return undefined;
+  return nats.subscribe(keys + filter, {
     callback: (failure, message) => {
       if (failure !== null) return;
-      callback(hintOf(message), message.subject);
+      callback(hintOf(message), message.subject.slice(keys.length));
     },
   });
 }

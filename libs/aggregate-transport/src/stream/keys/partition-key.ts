@@ -40,7 +40,7 @@ export class PartitionKey<T> implements KeyPort<T> {
   }
 
   onHint(callback: (value: T | undefined) => void): void {
-    this.#hints = hearKeys(this.access.connection.nats, this.place.subject, (value) =>
+    this.#hints = hearKeys(this.access.connection, this.place.subject, (value) =>
       callback(value as T | undefined),
     );
   }

@@ -37,6 +37,8 @@ export interface ServerInfo {
   readonly client_id?: number | undefined;
   readonly headers?: boolean | undefined;
   readonly jetstream?: boolean | undefined;
+  /** Of its JetStream. */
+  readonly domain?: string | undefined;
 }
 
 /** What becomes of a connection. */

@@ -65,11 +65,11 @@ export class ParkedWire implements ParkedArchive {
   constructor(private readonly options: ParkedWireOptions) {
     const { topic, group } = options;
     this.#stream = parkedStreamOf(topic);
-    this.#mayBatch = hasAtomicBatches(options.connection.serverVersion);
+    this.#mayBatch = hasAtomicBatches(options.connection.storingVersion);
     this.#markers = `${keyPrefixOf(MARKER_BUCKET)}${topic}.${group}.`;
     this.#letters = `${this.#stream}.${group}.`;
     const { api, clock, connection } = options;
-    if (hasBatchedGet(connection.serverVersion))
+    if (hasBatchedGet(connection.storingVersion))
       this.#batches = new BatchedGet(connection, api, this.#stream, clock);
   }
 
@@ -103,7 +103,7 @@ export class ParkedWire implements ParkedArchive {
 
   onMarker(callback: (token: string, marker: Marker) => void): void {
     const filter = `${this.#markers}${this.#filter()}`;
-    this.#hints = hearKeys(this.options.connection.nats, filter, (marker, subject) => {
+    this.#hints = hearKeys(this.options.connection, filter, (marker, subject) => {
       // The owner's memory is the truth: a marker that an operator deletes is written again.
       if (marker !== undefined) callback(tokenOfKey(subject), marker as Marker);
     });

@@ -57,7 +57,7 @@ export class PresenceWire implements PresencePort {
   }
 
   onHint(callback: (record: MemberRecord) => void): void {
-    this.#hints = hearKeys(this.access.connection.nats, `${this.#prefix}*`, (record) => {
+    this.#hints = hearKeys(this.access.connection, `${this.#prefix}*`, (record) => {
       if (record !== undefined) callback(recordOf(record));
     });
   }

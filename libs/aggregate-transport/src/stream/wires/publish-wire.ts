@@ -32,7 +32,7 @@ export class PublishWire implements PublishPort, ConnectionListener {
     private readonly listener: PublishListener,
   ) {
     this.#inbox = `${connection.nats.createInbox()}.`;
-    this.#storedPrefix = storedPrefixOf(stream);
+    this.#storedPrefix = storedPrefixOf(stream, connection.domain);
     this.#answers = connection.nats.subscribe(`${this.#inbox}*`, {
       callback: (failure, message) => {
         if (failure === null) this.#answered(message);

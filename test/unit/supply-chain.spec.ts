@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly scripts?: Readonly<Record<string, string>>;
+}
+
+const CORE = 'libs/aggregate-transport';
+const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres'];
+const manifestOf = (library: string): Manifest =>
+  JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as Manifest;
+
+/** What a source file can reach beyond its own memory. */
+const REACHES = {
+  files: /from 'node:fs(?:\/promises)?'|from 'fs/,
+  network: /from 'node:(?:net|tls|http|https|http2|dgram|dns)'|\bfetch\(url|\bWebSocket\b/,
+  processes: /from 'node:(?:child_process|worker_threads|cluster)'/,
+  variables: /\bprocess\.env\b/,
+  code: /from 'node:vm'|\beval\(|new Function\(/,
+} as const;
+
+type Reach = keyof typeof REACHES;
+
+/** The files of the core library that docs/security.md lists. Those for tests go by folder. */
+const LISTED: Readonly<Record<Reach, readonly string[]>> = {
+  files: ['cli/access/context-files.ts', 'cli/server-access.ts'],
+  network: [],
+  processes: [],
+  variables: ['cli/server-access.ts', 'stream/clients/find-client.ts', 'stream/clients/frames-of.ts'],
+  code: [],
+};
+const FOR_TESTS = /^testing\/(?:nats\/|sabotage\.ts$)/;
+
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+}
+
+function sourcesOf(library: string): [path: string, source: string][] {
+  const root = join(library, 'src');
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => [path.split(sep).join('/'), withoutComments(readFileSync(join(root, path), 'utf8'))]);
+}
+
+describe('what the core library may touch', () => {
+  const sources = sourcesOf(CORE);
+
+  test.each(Object.keys(REACHES) as Reach[])('%s: what docs/security.md lists, and no more', (reach) => {
+    const found = sources
+      .filter(([path, source]) => !FOR_TESTS.test(path) && REACHES[reach].test(source))
+      .map(([path]) => path);
+    expect(found.sort()).toEqual([...LISTED[reach]]);
+  });
+
+  test('the page names each of these files, and each variable', () => {
+    const page = readFileSync('docs/security.md', 'utf8');
+    for (const path of new Set(Object.values(LISTED).flat())) expect(page).toContain(`src/${path}`);
+    const variables = sources.flatMap(([path, source]) =>
+      LISTED.variables.includes(path) ? [...source.matchAll(/'(AGGREGATE_[A-Z_]+|HOME)'/g)] : [],
+    );
+    expect(variables.length).toBeGreaterThan(1);
+    for (const [, variable = ''] of variables) expect(page).toContain(variable);
+  });
+
+  test('the rules themselves find something', () => {
+    expect(sources.some(([path, source]) => FOR_TESTS.test(path) && REACHES.processes.test(source))).toBe(
+      true,
+    );
+    expect(REACHES.files.test("import { readFile } from 'node:fs/promises';")).toBe(true);
+    expect(REACHES.network.test("import { connect } from 'node:tls';")).toBe(true);
+  });
+});
+
+describe.each(LIBRARIES)('%s', (library) => {
+  const manifest = manifestOf(library);
+
+  test('has no dependencies of its own: all that it uses is a peer', () => {
+    expect({ ...manifest.dependencies, ...manifest.optionalDependencies }).toEqual({});
+  });
+
+  test('runs nothing when it is installed', () => {
+    const scripts = Object.keys(manifest.scripts ?? {});
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish'];
+    expect(scripts.filter((name) => atInstall.includes(name))).toEqual([]);
+  });
+});
+
+test('the peers of the core library are Nest, what Nest needs, and the NATS clients', () => {
+  const known = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices', 'reflect-metadata', 'rxjs'];
+  const clients = ['nats', '@nats-io/transport-node', '@nats-io/nats-core'];
+  const peers = Object.keys(manifestOf(CORE).peerDependencies);
+  expect(known.filter((name) => !peers.includes(name))).toEqual([]);
+  expect(peers.filter((name) => ![...known, ...clients].includes(name))).toEqual([]);
+});
+
+test('the release workflow publishes with provenance, without a token, after the checks', () => {
+  const workflow = readFileSync('.github/workflows/release.yml', 'utf8');
+  expect(workflow).toContain('id-token: write');
+  const publishes = workflow.split('\n').filter((line) => line.includes('npm publish'));
+  expect(publishes).toHaveLength(LIBRARIES.length);
+  for (const line of publishes) expect(line).toContain('--provenance');
+  expect(workflow).not.toMatch(/secrets\.|_authToken/);
+  expect(workflow.indexOf('npm audit --omit=dev')).toBeGreaterThan(0);
+  expect(workflow.indexOf('npm audit --omit=dev')).toBeLessThan(workflow.indexOf('npm publish'));
+});
