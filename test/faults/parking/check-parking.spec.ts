@@ -9,7 +9,17 @@ const KEY = 'ill';
 
 function run(n: number, start: number, change: Partial<HandlerRun> = {}): HandlerRun {
   return {
-    ...{ key: KEY, n, seq: n, epoch: 1, partition: 0, attempt: 1, worker: 'worker-0', run: 0, isReplay: false },
+    ...{
+      key: KEY,
+      n,
+      seq: n,
+      epoch: 1,
+      partition: 0,
+      attempt: 1,
+      worker: 'worker-0',
+      run: 0,
+      isReplay: false,
+    },
     ...{ start, end: start + 1, ok: true },
     ...change,
   };
