@@ -81,8 +81,8 @@ async function measure(observer: PartitionObserver): Promise<number> {
   const survivors = { hasSurvived: never };
   const suspects = new Suspects({ writer, survivors, partition: 0, maxOpen: 256, bound: 10_000 });
   const port = { onMarker: () => undefined, list: never, close: () => undefined } as never;
-  const owner = { epoch: 1, created: '', run: 0, mayWrite: () => true };
-  const parking = new Parking({ name, clock, log: silentLog, port, owner });
+  const owner = { epoch: 1, created: '', runOf: () => 0, mayWrite: () => true };
+  const parking = new Parking({ name, clock, log: silentLog, port, owner, history: port });
   const shared = {
     breaker: new Breaker({ parked: 20, withinMs: 60_000, failedShare: 0.5, probeEveryMs: 30_000 }, 1),
     attempts: new RecentAttempts(clock),
@@ -90,7 +90,8 @@ async function measure(observer: PartitionObserver): Promise<number> {
     bytes: new ByteBudget(1e9),
     failures: new FailureLog('bench', clock, silentLog),
   };
-  const place = { created: '', hasRead: never, isListed: never, ticket: never, isConfirmed: never };
+  const confirmed = { created: '', hasRead: never, isListed: never, ticket: never, isConfirmed: never };
+  const place = { ...confirmed, hasReadInherited: never, raiseRun: never };
   let left = EVENTS;
   let ended: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (ended = resolve));

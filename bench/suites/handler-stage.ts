@@ -69,7 +69,11 @@ const envelope = {
   timestamp: '',
   payload: {},
 };
-const view = { epoch: 1, created: '', run: 0, replayUntil: 0, startedThrough: 0, isValid: () => true };
+const view = {
+  ...{ epoch: 1, created: '', replayRun: 0, replayUntil: 0, startedThrough: 0 },
+  runOf: () => 0,
+  isValid: () => true,
+};
 const scope = { topic: 'traced', group: 'bench', partition: 0, view, firstStage: 'guard' } as const;
 
 /** Calls one after the other, as a lane does; microseconds per call. */

@@ -48,7 +48,7 @@ const streamRooms = [
 ];
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 /** What a command does, and what is injected: between `stream` and `transport`. */
-const operatingRooms = ['operating/groups'];
+const operatingRooms = ['operating/groups', 'operating/aggregates'];
 const underTransport = [
   ...messages,
   'records',
@@ -155,6 +155,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
+  // What a command and an injectable do alike: over ports, without Nest and without a terminal.
+  'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking'] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Nest, and nothing that talks to a server.
   'nest/nest-log.ts': { knows: ['errors.ts', 'log.ts'], packages: NEST },
@@ -173,11 +175,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/status': commandRoom,
   'cli/parked': commandRoom,
   'cli/group': commandRoom,
+  'cli/aggregate': commandRoom,
   cli: {
     knows: [
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
-      ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group'],
+      ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
     ],
     packages: [/^node:/],
   },
@@ -188,7 +191,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'testing/memory': {
     knows: [
       ...[...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
-      ...['operating/groups', 'testing/wait-for.ts'],
+      ...['operating/groups', 'operating/aggregates', 'testing/wait-for.ts'],
     ],
   },
   'testing/aggregate-transport-testing.module.ts': {

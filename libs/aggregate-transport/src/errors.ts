@@ -50,6 +50,7 @@ export type AggregateTransportErrorCode =
   | 'COMMAND_UNANSWERED'
   | 'GROUP_UNKNOWN'
   | 'CHANGE_UNDER_WAY'
+  | 'AGGREGATE_UNSETTLED'
   // the rest
   | 'REQUEST_UNSUPPORTED'
   | 'NATS_SERVER_UNAVAILABLE'

@@ -120,6 +120,11 @@ export type { GroupRemains } from './operating/groups/group-ports.js';
 export type { OperationStep, ProgressListener } from './operating/groups/patience.js';
 export type { ResetLetters, ResetPlan, ResetRow } from './operating/groups/reset-plan.js';
 export type { ResetTo } from './operating/groups/reset-target.js';
+export { type AggregateAddress, type AggregateInGroup, Aggregates } from './nest/operating/aggregates.js';
+export type { AggregatePlace, ParkedPlace } from './operating/aggregates/aggregate-places.js';
+export type { PartitionOwner } from './operating/aggregates/aggregate-ports.js';
+export type { Purged, PurgePlan } from './operating/aggregates/purge-aggregate.js';
+export type { ReplayFrom } from './operating/aggregates/replay-aggregate.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
 export type { Meter, MetricAttributes, ObservableResult } from './observe/meter.js';
 export type {

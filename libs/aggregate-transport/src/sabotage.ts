@@ -72,7 +72,15 @@ export type ParkingRule =
   /** As before, but the letter's own event is waited for. */
   | 'letter-waits-for-itself-only'
   /** The head of a diverted lane becomes its first letter although an earlier tenure started it. */
-  | 'head-of-any-tenure';
+  | 'head-of-any-tenure'
+  /** The history of an aggregate is handled again under the run that it had. */
+  | 'run-not-raised'
+  /** Handlers start while the run grows. */
+  | 'run-grows-beside-starts'
+  /** Live events of an aggregate are not held while its history is handled again. */
+  | 'replay-not-detoured'
+  /** The marker of a replay falls before all events that it settles are read. */
+  | 'replay-falls-early';
 
 /** The rules about a change of a group's layout. */
 export type LayoutRule =

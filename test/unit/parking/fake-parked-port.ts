@@ -1,6 +1,7 @@
 import { AggregateTransportError } from '#library/errors.js';
 import type { Letter, LetterNote } from '#library/records/letter.js';
 import type { Marker, StoredMarker } from '#library/records/marker.js';
+import type { HistoryPort } from '#library/parking/history-queue.js';
 import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '#library/parking/parked-port.js';
 
 /** What becomes of one request. */
@@ -124,6 +125,12 @@ export class ParkedServer {
 }
 
 /** One process's way to a {@link ParkedServer}. Everything takes a turn of the event loop there and one back. */
+/** A topic's stream that no test replays. */
+export const NO_HISTORY: HistoryPort = {
+  next: () => Promise.resolve(undefined),
+  stream: () => Promise.reject(new Error('not asked')),
+};
+
 export class FakeParkedPort implements ParkedArchive {
   /** The process has ended: nothing leaves any more, and no answer comes. */
   isDead = false;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Parking } from '#library/parking/parking.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf, recordedLog } from '../consumer/handling/deliveries.js';
-import { FakeParkedPort, ParkedServer } from './fake-parked-port.js';
+import { FakeParkedPort, NO_HISTORY, ParkedServer } from './fake-parked-port.js';
 
 const RESTED = { hasDied: false, start: { sequence: 0, created: 'then', epoch: 0 } };
 const note = { reason: 'EXHAUSTED', error: 'Error: no stock', attempts: 3 } as const;
@@ -16,7 +16,8 @@ function owner(server: ParkedServer, epoch: number) {
   const parking = new Parking({
     name: 'orders/billing/0',
     ...{ port, clock, log },
-    owner: { epoch, created: 'then', run: 0, mayWrite: () => true },
+    history: NO_HISTORY,
+    owner: { epoch, created: 'then', runOf: () => 0, mayWrite: () => true },
   });
   parking.attach({ commanded: () => undefined, unparked: () => undefined, crashesAllowed: () => 3 });
   return { port, clock, log, parking };

@@ -5,7 +5,7 @@ import type { Parked } from '#library/parking/parked-aggregate.js';
 import { Parking } from '#library/parking/parking.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { deliveryOf, recordedLog } from '../consumer/handling/deliveries.js';
-import { type Fate, FakeParkedPort, ParkedServer } from './fake-parked-port.js';
+import { type Fate, FakeParkedPort, NO_HISTORY, ParkedServer } from './fake-parked-port.js';
 
 /** What a tenure inherits from an owner that ended with a last commit, or that died. */
 const RESTED = { hasDied: false, start: { sequence: 0, created: 'then', epoch: 0 } };
@@ -22,7 +22,7 @@ function owner(server = new ParkedServer(), epoch = 1) {
   const port = new FakeParkedPort(server);
   const clock = new ManualClock();
   const log = recordedLog();
-  const commanded: Parked[] = [];
+  const commanded: string[] = [];
   const unparked: string[] = [];
   const lease = { epoch, isValid: true, streamCreated: 'then' };
   const parking = new Parking({
@@ -30,6 +30,7 @@ function owner(server = new ParkedServer(), epoch = 1) {
     port,
     clock,
     log,
+    history: NO_HISTORY,
     owner: {
       get epoch() {
         return lease.epoch;
@@ -37,12 +38,12 @@ function owner(server = new ParkedServer(), epoch = 1) {
       get created() {
         return lease.streamCreated;
       },
-      run: 0,
+      runOf: () => 0,
       mayWrite: () => lease.isValid,
     },
   });
   parking.attach({
-    commanded: (parked) => commanded.push(parked),
+    commanded: ({ token }) => commanded.push(token),
     unparked: ({ token }) => unparked.push(token),
     crashesAllowed: () => 3,
   });
@@ -456,8 +457,8 @@ describe('a command', () => {
     const parked = await park(1);
     command(server, 'c1');
     await clock.settle(4);
-    expect(commanded).toEqual([parked]);
-    expect(parking.toReplay()).toEqual([parked]);
+    expect(commanded).toEqual(['a']);
+    expect(parking.toReplay()).toEqual(['a']);
     await parking.begun(parked, 'retry');
     expect(server.marker('a')?.marker).toMatchObject({ state: 'retrying', command: { id: 'c1' } });
     await parking.stay(parked, { ...note, error: 'again', sequence: 1 });
@@ -477,11 +478,11 @@ describe('a command', () => {
     expect(commanded).toEqual([]);
     // The write that finds it there takes it up.
     await parking.park(eventOf(1), note);
-    expect([parked.marker.command?.id, commanded]).toEqual(['c1', [parked]]);
+    expect([parked.marker.command?.id, commanded]).toEqual(['c1', ['a']]);
     port.isDeaf = false;
     command(server, 'c1');
     await clock.settle(4);
-    expect(commanded).toEqual([parked, parked]);
+    expect(commanded).toEqual(['a', 'a']);
     await parking.stay(parked, undefined);
     // Said again by an operator who read the marker before the answer: refused, but announced.
     expect(command(server, 'c1', 1)).toBeUndefined();

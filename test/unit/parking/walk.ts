@@ -15,6 +15,7 @@ import { MemoryKey } from '#library/testing/memory/memory-key.js';
 import { MemoryParked } from '#library/testing/memory/memory-parked.js';
 import { MemoryReaders } from '#library/testing/memory/memory-readers.js';
 import { MemoryStream } from '#library/testing/memory/memory-stream.js';
+import { ReplayWitness } from './replay-witness.js';
 import { type Channel, seeded, WalkClock } from './walk-clock.js';
 import { type ProcessWorld, WalkProcess } from './walk-process.js';
 
@@ -28,6 +29,8 @@ export interface WalkOptions {
   readonly steps: number;
   /** Called with each walk's process and step, as the library names it. */
   readonly log?: boolean;
+  /** An operator lets histories of single aggregates be handled again. */
+  readonly replays?: boolean;
 }
 
 export interface WalkEvidence {
@@ -87,6 +90,7 @@ export class Walk implements ProcessWorld {
   readonly #lastStartOf = new Map<string, number>();
   readonly #runs = new Map<WalkProcess, Set<string>>();
   readonly #survived = new Set<string>();
+  readonly witness = new ReplayWitness();
   readonly #policy: FailurePolicy;
   readonly #sizes;
   readonly #rates;
@@ -147,10 +151,13 @@ export class Walk implements ProcessWorld {
   /** Runs to the end. What is wrong stands in {@link red}. */
   async run(): Promise<this> {
     for (let step = 0; step < this.options.steps && this.red.length === 0; step++) {
+      if (this.options.replays === true && this.#random() < 0.01) this.#replay();
       await this.#act();
       await this.#clock.step(this.#rates.time);
     }
     if (this.red.length === 0) await this.#finish();
+    if (this.options.replays === true) this.witness.finish(this.#aggregateOf);
+    if (this.options.replays === true) this.red.push(...this.witness.red);
     for (const process of this.#processes) this.#count(process);
     for (const process of this.#processes) if (!process.isDead) this.#end(process);
     return this;
@@ -178,7 +185,9 @@ export class Walk implements ProcessWorld {
     this.#checkStart(process, event);
     const chance = this.#random();
     const fails = !this.#isHealed && this.#random() < this.#rates.fail;
-    const end = (): Failure | undefined => this.#ended(process, event, fails);
+    // What its context says stays what it was when the attempt began.
+    const began = { fails, run: runOf(process, event), epoch: process.epoch };
+    const end = (): Failure | undefined => this.#ended(process, event, began);
     if (!this.#isHealed && chance < this.#rates.hang) {
       return new Promise((resolve) => {
         this.#hanging.push({ event, end: () => process.options.cpu.post(() => resolve(end())) });
@@ -202,7 +211,8 @@ export class Walk implements ProcessWorld {
     running.add(token);
     const key = `${epoch} ${token}`;
     const last = this.#lastStart.get(key) ?? 0;
-    if (sequence < last) this.red.push(`ORDER: e${epoch} starts ${token}${sequence} (${how}) after ${last}`);
+    this.witness.start(event, { epoch, run: runOf(process, event) });
+    if (sequence < last) this.#wentBack(`e${epoch} starts ${token}${sequence} (${how}) after ${last}`);
     this.#lastStart.set(key, Math.max(last, sequence));
     const before = this.#lastStartOf.get(token) ?? 0;
     for (const [skipped, aggregate] of this.#aggregateOf) {
@@ -227,7 +237,17 @@ export class Walk implements ProcessWorld {
     }
   }
 
-  #ended(process: WalkProcess, { token, sequence }: Delivery, fails: boolean): Failure | undefined {
+  /** With replays the witness tells whether an owner may. */
+  #wentBack(what: string): void {
+    if (this.options.replays !== true) this.red.push(`ORDER: ${what}`);
+  }
+
+  #ended(
+    process: WalkProcess,
+    event: Delivery,
+    { fails, run, epoch }: { fails: boolean; run: number; epoch: number },
+  ): Failure | undefined {
+    const { token, sequence } = event;
     this.#runs.get(process)?.delete(token);
     if (fails) {
       this.#note(`${process.owner} failed ${token}${sequence}`);
@@ -235,6 +255,7 @@ export class Walk implements ProcessWorld {
     }
     this.#note(`${process.owner} handled ${token}${sequence}`);
     this.#handled.add(sequence);
+    this.witness.end(event, { epoch, run });
     return undefined;
   }
 
@@ -278,6 +299,26 @@ export class Walk implements ProcessWorld {
   #command(): void {
     const token = this.#pick(AGGREGATES);
     void this.#operator.command(token, 'retry', 0).catch(() => undefined);
+  }
+
+  #replay(): void {
+    const token = this.#pick(AGGREGATES);
+    const events = [...this.#aggregateOf].flatMap(([sequence, of]) => (of === token ? [sequence] : []));
+    const from = this.#random() < 0.3 ? 1 : this.#pick([1, ...events]);
+    const replay = { from, created: this.#stream.created };
+    const heard = this.witness.ask(
+      token,
+      from,
+      events.filter((sequence) => sequence >= from),
+    );
+    this.#note(`-- an operator asks for ${token} from ${from}`);
+    void this.#operator.replay(token, replay, 600_000).then(
+      ({ outcome }) => {
+        this.#note(`-- the replay of ${token} from ${from}: ${outcome}`);
+        if (outcome !== 'running') heard(outcome === 'unparked');
+      },
+      () => undefined,
+    );
   }
 
   #release(): void {
@@ -391,7 +432,7 @@ export class Walk implements ProcessWorld {
       positionPort: line.keyPort(this.#position.connect(), (value) => {
         if (value.write === 1) this.#claimed.set(value.epoch, value);
       }),
-      parkedPort: line.parkedPort(this.#parked.connect('g', '')),
+      parkedPort: line.parkedPort(this.#hearing(this.#parked.connect('g', ''))),
     };
     const process: WalkProcess = new WalkProcess({
       ...{
@@ -408,6 +449,16 @@ export class Walk implements ProcessWorld {
     });
     this.#processes.push(process);
     return process;
+  }
+
+  #hearing(port: ParkedPort): ParkedPort {
+    return {
+      ...port,
+      writeMarker: (token, marker, revision) => {
+        if (marker.answer?.error !== undefined) this.witness.failed(token);
+        return port.writeMarker(token, marker, revision);
+      },
+    };
   }
 
   #chance(process: () => WalkProcess): LineChance {
@@ -518,6 +569,11 @@ export class Walk implements ProcessWorld {
   }
 }
 
+/** What `ctx.run` says. */
+function runOf({ consumer }: WalkProcess, { origin, sequence }: Delivery): number {
+  return origin.run ?? consumer.runOf(sequence);
+}
+
 interface LineChance {
   fateOf(call: string): Fate;
   /** How many of so many letters a replica knows. */
@@ -601,6 +657,8 @@ class Line {
       },
       stream: () => this.#ask(() => port.stream()),
       find: (sequence) => this.#ask(() => port.find(sequence)),
+      next: (token, fromSequence) => this.#ask(() => port.next(token, fromSequence)),
+      countPurged: () => 0,
       close: () => port.close(),
     };
   }

@@ -1,3 +1,4 @@
+import { aggregateCommands } from './aggregate/aggregate-commands.js';
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
 import { repartitionCommand } from './group/repartition-command.js';
@@ -8,6 +9,7 @@ import { statusCommand } from './status/status-command.js';
 export const COMMANDS: readonly Command[] = [
   statusCommand,
   ...parkedCommands,
+  ...aggregateCommands,
   ...groupCommands,
   repartitionCommand,
 ];

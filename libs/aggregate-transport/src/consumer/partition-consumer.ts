@@ -93,9 +93,14 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     return this.#parts.position.created;
   }
 
-  /** How often the group began again. */
-  get run(): number {
-    return this.#parts.position.run;
+  /** How often the group had begun again, for one event of the present stream. */
+  runOf(sequence: number): number {
+    return this.#parts.position.runOf(sequence);
+  }
+
+  /** The run in which the last reset began. */
+  get replayRun(): number {
+    return this.#parts.position.replayRun;
   }
 
   /** Events up to here are a replay. */

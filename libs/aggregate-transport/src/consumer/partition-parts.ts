@@ -8,14 +8,15 @@ import type { LaneListener } from './handling/lane-listener.js';
 import { Lanes } from './lanes/lanes.js';
 import { Intake, type IntakeListener } from './intake.js';
 import { nameOf, type PartitionConsumerOptions } from './partition-options.js';
-import { PartitionPlace } from './partition-place.js';
+import { type InheritedEvents, PartitionPlace } from './partition-place.js';
 import { PartitionRoom } from './partition-room.js';
 import type { PartitionCounts, PartitionLoad } from './partition-status.js';
 import { CommitPace } from './position/commit-pace.js';
 import { Ledger } from './position/ledger.js';
 import { type PositionListener, PositionWriter } from './position/position-writer.js';
 import { Position } from './position/position.js';
-import { DroppedEvents } from './reading/dropped-events.js';
+import { RunRaises } from './position/run-raises.js';
+import { DroppedEvents, type PurgedCount } from './reading/dropped-events.js';
 import { PullLoop } from './reading/pull-loop.js';
 import { ReadingProof } from './reading/reading-proof.js';
 import { Reader, type ReaderListener } from './reading/reader.js';
@@ -33,6 +34,7 @@ export interface PartitionHall
     IntakeListener,
     DrainListener,
     StartsWriter,
+    InheritedEvents,
     ParkingOwner {}
 
 /** Since when something fails, on the clock, and what was found instead of an answer. */
@@ -81,8 +83,8 @@ export class PartitionParts {
     this.position = new Position(this.ledger, this.suspects);
     const pace = new CommitPace(clock, reading.commitEveryMs, shared.writes);
     this.writer = new PositionWriter({ ...common, port: ports.positionPort, source: this.position, pace });
-    this.parking = new Parking({ name, clock, log, port: ports.parkedPort, owner: hall });
-    const place = new PartitionPlace(this.ledger, this.position, this.writer);
+    this.parking = new Parking({ name, clock, log, port: ports.parkedPort, history: this.port, owner: hall });
+    const place = new PartitionPlace(this.ledger, this.position, this.writer, hall);
     this.lanes = new Lanes(
       {
         ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects, others: group },
@@ -93,7 +95,14 @@ export class PartitionParts {
       place,
     );
     this.parking.attach(this.lanes);
-    this.dropped = new DroppedEvents(name, log, address.partitions === 1);
+    const starts = {
+      hold: () => this.lanes.hold('run'),
+      release: () => this.lanes.release('run'),
+    };
+    const startedThrough = (): number => hall.startedThrough;
+    place.attach(new RunRaises({ position: this.position, writer: this.writer, starts, startedThrough }));
+    const countPurged: PurgedCount = (after, before) => this.port.countPurged(after, before);
+    this.dropped = new DroppedEvents(name, log, address.partitions === 1, countPurged);
     const singles = (this.singles = new SingleFetch({ name, clock, log, port: this.port }));
     const { ledger, position, suspects, dropped, lanes, writer } = this;
     const { bytes } = shared;

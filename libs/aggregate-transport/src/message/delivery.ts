@@ -13,6 +13,8 @@ export interface DeliveryOrigin {
   readonly body: Uint8Array;
   /** Of a letter: the run of its group when it was filed. Other events are of the present run. */
   readonly run?: number;
+  /** Of an event that is replayed for its aggregate alone: it was handled before. */
+  readonly isReplay?: boolean;
   /** Of a letter: when the stream was made that gave it its sequence. Other events are of the present stream. */
   readonly created?: string;
   readHeaders(): Readonly<Record<string, string>>;

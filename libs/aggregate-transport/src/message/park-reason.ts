@@ -13,7 +13,9 @@ export type ParkReason =
   /** Each start of the event ended its process. */
   | 'CRASHED'
   /** Its head did not settle and it held too much of the intake; it comes back by itself. */
-  | 'DIVERTED';
+  | 'DIVERTED'
+  /** Its history is handled again by command; it comes back by itself. */
+  | 'REPLAYED';
 
 /** What is written down of the failure that parks an aggregate. */
 export interface ParkNote {

@@ -62,6 +62,16 @@ export interface ReaderPort {
    * @throws JETSTREAM_REQUEST_FAILED
    */
   find(sequence: number): Promise<Delivery | undefined>;
+  /**
+   * The first event of an aggregate at or after this sequence, from the stream's leader; undefined if there is none.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  next(token: string, fromSequence: number): Promise<Delivery | undefined>;
+  /**
+   * How many events between two sequences, both excluded, an operator has purged on purpose.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  countPurged(after: number, before: number): number | Promise<number>;
   /** Ends its subscriptions. The connection is not its own and stays open. */
   close(): void;
 }

@@ -21,6 +21,7 @@ import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
 import { AggregateGroups } from './operating/aggregate-groups.js';
+import { Aggregates } from './operating/aggregates.js';
 import { ParkedAggregates } from './operating/parked-aggregates.js';
 import { resolveOptions } from '../transport/resolve-options.js';
 import { AGGREGATE_TRANSPORT_OPTIONS, publisherToken } from './tokens.js';
@@ -65,9 +66,14 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     AggregateServer,
     ParkedAggregates,
     AggregateGroups,
+    Aggregates,
     ...OBSERVERS,
   ],
-  exports: [TopicLinks, AggregateClient, AggregateServer, ParkedAggregates, AggregateGroups, ...OBSERVERS],
+  exports: [
+    ...[TopicLinks, AggregateClient, AggregateServer],
+    ...[ParkedAggregates, AggregateGroups, Aggregates],
+    ...OBSERVERS,
+  ],
 })
 export class AggregateTransportModule
   extends ConfigurableModuleClass

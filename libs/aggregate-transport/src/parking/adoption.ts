@@ -3,9 +3,11 @@ import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { GroupStart } from '../records/group-record.js';
 import type { Letter } from '../records/letter.js';
-import { identityOf, type Marker, type StoredMarker } from '../records/marker.js';
+import { aggregateIdOf } from '../message/subject.js';
+import { identityOf, type MarkedReplay, type Marker, type StoredMarker } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { ParkedPort } from './parked-port.js';
+import { inheritedReplay } from './inherited-replay.js';
 
 export interface AdoptionOptions {
   readonly name: string;
@@ -26,7 +28,8 @@ export interface AdoptionOptions {
 
 /**
  * Takes over a marker that an earlier owner left, by writing this epoch into it: what that owner still sends to it is
- * refused then. Undefined if it has no letter, so that it is removed. Its event is not settled: it comes again.
+ * refused then. Undefined if it has no letter, and no replay, so that it is removed. Its event is not settled: it comes
+ * again. A marker that only asks for a replay stays.
  *
  * After a reset, letters of events that come again are removed first. An epoch above the reset's tells that an owner
  * since has done so; letters of a later run must stay.
@@ -49,7 +52,13 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
     const { hasLetters, ...end } = await findTail(port, { token, identity }, options.created);
     const maxCrashes = await maxCrashesOf(current, identity, options);
     check();
-    const marker = decideAdoption(current.marker, hasLetters ? identity : 0, { ...options, maxCrashes });
+    const replay = inheritedReplay(current.marker, options.created, options.start);
+    noteLostReplay(current, replay, options);
+    const isKept = hasLetters || replay !== undefined;
+    const facts = { ...options, maxCrashes, replay };
+    const marker = isKept
+      ? decideAdoption(current.marker, identity, facts)
+      : stillAsked(current.marker, identity, options);
     if (marker === undefined) {
       if (await port.removeMarker(current.revision)) return undefined;
     } else {
@@ -61,7 +70,8 @@ export async function adopt(found: StoredMarker, options: AdoptionOptions): Prom
           marker,
           revision,
           identity,
-          ...end,
+          tail: end.tail,
+          lastSequence: Math.max(end.lastSequence, replay?.to ?? 0),
           leaving: false,
           forgotten: false,
         };
@@ -78,7 +88,8 @@ async function maxCrashesOf(
   identity: number,
   { port, hasDied, crashesAllowed }: AdoptionOptions,
 ): Promise<number> {
-  const isReplayed = marker.state === 'retrying' || marker.state === 'diverted';
+  if (hasDied && isUnderWay(marker.replay)) return LEAST_CRASHES;
+  const isReplayed = ['retrying', 'replaying', 'diverted'].includes(marker.state);
   if (!hasDied || !isReplayed) return Number.POSITIVE_INFINITY;
   let letter = await port.next(token, marker.replayed ?? 0);
   while (letter !== undefined && letter.note.marker !== identity)
@@ -86,8 +97,54 @@ async function maxCrashesOf(
   return letter === undefined ? Number.POSITIVE_INFINITY : crashesAllowed(letter);
 }
 
-/** What an inherited marker becomes; undefined if it is removed. `identity` is 0 if no letter names it. Pure. */
+/** Without a letter or a replay a marker falls, unless an operator asks by it for one. */
+function stillAsked(
+  marker: Marker,
+  identity: number,
+  { epoch }: Pick<AdoptionOptions, 'epoch'>,
+): Marker | undefined {
+  return marker.command?.kind === 'replay' ? { ...marker, epoch, made: identity, state: 'asked' } : undefined;
+}
+
+/** An operator is told of a replay that no owner can finish. */
+function noteLostReplay(
+  { token, marker }: StoredMarker,
+  kept: MarkedReplay | undefined,
+  { name, log }: Pick<AdoptionOptions, 'name' | 'log'>,
+): void {
+  if (kept !== undefined || !isUnderWay(marker.replay)) return;
+  log.error(
+    `${name}: the replay of aggregate "${aggregateIdOf(token)}" ends before its event ${marker.replay.from}: the stream ` +
+      'was made again or restored since; to begin it again: group reset with --aggregate',
+  );
+}
+
+/** True while events of the replay are left. */
+function isUnderWay(replay: MarkedReplay | undefined): replay is MarkedReplay {
+  return replay !== undefined && replay.from <= replay.to;
+}
+
+/**
+ * What an inherited marker becomes; undefined if it is removed. `identity` is 0 if no letter names it, and nothing is
+ * replayed. Pure.
+ */
 export function decideAdoption(
+  marker: Marker,
+  identity: number,
+  facts: Pick<AdoptionOptions, 'epoch' | 'hasDied'> & {
+    readonly maxCrashes: number;
+    /** What is left of the replay. */
+    readonly replay?: MarkedReplay | undefined;
+  },
+): Marker | undefined {
+  const kept = adoptedMarker(marker, identity, facts);
+  if (kept === undefined) return undefined;
+  const { replay, ...rest } = kept;
+  const left = replay === undefined ? undefined : facts.replay;
+  return left === undefined ? rest : { ...rest, replay: left };
+}
+
+function adoptedMarker(
   marker: Marker,
   identity: number,
   {
@@ -116,6 +173,9 @@ export function decideAdoption(
     ...(command === undefined ? {} : { answer: { id: command.id, error } }),
   };
 }
+
+/** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
+export const LEAST_CRASHES = 2;
 
 /** Removes letters of events that a reset brings again. */
 async function removeReset(

@@ -4,6 +4,7 @@ import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { identityOf, type Marker } from '../records/marker.js';
 import { findTail } from './adoption.js';
+import { isAsked, replayedThrough } from './inherited-replay.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent, ParkedPort } from './parked-port.js';
 
@@ -13,8 +14,8 @@ export interface ParkingOwner {
   readonly epoch: number;
   /** When the topic's stream was made; letters of events of another one say nothing of this one's sequences. */
   readonly created: string;
-  /** How often the group began again. */
-  readonly run: number;
+  /** How often the group had begun again, for an event of the present stream. */
+  runOf(sequence: number): number;
   /** False once the partition may belong to another process: nothing is written then. */
   mayWrite(): boolean;
 }
@@ -66,6 +67,15 @@ export class MarkerWrites {
         parked.identity = identityOf(found);
         return;
       }
+      if (isAsked(found.marker)) {
+        // A replay that was asked for is begun once the aggregate is parked.
+        const asked = { ...marker, made: identityOf(found), command: found.marker.command };
+        const taken = await port.writeMarker(parked.token, asked as Marker, found.revision);
+        if (taken === undefined) continue;
+        this.#written(parked, asked as Marker, taken);
+        parked.identity = identityOf(found);
+        return;
+      }
       log.error(`${name}: a marker of epoch ${found.marker.epoch} came too late and is void`);
       await port.removeMarker(found.revision);
     }
@@ -74,13 +84,14 @@ export class MarkerWrites {
   /**
    * Removes a marker that is unknown here: an owner of an older epoch wrote it after this epoch had begun. Or it is a
    * late copy of one that this owner has removed since. Its letters do not count. `isUnknown` is asked before the
-   * removal.
+   * removal. True if it is not void: it asks for a replay.
    */
-  async removeVoid(token: string, isUnknown: () => boolean): Promise<void> {
+  async removeVoid(token: string, isUnknown: () => boolean): Promise<boolean> {
     const { port, owner, log, name } = this.options;
     const { epoch } = owner;
     const found = await port.readMarker(token);
-    if (found === undefined || found.marker.epoch > epoch || !isUnknown()) return;
+    if (found === undefined || found.marker.epoch > epoch || !isUnknown()) return false;
+    if (isAsked(found.marker)) return true;
     this.check();
     if (await port.removeMarker(found.revision)) {
       log.error(
@@ -88,6 +99,7 @@ export class MarkerWrites {
           'was live again, or after the lease of its owner had ended; that counts for nothing and is removed',
       );
     }
+    return false;
   }
 
   /**
@@ -130,10 +142,12 @@ export class MarkerWrites {
   async append(parked: Parked, events: readonly LetterEvent[], note?: ParkNote): Promise<void> {
     const { port, name, owner } = this.options;
     for (;;) {
-      const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
-      if (missing.length === 0) return;
+      const missing = this.#missing(parked, events);
+      const [first] = missing;
+      if (first === undefined) return;
       this.check(parked);
-      const { created: stream, run } = owner;
+      const stream = owner.created;
+      const run = owner.runOf(first.sequence);
       const about = { ...note, marker: parked.identity, stream, run };
       const result = await port.append(missing, about, parked.tail);
       if (result.kind === 'refused') throw refusedError(name, result.reason);
@@ -143,8 +157,20 @@ export class MarkerWrites {
         return;
       }
       const { tail, lastSequence } = await findTail(port, parked, owner.created);
-      Object.assign(parked, { tail, lastSequence });
+      Object.assign(parked, {
+        tail,
+        lastSequence: Math.max(lastSequence, replayedThrough(parked, owner.created)),
+      });
     }
+  }
+
+  /** Those that are no letters yet: one write takes letters of one run. */
+  #missing(parked: Parked, events: readonly LetterEvent[]): readonly LetterEvent[] {
+    const { owner } = this.options;
+    const missing = events.filter(({ sequence }) => sequence > parked.lastSequence);
+    const run = owner.runOf(missing[0]?.sequence ?? 0);
+    const other = missing.findIndex(({ sequence }) => owner.runOf(sequence) !== run);
+    return other < 0 ? missing : missing.slice(0, other);
   }
 
   #written(parked: Parked, marker: Marker, revision: number): void {

@@ -4,9 +4,10 @@ import { aggregateIdOf, tokenOf } from '../message/subject.js';
 import type { Letter } from '../records/letter.js';
 import {
   type Command,
-  type CommandKind,
   identityOf,
   type Marker,
+  type ParkedCommandKind,
+  type ReplayRequest,
   type StoredMarker,
 } from '../records/marker.js';
 import type { ParkedArchive } from './parked-port.js';
@@ -88,58 +89,95 @@ export class ParkedCommands {
    * JetStream does not answer. Safe to call again.
    * @throws NOT_PARKED, COMMAND_UNANSWERED if no owner took the command up in time, JETSTREAM_REQUEST_FAILED
    */
-  async command(aggregateId: string, kind: CommandKind, waitMs: number): Promise<CommandResult> {
+  command(aggregateId: string, kind: ParkedCommandKind, waitMs: number): Promise<CommandResult> {
+    return this.#carryOut(aggregateId, { kind }, waitMs);
+  }
+
+  /**
+   * Asks the owner to handle the history of an aggregate again, parked or live, and waits up to `waitMs` for the end.
+   * The same request again waits for the one that stands; another one waits for its turn.
+   * @throws COMMAND_UNANSWERED if no owner took it up in time: it stands, JETSTREAM_REQUEST_FAILED
+   */
+  replay(aggregateId: string, replay: ReplayRequest, waitMs: number): Promise<CommandResult> {
+    return this.#carryOut(aggregateId, { kind: 'replay', replay }, waitMs);
+  }
+
+  /**
+   * Takes back a replay of a live aggregate that no owner has begun. False if there is none.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  async withdraw(aggregateId: string): Promise<boolean> {
+    const { port } = this.options;
+    const token = tokenOf(aggregateId);
+    for (;;) {
+      const found = await port.readMarker(token);
+      if (found?.marker.state !== 'asked') return false;
+      if (await port.removeMarker(found.revision)) return true;
+    }
+  }
+
+  async #carryOut(aggregateId: string, wish: Wish, waitMs: number): Promise<CommandResult> {
     const { clock } = this.options;
     const until = clock.now() + waitMs;
-    const written = await this.#ask(tokenOf(aggregateId), kind, until);
+    const written = await this.#ask(tokenOf(aggregateId), wish, until);
     let sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
     for (let pauseMs = LOOK_EVERY_MS; ; pauseMs = Math.min(MAX_LOOK_EVERY_MS, pauseMs * 1.5)) {
       await delay(clock, pauseMs);
       const found = await this.#read(written.token, until);
       if (found === undefined || identityOf(found) !== written.identity) return { outcome: 'unparked' };
-      const { answer, command, state } = found.marker;
-      if (answer?.id === written.id) {
-        return answer.error === undefined
-          ? { outcome: 'parked' }
-          : { outcome: 'failed', error: answer.error };
-      }
+      const result = resultOf(found.marker, written.id);
+      if (result !== undefined && result.outcome !== 'running') return result;
       if (clock.now() >= until) {
-        if (state === 'retrying') return { outcome: 'running' };
+        if (result !== undefined) return result;
         throw unansweredError(this.options.name, aggregateId, waitMs);
       }
-      if (clock.now() >= sayAgainAt && command?.id === written.id) {
+      if (clock.now() >= sayAgainAt && found.marker.command?.id === written.id) {
         // An owner that took the partition over in between may have missed it.
-        await this.#write(written.token, found.marker, found.revision);
+        const marker = { ...found.marker, made: written.identity };
+        await this.#write(written.token, marker, found.revision);
         sayAgainAt = clock.now() + SAY_AGAIN_EVERY_MS;
       }
     }
   }
 
-  async #ask(token: string, kind: CommandKind, until: number): Promise<Asked> {
+  async #ask(token: string, wish: Wish, until: number): Promise<Asked> {
     const { clock, newId, name } = this.options;
     /** Written without an answer: it may stand, be carried out, or never arrive. */
     let sent: Command | undefined;
     for (;;) {
       const found = await this.#read(token, until);
-      if (found === undefined && sent === undefined) throw notParkedError(name, aggregateIdOf(token));
-      const asked = askedBefore(token, found, kind, sent);
-      if (asked !== undefined || found === undefined) return asked ?? { token, id: '', identity: NONE };
-      if (found.marker.command === undefined) {
-        const command = sent ?? (await this.#commandOf(found, kind, newId()));
-        const identity = identityOf(found);
-        // A marker in its first version names itself by its revision, which this write moves.
-        const written = await this.#write(
-          token,
-          { ...found.marker, made: identity, command },
-          found.revision,
-        );
-        if (written === 'written') return { token, id: command.id, identity };
+      if (found === undefined && sent === undefined) this.#requireReplay(token, wish);
+      const asked = askedBefore(token, found, wish, sent);
+      if (asked !== undefined) return asked;
+      if (found?.marker.command === undefined) {
+        const command = sent ?? (await this.#commandOf(token, found?.marker, { ...wish, id: newId() }));
+        const written = await this.#writeCommand(token, found, command);
+        if (typeof written === 'object') return written;
         if (written === 'refused') continue;
         sent = command;
       }
       if (clock.now() >= until) throw unansweredError(name, aggregateIdOf(token), 0);
       await delay(clock, MAX_LOOK_EVERY_MS);
     }
+  }
+
+  /** An aggregate that is live takes no other wish. */
+  #requireReplay(token: string, { kind }: Wish): void {
+    if (kind !== 'replay') throw notParkedError(this.options.name, aggregateIdOf(token));
+  }
+
+  /** Into the marker there is, or into a new one. */
+  async #writeCommand(
+    token: string,
+    found: StoredMarker | undefined,
+    command: Command,
+  ): Promise<Asked | 'refused' | 'unknown'> {
+    const made = found === undefined ? 0 : identityOf(found);
+    // A marker in its first version names itself by its revision, which this write moves.
+    const marker = { ...(found?.marker ?? this.#liveMarker()), made, command };
+    const written = await this.#write(token, marker, found?.revision ?? 0);
+    if (typeof written !== 'number') return written;
+    return { token, id: command.id, identity: made === 0 ? written : made };
   }
 
   /** The marker. Asks again while JetStream does not answer and time is left. */
@@ -155,36 +193,57 @@ export class ParkedCommands {
     }
   }
 
-  async #write(token: string, marker: Marker, revision: number): Promise<'written' | 'refused' | 'unknown'> {
+  /** The marker of an aggregate that is not parked. */
+  #liveMarker(): Marker {
+    const since = this.options.clock.wallNow();
+    const nothing = { epoch: 0, made: 0, attempts: 0, sequence: 0, crashes: 0, error: '' };
+    return { ...nothing, state: 'asked', reason: 'REPLAYED', since };
+  }
+
+  /** Resolves with the new revision. */
+  async #write(token: string, marker: Marker, revision: number): Promise<number | 'refused' | 'unknown'> {
     try {
-      return (await this.options.port.writeMarker(token, marker, revision)) === undefined
-        ? 'refused'
-        : 'written';
+      return (await this.options.port.writeMarker(token, marker, revision)) ?? 'refused';
     } catch (error) {
       if (!hasCode(error, 'JETSTREAM_REQUEST_FAILED')) throw error;
       return 'unknown';
     }
   }
 
-  async #commandOf({ token, marker }: StoredMarker, kind: CommandKind, id: string): Promise<Command> {
-    if (kind !== 'skipHead') return { id, kind };
+  async #commandOf(token: string, marker: Marker | undefined, command: Command): Promise<Command> {
+    if (command.kind !== 'skipHead' || marker === undefined) return command;
+    // Of a history that is replayed the head is the event that failed.
+    if (marker.replay !== undefined && marker.replay.from <= marker.replay.to)
+      return { ...command, sequence: marker.sequence };
     const head = await this.options.port.next(token, marker.replayed ?? 0);
-    return head === undefined ? { id, kind } : { id, kind, position: head.position };
+    return head === undefined ? command : { ...command, position: head.position };
   }
+}
+
+/** What an operator wants. */
+type Wish = Omit<Command, 'id'>;
+
+/** What the marker tells of a command; undefined if nothing yet. Pure. */
+function resultOf({ answer, state }: Marker, id: string): CommandResult | undefined {
+  if (answer?.id !== id)
+    return state === 'retrying' || state === 'replaying' ? { outcome: 'running' } : undefined;
+  return answer.error === undefined ? { outcome: 'parked' } : { outcome: 'failed', error: answer.error };
 }
 
 /** The command that stands already, or was carried out although its write had no answer. Pure. */
 function askedBefore(
   token: string,
   found: StoredMarker | undefined,
-  kind: CommandKind,
+  wish: Wish,
   sent: Command | undefined,
 ): Asked | undefined {
-  if (found === undefined) return undefined;
+  // It was carried out although its write had no answer.
+  if (found === undefined) return sent === undefined ? undefined : { token, id: '', identity: NONE };
   const { command: pending, answer } = found.marker;
   const identity = identityOf(found);
   if (sent !== undefined && answer?.id === sent.id) return { token, id: sent.id, identity };
-  return pending?.kind === kind ? { token, id: pending.id, identity } : undefined;
+  const isSame = pending?.kind === wish.kind && pending.replay?.from === wish.replay?.from;
+  return pending !== undefined && isSame ? { token, id: pending.id, identity } : undefined;
 }
 
 function notParkedError(name: string, aggregateId: string): AggregateTransportError {

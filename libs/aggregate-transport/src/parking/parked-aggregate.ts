@@ -20,7 +20,7 @@ export interface Parked {
 
 /** The owner replays its letters by itself, or was told to do something with them. */
 export function isToReplay({ state, command }: Marker): boolean {
-  return state === 'retrying' || state === 'diverted' || command !== undefined;
+  return state === 'retrying' || state === 'replaying' || state === 'diverted' || command !== undefined;
 }
 
 /** An aggregate that is about to be parked: its marker is not written yet. */

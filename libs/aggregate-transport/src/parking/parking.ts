@@ -6,18 +6,21 @@ import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { GroupStart } from '../records/group-record.js';
 import { type Letter, shorten } from '../records/letter.js';
-import type { CommandKind, Marker } from '../records/marker.js';
-import { adopt } from './adoption.js';
+import { type CommandKind, identityOf, type Marker } from '../records/marker.js';
+import { adopt, LEAST_CRASHES } from './adoption.js';
+import type { HistoryPort } from './history-queue.js';
+import { isAsked } from './inherited-replay.js';
 import { LetterQueues } from './letter-queues.js';
 import { LostMarkers } from './lost-markers.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
 import { isToReplay, type Parked, unmarked } from './parked-aggregate.js';
 import type { LetterEvent } from './parked-port.js';
+import { Replays } from './replays.js';
 
 /** Hears what becomes of parked aggregates. */
 export interface ParkingListener {
-  /** An operator asks for something. */
-  commanded(parked: Parked): void;
+  /** An operator asks for something, of a parked aggregate, or of one that is to be replayed. */
+  commanded(aggregate: Pick<Parked, 'token'>): void;
   /** No letter is left: the aggregate is live again. */
   unparked(parked: Parked): void;
   /** Owners that may die while they replay an aggregate's letters, from this one on; then it stays parked. */
@@ -33,6 +36,7 @@ export interface ParkingInheritance {
 
 export interface ParkingOptions extends MarkerWritesOptions {
   readonly clock: Clock;
+  readonly history: HistoryPort;
 }
 
 /**
@@ -58,6 +62,7 @@ export class Parking {
   readonly #lost: LostMarkers;
   /** The letters of aggregates that are replayed, or were. */
   readonly letters: LetterQueues;
+  readonly replays: Replays;
   readonly #watch: Timer;
   #listener: ParkingListener | undefined;
   #isTruth = false;
@@ -68,6 +73,7 @@ export class Parking {
     this.#writes = new MarkerWrites(options);
     this.#lost = new LostMarkers(options, this.#writes);
     this.letters = new LetterQueues(options, this.#writes, this.#parked);
+    this.replays = new Replays(options, this.#writes);
     options.port.onMarker((token, marker) => this.#heard(token, marker));
     this.#watch = every(options.clock, LIST_EVERY_MS, () => void this.#list());
   }
@@ -98,15 +104,17 @@ export class Parking {
     return this.#parked.get(token);
   }
 
-  /** Aggregates whose letters the owner replays by itself, or was told to. */
-  toReplay(): Parked[] {
-    return [...this.#parked.values()].filter(({ marker }) => isToReplay(marker));
+  /** Aggregates whose letters, or history, the owner replays by itself, or was told to. */
+  toReplay(): string[] {
+    const parked = [...this.#parked.values()].filter(({ marker }) => isToReplay(marker));
+    return [...parked.map(({ token }) => token), ...this.replays.asked];
   }
 
   /** Another lease: what was known may be out of date. */
   forget(): void {
     for (const parked of this.#parked.values()) parked.forgotten = true;
     this.letters.close();
+    this.replays.forget();
     this.#parked.clear();
     this.#isTruth = false;
     this.#loading = undefined;
@@ -139,12 +147,18 @@ export class Parking {
       const adopted = await adopt(found, inheritance);
       check();
       if (adopted === undefined) this.#logUnparked(found.token, 'no letter of it was left');
+      else if (adopted.marker.state === 'asked') this.replays.ask(adopted.token);
       else this.#parked.set(adopted.token, adopted);
     });
     this.#isTruth = true;
     for (const token of loading) if (!this.#parked.has(token)) this.#removeVoid(token);
     this.#lost.begin();
     void this.#lost.report((token) => this.#parked.has(token));
+  }
+
+  /** The aggregate is to be replayed, and its marker is this owner's: from now on its events become letters. */
+  take(parked: Parked): void {
+    this.#parked.set(parked.token, parked);
   }
 
   /** From now on the aggregate's events become letters; {@link park} or {@link divert} makes it so for others. */
@@ -207,22 +221,19 @@ export class Parking {
     reached('skip: letter stored');
   }
 
-  /** The first letter to replay that is not worked through; undefined if none is left. */
+  /** See {@link LetterQueues.head}. */
   head(parked: Parked): Promise<Letter | undefined> {
-    return this.letters.of(parked).first();
+    return this.letters.head(parked);
   }
 
-  /** The first letter is handled, or dropped by command. It is noted and removed soon; see `LetterQueue`. */
-  done(parked: Parked, letter: Pick<Letter, 'position'>): void {
-    this.letters.of(parked).done(letter);
+  /** See {@link LetterQueues.done}. */
+  done(parked: Parked, letter: Pick<Letter, 'position' | 'isReplay'>): void {
+    this.letters.done(parked, letter);
   }
 
-  /**
-   * Resolves when each letter that is handled or dropped is noted and removed. Safe to call again after it rejected.
-   * @throws JETSTREAM_REQUEST_FAILED, LEASE_LOST
-   */
+  /** See {@link LetterQueues.removed}. */
   removed(parked: Parked): Promise<void> {
-    return this.letters.of(parked).removed();
+    return this.letters.removed(parked);
   }
 
   /** A command is begun: the next owner continues it, until it is answered. */
@@ -234,9 +245,8 @@ export class Parking {
 
   /** The aggregate stays parked; `error` tells why its letters cannot be handled yet. */
   async stay(parked: Parked, failed: (ParkNote & { sequence: number }) | undefined): Promise<void> {
-    const letters = this.letters.of(parked);
-    await letters.removed();
-    letters.rest();
+    await this.removed(parked);
+    this.letters.of(parked).rest();
     const note = failed && { ...failed, error: shorten(failed.error) };
     const id = parked.marker.command?.id;
     const answer =
@@ -267,12 +277,15 @@ export class Parking {
       const found = await port.readMarker(parked.token);
       if (found === undefined) break;
       if (found.marker.epoch > this.options.owner.epoch) throw lostError(name);
+      // The answer to a removal was lost, and an operator asks for a replay since.
+      if (isAsked(found.marker) && identityOf(found) !== parked.identity) break;
       revision = found.revision;
     }
     reached('unpark: marker removed');
     if (this.#parked.get(parked.token) === parked) this.#parked.delete(parked.token);
     this.#logUnparked(parked.token, 'all its letters are handled or dropped');
     this.#listener?.unparked(parked);
+    if (this.replays.wasAskedSince(parked.token)) this.#removeVoid(parked.token);
   }
 
   close(): void {
@@ -282,15 +295,14 @@ export class Parking {
   }
 
   #heard(token: string, marker: Marker): void {
-    const { owner } = this.options;
-    if (marker.epoch > owner.epoch) return;
+    if (marker.epoch > this.options.owner.epoch) return;
     if (!this.#isTruth) {
       this.#loading?.add(token);
       return;
     }
     const parked = this.#parked.get(token);
     if (parked !== undefined) this.#noteCommand(parked, marker);
-    else if (owner.mayWrite()) this.#removeVoid(token);
+    else if (this.options.owner.mayWrite()) this.#removeVoid(token);
   }
 
   /** Finds commands and void markers whose announcement was missed, and markers that were deleted. */
@@ -308,7 +320,9 @@ export class Parking {
    * Announcements include refused writes, such as a command for a marker that was removed or already answered. Those
    * are ignored.
    */
-  #noteCommand(parked: Parked, { made, command }: Marker): void {
+  #noteCommand(parked: Parked, { made, command, state }: Marker): void {
+    // One that an operator made after this one was removed, before the owner knew that it was.
+    if (state === 'asked' && made !== parked.identity) this.replays.askLater(parked.token);
     if (command === undefined || made !== parked.identity || command.id === parked.marker.answer?.id) return;
     parked.marker = { ...parked.marker, command };
     this.#listener?.commanded(parked);
@@ -319,6 +333,11 @@ export class Parking {
     const isUnknown = (): boolean => this.#isTruth && !this.#parked.has(token);
     this.#writes
       .removeVoid(token, isUnknown)
+      .then((asks) => {
+        if (!asks || !isUnknown()) return;
+        this.replays.ask(token);
+        this.#listener?.commanded({ token });
+      })
       .catch((error: unknown) =>
         log.warn(
           `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
@@ -337,7 +356,5 @@ export class Parking {
   }
 }
 
-/** A crash while letters are replayed says little of them, so an aggregate is given more than one. */
-export const LEAST_CRASHES = 2;
 const ADOPTED_AT_ONCE = 64;
 const LIST_EVERY_MS = 30_000;

@@ -26,6 +26,8 @@ export interface Letter {
   /** The event's own headers. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** Of an event that is replayed from the topic's stream, and lies in no letter: was it handled before? */
+  readonly isReplay?: boolean;
 }
 
 /** Notes must fit into what every event leaves free of the largest message (8 KiB, with the other headers). */

@@ -24,8 +24,10 @@ export interface PositionRecord {
   readonly deaths: number;
   /** Events that were started under suspicion and have not ended, by sequence. */
   readonly starts: Readonly<Record<string, StartEntry>>;
-  /** How often the group began again: its stream was made again, or it was reset. Never falls. */
+  /** How often the group began again: its stream was made again, or it, or one aggregate, was reset. Never falls. */
   readonly run: number;
+  /** Events of earlier runs that may not be settled: the replay of one aggregate lets the run grow for later events. */
+  readonly runs?: readonly RunStep[];
   /** The last commit of a drain: nothing runs, and the next owner inherits no suspects. */
   readonly rest?: true;
   /** Set while the partition still meets events that partitions of the layout before had settled. */
@@ -34,7 +36,12 @@ export interface PositionRecord {
   readonly drained?: { readonly change: number };
   /** The largest `high` before the last reset: events up to there are a replay. */
   readonly replayUntil?: number;
+  /** The run in which that reset began; without it `run`. */
+  readonly replayRun?: number;
 }
+
+/** Events up to `through`, and above the step before, are of `run`. Both rise from step to step. */
+export type RunStep = readonly [through: number, run: number];
 
 /** How often an event was started without an end, how often of these alone, and the epoch of the last start. */
 export type StartEntry = readonly [starts: number, alone: number, epoch: number];

@@ -1,6 +1,7 @@
 import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { TopicGroups } from '../operating/groups/group-ports.js';
+import type { AggregatePorts } from '../operating/aggregates/aggregate-ports.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -11,6 +12,7 @@ import type { ProvisionedStream, StreamRequest } from '../stream/api/provision.j
 import { type JetStreamAway, JetStreamWatch } from '../stream/api/jetstream-watch.js';
 import { streamStateOf } from '../stream/api/stream-state.js';
 import { msOf } from '../stream/api/time.js';
+import { AggregateWire } from '../stream/groups/aggregate-wire.js';
 import { GroupLook } from '../stream/groups/group-status.js';
 import { TopicGroupsWire } from '../stream/operating/topic-groups.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
@@ -125,5 +127,10 @@ export class NatsTopicWire implements TopicWire {
   parkedArchive(group: string): ParkedArchive {
     const { connection, api, topic, clock } = this.of;
     return new ParkedWire({ connection, api, clock, topic: topic.name, group, bits: '' });
+  }
+
+  aggregates(): AggregatePorts {
+    const { connection, api, topic, clock } = this.of;
+    return new AggregateWire({ connection, api, clock, topic: topic.name });
   }
 }

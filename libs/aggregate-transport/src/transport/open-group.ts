@@ -18,7 +18,10 @@ import type { TopicLink } from './open-topics.js';
 import type { GroupWire, OpenHow, PartitionWire } from './wires.js';
 
 /** What a handler may know of the partition it runs for. */
-export type PartitionView = Pick<PartitionConsumer, 'created' | 'run' | 'replayUntil' | 'startedThrough'> & {
+export type PartitionView = Pick<
+  PartitionConsumer,
+  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough'
+> & {
   readonly epoch: number;
   /** False from the moment another process may own the partition. */
   isValid(): boolean;
@@ -138,8 +141,12 @@ class LiveView implements PartitionView {
     return this.partition().consumer.created;
   }
 
-  get run(): number {
-    return this.partition().consumer.run;
+  runOf(sequence: number): number {
+    return this.partition().consumer.runOf(sequence);
+  }
+
+  get replayRun(): number {
+    return this.partition().consumer.replayRun;
   }
 
   get replayUntil(): number {

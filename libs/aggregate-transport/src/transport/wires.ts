@@ -2,6 +2,7 @@ import type { RepartitionPorts } from '../consumer/repartition/repartition-ports
 import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { TopicGroups } from '../operating/groups/group-ports.js';
+import type { AggregatePorts } from '../operating/aggregates/aggregate-ports.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
 import type { GroupOnServer, GroupQuestion } from '../records/group-on-server.js';
@@ -105,6 +106,8 @@ export interface TopicWire {
   readonly groups: TopicGroups;
   /** The parked aggregates of a group, whether it runs in this process or not. */
   parkedArchive(group: string): ParkedArchive;
+  /** All that the server holds of single aggregates, for operators. */
+  aggregates(): AggregatePorts;
 }
 
 /** Opens the ways of topics, and closes what they share. */

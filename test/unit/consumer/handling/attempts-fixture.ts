@@ -20,7 +20,7 @@ import type { Delivery } from '#library/message/delivery.js';
 import type { ParkNote } from '#library/message/park-reason.js';
 import { Parking } from '#library/parking/parking.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { FakeParkedPort } from '../../parking/fake-parked-port.js';
+import { FakeParkedPort, NO_HISTORY } from '../../parking/fake-parked-port.js';
 import { eventOf as eventOfAggregate, recordedLog } from './deliveries.js';
 
 /** Three attempts, then blocked. */
@@ -97,8 +97,8 @@ export function fixture(options: FixtureOptions = {}) {
     1,
   );
   const parking = new Parking({
-    ...{ name, port, clock, log },
-    owner: { epoch: 1, created: 'then', run: 0, mayWrite: mayStart },
+    ...{ name, port, clock, log, history: NO_HISTORY },
+    owner: { epoch: 1, created: 'then', runOf: () => 0, mayWrite: mayStart },
   });
   const letterLanes = new LetterLanes({
     ...common,

@@ -2,7 +2,7 @@ import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { Breaker, type BreakerOptions } from '#library/consumer/breaker/breaker.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import { FailureLog } from '#library/consumer/handling/failure-log.js';
-import type { AttemptSink, ConfirmedPlace, LaneListener } from '#library/consumer/handling/lane-listener.js';
+import type { AttemptSink, LaneListener, ReplayPlace } from '#library/consumer/handling/lane-listener.js';
 import { Lanes } from '#library/consumer/lanes/lanes.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
 import { Suspects } from '#library/consumer/suspects/suspects.js';
@@ -11,7 +11,7 @@ import type { Delivery } from '#library/message/delivery.js';
 import { Parking } from '#library/parking/parking.js';
 import type { PositionRecord } from '#library/records/position-record.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { FakeParkedPort, type ParkedServer } from '../../parking/fake-parked-port.js';
+import { FakeParkedPort, NO_HISTORY, type ParkedServer } from '../../parking/fake-parked-port.js';
 import { recordedLog } from './deliveries.js';
 
 export const parks: FailurePolicy = {
@@ -37,7 +37,15 @@ export interface LanesFixtureOptions {
 }
 
 /** What is known of the confirmed position, as a test says it. */
-export class FakePlace implements ConfirmedPlace {
+export class FakePlace implements ReplayPlace {
+  hasReadInherited(): boolean {
+    return true;
+  }
+
+  raiseRun(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   created = 'then';
   /** Everything up to here was read. */
   readThrough = Number.POSITIVE_INFINITY;
@@ -140,7 +148,7 @@ export class LanesFixture implements LaneListener {
     const ofEpoch = (): number => this.epoch;
     const ofPlace = (): string => this.place.created;
     this.parking = new Parking({
-      ...{ name, port: this.port, clock, log },
+      ...{ name, port: this.port, clock, log, history: NO_HISTORY },
       owner: {
         get epoch() {
           return ofEpoch();
@@ -148,7 +156,7 @@ export class LanesFixture implements LaneListener {
         get created() {
           return ofPlace();
         },
-        run: 0,
+        runOf: () => 0,
         mayWrite: () => this.mayStart(),
       },
     });

@@ -112,3 +112,30 @@ test('holes that could not be listed count for a partition that was behind', () 
     expect.stringMatching(/has dropped events before they were read: up to 300000/),
   ]);
 });
+
+test('does not count what an operator has purged, and counts the rest of a gap once that is known', async () => {
+  const log = recordedLog();
+  const asked: [number, number][] = [];
+  const dropped = new DroppedEvents('p', log, true, (after, before) => {
+    asked.push([after, before]);
+    return Promise.resolve(after === 10 ? 4 : 1);
+  });
+  dropped.noteGap(10, 15);
+  dropped.noteGap(14, 18);
+  dropped.noteGone(7);
+  await Promise.resolve();
+  expect(asked).toEqual([
+    [10, 15],
+    [14, 18],
+    [6, 8],
+  ]);
+  expect([dropped.lost, log.lines.length]).toEqual([2, 1]);
+});
+
+test('counts a gap as lost if it cannot be told what was purged', async () => {
+  const { log } = fixture();
+  const dropped = new DroppedEvents('p', log, true, () => Promise.reject(new Error('away')));
+  dropped.noteGap(10, 15);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(dropped.lost).toBe(4);
+});

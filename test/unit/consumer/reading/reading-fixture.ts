@@ -94,6 +94,14 @@ export class FakeReaderPort implements ReaderPort {
     return this.onFind(sequence);
   }
 
+  next(): Promise<Delivery | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  countPurged(): number {
+    return 0;
+  }
+
   close(): void {
     for (const feed of this.feeds) feed.close();
   }

@@ -1,17 +1,29 @@
 import { defineCommand } from '../command/command.js';
-import { namesOf, partitionsOf } from '../command/values.js';
+import { UsageError } from '../command/terminal.js';
+import { namesOf, numberOf, partitionsOf } from '../command/values.js';
+import { AggregateResetCommand } from './aggregate-reset.js';
 import { CHANGE_FLAGS, changeArguments, changeOptions } from './change-command.js';
 import { GroupResetCommand } from './group-reset.js';
 
+const AGGREGATE_WAIT_MS = 600_000;
+
 export const resetCommand = defineCommand({
   name: 'group reset',
-  flags: { ...CHANGE_FLAGS, to: 'string', partitions: 'string', id: 'string', 'dry-run': 'boolean' },
+  flags: {
+    ...CHANGE_FLAGS,
+    to: 'string',
+    partitions: 'string',
+    id: 'string',
+    aggregate: 'string',
+    'dry-run': 'boolean',
+  },
   words: 3,
   help: [
     ['TOPIC GROUP --to start', 'begin again at the first event of the stream'],
     ['TOPIC GROUP --to end', 'give up what is not handled yet'],
     ['TOPIC GROUP --to sequence:N', 'handle N first'],
     ['TOPIC GROUP --to time:T', 'handle what was stored at T or later, 2026-01-31T12:00:00Z'],
+    ['TOPIC GROUP --to start --aggregate ID', 'handle the events of one aggregate again; its owner does it'],
     ['[--partitions N]', 'change the number of partitions with it'],
     ['[--id ID]', 'the same id again is the same reset'],
     ['[--dry-run]', 'only tell what it means for each partition'],
@@ -29,9 +41,24 @@ export const resetCommand = defineCommand({
       dryRun: flags['dry-run'] === true,
       ...changeArguments(flags),
     };
+    const { aggregate: aggregateId } = flags;
+    if (aggregateId !== undefined) {
+      requireNone(flags, ['partitions', 'id', 'resume']);
+      const waitMs = numberOf('wait', flags.wait, { otherwise: AGGREGATE_WAIT_MS });
+      return () =>
+        surroundings.connected((connection) =>
+          new AggregateResetCommand(surroundings, connection).run({ ...args, aggregateId, waitMs }),
+        );
+    }
     return () =>
       surroundings.connected((connection) =>
         new GroupResetCommand(changeOptions(surroundings, connection)).run(args),
       );
   },
 });
+
+/** @throws UsageError */
+function requireNone(flags: Readonly<Record<string, unknown>>, names: readonly string[]): void {
+  const given = names.find((name) => flags[name] !== undefined);
+  if (given !== undefined) throw new UsageError(`--${given} does not go with --aggregate`);
+}

@@ -6,7 +6,7 @@ import { aggregateIdOf } from '../../message/subject.js';
 import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
 import { letterSummaryOf, summaryOf } from '../../parking/parked-summary.js';
 import type { Letter } from '../../records/letter.js';
-import type { CommandKind, StoredMarker } from '../../records/marker.js';
+import type { ParkedCommandKind, StoredMarker } from '../../records/marker.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../../stream/wires/parked-wire.js';
@@ -103,11 +103,11 @@ export class ParkedVerbs {
     return this.#command(args, 'discard');
   }
 
-  async #command(args: ParkedArguments, kind: CommandKind): Promise<number> {
+  async #command(args: ParkedArguments, kind: ParkedCommandKind): Promise<number> {
     return (await this.#carryOut(args, kind)) ? 0 : 1;
   }
 
-  async #carryOut(args: ParkedArguments, kind: CommandKind): Promise<boolean> {
+  async #carryOut(args: ParkedArguments, kind: ParkedCommandKind): Promise<boolean> {
     const { topic, group, aggregateId } = addressOf(args);
     let result: CommandResult | { outcome: 'error'; error: string };
     try {

@@ -32,6 +32,17 @@ export interface ConfirmedPlace {
   isConfirmed(ticket: number): boolean;
 }
 
+/** What the replay of one aggregate needs of its partition besides. */
+export interface ReplayPlace extends ConfirmedPlace {
+  /** True if everything was read that an earlier owner may have started. */
+  hasReadInherited(): boolean;
+  /**
+   * Lets the run of the partition grow, for events after all that any owner may have started. Undefined if that is
+   * impossible now: ask again later.
+   */
+  raiseRun(): Promise<{ readonly run: number; readonly through: number } | undefined>;
+}
+
 /** Counts attempts, for all partitions of a group in this process. Told of every event, so it must be cheap. */
 export interface AttemptSink {
   attempted(token: string, failed: boolean): void;

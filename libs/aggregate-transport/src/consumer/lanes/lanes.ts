@@ -5,7 +5,8 @@ import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
-import { LEAST_CRASHES, type Parking, type ParkingListener } from '../../parking/parking.js';
+import { LEAST_CRASHES } from '../../parking/adoption.js';
+import type { Parking, ParkingListener } from '../../parking/parking.js';
 import type { Letter } from '../../records/letter.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import { SuspectRuns } from '../suspects/suspect-runs.js';
@@ -20,10 +21,10 @@ import { HandlerCalls, type HandlerCallsOptions } from '../handling/handler-call
 import { type LaneEntry, ReplayItem } from '../handling/lane-entry.js';
 import type {
   AttemptSink,
-  ConfirmedPlace,
   LaneListener,
   LaneObserver,
   OtherReplicas,
+  ReplayPlace,
 } from '../handling/lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
 import { letterEvent } from '../letters/letter-event.js';
@@ -51,6 +52,9 @@ export interface SharedParts {
   readonly failures: FailureLog;
   readonly attempts: AttemptSink;
 }
+
+/** Why nothing starts: an event of another partition runs alone, or the run of this one grows. */
+type HoldCause = 'alone' | 'run';
 
 /** A run that broke is not the event's fault as far as we know: it is tried again after this time. */
 const BROKE_AGAIN_MS = 1_000;
@@ -92,6 +96,7 @@ export class Lanes implements AloneMember, ParkingListener {
   readonly #replay: LetterReplay;
   readonly #missing: MissingHandlers;
   readonly #share: number;
+  readonly #holds = new Set<HoldCause>();
   /** Entries whose run broke: told once. */
   readonly #broken = new WeakSet<LaneEntry>();
   #unparked = 0;
@@ -99,7 +104,7 @@ export class Lanes implements AloneMember, ParkingListener {
   constructor(
     private readonly options: LanesOptions,
     parking: Parking,
-    place: ConfirmedPlace,
+    place: ReplayPlace,
   ) {
     const { name, clock, random, log, listener, observer, policy, shared, suspects } = options;
     const common = { name, clock, random, log, listener, observer };
@@ -135,7 +140,7 @@ export class Lanes implements AloneMember, ParkingListener {
     const { topic } = options.calls;
     this.#letterAttempts = new LetterAttempts({ ...handling, topic, failurePolicy });
     this.#replay = new LetterReplay({
-      ...{ name, log, listener, parking, place, turns },
+      ...{ name, log, listener, parking, place, turns, clock },
       attempts: this.#letterAttempts,
       lanes: this.#letterLanes,
       member: this,
@@ -196,10 +201,10 @@ export class Lanes implements AloneMember, ParkingListener {
 
   /** The markers of this tenure are loaded: what was begun with letters continues. */
   replayLetters(): void {
-    for (const { token } of this.#parking.toReplay()) this.#letterLanes.replay(token);
+    for (const token of this.#parking.toReplay()) this.#letterLanes.replay(token);
   }
 
-  commanded({ token }: Parked): void {
+  commanded({ token }: Pick<Parked, 'token'>): void {
     this.#letterLanes.replay(token);
   }
 
@@ -215,12 +220,14 @@ export class Lanes implements AloneMember, ParkingListener {
     );
   }
 
-  hold(): void {
+  hold(by: HoldCause = 'alone'): void {
+    this.#holds.add(by);
     this.executor.hold();
   }
 
-  release(): void {
-    this.executor.release();
+  release(by: HoldCause = 'alone'): void {
+    this.#holds.delete(by);
+    if (this.#holds.size === 0) this.executor.release();
   }
 
   youngestStart(): number | undefined {

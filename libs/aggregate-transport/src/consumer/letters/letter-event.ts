@@ -6,7 +6,7 @@ import type { Letter } from '../../records/letter.js';
 const NANOS_OF_A_MILLISECOND = '000000';
 
 /** The event in a letter. */
-export function letterEvent(topic: string, { token, note, headers, body }: Letter): Delivery {
+export function letterEvent(topic: string, { token, note, headers, body, isReplay }: Letter): Delivery {
   return new Delivery({
     subject: subjectOf(topic, token),
     token,
@@ -15,6 +15,7 @@ export function letterEvent(topic: string, { token, note, headers, body }: Lette
     body,
     created: note.stream,
     ...(note.run === undefined ? {} : { run: note.run }),
+    ...(isReplay === undefined ? {} : { isReplay }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

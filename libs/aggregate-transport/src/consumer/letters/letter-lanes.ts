@@ -90,7 +90,7 @@ export class LetterLanes implements HeadDetour {
       return breaker.options.probeEveryMs;
     }
     const wasDiverted = parking.isParked(event.token);
-    if (!wasDiverted) this.#detour(event.token);
+    if (!wasDiverted) this.detour(event.token);
     return this.#finish(event, async () => {
       await this.#diversions.whenNoneIsWritten(event.token);
       await parking.park(event, note);
@@ -133,6 +133,28 @@ export class LetterLanes implements HeadDetour {
     this.#replaying.delete(token);
   }
 
+  /** From now on events of the aggregate go into the lane of letters, which stays closed until {@link openLetters}. */
+  detour(token: string): void {
+    this.options.parking.begin(token);
+    this.closeLetters(token);
+    for (const entry of this.options.lanes.takeTail(token)) {
+      if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
+      else this.filing.lanes.push(token, entry);
+    }
+  }
+
+  closeLetters(token: string): void {
+    this.filing.lanes.close(token);
+  }
+
+  openLetters(token: string): void {
+    this.filing.lanes.open(token);
+  }
+
+  firstWaiting(token: string): number | undefined {
+    return this.filing.lanes.laneOf(token)?.head?.sequence;
+  }
+
   isFiling(token: string, through?: number): boolean {
     return this.filing.isFiling(token, through);
   }
@@ -145,7 +167,7 @@ export class LetterLanes implements HeadDetour {
       `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
         'does not settle; later events become letters, which are replayed once it has settled',
     );
-    this.#detour(token);
+    this.detour(token);
     this.replay(token);
     this.#diversions.begin(head);
     return true;
@@ -168,16 +190,6 @@ export class LetterLanes implements HeadDetour {
     this.#probe.close();
     this.filing.lanes.stop();
     this.options.parking.close();
-  }
-
-  /** From now on events of the aggregate go into the lane of letters, which stays closed until its marker stands. */
-  #detour(token: string): void {
-    this.options.parking.begin(token);
-    this.filing.lanes.close(token);
-    for (const entry of this.options.lanes.takeTail(token)) {
-      if (entry instanceof ReplayItem) this.options.lanes.push(token, entry);
-      else this.filing.lanes.push(token, entry);
-    }
   }
 
   async #finish(event: Delivery, rest: () => Promise<void>): Promise<Step> {

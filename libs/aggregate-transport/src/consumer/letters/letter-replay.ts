@@ -1,21 +1,23 @@
 import { isSabotaged } from '#sabotage';
 import { describeError, hasCode } from '../../errors.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
+import type { Clock } from '../../clock.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Letter } from '../../records/letter.js';
-import type { Marker } from '../../records/marker.js';
+import type { Command, Marker } from '../../records/marker.js';
 import type { ReplayItem } from '../handling/lane-entry.js';
-import type { ConfirmedPlace, LaneListener } from '../handling/lane-listener.js';
+import type { LaneListener, ReplayPlace } from '../handling/lane-listener.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
 import type { DetourListener } from './diversions.js';
+import { AggregateReplay, type DetourLanes } from './aggregate-replay.js';
 import type { LetterAttempts } from './letter-attempts.js';
 import { type EventId, type FilingLanes, SettledBefore } from './settled-before.js';
 
 /** The lanes of letters, and the ones that hold a replay. */
-export interface ReplayLanes extends FilingLanes {
+export interface ReplayLanes extends FilingLanes, DetourLanes {
   /** The aggregate's lane is done with its letters, for now or for good. */
   noteReplayEnded(token: string): void;
 }
@@ -27,7 +29,8 @@ export interface LetterReplayOptions {
   readonly log: Log;
   readonly listener: LaneListener;
   readonly lanes: ReplayLanes;
-  readonly place: ConfirmedPlace;
+  readonly place: ReplayPlace;
+  readonly clock: Clock;
   readonly turns: Pick<AloneTurns, 'isTaken'>;
   readonly member: AloneMember;
 }
@@ -59,11 +62,13 @@ export class LetterReplay implements DetourListener {
   /** The last event handled of an aggregate: a copy of its letter that came late must not be handled once more. */
   readonly #done = new Map<string, EventId>();
   readonly #settled: SettledBefore;
+  readonly #replays: AggregateReplay;
   /** Aggregates whose letters cannot be reached. Told once, until they can. */
   readonly #troubled = new Set<string>();
 
   constructor(private readonly options: LetterReplayOptions) {
     this.#settled = new SettledBefore(options.place, options.lanes);
+    this.#replays = new AggregateReplay(options);
   }
 
   noteHeadHandled(token: string, through: number): void {
@@ -79,6 +84,7 @@ export class LetterReplay implements DetourListener {
     this.#done.clear();
     this.#settled.forget();
     this.options.attempts.forget();
+    this.#replays.forget();
     this.#troubled.clear();
   }
 
@@ -92,10 +98,10 @@ export class LetterReplay implements DetourListener {
   async #tryStep(token: string): Promise<Step> {
     const { parking, listener, log, name } = this.options;
     const parked = parking.find(token);
-    if (parked === undefined) return NEXT;
+    if (parked === undefined && !parking.replays.asked.has(token)) return NEXT;
     if (!listener.mayStart()) return TRY_AGAIN_MS;
     try {
-      const step = await (parked.leaving ? this.#leave(parked) : this.#step(parked));
+      const step = await (parked === undefined ? this.#replays.takeUp(token) : this.#go(parked));
       this.#troubled.delete(token);
       return step;
     } catch (error) {
@@ -109,6 +115,10 @@ export class LetterReplay implements DetourListener {
     }
   }
 
+  #go(parked: Parked): Promise<Step> {
+    return parked.leaving ? this.#leave(parked) : this.#step(parked);
+  }
+
   async #step(parked: Parked): Promise<Step> {
     const { parking } = this.options;
     const { token, marker } = parked;
@@ -120,22 +130,57 @@ export class LetterReplay implements DetourListener {
     const { tail } = parked;
     const letter = await parking.head(parked);
     // One that was stored while this looked is not seen.
-    if (letter === undefined) return parked.tail === tail ? this.#leave(parked) : AT_ONCE;
-    if (!this.#settled.isConfirmed(parked, letter.note)) return CHECK_AGAIN_MS;
-    return this.#obey(command, parked, letter);
+    if (letter === undefined && parked.tail !== tail) return AT_ONCE;
+    if (letter?.isReplay === undefined && !this.#isReplayConfirmed(parked)) return CHECK_AGAIN_MS;
+    return this.#next(parked, letter);
+  }
+
+  #next(parked: Parked, letter: Letter | undefined): Step | Promise<Step> {
+    if (letter !== undefined && this.#isReplayed(parked, letter)) return this.#take(parked, letter);
+    if (this.#replays.isToBegin(parked)) return this.#replays.begin(parked, letter);
+    if (letter === undefined) return this.#leave(parked);
+    const isReady = letter.isReplay !== undefined || this.#settled.isConfirmed(parked, letter.note);
+    return isReady ? this.#obey(parked.marker.command, parked, letter) : CHECK_AGAIN_MS;
   }
 
   #obey(command: Marker['command'], parked: Parked, letter: Letter): Step | Promise<Step> {
-    if (this.#isDone(parked.token, letter.note) || command?.kind === 'discard')
+    if (command?.kind === 'discard') return this.#discard(parked, letter);
+    if (letter.isReplay === undefined && this.#isDone(parked.token, letter.note))
       return this.#take(parked, letter);
-    if (command?.kind === 'skipHead') return this.#skipHead(parked, letter, command.position);
+    if (command?.kind === 'skipHead') return this.#skipHead(parked, letter, command);
     return this.#handle(parked, letter);
   }
 
+  /** What is left of a history is dropped as a whole: its events were handled before, or the operator gives them up. */
+  #discard(parked: Parked, letter: Letter): Step {
+    if (letter.isReplay === undefined) return this.#take(parked, letter);
+    this.options.parking.letters.historyOf(parked)?.drop();
+    this.options.attempts.delete(parked.token);
+    return AT_ONCE;
+  }
+
+  /** True for the letter of an event that the replay has brought. */
+  #isReplayed({ marker: { replay } }: Parked, { isReplay, note }: Letter): boolean {
+    return isReplay === undefined && note.stream === replay?.created && note.sequence <= replay.to;
+  }
+
+  /**
+   * True if every event that the replay settles, and that comes live, is settled in the confirmed position. Before that
+   * nothing follows the history: an owner that read such an event later would handle it after newer ones.
+   */
+  #isReplayConfirmed(parked: Parked): boolean {
+    const { replay } = parked.marker;
+    if (replay === undefined || isSabotaged('replay-falls-early')) return true;
+    const { created: stream, to: sequence } = replay;
+    return this.#settled.isConfirmed(parked, { stream, sequence });
+  }
+
   /** Removes the first letter if it is the one that was meant. The aggregate stays parked if another one is left. */
-  async #skipHead(parked: Parked, letter: Letter, position: number | undefined): Promise<Step> {
+  async #skipHead(parked: Parked, letter: Letter, { position, sequence }: Command): Promise<Step> {
     const { parking } = this.options;
-    if (position === letter.position) this.#take(parked, letter);
+    const isMeant =
+      letter.isReplay === undefined ? position === letter.position : sequence === letter.note.sequence;
+    if (isMeant) this.#take(parked, letter);
     if ((await parking.head(parked)) === undefined) return AT_ONCE;
     await parking.stay(parked, undefined);
     return afterStay(parked);
@@ -156,7 +201,7 @@ export class LetterReplay implements DetourListener {
     const end = attempts.judge(event, failure, parked.marker.state === 'retrying');
     switch (end.kind) {
       case 'handled':
-        this.#done.set(token, letter.note);
+        if (letter.isReplay === undefined) this.#done.set(token, letter.note);
         return this.#take(parked, letter);
       case 'again':
         return end.delayMs;

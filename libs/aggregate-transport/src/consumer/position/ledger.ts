@@ -124,6 +124,12 @@ export class Ledger {
     return Math.max(this.#readThrough, this.#claimedHigh);
   }
 
+  /** Every event of the partition up to here is settled. */
+  get settledThrough(): number {
+    const known = this.knownThrough;
+    return this.#first === undefined ? known : Math.min(known, this.#first.sequence - 1);
+  }
+
   /** Events taken in since the tenure began; those settled among them are counted by {@link takenInAndSettled}. */
   get takenIn(): number {
     return this.#takenIn;

@@ -12,6 +12,9 @@ export interface StreamLoss {
   readonly wasBehind: boolean;
 }
 
+/** How many events between two sequences, both excluded, an operator has purged on purpose. */
+export type PurgedCount = (after: number, before: number) => number | Promise<number>;
+
 /**
  * Counts what the stream dropped before this group was given it, and reports it. Losses at the stream's beginning are
  * gaps. Losses in its middle are holes:
@@ -22,6 +25,9 @@ export interface StreamLoss {
  *    event read is a loss of one of the partitions. A hole that was passed since the last look may be one, if the
  *    partition was behind.
  * 3. A hole is counted once: those counted ahead of the reader are left out of the gap that the reader finds.
+ *
+ * Events that an operator has purged with `aggregate purge` are not lost. They are asked for when a gap is found, so
+ * that it is told a moment later. The list of holes comes without them.
  */
 export class DroppedEvents {
   #lost = 0;
@@ -38,6 +44,7 @@ export class DroppedEvents {
     private readonly log: Log,
     /** With one partition of the group, every sequence of the stream is read. */
     private readonly readsAll: boolean,
+    private readonly countPurged: PurgedCount = () => 0,
   ) {}
 
   /**
@@ -66,18 +73,16 @@ export class DroppedEvents {
     if (from + 1 >= next) return;
     const lost = next - 1 - from - this.#countedIn(from, next);
     this.#through = next - 1;
-    if (lost === 0) return;
-    this.#lost += lost;
-    this.log.error(
-      `${this.name}: the stream has dropped events up to sequence ${next - 1}; those after ${from} were never handled ` +
-        'here (retention limits, a purge, or a deleted message)',
-    );
+    const text =
+      `the stream has dropped events up to sequence ${next - 1}; those after ${from} were never handled ` +
+      'here (retention limits, a purge, or a deleted message)';
+    this.#tell({ lost, after: from, before: next }, text);
   }
 
   /** One unsettled event is gone. */
   noteGone(sequence: number): void {
-    this.#lost++;
-    this.log.error(`${this.name}: the stream has dropped event ${sequence} before it was handled`);
+    const gone = { lost: 1, after: sequence - 1, before: sequence + 1 };
+    this.#tell(gone, `the stream has dropped event ${sequence} before it was handled`);
   }
 
   /** An observer has looked at the stream, and everything up to `knownThrough` was read or is settled. */
@@ -98,6 +103,20 @@ export class DroppedEvents {
       `${this.name}: the stream has dropped events${where} before they were read: ${this.readsAll ? '' : 'up to '}${lost} ` +
         'of this partition (a deleted message, a purge, or a limit)',
     );
+  }
+
+  /** Counts and reports what is missing and was not purged on purpose. */
+  #tell({ lost, after, before }: { lost: number; after: number; before: number }, text: string): void {
+    if (lost === 0) return;
+    const purged = this.countPurged(after, before);
+    const tell = (known: number): void => {
+      if (known >= lost) return;
+      this.#lost += lost - known;
+      this.log.error(`${this.name}: ${text}`);
+    };
+    if (typeof purged === 'number') tell(purged);
+    // Not known is not purged: a loss that is told without cause is better than one that is not told.
+    else purged.then(tell, () => tell(0));
   }
 
   #countedIn(from: number, next: number): number {

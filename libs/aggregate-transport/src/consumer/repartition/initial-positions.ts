@@ -105,9 +105,15 @@ function mergeOf(sources: Sources, { from, created }: Merge): PositionRecord {
     // The owner of a source that has not seen this stream would have begun a run for it.
     run: Math.max(...records.map((record) => record.run + (record.created === created ? 0 : 1))),
     ...(origin === undefined ? {} : { origin }),
-    ...(replayed === 0 ? {} : { replayUntil: replayed }),
+    ...(replayed === 0 ? {} : { replayUntil: replayed, replayRun: replayRunOf(here) }),
     ...common,
   };
+}
+
+/** The run in which the last reset began. */
+function replayRunOf(sources: readonly Source[]): number {
+  const reset = sources.filter(({ record }) => record.replayUntil !== undefined);
+  return Math.min(...reset.map(({ record }) => record.replayRun ?? record.run));
 }
 
 /** No source knows the stream: the claim finds another `created`, begins at its first event, and reports that. */

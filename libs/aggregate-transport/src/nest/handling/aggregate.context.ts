@@ -44,11 +44,11 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
    */
   readonly fencingToken: number;
   /**
-   * How often the group began again for this topic: its stream was made again, or it was reset. 0 at first. Stays what
-   * it was when the attempt began, as {@link fencingToken} does.
+   * How often the group began again for this topic: its stream was made again, or it was reset, or one aggregate of the
+   * partition was. 0 at first. Stays what it was when the attempt began, as {@link fencingToken} does.
    */
   readonly run: number;
-  /** True below the place that the group had reached before a reset. */
+  /** True below the place that the group, or this aggregate alone, had reached before a reset. */
   readonly isReplay: boolean;
   #trace: AttemptTrace | undefined;
   #caused: CausedEvents | undefined;
@@ -59,11 +59,12 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
     this.#event = event;
     this.#envelope = envelope;
     this.#scope = scope;
-    const { epoch, run, replayUntil } = scope.view;
-    this.fencingToken = epoch;
+    const { view } = scope;
+    const { run, isReplay } = event.origin;
+    this.fencingToken = view.epoch;
     // A letter keeps the run it was filed in: its sequence belongs to that one.
-    this.run = event.origin.run ?? run;
-    this.isReplay = this.run === run && event.sequence <= replayUntil;
+    this.run = run ?? view.runOf(event.sequence);
+    this.isReplay = isReplay ?? (this.run >= view.replayRun && event.sequence <= view.replayUntil);
   }
 
   /**

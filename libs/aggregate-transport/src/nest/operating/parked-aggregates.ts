@@ -6,7 +6,7 @@ import { newEventId } from '../../message/event-id.js';
 import type { ParkReason } from '../../message/park-reason.js';
 import { type TopicRef, topicNameOf } from '../../message/topic.js';
 import type { Letter } from '../../records/letter.js';
-import type { CommandKind } from '../../records/marker.js';
+import type { ParkedCommandKind } from '../../records/marker.js';
 import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
 import {
   type LetterSummary,
@@ -146,7 +146,7 @@ export class ParkedAggregates {
 
   async #command(
     address: ParkedAddress,
-    kind: CommandKind,
+    kind: ParkedCommandKind,
     waitMs = DEFAULT_WAIT_MS,
   ): Promise<CommandResult> {
     const { commands } = await this.#open(address);

@@ -82,6 +82,16 @@ export function positionPlace(address: PartitionAddress): KeyPlace {
   };
 }
 
+/** What the subjects of all records of purged events of a topic begin with; the number of the record follows. */
+export function purgedPrefix(topic: string): string {
+  return `${keyPrefixOf(positionsStreamOf(topic))}purged.`;
+}
+
+export function purgedPlace(topic: string, part: number): KeyPlace {
+  const stream = positionsStreamOf(topic);
+  return { stream, subject: `${purgedPrefix(topic)}${part}`, remedy: restoreOf(stream) };
+}
+
 export function groupPlace(topic: string, group: string): KeyPlace {
   const stream = positionsStreamOf(topic);
   return { stream, subject: groupPrefix(topic) + group, remedy: restoreOf(stream) };

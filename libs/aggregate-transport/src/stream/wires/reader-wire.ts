@@ -2,6 +2,7 @@ import { AggregateTransportError, describeError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import { partitionFilter } from '../../message/partitioning.js';
+import { subjectOf } from '../../message/subject.js';
 import type {
   Feed,
   FeedListener,
@@ -14,6 +15,7 @@ import type { PartitionAddress } from '../../records/partition-address.js';
 import type { ConnectionListener } from '../connection/connection.js';
 import { API_ERROR, JetStreamApiError } from '../api/jetstream-api.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import { purgedBetween } from '../keys/purged-events.js';
 import { findMessage } from '../api/stored-message.js';
 import { streamStateOf } from '../api/stream-state.js';
 import { createReader } from './create-reader.js';
@@ -96,6 +98,20 @@ export class ReaderWire implements ReaderPort, ConnectionListener {
     const { api, address } = this.options;
     const found = await findMessage(api, address.topic, { seq: sequence }, FIND_TIMEOUT_MS);
     return found === undefined ? undefined : new Delivery(new FetchedEvent(found));
+  }
+
+  async next(token: string, fromSequence: number): Promise<Delivery | undefined> {
+    const { api, address } = this.options;
+    const question = { seq: fromSequence, next_by_subj: subjectOf(address.topic, token) };
+    const found = await findMessage(api, address.topic, question, FIND_TIMEOUT_MS);
+    return found === undefined ? undefined : new Delivery(new FetchedEvent(found));
+  }
+
+  async countPurged(after: number, before: number): Promise<number> {
+    const { api, address } = this.options;
+    const { created } = await this.stream();
+    const purged = await purgedBetween(api, { topic: address.topic, created }, { after, before });
+    return purged.length;
   }
 
   close(): void {

@@ -69,7 +69,11 @@ function settledIn({ partitions, sources }: PositionOrigin): (message: MemoryMes
   };
 }
 
-function leaseStatus(key: MemoryKey<LeaseRecord>, presence: MemoryPresence): LeaseOnServer | undefined {
+/** What a server would say of a lease. */
+export function leaseStatus(
+  key: MemoryKey<LeaseRecord>,
+  presence: MemoryPresence,
+): LeaseOnServer | undefined {
   const { value } = key.stored;
   if (value === undefined) return undefined;
   const { owner, epoch, ttlMs, sessionTtlMs, released } = value;

@@ -6,10 +6,15 @@ import { aggregateIdOf, tokenOfSubject } from '../../message/subject.js';
 import type { GroupQuestion, PartitionOnServer } from '../../records/group-on-server.js';
 import { firstGroupRecord, type GroupRecord, nextGroupRecord } from '../../records/group-record.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
-import type { PositionRecord } from '../../records/position-record.js';
+import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
+import type {
+  PartitionOwner,
+  SettledPlace,
+  StartedGroup,
+} from '../../operating/aggregates/aggregate-ports.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { GroupWire, OpenHow, PartitionWire } from '../../transport/wires.js';
-import { partitionStatus } from './memory-group-status.js';
+import { leaseStatus, partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
 import { MemoryPresence } from './memory-presence.js';
@@ -67,6 +72,28 @@ export class MemoryGroup implements GroupKeys {
   /** What an operator asks of the group, or removes. */
   get ports(): MemoryGroupPorts {
     return new MemoryGroupPorts(this, this.options);
+  }
+
+  /** As its record divides it. */
+  started(): StartedGroup {
+    const { layout = 0, partitions = 1 } = this.record.stored.value ?? {};
+    return { group: this.name, layout, partitions };
+  }
+
+  /** How far a partition is settled. */
+  settled(place: LayoutPlace): SettledPlace {
+    const { value } = this.partition(place).position.stored;
+    const start = this.record.stored.value?.start;
+    const { created } = value ?? start ?? {};
+    if (created !== this.options.stream.created) return { high: 0, unsettled: [] };
+    return { high: value?.high ?? start?.sequence ?? 0, unsettled: decodeSequences(value?.unsettled ?? '') };
+  }
+
+  ownerOf(place: LayoutPlace): PartitionOwner | undefined {
+    const status = leaseStatus(this.partition(place).lease, this.presence);
+    if (status === undefined) return undefined;
+    const { owner, epoch, released, aliveAt, ttlMs } = status;
+    return { owner, epoch, isAlive: !released && aliveAt + ttlMs > this.options.clock.wallNow() };
   }
 
   /** Says which event up to a sequence the group has not settled, the oldest one; undefined if all are. */

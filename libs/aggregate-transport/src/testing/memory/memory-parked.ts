@@ -67,6 +67,25 @@ export class MemoryParked {
     this.#markers = this.#markers.filter((one) => one.group !== group || one.revision > revision);
   }
 
+  /** The position of the last letter ever stored. */
+  get lastPosition(): number {
+    return this.#position;
+  }
+
+  /** Letters and skipped events of an aggregate, by group. */
+  lettersOf(token: string): readonly { readonly group: string; readonly count: number }[] {
+    const own = this.#letters.filter((letter) => letter.token === token);
+    const groups = [...new Set(own.map(({ group }) => group))];
+    return groups.map((group) => ({ group, count: own.filter((letter) => letter.group === group).length }));
+  }
+
+  /** Removes letters and skipped events of an aggregate in all groups, up to a position. Returns their number. */
+  purge(token: string, through: number): number {
+    const before = this.#letters.length;
+    this.#keep((letter) => letter.token !== token || letter.position > through);
+    return before - this.#letters.length;
+  }
+
   /** The way to the parked aggregates of one partition, or of the whole group if `bits` is empty. */
   connect(group: string, bits: string): ParkedArchive {
     let listener: MarkerListener | undefined;

@@ -6,6 +6,7 @@ import type {
   ReaderPort,
   ReaderRequest,
 } from '../../message/reader-port.js';
+import { tokenOfSubject } from '../../message/subject.js';
 import { deliveryOf, MemoryReader } from './memory-reader.js';
 import type { MemoryStream } from './memory-stream.js';
 import { type ReaderCall, ReaderFaults } from './reader-faults.js';
@@ -74,6 +75,12 @@ export class MemoryReaders {
           const found = stream.find(sequence);
           return found && deliveryOf(found, 0);
         }),
+      next: (token, fromSequence) =>
+        this.#request(connection, 'find', () => {
+          const found = stream.next(fromSequence, (subject) => tokenOfSubject(subject) === token);
+          return found && deliveryOf(found, 0);
+        }),
+      countPurged: (after, before) => stream.countPurged(after, before),
       close: () => {
         for (const reader of connection.readers) reader.close();
         this.#connections.delete(connection);

@@ -32,6 +32,7 @@ export class MemoryStream {
   #stamps = 0;
   readonly #ids = new Map<string, { readonly sequence: number; readonly at: number }>();
   readonly #lastOf = new Map<string, number>();
+  readonly #purged = new Set<number>();
   readonly #watchers = new Set<StreamWatcher>();
 
   constructor(
@@ -132,6 +133,16 @@ export class MemoryStream {
     this.#keep(({ sequence }) => !deleted.has(sequence));
   }
 
+  /** Notes that these are about to be deleted on purpose, so that no group counts them as lost. */
+  notePurged(sequences: readonly number[]): void {
+    for (const sequence of sequences) this.#purged.add(sequence);
+  }
+
+  /** How many between two sequences, both excluded, were deleted on purpose. */
+  countPurged(after: number, before: number): number {
+    return [...this.#purged].filter((sequence) => sequence > after && sequence < before).length;
+  }
+
   /** Deletes all messages up to this sequence. The last sequence of the stream stays. */
   purge(through: number): void {
     this.#keep(({ sequence }) => sequence > through);
@@ -140,6 +151,7 @@ export class MemoryStream {
   /** Deletes the stream and makes an empty one of the same name. */
   remake(): void {
     this.#ids.clear();
+    this.#purged.clear();
     this.#lastSequence = 0;
     this.#keep(() => false);
     this.#isRestored = false;

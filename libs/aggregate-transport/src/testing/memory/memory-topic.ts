@@ -1,5 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { GroupOnServer, GroupQuestion } from '../../records/group-on-server.js';
+import { subjectOf } from '../../message/subject.js';
+import type { AggregatePorts } from '../../operating/aggregates/aggregate-ports.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire } from '../../transport/wires.js';
 import { MemoryGroup } from './memory-group.js';
@@ -89,6 +91,36 @@ export class MemoryTopic {
       },
       settingDifferences: () => Promise.resolve([]),
       parkedArchive: (group) => parked.connect(group, ''),
+      aggregates: () => this.#aggregates(name),
+    };
+  }
+
+  #aggregates(topic: string): AggregatePorts {
+    const { stream, parked } = this;
+    const of = (token: string): string => subjectOf(topic, token);
+    const answered = <T>(value: T): Promise<T> => Promise.resolve(value);
+    return {
+      topic,
+      stream: () => answered(stream.state),
+      history: (token, fromSequence) => stream.messagesOf(of(token), fromSequence),
+      lastBefore: (time) => answered(stream.lastBefore(time)),
+      groups: () => answered(this.startedGroups().map((group) => group.started())),
+      position: (address) => answered(this.group(address.group).settled(address)),
+      owner: (address) => answered(this.group(address.group).ownerOf(address)),
+      parked: (group) => parked.connect(group, ''),
+      letters: (token) => answered(parked.lettersOf(token)),
+      notePurged: (_created, sequences) => {
+        stream.notePurged(sequences);
+        return Promise.resolve();
+      },
+      purgeEvents: (token, through) => {
+        const own = stream.messages.filter(({ subject }) => subject === of(token));
+        const purged = own.map(({ sequence }) => sequence).filter((sequence) => sequence <= through);
+        stream.delete(...purged);
+        return answered(purged.length);
+      },
+      purgeLetters: (token, through) => answered(parked.purge(token, through)),
+      lastPosition: () => answered(parked.lastPosition),
     };
   }
 

@@ -1,0 +1,95 @@
+import { inParallel } from '../../in-parallel.js';
+import { partitionOf } from '../../message/partitioning.js';
+import { aggregateIdOf } from '../../message/subject.js';
+import type { ParkReason } from '../../message/park-reason.js';
+import type { MarkedReplay, ParkedState } from '../../records/marker.js';
+import type { AggregatePorts, PartitionOwner, StartedGroup } from './aggregate-ports.js';
+
+/** Why an aggregate is not in the live flow of a group, or is to leave it. */
+export interface ParkedPlace {
+  readonly state: ParkedState;
+  readonly reason: ParkReason;
+  readonly error: string;
+  readonly attempts: number;
+  readonly since: Date;
+  /** Of a replay that is not ended: what is left of it. */
+  readonly replay: Pick<MarkedReplay, 'from' | 'to'> | undefined;
+}
+
+/** Where an aggregate stands in one group. */
+export interface AggregatePlace {
+  readonly aggregateId: string;
+  readonly group: string;
+  readonly partition: number;
+  /** Undefined if no process has ever owned the partition. */
+  readonly owner: PartitionOwner | undefined;
+  /** The aggregate's last event that is settled: handled, or a letter; 0 for none. */
+  readonly settledThrough: number;
+  /** Its events that are not settled, and the first of them. */
+  readonly waiting: number;
+  readonly firstWaiting: number | undefined;
+  readonly parked: ParkedPlace | undefined;
+  /** Letters and skipped events of it. */
+  readonly letters: number;
+}
+
+const AT_ONCE = 8;
+
+/**
+ * Where an aggregate stands in every group of a topic, or in one. `sequences` are its events, ascending. Read from the
+ * server alone, so it works without any replica.
+ * @throws JETSTREAM_REQUEST_FAILED, RECORD_INVALID
+ */
+export async function placesOf(
+  ports: AggregatePorts,
+  token: string,
+  { sequences, group }: { readonly sequences: readonly number[]; readonly group?: string | undefined },
+): Promise<AggregatePlace[]> {
+  const groups = (await ports.groups()).filter((one) => group === undefined || one.group === group);
+  const letters = new Map((await ports.letters(token)).map((one) => [one.group, one.count]));
+  return inParallel(groups, AT_ONCE, async (one) => ({
+    ...(await placeOf(ports, token, one, sequences)),
+    letters: letters.get(one.group) ?? 0,
+  }));
+}
+
+async function placeOf(
+  ports: AggregatePorts,
+  token: string,
+  { group, layout, partitions }: StartedGroup,
+  sequences: readonly number[],
+): Promise<Omit<AggregatePlace, 'letters'>> {
+  const partition = partitionOf(token, partitions);
+  const address = { topic: ports.topic, group, layout, partitions, partition };
+  const [{ high, unsettled }, owner, parked] = await Promise.all([
+    ports.position(address),
+    ports.owner(address),
+    parkedPlaceOf(ports, group, token),
+  ]);
+  const open = new Set(unsettled);
+  const waiting = sequences.filter((sequence) => sequence > high || open.has(sequence));
+  const settled = sequences.filter((sequence) => sequence <= high && !open.has(sequence));
+  return {
+    aggregateId: aggregateIdOf(token),
+    group,
+    partition,
+    owner,
+    settledThrough: settled.at(-1) ?? 0,
+    waiting: waiting.length,
+    firstWaiting: waiting[0],
+    parked,
+  };
+}
+
+async function parkedPlaceOf(
+  ports: AggregatePorts,
+  group: string,
+  token: string,
+): Promise<ParkedPlace | undefined> {
+  const found = await ports.parked(group).readMarker(token);
+  if (found === undefined) return undefined;
+  const { state, reason, error, attempts, since, replay } = found.marker;
+  const left =
+    replay !== undefined && replay.from <= replay.to ? { from: replay.from, to: replay.to } : undefined;
+  return { state, reason, error, attempts, since: new Date(since), replay: left };
+}
