@@ -49,6 +49,7 @@ const streamRooms = [
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 /** What a command does, and what is injected: between `stream` and `transport`. */
 const operatingRooms = ['operating/groups'];
+const operatingLetters = 'operating/letters';
 const underTransport = [
   ...messages,
   'records',
@@ -154,6 +155,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
+  // What a command of an operator does, wherever it is given.
+  [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Nest, and nothing that talks to a server.
@@ -164,7 +167,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What Nest does around a handler, without Nest.
   'nest/pipeline': nestRoom('nest/handling'),
   'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
-  'nest/operating': nestRoom('nest/handling', 'nest/serving'),
+  'nest/operating': nestRoom('nest/handling', 'nest/serving', operatingLetters),
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },

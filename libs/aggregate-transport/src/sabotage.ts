@@ -72,7 +72,9 @@ export type ParkingRule =
   /** As before, but the letter's own event is waited for. */
   | 'letter-waits-for-itself-only'
   /** The head of a diverted lane becomes its first letter although an earlier tenure started it. */
-  | 'head-of-any-tenure';
+  | 'head-of-any-tenure'
+  /** An owner that begins a replay does not read what an operator has edited meanwhile. */
+  | 'edits-not-taken-up';
 
 /** The rules about a change of a group's layout. */
 export type LayoutRule =

@@ -2,6 +2,14 @@ import type { BlockReason } from '../errors.js';
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
+/** Names an operator's edit of an event. */
+export interface EventEdit {
+  readonly id: string;
+  /** When it was made, milliseconds since 1970. */
+  readonly at: number;
+  readonly comment?: string;
+}
+
 /** What the stream says of one event. The rest of {@link Delivery} is what becomes of it in this process. */
 export interface DeliveryOrigin {
   readonly subject: string;
@@ -13,6 +21,8 @@ export interface DeliveryOrigin {
   readonly body: Uint8Array;
   /** Of a letter: the run of its group when it was filed. Other events are of the present run. */
   readonly run?: number;
+  /** Of a letter whose payload an operator has written. */
+  readonly edit?: EventEdit;
   /** Of a letter: when the stream was made that gave it its sequence. Other events are of the present stream. */
   readonly created?: string;
   readHeaders(): Readonly<Record<string, string>>;

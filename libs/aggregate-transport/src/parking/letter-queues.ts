@@ -1,3 +1,4 @@
+import { editsAfter } from '../records/marker.js';
 import { LetterQueue, type LetterQueueOptions } from './letter-queue.js';
 import { LetterRoom } from './letter-room.js';
 import type { MarkerWrites } from './marker-writes.js';
@@ -25,7 +26,8 @@ export class LetterQueues {
         room: this.#room,
         turns: this.#turns,
         check: () => this.writes.check(parked),
-        note: (replayed) => this.writes.update(parked, { replayed }),
+        note: (replayed) =>
+          this.writes.update(parked, { replayed, edits: editsAfter(parked.marker.edits, replayed) }),
       });
       this.#queues.set(parked, letters);
     }

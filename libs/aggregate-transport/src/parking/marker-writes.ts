@@ -1,8 +1,9 @@
+import { isSabotaged } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
-import { identityOf, type Marker } from '../records/marker.js';
+import { editsAfter, identityOf, type Marker } from '../records/marker.js';
 import { findTail } from './adoption.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent, ParkedPort } from './parked-port.js';
@@ -118,7 +119,10 @@ export class MarkerWrites {
       if (found !== undefined && found.marker.epoch > owner.epoch) throw lostError(name);
       // A command came in between, or the answer to our own write was lost.
       parked.revision = found?.revision ?? 0;
-      const { command } = found?.marker ?? {};
+      const { command, edits } = found?.marker ?? {};
+      const replayed = change.replayed ?? parked.marker.replayed ?? 0;
+      // An operator edits a letter before its replay begins. Later ones are refused by the state.
+      if (!isSabotaged('edits-not-taken-up')) change = { ...change, edits: editsAfter(edits, replayed) };
       if (command !== undefined && command.id !== change.answer?.id) change = { ...change, command };
     }
   }

@@ -5,10 +5,12 @@ import type { Letter } from '../records/letter.js';
 import {
   type Command,
   type CommandKind,
+  editAt,
   identityOf,
   type Marker,
   type StoredMarker,
 } from '../records/marker.js';
+import { editedForm } from './letter-edits.js';
 import type { ParkedArchive } from './parked-port.js';
 
 export interface ParkedCommandsOptions {
@@ -59,7 +61,8 @@ export class ParkedCommands {
   }
 
   /**
-   * The letters of an aggregate, first to last; without a marker, none.
+   * The letters of an aggregate, first to last; without a marker, none. One that an operator edited comes twice: the
+   * original, whose note says `replacedBy`, then the form that is handled in its place.
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    */
   async *letters(aggregateId: string): AsyncGenerator<Letter> {
@@ -69,8 +72,30 @@ export class ParkedCommands {
     if (found === undefined) return;
     const identity = identityOf(found);
     for (let letter = await port.next(token, found.marker.replayed ?? 0); letter !== undefined;) {
-      if (letter.note.marker === identity) yield letter;
+      if (letter.note.marker === identity) yield* this.#withEdit(letter, found.marker);
       letter = await port.next(token, letter.position);
+    }
+  }
+
+  async *#withEdit(letter: Letter, marker: Marker): AsyncGenerator<Letter> {
+    const edit = editAt(marker, letter.position);
+    const edited = edit && (await this.options.port.at(edit.by));
+    const id = edited?.note.edit?.id;
+    if (edited === undefined || id === undefined) return yield letter;
+    yield { ...letter, note: { ...letter.note, replacedBy: id } };
+    yield editedForm(letter, edited);
+  }
+
+  /**
+   * What is kept of the edits of an aggregate, oldest first: each original that was replaced, and each edited form.
+   * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
+   */
+  async *edits(aggregateId: string): AsyncGenerator<Letter> {
+    const { port } = this.options;
+    const token = tokenOf(aggregateId);
+    for (let letter = await port.nextSkipped(0, token); letter !== undefined;) {
+      if (!isSkipped(letter)) yield letter;
+      letter = await port.nextSkipped(letter.position, token);
     }
   }
 
@@ -78,7 +103,7 @@ export class ParkedCommands {
   async *skipped(): AsyncGenerator<Letter> {
     const { port } = this.options;
     for (let letter = await port.nextSkipped(0); letter !== undefined;) {
-      yield letter;
+      if (isSkipped(letter)) yield letter;
       letter = await port.nextSkipped(letter.position);
     }
   }
@@ -171,6 +196,11 @@ export class ParkedCommands {
     const head = await this.options.port.next(token, marker.replayed ?? 0);
     return head === undefined ? { id, kind } : { id, kind, position: head.position };
   }
+}
+
+/** Edits and their originals are kept beside skipped events. */
+function isSkipped({ note }: Letter): boolean {
+  return note.edit === undefined && note.replacedBy === undefined;
 }
 
 /** The command that stands already, or was carried out although its write had no answer. Pure. */

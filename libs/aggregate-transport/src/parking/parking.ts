@@ -8,6 +8,7 @@ import type { GroupStart } from '../records/group-record.js';
 import { type Letter, shorten } from '../records/letter.js';
 import type { CommandKind, Marker } from '../records/marker.js';
 import { adopt } from './adoption.js';
+import { LetterEdits } from './letter-edits.js';
 import { LetterQueues } from './letter-queues.js';
 import { LostMarkers } from './lost-markers.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
@@ -58,6 +59,8 @@ export class Parking {
   readonly #lost: LostMarkers;
   /** The letters of aggregates that are replayed, or were. */
   readonly letters: LetterQueues;
+  /** What is handled in place of letters that an operator edited. */
+  readonly edits: LetterEdits;
   readonly #watch: Timer;
   #listener: ParkingListener | undefined;
   #isTruth = false;
@@ -67,6 +70,7 @@ export class Parking {
   constructor(private readonly options: ParkingOptions) {
     this.#writes = new MarkerWrites(options);
     this.#lost = new LostMarkers(options, this.#writes);
+    this.edits = new LetterEdits(options);
     this.letters = new LetterQueues(options, this.#writes, this.#parked);
     options.port.onMarker((token, marker) => this.#heard(token, marker));
     this.#watch = every(options.clock, LIST_EVERY_MS, () => void this.#list());

@@ -15,6 +15,7 @@ export function letterEvent(topic: string, { token, note, headers, body }: Lette
     body,
     created: note.stream,
     ...(note.run === undefined ? {} : { run: note.run }),
+    ...(note.edit === undefined ? {} : { edit: note.edit }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

@@ -6,7 +6,7 @@ import type { Delivery } from '../../message/delivery.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Letter } from '../../records/letter.js';
-import type { Marker } from '../../records/marker.js';
+import { editAt, type Marker } from '../../records/marker.js';
 import type { ReplayItem } from '../handling/lane-entry.js';
 import type { ConfirmedPlace, LaneListener } from '../handling/lane-listener.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
@@ -147,7 +147,11 @@ export class LetterReplay implements DetourListener {
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
-    const event = attempts.eventOf(token, letter);
+    const isEdited = editAt(parked.marker, letter.position) !== undefined;
+    const inPlace = isEdited ? await parking.edits.inPlaceOf(parked, letter) : letter;
+    if (inPlace === undefined) return this.#stayFor(parked, letter);
+    if (isEdited && !this.#isStillOurs(parked)) return TRY_AGAIN_MS;
+    const event = attempts.eventOf(token, inPlace);
     const waitMs = attempts.waitMsOf(event);
     if (waitMs !== undefined) return waitMs;
     const failure = await attempts.run(event);
@@ -171,6 +175,14 @@ export class LetterReplay implements DetourListener {
         listener.halt(end.reason);
         return NEXT;
     }
+  }
+
+  /** The edited form of this letter was removed from the stream. The original must not be handled instead. */
+  async #stayFor(parked: Parked, { note: { sequence } }: Letter): Promise<Step> {
+    const error = `the edit of letter ${sequence} was removed from the parked stream: edit it again, or skip it`;
+    const { attempts } = parked.marker;
+    await this.options.parking.stay(parked, { reason: 'UNDECODABLE', error, attempts, sequence });
+    return afterStay(parked);
   }
 
   #isStillOurs(parked: Parked): boolean {

@@ -4,7 +4,13 @@ import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
-import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '../../parking/parked-port.js';
+import type {
+  Appended,
+  EditNote,
+  LetterEvent,
+  PageLimits,
+  ParkedArchive,
+} from '../../parking/parked-port.js';
 import { inParallel } from '../../in-parallel.js';
 import { publishConfirmed } from '../api/confirmed-publish.js';
 import { BatchedGet, hasBatchedGet } from '../api/batched-get.js';
@@ -125,10 +131,33 @@ export class ParkedWire implements ParkedArchive {
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended> {
-    const headers = letterHeaders(event, { ...note, marker: 0 });
     // With the time the stream was made: in another stream the same sequence is another event.
-    headers.set(HEADER.messageId, `skipped:${this.options.group}:${note.stream}:${event.sequence}`);
+    const id = `${this.options.group}:${note.stream}:${event.sequence}`;
+    const { replacedBy } = note;
+    return this.#keep(
+      event,
+      note,
+      replacedBy === undefined ? `skipped:${id}` : `replaced:${id}:${replacedBy}`,
+    );
+  }
+
+  appendEdit(event: LetterEvent, note: EditNote): Promise<Appended> {
+    return this.#keep(event, note, `edit:${this.options.group}:${note.edit.id}`);
+  }
+
+  /** Stores an event beside the letters of its aggregate. */
+  #keep(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
+    id: string,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, { ...note, marker: 0 });
+    headers.set(HEADER.messageId, id);
     return this.#store(`${this.#letters}skipped.${event.token}`, [{ body: event.origin.body, headers }]);
+  }
+
+  async at(position: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: position });
   }
 
   async next(token: string, after: number): Promise<Letter | undefined> {
@@ -158,8 +187,8 @@ export class ParkedWire implements ParkedArchive {
     return [...subjects.keys()].filter((subject) => !subject.startsWith(skipped)).map(tokenOfSubject);
   }
 
-  async nextSkipped(after: number): Promise<Letter | undefined> {
-    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
+  async nextSkipped(after: number, token = '*'): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.${token}` });
   }
 
   async removeLetter(position: number): Promise<void> {

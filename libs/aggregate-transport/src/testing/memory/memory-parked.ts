@@ -100,15 +100,28 @@ export class MemoryParked {
         const sent = noteOf(event, { ...note, marker: 0 });
         return this.#later(() => this.#appendOnce(event, sent, place));
       },
+      appendEdit: (event, note) => {
+        const place = { ...placeOf(event.token), isSkipped: true };
+        const sent = noteOf(event, { ...note, marker: 0 });
+        return this.#later(() => this.#appendOnce(event, sent, place));
+      },
+      at: (position) =>
+        this.#later(() =>
+          this.#letters.find((letter) => letter.group === group && letter.position === position),
+        ),
       next: (token, after) => this.#later(() => this.#after(placeOf(token), after)[0]),
       page: (token, after, { count }) =>
         this.#later(() => this.#after(placeOf(token), after).slice(0, count)),
       last: (token) => this.#later(() => this.#at(placeOf(token)).at(-1)),
       lettered: () => this.#later(() => this.#lettered(group, bits)),
-      nextSkipped: (after) =>
+      nextSkipped: (after, token) =>
         this.#later(() =>
           this.#letters.find(
-            (letter) => letter.group === group && letter.isSkipped && letter.position > after,
+            (letter) =>
+              letter.group === group &&
+              letter.isSkipped &&
+              letter.position > after &&
+              (token ?? letter.token) === letter.token,
           ),
         ),
       removeLetter: (position) => this.#later(() => this.#keep((letter) => letter.position !== position)),
@@ -174,7 +187,11 @@ export class MemoryParked {
   #appendOnce(event: LetterEvent, note: LetterNote, place: Place): Appended {
     // As in the id of a skipped event: a sequence of another stream means another event.
     const known = this.#at(place).find(
-      (letter) => letter.note.sequence === note.sequence && letter.note.stream === note.stream,
+      (letter) =>
+        letter.note.sequence === note.sequence &&
+        letter.note.stream === note.stream &&
+        letter.note.edit?.id === note.edit?.id &&
+        letter.note.replacedBy === note.replacedBy,
     );
     return known === undefined
       ? this.#store(event, note, place)
