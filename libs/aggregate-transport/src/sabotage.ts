@@ -100,7 +100,12 @@ export type ChainRule =
   /** The events of a chain do not say after which event they belong. */
   'chain-without-expectation';
 
-export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule | ChainRule;
+/** The rules of an operator's copy of a topic. */
+export type CopyRule =
+  /** A copy is stored no matter which event of its aggregate is the last. */
+  'copy-not-compared';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule | ChainRule | CopyRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;
