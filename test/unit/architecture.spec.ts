@@ -50,6 +50,7 @@ const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-clien
 /** What a command does, and what is injected: between `stream` and `transport`. */
 const operatingRooms = ['operating/groups'];
 const operatingLetters = 'operating/letters';
+const operatingTopics = 'operating/topics';
 const underTransport = [
   ...messages,
   'records',
@@ -156,6 +157,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
   // What a command of an operator does, wherever it is given.
+  [operatingTopics]: { knows: [...ground, ...messages] },
   [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
@@ -172,13 +174,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
-  'cli/parked': commandRoom,
+  'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters] },
   'cli/group': commandRoom,
+  'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics] },
   cli: {
     knows: [
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
-      ...['cli/command', 'cli/status', 'cli/parked', 'cli/group'],
+      ...['cli/command', 'cli/status', 'cli/parked', 'cli/group', 'cli/topic', 'cli/doctor'],
     ],
     packages: [/^node:/],
   },

@@ -1,7 +1,9 @@
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
 import { repartitionCommand } from './group/repartition-command.js';
+import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
+import { copyCommand } from './topic/copy-command.js';
 import { statusCommand } from './status/status-command.js';
 
 /** All commands of this package, in the order in which help names them. */
@@ -9,5 +11,8 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   ...parkedCommands,
   ...groupCommands,
+  editCommand,
+  copyCommand,
+  resetCommand,
   repartitionCommand,
 ];

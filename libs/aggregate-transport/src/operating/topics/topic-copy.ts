@@ -19,6 +19,12 @@ export interface TopicCopyOptions {
   readonly giveUpAfterMs: number;
 }
 
+/** Which part of the source one run copies. */
+export interface CopyRange {
+  readonly to?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** How far a copy has come. */
 export interface CopyProgress {
   /** Every event of the source up to here is in the target. */
@@ -77,14 +83,14 @@ export class TopicCopy {
   }
 
   /**
-   * Copies what the source holds now, from where the last call ended. Resolves when all of it is stored; `signal` ends
-   * it early, after what is on its way. Not to be called twice at once.
+   * Copies what the source holds, from where the last call ended: up to sequence `to`, or to the end of the stream.
+   * Resolves when all of it is stored; `signal` ends it early, after what is on its way. Not to be called twice at once.
    * @throws COPY_REFUSED, JETSTREAM_REQUEST_FAILED; what was copied stays, and the next run continues after it
    */
-  async run(signal?: AbortSignal): Promise<CopyProgress> {
+  async run({ to = Infinity, signal }: CopyRange = {}): Promise<CopyProgress> {
     let read = this.#through;
     for await (const event of this.options.source.events(read + 1)) {
-      if (signal?.aborted === true || this.#failure !== undefined) break;
+      if (event.sequence > to || signal?.aborted === true || this.#failure !== undefined) break;
       await this.#whenThereIsRoom();
       this.#begin(event);
       read = event.sequence;

@@ -4,7 +4,12 @@ import { HEADER } from '../../message/headers.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import { streamSubjectOf, subjectOf } from '../../message/subject.js';
 import { allowsBatchedGet, BatchedGet } from '../api/batched-get.js';
-import type { StreamInfo } from '../api/api-types.js';
+import { AggregateTransportError } from '../../errors.js';
+import type { StreamConfig, StreamInfo, WantedStream } from '../api/api-types.js';
+import { LAYOUT_KEY } from '../api/configuration.js';
+import { createStream, findStream, rulesOfAnyTopic } from '../api/provision.js';
+import { requireSettings } from '../api/stream-settings.js';
+import { hasAtomicBatches } from './atomic-batches.js';
 import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { Connection } from '../connection/connection.js';
@@ -93,4 +98,70 @@ export class TopicCopyWire {
   #messages(subject: string, from: number): AsyncIterable<StoredMessage> {
     return messagesOf(subjectMessages(this.options.api, this.topic, subject, this.#batches), from);
   }
+}
+
+type OpenOptions = Omit<TopicCopyWireOptions, 'stream'>;
+
+/** A topic to copy, and its stream. */
+export interface OpenedTopic {
+  readonly wire: TopicCopyWire;
+  readonly stream: StreamInfo;
+}
+
+/**
+ * A topic that is there.
+ * @throws STREAM_MISSING, STREAM_MISMATCH if its stream is none of a topic, JETSTREAM_REQUEST_FAILED
+ */
+export async function openTopic(options: OpenOptions): Promise<OpenedTopic> {
+  const { api, topic } = options;
+  const stream = await findStream(api, topic);
+  if (stream === undefined) {
+    throw new AggregateTransportError(
+      'STREAM_MISSING',
+      `expected a stream "${topic}" for the topic, found none; check the name and the server`,
+    );
+  }
+  requireSettings(stream.config, rulesOfAnyTopic(topic));
+  return { wire: new TopicCopyWire({ ...options, stream }), stream };
+}
+
+/**
+ * The topic that events are copied to. If it is missing it is made with the settings of the one they come from; with
+ * `dryRun` nothing is made, and undefined says so.
+ * @throws STREAM_MISMATCH, JETSTREAM_REQUEST_FAILED
+ */
+export async function openCopy(
+  options: OpenOptions,
+  { like, dryRun }: { readonly like: StreamInfo; readonly dryRun: boolean },
+): Promise<OpenedTopic | undefined> {
+  const { api, topic, connection } = options;
+  if ((await findStream(api, topic)) === undefined) {
+    if (dryRun) return undefined;
+    await createStream(api, copiedConfig(like.config, topic, connection.serverVersion));
+  }
+  return openTopic(options);
+}
+
+/** What a topic's options decide, as its stream has it. */
+function copiedConfig(config: StreamConfig, topic: string, serverVersion: string): WantedStream {
+  const { retention, storage, max_bytes, max_msgs, max_age, num_replicas, duplicate_window, discard } =
+    config;
+  const { allow_direct, metadata = {} } = config;
+  return {
+    ...{
+      retention,
+      storage,
+      max_bytes,
+      max_msgs,
+      max_age,
+      num_replicas,
+      duplicate_window,
+      discard,
+      allow_direct,
+    },
+    name: topic,
+    subjects: [streamSubjectOf(topic)],
+    metadata: { [LAYOUT_KEY]: metadata[LAYOUT_KEY] ?? '' },
+    ...(hasAtomicBatches(serverVersion) ? { allow_atomic: true } : {}),
+  };
 }
