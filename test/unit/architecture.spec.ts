@@ -159,6 +159,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What a command of an operator does, wherever it is given.
   [operatingTopics]: { knows: [...ground, ...messages] },
   [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
+  // What commands ask of the streams of whole topics.
+  'stream/topics': {
+    knows: [
+      ...[...ground, 'message', 'records', 'publisher'],
+      ...['stream/connection', 'stream/api', 'stream/keys', 'stream/wires'],
+    ],
+    packages: [/^nats$/],
+  },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Nest, and nothing that talks to a server.
@@ -176,7 +184,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/status': commandRoom,
   'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters] },
   'cli/group': commandRoom,
-  'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics] },
+  'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics, 'stream/topics'] },
   cli: {
     knows: [
       ...ground,

@@ -4,6 +4,7 @@ import { repartitionCommand } from './group/repartition-command.js';
 import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
 import { copyCommand } from './topic/copy-command.js';
+import { topicEditCommand } from './topic/edit-command.js';
 import { statusCommand } from './status/status-command.js';
 
 /** All commands of this package, in the order in which help names them. */
@@ -13,6 +14,7 @@ export const COMMANDS: readonly Command[] = [
   ...groupCommands,
   editCommand,
   copyCommand,
+  topicEditCommand,
   resetCommand,
   repartitionCommand,
 ];

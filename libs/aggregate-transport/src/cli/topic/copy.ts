@@ -7,7 +7,7 @@ import type { StreamConfig } from '../../stream/api/api-types.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { msOf } from '../../stream/api/time.js';
 import type { Connection } from '../../stream/connection/connection.js';
-import { openCopy, openTopic } from '../../stream/wires/topic-copy-wire.js';
+import { openCopy, openTopic } from '../../stream/topics/topic-copy-wire.js';
 import type { Terminal } from '../command/terminal.js';
 
 export interface CopyArguments {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.js';
-import { encodeHeaderBlock, HEADER } from '../../message/headers.js';
+import { HEADER } from '../../message/headers.js';
 import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
-import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
+import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
 import type {
   Appended,
@@ -16,23 +16,24 @@ import { publishConfirmed } from '../api/confirmed-publish.js';
 import { BatchedGet, hasBatchedGet } from '../api/batched-get.js';
 import { isDenied, type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
 import {
+  keyOfToken,
   keyPrefixOf,
   letterSubjects,
   MARKER_BUCKET,
   markerPlace,
   parkedStreamOf,
   streamOfBucket,
+  tokenOfKey,
 } from '../keys/key-places.js';
 import { hearKeys, readKey, writeKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
-import { msOfExactNanos } from '../api/time.js';
 import type { NatsSubscription } from '../port/nats-port.js';
 import { uniqueName } from '../port/unique-name.js';
 import { hasAtomicBatches } from './atomic-batches.js';
 import { type BatchMessage, publishBatch } from './letter-batch.js';
-import { letterOf, readLetter } from './stored-letter.js';
+import { letterBytes, letterHeaders, letterOf, readLetter } from './stored-letter.js';
 
 export interface ParkedWireOptions extends KeyAccess {
   readonly clock: Clock;
@@ -45,13 +46,8 @@ export interface ParkedWireOptions extends KeyAccess {
 const MARKER_STREAM = streamOfBucket(MARKER_BUCKET);
 const READ_AT_ONCE = 64;
 const READ_TIMEOUT_MS = 1_000;
-const ENCODED_MARK = '~';
-/** A key-value key may hold `=` but no `~`. */
-const KEY_MARK = '=';
 /** nats-server: the stream was made without allow_atomic. */
 const BATCHES_DISABLED = 10174;
-/** What they add to a letter, at most. */
-const BATCH_HEADER_BYTES = 128;
 const BATCH_HEADERS = [HEADER.batchId, HEADER.batchSequence, HEADER.batchCommit];
 
 /**
@@ -219,8 +215,7 @@ export class ParkedWire implements ParkedArchive {
   }
 
   #keyOf(token: string): string {
-    const key = token.startsWith(ENCODED_MARK) ? KEY_MARK + token.slice(1) : token;
-    return `${this.#markers}${bitsOf(fnv1a32(token))}.${key}`;
+    return `${this.#markers}${bitsOf(fnv1a32(token))}.${keyOfToken(token)}`;
   }
 
   #subjectOf(token: string): string {
@@ -244,10 +239,10 @@ export class ParkedWire implements ParkedArchive {
 
   async #store(subject: string, letters: readonly BatchMessage[]): Promise<Appended> {
     const { connection } = this.options;
-    const tooLarge = letters.findIndex((letter) => sizeOf(letter) > connection.maxPayloadBytes);
+    const tooLarge = letters.findIndex((letter) => letterBytes(letter) > connection.maxPayloadBytes);
     // A message over the limit would end the connection.
     if (tooLarge === 0) {
-      const size = letters[0] === undefined ? 0 : sizeOf(letters[0]);
+      const size = letters[0] === undefined ? 0 : letterBytes(letters[0]);
       const reason = `the letter has about ${size} bytes, max_payload of the server is ${connection.maxPayloadBytes}`;
       return { kind: 'refused', reason };
     }
@@ -316,28 +311,4 @@ export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: stri
     const [topic = '', group = ''] = pair.split('.');
     return { topic, group };
   });
-}
-
-/** The token that a marker key stands for. */
-export function tokenOfKey(subject: string): string {
-  const key = subject.slice(subject.lastIndexOf('.') + 1);
-  return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
-}
-
-function letterHeaders(
-  event: LetterEvent,
-  note: Omit<LetterNote, 'sequence' | 'storedAt'>,
-): Map<string, string> {
-  const headers = new Map<string, string>();
-  for (const [name, value] of Object.entries(event.origin.readHeaders())) {
-    if (!name.startsWith('Nats-')) headers.set(name, value);
-  }
-  const storedAt = msOfExactNanos(event.origin.readStoredAt());
-  const whole = { ...note, sequence: event.sequence, storedAt };
-  headers.set(LETTER_HEADER, encodeNote(whole));
-  return headers;
-}
-
-function sizeOf({ body, headers }: BatchMessage): number {
-  return body.length + (encodeHeaderBlock(headers)?.length ?? 0) + BATCH_HEADER_BYTES;
 }

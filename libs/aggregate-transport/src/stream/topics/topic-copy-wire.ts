@@ -9,11 +9,11 @@ import type { StreamConfig, StreamInfo, WantedStream } from '../api/api-types.js
 import { LAYOUT_KEY } from '../api/configuration.js';
 import { createStream, findStream, rulesOfAnyTopic } from '../api/provision.js';
 import { requireSettings } from '../api/stream-settings.js';
-import { hasAtomicBatches } from './atomic-batches.js';
+import { hasAtomicBatches } from '../wires/atomic-batches.js';
 import { publishConfirmed, UnconfirmedError } from '../api/confirmed-publish.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import type { Connection } from '../connection/connection.js';
-import { lastOf, messagesOf, subjectMessages } from './history.js';
+import { lastOf, messagesOf, subjectMessages } from '../wires/history.js';
 
 export interface TopicCopyWireOptions {
   readonly connection: Connection;
