@@ -157,13 +157,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
   // What a command of an operator does, wherever it is given.
+  'operating/doctor': { knows: [...ground, 'records'] },
   [operatingTopics]: { knows: [...ground, ...messages] },
   [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
   // What commands ask of the streams of whole topics.
   'stream/topics': {
     knows: [
       ...[...ground, 'message', 'records', 'publisher'],
-      ...['stream/connection', 'stream/api', 'stream/keys', 'stream/wires'],
+      ...['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
     ],
     packages: [/^nats$/],
   },
@@ -184,6 +185,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/status': commandRoom,
   'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters] },
   'cli/group': commandRoom,
+  'cli/doctor': {
+    ...commandRoom,
+    knows: [...commandRoom.knows, 'operating/doctor', 'stream/topics', 'transport'],
+  },
   'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics, 'stream/topics'] },
   cli: {
     knows: [

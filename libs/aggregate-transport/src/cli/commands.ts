@@ -1,5 +1,7 @@
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
+import { doctorCommand } from './doctor/doctor-command.js';
+import { resetCommand } from './group/reset-command.js';
 import { repartitionCommand } from './group/repartition-command.js';
 import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
@@ -10,6 +12,7 @@ import { statusCommand } from './status/status-command.js';
 /** All commands of this package, in the order in which help names them. */
 export const COMMANDS: readonly Command[] = [
   statusCommand,
+  doctorCommand,
   ...parkedCommands,
   ...groupCommands,
   editCommand,

@@ -71,6 +71,8 @@ export interface StreamInfo {
     subjects?: Record<string, number>;
   };
   cluster?: ClusterInfo;
+  /** The server's time. */
+  ts?: string;
   /** All subjects there are, if a page of them was asked for. */
   total?: number;
 }
