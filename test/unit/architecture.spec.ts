@@ -183,7 +183,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
-  'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters] },
+  'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters, 'stream/topics'] },
   'cli/group': commandRoom,
   'cli/doctor': {
     ...commandRoom,

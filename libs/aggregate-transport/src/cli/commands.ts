@@ -5,6 +5,7 @@ import { resetCommand } from './group/reset-command.js';
 import { repartitionCommand } from './group/repartition-command.js';
 import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
+import { exportCommand, importCommand } from './parked/transfer-commands.js';
 import { copyCommand } from './topic/copy-command.js';
 import { topicEditCommand } from './topic/edit-command.js';
 import { statusCommand } from './status/status-command.js';
@@ -16,6 +17,8 @@ export const COMMANDS: readonly Command[] = [
   ...parkedCommands,
   ...groupCommands,
   editCommand,
+  exportCommand,
+  importCommand,
   copyCommand,
   topicEditCommand,
   resetCommand,

@@ -1,7 +1,7 @@
 import { type Clock, delay } from '../clock.js';
 import { AggregateTransportError, hasCode } from '../errors.js';
 import { aggregateIdOf, tokenOf } from '../message/subject.js';
-import type { Letter } from '../records/letter.js';
+import { isImportMemory, type Letter } from '../records/letter.js';
 import {
   type Command,
   type CommandKind,
@@ -94,7 +94,7 @@ export class ParkedCommands {
     const { port } = this.options;
     const token = tokenOf(aggregateId);
     for (let letter = await port.nextSkipped(0, token); letter !== undefined;) {
-      if (!isSkipped(letter)) yield letter;
+      if (!isSkipped(letter) && !isImportMemory(letter.note)) yield letter;
       letter = await port.nextSkipped(letter.position, token);
     }
   }

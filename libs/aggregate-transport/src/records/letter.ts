@@ -42,6 +42,18 @@ export interface Letter {
   readonly body: Uint8Array;
 }
 
+const IMPORT_MARK = 'import-';
+
+/** Remembers beside the letters that those under this marker's name were imported. Pure. */
+export function importMemory(identity: number): string {
+  return IMPORT_MARK + String(identity);
+}
+
+/** True for such a memory: it holds no event. Pure. */
+export function isImportMemory({ replacedBy }: Pick<LetterNote, 'replacedBy'>): boolean {
+  return replacedBy?.startsWith(IMPORT_MARK) === true;
+}
+
 /** Notes must fit into what every event leaves free of the largest message (8 KiB, with the other headers). */
 const MAX_ERROR_CHARACTERS = 4_000;
 const MAX_COMMENT_CHARACTERS = 1_000;

@@ -152,7 +152,7 @@ export interface IdleLoad {
 
 const SETTINGS_LOOK_MS = 4_000;
 const SETTINGS_REQUESTS = 5;
-const RENEWALS_PER_TTL = 3;
+const RENEWALS_PER_TTL = 4;
 const MS = 1_000;
 const IDLE_WARN = 500;
 
