@@ -164,9 +164,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'stream/topics': {
     knows: [
       ...[...ground, 'message', 'records', 'publisher'],
-      ...['stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
+      ...['stream/port', 'stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
     ],
-    packages: [/^nats$/],
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },

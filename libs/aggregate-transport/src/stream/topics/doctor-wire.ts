@@ -1,4 +1,3 @@
-import { headers as createHeaders } from 'nats';
 import type { SettingDifference } from '../../records/setting-difference.js';
 import type { StreamInfo } from '../api/api-types.js';
 import { publishConfirmed } from '../api/confirmed-publish.js';
@@ -101,8 +100,7 @@ export class DoctorWire {
   }
 
   async #isWriteDenied(subject: string): Promise<boolean> {
-    const headers = createHeaders();
-    headers.set('Nats-Expected-Stream', NO_STREAM);
+    const headers = new Map([['Nats-Expected-Stream', NO_STREAM]]);
     return publishConfirmed(this.connection, subject, '', headers).then(() => false, isDenied);
   }
 

@@ -1,4 +1,3 @@
-import { headers as createHeaders } from 'nats';
 import type { Clock } from '../../clock.js';
 import { HEADER } from '../../message/headers.js';
 import type { StoredMessage } from '../../message/stored-event.js';
@@ -78,8 +77,7 @@ export class TopicCopyWire {
     after: number | undefined,
   ): Promise<Stored> => {
     const { connection } = this.options;
-    const block = createHeaders();
-    for (const [name, value] of Object.entries(headers)) block.set(name, value);
+    const block = new Map(Object.entries(headers));
     if (after !== undefined) block.set(HEADER.expectedLastSubjectSequence, String(after));
     const size = body.length + Buffer.byteLength(Object.entries(headers).flat().join('....'), 'utf8');
     // A message over the limit would end the connection.
