@@ -61,8 +61,8 @@ export interface ParkedPort {
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended>;
   /**
-   * Stores the edited form of a letter, beside the letters of its aggregate. Its id is the edit's, so a repeat is stored
-   * once.
+   * Stores the edited form of a letter, beside the letters of its aggregate. Its id is the edit's, so a repeat is
+   * stored once.
    */
   appendEdit(event: LetterEvent, note: EditNote): Promise<Appended>;
   /** The letter, edit or skipped event at this position; undefined if it was removed. */

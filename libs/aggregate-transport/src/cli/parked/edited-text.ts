@@ -6,7 +6,7 @@ import { describeError } from '../../errors.js';
 import { UsageError } from '../command/terminal.js';
 
 /**
- * Lets an operator change a text in the editor that VISUAL or EDITOR names. The file can be read by this user alone, and
+ * Lets an operator change a text in the editor that VISUAL or EDITOR names. The file can be read by this user alone. It
  * is removed when the editor has ended.
  * @throws UsageError if there is no editor, or it fails
  */

@@ -17,7 +17,7 @@ export const copyCommand = defineCommand({
   help: [
     ['FROM TO', 'copy the events that are there now, in order; run again, it continues'],
     ['[--until-caught-up]', 'also those published meanwhile, until none is left'],
-    ['[--follow]', 'go on with new ones until it is interrupted'],
+    ['[--follow]', 'and new ones, until it is interrupted'],
     ['[--rename-ids FILE]', 'new aggregate ids: JSON { "old": "new" } or lines old,new'],
     ['[--to-server URL] [--to-creds FILE]', 'to a topic on another server'],
     ['[--dry-run]', 'only count'],

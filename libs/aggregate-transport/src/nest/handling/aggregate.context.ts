@@ -195,8 +195,8 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
   }
 
   /**
-   * Set if an operator has written this event's payload (`parked edit`). The event keeps its sequence and its place; the
-   * original is kept in the parked stream and is never handled by this group.
+   * Set if an operator has written this event's payload (`parked edit`). The event keeps its sequence and its place.
+   * The original is kept in the parked stream and is never handled by this group.
    */
   get edit(): EventEditView | undefined {
     const { edit } = this.#event.origin;

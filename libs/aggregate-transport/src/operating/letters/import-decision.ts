@@ -30,8 +30,8 @@ export type ImportDecision =
 /**
  * May these letters become the letters of an aggregate that is not parked here, while no replica runs? Pure.
  *
- * A letter is of this stream if it names it, or if the event at its sequence has its id: the topic was restored. Else it
- * is of another one; its event may be here too, copied, under another sequence.
+ * A letter is of this stream if it names it, or if the event at its sequence has its id: the topic was restored. Else
+ * it is of another one; its event may be here too, copied, under another sequence.
  *
  * 1. What is handled stays before what is not: no event after the first letter may be settled unless it is a letter.
  * 2. Letters end with the last one. Later events become letters as they come. An earlier one that is not settled would

@@ -37,13 +37,13 @@ export type ImportOutcome =
  * Brings exported letters back into a parked stream, while no replica of the group runs.
  *
  * 1. It is decided whether order allows it ({@link decideImport}).
- * 2. Letters are stored under a marker's name that is made of what the file says, one after the other. Until step 4 they
- *    count for nothing. A run that was killed here continues.
+ * 2. Letters are stored under a marker's name that is made of what the file says, one after the other. Until step 4
+ *    they count for nothing. A run that was killed here continues.
  * 3. A note beside the letters remembers the import for ever, so that the same file is never imported twice.
  * 4. The marker is written. From here on the aggregate is parked.
  *
- * If a replica starts meanwhile, its owner does not know the marker and removes it as void; so that is looked at after
- * step 4, too.
+ * If a replica starts meanwhile, its owner does not know the marker and removes it as void. So signs of an owner are
+ * looked for after step 4, too.
  */
 export class LetterImport {
   constructor(

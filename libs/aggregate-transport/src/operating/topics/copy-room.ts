@@ -14,8 +14,8 @@ export interface CopyLimits {
 const MARK_BYTES = 200;
 
 /**
- * A stream that drops old events while it is copied to would lose them in silence, and a copy that is run again could
- * not tell what it has copied. Pure.
+ * A stream that drops old events while it is copied to would lose them in silence. A copy that is run again could not
+ * tell what it has copied. Pure.
  * @throws COPY_REFUSED
  */
 export function requireRoom(

@@ -62,8 +62,8 @@ const TRY_AGAIN_MS = 500;
  *    whenever it arrives, after the duplicate window too. Of two processes that copy, one is refused, and reads again.
  * 4. One event of an aggregate is on its way. Aggregates are copied side by side.
  *
- * If another publisher writes to an aggregate before all of its events are copied, the copy ends with COPY_REFUSED: what
- * is left would come after newer events.
+ * If another publisher writes to an aggregate before all of its events are copied, the copy ends with COPY_REFUSED.
+ * What is left would come after newer events.
  */
 export class TopicCopy {
   readonly #places = new Map<string, Place>();
@@ -84,7 +84,7 @@ export class TopicCopy {
 
   /**
    * Copies what the source holds, from where the last call ended: up to sequence `to`, or to the end of the stream.
-   * Resolves when all of it is stored; `signal` ends it early, after what is on its way. Not to be called twice at once.
+   * Resolves when all of it is stored; `signal` ends it early, after what is on its way. One call at a time.
    * @throws COPY_REFUSED, JETSTREAM_REQUEST_FAILED; what was copied stays, and the next run continues after it
    */
   async run({ to = Infinity, signal }: CopyRange = {}): Promise<CopyProgress> {

@@ -81,7 +81,7 @@ export class DoctorWire {
 
   /**
    * Which subjects of docs/operations.md this user may publish to. Events and keys are sent with a condition that no
-   * stream meets, calls with a body that none can read, so nothing is stored, made or removed.
+   * stream meets, calls with a body that no server can read. So nothing is stored, made or removed.
    */
   async permissions(topic: string, hasGroup: boolean): Promise<ProbedSubject[]> {
     const probes = hasGroup ? [...publisherProbes(topic), ...handlerProbes(topic)] : publisherProbes(topic);

@@ -129,12 +129,8 @@ export class ParkedWire implements ParkedArchive {
   ): Promise<Appended> {
     // With the time the stream was made: in another stream the same sequence is another event.
     const id = `${this.options.group}:${note.stream}:${event.sequence}`;
-    const { replacedBy } = note;
-    return this.#keep(
-      event,
-      note,
-      replacedBy === undefined ? `skipped:${id}` : `replaced:${id}:${replacedBy}`,
-    );
+    const { replacedBy: edit } = note;
+    return this.#keep(event, note, edit === undefined ? `skipped:${id}` : `replaced:${id}:${edit}`);
   }
 
   appendEdit(event: LetterEvent, note: EditNote): Promise<Appended> {
@@ -152,7 +148,7 @@ export class ParkedWire implements ParkedArchive {
     return this.#store(`${this.#letters}skipped.${event.token}`, [{ body: event.origin.body, headers }]);
   }
 
-  async at(position: number): Promise<Letter | undefined> {
+  at(position: number): Promise<Letter | undefined> {
     return this.#letter({ seq: position });
   }
 
