@@ -11,6 +11,7 @@ import {
   ParkedAggregates,
   UnrecoverableError,
 } from 'nestjs-aggregate-transport';
+import { testBuild } from '../faults/harness/test-build.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
@@ -132,6 +133,28 @@ test('an operator corrects payloads of parked events, and each keeps its place',
     [third, 'replaced', undefined],
   ]);
 
+  // An edit whose command is killed was never made, or stands whole.
+  const other = [
+    'parked',
+    'edit',
+    'repair/shop/c',
+    '--payload',
+    '{"n":1,"price":6}',
+    '--yes',
+    '--server',
+    server().url,
+  ];
+  for (const [step, edits] of [
+    ['edit: stored', 0],
+    ['edit: taken', 1],
+  ] as const) {
+    const killed = await runCommand({ args: other, ...testBuild({ stopAt: `kill:${step}` }) });
+    expect(killed.code).not.toBe(0);
+    let found = 0;
+    for await (const { edit } of parked.letters({ topic: 'repair', aggregateId: 'c' }))
+      if (edit !== undefined) found++;
+    expect([step, found]).toEqual([step, edits]);
+  }
   await parked.edit({ topic: 'repair', aggregateId: 'c' }, { n: 1, price: 7 });
   const huge = { n: 1, pad: 'x'.repeat(1_048_576 - 8_192) };
   await expect(parked.edit({ topic: 'repair', aggregateId: 'c' }, huge)).rejects.toMatchObject({
