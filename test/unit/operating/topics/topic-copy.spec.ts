@@ -179,6 +179,15 @@ describe('the copy of a topic', () => {
     });
   });
 
+  test('refuses an event that lies on no subject of an aggregate', async () => {
+    const stray = { ...eventOf(1, 'a'), subject: 'orders.0.0.0.0.0.0.0.0.a' };
+    const { copy } = copyOf(sourceOf([stray, ...events.slice(1)]), new FakeStream().connect());
+    await expect(copy.run()).rejects.toMatchObject({
+      code: 'COPY_REFUSED',
+      message: expect.stringContaining('event 1'),
+    });
+  });
+
   test('renames aggregates, and keeps the rest of the body byte for byte', async () => {
     const stream = new FakeStream();
     const body =

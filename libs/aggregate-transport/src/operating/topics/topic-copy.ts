@@ -3,7 +3,7 @@ import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError, hasCode } from '../../errors.js';
 import { HEADER } from '../../message/headers.js';
 import type { StoredMessage } from '../../message/stored-event.js';
-import { aggregateIdOf, tokenOfSubject } from '../../message/subject.js';
+import { aggregateIdOf, isSubjectOfAggregate, tokenOfSubject } from '../../message/subject.js';
 import { COPIED_HEADER, copiedSequence, markOf } from './copied-mark.js';
 import type { CopiedEvent, CopySource, CopyTarget } from './copy-ports.js';
 import { type RenamedIds, renamedBody } from './rename-ids.js';
@@ -71,6 +71,8 @@ export class TopicCopy {
   readonly #tails = new Map<string, Promise<void>>();
   readonly #running = new Set<Promise<void>>();
   #bytes = 0;
+  /** Ends the wait for room. */
+  #wake: () => void = () => undefined;
   #failure: unknown;
   #through = 0;
   #copied = 0;
@@ -103,28 +105,47 @@ export class TopicCopy {
 
   async #whenThereIsRoom(): Promise<void> {
     while (this.#running.size >= MAX_IN_FLIGHT || this.#bytes >= MAX_BYTES_IN_FLIGHT)
-      await Promise.race(this.#running);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
   }
 
   /** After the aggregate's event before it. */
   #begin(event: StoredMessage): void {
-    const from = tokenOfSubject(event.subject ?? '');
-    const before = this.#tails.get(from) ?? Promise.resolve();
+    const { subject = '' } = event;
+    const from = tokenOfSubject(subject);
+    let token: string;
+    try {
+      token = this.#targetOf(event, from);
+    } catch (error) {
+      this.#failure ??= error;
+      return;
+    }
+    const before = this.#tails.get(token) ?? Promise.resolve();
     this.#bytes += event.body.length;
     const copied = before
-      .then(() => (this.#failure === undefined ? this.#copy(event, from) : undefined))
+      .then(() => (this.#failure === undefined ? this.#copy(event, from, token) : undefined))
       .catch((error: unknown) => void (this.#failure ??= error))
       .finally(() => {
         this.#bytes -= event.body.length;
         this.#running.delete(copied);
-        if (this.#tails.get(from) === copied) this.#tails.delete(from);
+        if (this.#tails.get(token) === copied) this.#tails.delete(token);
+        this.#wake();
       });
-    this.#tails.set(from, copied);
+    this.#tails.set(token, copied);
     this.#running.add(copied);
   }
 
-  async #copy(message: StoredMessage, from: string): Promise<void> {
-    const token = this.options.renames.tokenOf(from);
+  /** @throws COPY_REFUSED for an event that is no aggregate's, and for a name that two aggregates would have */
+  #targetOf({ subject = '', sequence }: StoredMessage, from: string): string {
+    const { source, renames } = this.options;
+    if (isSubjectOfAggregate(subject, source.topic, from)) return renames.tokenOf(from);
+    throw new AggregateTransportError(
+      'COPY_REFUSED',
+      `expected each event of topic "${source.topic}" to lie on the subject of its aggregate, found event ${sequence} on ` +
+        `"${subject}": no aggregate has it, so it has no order; remove it (nats stream rmm ${source.topic} ${sequence})`,
+    );
+  }
+
+  async #copy(message: StoredMessage, from: string, token: string): Promise<void> {
     const place = await this.#placeOf(token);
     if (message.sequence <= place.through) {
       this.#found++;
@@ -195,8 +216,7 @@ export class TopicCopy {
     for (const token of this.#places.keys()) {
       if (this.#places.size < MAX_PLACES / 2) return;
       // Of one that is on its way the place must not be known twice. A dry run has nothing to ask again.
-      if (!this.#tails.has(token) && this.options.renames.size === 0 && !this.options.dryRun)
-        this.#places.delete(token);
+      if (!this.#tails.has(token) && !this.options.dryRun) this.#places.delete(token);
     }
   }
 
