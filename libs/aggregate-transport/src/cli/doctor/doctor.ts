@@ -15,6 +15,7 @@ import { silentLog } from '../../log.js';
 import { type Finding, isHealthy } from '../../operating/doctor/finding.js';
 import { inParallel } from '../../in-parallel.js';
 import { isDenied, JetStreamApi } from '../../stream/api/jetstream-api.js';
+import type { StreamRequest } from '../../stream/api/provision.js';
 import { msOf } from '../../stream/api/time.js';
 import { Connection } from '../../stream/connection/connection.js';
 import { groupsOnServer, type KnownGroup } from '../../stream/groups/known-groups.js';
@@ -154,38 +155,51 @@ async function patientsOf(
 }
 
 async function examineTopic(connection: Connection, patient: Patient, clock: Clock): Promise<Finding[]> {
-  const { topic, groups, options, known } = patient;
-  const api = new JetStreamApi(connection);
-  const wire = new DoctorWire(connection, api);
+  const { topic, groups, options } = patient;
+  const wire = new DoctorWire(connection, new JetStreamApi(connection));
   const hasGroup = groups.length > 0;
   const permissions = checkPermissions(topic, await wire.permissions(topic, hasGroup));
   // What may not be read cannot be compared; the permissions say so.
   if (permissions.some(({ found }) => found.includes('STREAM.INFO'))) return permissions;
-  const request = options && {
-    ...{ topic, provision: options.provision, options: options.stream, explicit: options.explicitStream },
-    serverVersion: connection.serverVersion,
-  };
   const asked = clock.now();
-  const streams = await wire.streams(topic, request, hasGroup);
-  const findings = [...permissions];
-  for (const stream of streams)
-    findings.push(...streamFindings(topic, stream, options?.provision ?? 'ensure'));
-  const [own] = streams;
-  if (own?.info !== undefined) {
-    const { config, ts } = own.info;
-    if (ts !== undefined) findings.push(checkClock(Date.parse(ts), clock.wallNow(), clock.now() - asked));
-    const giveUpAfterMs = options?.publish.giveUpAfterMs;
-    if (giveUpAfterMs !== undefined)
-      findings.push(checkWindow(topic, msOf(config.duplicate_window), giveUpAfterMs));
-    const old = await Promise.all(groups.map((group) => oldConsumersOf(api, topic, group)));
-    findings.push(checkOldConsumers(topic, old.flat()));
-  }
-  if (options !== undefined && hasGroup) {
-    const { pullExpiresMs, leaseTtlMs } = options.consume;
-    const partitions = known[0]?.partitions ?? options.consume.partitions;
-    findings.push({ ...checkIdle({ topics: [{ partitions, pullExpiresMs, leaseTtlMs }] }), topic });
-  }
-  return findings;
+  const streams = await wire.streams(topic, options && requestOf(options, connection), hasGroup);
+  const roundTripMs = clock.now() - asked;
+  const provision = options?.provision ?? 'ensure';
+  return [
+    ...permissions,
+    ...streams.flatMap((stream) => streamFindings(topic, stream, provision)),
+    ...(await ownFindings(connection, patient, { own: streams[0], clock, roundTripMs })),
+    ...idleFindings(patient),
+  ];
+}
+
+function requestOf(options: ResolvedTopic, { serverVersion }: Connection): StreamRequest {
+  const { name: topic, provision, stream, explicitStream: explicit } = options;
+  return { topic, provision, options: stream, explicit, serverVersion };
+}
+
+/** What the topic's own stream tells besides its settings. */
+async function ownFindings(
+  connection: Connection,
+  { topic, groups, options }: Patient,
+  { own, clock, roundTripMs }: { own: ExaminedStream | undefined; clock: Clock; roundTripMs: number },
+): Promise<Finding[]> {
+  if (own?.info === undefined) return [];
+  const { config, ts } = own.info;
+  const api = new JetStreamApi(connection);
+  const old = await Promise.all(groups.map((group) => oldConsumersOf(api, topic, group)));
+  const clocks = ts === undefined ? [] : [checkClock(Date.parse(ts), clock.wallNow(), roundTripMs)];
+  const giveUpAfterMs = options?.publish.giveUpAfterMs;
+  const window =
+    giveUpAfterMs === undefined ? [] : [checkWindow(topic, msOf(config.duplicate_window), giveUpAfterMs)];
+  return [...clocks, ...window, checkOldConsumers(topic, old.flat())];
+}
+
+function idleFindings({ topic, groups, options, known }: Patient): Finding[] {
+  if (options === undefined || groups.length === 0) return [];
+  const { pullExpiresMs, leaseTtlMs, partitions: first } = options.consume;
+  const partitions = known[0]?.partitions ?? first;
+  return [{ ...checkIdle({ topics: [{ partitions, pullExpiresMs, leaseTtlMs }] }), topic }];
 }
 
 function streamFindings(

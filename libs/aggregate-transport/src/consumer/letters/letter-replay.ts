@@ -142,15 +142,20 @@ export class LetterReplay implements DetourListener {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { attempts, parking, listener, turns, member } = this.options;
-    const { token } = parked;
+    const { parking, turns, member } = this.options;
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
-    const isEdited = editAt(parked.marker, letter.position) !== undefined;
-    const inPlace = isEdited ? await parking.edits.inPlaceOf(parked, letter) : letter;
-    if (inPlace === undefined) return this.#stayFor(parked, letter);
-    if (isEdited && !this.#isStillOurs(parked)) return TRY_AGAIN_MS;
+    if (editAt(parked.marker, letter.position) === undefined) return this.#attempt(parked, letter, letter);
+    const edited = await parking.edits.inPlaceOf(parked, letter);
+    if (edited === undefined) return this.#stayFor(parked, letter);
+    return this.#isStillOurs(parked) ? this.#attempt(parked, letter, edited) : TRY_AGAIN_MS;
+  }
+
+  /** Runs the handler for a letter, in the form that stands in its place. */
+  async #attempt(parked: Parked, letter: Letter, inPlace: Letter): Promise<Step> {
+    const { attempts, parking, listener } = this.options;
+    const { token } = parked;
     const event = attempts.eventOf(token, inPlace);
     const waitMs = attempts.waitMsOf(event);
     if (waitMs !== undefined) return waitMs;

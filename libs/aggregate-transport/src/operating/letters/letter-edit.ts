@@ -166,16 +166,12 @@ export class LetterEditor {
     const { clock, name } = this.options;
     for (;;) {
       const marked = await this.#marker(aggregateId);
-      const { marker } = marked;
       const { position, note } = found.letter;
-      if (identityOf(marked) !== found.identity || position <= (marker.replayed ?? 0))
-        throw unknownError(name, aggregateId, note.sequence);
-      const standing = editAt(marker, position)?.by;
-      if (by !== undefined && standing === by) return undefined;
-      if (standing !== found.by)
-        throw refusedError(name, aggregateId, 'another edit of the same letter; look at it first');
-      if ((marker.edits?.length ?? 0) >= MAX_EDITS && standing === undefined)
-        throw refusedError(name, aggregateId, `${MAX_EDITS} edits that stand already; retry it first`);
+      const isGone = identityOf(marked) !== found.identity || position <= (marked.marker.replayed ?? 0);
+      if (isGone) throw unknownError(name, aggregateId, note.sequence);
+      if (by !== undefined && editAt(marked.marker, position)?.by === by) return undefined;
+      const conflict = whyNever(marked, found);
+      if (conflict !== undefined) throw refusedError(name, aggregateId, conflict);
       const busy = whyBusy(marked);
       if (busy === undefined) return marked;
       if (clock.now() >= until) throw refusedError(name, aggregateId, busy);
@@ -199,6 +195,14 @@ export class LetterEditor {
   async #remove(position: number): Promise<void> {
     await this.options.port.removeLetter(position).catch(() => undefined);
   }
+}
+
+/** Why waiting does not help. Pure. */
+function whyNever({ marker }: StoredMarker, { letter, by }: FoundLetter): string | undefined {
+  const standing = editAt(marker, letter.position)?.by;
+  if (standing !== by) return 'another edit of the same letter; look at it first';
+  const isFull = standing === undefined && (marker.edits?.length ?? 0) >= MAX_EDITS;
+  return isFull ? `${MAX_EDITS} edits that stand already; retry it first` : undefined;
 }
 
 /** Why letters of this aggregate cannot be edited now. A retry that has not begun reads the edits first. Pure. */

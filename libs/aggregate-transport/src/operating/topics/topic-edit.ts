@@ -88,33 +88,43 @@ export function planTopicEdit(
 function whyRefused(now: TopicNow, wanted: WantedTopic): string | undefined {
   if (wanted.storage !== undefined && wanted.storage !== now.storage)
     return `a server cannot move a stream from ${now.storage} to ${wanted.storage}: copy it (topic copy) into a topic made so`;
-  if (wanted.schedules === true && !now.canSchedule && !now.schedules)
+  if (wanted.schedules === true && !now.canSchedule)
     return `message schedules need nats-server 2.12, found ${now.serverVersion}`;
-  if (wanted.discard !== undefined && !['old', 'new'].includes(wanted.discard))
-    return `expected --discard old or new, found "${wanted.discard}"`;
-  const replicas = wanted.replicas ?? 1;
-  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 5)
-    return `expected 1 to 5 replicas, found ${replicas}`;
-  const window = wanted.duplicateWindowMs;
-  if (window !== undefined && window <= COPIES_STOP_BEFORE_WINDOW_MS)
-    return (
-      `a duplicate window of ${window} ms leaves publishers no time: copies of an event stop ` +
-      `${COPIES_STOP_BEFORE_WINDOW_MS} ms before it ends; choose more`
-    );
-  return undefined;
+  return whyNoValue(wanted);
 }
+
+function whyNoValue({ discard, replicas, duplicateWindowMs: window }: WantedTopic): string | undefined {
+  if (discard !== undefined && !['old', 'new'].includes(discard))
+    return `expected --discard old or new, found "${discard}"`;
+  if (replicas !== undefined && !REPLICAS.includes(replicas))
+    return `expected 1 to 5 replicas, found ${replicas}`;
+  if (window === undefined || window > COPIES_STOP_BEFORE_WINDOW_MS) return undefined;
+  return (
+    `a duplicate window of ${window} ms leaves publishers no time: copies of an event stop ` +
+    `${COPIES_STOP_BEFORE_WINDOW_MS} ms before it ends; choose more`
+  );
+}
+
+const REPLICAS: readonly number[] = [1, 2, 3, 4, 5];
 
 /** With `discard: old` a lower limit drops events at once, handled or not. */
 function lossesOf(now: TopicNow, wanted: WantedTopic, wallMs: number): string[] {
   const losses: string[] = [];
-  const { maxBytes = -1, maxMessages = -1, maxAgeMs = 0, discard = now.discard } = wanted;
-  if (discard === 'old' && maxMessages > 0 && maxMessages < now.messages)
-    losses.push(`the oldest ${now.messages - maxMessages} of ${now.messages} events`);
-  if (discard === 'old' && maxBytes > 0 && maxBytes < now.bytes)
-    losses.push(`the oldest events, ${now.bytes - maxBytes} of ${now.bytes} bytes`);
-  if (maxAgeMs > 0 && now.firstStoredAt !== undefined && now.firstStoredAt < wallMs - maxAgeMs)
+  const dropsOld = (wanted.discard ?? now.discard) === 'old';
+  const tooMany = above(now.messages, wanted.maxMessages);
+  const tooLarge = above(now.bytes, wanted.maxBytes);
+  if (dropsOld && tooMany > 0) losses.push(`the oldest ${tooMany} of ${now.messages} events`);
+  if (dropsOld && tooLarge > 0) losses.push(`the oldest events, ${tooLarge} of ${now.bytes} bytes`);
+  const { maxAgeMs } = wanted;
+  const { firstStoredAt = wallMs } = now;
+  if (maxAgeMs !== undefined && maxAgeMs > 0 && firstStoredAt < wallMs - maxAgeMs)
     losses.push(`all events stored before ${new Date(wallMs - maxAgeMs).toISOString()}`);
   return losses;
+}
+
+/** How much there is above a limit; 0 without one. */
+function above(found: number, limit: number | undefined): number {
+  return limit === undefined || limit <= 0 ? 0 : Math.max(0, found - limit);
 }
 
 function notesOf(changes: readonly TopicChange[], now: TopicNow, wanted: WantedTopic): string[] {
