@@ -1,6 +1,6 @@
 import type { Log } from '../log.js';
 import { aggregateIdOf } from '../message/subject.js';
-import type { Letter } from '../records/letter.js';
+import { type Letter, noteWithout } from '../records/letter.js';
 import { editAt } from '../records/marker.js';
 import type { Parked } from './parked-aggregate.js';
 import type { LetterEvent, ParkedPort } from './parked-port.js';
@@ -45,7 +45,7 @@ export class LetterEdits {
 
   async #keepOriginal(letter: Letter, editId: string): Promise<void> {
     if (this.#kept.has(editId)) return;
-    const { marker: _marker, sequence: _sequence, storedAt: _storedAt, ...note } = letter.note;
+    const note = noteWithout(letter.note, 'marker', 'sequence', 'storedAt');
     const { port, log, name } = this.options;
     const kept = await port.appendSkipped(eventOf(letter), { ...note, replacedBy: editId });
     if (kept.kind !== 'stored') {

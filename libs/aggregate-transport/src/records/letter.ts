@@ -59,6 +59,15 @@ const MAX_ERROR_CHARACTERS = 4_000;
 const MAX_COMMENT_CHARACTERS = 1_000;
 const NOT_PRINTABLE_ASCII = /[^ -~]/g;
 
+/** A note without some of what it says. Pure. */
+export function noteWithout<N extends Partial<LetterNote>, K extends keyof LetterNote>(
+  note: N,
+  ...names: readonly K[]
+): Omit<N, K> {
+  const left = Object.entries(note).filter(([name]) => !(names as readonly string[]).includes(name));
+  return Object.fromEntries(left) as Omit<N, K>;
+}
+
 /** A note as one header line: ASCII, without line breaks. */
 export function encodeNote(note: LetterNote): string {
   const error = note.error === undefined ? {} : { error: shorten(note.error) };

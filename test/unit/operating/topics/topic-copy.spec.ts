@@ -82,7 +82,7 @@ class FakeStream {
         await turn();
         return this.of(token).at(-1);
       },
-      history: async function* (this: void) {},
+      history: async function* () {},
       store: async (event, after) => {
         if (--left < 0) return new Promise(() => undefined);
         await turn();

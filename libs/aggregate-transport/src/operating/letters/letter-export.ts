@@ -1,4 +1,5 @@
 import type { ParkedCommands } from '../../parking/operator-commands.js';
+import { noteWithout } from '../../records/letter.js';
 import type { ListedAggregate } from './find-parked.js';
 import type { ExportedAggregate, ExportedLetter, ExportedPlace } from './letter-lines.js';
 
@@ -13,8 +14,12 @@ export async function exportAggregate(
 ): Promise<ExportedAggregate> {
   const letters: ExportedLetter[] = [];
   for await (const { note, headers, body } of commands.letters(place.aggregateId)) {
-    const { marker: _marker, replacedBy: _replacedBy, ...rest } = note;
-    letters.push({ note: rest, headers, body, isEdit: note.edit !== undefined });
+    letters.push({
+      note: noteWithout(note, 'marker', 'replacedBy'),
+      headers,
+      body,
+      isEdit: note.edit !== undefined,
+    });
   }
   const { reason, error, attempts, sequence, since } = marker;
   return { ...place, parkedCreated, marker: { reason, error, attempts, sequence, since }, letters };

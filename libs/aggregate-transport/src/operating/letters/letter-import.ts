@@ -6,7 +6,7 @@ import { fnv1a32 } from '../../message/partitioning.js';
 import { tokenOf } from '../../message/subject.js';
 import { eventOf } from '../../parking/letter-edits.js';
 import type { LetterEvent, ParkedArchive } from '../../parking/parked-port.js';
-import { importMemory, type Letter } from '../../records/letter.js';
+import { importMemory, type Letter, noteWithout } from '../../records/letter.js';
 import type { EditPlace, Marker } from '../../records/marker.js';
 import { envelopeIn } from './edited-body.js';
 import { decideImport, type EventPlace, type TopicPlace } from './import-decision.js';
@@ -113,7 +113,7 @@ export class LetterImport {
     const positions = stored.map(({ position }) => position);
     let tail = (await port.last(token))?.position ?? 0;
     for (const letter of letters.slice(stored.length)) {
-      const { sequence: _sequence, storedAt: _storedAt, ...note } = letter.note;
+      const note = noteWithout(letter.note, 'sequence', 'storedAt');
       const answer = await port.append([asEvent(token, letter)], { ...note, marker: identity }, tail);
       if (answer.kind === 'stored') positions.push((tail = answer.position));
       else

@@ -81,8 +81,8 @@ export function* aggregatesIn(lines: Iterable<string>): Generator<ExportedAggreg
     } else if (open === undefined) throw lineError(number, 'a letter without its aggregate');
     else open.letters.push(letterIn(line));
     if (open.letters.length < open.line.letters) continue;
-    const { v: _version, kind: _kind, ...aggregate } = open.line;
-    yield { ...aggregate, letters: open.letters };
+    const { topic, group, aggregateId, parkedCreated, marker } = open.line;
+    yield { topic, group, aggregateId, parkedCreated, marker, letters: open.letters };
     open = undefined;
   }
   if (open !== undefined) throw cutError(number, open.line);
