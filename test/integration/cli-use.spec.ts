@@ -93,7 +93,6 @@ test.each([
   ['topic copy orders', 'expected two topics'],
   ['topic copy orders orders', 'expected two topics, found one twice'],
   ['topic edit orders --max-age soon', 'expected a value for --max-age as in --help, found "soon"'],
-  ['group', 'expected one of reset after "group", found nothing'],
   ['everything', 'unknown command "everything"'],
 ])('"%s" ends with exit code 2 before a server is asked', async (words, text) => {
   const { code, output, errors } = await run(words);

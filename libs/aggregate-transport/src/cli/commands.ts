@@ -1,7 +1,6 @@
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
 import { doctorCommand } from './doctor/doctor-command.js';
-import { resetCommand } from './group/reset-command.js';
 import { repartitionCommand } from './group/repartition-command.js';
 import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
@@ -15,12 +14,11 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   doctorCommand,
   ...parkedCommands,
-  ...groupCommands,
   editCommand,
   exportCommand,
   importCommand,
+  ...groupCommands,
   copyCommand,
   topicEditCommand,
-  resetCommand,
   repartitionCommand,
 ];
