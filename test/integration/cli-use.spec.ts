@@ -67,8 +67,6 @@ test.each([
   ],
   ['status everything', 'expected at most 0 words after "status", found "everything" too; see --help'],
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
-  ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
-  ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],
   ['group show orders', 'expected a topic and a group'],
   ['group delete orders billing --resume', 'expected an option of "group delete", found --resume; it has '],
   [
