@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Controller, type Type } from '@nestjs/common';
-import { Payload } from '@nestjs/microservices';
-import { AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
+import { Ctx, Payload } from '@nestjs/microservices';
+import { AggregateContext, AggregateHandler, AggregateId } from 'nestjs-aggregate-transport';
 import { allOf, counted, fresh, RETRY, type RunningApp, SMALL, TOPIC, type World } from './world.js';
 
 /** What happens to events that no handler can take, on a nats-server and in memory. */
@@ -86,6 +86,46 @@ export function describeParking(name: string, world: World): void {
       expect(handled).toEqual(['other 1', 'other 2', ...[1, 2, 3, 4].map((n) => `failing ${n}`)]);
       expect(await second.parked.list({ topic: TOPIC })).toEqual([]);
       await expect(retry()).rejects.toMatchObject({ code: 'NOT_PARKED' });
+    });
+
+    test('handles the payload that an operator puts in the place of a letter, in order', async () => {
+      const a = fresh('edited');
+      const handled: unknown[] = [];
+
+      @Controller()
+      class Handler {
+        @AggregateHandler(TOPIC, { retry: { ...RETRY, attempts: 1 } })
+        handle(@Payload() n: number, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
+          if (id !== a) return;
+          if (n === 2) throw new Error('not two');
+          handled.push([n, ctx.sequence, ctx.edit?.comment]);
+        }
+      }
+      const { publisher, parked } = await start('edited', Handler);
+      const receipts = await publisher.publishAll([1, 2, 3].map((n) => counted(a, n)));
+      const address = { topic: TOPIC, aggregateId: a };
+      await world.until('two letters', async () => (await allOf(parked.letters(address))).length === 2);
+      await world.settle();
+      const [, second, third] = receipts.map(({ sequence }) => sequence);
+      const result = await told(parked.edit(address, 20, { comment: 'a typo' }));
+      expect(result).toMatchObject({ sequence: second, replacedEdit: false });
+      const letters = await allOf(parked.letters(address));
+      expect(letters.map(({ event, edit, replacedBy }) => [event?.payload, edit?.id, replacedBy])).toEqual([
+        [2, undefined, result.editId],
+        [20, result.editId, undefined],
+        [3, undefined, undefined],
+      ]);
+      expect(await told(parked.retry(address))).toEqual({ outcome: 'unparked' });
+      expect(handled.slice(1)).toEqual([
+        [20, second, 'a typo'],
+        [3, third, undefined],
+      ]);
+      const kept = await allOf(parked.edits(address));
+      expect(kept.map(({ event, replacedBy }) => [event?.payload, replacedBy])).toEqual([
+        [20, undefined],
+        [2, result.editId],
+      ]);
+      expect(await allOf(parked.skipped({ topic: TOPIC }))).toEqual([]);
     });
 
     test('keeps a skipped event, and continues without it', async () => {

@@ -67,8 +67,6 @@ test.each([
   ],
   ['status everything', 'expected at most 0 words after "status", found "everything" too; see --help'],
   ['status --creds no/such/file', 'expected --creds to name a file that can be read, found '],
-  ['parked fix', 'expected one of list, show, retry, skip, discard after "parked", found "fix"'],
-  ['parked', 'expected one of list, show, retry, skip, discard after "parked", found nothing'],
   ['group show orders', 'expected a topic and a group'],
   ['group delete orders billing --resume', 'expected an option of "group delete", found --resume; it has '],
   [
@@ -76,6 +74,23 @@ test.each([
     'expected --max-lag to be a whole number from 0, found "some"',
   ],
   ['group', 'expected one of list, show, follow, reset, delete after "group", found nothing'],
+  [
+    'parked fix',
+    'expected one of list, show, retry, skip, discard, edit, export, import after "parked", found "fix"',
+  ],
+  [
+    'parked',
+    'expected one of list, show, retry, skip, discard, edit, export, import after "parked", found nothing',
+  ],
+  ['parked list --filter type', 'expected a filter such as type=OrderPlaced'],
+  ['parked list --reason A --reason B', 'expected --reason once, found it twice'],
+  ['parked retry --filter type=A --topic orders --group billing a', 'expected --filter with --all'],
+  ['parked edit order-7', 'expected TOPIC/GROUP/AGGREGATE, or --topic, --group and an aggregate id'],
+  ['parked edit orders/billing/a --file a --payload 1', 'expected --file or --payload, found both'],
+  ['parked import', 'expected a file that parked export has written'],
+  ['topic copy orders', 'expected two topics'],
+  ['topic copy orders orders', 'expected two topics, found one twice'],
+  ['topic edit orders --max-age soon', 'expected a value for --max-age as in --help, found "soon"'],
   ['everything', 'unknown command "everything"'],
 ])('"%s" ends with exit code 2 before a server is asked', async (words, text) => {
   const { code, output, errors } = await run(words);

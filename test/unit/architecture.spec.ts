@@ -49,6 +49,8 @@ const streamRooms = [
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 /** What a command does, and what is injected: between `stream` and `transport`. */
 const operatingRooms = ['operating/groups', 'operating/aggregates'];
+const operatingLetters = 'operating/letters';
+const operatingTopics = 'operating/topics';
 const underTransport = [
   ...messages,
   'records',
@@ -154,6 +156,17 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
+  // What a command of an operator does, wherever it is given.
+  'operating/doctor': { knows: [...ground, 'records'] },
+  [operatingTopics]: { knows: [...ground, ...messages] },
+  [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
+  // What commands ask of the streams of whole topics.
+  'stream/topics': {
+    knows: [
+      ...[...ground, 'message', 'records', 'publisher'],
+      ...['stream/port', 'stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
+    ],
+  },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
   'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking'] },
@@ -166,21 +179,27 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What Nest does around a handler, without Nest.
   'nest/pipeline': nestRoom('nest/handling'),
   'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
-  'nest/operating': nestRoom('nest/handling', 'nest/serving'),
+  'nest/operating': nestRoom('nest/handling', 'nest/serving', operatingLetters),
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
   // From flags, variables and contexts to what a connection needs.
   'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
-  'cli/parked': commandRoom,
+  'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters, 'stream/topics'] },
   'cli/group': commandRoom,
   'cli/aggregate': commandRoom,
+  'cli/doctor': {
+    ...commandRoom,
+    knows: [...commandRoom.knows, 'operating/doctor', 'stream/topics', 'transport'],
+  },
+  'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics, 'stream/topics'] },
   cli: {
     knows: [
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
+      ...['cli/topic', 'cli/doctor'],
     ],
     packages: [/^node:/],
   },

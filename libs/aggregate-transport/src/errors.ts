@@ -48,6 +48,10 @@ export type AggregateTransportErrorCode =
   // a command, reported to the operator that gives it
   | 'NOT_PARKED'
   | 'COMMAND_UNANSWERED'
+  | 'LETTER_UNKNOWN'
+  | 'EDIT_REFUSED'
+  | 'IMPORT_REFUSED'
+  | 'COPY_REFUSED'
   | 'GROUP_UNKNOWN'
   | 'CHANGE_UNDER_WAY'
   | 'AGGREGATE_UNSETTLED'

@@ -33,7 +33,7 @@ export type { Disposition, FailedAttempt } from './consumer/handling/outcome.js'
 export type { Around, AttemptContext } from './transport/around.js';
 export type { AggregateHooks, AggregateNotice, ParkedNotice, StuckNotice } from './transport/hooks.js';
 export type { AggregateBatch, AggregateBatchEvent } from './nest/handling/aggregate-batch.js';
-export { AggregateContext, positionOf } from './nest/handling/aggregate.context.js';
+export { AggregateContext, type EventEditView, positionOf } from './nest/handling/aggregate.context.js';
 export type { CausedEvent, CausedEventOptions, EventTarget } from './nest/handling/caused-events.js';
 export { AggregateClient, AggregateRecord } from './nest/publishing/aggregate.client.js';
 export { aggregateExceptionFactory } from './nest/handling/aggregate-exception-factory.js';
@@ -89,7 +89,10 @@ export type {
 } from './stream/clients/client-options.js';
 export type { OpenNatsConnection } from './stream/clients/open-connection.js';
 export type { NatsClientName } from './stream/port/nats-port.js';
+export type { EditResult } from './operating/letters/letter-edit.js';
 export {
+  type EditOptions,
+  type LetterRef,
   type ParkedAddress,
   type ParkedAggregate,
   ParkedAggregates,

@@ -80,7 +80,9 @@ export type ParkingRule =
   /** Live events of an aggregate are not held while its history is handled again. */
   | 'replay-not-detoured'
   /** The marker of a replay falls before all events that it settles are read. */
-  | 'replay-falls-early';
+  | 'replay-falls-early'
+  /** An owner that begins a replay does not read what an operator has edited meanwhile. */
+  | 'edits-not-taken-up';
 
 /** The rules about a change of a group's layout. */
 export type LayoutRule =
@@ -106,7 +108,12 @@ export type ChainRule =
   /** The events of a chain do not say after which event they belong. */
   'chain-without-expectation';
 
-export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule | ChainRule;
+/** The rules of an operator's copy of a topic. */
+export type CopyRule =
+  /** A copy is stored no matter which event of its aggregate is the last. */
+  'copy-not-compared';
+
+export type SabotagedRule = ConsumerRule | PublisherRule | ParkingRule | LayoutRule | ChainRule | CopyRule;
 
 /** No rule is, in the library as it is published; see `imports` in package.json. */
 export const isSabotaged: (rule: SabotagedRule) => boolean = () => false;

@@ -133,6 +133,7 @@ class Life {
     const prepared = command!.prepare(input, {
       terminal,
       clock: systemClock,
+      connectedTo: () => Promise.reject(new Error('no command of this life has a second server')),
       connected: async (use) => {
         const options = { servers: server.url, user, pass: 'pw' };
         const connection = await Connection.open(options, 'command', commandLog);

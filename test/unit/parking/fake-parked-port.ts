@@ -2,7 +2,13 @@ import { AggregateTransportError } from '#library/errors.js';
 import type { Letter, LetterNote } from '#library/records/letter.js';
 import type { Marker, StoredMarker } from '#library/records/marker.js';
 import type { HistoryPort } from '#library/parking/history-queue.js';
-import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '#library/parking/parked-port.js';
+import type {
+  Appended,
+  EditNote,
+  LetterEvent,
+  PageLimits,
+  ParkedArchive,
+} from '#library/parking/parked-port.js';
 
 /** What becomes of one request. */
 export type Fate =
@@ -21,7 +27,13 @@ export type Fate =
   | 'stopped, late';
 
 export type Write =
-  'writeMarker' | 'removeMarker' | 'append' | 'appendSkipped' | 'removeLetter' | 'removeThrough';
+  | 'writeMarker'
+  | 'removeMarker'
+  | 'append'
+  | 'appendSkipped'
+  | 'appendEdit'
+  | 'removeLetter'
+  | 'removeThrough';
 
 interface Listener {
   readonly port: FakeParkedPort;
@@ -67,6 +79,10 @@ export class ParkedServer {
     return [...new Set(this.#letters.map(({ token }) => token))];
   }
 
+  at(position: number): Letter | undefined {
+    return [...this.#letters, ...this.#skipped].find((letter) => letter.position === position);
+  }
+
   skipped(): readonly Letter[] {
     return this.#skipped;
   }
@@ -107,7 +123,12 @@ export class ParkedServer {
   appendSkipped(event: LetterEvent, note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>): Appended {
     if (this.#letters.length >= this.maxLetters)
       return { kind: 'refused', reason: 'maximum messages exceeded' };
-    const known = this.#skipped.find((letter) => letter.note.sequence === event.sequence);
+    const known = this.#skipped.find(
+      (letter) =>
+        letter.note.sequence === event.sequence &&
+        letter.note.edit?.id === note.edit?.id &&
+        letter.note.replacedBy === note.replacedBy,
+    );
     if (known !== undefined) return { kind: 'stored', position: known.position, count: 1 };
     this.#skipped.push(letterOf(event, { ...note, marker: 0 }, ++this.#position));
     return { kind: 'stored', position: this.#position, count: 1 };
@@ -119,8 +140,10 @@ export class ParkedServer {
   }
 
   removeLetter(position: number): void {
-    const index = this.#letters.findIndex((letter) => letter.position === position);
-    if (index >= 0) this.#letters.splice(index, 1);
+    for (const kept of [this.#letters, this.#skipped]) {
+      const index = kept.findIndex((letter) => letter.position === position);
+      if (index >= 0) kept.splice(index, 1);
+    }
   }
 }
 
@@ -184,6 +207,14 @@ export class FakeParkedPort implements ParkedArchive {
     return this.#write('appendSkipped', () => this.server.appendSkipped(event, note));
   }
 
+  appendEdit(event: LetterEvent, note: EditNote): Promise<Appended> {
+    return this.#write('appendEdit', () => this.server.appendSkipped(event, note));
+  }
+
+  at(position: number): Promise<Letter | undefined> {
+    return this.#read('at', () => this.server.at(position));
+  }
+
   next(token: string, after: number): Promise<Letter | undefined> {
     return this.#read('next', () => this.server.letters(token).find(({ position }) => position > after));
   }
@@ -220,8 +251,10 @@ export class FakeParkedPort implements ParkedArchive {
     });
   }
 
-  nextSkipped(after: number): Promise<Letter | undefined> {
-    return this.#read('nextSkipped', () => this.server.skipped().find(({ position }) => position > after));
+  nextSkipped(after: number, of?: string): Promise<Letter | undefined> {
+    return this.#read('nextSkipped', () =>
+      this.server.skipped().find(({ position, token }) => position > after && (of ?? token) === token),
+    );
   }
 
   close(): void {

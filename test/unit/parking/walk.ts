@@ -628,6 +628,8 @@ class Line {
         });
       },
       appendSkipped: (event, note) => this.#send('appendSkipped', '', () => port.appendSkipped(event, note)),
+      appendEdit: (event, note) => this.#send('appendEdit', '', () => port.appendEdit(event, note)),
+      at: (position) => this.#ask(() => port.at(position)),
       next: (token, after) => this.#ask(() => port.next(token, after)),
       last: (token) => this.#ask(() => port.last(token)),
       // From a replica that lags: some of the letters, or none.

@@ -73,7 +73,17 @@ function parse(args: readonly string[], commands: readonly Command[]) {
     Object.entries(flags).map(([name, type]) => [name, name === 'help' ? { type, short: 'h' } : { type }]),
   );
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options });
+    const { values, positionals, tokens } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options,
+      tokens: true,
+    });
+    const used = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
+    const twice = used.find((name, index) => used.indexOf(name) < index);
+    // Only the last one would count.
+    if (twice !== undefined) throw new UsageError(`expected --${twice} once, found it twice`);
+    return { values, positionals };
   } catch (error) {
     throw usageErrorOf(error);
   }
@@ -81,6 +91,7 @@ function parse(args: readonly string[], commands: readonly Command[]) {
 
 /** Node's own texts speak of positional arguments. */
 function usageErrorOf(error: unknown): UsageError {
+  if (error instanceof UsageError) return error;
   const { code, message } = error as { readonly code?: string; readonly message?: string };
   const option = /'((?:-\w, )?-{1,2}[\w-]+)/.exec(message ?? '')?.[1] ?? 'an option';
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION')

@@ -1,15 +1,26 @@
 import { aggregateCommands } from './aggregate/aggregate-commands.js';
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
+import { doctorCommand } from './doctor/doctor-command.js';
 import { repartitionCommand } from './group/repartition-command.js';
+import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
+import { exportCommand, importCommand } from './parked/transfer-commands.js';
+import { copyCommand } from './topic/copy-command.js';
+import { topicEditCommand } from './topic/edit-command.js';
 import { statusCommand } from './status/status-command.js';
 
 /** All commands of this package, in the order in which help names them. */
 export const COMMANDS: readonly Command[] = [
   statusCommand,
+  doctorCommand,
   ...parkedCommands,
   ...aggregateCommands,
+  editCommand,
+  exportCommand,
+  importCommand,
   ...groupCommands,
+  copyCommand,
+  topicEditCommand,
   repartitionCommand,
 ];

@@ -41,6 +41,8 @@ async function run(): Promise<number> {
     terminal,
     clock: systemClock,
     connected: (use) => connectedBy(input.flags, use),
+    connectedTo: (server, creds, use) =>
+      connectedBy({ ...input.flags, server, ...(creds === undefined ? {} : { creds }) }, use),
   });
   return prepared();
 }

@@ -2,6 +2,14 @@ import type { BlockReason } from '../errors.js';
 import type { Envelope } from './envelope.js';
 import { aggregateIdOf } from './subject.js';
 
+/** Names an operator's edit of an event. */
+export interface EventEdit {
+  readonly id: string;
+  /** When it was made, milliseconds since 1970. */
+  readonly at: number;
+  readonly comment?: string;
+}
+
 /** What the stream says of one event. The rest of {@link Delivery} is what becomes of it in this process. */
 export interface DeliveryOrigin {
   readonly subject: string;
@@ -15,6 +23,8 @@ export interface DeliveryOrigin {
   readonly run?: number;
   /** Of an event that is replayed for its aggregate alone: it was handled before. */
   readonly isReplay?: boolean;
+  /** Of a letter whose payload an operator has written. */
+  readonly edit?: EventEdit;
   /** Of a letter: when the stream was made that gave it its sequence. Other events are of the present stream. */
   readonly created?: string;
   readHeaders(): Readonly<Record<string, string>>;

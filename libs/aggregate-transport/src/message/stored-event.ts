@@ -27,6 +27,8 @@ export interface StoredMessage {
   readonly storedAt: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** Missing where the caller named it. */
+  readonly subject?: string;
 }
 
 /** @throws ENVELOPE_INVALID */

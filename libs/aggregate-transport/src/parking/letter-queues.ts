@@ -1,5 +1,6 @@
 import type { Letter } from '../records/letter.js';
 import { type HistoryPort, HistoryQueue } from './history-queue.js';
+import { editsAfter } from '../records/marker.js';
 import { LetterQueue, type LetterQueueOptions } from './letter-queue.js';
 import { LetterRoom } from './letter-room.js';
 import type { MarkerWrites } from './marker-writes.js';
@@ -30,7 +31,8 @@ export class LetterQueues {
         room: this.#room,
         turns: this.#turns,
         check: () => this.writes.check(parked),
-        note: (replayed) => this.writes.update(parked, { replayed }),
+        note: (replayed) =>
+          this.writes.update(parked, { replayed, edits: editsAfter(parked.marker.edits, replayed) }),
       });
       this.#queues.set(parked, letters);
     }

@@ -1,8 +1,9 @@
+import { isSabotaged } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
-import { identityOf, type Marker } from '../records/marker.js';
+import { editsAfter, identityOf, type Marker } from '../records/marker.js';
 import { findTail } from './adoption.js';
 import { isAsked, replayedThrough } from './inherited-replay.js';
 import type { Parked } from './parked-aggregate.js';
@@ -128,10 +129,9 @@ export class MarkerWrites {
       }
       const found = await port.readMarker(parked.token);
       if (found !== undefined && found.marker.epoch > owner.epoch) throw lostError(name);
-      // A command came in between, or the answer to our own write was lost.
+      // A command came in between, an edit did, or the answer to our own write was lost.
       parked.revision = found?.revision ?? 0;
-      const { command } = found?.marker ?? {};
-      if (command !== undefined && command.id !== change.answer?.id) change = { ...change, command };
+      change = withWishes(change, found?.marker, parked);
     }
   }
 
@@ -177,6 +177,17 @@ export class MarkerWrites {
     parked.marker = marker;
     parked.revision = revision;
   }
+}
+
+/** The change, with what an operator has written into the marker meanwhile. Pure. */
+function withWishes(change: MarkerChange, found: Marker | undefined, { marker }: Parked): MarkerChange {
+  // One that was deleted by hand is written again as it was known.
+  const { command, edits } = found ?? { edits: marker.edits };
+  const replayed = change.replayed ?? marker.replayed ?? 0;
+  // A letter is edited before its replay begins: later edits are refused by the state.
+  const taken = isSabotaged('edits-not-taken-up') ? {} : { edits: editsAfter(edits, replayed) };
+  const isOpen = command !== undefined && command.id !== change.answer?.id;
+  return { ...change, ...taken, ...(isOpen ? { command } : {}) };
 }
 
 /** An owner may park an aggregate again, and a copy of its first marker may arrive only then. */

@@ -1,15 +1,17 @@
 import { type Clock, delay } from '../clock.js';
 import { AggregateTransportError, hasCode } from '../errors.js';
 import { aggregateIdOf, tokenOf } from '../message/subject.js';
-import type { Letter } from '../records/letter.js';
+import { isImportMemory, type Letter } from '../records/letter.js';
 import {
   type Command,
+  editAt,
   identityOf,
   type Marker,
   type ParkedCommandKind,
   type ReplayRequest,
   type StoredMarker,
 } from '../records/marker.js';
+import { editedForm } from './letter-edits.js';
 import type { ParkedArchive } from './parked-port.js';
 
 export interface ParkedCommandsOptions {
@@ -60,7 +62,8 @@ export class ParkedCommands {
   }
 
   /**
-   * The letters of an aggregate, first to last; without a marker, none.
+   * The letters of an aggregate, first to last; without a marker, none. One that an operator edited comes twice: the
+   * original, whose note says `replacedBy`, then the form that is handled in its place.
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    */
   async *letters(aggregateId: string): AsyncGenerator<Letter> {
@@ -70,8 +73,30 @@ export class ParkedCommands {
     if (found === undefined) return;
     const identity = identityOf(found);
     for (let letter = await port.next(token, found.marker.replayed ?? 0); letter !== undefined;) {
-      if (letter.note.marker === identity) yield letter;
+      if (letter.note.marker === identity) yield* this.#withEdit(letter, found.marker);
       letter = await port.next(token, letter.position);
+    }
+  }
+
+  async *#withEdit(letter: Letter, marker: Marker): AsyncGenerator<Letter> {
+    const edit = editAt(marker, letter.position);
+    const edited = edit && (await this.options.port.at(edit.by));
+    const id = edited?.note.edit?.id;
+    if (edited === undefined || id === undefined) return yield letter;
+    yield { ...letter, note: { ...letter.note, replacedBy: id } };
+    yield editedForm(letter, edited);
+  }
+
+  /**
+   * What is kept of the edits of an aggregate, oldest first: each original that was replaced, and each edited form.
+   * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
+   */
+  async *edits(aggregateId: string): AsyncGenerator<Letter> {
+    const { port } = this.options;
+    const token = tokenOf(aggregateId);
+    for (let letter = await port.nextSkipped(0, token); letter !== undefined;) {
+      if (!isSkipped(letter) && !isImportMemory(letter.note)) yield letter;
+      letter = await port.nextSkipped(letter.position, token);
     }
   }
 
@@ -79,7 +104,7 @@ export class ParkedCommands {
   async *skipped(): AsyncGenerator<Letter> {
     const { port } = this.options;
     for (let letter = await port.nextSkipped(0); letter !== undefined;) {
-      yield letter;
+      if (isSkipped(letter)) yield letter;
       letter = await port.nextSkipped(letter.position);
     }
   }
@@ -228,6 +253,11 @@ function resultOf({ answer, state }: Marker, id: string): CommandResult | undefi
   if (answer?.id !== id)
     return state === 'retrying' || state === 'replaying' ? { outcome: 'running' } : undefined;
   return answer.error === undefined ? { outcome: 'parked' } : { outcome: 'failed', error: answer.error };
+}
+
+/** Edits and their originals are kept beside skipped events. */
+function isSkipped({ note }: Letter): boolean {
+  return note.edit === undefined && note.replacedBy === undefined;
 }
 
 /** The command that stands already, or was carried out although its write had no answer. Pure. */

@@ -20,6 +20,10 @@ export type Appended =
   /** The server refuses the letter: the stream is full, or the letter is too large. */
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** What the edited form of a letter says of itself. */
+export type EditNote = Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'> &
+  Pick<Required<LetterNote>, 'edit'>;
+
 /** How much one request for letters brings at most. A page may exceed `maxBytes` by its last letter. */
 export interface PageLimits {
   readonly count: number;
@@ -56,6 +60,13 @@ export interface ParkedPort {
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended>;
+  /**
+   * Stores the edited form of a letter, beside the letters of its aggregate. Its id is the edit's, so a repeat is
+   * stored once.
+   */
+  appendEdit(event: LetterEvent, note: EditNote): Promise<Appended>;
+  /** The letter, edit or skipped event at this position; undefined if it was removed. */
+  at(position: number): Promise<Letter | undefined>;
   /** The first letter of an aggregate after this position. */
   next(token: string, after: number): Promise<Letter | undefined>;
   last(token: string): Promise<Letter | undefined>;
@@ -80,6 +91,6 @@ export interface ParkedPort {
 export interface ParkedArchive extends ParkedPort {
   /** How many letters lie on each aggregate's subject, by token. */
   letterCounts(): Promise<ReadonlyMap<string, number>>;
-  /** The first skipped event after this position. */
-  nextSkipped(after: number): Promise<Letter | undefined>;
+  /** The first event after this position that is kept beside the letters: skipped, edited, or replaced by an edit. */
+  nextSkipped(after: number, token?: string): Promise<Letter | undefined>;
 }

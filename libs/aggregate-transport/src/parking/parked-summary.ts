@@ -28,6 +28,10 @@ export interface LetterSummary {
   readonly error?: string;
   readonly attempts?: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Set if an operator has written its body. */
+  readonly edit?: { readonly id: string; readonly at: Date; readonly comment?: string };
+  /** Of an original that is never handled: the edit in its place. */
+  readonly replacedBy?: string;
 }
 
 export function summaryOf({ token, marker, letters }: StoredMarker & { letters: number }): ParkedSummary {
@@ -37,8 +41,10 @@ export function summaryOf({ token, marker, letters }: StoredMarker & { letters: 
 }
 
 export function letterSummaryOf({ token, note, headers }: Letter): LetterSummary {
-  const { sequence, storedAt, reason, error, attempts } = note;
+  const { sequence, storedAt, reason, error, attempts, edit, replacedBy } = note;
   return {
+    ...(edit === undefined ? {} : { edit: { ...edit, at: new Date(edit.at) } }),
+    ...(replacedBy === undefined ? {} : { replacedBy }),
     aggregateId: aggregateIdOf(token),
     sequence,
     storedAt: new Date(storedAt),

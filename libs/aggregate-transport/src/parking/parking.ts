@@ -10,6 +10,7 @@ import { type CommandKind, identityOf, type Marker } from '../records/marker.js'
 import { adopt, LEAST_CRASHES } from './adoption.js';
 import type { HistoryPort } from './history-queue.js';
 import { isAsked } from './inherited-replay.js';
+import { LetterEdits } from './letter-edits.js';
 import { LetterQueues } from './letter-queues.js';
 import { LostMarkers } from './lost-markers.js';
 import { lostError, MarkerWrites, type MarkerWritesOptions, refusedError } from './marker-writes.js';
@@ -63,6 +64,8 @@ export class Parking {
   /** The letters of aggregates that are replayed, or were. */
   readonly letters: LetterQueues;
   readonly replays: Replays;
+  /** What is handled in place of letters that an operator edited. */
+  readonly edits: LetterEdits;
   readonly #watch: Timer;
   #listener: ParkingListener | undefined;
   #isTruth = false;
@@ -72,6 +75,7 @@ export class Parking {
   constructor(private readonly options: ParkingOptions) {
     this.#writes = new MarkerWrites(options);
     this.#lost = new LostMarkers(options, this.#writes);
+    this.edits = new LetterEdits(options);
     this.letters = new LetterQueues(options, this.#writes, this.#parked);
     this.replays = new Replays(options, this.#writes);
     options.port.onMarker((token, marker) => this.#heard(token, marker));

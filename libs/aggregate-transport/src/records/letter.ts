@@ -15,6 +15,20 @@ export interface LetterNote extends Partial<ParkNote> {
   readonly run?: number;
   /** When the event was stored there, milliseconds since 1970. */
   readonly storedAt: number;
+  /** Set if an operator has written its body. */
+  readonly edit?: LetterEdit;
+  /** Of an original that is kept: names the edit that was handled in its place. */
+  readonly replacedBy?: string;
+}
+
+/** What an operator changed in a letter. */
+export interface LetterEdit {
+  /** Names the edit. */
+  readonly id: string;
+  /** When it was made, milliseconds since 1970. */
+  readonly at: number;
+  /** Why, in the operator's words. */
+  readonly comment?: string;
 }
 
 /** An event in the parked stream. */
@@ -30,14 +44,37 @@ export interface Letter {
   readonly isReplay?: boolean;
 }
 
+const IMPORT_MARK = 'import-';
+
+/** Remembers beside the letters that those under this marker's name were imported. Pure. */
+export function importMemory(identity: number): string {
+  return IMPORT_MARK + String(identity);
+}
+
+/** True for such a memory: it holds no event. Pure. */
+export function isImportMemory({ replacedBy }: Pick<LetterNote, 'replacedBy'>): boolean {
+  return replacedBy?.startsWith(IMPORT_MARK) === true;
+}
+
 /** Notes must fit into what every event leaves free of the largest message (8 KiB, with the other headers). */
 const MAX_ERROR_CHARACTERS = 4_000;
+const MAX_COMMENT_CHARACTERS = 1_000;
 const NOT_PRINTABLE_ASCII = /[^ -~]/g;
+
+/** A note without some of what it says. Pure. */
+export function noteWithout<N extends Partial<LetterNote>, K extends keyof LetterNote>(
+  note: N,
+  ...names: readonly K[]
+): Omit<N, K> {
+  const left = Object.entries(note).filter(([name]) => !(names as readonly string[]).includes(name));
+  return Object.fromEntries(left) as Omit<N, K>;
+}
 
 /** A note as one header line: ASCII, without line breaks. */
 export function encodeNote(note: LetterNote): string {
   const error = note.error === undefined ? {} : { error: shorten(note.error) };
-  return JSON.stringify({ ...note, ...error }).replace(NOT_PRINTABLE_ASCII, escape);
+  const edit = note.edit === undefined ? {} : { edit: shortEdit(note.edit) };
+  return JSON.stringify({ ...note, ...error, ...edit }).replace(NOT_PRINTABLE_ASCII, escape);
 }
 
 /** Undefined if the text is no note: another program wrote into the parked stream. */
@@ -51,14 +88,20 @@ export function decodeNote(text: string): LetterNote | undefined {
   }
 }
 
+function shortEdit(edit: LetterEdit): LetterEdit {
+  return edit.comment === undefined
+    ? edit
+    : { ...edit, comment: shorten(edit.comment, MAX_COMMENT_CHARACTERS) };
+}
+
 /** Cut so that it fits even if every character has to be escaped. */
-export function shorten(error: string): string {
+export function shorten(error: string, limit = MAX_ERROR_CHARACTERS): string {
   let size = 0;
   for (let at = 0; at < error.length; at++) {
     const character = error.charAt(at);
     if (character === '"' || character === '\\') size += 2;
     else size += /[ -~]/.test(character) ? 1 : 6;
-    if (size > MAX_ERROR_CHARACTERS) return `${error.slice(0, at)}…`;
+    if (size > limit) return `${error.slice(0, at)}…`;
   }
   return error;
 }

@@ -90,6 +90,30 @@ export interface Marker {
   readonly replay?: MarkedReplay;
   readonly command?: Command;
   readonly answer?: CommandAnswer;
+  /** Letters that are handled in another form than they came in. */
+  readonly edits?: readonly EditPlace[];
+}
+
+/** Which letter an edit stands for. */
+export interface EditPlace {
+  /** The position of the letter that it replaces: its place in the order. */
+  readonly of: number;
+  /** The position of the letter that is handled there. */
+  readonly by: number;
+}
+
+/** The letter that is handled at this position, if an operator edited the one that stands there. Pure. */
+export function editAt({ edits }: Pick<Marker, 'edits'>, position: number): EditPlace | undefined {
+  return edits?.find(({ of }) => of === position);
+}
+
+/** What an owner keeps of the edits once letters up to this position are worked through. Pure. */
+export function editsAfter(
+  edits: readonly EditPlace[] | undefined,
+  position: number,
+): readonly EditPlace[] | undefined {
+  const open = edits?.filter(({ of }) => of > position) ?? [];
+  return open.length === 0 ? undefined : open;
 }
 
 /** A marker and where it stands. */

@@ -29,6 +29,12 @@ export interface Surroundings {
   readonly clock: Clock;
   /** Opens a connection by the common options, and closes it when `use` has ended. */
   readonly connected: (use: (connection: Connection) => Promise<number>) => Promise<number>;
+  /** As `connected`, to another server, with its own file of credentials if one is given. */
+  readonly connectedTo: (
+    server: string,
+    creds: string | undefined,
+    use: (connection: Connection) => Promise<number>,
+  ) => Promise<number>;
 }
 
 /** Carries out what was understood. Resolves with the exit code: 0 done, 1 not done. */

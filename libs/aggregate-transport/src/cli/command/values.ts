@@ -1,3 +1,4 @@
+import { AggregateTransportError } from '../../errors.js';
 import { isPartitionCount } from '../../message/partitioning.js';
 import { UsageError } from './terminal.js';
 
@@ -33,6 +34,19 @@ export function partitionsOf(text: string | undefined): number | undefined {
   if (text === undefined || isPartitionCount(Number(text)))
     return text === undefined ? undefined : Number(text);
   throw new UsageError(`expected a power of two from 1 to 256 partitions, found "${text}"`);
+}
+
+/**
+ * What is read from the command line by a part of the library that throws errors of its own.
+ * @throws UsageError with the text of OPTIONS_INVALID, or of an id that is none
+ */
+export function understood<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AggregateTransportError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 /**

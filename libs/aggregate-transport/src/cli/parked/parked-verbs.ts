@@ -7,6 +7,8 @@ import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/op
 import { letterSummaryOf, summaryOf } from '../../parking/parked-summary.js';
 import type { Letter } from '../../records/letter.js';
 import type { ParkedCommandKind, StoredMarker } from '../../records/marker.js';
+import { findParked } from '../../operating/letters/find-parked.js';
+import type { LetterFilter } from '../../operating/letters/letter-filter.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../../stream/wires/parked-wire.js';
@@ -18,7 +20,7 @@ export interface ParkedArguments {
   readonly topic: string | undefined;
   readonly group: string | undefined;
   readonly aggregateId: string | undefined;
-  readonly reason: string | undefined;
+  readonly filters: readonly LetterFilter[];
   readonly all: boolean;
   readonly json: boolean;
   readonly yes: boolean;
@@ -74,7 +76,7 @@ export class ParkedVerbs {
         String(note.sequence),
         new Date(note.storedAt).toISOString(),
         note.reason ?? '',
-        note.error ?? '',
+        whyShown(note),
         sayEvent(body),
       ]);
       this.terminal.print(tableOf(['SEQUENCE', 'STORED', 'REASON', 'ERROR', 'EVENT'], rows, 100));
@@ -130,15 +132,15 @@ export class ParkedVerbs {
       throw new UsageError('not confirmed; nothing was done (--yes continues without asking)');
   }
 
-  async #find({ topic, group, reason }: ParkedArguments): Promise<Found[]> {
+  async #find({ topic, group, filters }: ParkedArguments): Promise<Found[]> {
     const pairs = await groupsWithParked(new JetStreamApi(this.connection));
     const found: Found[] = [];
     for (const pair of pairs) {
       if ((topic ?? pair.topic) !== pair.topic || (group ?? pair.group) !== pair.group) continue;
-      for (const parked of await this.#commands(pair.topic, pair.group).list())
-        found.push({ ...parked, ...pair });
+      const commands = this.#commands(pair.topic, pair.group);
+      for (const parked of await findParked(commands, filters, typeOf)) found.push({ ...parked, ...pair });
     }
-    return found.filter(({ marker }) => (reason ?? marker.reason) === marker.reason);
+    return found;
   }
 
   #commands(topic: string, group: string): ParkedCommands {
@@ -165,6 +167,22 @@ export function addressOf({ topic, group, aggregateId }: ParkedArguments): {
   if (topic !== undefined && group !== undefined && aggregateId !== undefined)
     return { topic, group, aggregateId };
   throw new UsageError('expected --topic, --group and an aggregate id');
+}
+
+/** Of an edit, what it is about; of other letters, the error. */
+function whyShown({ error, edit, replacedBy }: Letter['note']): string {
+  if (replacedBy !== undefined) return `replaced by edit ${replacedBy}`;
+  if (edit === undefined) return error ?? '';
+  return `edit ${edit.id}${edit.comment === undefined ? '' : `: ${edit.comment}`}`;
+}
+
+/** With the default codec; another one is not known here. */
+function typeOf({ body }: Letter): string | undefined {
+  try {
+    return (JSON.parse(textOf(body)) as Partial<Envelope>).event_type;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Type and payload; the bytes as text if they are no envelope. */

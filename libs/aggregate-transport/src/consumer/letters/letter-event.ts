@@ -16,6 +16,7 @@ export function letterEvent(topic: string, { token, note, headers, body, isRepla
     created: note.stream,
     ...(note.run === undefined ? {} : { run: note.run }),
     ...(isReplay === undefined ? {} : { isReplay }),
+    ...(note.edit === undefined ? {} : { edit: note.edit }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

@@ -7,7 +7,7 @@ import type { Delivery } from '../../message/delivery.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Letter } from '../../records/letter.js';
-import type { Command, Marker } from '../../records/marker.js';
+import { type Command, editAt, type Marker } from '../../records/marker.js';
 import type { ReplayItem } from '../handling/lane-entry.js';
 import type { LaneListener, ReplayPlace } from '../handling/lane-listener.js';
 import type { AloneMember, AloneTurns } from '../suspects/alone-turns.js';
@@ -187,12 +187,21 @@ export class LetterReplay implements DetourListener {
   }
 
   async #handle(parked: Parked, letter: Letter): Promise<Step> {
-    const { attempts, parking, listener, turns, member } = this.options;
-    const { token } = parked;
+    const { parking, turns, member } = this.options;
     // The letter took its time: the lease may have ended since, or an event may have begun to run alone.
     if (!this.#isStillOurs(parked)) return TRY_AGAIN_MS;
     if (turns.isTaken(member)) return CHECK_AGAIN_MS;
-    const event = attempts.eventOf(token, letter);
+    if (editAt(parked.marker, letter.position) === undefined) return this.#attempt(parked, letter, letter);
+    const edited = await parking.edits.inPlaceOf(parked, letter);
+    if (edited === undefined) return this.#stayFor(parked, letter);
+    return this.#isStillOurs(parked) ? this.#attempt(parked, letter, edited) : TRY_AGAIN_MS;
+  }
+
+  /** Runs the handler for a letter, in the form that stands in its place. */
+  async #attempt(parked: Parked, letter: Letter, inPlace: Letter): Promise<Step> {
+    const { attempts, parking, listener } = this.options;
+    const { token } = parked;
+    const event = attempts.eventOf(token, inPlace);
     const waitMs = attempts.waitMsOf(event);
     if (waitMs !== undefined) return waitMs;
     const failure = await attempts.run(event);
@@ -216,6 +225,14 @@ export class LetterReplay implements DetourListener {
         listener.halt(end.reason);
         return NEXT;
     }
+  }
+
+  /** The edited form of this letter was removed from the stream. The original must not be handled instead. */
+  async #stayFor(parked: Parked, { note: { sequence } }: Letter): Promise<Step> {
+    const error = `the edit of letter ${sequence} was removed from the parked stream: edit it again, or skip it`;
+    const { attempts } = parked.marker;
+    await this.options.parking.stay(parked, { reason: 'UNDECODABLE', error, attempts, sequence });
+    return afterStay(parked);
   }
 
   #isStillOurs(parked: Parked): boolean {

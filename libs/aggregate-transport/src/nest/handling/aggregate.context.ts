@@ -12,6 +12,14 @@ import {
 } from './caused-events.js';
 import type { AttemptTrace } from './method-runs.js';
 
+/** An operator's edit of an event, as its handler sees it. */
+export interface EventEditView {
+  readonly id: string;
+  readonly at: Date;
+  /** Why, in the operator's words. */
+  readonly comment?: string;
+}
+
 /** What every event of one handler has in common. */
 export interface HandlerScope {
   readonly topic: string;
@@ -185,6 +193,21 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
    */
   get sequence(): number {
     return this.#event.sequence;
+  }
+
+  /**
+   * Set if an operator has written this event's payload (`parked edit`). The event keeps its sequence and its place.
+   * The original is kept in the parked stream and is never handled by this group.
+   */
+  get edit(): EventEditView | undefined {
+    const { edit } = this.#event.origin;
+    return (
+      edit && {
+        id: edit.id,
+        at: new Date(edit.at),
+        ...(edit.comment === undefined ? {} : { comment: edit.comment }),
+      }
+    );
   }
 
   /** Attempts in this process: 1, 2, … */

@@ -5,6 +5,10 @@ import type { Envelope } from '../../message/envelope.js';
 import { newEventId } from '../../message/event-id.js';
 import type { ParkReason } from '../../message/park-reason.js';
 import { type TopicRef, topicNameOf } from '../../message/topic.js';
+import { withPayload } from '../../operating/letters/edited-body.js';
+import { findParked } from '../../operating/letters/find-parked.js';
+import { type EditResult, LetterEditor } from '../../operating/letters/letter-edit.js';
+import type { ParkedArchive } from '../../parking/parked-port.js';
 import type { Letter } from '../../records/letter.js';
 import type { ParkedCommandKind } from '../../records/marker.js';
 import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
@@ -31,6 +35,23 @@ export interface ParkedFilter {
   readonly reason?: ParkReason;
   /** Parked at least this long ago, in milliseconds. */
   readonly olderThanMs?: number;
+  /** The type of the first letter. */
+  readonly type?: string;
+  /** A part of the error's text, or a pattern. */
+  readonly error?: string | RegExp;
+}
+
+/** Names a letter of a parked aggregate. */
+export interface LetterRef extends ParkedAddress {
+  /** Of its event in the topic's stream. @default the first letter's */
+  readonly sequence?: number;
+}
+
+export interface EditOptions {
+  /** Why, for those who read the history: up to 1 000 characters. */
+  readonly comment?: string;
+  /** How long to wait while its letters are being replayed, in milliseconds. @default 30 000 */
+  readonly waitMs?: number;
 }
 
 export interface ParkedPage {
@@ -118,6 +139,38 @@ export class ParkedAggregates {
   }
 
   /**
+   * Puts another payload in a letter's place. It keeps its sequence and its order, and is handled by the next
+   * {@link retry}; `ctx.edit` names the edit there. The original is kept in the parked stream and is never handled.
+   * Settles when the edit stands: a replay that begins later handles the edited form. Two calls for one letter: the
+   * later one counts if it saw the first, else it rejects.
+   * @throws NOT_PARKED, LETTER_UNKNOWN, EDIT_REFUSED, EVENT_TOO_LARGE (above max_payload less 8 KiB), PARK_REFUSED
+   * @throws ENVELOPE_INVALID if the letter has no envelope, PAYLOAD_NOT_SERIALIZABLE
+   */
+  async edit(ref: LetterRef, payload: unknown, options: EditOptions = {}): Promise<EditResult> {
+    const { topic, group, link, port } = await this.#open(ref);
+    const { clock } = this.links;
+    const editor = new LetterEditor({
+      name: `topic "${topic}", group "${group}"`,
+      ...{
+        port,
+        clock,
+        newId: () => newEventId(clock.wallNow()),
+        maxPayloadBytes: link.wire.maxPayloadBytes,
+      },
+    });
+    const found = await editor.find(ref);
+    const { aggregateId } = ref;
+    const body = withPayload(link.topic.codec, { body: found.letter.body, aggregateId }, payload);
+    return editor.edit(aggregateId, found, { waitMs: DEFAULT_WAIT_MS, ...options, body });
+  }
+
+  /** What is kept of an aggregate's edits, oldest first: originals that were replaced, and edited forms. */
+  async *edits(address: ParkedAddress): AsyncGenerator<ParkedLetter> {
+    const { link, commands } = await this.#open(address);
+    for await (const letter of commands.edits(address.aggregateId)) yield letterOf(link, letter);
+  }
+
+  /**
    * {@link retry} for every aggregate that matches, at most `ratePerSecond` (default 20) begun each second. Resolves
    * when each is answered. Safe to call again.
    */
@@ -154,11 +207,11 @@ export class ParkedAggregates {
   }
 
   async #matching(filter: ParkedFilter): Promise<ParkedAggregate[]> {
-    const { topic, group, commands } = await this.#open(filter);
+    const { topic, group, link, commands } = await this.#open(filter);
     const before = this.links.clock.wallNow() - (filter.olderThanMs ?? 0);
-    const found = await commands.list();
+    const found = await findParked(commands, [filter], (head) => decoded(link, head.body)?.event_type);
     return found
-      .filter(({ marker }) => marker.since <= before && (filter.reason ?? marker.reason) === marker.reason)
+      .filter(({ marker }) => marker.since <= before)
       .map((parked) => ({ topic, group, ...summaryOf(parked) }))
       .sort((a, b) => (a.aggregateId < b.aggregateId ? -1 : 1));
   }
@@ -167,6 +220,7 @@ export class ParkedAggregates {
     topic: string;
     group: string;
     link: TopicLink;
+    port: ParkedArchive;
     commands: ParkedCommands;
   }> {
     const topic = topicNameOf(ref, 'ParkedAggregates');
@@ -179,13 +233,14 @@ export class ParkedAggregates {
     }
     const { clock } = this.links;
     const link = await this.links.open(topic);
+    const port = link.wire.parkedArchive(group);
     const commands = new ParkedCommands({
       name: `topic "${topic}", group "${group}"`,
-      port: link.wire.parkedArchive(group),
+      port,
       clock,
       newId: () => newEventId(clock.wallNow()),
     });
-    return { topic, group, link, commands };
+    return { topic, group, link, port, commands };
   }
 }
 

@@ -18,6 +18,8 @@ export interface StreamConfig {
   /** Several messages stored as one, or none of them; servers before 2.12 do not know it. */
   allow_atomic?: boolean;
   allow_rollup_hdrs?: boolean;
+  /** Messages that are due later (ADR-51); servers before 2.12 do not know it. */
+  allow_msg_schedules?: boolean;
   /** Servers before 2.12 do not know it. */
   allow_msg_counter?: boolean;
   /** Limits of the consumers of this stream; `inactive_threshold` in nanoseconds. */
@@ -69,6 +71,8 @@ export interface StreamInfo {
     subjects?: Record<string, number>;
   };
   cluster?: ClusterInfo;
+  /** The server's time. */
+  ts?: string;
   /** All subjects there are, if a page of them was asked for. */
   total?: number;
 }

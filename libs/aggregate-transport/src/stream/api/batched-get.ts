@@ -201,8 +201,9 @@ class BatchReading implements ConnectionListener {
       [HEADER.sequence]: sequence,
       [HEADER.storedAt]: storedAt = '',
       [HEADER.pending]: pending = '',
+      [HEADER.subject]: subject = '',
     } = added;
-    this.#messages.push({ sequence: Number(sequence), storedAt, headers: own, body: data });
+    this.#messages.push({ sequence: Number(sequence), storedAt, headers: own, body: data, subject });
     this.#pending = Number(pending);
     return pending !== '';
   }

@@ -57,13 +57,20 @@ const TOPIC_RULES: readonly SettingRule[] = [
   },
 ];
 
-/** The rules for the stream of a topic. */
-export function topicRules({ topic, options, explicit }: StreamRequest): readonly SettingRule[] {
-  const wanted = streamConfigOf(topic, options);
+/** The rules for the stream of a topic whose options are not known. */
+export function rulesOfAnyTopic(topic: string): readonly SettingRule[] {
   return [
     layoutRule(LAYOUT_VERSION, 'use another topic name, or move its events into a new stream'),
     ...TOPIC_RULES,
     subjectsAre([streamSubjectOf(topic)]),
+  ];
+}
+
+/** The rules for the stream of a topic. */
+export function topicRules({ topic, options, explicit }: StreamRequest): readonly SettingRule[] {
+  const wanted = streamConfigOf(topic, options);
+  return [
+    ...rulesOfAnyTopic(topic),
     ...[...new Set<keyof StreamOptions>(['storage', ...explicit])].map((option) => {
       const field = STREAM_FIELDS[option];
       const rule = settingIs(field, wanted[field], `the option stream.${option} says so`);

@@ -12,11 +12,11 @@ import {
   parkedStreamOf,
   positionsStreamOf,
   streamOfBucket,
+  tokenOfKey,
 } from '../keys/key-places.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { subjectsOf } from '../api/subjects.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
-import { tokenOfKey } from '../wires/parked-wire.js';
 
 export interface KnownGroup {
   readonly topic: string;

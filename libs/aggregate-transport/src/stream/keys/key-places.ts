@@ -134,3 +134,18 @@ export function markerPlace(subject: string): KeyPlace {
 function restoreOf(stream: string): string {
   return `restore ${stream} from the backup taken with the topic`;
 }
+
+const ENCODED_MARK = '~';
+/** A key-value key may hold `=` but no `~`. */
+const KEY_MARK = '=';
+
+/** The last part of an aggregate's marker key. */
+export function keyOfToken(token: string): string {
+  return token.startsWith(ENCODED_MARK) ? KEY_MARK + token.slice(1) : token;
+}
+
+/** The token that a marker key stands for. */
+export function tokenOfKey(subject: string): string {
+  const key = subject.slice(subject.lastIndexOf('.') + 1);
+  return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
+}

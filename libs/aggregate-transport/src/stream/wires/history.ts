@@ -98,7 +98,8 @@ export async function lastOf(
 
 function storedIn(found: RawMessage | undefined): StoredMessage | undefined {
   if (found === undefined) return undefined;
-  return { sequence: found.seq, storedAt: found.time, headers: headersOf(found), body: bodyOf(found) };
+  const { seq: sequence, time: storedAt, subject } = found;
+  return { sequence, storedAt, subject, headers: headersOf(found), body: bodyOf(found) };
 }
 
 /** It may fail before it is awaited, or is never awaited. */

@@ -1,32 +1,39 @@
 import type { Clock } from '../../clock.js';
-import { encodeHeaderBlock, HEADER } from '../../message/headers.js';
+import { HEADER } from '../../message/headers.js';
 import { bitsOf, fnv1a32 } from '../../message/partitioning.js';
 import { tokenOfSubject } from '../../message/subject.js';
-import { encodeNote, LETTER_HEADER, type Letter, type LetterNote } from '../../records/letter.js';
+import type { Letter, LetterNote } from '../../records/letter.js';
 import type { Marker, StoredMarker } from '../../records/marker.js';
-import type { Appended, LetterEvent, PageLimits, ParkedArchive } from '../../parking/parked-port.js';
+import type {
+  Appended,
+  EditNote,
+  LetterEvent,
+  PageLimits,
+  ParkedArchive,
+} from '../../parking/parked-port.js';
 import { inParallel } from '../../in-parallel.js';
 import { publishConfirmed } from '../api/confirmed-publish.js';
 import { BatchedGet, hasBatchedGet } from '../api/batched-get.js';
 import { isDenied, type JetStreamApi, JetStreamApiError } from '../api/jetstream-api.js';
 import {
+  keyOfToken,
   keyPrefixOf,
   letterSubjects,
   MARKER_BUCKET,
   markerPlace,
   parkedStreamOf,
   streamOfBucket,
+  tokenOfKey,
 } from '../keys/key-places.js';
 import { hearKeys, readKey, writeKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
 import { findMessage, type MessageQuestion, type RawMessage } from '../api/stored-message.js';
 import { subjectsOf } from '../api/subjects.js';
-import { msOfExactNanos } from '../api/time.js';
 import type { NatsSubscription } from '../port/nats-port.js';
 import { uniqueName } from '../port/unique-name.js';
 import { hasAtomicBatches } from './atomic-batches.js';
 import { type BatchMessage, publishBatch } from './letter-batch.js';
-import { letterOf, readLetter } from './stored-letter.js';
+import { letterBytes, letterHeaders, letterOf, readLetter } from './stored-letter.js';
 
 export interface ParkedWireOptions extends KeyAccess {
   readonly clock: Clock;
@@ -39,13 +46,8 @@ export interface ParkedWireOptions extends KeyAccess {
 const MARKER_STREAM = streamOfBucket(MARKER_BUCKET);
 const READ_AT_ONCE = 64;
 const READ_TIMEOUT_MS = 1_000;
-const ENCODED_MARK = '~';
-/** A key-value key may hold `=` but no `~`. */
-const KEY_MARK = '=';
 /** nats-server: the stream was made without allow_atomic. */
 const BATCHES_DISABLED = 10174;
-/** What they add to a letter, at most. */
-const BATCH_HEADER_BYTES = 128;
 const BATCH_HEADERS = [HEADER.batchId, HEADER.batchSequence, HEADER.batchCommit];
 
 /**
@@ -125,10 +127,29 @@ export class ParkedWire implements ParkedArchive {
     event: LetterEvent,
     note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
   ): Promise<Appended> {
-    const headers = letterHeaders(event, { ...note, marker: 0 });
     // With the time the stream was made: in another stream the same sequence is another event.
-    headers.set(HEADER.messageId, `skipped:${this.options.group}:${note.stream}:${event.sequence}`);
+    const id = `${this.options.group}:${note.stream}:${event.sequence}`;
+    const { replacedBy: edit } = note;
+    return this.#keep(event, note, edit === undefined ? `skipped:${id}` : `replaced:${id}:${edit}`);
+  }
+
+  appendEdit(event: LetterEvent, note: EditNote): Promise<Appended> {
+    return this.#keep(event, note, `edit:${this.options.group}:${note.edit.id}`);
+  }
+
+  /** Stores an event beside the letters of its aggregate. */
+  #keep(
+    event: LetterEvent,
+    note: Omit<LetterNote, 'sequence' | 'storedAt' | 'marker'>,
+    id: string,
+  ): Promise<Appended> {
+    const headers = letterHeaders(event, { ...note, marker: 0 });
+    headers.set(HEADER.messageId, id);
     return this.#store(`${this.#letters}skipped.${event.token}`, [{ body: event.origin.body, headers }]);
+  }
+
+  at(position: number): Promise<Letter | undefined> {
+    return this.#letter({ seq: position });
   }
 
   async next(token: string, after: number): Promise<Letter | undefined> {
@@ -158,8 +179,8 @@ export class ParkedWire implements ParkedArchive {
     return [...subjects.keys()].filter((subject) => !subject.startsWith(skipped)).map(tokenOfSubject);
   }
 
-  async nextSkipped(after: number): Promise<Letter | undefined> {
-    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.*` });
+  async nextSkipped(after: number, token = '*'): Promise<Letter | undefined> {
+    return this.#letter({ seq: after + 1, next_by_subj: `${this.#letters}skipped.${token}` });
   }
 
   async removeLetter(position: number): Promise<void> {
@@ -190,8 +211,7 @@ export class ParkedWire implements ParkedArchive {
   }
 
   #keyOf(token: string): string {
-    const key = token.startsWith(ENCODED_MARK) ? KEY_MARK + token.slice(1) : token;
-    return `${this.#markers}${bitsOf(fnv1a32(token))}.${key}`;
+    return `${this.#markers}${bitsOf(fnv1a32(token))}.${keyOfToken(token)}`;
   }
 
   #subjectOf(token: string): string {
@@ -215,10 +235,10 @@ export class ParkedWire implements ParkedArchive {
 
   async #store(subject: string, letters: readonly BatchMessage[]): Promise<Appended> {
     const { connection } = this.options;
-    const tooLarge = letters.findIndex((letter) => sizeOf(letter) > connection.maxPayloadBytes);
+    const tooLarge = letters.findIndex((letter) => letterBytes(letter) > connection.maxPayloadBytes);
     // A message over the limit would end the connection.
     if (tooLarge === 0) {
-      const size = letters[0] === undefined ? 0 : sizeOf(letters[0]);
+      const size = letters[0] === undefined ? 0 : letterBytes(letters[0]);
       const reason = `the letter has about ${size} bytes, max_payload of the server is ${connection.maxPayloadBytes}`;
       return { kind: 'refused', reason };
     }
@@ -287,28 +307,4 @@ export async function groupsWithParked(api: JetStreamApi): Promise<{ topic: stri
     const [topic = '', group = ''] = pair.split('.');
     return { topic, group };
   });
-}
-
-/** The token that a marker key stands for. */
-export function tokenOfKey(subject: string): string {
-  const key = subject.slice(subject.lastIndexOf('.') + 1);
-  return key.startsWith(KEY_MARK) ? ENCODED_MARK + key.slice(1) : key;
-}
-
-function letterHeaders(
-  event: LetterEvent,
-  note: Omit<LetterNote, 'sequence' | 'storedAt'>,
-): Map<string, string> {
-  const headers = new Map<string, string>();
-  for (const [name, value] of Object.entries(event.origin.readHeaders())) {
-    if (!name.startsWith('Nats-')) headers.set(name, value);
-  }
-  const storedAt = msOfExactNanos(event.origin.readStoredAt());
-  const whole = { ...note, sequence: event.sequence, storedAt };
-  headers.set(LETTER_HEADER, encodeNote(whole));
-  return headers;
-}
-
-function sizeOf({ body, headers }: BatchMessage): number {
-  return body.length + (encodeHeaderBlock(headers)?.length ?? 0) + BATCH_HEADER_BYTES;
 }

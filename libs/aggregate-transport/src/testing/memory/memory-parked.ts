@@ -92,6 +92,11 @@ export class MemoryParked {
     const placeOf = (token: string): Place => ({ group, token, isSkipped: false });
     const mine = (): StoredMarker[] =>
       this.#markers.filter((found) => found.group === group && isWithin(bits, found.token)).map(copyOf);
+    const keep: ParkedArchive['appendSkipped'] = (event, note) => {
+      const place = { ...placeOf(event.token), isSkipped: true };
+      const sent = noteOf(event, { ...note, marker: 0 });
+      return this.#later(() => this.#appendOnce(event, sent, place));
+    };
     return {
       markers: () => this.#later(mine),
       readMarker: (token) => this.#later(() => mine().find((found) => found.token === token)),
@@ -114,22 +119,16 @@ export class MemoryParked {
         const sent = events.map((event) => ({ event, note: noteOf(event, note) }));
         return this.#later(() => this.#append(sent, place, after));
       },
-      appendSkipped: (event, note) => {
-        const place = { ...placeOf(event.token), isSkipped: true };
-        const sent = noteOf(event, { ...note, marker: 0 });
-        return this.#later(() => this.#appendOnce(event, sent, place));
-      },
+      appendSkipped: keep,
+      appendEdit: keep,
+      at: (position) =>
+        this.#later(() => this.#ofGroup(group).find((letter) => letter.position === position)),
       next: (token, after) => this.#later(() => this.#after(placeOf(token), after)[0]),
       page: (token, after, { count }) =>
         this.#later(() => this.#after(placeOf(token), after).slice(0, count)),
       last: (token) => this.#later(() => this.#at(placeOf(token)).at(-1)),
       lettered: () => this.#later(() => this.#lettered(group, bits)),
-      nextSkipped: (after) =>
-        this.#later(() =>
-          this.#letters.find(
-            (letter) => letter.group === group && letter.isSkipped && letter.position > after,
-          ),
-        ),
+      nextSkipped: (after, token) => this.#later(() => this.#skippedAfter(group, after, token)),
       removeLetter: (position) => this.#later(() => this.#keep((letter) => letter.position !== position)),
       removeThrough: (token, position) => this.#later(() => this.#removeThrough(placeOf(token), position)),
       letterCounts: () =>
@@ -152,6 +151,16 @@ export class MemoryParked {
           resolve(answer);
         });
       }),
+    );
+  }
+
+  #ofGroup(group: string): (Letter & Place)[] {
+    return this.#letters.filter((letter) => letter.group === group);
+  }
+
+  #skippedAfter(group: string, after: number, of: string | undefined): Letter | undefined {
+    return this.#ofGroup(group).find(
+      ({ isSkipped, position, token }) => isSkipped && position > after && (of ?? token) === token,
     );
   }
 
@@ -193,7 +202,11 @@ export class MemoryParked {
   #appendOnce(event: LetterEvent, note: LetterNote, place: Place): Appended {
     // As in the id of a skipped event: a sequence of another stream means another event.
     const known = this.#at(place).find(
-      (letter) => letter.note.sequence === note.sequence && letter.note.stream === note.stream,
+      (letter) =>
+        letter.note.sequence === note.sequence &&
+        letter.note.stream === note.stream &&
+        letter.note.edit?.id === note.edit?.id &&
+        letter.note.replacedBy === note.replacedBy,
     );
     return known === undefined
       ? this.#store(event, note, place)

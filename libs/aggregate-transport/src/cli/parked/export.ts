@@ -1,0 +1,53 @@
+import { open } from 'node:fs/promises';
+import { newEventId } from '../../message/event-id.js';
+import { aggregateIdOf } from '../../message/subject.js';
+import { exportAggregate } from '../../operating/letters/letter-export.js';
+import { linesOf } from '../../operating/letters/letter-lines.js';
+import { ParkedCommands } from '../../parking/operator-commands.js';
+import { JetStreamApi } from '../../stream/api/jetstream-api.js';
+import { findStream } from '../../stream/api/provision.js';
+import type { Connection } from '../../stream/connection/connection.js';
+import { parkedStreamOf } from '../../stream/keys/key-places.js';
+import { ParkedWire } from '../../stream/wires/parked-wire.js';
+import type { Surroundings } from '../command/command.js';
+import type { ParkedPlace } from './parked-place.js';
+
+/** Resolves with the exit code: 1 if nothing is parked there. */
+export async function exportLetters(
+  { topic, group, aggregateId, file }: ParkedPlace & { readonly file: string | undefined },
+  connection: Connection,
+  { terminal, clock }: Pick<Surroundings, 'terminal' | 'clock'>,
+): Promise<number> {
+  const api = new JetStreamApi(connection);
+  const stream = await findStream(api, parkedStreamOf(topic));
+  const commands = new ParkedCommands({
+    name: `topic "${topic}", group "${group}"`,
+    port: new ParkedWire({ connection, api, clock, topic, group, bits: '' }),
+    ...{ clock, newId: () => newEventId(clock.wallNow()) },
+  });
+  const listed = stream === undefined ? [] : await commands.list();
+  const wanted = listed.filter(
+    ({ token }) => aggregateId === undefined || aggregateIdOf(token) === aggregateId,
+  );
+  const out = file === undefined ? undefined : await open(file, 'w', 0o600);
+  let letters = 0;
+  try {
+    for (const { token, marker } of wanted) {
+      const place = { topic, group, aggregateId: aggregateIdOf(token) };
+      const exported = await exportAggregate(commands, place, {
+        marker,
+        parkedCreated: stream?.created ?? '',
+      });
+      letters += exported.letters.filter(({ isEdit }) => !isEdit).length;
+      for (const line of linesOf(exported)) {
+        if (out === undefined) terminal.print(line);
+        else await out.write(`${line}\n`);
+      }
+    }
+    await out?.sync();
+  } finally {
+    await out?.close();
+  }
+  if (file !== undefined) terminal.print(`${wanted.length} aggregates, ${letters} letters in ${file}`);
+  return wanted.length === 0 ? 1 : 0;
+}
