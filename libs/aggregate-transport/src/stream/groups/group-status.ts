@@ -66,11 +66,7 @@ export class GroupLook {
     const { api, topic, question } = this.options;
     const info = await findStream(api, topic, this.#timeout());
     const stream = info && streamStateFrom(topic, info);
-    const isLost = this.options.missing?.positions === true;
-    const record = isLost || stream === undefined ? undefined : await this.#record();
-    // A deleted group has no positions.
-    const isThere = !isLost && record?.deleted === undefined;
-    const surroundings = isThere ? stream && { stream, record } : undefined;
+    const surroundings = stream && (await this.#around(stream));
     const holes = { known: question.knownHoles, timeoutMs: this.#timeout() };
     const partitions = Array.from({ length: question.partitions }, (_, partition) => partition).filter(
       (partition) => !question.ownedOnly || question.owned.has(partition),
@@ -83,6 +79,13 @@ export class GroupLook {
         this.#partition(partition, surroundings),
       ),
     };
+  }
+
+  /** Undefined without positions: they are lost, or the group is deleted. */
+  async #around(stream: StreamState): Promise<Surroundings | undefined> {
+    if (this.options.missing?.positions === true) return undefined;
+    const record = await this.#record();
+    return record?.deleted === undefined ? { stream, record } : undefined;
   }
 
   async #record(): Promise<GroupRecord | undefined> {
