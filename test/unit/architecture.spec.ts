@@ -87,6 +87,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   message: { knows: ['errors.ts', 'foreign.ts'], packages: [/^node:crypto$/] },
   'message/shapes': { knows: ['errors.ts', 'foreign.ts', 'message'] },
   'message/outgoing': { knows: ['errors.ts', 'message'] },
+  // A codec that a service may choose; nothing of the library uses it.
+  'message/cloud-events': { knows: ['errors.ts', 'message'] },
   records: { knows: ['errors.ts', 'message'] },
   // Stations of the path.
   executor: { knows: ['clock.ts', 'errors.ts', 'passing-map.ts'] },
@@ -171,6 +173,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
   'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking'] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
+  // Documents of an application, from plain facts.
+  documents: { knows: ['message'] },
   // Nest, and nothing that talks to a server.
   'nest/nest-log.ts': { knows: ['errors.ts', 'log.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
@@ -180,6 +184,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'nest/pipeline': nestRoom('nest/handling'),
   'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
   'nest/operating': nestRoom('nest/handling', 'nest/serving', operatingLetters),
+  // Reads an application without running it.
+  'nest/documents': { ...nestRoom('nest/handling', 'nest/serving', 'documents'), packages: NEST },
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   // What a command is, and what all of them print with.
   'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
@@ -194,12 +200,17 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [...commandRoom.knows, 'operating/doctor', 'stream/topics', 'transport'],
   },
   'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics, 'stream/topics'] },
+  // The one command that loads an application, and with it Nest: at run time, by a dynamic import of `nest/documents`.
+  'cli/asyncapi': {
+    knows: ['errors.ts', 'cli/command', 'documents', 'nest/documents'],
+    packages: [/^node:/],
+  },
   cli: {
     knows: [
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
-      ...['cli/topic', 'cli/doctor'],
+      ...['cli/topic', 'cli/doctor', 'cli/asyncapi'],
     ],
     packages: [/^node:/],
   },

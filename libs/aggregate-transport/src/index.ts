@@ -10,7 +10,8 @@ export {
 } from './errors.js';
 export { EffectCollector, type EffectCollectorOptions } from './effect-collector.js';
 export type { Codec } from './message/codec.js';
-export { jsonCodec } from './message/codec.js';
+export { jsonCodec, type ReadHeaders } from './message/codec.js';
+export { cloudEventsCodec, type CloudEventsOptions } from './message/cloud-events/cloud-events-codec.js';
 export type { Envelope } from './message/envelope.js';
 export type { AggregateEvent, PublishReceipt } from './message/event.js';
 export type { Jsonable, JsonEvents, NotJson } from './message/json.js';

@@ -57,6 +57,6 @@ test('a promise of a codec that rejects later ends nothing', async () => {
     return promise;
   };
   expect(() => encodeEnvelope(answering(rejecting()), envelope)).toThrow(/found a promise/);
-  expect(() => decodeBody(answering(rejecting()), new Uint8Array())).toThrow(/found a promise/);
+  expect(() => decodeBody(answering(rejecting()), new Uint8Array(), () => ({}))).toThrow(/found a promise/);
   await eventually('both promises to be caught', () => caught === 2);
 });

@@ -5,6 +5,7 @@ import { causedEventId, newEventId } from '#library/message/event-id.js';
 import type { AggregateEvent } from '#library/message/event.js';
 import { codeOf, errorOf } from './code-of.js';
 
+const noHeaders = (): Record<string, string> => ({});
 const WALL_MS = Date.UTC(2026, 6, 1, 12, 0, 0, 7);
 const event: AggregateEvent = { aggregateId: 'order 1', type: 'Placed', payload: { total: 5 } };
 
@@ -161,10 +162,10 @@ describe('a body', () => {
 
   test('comes back as it was, from within a larger buffer too', () => {
     const bytes = encodeEnvelope(jsonCodec, envelope);
-    expect(checkEnvelope(decodeBody(jsonCodec, bytes), 'order 1')).toEqual(envelope);
+    expect(checkEnvelope(decodeBody(jsonCodec, bytes, noHeaders), 'order 1')).toEqual(envelope);
     const frame = new Uint8Array(bytes.length + 20);
     frame.set(bytes, 7);
-    expect(decodeBody(jsonCodec, frame.subarray(7, 7 + bytes.length))).toEqual(envelope);
+    expect(decodeBody(jsonCodec, frame.subarray(7, 7 + bytes.length), noHeaders)).toEqual(envelope);
   });
 
   test.each<[string, unknown]>([
@@ -191,7 +192,7 @@ describe('a body', () => {
     };
     const encoding = errorOf(() => encodeEnvelope(broken, envelope));
     expect([encoding.code, encoding.cause]).toEqual(['PAYLOAD_NOT_SERIALIZABLE', cause]);
-    const decoding = errorOf(() => decodeBody(broken, new Uint8Array(3)));
+    const decoding = errorOf(() => decodeBody(broken, new Uint8Array(3), noHeaders));
     expect([decoding.code, decoding.cause]).toEqual(['ENVELOPE_INVALID', cause]);
     expect(encoding.message + decoding.message).not.toContain('order 1');
   });
@@ -201,7 +202,7 @@ describe('a body', () => {
     ['half', '{"event_id":'],
     ['another format', '\u0000\u0001'],
   ])('that is no JSON is refused: %s', (_name, text) => {
-    expect(codeOf(() => decodeBody(jsonCodec, Buffer.from(text)))).toBe('ENVELOPE_INVALID');
+    expect(codeOf(() => decodeBody(jsonCodec, Buffer.from(text), noHeaders))).toBe('ENVELOPE_INVALID');
   });
 });
 

@@ -1,4 +1,5 @@
 import { aggregateCommands } from './aggregate/aggregate-commands.js';
+import { asyncApiCommand } from './asyncapi/asyncapi-command.js';
 import type { Command } from './command/command.js';
 import { groupCommands } from './group/group-commands.js';
 import { doctorCommand } from './doctor/doctor-command.js';
@@ -23,4 +24,5 @@ export const COMMANDS: readonly Command[] = [
   copyCommand,
   topicEditCommand,
   repartitionCommand,
+  asyncApiCommand,
 ];

@@ -14,28 +14,63 @@ export interface Codec {
    * then on, so a buffer that is used again is not allowed.
    */
   encode(envelope: Envelope): Uint8Array;
-  /** May throw anything; the event then counts as undecodable. The result is checked field by field. */
-  decode(bytes: Uint8Array): unknown;
+  /**
+   * May throw anything; the event then counts as undecodable. The result is checked field by field. `readHeaders` gives
+   * the message's headers, the server's own included. Call it only where they matter: reading them takes time.
+   */
+  decode(bytes: Uint8Array, readHeaders?: ReadHeaders): unknown;
+  /**
+   * Headers that the body needs beside it. Asked once per event, after `encode`. May throw, or answer what no header
+   * can carry: the event is then refused with PAYLOAD_NOT_SERIALIZABLE. An event whose own header has such a name is
+   * refused with HEADER_RESERVED. @default none
+   */
+  headersOf?(envelope: Envelope): Readonly<Record<string, string>>;
 }
+
+/** What a codec's bodies are, for documents. A codec of the application's own does not say it. */
+export type CodecFormat = 'json' | 'cloudevents' | 'cloudevents-binary';
+
+/** The same symbol in two copies of this library in one process. */
+const FORMAT = Symbol.for('aggregate-transport.codec-format');
+
+/** @internal Notes what a codec writes, as a property that nothing lists. */
+export function withFormat(codec: Codec, format: CodecFormat): Codec {
+  return Object.defineProperty(codec, FORMAT, { value: format });
+}
+
+/** @internal What a codec writes; undefined for one of the application's own. */
+export function formatOf(codec: Codec): CodecFormat | undefined {
+  return (codec as { [FORMAT]?: CodecFormat })[FORMAT];
+}
+
+/** Gives the headers of a message. */
+export type ReadHeaders = () => Readonly<Record<string, string>>;
 
 /**
  * UTF-8 JSON, field names as in {@link Envelope}. Refuses a payload that would arrive as another value, such as a Map
  * or NaN, with PAYLOAD_NOT_SERIALIZABLE. A codec of your own decides for itself what it carries.
  */
-export const jsonCodec: Codec = {
-  encode: (envelope) => Buffer.from(toJson(envelope), 'utf8'),
-  decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
-};
+export const jsonCodec: Codec = withFormat(
+  {
+    encode: (envelope) => Buffer.from(toJson(envelope), 'utf8'),
+    decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
+  },
+  'json',
+);
 
-function toJson(envelope: Envelope): string {
-  const text = written(envelope);
+/**
+ * The JSON of an envelope, or of another value that holds its payload.
+ * @throws PAYLOAD_NOT_SERIALIZABLE with the place that JSON cannot carry; anything else that a getter throws
+ */
+export function toJson(envelope: Envelope, value: unknown = envelope): string {
+  const text = written(envelope, value);
   requireJson(envelope.payload, envelope.event_type);
   return text;
 }
 
-function written(envelope: Envelope): string {
+function written(envelope: Envelope, value: unknown): string {
   try {
-    return JSON.stringify(envelope);
+    return JSON.stringify(value);
   } catch (cause) {
     const obstacle = findJsonObstacle(envelope.payload);
     throw obstacle === undefined ? cause : lossError(obstacle, envelope.event_type, cause);
@@ -87,10 +122,10 @@ export function encodeEnvelope(codec: Codec, envelope: Envelope): Uint8Array {
 }
 
 /** @throws ENVELOPE_INVALID with the codec's own error as `cause`, also for a codec that answers a promise */
-export function decodeBody(codec: Codec, bytes: Uint8Array): unknown {
+export function decodeBody(codec: Codec, bytes: Uint8Array, readHeaders: ReadHeaders): unknown {
   let value: unknown;
   try {
-    value = codec.decode(bytes);
+    value = codec.decode(bytes, readHeaders);
   } catch (cause) {
     throw new AggregateTransportError(
       'ENVELOPE_INVALID',

@@ -17,6 +17,16 @@ function hasLineBreak(value: string): boolean {
   return value.includes('\r') || value.includes('\n');
 }
 
+/** True for a name that the server acts on. */
+export function isServerHeader(name: string): boolean {
+  return name.toLowerCase().startsWith('nats-');
+}
+
+/** True if a header can have this name and value. */
+export function isHeader(name: string, value: unknown): boolean {
+  return NAME.test(name) && typeof value === 'string' && !hasLineBreak(value);
+}
+
 /**
  * Checks the headers a service adds to its event.
  * @throws HEADER_RESERVED for a name beginning with `Nats-` (the server acts on those)
@@ -32,13 +42,13 @@ export function checkUserHeaders(headers: Readonly<Record<string, string>>): voi
     );
   }
   for (const [name, value] of Object.entries(headers)) {
-    if (name.toLowerCase().startsWith('nats-')) {
+    if (isServerHeader(name)) {
       throw new AggregateTransportError(
         'HEADER_RESERVED',
         `expected header names of your own, found "${name}": names beginning with Nats- belong to the server; nothing was sent`,
       );
     }
-    if (!NAME.test(name) || typeof value !== 'string' || hasLineBreak(value)) {
+    if (!isHeader(name, value)) {
       throw new AggregateTransportError(
         'EVENT_INVALID',
         `expected header "${name.replace(/[^!-~]/g, '?')}" to be printable ASCII with a one-line text as value, found another; nothing was sent`,
@@ -85,6 +95,12 @@ export function parseHeaders(block: string): Record<string, string> {
     if (colon > 0) headers[line.slice(0, colon)] = line.slice(colon + 1).trim();
   }
   return headers;
+}
+
+/** The headers of an event's block that are not the server's. */
+export function ownHeadersOf(block: Uint8Array): Record<string, string> {
+  const all = Object.entries(parseHeaders(Buffer.from(block).toString('utf8')));
+  return Object.fromEntries(all.filter(([name]) => !isServerHeader(name)));
 }
 
 /** An event's header block with the sequence added that its aggregate's last event must have. */

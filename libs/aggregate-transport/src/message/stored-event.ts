@@ -36,7 +36,10 @@ export function toStoredEvent(
   message: StoredMessage,
   { topic, token, codec }: { topic: string; token: string; codec: Codec },
 ): StoredEvent {
-  const envelope = checkEnvelope(decodeBody(codec, message.body), aggregateIdOf(token));
+  const envelope = checkEnvelope(
+    decodeBody(codec, message.body, () => message.headers),
+    aggregateIdOf(token),
+  );
   const { event_version: version, timestamp } = envelope as Partial<Envelope>;
   return {
     topic,

@@ -24,7 +24,7 @@ import { AggregateGroups } from './operating/aggregate-groups.js';
 import { Aggregates } from './operating/aggregates.js';
 import { ParkedAggregates } from './operating/parked-aggregates.js';
 import { resolveOptions } from '../transport/resolve-options.js';
-import { AGGREGATE_TRANSPORT_OPTIONS, publisherToken } from './tokens.js';
+import { AGGREGATE_TRANSPORT_OPTIONS, forTopic, publisherToken } from './tokens.js';
 import { TopicLinks, undeclaredError } from '../transport/open-topics.js';
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTransportOptions>({
@@ -97,11 +97,11 @@ export class AggregateTransportModule
     const providers = named.map(({ topic, name }) => ({
       provide: publisherToken(name),
       inject: [TopicLinks],
-      useFactory: (links: TopicLinks) => {
+      useFactory: forTopic((links: TopicLinks) => {
         links.declare(topic);
         if (!links.options.topics.has(name)) throw undeclaredError(name, links.options);
         return new AggregatePublisher(name, links);
-      },
+      }, topic),
     }));
     return { module: AggregatePublishersModule, providers, exports: providers.map(({ provide }) => provide) };
   }

@@ -18,3 +18,18 @@ export function getAggregatePublisherToken(topic: TopicRef): string {
 export function publisherToken(topic: string): string {
   return `AggregatePublisher:${topic}`;
 }
+
+/** The same symbol in two copies of this library in one process. */
+const PUBLISHED_TOPIC = Symbol.for('aggregate-transport.published-topic');
+
+/** @internal Leaves the topic with the factory of its publisher, for what reads an application without running it. */
+export function forTopic<F extends object>(factory: F, topic: TopicRef): F {
+  return Object.defineProperty(factory, PUBLISHED_TOPIC, { value: topic });
+}
+
+/** @internal The topic of a publisher's factory; undefined for anything else. */
+export function publishedTopicOf(factory: unknown): TopicRef | undefined {
+  return typeof factory === 'function'
+    ? (factory as { [PUBLISHED_TOPIC]?: TopicRef })[PUBLISHED_TOPIC]
+    : undefined;
+}

@@ -1,4 +1,5 @@
 import { AggregateTransportError } from '../errors.js';
+import type { Codec } from '../message/codec.js';
 import { isPartitionCount } from '../message/partitioning.js';
 
 /** Checks one value; returns what was expected if it is not that. */
@@ -49,10 +50,11 @@ function startAt(value: unknown): string | undefined {
 }
 
 function codec(value: unknown): string | undefined {
-  const { encode, decode } = (value ?? {}) as { encode?: unknown; decode?: unknown };
-  return typeof encode === 'function' && typeof decode === 'function'
+  const { encode, decode, headersOf } = (value ?? {}) as Partial<Record<keyof Codec, unknown>>;
+  const isCodec = typeof encode === 'function' && typeof decode === 'function';
+  return isCodec && (headersOf === undefined || typeof headersOf === 'function')
     ? undefined
-    : 'an object with encode and decode';
+    : 'an object with encode and decode, and with headersOf or without';
 }
 
 function text(value: unknown): string | undefined {

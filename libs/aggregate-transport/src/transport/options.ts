@@ -163,6 +163,7 @@ export interface TopicOptions {
    * it takes no more commits: handlers stop until there is room. Taken when the stream is made.
    */
   positions?: Partial<PositionsOptions>;
+  /** How events become bytes. {@link jsonCodec}, `cloudEventsCodec(…)` or your own. @default jsonCodec */
   codec?: Codec;
 }
 

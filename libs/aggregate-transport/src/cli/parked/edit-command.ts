@@ -107,22 +107,23 @@ async function edit(args: EditArguments, { connection, terminal, clock }: EditSu
 /** @throws UsageError */
 async function newBody(
   { aggregateId, isWhole, newText }: EditArguments,
-  { letter: { body } }: FoundLetter,
+  { letter }: FoundLetter,
 ): Promise<{ body: Uint8Array; changes: PayloadChange[] }> {
-  const envelope = isWhole ? undefined : envelopeIn(jsonCodec, body, aggregateId);
+  const envelope = isWhole ? undefined : envelopeIn(jsonCodec, letter, aggregateId);
   if (envelope !== undefined) {
     const payload = jsonIn(await newText(`${JSON.stringify(envelope.payload, undefined, 2)}\n`));
     const changes = changesBetween(envelope.payload, payload);
-    return { body: withPayload(jsonCodec, { body, aggregateId }, payload), changes };
+    return { body: withPayload(jsonCodec, { ...letter, aggregateId }, payload), changes };
   }
-  const before = Buffer.from(body).toString('utf8');
+  const before = Buffer.from(letter.body).toString('utf8');
   if (!isWhole)
     throw new UsageError(
       'expected a letter with a JSON envelope, found another body: write the whole envelope (--whole), or use ' +
         'ParkedAggregates.edit with your codec',
     );
   const after = (await newText(before)).trimEnd();
-  const whole = understood(() => wholeBody(jsonCodec, Buffer.from(after, 'utf8'), aggregateId));
+  const edited = { ...letter, body: Buffer.from(after, 'utf8') };
+  const whole = understood(() => wholeBody(jsonCodec, edited, aggregateId));
   return { body: whole, changes: before === after ? [] : [{ path: '', before, after }] };
 }
 

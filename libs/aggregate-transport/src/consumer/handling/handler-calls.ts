@@ -58,11 +58,12 @@ export class HandlerCalls {
   /** Decodes the event into its envelope, once. Returns why that is impossible, if it is. */
   decode(event: Delivery): Failure | undefined {
     if (event.envelope !== undefined) return undefined;
-    const { subject, body } = event.origin;
+    const { origin } = event;
+    const { subject, body } = origin;
     if (!isSubjectOfAggregate(subject, this.options.topic, event.token)) return foreign(subject);
     try {
       const { codec } = this.options;
-      const decoded = decodeBody(codec, body);
+      const decoded = decodeBody(codec, body, () => origin.readHeaders());
       event.envelope = checkEnvelope(codec === jsonCodec ? decoded : readFields(decoded), event.aggregateId);
       return undefined;
     } catch (error) {

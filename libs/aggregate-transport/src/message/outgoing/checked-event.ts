@@ -1,4 +1,5 @@
 import { type Codec, jsonCodec } from '../codec.js';
+import { ownHeadersOf } from '../headers.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 
 /** An event that the publisher would accept, with its defaults filled in. Published again from this, it is the same. */
@@ -10,17 +11,18 @@ export interface CheckedEvent {
   readonly body: Uint8Array;
   /** True if the body is the JSON of the default codec. */
   readonly isJson: boolean;
-  /** The caller's own headers. */
+  /** The caller's own headers, and those of the codec. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
 /** What an outbox keeps of an event that is ready to be sent. */
 export function checkedEvent(
-  { token, messageId, body }: OutgoingEvent,
+  { token, messageId, body, headers: block }: OutgoingEvent,
   headers: Readonly<Record<string, string>> | undefined,
   codec: Codec,
 ): CheckedEvent {
   const eventId = messageId.slice(token.length + 1);
-  const own = headers === undefined ? undefined : { ...headers };
+  const sent = codec.headersOf === undefined ? headers : ownHeadersOf(block);
+  const own = sent === undefined ? undefined : { ...sent };
   return { token, eventId, body, isJson: codec === jsonCodec, headers: own };
 }

@@ -3,6 +3,7 @@ import { type Codec, encodeAsText, encodeEnvelope, jsonCodec } from '../codec.js
 import { type Envelope, requireEvent, toEnvelope } from '../envelope.js';
 import type { AggregateEvent } from '../event.js';
 import { checkUserHeaders, encodeHeaders, messageIdOf } from '../headers.js';
+import { withCodecHeaders } from './codec-headers.js';
 import { subjectOf, tokenOf } from '../subject.js';
 import { JsonEvent } from './json-event.js';
 import { largestEventBytes, type OutgoingEvent, sizeOf, tooLarge } from './outgoing-event.js';
@@ -54,6 +55,6 @@ function encoded(
   return {
     ...{ token, messageId, expectedSequence, subject: subjectOf(topic, token) },
     body: encodeEnvelope(codec, envelope),
-    headers: encodeHeaders(messageId, expectedSequence, headers),
+    headers: encodeHeaders(messageId, expectedSequence, withCodecHeaders(codec, envelope, headers)),
   };
 }

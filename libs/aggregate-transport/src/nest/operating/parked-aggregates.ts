@@ -160,7 +160,7 @@ export class ParkedAggregates {
     });
     const found = await editor.find(ref);
     const { aggregateId } = ref;
-    const body = withPayload(link.topic.codec, { body: found.letter.body, aggregateId }, payload);
+    const body = withPayload(link.topic.codec, { ...found.letter, aggregateId }, payload);
     return editor.edit(aggregateId, found, { waitMs: DEFAULT_WAIT_MS, ...options, body });
   }
 
@@ -209,7 +209,7 @@ export class ParkedAggregates {
   async #matching(filter: ParkedFilter): Promise<ParkedAggregate[]> {
     const { topic, group, link, commands } = await this.#open(filter);
     const before = this.links.clock.wallNow() - (filter.olderThanMs ?? 0);
-    const found = await findParked(commands, [filter], (head) => decoded(link, head.body)?.event_type);
+    const found = await findParked(commands, [filter], (head) => decoded(link, head)?.event_type);
     return found
       .filter(({ marker }) => marker.since <= before)
       .map((parked) => ({ topic, group, ...summaryOf(parked) }))
@@ -245,13 +245,12 @@ export class ParkedAggregates {
 }
 
 function letterOf(link: TopicLink, letter: Letter): ParkedLetter {
-  const { body } = letter;
-  return { ...letterSummaryOf(letter), body, event: decoded(link, body) };
+  return { ...letterSummaryOf(letter), body: letter.body, event: decoded(link, letter) };
 }
 
-function decoded(link: TopicLink, body: Uint8Array): Envelope | undefined {
+function decoded(link: TopicLink, { body, headers }: Letter): Envelope | undefined {
   try {
-    return decodeBody(link.topic.codec, body) as Envelope;
+    return decodeBody(link.topic.codec, body, () => headers) as Envelope;
   } catch {
     return undefined;
   }

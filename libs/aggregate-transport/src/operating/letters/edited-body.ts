@@ -2,10 +2,16 @@ import { AggregateTransportError } from '../../errors.js';
 import { type Codec, decodeBody, encodeEnvelope } from '../../message/codec.js';
 import { checkEnvelope, type Envelope } from '../../message/envelope.js';
 
-/** The envelope in a body; undefined if there is none. */
-export function envelopeIn(codec: Codec, body: Uint8Array, aggregateId: string): Envelope | undefined {
+/** An event as it is stored: a codec may write a part of it into headers. */
+export interface EventContent {
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The envelope of an event; undefined if there is none. */
+export function envelopeIn(codec: Codec, event: EventContent, aggregateId: string): Envelope | undefined {
   try {
-    return checkEnvelope(decodeBody(codec, body), aggregateId);
+    return envelopeOf(codec, event, aggregateId);
   } catch {
     return undefined;
   }
@@ -18,7 +24,7 @@ export function envelopeIn(codec: Codec, body: Uint8Array, aggregateId: string):
  */
 export function withPayload(
   codec: Codec,
-  { body, aggregateId }: { readonly body: Uint8Array; readonly aggregateId: string },
+  { aggregateId, ...event }: EventContent & { readonly aggregateId: string },
   payload: unknown,
 ): Uint8Array {
   if (payload === undefined) {
@@ -27,7 +33,7 @@ export function withPayload(
       'expected a payload, found undefined; nothing was changed (null is a payload)',
     );
   }
-  const envelope = checkEnvelope(decodeBody(codec, body), aggregateId);
+  const envelope = envelopeOf(codec, event, aggregateId);
   return encodeEnvelope(codec, { ...envelope, payload });
 }
 
@@ -35,7 +41,14 @@ export function withPayload(
  * A whole body, checked as its handler's process checks it.
  * @throws ENVELOPE_INVALID
  */
-export function wholeBody(codec: Codec, body: Uint8Array, aggregateId: string): Uint8Array {
-  checkEnvelope(decodeBody(codec, body), aggregateId);
-  return body;
+export function wholeBody(codec: Codec, event: EventContent, aggregateId: string): Uint8Array {
+  envelopeOf(codec, event, aggregateId);
+  return event.body;
+}
+
+function envelopeOf(codec: Codec, { body, headers }: EventContent, aggregateId: string): Envelope {
+  return checkEnvelope(
+    decodeBody(codec, body, () => headers),
+    aggregateId,
+  );
 }

@@ -69,9 +69,9 @@ export class LetterImport {
     if (stored.length === 0 && (await this.#isRemembered(token, identity))) return THERE;
     const { epoch, guard } = await target.atRest(token);
     const originals = aggregate.letters.filter(({ isEdit }) => !isEdit);
-    const places = originals.map(({ note, body }) => ({
+    const places = originals.map(({ note, ...event }) => ({
       ...{ sequence: note.sequence, stream: note.stream },
-      eventId: envelopeIn(jsonCodec, body, aggregate.aggregateId)?.event_id,
+      eventId: envelopeIn(jsonCodec, event, aggregate.aggregateId)?.event_id,
     }));
     const decision = decideImport(places, await target.events(token), await target.topic());
     if ('refused' in decision) return refused(decision.refused);
