@@ -30,6 +30,12 @@ export interface PartitionOptions {
   readonly consumer: PartitionConsumerOptions;
 }
 
+type ConsumerWork = Pick<PartitionConsumer, 'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor'>;
+type ConsumerPlace = Pick<
+  PartitionConsumer,
+  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough'
+>;
+
 /** After a hand-over that did not come to its end, and twice as long after each further one. */
 const HAND_OVER_AGAIN_MS = 1_000;
 const MAX_HAND_OVER_AGAIN_MS = 600_000;
@@ -112,19 +118,7 @@ export class Partition implements LeaseListener {
     return ownerlessMs > ownerlessAfterMs(ttlMs) ? ownerlessMs : 0;
   }
 
-  get consumer(): Pick<
-    PartitionConsumer,
-    | 'mode'
-    | 'load'
-    | 'report'
-    | 'noteLoss'
-    | 'created'
-    | 'runOf'
-    | 'replayRun'
-    | 'replayUntil'
-    | 'startedThrough'
-    | 'drainedFor'
-  > {
+  get consumer(): ConsumerWork & ConsumerPlace {
     return this.#consumer;
   }
 
