@@ -52,17 +52,17 @@ const AGGREGATES = ['a', 'b', 'order 1', 'order.2'];
 
 /** Publishes until it is told to stop. */
 function publishing(publisher: AggregatePublisher): { readonly stop: () => Promise<number> } {
-  let isOver = false;
+  const load = { isOver: false };
   let n = 0;
   const done = (async (): Promise<void> => {
-    while (!isOver && n < MOST_EVENTS) {
+    while (!load.isOver && n < MOST_EVENTS) {
       const events = AGGREGATES.map((aggregateId) => ({ aggregateId, type: 'Counted', payload: { n: ++n } }));
       await publisher.publishAll(events);
     }
   })();
   return {
     stop: async () => {
-      isOver = true;
+      load.isOver = true;
       await done;
       return n;
     },

@@ -82,7 +82,10 @@ export class ParkedCommands {
     const edit = editAt(marker, letter.position);
     const edited = edit && (await this.options.port.at(edit.by));
     const id = edited?.note.edit?.id;
-    if (edited === undefined || id === undefined) return yield letter;
+    if (edited === undefined || id === undefined) {
+      yield letter;
+      return;
+    }
     yield { ...letter, note: { ...letter.note, replacedBy: id } };
     yield editedForm(letter, edited);
   }

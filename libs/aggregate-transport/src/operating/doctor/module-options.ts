@@ -73,6 +73,6 @@ function isObject(value: unknown): value is object {
 }
 
 /** Nest takes promises of dynamic modules. */
-async function settled(value: unknown): Promise<unknown> {
-  return isObject(value) && 'then' in value ? await value : value;
+function settled(value: unknown): Promise<unknown> {
+  return Promise.resolve(value);
 }

@@ -60,7 +60,7 @@ export function parseFilter(text: string): LetterFilter {
     filter[key] = key === 'error' ? textOrPattern(value) : value;
   }
   if (Object.keys(filter).length === 0) throw filterError(text);
-  return filter as LetterFilter;
+  return filter;
 }
 
 function textOrPattern(value: string): string | RegExp {

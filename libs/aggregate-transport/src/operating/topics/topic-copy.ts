@@ -73,7 +73,7 @@ export class TopicCopy {
   #bytes = 0;
   /** Ends the wait for room. */
   #wake: () => void = () => undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   #through = 0;
   #copied = 0;
   #found = 0;
@@ -116,14 +116,14 @@ export class TopicCopy {
     try {
       token = this.#targetOf(event, from);
     } catch (error) {
-      this.#failure ??= error;
+      this.#fail(error);
       return;
     }
     const before = this.#tails.get(token) ?? Promise.resolve();
     this.#bytes += event.body.length;
     const copied = before
       .then(() => (this.#failure === undefined ? this.#copy(event, from, token) : undefined))
-      .catch((error: unknown) => void (this.#failure ??= error))
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#bytes -= event.body.length;
         this.#running.delete(copied);
@@ -132,6 +132,10 @@ export class TopicCopy {
       });
     this.#tails.set(token, copied);
     this.#running.add(copied);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
   }
 
   /** @throws COPY_REFUSED for an event that is no aggregate's, and for a name that two aggregates would have */
