@@ -30,24 +30,27 @@ function installed(...names: NatsClientName[]): { loader: ClientLoader; loaded: 
 
 describe('the client that is used', () => {
   const both = ['nats', 'nats-io'] as const;
-  test.each<[readonly NatsClientName[], NatsClientName | undefined, string, NatsClientName, boolean]>([
-    [['nats'], undefined, '', 'nats', false],
-    [['nats-io'], undefined, '', 'nats-io', false],
-    [both, undefined, '', 'nats', true],
-    [both, 'nats', '', 'nats', false],
-    [both, 'nats-io', '', 'nats-io', false],
-    [both, undefined, 'nats-io', 'nats-io', false],
-    [both, undefined, 'nats', 'nats', false],
-    [both, 'nats', 'nats-io', 'nats', false],
-  ])(
-    'of %j with option %j and the environment %j is %s',
-    async (names, option, environment, name, isGuess) => {
-      process.env[CLIENT_VARIABLE] = environment;
-      const { loader, loaded } = installed(...names);
-      expect(await findClient(option, loader)).toMatchObject({ name, isGuess });
-      expect(loaded).toEqual([name]);
-    },
-  );
+  test.each<{
+    has: readonly NatsClientName[];
+    option?: NatsClientName;
+    environment?: string;
+    name: NatsClientName;
+    isGuess?: boolean;
+  }>([
+    { has: ['nats'], name: 'nats' },
+    { has: ['nats-io'], name: 'nats-io' },
+    { has: both, name: 'nats', isGuess: true },
+    { has: both, option: 'nats', name: 'nats' },
+    { has: both, option: 'nats-io', name: 'nats-io' },
+    { has: both, environment: 'nats-io', name: 'nats-io' },
+    { has: both, environment: 'nats', name: 'nats' },
+    { has: both, option: 'nats', environment: 'nats-io', name: 'nats' },
+  ])('%j', async ({ has, option, environment = '', name, isGuess = false }) => {
+    process.env[CLIENT_VARIABLE] = environment;
+    const { loader, loaded } = installed(...has);
+    expect(await findClient(option, loader)).toMatchObject({ name, isGuess });
+    expect(loaded).toEqual([name]);
+  });
 
   test('is missing where neither is installed: the error names both commands', async () => {
     const finding = findClient(undefined, installed().loader);
@@ -80,10 +83,12 @@ describe('the client that is used', () => {
   test('is really loaded, either of them', async () => {
     for (const name of both) {
       const { module } = await findClient(name);
-      const { connect, credsAuthenticator, nkeyAuthenticator, jwtAuthenticator } = module;
-      for (const one of [connect, credsAuthenticator, nkeyAuthenticator, jwtAuthenticator]) {
-        expect(typeof one).toBe('function');
-      }
+      expect(module).toMatchObject({
+        connect: expect.any(Function),
+        credsAuthenticator: expect.any(Function),
+        nkeyAuthenticator: expect.any(Function),
+        jwtAuthenticator: expect.any(Function),
+      });
     }
   });
 });

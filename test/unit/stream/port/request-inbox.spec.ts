@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { NatsMessage } from '#library/stream/port/nats-message.js';
+import type { MessageHeaders, NatsMessage } from '#library/stream/port/nats-message.js';
 import { NatsFailure } from '#library/stream/port/nats-failure.js';
 import type { MessageCallback } from '#library/stream/port/nats-port.js';
 import { RequestInbox, type RequestWay } from '#library/stream/port/request-inbox.js';
@@ -38,7 +38,10 @@ function fixture() {
   return { clock, sent, heard, inbox, answer, refuse };
 }
 
-const noResponders = { code: 503, description: '', get: () => '', [Symbol.iterator]: () => [].values() };
+const statusOf = (code: number): MessageHeaders => ({
+  ...{ code, description: '', get: () => '' },
+  [Symbol.iterator]: () => [].values(),
+});
 const denial = { operation: 'publish', subject: 'a' };
 
 describe('requests over one inbox', () => {
@@ -72,10 +75,10 @@ describe('requests over one inbox', () => {
   test('fail at once where nothing hears them, and not for a status that another answers with', async () => {
     const { inbox, answer } = fixture();
     const unheard = inbox.request('a');
-    answer(0, { headers: noResponders, data: new Uint8Array() });
+    answer(0, { headers: statusOf(503), data: new Uint8Array() });
     await expect(unheard).rejects.toMatchObject({ code: 'NO_RESPONDERS' });
     const other = inbox.request('b');
-    answer(1, { headers: { ...noResponders, code: 404 }, data: new Uint8Array() });
+    answer(1, { headers: statusOf(404), data: new Uint8Array() });
     expect((await other).headers?.code).toBe(404);
   });
 
