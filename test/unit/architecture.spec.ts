@@ -48,7 +48,7 @@ const streamRooms = [
 ];
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 /** What a command does, and what is injected: between `stream` and `transport`. */
-const operatingRooms = ['operating/groups', 'operating/aggregates'];
+const operatingRooms = ['operating/commands', 'operating/groups', 'operating/aggregates'];
 const operatingLetters = 'operating/letters';
 const operatingTopics = 'operating/topics';
 const underTransport = [
@@ -156,12 +156,14 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
     ],
   },
+  // What operators ask of owners, by markers.
+  'operating/commands': { knows: [...ground, 'message', 'records', 'parking'] },
   // What operators do, over ports.
   'operating/groups': { knows: [...ground, 'message', 'records', 'parking', 'consumer/repartition'] },
   // What a command of an operator does, wherever it is given.
   'operating/doctor': { knows: [...ground, 'records'] },
   [operatingTopics]: { knows: [...ground, ...messages] },
-  [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking'] },
+  [operatingLetters]: { knows: [...ground, ...messages, 'records', 'parking', 'operating/commands'] },
   // What commands ask of the streams of whole topics.
   'stream/topics': {
     knows: [
@@ -171,7 +173,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
-  'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking'] },
+  'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking', 'operating/commands'] },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Documents of an application, from plain facts.
   documents: { knows: ['message'] },

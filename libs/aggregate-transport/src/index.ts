@@ -141,7 +141,7 @@ export type {
 export type { ChangedSetting } from './observe/observed.js';
 export type { AggregateStatus } from './consumer/lanes/lane-report.js';
 export type { PartitionCounts } from './consumer/partition-status.js';
-export type { CommandResult } from './parking/operator-commands.js';
+export type { CommandResult } from './operating/commands/operator-commands.js';
 export {
   AGGREGATE_TRANSPORT,
   AGGREGATE_TRANSPORT_OPTIONS,

@@ -42,7 +42,10 @@ class Handler {
 test('nothing secret stands in logs, errors, status, health, snapshots or the output of commands', async () => {
   const said: string[] = [];
   const note = (value: unknown): void => {
-    const text = JSON.stringify(value, (_key, one: unknown) => (typeof one === 'bigint' ? String(one) : one));
+    // Of undefined and functions there is no text.
+    const text = JSON.stringify(value, (_key, one: unknown) =>
+      typeof one === 'bigint' ? String(one) : one,
+    ) as string | undefined;
     said.push(text ?? '');
   };
   const noteError = (error: unknown): void => {

@@ -1,4 +1,4 @@
-import { nkeys } from 'nats';
+import { nkeys } from '@nats-io/nats-core';
 import type { NatsAuthenticator, NatsClientName } from 'nestjs-aggregate-transport';
 import { BareServer } from '../bare-server.js';
 import { TcpProxy } from '../tcp-proxy.js';

@@ -54,7 +54,7 @@ describe('a marker that was deleted', () => {
     await settle();
     expect(log.lines.filter((line) => line.includes('was deleted and is written again'))).toHaveLength(1);
     // The letter still counts.
-    expect((await parking.head(parking.find('a')!))?.note.sequence).toBe(1);
+    expect((await parking.letters.head(parking.find('a')!))?.note.sequence).toBe(1);
   });
 
   test('while no owner ran is reported by the next one, once, with the number of aggregates', async () => {

@@ -85,8 +85,8 @@ function hold(port: FakeParkedPort): () => void {
 
 /** A letter is handled, and its removal awaited. */
 function removeNow(parking: Parking, parked: Parked, letter: { readonly position: number }): Promise<void> {
-  parking.done(parked, letter);
-  return parking.removed(parked);
+  parking.letters.done(parked, letter);
+  return parking.letters.removed(parked);
 }
 
 describe('an owner', () => {
@@ -97,7 +97,11 @@ describe('an owner', () => {
     expect(server.marker('a')?.marker).toMatchObject({ ...note, state: 'parked', epoch: 1, sequence: 1 });
     expect(sequences(server, parked.identity)).toEqual([1, 2, 5]);
     const replayed: number[] = [];
-    for (let letter = await parking.head(parked); letter !== undefined; letter = await parking.head(parked)) {
+    for (
+      let letter = await parking.letters.head(parked);
+      letter !== undefined;
+      letter = await parking.letters.head(parked)
+    ) {
       replayed.push(letter.note.sequence);
       await removeNow(parking, parked, letter);
     }
@@ -141,7 +145,7 @@ describe('an owner', () => {
       expect(identityOf(server.marker('a')!)).toBe(parked.identity);
       for (let left = 2; left > 0; left--) {
         await tryUntilDone(async () => {
-          const letter = await parking.head(parked);
+          const letter = await parking.letters.head(parked);
           if (letter?.note.sequence === 3 - left) await removeNow(parking, parked, letter);
         });
       }
@@ -207,8 +211,8 @@ describe('an owner', () => {
     const { server, parking, log, park } = owner();
     server.append([eventOf(1)], { marker: 99, stream: 'then' }, 0);
     const parked = await park(1);
-    expect((await parking.head(parked))?.position).toBe(2);
-    expect((await parking.head(parked))?.position).toBe(2);
+    expect((await parking.letters.head(parked))?.position).toBe(2);
+    expect((await parking.letters.head(parked))?.position).toBe(2);
     expect(log.lines.filter((line) => line.includes('belongs to no marker'))).toHaveLength(1);
   });
 });
@@ -242,7 +246,7 @@ describe('the next owner', () => {
     const parked = await second.park(1);
     expect(sequences(first.server)).toEqual([1, 1]);
     expect(sequences(first.server, parked.identity)).toEqual([1]);
-    expect((await second.parking.head(parked))?.position).toBe(2);
+    expect((await second.parking.letters.head(parked))?.position).toBe(2);
   });
 
   test('removes a marker of an older epoch that appears later, and parks over one that was not announced', async () => {
@@ -326,7 +330,7 @@ describe('a late copy of an own marker', () => {
     made.port.fateOf = () => (++writes === 1 ? 'late' : 'answered');
     await expect(made.park(1)).rejects.toMatchObject({ code: 'JETSTREAM_REQUEST_FAILED' });
     const parked = await made.park(1);
-    await removeNow(made.parking, parked, (await made.parking.head(parked))!);
+    await removeNow(made.parking, parked, (await made.parking.letters.head(parked))!);
     made.parking.leave(parked);
     await made.parking.unpark(parked);
     return made;
@@ -406,7 +410,7 @@ describe('a process that has its lease again under a new epoch', () => {
   test('does not unpark what it has adopted since', async () => {
     const { parking, port, lease, park, takeOver, server, clock } = owner();
     const parked = await park(1);
-    await removeNow(parking, parked, (await parking.head(parked))!);
+    await removeNow(parking, parked, (await parking.letters.head(parked))!);
     await parking.begun(parked, 'retry');
     parking.leave(parked);
     const letGo = hold(port);
@@ -495,7 +499,7 @@ describe('a command', () => {
     await takeOver();
     const parked = await park(1);
     const old = { ...server.marker('a')!.marker, command: { id: 'c1', kind: 'discard' as const } };
-    await removeNow(parking, parked, (await parking.head(parked))!);
+    await removeNow(parking, parked, (await parking.letters.head(parked))!);
     parking.leave(parked);
     await parking.unpark(parked);
     await park(2);

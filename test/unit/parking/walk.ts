@@ -6,7 +6,7 @@ import { prepareEvent } from '#library/message/outgoing/prepare-event.js';
 import { jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
 import type { Feed, FeedListener, ReaderPort } from '#library/message/reader-port.js';
-import { ParkedCommands } from '#library/parking/operator-commands.js';
+import { ParkedCommands } from '#library/operating/commands/operator-commands.js';
 import type { ParkedPort } from '#library/parking/parked-port.js';
 import { firstGroupRecord, type GroupRecord } from '#library/records/group-record.js';
 import type { KeyPort } from '#library/records/key-port.js';

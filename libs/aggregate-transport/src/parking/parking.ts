@@ -225,21 +225,6 @@ export class Parking {
     reached('skip: letter stored');
   }
 
-  /** See {@link LetterQueues.head}. */
-  head(parked: Parked): Promise<Letter | undefined> {
-    return this.letters.head(parked);
-  }
-
-  /** See {@link LetterQueues.done}. */
-  done(parked: Parked, letter: Pick<Letter, 'position' | 'isReplay'>): void {
-    this.letters.done(parked, letter);
-  }
-
-  /** See {@link LetterQueues.removed}. */
-  removed(parked: Parked): Promise<void> {
-    return this.letters.removed(parked);
-  }
-
   /** A command is begun: the next owner continues it, until it is answered. */
   async begun(parked: Parked, kind: CommandKind): Promise<void> {
     if (kind !== 'retry' || parked.marker.state === 'retrying') return;
@@ -249,7 +234,7 @@ export class Parking {
 
   /** The aggregate stays parked; `error` tells why its letters cannot be handled yet. */
   async stay(parked: Parked, failed: (ParkNote & { sequence: number }) | undefined): Promise<void> {
-    await this.removed(parked);
+    await this.letters.removed(parked);
     this.letters.of(parked).rest();
     const note = failed && { ...failed, error: shorten(failed.error) };
     const id = parked.marker.command?.id;
@@ -273,7 +258,7 @@ export class Parking {
   /** Removes the marker of an aggregate that {@link leave leaves}. Safe to call again after it rejected. */
   async unpark(parked: Parked): Promise<void> {
     const { port, name } = this.options;
-    await this.removed(parked);
+    await this.letters.removed(parked);
     for (let revision = parked.revision; ;) {
       this.#writes.check(parked);
       reached('unpark: no letter left');

@@ -16,7 +16,7 @@ jest.unstable_mockModule('#sabotage', () => ({
   reached: () => undefined,
 }));
 const { Parking } = await import('#library/parking/parking.js');
-const { ParkedCommands } = await import('#library/parking/operator-commands.js');
+const { ParkedCommands } = await import('#library/operating/commands/operator-commands.js');
 const { LetterEditor } = await import('#library/operating/letters/letter-edit.js');
 const { ManualClock } = await import('#library/testing/memory/manual-clock.js');
 
@@ -84,7 +84,7 @@ async function replay({ parking }: Owner, maxLetters = Infinity): Promise<Handle
   if (found === undefined) return handled;
   await parking.begun(found, 'retry');
   for (;;) {
-    const letter = await parking.head(found);
+    const letter = await parking.letters.head(found);
     if (letter === undefined) break;
     const inPlace = await parking.edits.inPlaceOf(found, letter);
     if (inPlace === undefined) throw new Error('an edit is gone');
@@ -93,8 +93,8 @@ async function replay({ parking }: Owner, maxLetters = Infinity): Promise<Handle
       body: textOf(inPlace.body),
       edit: inPlace.note.edit?.id,
     });
-    parking.done(found, letter);
-    await parking.removed(found);
+    parking.letters.done(found, letter);
+    await parking.letters.removed(found);
     if (handled.length >= maxLetters) return handled;
   }
   parking.leave(found);

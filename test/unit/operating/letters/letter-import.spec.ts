@@ -145,10 +145,14 @@ async function replayed(server: ParkedServer): Promise<string[]> {
   if (parked === undefined) return handled;
   expect(parked.lastSequence).toBe(9);
   await parking.begun(parked, 'retry');
-  for (let letter = await parking.head(parked); letter !== undefined; letter = await parking.head(parked)) {
+  for (
+    let letter = await parking.letters.head(parked);
+    letter !== undefined;
+    letter = await parking.letters.head(parked)
+  ) {
     const { note, body } = (await parking.edits.inPlaceOf(parked, letter))!;
     handled.push(`${note.sequence} ${Buffer.from(body).toString('utf8')}`);
-    parking.done(parked, letter);
+    parking.letters.done(parked, letter);
   }
   parking.leave(parked);
   await parking.unpark(parked);

@@ -85,9 +85,7 @@ export function flagsOfContext(context: NatsContext): AccessFlags {
     'js-domain': context.jetstream_domain,
     'js-api-prefix': context.jetstream_api_prefix,
   };
-  return Object.fromEntries(
-    Object.entries(all).filter(([, value]) => value !== undefined && value !== ''),
-  ) as AccessFlags;
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== ''));
 }
 
 function given(fields: Readonly<Record<string, string | undefined>>): boolean {

@@ -6,7 +6,7 @@ import {
   replayAggregate,
   type ReplayFrom,
 } from '../../operating/aggregates/replay-aggregate.js';
-import type { CommandResult } from '../../parking/operator-commands.js';
+import type { CommandResult } from '../../operating/commands/operator-commands.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { AggregateWire } from '../../stream/groups/aggregate-wire.js';

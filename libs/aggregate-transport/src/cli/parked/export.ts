@@ -3,7 +3,7 @@ import { newEventId } from '../../message/event-id.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import { exportAggregate } from '../../operating/letters/letter-export.js';
 import { linesOf } from '../../operating/letters/letter-lines.js';
-import { ParkedCommands } from '../../parking/operator-commands.js';
+import { ParkedCommands } from '../../operating/commands/operator-commands.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { findStream } from '../../stream/api/provision.js';
 import type { Connection } from '../../stream/connection/connection.js';

@@ -3,8 +3,12 @@ import { describeError } from '../../errors.js';
 import type { Envelope } from '../../message/envelope.js';
 import { newEventId } from '../../message/event-id.js';
 import { aggregateIdOf } from '../../message/subject.js';
-import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
-import { letterSummaryOf, summaryOf } from '../../parking/parked-summary.js';
+import {
+  beginPaced,
+  type CommandResult,
+  ParkedCommands,
+} from '../../operating/commands/operator-commands.js';
+import { letterSummaryOf, summaryOf } from '../../operating/commands/parked-summary.js';
 import type { Letter } from '../../records/letter.js';
 import type { ParkedCommandKind, StoredMarker } from '../../records/marker.js';
 import { findParked } from '../../operating/letters/find-parked.js';

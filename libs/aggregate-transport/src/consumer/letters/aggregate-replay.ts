@@ -115,7 +115,7 @@ export class AggregateReplay {
     // Events were taken in meanwhile, and one that was on its way is a letter by now.
     const next = Math.min(first?.note.sequence ?? Infinity, waiting, this.#firstWaiting(token));
     const plan = this.#planOf(parked, raised, next);
-    await parking.removed(parked);
+    await parking.letters.removed(parked);
     await parking.replays.begin(parked, plan);
     this.#raised.delete(token);
     lanes.openLetters(token);

@@ -87,9 +87,9 @@ export class Diversions {
     await diversion?.attempt;
     const parked = parking.find(token);
     if (parked === undefined || parked.revision === 0) return;
-    const letter = await parking.head(parked);
-    if (letter?.note.sequence === sequence) parking.done(parked, letter);
-    await parking.removed(parked);
+    const letter = await parking.letters.head(parked);
+    if (letter?.note.sequence === sequence) parking.letters.done(parked, letter);
+    await parking.letters.removed(parked);
     if (diversion?.done === true && this.#underWay.get(token) === diversion) this.#underWay.delete(token);
   }
 

@@ -128,7 +128,7 @@ export class LetterReplay implements DetourListener {
     if (command !== undefined) await parking.begun(parked, command.kind);
     if (isSabotaged('unpark-without-check') && this.#done.has(token)) return this.#leave(parked);
     const { tail } = parked;
-    const letter = await parking.head(parked);
+    const letter = await parking.letters.head(parked);
     // One that was stored while this looked is not seen.
     if (letter === undefined && parked.tail !== tail) return AT_ONCE;
     if (letter?.isReplay === undefined && !this.#isReplayConfirmed(parked)) return CHECK_AGAIN_MS;
@@ -181,7 +181,7 @@ export class LetterReplay implements DetourListener {
     const isMeant =
       letter.isReplay === undefined ? position === letter.position : sequence === letter.note.sequence;
     if (isMeant) this.#take(parked, letter);
-    if ((await parking.head(parked)) === undefined) return AT_ONCE;
+    if ((await parking.letters.head(parked)) === undefined) return AT_ONCE;
     await parking.stay(parked, undefined);
     return afterStay(parked);
   }
@@ -248,7 +248,7 @@ export class LetterReplay implements DetourListener {
 
   /** The letter is worked through. */
   #take(parked: Parked, letter: Letter): Step {
-    this.options.parking.done(parked, letter);
+    this.options.parking.letters.done(parked, letter);
     this.options.attempts.delete(parked.token);
     return AT_ONCE;
   }

@@ -12,7 +12,7 @@ import {
   replayAggregate,
   type ReplayFrom,
 } from '../../operating/aggregates/replay-aggregate.js';
-import type { CommandResult } from '../../parking/operator-commands.js';
+import type { CommandResult } from '../../operating/commands/operator-commands.js';
 import { TopicLinks } from '../../transport/open-topics.js';
 
 /** Names one aggregate of a topic. */

@@ -11,13 +11,17 @@ import { type EditResult, LetterEditor } from '../../operating/letters/letter-ed
 import type { ParkedArchive } from '../../parking/parked-port.js';
 import type { Letter } from '../../records/letter.js';
 import type { ParkedCommandKind } from '../../records/marker.js';
-import { beginPaced, type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
+import {
+  beginPaced,
+  type CommandResult,
+  ParkedCommands,
+} from '../../operating/commands/operator-commands.js';
 import {
   type LetterSummary,
   letterSummaryOf,
   type ParkedSummary,
   summaryOf,
-} from '../../parking/parked-summary.js';
+} from '../../operating/commands/parked-summary.js';
 import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
 /** Names a parked aggregate. */

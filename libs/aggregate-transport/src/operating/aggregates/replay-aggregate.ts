@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
 import { tokenOf } from '../../message/subject.js';
-import { type CommandResult, ParkedCommands } from '../../parking/operator-commands.js';
+import { type CommandResult, ParkedCommands } from '../../operating/commands/operator-commands.js';
 import type { AggregatePorts } from './aggregate-ports.js';
 
 /** Where the history of an aggregate is to begin again. */

@@ -1,5 +1,5 @@
 import { inParallel } from '../../in-parallel.js';
-import type { ParkedCommands } from '../../parking/operator-commands.js';
+import type { ParkedCommands } from '../../operating/commands/operator-commands.js';
 import type { Letter } from '../../records/letter.js';
 import type { StoredMarker } from '../../records/marker.js';
 import { aggregateIdOf } from '../../message/subject.js';

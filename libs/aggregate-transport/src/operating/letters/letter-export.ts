@@ -1,4 +1,4 @@
-import type { ParkedCommands } from '../../parking/operator-commands.js';
+import type { ParkedCommands } from '../../operating/commands/operator-commands.js';
 import { noteWithout } from '../../records/letter.js';
 import type { ListedAggregate } from './find-parked.js';
 import type { ExportedAggregate, ExportedLetter, ExportedPlace } from './letter-lines.js';

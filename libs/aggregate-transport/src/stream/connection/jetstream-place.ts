@@ -43,30 +43,41 @@ export function jetStreamPlaceOf({ domain, apiPrefix }: JetStreamOptions = {}): 
   if (domain !== undefined && apiPrefix !== undefined)
     throw invalid('one of jetstream.domain and jetstream.apiPrefix', 'both', 'remove one');
   if (domain === undefined && apiPrefix === undefined) return OWN_JETSTREAM;
-  const option = domain === undefined ? 'apiPrefix' : 'domain';
-  const given = domain ?? apiPrefix;
-  const isFine = typeof given === 'string' && (domain === undefined ? SUBJECT : TOKEN).test(given);
-  if (!isFine) {
-    const form =
-      domain === undefined
-        ? 'a subject without wildcards, such as "JS.acme.API"'
-        : 'one token, such as "hub"';
-    throw invalid(`jetstream.${option} to be ${form}`, JSON.stringify(given), 'correct it');
-  }
-  const prefix = domain === undefined ? given : `$JS.${domain}.API`;
+  return domain === undefined
+    ? atPrefix(checked('apiPrefix', apiPrefix))
+    : inDomain(checked('domain', domain));
+}
+
+function atPrefix(prefix: string): JetStreamPlace {
   if (prefix === OWN_API) return OWN_JETSTREAM;
-  const named = domain ?? OF_DOMAIN.exec(prefix)?.[1];
+  const domain = OF_DOMAIN.exec(prefix)?.[1];
   return {
-    ...{ api: `${prefix}.`, keys: `${prefix}.`, option },
-    domain: named,
-    canHearKeys: named === undefined,
+    ...{ api: `${prefix}.`, keys: `${prefix}.`, option: 'apiPrefix', domain },
+    canHearKeys: domain === undefined,
   };
 }
 
-const TOKEN = /^[^\s.*>]+$/;
+function inDomain(domain: string): JetStreamPlace {
+  const prefix = `$JS.${domain}.API.`;
+  return { api: prefix, keys: prefix, option: 'domain', domain, canHearKeys: false };
+}
+
+/** @throws OPTIONS_INVALID */
+function checked(option: 'domain' | 'apiPrefix', given: unknown): string {
+  const { pattern, form } = FORMS[option];
+  if (typeof given === 'string' && pattern.test(given)) return given;
+  throw invalid(`jetstream.${option} to be ${form}`, JSON.stringify(given), 'correct it');
+}
+
 /** A domain that is written as a prefix. */
 const OF_DOMAIN = /^\$JS\.([^.]+)\.API$/;
-const SUBJECT = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
+const FORMS = {
+  domain: { pattern: /^[^\s.*>]+$/, form: 'one token, such as "hub"' },
+  apiPrefix: {
+    pattern: /^[^\s.*>]+(\.[^\s.*>]+)*$/,
+    form: 'a subject without wildcards, such as "JS.acme.API"',
+  },
+} as const;
 
 function invalid(expected: string, found: string, todo: string): AggregateTransportError {
   return new AggregateTransportError('OPTIONS_INVALID', `expected ${expected}, found ${found}; ${todo}`);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { AggregateTransportError } from '#library/errors.js';
 import { identityOf, type Marker } from '#library/records/marker.js';
-import { type CommandResult, ParkedCommands } from '#library/parking/operator-commands.js';
+import { type CommandResult, ParkedCommands } from '#library/operating/commands/operator-commands.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
-import { deliveryOf } from '../consumer/handling/deliveries.js';
-import { FakeParkedPort, ParkedServer } from './fake-parked-port.js';
+import { deliveryOf } from '../../consumer/handling/deliveries.js';
+import { FakeParkedPort, ParkedServer } from '../../parking/fake-parked-port.js';
 
 const parked: Marker = {
   epoch: 1,

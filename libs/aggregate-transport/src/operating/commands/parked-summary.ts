@@ -1,7 +1,7 @@
-import type { ParkReason } from '../message/park-reason.js';
-import { aggregateIdOf } from '../message/subject.js';
-import type { Letter } from '../records/letter.js';
-import type { ParkedState, StoredMarker } from '../records/marker.js';
+import type { ParkReason } from '../../message/park-reason.js';
+import { aggregateIdOf } from '../../message/subject.js';
+import type { Letter } from '../../records/letter.js';
+import type { ParkedState, StoredMarker } from '../../records/marker.js';
 
 /** What an operator is shown of a parked aggregate. */
 export interface ParkedSummary {

@@ -1,7 +1,7 @@
-import { type Clock, delay } from '../clock.js';
-import { AggregateTransportError, hasCode } from '../errors.js';
-import { aggregateIdOf, tokenOf } from '../message/subject.js';
-import { isImportMemory, type Letter } from '../records/letter.js';
+import { type Clock, delay } from '../../clock.js';
+import { AggregateTransportError, hasCode } from '../../errors.js';
+import { aggregateIdOf, tokenOf } from '../../message/subject.js';
+import { isImportMemory, type Letter } from '../../records/letter.js';
 import {
   type Command,
   editAt,
@@ -10,9 +10,9 @@ import {
   type ParkedCommandKind,
   type ReplayRequest,
   type StoredMarker,
-} from '../records/marker.js';
-import { editedForm } from './letter-edits.js';
-import type { ParkedArchive } from './parked-port.js';
+} from '../../records/marker.js';
+import { editedForm } from '../../parking/letter-edits.js';
+import type { ParkedArchive } from '../../parking/parked-port.js';
 
 export interface ParkedCommandsOptions {
   /** For error texts: topic and group. */
