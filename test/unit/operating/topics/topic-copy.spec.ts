@@ -19,6 +19,7 @@ jest.unstable_mockModule('#sabotage', () => ({
 }));
 const { TopicCopy } = await import('#library/operating/topics/topic-copy.js');
 const { NO_RENAMES, parseRenames } = await import('#library/operating/topics/rename-ids.js');
+const { ALL, parseChosen } = await import('#library/operating/topics/chosen-ids.js');
 const { copiedSequence } = await import('#library/operating/topics/copied-mark.js');
 type Renames = ReturnType<typeof parseRenames>;
 
@@ -103,9 +104,15 @@ function unknown(): AggregateTransportError {
   return new AggregateTransportError('JETSTREAM_REQUEST_FAILED', 'expected an answer, found none');
 }
 
-function copyOf(source: CopySource, target: CopyTarget, renames: Renames = NO_RENAMES, dryRun = false) {
+function copyOf(
+  source: CopySource,
+  target: CopyTarget,
+  renames: Renames = NO_RENAMES,
+  { dryRun = false, chosen = ALL } = {},
+) {
   const clock = new ManualClock();
-  const copy = new TopicCopy({ source, target, renames, clock, dryRun, giveUpAfterMs: 600_000 });
+  const parts = { source, target, renames, chosen, clock, dryRun, giveUpAfterMs: 600_000 };
+  const copy = new TopicCopy(parts);
   /** Time passes while it waits to try again. */
   const finish = async (): Promise<'done' | 'gone'> => {
     let outcome: 'done' | undefined;
@@ -163,7 +170,7 @@ describe('the copy of a topic', () => {
   test('does not write in a dry run, and counts what it would copy', async () => {
     const stream = new FakeStream();
     await copyOf(sourceOf(events.slice(0, 10)), stream.connect()).finish();
-    const { copy, finish } = copyOf(sourceOf(events), stream.connect(), NO_RENAMES, true);
+    const { copy, finish } = copyOf(sourceOf(events), stream.connect(), NO_RENAMES, { dryRun: true });
     expect(await finish()).toBe('done');
     expect(copy.progress).toEqual({ through: 24, copied: 14, found: 10 });
     expect(stream.stored).toHaveLength(10);
@@ -186,6 +193,29 @@ describe('the copy of a topic', () => {
       code: 'COPY_REFUSED',
       message: expect.stringContaining('event 1'),
     });
+  });
+
+  test('copies only aggregates that are chosen, by the ids they had', async () => {
+    const stream = new FakeStream();
+    await copyOf(sourceOf(events), stream.connect(), parseRenames('a,z'), {
+      chosen: parseChosen('a*'),
+    }).finish();
+    expect(new Set(stream.stored.map(({ token }) => token))).toEqual(new Set(['z']));
+    expect(stream.stored).toHaveLength(events.filter(({ subject = '' }) => subject.endsWith('.a')).length);
+  });
+
+  test.each([
+    ['pay-*', ['pay-1', 'pay-'], ['pay', 'x-pay-1']],
+    ['*.eu', ['a.eu', '.eu'], ['axeu', 'a.eu.x']],
+    ['a*c', ['ac', 'abc', 'a\nc'], ['abcd']],
+    ['(a)', ['(a)'], ['a']],
+  ])('reads the pattern %s', (pattern, meant, others) => {
+    const chosen = parseChosen(pattern);
+    expect([...meant, ...others].filter(chosen)).toEqual(meant);
+  });
+
+  test('refuses an empty pattern', () => {
+    expect(() => parseChosen('')).toThrow('found nothing');
   });
 
   test('renames aggregates, and keeps the rest of the body byte for byte', async () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describeError } from '../../errors.js';
 import { requireTopicName } from '../../message/topic.js';
+import { ALL, parseChosen } from '../../operating/topics/chosen-ids.js';
 import { NO_RENAMES, parseRenames, type RenamedIds } from '../../operating/topics/rename-ids.js';
 import { defineCommand } from '../command/command.js';
 import { UsageError } from '../command/terminal.js';
@@ -10,7 +11,13 @@ import { copyTopic } from './copy.js';
 export const copyCommand = defineCommand({
   name: 'topic copy',
   flags: {
-    ...{ 'rename-ids': 'string', 'to-server': 'string', 'to-creds': 'string', wait: 'string' },
+    ...{
+      'rename-ids': 'string',
+      only: 'string',
+      'to-server': 'string',
+      'to-creds': 'string',
+      wait: 'string',
+    },
     ...{ 'dry-run': 'boolean', 'until-caught-up': 'boolean', follow: 'boolean', yes: 'boolean' },
   },
   words: 2,
@@ -18,6 +25,7 @@ export const copyCommand = defineCommand({
     ['FROM TO', 'copy the events that are there now, in order; run again, it continues'],
     ['[--until-caught-up]', 'also those published meanwhile, until none is left'],
     ['[--follow]', 'and new ones, until it is interrupted'],
+    ['[--only PATTERN]', "only aggregates with such an id, such as 'pay-*'"],
     ['[--rename-ids FILE]', 'new aggregate ids: JSON { "old": "new" } or lines old,new'],
     ['[--to-server URL] [--to-creds FILE]', 'to a topic on another server'],
     ['[--dry-run]', 'only count'],
@@ -34,11 +42,13 @@ export const copyCommand = defineCommand({
       untilCaughtUp: flags['until-caught-up'] === true,
       waitMs: numberOf('wait', flags.wait, { otherwise: 60_000 }),
     };
+    const { only } = flags;
+    const chosen = only === undefined ? ALL : understood(() => parseChosen(only));
     const file = flags['rename-ids'];
     return async () => {
       const renames = file === undefined ? NO_RENAMES : await renamesIn(file);
       return connected((source) => {
-        const copy = { args, renames, terminal, clock };
+        const copy = { args, renames, chosen, terminal, clock };
         if (server === undefined) return copyTopic({ ...copy, source, target: source });
         return connectedTo(server, flags['to-creds'], (target) => copyTopic({ ...copy, source, target }));
       });

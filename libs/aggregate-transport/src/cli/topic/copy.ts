@@ -1,4 +1,5 @@
 import { type Clock, delay } from '../../clock.js';
+import type { Chosen } from '../../operating/topics/chosen-ids.js';
 import type { CopySource, CopyTarget } from '../../operating/topics/copy-ports.js';
 import { type CopyLimits, requireKept, requireRoom } from '../../operating/topics/copy-room.js';
 import type { RenamedIds } from '../../operating/topics/rename-ids.js';
@@ -23,6 +24,7 @@ export interface CopyArguments {
 export interface CopyRun {
   readonly args: CopyArguments;
   readonly renames: RenamedIds;
+  readonly chosen: Chosen;
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly source: Connection;
@@ -37,6 +39,7 @@ const EMPTY = { firstSequence: 0, lastSequence: 0, messages: 0, bytes: 0 };
 export async function copyTopic({
   args,
   renames,
+  chosen,
   terminal,
   clock,
   source,
@@ -54,6 +57,7 @@ export async function copyTopic({
     source: opened.wire,
     target: goal,
     renames,
+    chosen,
     clock,
     dryRun,
     giveUpAfterMs: args.waitMs,

@@ -5,6 +5,7 @@ import { HEADER } from '../../message/headers.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import { aggregateIdOf, isSubjectOfAggregate, tokenOfSubject } from '../../message/subject.js';
 import { COPIED_HEADER, copiedSequence, markOf } from './copied-mark.js';
+import type { Chosen } from './chosen-ids.js';
 import type { CopiedEvent, CopySource, CopyTarget } from './copy-ports.js';
 import { type RenamedIds, renamedBody } from './rename-ids.js';
 
@@ -12,6 +13,8 @@ export interface TopicCopyOptions {
   readonly source: CopySource;
   readonly target: CopyTarget;
   readonly renames: RenamedIds;
+  /** Which aggregates are copied, by the ids they have in the source. */
+  readonly chosen: Chosen;
   readonly clock: Clock;
   /** Nothing is written. */
   readonly dryRun: boolean;
@@ -112,13 +115,16 @@ export class TopicCopy {
   #begin(event: StoredMessage): void {
     const { subject = '' } = event;
     const from = tokenOfSubject(subject);
-    let token: string;
+    let token: string | undefined;
     try {
       token = this.#targetOf(event, from);
     } catch (error) {
       this.#fail(error);
-      return;
     }
+    if (token !== undefined) this.#follow(event, from, token);
+  }
+
+  #follow(event: StoredMessage, from: string, token: string): void {
     const before = this.#tails.get(token) ?? Promise.resolve();
     this.#bytes += event.body.length;
     const copied = before
@@ -138,10 +144,14 @@ export class TopicCopy {
     this.#failure ??= error instanceof Error ? error : new Error(String(error));
   }
 
-  /** @throws COPY_REFUSED for an event that is no aggregate's, and for a name that two aggregates would have */
-  #targetOf({ subject = '', sequence }: StoredMessage, from: string): string {
-    const { source, renames } = this.options;
-    if (isSubjectOfAggregate(subject, source.topic, from)) return renames.tokenOf(from);
+  /**
+   * Undefined for an aggregate that is not chosen.
+   * @throws COPY_REFUSED for an event that is no aggregate's, and for a name that two aggregates would have
+   */
+  #targetOf({ subject = '', sequence }: StoredMessage, from: string): string | undefined {
+    const { source, renames, chosen } = this.options;
+    if (isSubjectOfAggregate(subject, source.topic, from))
+      return chosen(aggregateIdOf(from)) ? renames.tokenOf(from) : undefined;
     throw new AggregateTransportError(
       'COPY_REFUSED',
       `expected each event of topic "${source.topic}" to lie on the subject of its aggregate, found event ${sequence} on ` +
