@@ -14,8 +14,14 @@ export function describeParking(name: string, world: World): void {
       return app;
     };
     /** A command polls for its answer, so time has to pass. */
-    const told = async <T>(command: Promise<T>): Promise<T> =>
-      (await Promise.all([command, world.advance(500)]))[0];
+    /** A command waits for its answer by the same clock. */
+    const told = async <T>(command: Promise<T>): Promise<T> => {
+      let isPending = true;
+      const ended = command.finally(() => (isPending = false));
+      ended.catch(() => undefined);
+      for (let moved = 0; isPending && moved < 20_000; moved += 500) await world.advance(500);
+      return ended;
+    };
 
     beforeAll(() => world.open());
     afterEach(async () => {

@@ -36,5 +36,5 @@ export const STEPS: Readonly<Record<string, StepPlan>> = {
   'unpark: marker removed': RETRY,
 };
 
-/** The steps about parked aggregates. */
-export const PARKING_STEP = /^(park|file|skip|adopt|divert|retry|unpark): /;
+/** The steps about parked aggregates. A letter is removed at an adoption after a reset: see the resets. */
+export const PARKING_STEP = /^(park|file|skip|divert|retry|unpark|adopt: marker written)(: |$)/;

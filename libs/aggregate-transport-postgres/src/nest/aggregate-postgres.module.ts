@@ -86,7 +86,9 @@ export class AggregatePostgresModule
   }
 
   static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
-    const outboxTopics = topicNames(options.outbox?.topics ?? []);
+    const outboxTopics = options.outbox?.topics ?? [];
+    // Their definitions are handed on: they say what a payload must be.
+    topicNames(outboxTopics);
     return super.forRoot({ outboxTopics, ...options });
   }
 

@@ -163,7 +163,7 @@ export interface TopicOptions {
    * it takes no more commits: handlers stop until there is room. Taken when the stream is made.
    */
   positions?: Partial<PositionsOptions>;
-  /** How events become bytes. {@link jsonCodec}, `cloudEventsCodec(…)` or your own. @default jsonCodec */
+  /** How events become bytes: {@link jsonCodec}, which is the default, `cloudEventsCodec(…)` or your own. */
   codec?: Codec;
 }
 

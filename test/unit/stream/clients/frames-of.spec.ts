@@ -28,6 +28,24 @@ describe('what the client has beyond its interface', () => {
     expect([frames.subjectBytesOf(known), frames.bodyBytesOf(known)].map(String)).toEqual(['a.b', 'body']);
   });
 
+  test.each([
+    ['nats.js', false],
+    ['nats.ws', true],
+    [undefined, true],
+  ])('over a transport called %s bytes have memory of their own: %s', (lang, isAlone) => {
+    const sent: Uint8Array[] = [];
+    const other = {
+      ...protocol,
+      transport: { lang },
+      sendCommand: (bytes: Uint8Array) => void sent.push(bytes),
+    };
+    framesOf({ protocol: other }).socket?.write(Buffer.from('PING\r\n'), { messages: 1, bytes: 0 });
+    expect([String(Buffer.from(sent[0]!)), sent[0]!.byteLength === sent[0]!.buffer.byteLength]).toEqual([
+      'PING\r\n',
+      isAlone,
+    ]);
+  });
+
   test('is not used by a process that wants the public interface alone', () => {
     process.env[PUBLIC_CLIENT_ONLY] = '1';
     const frames = framesOf(client);

@@ -17,6 +17,7 @@ interface ClientProtocol {
   sendCommand(bytes: Uint8Array): void;
   /** Writes what waits, unless the client dials. */
   flushPending(): void;
+  readonly transport?: { readonly lang?: unknown };
 }
 
 const NO_HEADERS = -1;
@@ -38,9 +39,19 @@ class ProtocolSocket implements ClientSocket {
     const { protocol } = this;
     protocol.outMsgs += sent.messages;
     protocol.outBytes += sent.bytes;
-    protocol.sendCommand(messages);
+    protocol.sendCommand(isWeb(protocol) ? alone(messages) : messages);
     protocol.flushPending();
   }
+}
+
+/** The WebSocket transport sends the memory under what it is given, and a Buffer may share its memory. */
+function isWeb({ transport }: ClientProtocol): boolean {
+  return transport?.lang !== 'nats.js';
+}
+
+/** The same bytes in memory of their own. */
+function alone(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
 }
 
 function socketOf(connection: object): ClientSocket | undefined {
