@@ -124,7 +124,7 @@ describe('a start-up that cannot succeed says why', () => {
       'a server without JetStream',
       { version: '2.12.0' },
       'JETSTREAM_UNAVAILABLE',
-      /found 2\.12\.0 without it.*leaf node, connect to a server that runs JetStream itself/,
+      /found 2\.12\.0 without it.*leaf node, set jetstream.domain to the domain of its hub/,
     ],
     [
       'something that says nothing, as a server that wants TLS first does',

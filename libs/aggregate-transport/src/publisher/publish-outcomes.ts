@@ -65,9 +65,9 @@ export class PublishOutcomes {
     this.#pending++;
   }
 
-  /** A call ended with an error before its event was accepted. */
-  noteTurnedAway(): void {
-    this.#failed++;
+  /** Calls ended with an error before their events were accepted. */
+  noteTurnedAway(calls: number): void {
+    this.#failed += calls;
   }
 
   /** Resolves the call, unless its caller has an outcome. */

@@ -79,6 +79,11 @@ export class Sequencer implements PublishListener, DispatchListener {
     return this.#outcomes.failed;
   }
 
+  /** Calls ended with an error before they came here. */
+  noteTurnedAway(calls: number): void {
+    this.#outcomes.noteTurnedAway(calls);
+  }
+
   /** Whether long queues are stored in batches; if not, why. */
   get batching(): BatchingStatus {
     return this.#batching.status;
@@ -117,7 +122,7 @@ export class Sequencer implements PublishListener, DispatchListener {
       const queue = this.#queues.open(event.token);
       const obstacle = this.#obstacleFor(queue, event, signal);
       if (obstacle !== undefined) {
-        this.#outcomes.noteTurnedAway();
+        this.#outcomes.noteTurnedAway(1);
         this.#queues.forgetIfEmpty(queue);
         reject(obstacle);
         return;

@@ -23,7 +23,9 @@ export function publishOne(
   const turn = takeTurn(link.checks, { events: [event], prepared: [outgoing], signal }, ([verdict]) =>
     verdict === undefined ? link.sequencer.publish(outgoing, signal) : Promise.reject(verdict),
   );
-  return 'now' in turn ? turn.now : turn.later.then(({ value }) => value);
+  if ('now' in turn) return turn.now;
+  turn.later.catch(() => link.sequencer.noteTurnedAway(1));
+  return turn.later.then(({ value }) => value);
 }
 
 /**
@@ -45,6 +47,7 @@ export function publishList(
   if (link.checks === undefined) return send([]);
   const turn = takeTurn(link.checks, { events, prepared, signal }, send);
   if ('now' in turn) return turn.now;
+  turn.later.catch(() => link.sequencer.noteTurnedAway(events.length));
   return events.map((_, index) => turn.later.then(({ value }) => value[index] ?? noOutcome()));
 }
 
