@@ -16,11 +16,13 @@ export function describeParking(name: string, world: World): void {
     /** A command polls for its answer, so time has to pass. */
     /** A command waits for its answer by the same clock. */
     const told = async <T>(command: Promise<T>): Promise<T> => {
-      let isPending = true;
-      const ended = command.finally(() => (isPending = false));
-      ended.catch(() => undefined);
-      for (let moved = 0; isPending && moved < 20_000; moved += 500) await world.advance(500);
-      return ended;
+      const ended = command.then(
+        () => true,
+        () => true,
+      );
+      for (let moved = 0; moved < 20_000; moved += 500)
+        if (await Promise.race([ended, world.advance(500).then(() => false)])) break;
+      return command;
     };
 
     beforeAll(() => world.open());
