@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { Controller, type INestApplication } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { connect } from 'nats';
+import { tokenOf } from '#library/message/subject.js';
 import {
   AggregateContext,
   AggregateHandler,
@@ -14,6 +15,7 @@ import { publisherOf, startApp } from '../support/app.js';
 import { runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
 import { serverForAll } from '../support/server.js';
+import { testBuild } from '../faults/harness/test-build.js';
 
 // Needs `npm run build`: the command is built code.
 
@@ -245,6 +247,58 @@ test('an aggregate is purged from stream, letters and markers of every group, an
     );
   } finally {
     await Promise.all([app.close(), other.close()]);
+  }
+}, 60_000);
+
+test('a purge that is killed at any step, under load, is run again and removes what is left', async () => {
+  const topic = 'killed-purge';
+  const steps = ['unparked', 'noted', 'events purged', 'letters purged'];
+  const gone = steps.map((_, index) => `gone ${index}`);
+  const service = new Service(topic);
+  // One of the aggregates is parked each time.
+  service.fails = (id, n) => id.startsWith('gone') && n >= 8;
+  const app = await service.start();
+  try {
+    const end = new AbortController();
+    await service.publish(app, 0, 12, gone);
+    await service.hasHandled(8);
+    let n = 0;
+    const load = (async () => {
+      while (!end.signal.aborted) await service.publish(app, n++, 1);
+    })();
+    for (const [index, step] of steps.entries()) {
+      const id = gone[index]!;
+      const args = ['aggregate', 'purge', '--topic', topic, id, '--yes', '--server', server().url];
+      await eventually(`${id} to be settled`, async () => {
+        const { output } = await cli('aggregate', 'show', '--topic', topic, id, '--json');
+        return output.includes('"waiting":0');
+      });
+      const killed = await runCommand({ args, ...testBuild({ stopAt: `kill:purge: ${step}` }) });
+      expect([step, killed.code]).toEqual([step, -1]);
+      const again = await runCommand({ args });
+      expect([step, again.code, again.errors]).toEqual([step, 0, '']);
+    }
+    end.abort();
+    await load;
+    await service.hasHandled(8 + n);
+    const { topics } = await app.get(AggregateTransportStatus).snapshot();
+    const partitions = topics.flatMap(({ groups }) => groups.flatMap((group) => group.partitions));
+    expect(partitions.reduce((sum, { counts }) => sum + counts.lost, 0)).toBe(0);
+    const numbersOf = (id: string): number[] => service.of(id).map((one) => one.n);
+    for (const id of IDS) expect(numbersOf(id)).toEqual(numbersOf(id).toSorted((a, b) => a - b));
+    await withStreams([topic, `${topic}_parked`, 'KV_aggregate-transport-parked'], (subjects) =>
+      expect(subjects.filter((subject) => gone.some((id) => subject.includes(tokenOf(id))))).toEqual([]),
+    );
+    // A group that reads all of it again counts none of them as lost.
+    const third = new Service(topic, 'third', 1);
+    const late = await third.start();
+    await third.hasHandled(n);
+    const snapshot = await late.get(AggregateTransportStatus).snapshot();
+    const counts = snapshot.topics.flatMap(({ groups }) => groups.flatMap((group) => group.partitions));
+    expect(counts.map((partition) => partition.counts.lost)).toEqual([0]);
+    await late.close();
+  } finally {
+    await app.close();
   }
 }, 60_000);
 
