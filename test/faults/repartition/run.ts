@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import type { LayoutRule } from '#library/sabotage.js';
 import { between, randomFor } from '../harness/random.js';
+import { tellAll } from '../harness/tell-all.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
@@ -36,26 +37,6 @@ export function storiesOf(random: () => number, only?: string): Story[] {
     }
   }
   return stories;
-}
-
-async function tellAll(server: NatsServer, stories: Story[], atOnce: number): Promise<boolean> {
-  let isGood = true;
-  const work = async (): Promise<void> => {
-    for (let story = stories.shift(); story !== undefined; story = stories.shift()) {
-      try {
-        const { findings, folder, ...told } = await tellStory({ ...story, server });
-        const where = findings.length === 0 ? {} : { folder };
-        for (const text of findings.slice(0, 10)) console.log(`  ${text}`);
-        console.log(JSON.stringify({ ...story, ...told, findings: findings.length, ...where }));
-        isGood = isGood && findings.length === 0 && told.stopped;
-      } catch (error) {
-        console.log(`${JSON.stringify(story)} ${String(error)}`);
-        isGood = false;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return isGood;
 }
 
 /**
@@ -108,7 +89,10 @@ export async function runRepartition(args: string[]): Promise<boolean> {
     for (let round = 0; round < Number(values.rounds); round++) {
       const all = storiesOf(randomFor(seed + round), values.way);
       const stories = values.leases ? all.filter(({ leasesLost }) => leasesLost === true) : all;
-      isGood = (await tellAll(server, stories, Number(values['at-once']))) && isGood;
+      const isTold = await tellAll(stories, Number(values['at-once']), (story) =>
+        tellStory({ ...story, server }),
+      );
+      isGood &&= isTold;
     }
     return isGood;
   } finally {

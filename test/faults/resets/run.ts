@@ -3,6 +3,7 @@ import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/tes
 import { between, randomFor } from '../harness/random.js';
 import { type LargeResult, resetLarge } from './large.js';
 import { DELETE_STEPS, RESET_STEPS } from './steps.js';
+import { tellAll } from '../harness/tell-all.js';
 import { type Deed, type Interruption, tellStory } from './story.js';
 
 export const RESETS_USAGE =
@@ -41,26 +42,6 @@ export function storiesOf(random: () => number, only?: string): Story[] {
     }
   }
   return stories;
-}
-
-async function tellAll(server: NatsServer, stories: Story[], atOnce: number): Promise<boolean> {
-  let isGood = true;
-  const work = async (): Promise<void> => {
-    for (let story = stories.shift(); story !== undefined; story = stories.shift()) {
-      try {
-        const { findings, folder, ...told } = await tellStory({ ...story, server });
-        const where = findings.length === 0 ? {} : { folder };
-        for (const text of findings.slice(0, 10)) console.log(`  ${text}`);
-        console.log(JSON.stringify({ ...story, ...told, findings: findings.length, ...where }));
-        isGood = isGood && findings.length === 0 && told.stopped;
-      } catch (error) {
-        console.log(`${JSON.stringify(story)} ${String(error)}`);
-        isGood = false;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return isGood;
 }
 
 /** Tombstones must hold even where a replica that slept never hears that its group is gone. */
@@ -126,7 +107,10 @@ export async function runResets(args: string[]): Promise<boolean> {
     let isGood = true;
     for (let round = 0; round < Number(values.rounds); round++) {
       const stories = storiesOf(randomFor(seed + round), values.deed);
-      isGood = (await tellAll(server, stories, Number(values['at-once']))) && isGood;
+      const isTold = await tellAll(stories, Number(values['at-once']), (story) =>
+        tellStory({ ...story, server }),
+      );
+      isGood &&= isTold;
     }
     return isGood;
   } finally {

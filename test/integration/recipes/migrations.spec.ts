@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { partitionOf } from 'nestjs-aggregate-transport';
 import { runCommand } from '../../support/command.js';
+import { eventually } from '../../support/eventually.js';
 import { walkOn } from './walk.js';
 
 // Needs `npm run build`: the command is built code.
@@ -12,7 +14,7 @@ import { walkOn } from './walk.js';
 /** docs/migrations.md: each test runs the commands of its section, as they stand there, in their order. */
 
 let server: NatsServer;
-const { service } = walkOn(() => server);
+const { service, operator } = walkOn(() => server);
 beforeEach(async () => {
   server = await startNatsServer();
 });
@@ -158,4 +160,33 @@ test('the number of partitions changes', async () => {
   await succeed(repartition, '--yes');
   await orders.publish('a2');
   await orders.hasHandled('a1', 'b1', 'a2');
+});
+
+test('a replica leaves a partition alone whose record a newer release wrote, and says so', async () => {
+  const orders = service('orders', { consume: { partitions: 2 } });
+  await orders.start();
+  const inPartition = (partition: number): string =>
+    Array.from('abcdefgh').find((id) => partitionOf(id, 2) === partition)!;
+  const [first, second] = [inPartition(0), inPartition(1)];
+  await orders.publish(`${first}1`, `${second}1`);
+  await eventually('both to be handled', () => orders.handled.length === 2);
+  await orders.stop();
+
+  const nats = await operator();
+  const subject = '$KV.orders_positions.billing.0.2.0';
+  const { streams } = await nats.jetstreamManager();
+  const { data } = await streams.getMessage('orders_positions', { last_by_subj: subject });
+  const record = JSON.parse(Buffer.from(data).toString()) as { v: number };
+  await nats.jetstream().publish(subject, JSON.stringify({ ...record, v: 2 }));
+
+  const older = service('orders', { consume: { partitions: 2 } });
+  await older.start();
+  await older.publish(`${first}2`, `${second}2`);
+  await older.hasHandled(`${second}2`);
+  await older.says(/expected a position of format 1, found format 2: a newer release wrote it/);
+  await nats.jetstream().publish(subject, JSON.stringify(record));
+  await older.stop();
+  const upgraded = service('orders', { consume: { partitions: 2 } });
+  await upgraded.start();
+  await upgraded.hasHandled(`${first}2`);
 });
