@@ -187,7 +187,8 @@ describe.each([...CREDENTIAL_WAYS, ...TLS_WAYS])('$name, replaced while it is us
     } else {
       expect(problem).toBe('disconnected');
     }
-    expect(said(topic, /is gone/)).toHaveLength(1);
+    // A client may tell of an attempt as made before the server has refused it: then it was back for a moment.
+    expect(said(topic, /is gone/)).toHaveLength(1 + said(topic, /is back/).length);
     expect(log.lines.join(' ')).not.toMatch(SECRET);
   });
 
