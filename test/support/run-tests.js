@@ -35,7 +35,12 @@ const PARTS = [
 ];
 /** Every other part runs over the client `nats`. With AGGREGATE_CLIENT set, all parts run over that one. */
 const OVER_THE_OTHER = [
-  ['--maxWorkers=2', 'test/(contract/nats-server|integration/(first-path|stream/publish-ways))\\.spec'],
+  [
+    '--maxWorkers=2',
+    'test/contract/nats-server\\.spec',
+    'test/integration/(expected-sequence|first-path|groups|history|parked-cli|parking|repartition|shapes|start-up)\\.spec',
+    'test/integration/stream/(keys|permissions|publish-ways|readers)\\.spec',
+  ],
   ['--runInBand', 'stories/order-survives-faults', '-t', 'on 2.15, order survives a connection cut'],
 ];
 if (process.env['AGGREGATE_CLIENT'] === undefined)
