@@ -1,4 +1,4 @@
-import type { ChangeCommandOptions } from '#library/cli/group/repartition.js';
+import type { ChangeCommandOptions } from '#library/cli/group/change-way.js';
 import type { GroupPorts } from '#library/operating/groups/group-ports.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 

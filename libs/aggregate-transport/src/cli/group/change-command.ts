@@ -4,7 +4,7 @@ import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { GroupAccess } from '../../stream/operating/group-access.js';
 import type { Surroundings } from '../command/command.js';
 import { numberOf } from '../command/values.js';
-import type { ChangeCommandOptions } from './repartition.js';
+import type { ChangeCommandOptions } from './change-way.js';
 
 /** What all commands understand that may take long. */
 export const LONG_FLAGS = {

@@ -3,8 +3,8 @@ import { type DeletionEnd, type DeletionPlan, GroupDeletion } from '../../operat
 import type { GroupRemains } from '../../operating/groups/group-ports.js';
 import { UsageError } from '../command/terminal.js';
 import { sayUnfinished } from './change-outcome.js';
-import { Progress } from './progress.js';
-import type { ChangeCommandOptions } from './repartition.js';
+import { type ChangeCommandOptions, changeWay } from './change-way.js';
+import type { Progress } from './progress.js';
 
 /** What the command line says. */
 export interface GroupDeleteArguments {
@@ -26,15 +26,7 @@ export class GroupDeleteCommand {
   constructor(private readonly options: ChangeCommandOptions) {}
 
   async run(args: GroupDeleteArguments): Promise<number> {
-    const { topic, group } = args;
-    const { clock, owner, terminal } = this.options;
-    const way = {
-      name: `topic "${topic}", group "${group}"`,
-      ports: this.options.ports(topic, group),
-      clock,
-      owner,
-    };
-    const progress = new Progress({ ...args, terminal, clock });
+    const { way, progress } = changeWay(this.options, args);
     const deletion = new GroupDeletion(way, progress.patience);
     if (args.cancel) return this.#cancel(deletion, progress);
     const plan = await deletion.plan();

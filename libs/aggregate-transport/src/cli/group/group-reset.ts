@@ -4,10 +4,10 @@ import { hasCode } from '../../errors.js';
 import { isPartitionCount } from '../../message/partitioning.js';
 import { GroupReset, type OperationEnd, type PreparedReset } from '../../operating/groups/reset.js';
 import type { ResetPlan } from '../../operating/groups/reset-plan.js';
-import { Progress } from './progress.js';
+import type { Progress } from './progress.js';
 import { UsageError } from '../command/terminal.js';
 import { cancelChange, sayUnfinished } from './change-outcome.js';
-import type { ChangeCommandOptions } from './repartition.js';
+import { type ChangeCommandOptions, changeWay } from './change-way.js';
 import { describeReset, tableOfReset } from './reset-report.js';
 import { parseTarget } from './reset-target.js';
 
@@ -43,19 +43,12 @@ export class GroupResetCommand {
     if (topic === undefined || group === undefined) throw new UsageError('expected a topic and a group');
     if (partitions !== undefined && !isPartitionCount(partitions))
       throw new UsageError(`expected a power of two from 1 to 256 partitions, found ${partitions}`);
-    const { clock, owner, terminal } = this.options;
-    const way = {
-      name: `topic "${topic}", group "${group}"`,
-      ports: this.options.ports(topic, group),
-      clock,
-      owner,
-    };
-    const progress = new Progress({ ...args, topic, group, terminal, clock });
+    const { way, progress } = changeWay(this.options, { ...args, topic, group });
     if (args.cancel) return cancelChange(new Repartition(way.name, way.ports), progress);
     const reset = new GroupReset(way, progress.patience);
     if (args.resume) return sayEnd(progress, await reset.resume());
     const to = parseTarget(args.to, args.toValue);
-    const prepared = await prepare(() => reset.prepare({ to, partitions, id: args.id ?? owner }));
+    const prepared = await prepare(() => reset.prepare({ to, partitions, id: args.id ?? way.owner }));
     this.#report(args, progress, prepared.plan);
     if (args.dryRun) return 0;
     if (prepared.record.change === undefined || prepared.plan.lost) await this.#confirm(args, prepared);

@@ -1,11 +1,10 @@
-import type { Clock } from '../../clock.js';
 import { Repartition } from '../../consumer/repartition/repartition.js';
 import { isPartitionCount } from '../../message/partitioning.js';
-import type { GroupPorts } from '../../operating/groups/group-ports.js';
 import { finishChange } from '../../operating/groups/reset.js';
 import type { GroupRecord, LayoutChange } from '../../records/group-record.js';
-import { Progress } from './progress.js';
-import { type Terminal, UsageError } from '../command/terminal.js';
+import { type ChangeCommandOptions, changeWay } from './change-way.js';
+import type { Progress } from './progress.js';
+import { UsageError } from '../command/terminal.js';
 import { cancelChange, sayUnfinished } from './change-outcome.js';
 
 /** What the command line says. */
@@ -22,14 +21,6 @@ export interface RepartitionArguments {
   readonly waitMs: number;
 }
 
-export interface ChangeCommandOptions {
-  readonly ports: (topic: string, group: string) => GroupPorts;
-  readonly terminal: Terminal;
-  readonly clock: Clock;
-  /** Names this process; no other may use the same name. */
-  readonly owner: string;
-}
-
 /** `aggregate-transport repartition`. Resolves with the exit code: 0 done, 1 not done. */
 export class RepartitionCommand {
   constructor(private readonly options: ChangeCommandOptions) {}
@@ -37,10 +28,8 @@ export class RepartitionCommand {
   async run(args: RepartitionArguments): Promise<number> {
     const { topic, group } = args;
     if (topic === undefined || group === undefined) throw new UsageError('expected a topic and a group');
-    const { ports, clock, owner, terminal } = this.options;
-    const way = { name: `topic "${topic}", group "${group}"`, ports: ports(topic, group), clock, owner };
+    const { way, progress } = changeWay(this.options, { ...args, topic, group });
     const repartition = new Repartition(way.name, way.ports);
-    const progress = new Progress({ ...args, topic, group, terminal, clock });
     const { patience } = progress;
     if (args.cancel) return cancelChange(repartition, progress);
     const record = await patience.retried(() => repartition.group());
