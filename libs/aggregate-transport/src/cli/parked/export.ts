@@ -10,11 +10,18 @@ import type { Connection } from '../../stream/connection/connection.js';
 import { parkedStreamOf } from '../../stream/keys/key-places.js';
 import { ParkedWire } from '../../stream/wires/parked-wire.js';
 import type { Surroundings } from '../command/command.js';
+import { jsonLine } from '../command/json-line.js';
 import type { ParkedPlace } from './parked-place.js';
+
+export interface ExportArguments extends ParkedPlace {
+  /** Undefined: the output. */
+  readonly file: string | undefined;
+  readonly json: boolean;
+}
 
 /** Resolves with the exit code: 1 if nothing is parked there. */
 export async function exportLetters(
-  { topic, group, aggregateId, file }: ParkedPlace & { readonly file: string | undefined },
+  { topic, group, aggregateId, file, json }: ExportArguments,
   connection: Connection,
   { terminal, clock }: Pick<Surroundings, 'terminal' | 'clock'>,
 ): Promise<number> {
@@ -48,6 +55,11 @@ export async function exportLetters(
   } finally {
     await out?.close();
   }
-  if (file !== undefined) terminal.print(`${wanted.length} aggregates, ${letters} letters in ${file}`);
+  if (file !== undefined) {
+    const text = `${wanted.length} aggregates, ${letters} letters in ${file}`;
+    terminal.print(
+      json ? jsonLine('export', { topic, group, aggregates: wanted.length, letters, file }) : text,
+    );
+  }
   return wanted.length === 0 ? 1 : 0;
 }
