@@ -55,11 +55,20 @@ export async function exportLetters(
   } finally {
     await out?.close();
   }
-  if (file !== undefined) {
-    const text = `${wanted.length} aggregates, ${letters} letters in ${file}`;
-    terminal.print(
-      json ? jsonLine('export', { topic, group, aggregates: wanted.length, letters, file }) : text,
-    );
-  }
+  if (file !== undefined)
+    terminal.print(toldOf({ topic, group, aggregates: wanted.length, letters, file }, json));
   return wanted.length === 0 ? 1 : 0;
+}
+
+interface Written {
+  readonly topic: string;
+  readonly group: string;
+  readonly aggregates: number;
+  readonly letters: number;
+  readonly file: string;
+}
+
+function toldOf(written: Written, json: boolean): string {
+  const { aggregates, letters, file } = written;
+  return json ? jsonLine('export', written) : `${aggregates} aggregates, ${letters} letters in ${file}`;
 }
