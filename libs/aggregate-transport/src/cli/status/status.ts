@@ -1,6 +1,7 @@
 import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
-import { ownershipOf, type PartitionOwnership } from '../../operating/groups/ownership.js';
+import { ownershipOf } from '../../operating/groups/ownership.js';
+import type { StatusRow } from '../../operating/groups/status-rows.js';
 import type { PartitionOnServer } from '../../records/group-on-server.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
@@ -22,26 +23,6 @@ export interface StatusArguments {
   readonly json: boolean;
   /** Milliseconds between two looks; undefined: look once. */
   readonly everyMs: number | undefined;
-}
-
-/**
- * How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell.
- */
-export interface StatusRow extends PartitionOwnership {
-  readonly topic: string;
-  readonly group: string;
-  readonly partition: number;
-  /** How often the group began again; undefined, like the next three, if the topic has no stream. */
-  readonly run: number | undefined;
-  /** Events stored and not settled, whether the partition has an owner or not. */
-  readonly lag: number | undefined;
-  /** Those among them that lie below the highest settled one. */
-  readonly unsettled: number | undefined;
-  readonly oldestUnsettledMs: number | undefined;
-  readonly parked: number;
-  readonly letters: number;
-  /** What the server lacks of this group, and what to do; undefined if nothing is missing. */
-  readonly missing: readonly string[] | undefined;
 }
 
 const WITHIN_MS = 10_000;
