@@ -13,12 +13,11 @@ export type {
   ParkedList,
   ParkedPage,
   RetryAllOptions,
-  RetryAllProgress,
-  RetryAllResult,
   SearchOptions,
   ShownLetter,
   TopicOnServer,
 } from './operations/operations.js';
+export { connectOperations } from './operations/connect-operations.js';
 export type { ConnectOperationsOptions } from './operations/connect-options.js';
 export type { AddOnCommands, AddOnSurroundings } from './cli/command/add-on-commands.js';
 export type { AccessFlags } from './cli/command/access-flags.js';
@@ -65,6 +64,7 @@ export type {
 export type { ParkReason } from './message/park-reason.js';
 export type { AggregatePlace, ParkedPlace } from './operating/aggregates/aggregate-places.js';
 export type { CommandResult } from './operating/commands/operator-commands.js';
+export type { RetryAllProgress, RetryAllResult } from './operating/commands/retry-each.js';
 export type { LetterSummary, ParkedSummary } from './operating/commands/parked-summary.js';
 export type { FollowOptions, FollowSample, GroupLag } from './operating/groups/follow.js';
 export type {
@@ -79,6 +79,7 @@ export type {
   ChangeState,
   DeletionResult,
   GroupChangeOptions,
+  RepartitionResult,
   ResetOptions,
   ResetResult,
 } from './operating/groups/groups.js';

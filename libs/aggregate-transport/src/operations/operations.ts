@@ -1,11 +1,12 @@
 import type { CommandResult } from '../operating/commands/operator-commands.js';
 import type { LetterSummary, ParkedSummary } from '../operating/commands/parked-summary.js';
+import type { RetryAllProgress, RetryAllResult } from '../operating/commands/retry-each.js';
 import type { FollowOptions, FollowSample } from '../operating/groups/follow.js';
 import type { GroupDetails, GroupSummary } from '../operating/groups/group-state.js';
 import type {
-  ChangeResult,
   DeletionResult,
   GroupChangeOptions,
+  RepartitionResult,
   ResetOptions,
   ResetResult,
 } from '../operating/groups/groups.js';
@@ -110,17 +111,6 @@ export interface RetryAllOptions extends CommandOptions {
   readonly onProgress?: (progress: RetryAllProgress) => void;
 }
 
-export interface RetryAllProgress {
-  readonly total: number;
-  readonly unparked: number;
-  readonly failed: number;
-}
-
-export interface RetryAllResult {
-  readonly unparked: readonly string[];
-  readonly failed: readonly { readonly aggregateId: string; readonly error: string }[];
-}
-
 /** An aggregate that a search found. */
 export interface FoundAggregate {
   readonly topic: string;
@@ -208,7 +198,7 @@ export interface Operations {
     address: GroupAddress,
     partitions: number,
     options?: GroupChangeOptions,
-  ) => Promise<ChangeResult>;
+  ) => Promise<RepartitionResult>;
   /** Lets a group begin again at another place. @throws OPTIONS_INVALID, GROUP_UNKNOWN, CHANGE_UNDER_WAY, ABORTED */
   readonly reset: (address: GroupAddress, options: ResetOptions) => Promise<ResetResult>;
   /** Deletes a group for good. @throws GROUP_UNKNOWN, CHANGE_UNDER_WAY, ABORTED */
