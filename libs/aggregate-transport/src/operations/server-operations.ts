@@ -224,11 +224,11 @@ export class ServerOperations implements Operations {
     return new Groups(ports.groups, { clock, newOwner: () => `groups-${newEventId(clock.wallNow())}` });
   }
 
-  #commands({ topic, parked }: TopicPorts, group: string): ParkedCommands {
+  #commands(ports: TopicPorts, group: string): ParkedCommands {
     const { clock } = this;
     return new ParkedCommands({
-      name: `topic "${topic}", group "${group}"`,
-      port: parked(group),
+      name: `topic "${ports.topic}", group "${group}"`,
+      port: ports.parked(group),
       clock,
       newId: () => newEventId(clock.wallNow()),
     });
