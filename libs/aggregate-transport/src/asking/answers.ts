@@ -78,7 +78,7 @@ export interface PartitionAnswer {
   readonly attemptsPerSecond?: number;
   /** Missing if no attempt ended in the last minute. */
   readonly handlerMs?: HandlerTimes;
-  /** The highest settled sequence, and how many events up to it are not settled; missing until it is claimed. */
+  /** Every event up to `through` is settled; `unsettled` later ones are known and not. Missing until it is claimed. */
   readonly position?: { readonly through: number; readonly unsettled: number; readonly run: number };
   /** Missing if nothing holds it up. The most serious one. */
   readonly pause?: PauseAnswer;
@@ -99,8 +99,8 @@ export interface ErrorAnswer {
  * - `stuck`: its handler runs for more than twice its `timeoutMs`.
  * - `blocked`: its event failed, and is tried again for ever.
  * - `letters`: its events become letters, and its letters are handled again now.
- * - `retrying`: its event failed, and waits for its next attempt, or for a place.
- * - `running`: its handler runs.
+ * - `retrying`: its event failed, and is tried again: it runs, or waits for its next attempt.
+ * - `running`: its first attempt runs.
  * - `parked`: it waits for an operator. Told only of the one aggregate that is asked for.
  * - `waiting`: its events wait for a free handler, or for their partition.
  */
@@ -111,6 +111,8 @@ export interface AggregateAnswer {
   readonly aggregateId: string;
   readonly partition: number;
   readonly state: AggregateState;
+  /** Its handler runs now. */
+  readonly isRunning: boolean;
   /** Of the event at the head of its lane, in the topic's stream; missing while a letter is looked for. */
   readonly sequence?: number;
   /** Missing until its body was decoded. */
@@ -168,13 +170,13 @@ export interface GroupAnswer extends AnswerHead {
   readonly left?: { readonly partitions?: number; readonly worst?: number; readonly problems?: number };
 }
 
-/** Where a letter command stands, as the owner knows it. */
+/** Why an aggregate is parked, as its owner knows it. */
 export interface ParkedAnswer {
   readonly state: string;
   readonly reason: ParkReason;
   readonly since: number;
   readonly attempts: number;
-  readonly error: ErrorAnswer | undefined;
+  readonly error: ErrorAnswer;
 }
 
 /** What a process says of one aggregate. */

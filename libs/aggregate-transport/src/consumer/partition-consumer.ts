@@ -7,6 +7,7 @@ import type { Drain } from './drain.js';
 import type { LaneReport } from './lanes/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
+import { PartitionInside } from './partition-inside.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
 import { type Claimed, reportBegin } from './position/claim.js';
@@ -48,6 +49,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   readonly #tenure: Tenure;
   /** Brings the partition to rest. */
   readonly drain: Drain;
+  readonly inside: PartitionInside;
   #mode: PartitionMode = 'idle';
   #haltReason: string | undefined;
   #haltCause: HaltCause | undefined;
@@ -61,6 +63,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   ) {
     const parts = (this.#parts = new PartitionParts(options, this));
     this.drain = parts.drain;
+    this.inside = new PartitionInside(parts, options.surroundings.clock);
     this.#tenure = new Tenure({
       name: parts.name,
       port: parts.port,

@@ -30,7 +30,10 @@ export interface PartitionOptions {
   readonly consumer: PartitionConsumerOptions;
 }
 
-type ConsumerWork = Pick<PartitionConsumer, 'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor'>;
+type ConsumerWork = Pick<
+  PartitionConsumer,
+  'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor' | 'inside'
+>;
 type ConsumerPlace = Pick<
   PartitionConsumer,
   'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough'
@@ -116,6 +119,14 @@ export class Partition implements LeaseListener {
   get unownedMs(): number {
     const { ownerlessMs, ttlMs } = this.#lease;
     return ownerlessMs > ownerlessAfterMs(ttlMs) ? ownerlessMs : 0;
+  }
+
+  /** Since the session that keeps its lease was renewed, in milliseconds; undefined if it never was. */
+  get leaseAgeMs(): number | undefined {
+    const { renewedAt } = this.options.session;
+    return Number.isFinite(renewedAt)
+      ? this.options.consumer.surroundings.clock.now() - renewedAt
+      : undefined;
   }
 
   get consumer(): ConsumerWork & ConsumerPlace {

@@ -21,6 +21,9 @@ const LATER_PER_TURN = 128;
 /** How many runs start between two looks at the clock. */
 const STARTS_PER_LOOK = 16;
 
+/** What others may see of a lane. */
+type LaneFields = 'key' | 'mode' | 'head' | 'size' | 'runsAgainAt';
+
 export interface KeyedExecutorOptions<T> {
   /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
   readonly concurrency: number;
@@ -92,7 +95,7 @@ export class KeyedExecutor<T extends LaneItem> {
   }
 
   /** The lane of one key, if it is not idle. */
-  laneOf(key: string): Readonly<Pick<Lane<T>, 'mode' | 'head' | 'size'>> | undefined {
+  laneOf(key: string): Readonly<Pick<Lane<T>, LaneFields>> | undefined {
     return this.#lanes.get(key);
   }
 

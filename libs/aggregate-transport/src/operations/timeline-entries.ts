@@ -92,23 +92,22 @@ function attemptsOf({ group, owner }: LiveAggregateView): TimelineEntry[] {
   const lane = owner?.lane;
   if (owner === undefined || lane?.sequence === undefined) return [];
   const { replica } = owner;
-  const { sequence, attempt, startedAt, error, nextAt, state } = lane;
+  const { sequence, attempt, startedAt, error, nextAt, state, isRunning } = lane;
   const entries: TimelineEntry[] = [];
   if (error !== undefined && startedAt !== undefined) {
-    const isRunning = nextAt === undefined && (state === 'running' || state === 'stuck');
     const attempts = isRunning ? attempt - 1 : attempt;
     entries.push({
       kind: 'failed',
       group,
       replica,
-      at: lane.since ?? startedAt,
+      at: isRunning ? (lane.since ?? startedAt) : startedAt,
       sequence,
       attempts,
       error,
       nextAt,
     });
   }
-  if ((state === 'running' || state === 'stuck') && startedAt !== undefined)
+  if (isRunning && startedAt !== undefined)
     entries.push({
       kind: 'running',
       group,

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { Breaker } from '../breaker/breaker.js';
+import type { HandlerTimes } from './handler-times.js';
 import type { AttemptSink, LaneObserver } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
@@ -8,6 +9,7 @@ export interface AttemptEndsOptions {
   readonly breaker: Pick<Breaker, 'attempted'>;
   readonly attempts: AttemptSink;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
+  readonly times: HandlerTimes;
   readonly clock: Clock;
 }
 
@@ -15,11 +17,18 @@ export interface AttemptEndsOptions {
 export class AttemptEnds {
   constructor(private readonly options: AttemptEndsOptions) {}
 
+  /** A handler is about to be called. True if {@link measure} is to be told that the attempt was chosen. */
+  begins(event: Delivery): boolean {
+    return this.options.times.begins(event.startedAt);
+  }
+
   /** The handler has ended. Of several events together, `event` is the first. */
-  measure(event: Delivery, failure: Failure | undefined): void {
-    const { observer, clock } = this.options;
-    if (observer.attemptEnded !== undefined)
-      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+  measure(event: Delivery, failure: Failure | undefined, isChosen: boolean): void {
+    const { observer, clock, times } = this.options;
+    if (!isChosen && observer.attemptEnded === undefined) return;
+    const ms = clock.now() - event.startedAt;
+    if (isChosen) times.ended(ms);
+    observer.attemptEnded?.(ms, failure?.stage);
   }
 
   /** The end counts: the event is still this owner's. */

@@ -27,10 +27,12 @@ import type {
   ReplayPlace,
 } from '../handling/lane-listener.js';
 import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
+import { type LaneView, LaneWalk } from './lane-walk.js';
 import { letterEvent } from '../letters/letter-event.js';
 import { LetterAttempts } from '../letters/letter-attempts.js';
 import { LetterLanes } from '../letters/letter-lanes.js';
 import { LetterReplay } from '../letters/letter-replay.js';
+import { HandlerTimes, type WorkCounts } from '../handling/handler-times.js';
 import { MissingHandlers, type TypeWait } from '../handling/missing-handlers.js';
 import type { FailurePolicy } from '../handling/outcome.js';
 import { type LaneBytes, MAX_SHARE } from '../letters/stuck-lanes.js';
@@ -88,6 +90,7 @@ export type LaneCounts = Readonly<Attempts['counts']> & {
  */
 export class Lanes implements AloneMember, ParkingListener {
   readonly executor: KeyedExecutor<LaneEntry>;
+  readonly times: HandlerTimes;
   readonly #letterLanes: LetterLanes;
   readonly #parking: Parking;
   readonly #calls: HandlerCalls;
@@ -126,7 +129,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
     this.#missing = missing;
     const failed = new FailedAttempts({ calls: this.#calls, failures, random, log });
-    const ends = new AttemptEnds({ breaker, attempts, observer, clock });
+    this.times = new HandlerTimes(() => this.#work());
+    const ends = new AttemptEnds({ breaker, attempts, observer, clock, times: this.times });
     const handling = { calls: this.#calls, missing, ends, failed, clock };
     this.#letterLanes = new LetterLanes({
       ...common,
@@ -189,6 +193,17 @@ export class Lanes implements AloneMember, ParkingListener {
   /** Goes through all lanes and tells of the `top` worst. */
   report(top: number): LaneReport {
     return reportLanes(this.#now(), this.options.clock.now(), top);
+  }
+
+  /** The lane of one aggregate; undefined if it has no event here. */
+  laneOf(token: string): LaneNow | undefined {
+    const lane = this.executor.laneOf(token);
+    return lane && this.#laneNow(lane);
+  }
+
+  /** Begins to go through the lanes, a few at a time; see {@link LaneWalk}. */
+  walk(): LaneWalk {
+    return new LaneWalk(this.executor.lanes(), (lane) => this.#laneNow(lane));
   }
 
   /** Puts an event that was taken in where it belongs: in its lane, or on the way to a letter. */
@@ -301,10 +316,20 @@ export class Lanes implements AloneMember, ParkingListener {
     return BROKE_AGAIN_MS;
   }
 
+  #work(): WorkCounts {
+    const { handled, failedIn } = this.#attempts.counts;
+    const { handled: replayed, failed } = this.#letterAttempts;
+    const all = handled + replayed;
+    return { handled: all, attempts: Object.values(failedIn).reduce((sum, one) => sum + one, all + failed) };
+  }
+
   *#now(): Generator<LaneNow> {
-    for (const { key: token, mode, size, head } of this.executor.lanes()) {
-      const isLetter = head instanceof ReplayItem;
-      yield { token, mode, size, isLetter, event: isLetter ? this.#replay.currentOf(token) : head };
-    }
+    for (const lane of this.executor.lanes()) yield this.#laneNow(lane);
+  }
+
+  #laneNow({ key: token, mode, size, head, runsAgainAt }: LaneView): LaneNow {
+    const isLetter = head instanceof ReplayItem;
+    const event = isLetter ? this.#replay.currentOf(token) : head;
+    return { token, mode, size, isLetter, event, runsAgainAt };
   }
 }
