@@ -10,7 +10,7 @@ import type { ClaimCause, PartitionConsumerOptions } from './partition-options.j
 import { PartitionInside } from './partition-inside.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
-import { type Claimed, reportBegin } from './position/claim.js';
+import { type Claimed, hasNoPredecessor, reportBegin } from './position/claim.js';
 import type { StreamLoss } from './reading/dropped-events.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
@@ -343,9 +343,4 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 function causeOf({ hasDied, before, record }: Claimed): ClaimCause {
   if (hasDied) return 'death';
   return before?.owner === record.owner ? 'own' : 'release';
-}
-
-/** No process has handled an event of this stream for the group before. */
-function hasNoPredecessor(begins: Claimed['begins'], { epoch, run }: PositionRecord): boolean {
-  return begins === 'stream made again' || (begins === 'first start' && epoch === 1 && run === 0);
 }

@@ -1,6 +1,6 @@
 import type { Parked } from '../parking/parked-aggregate.js';
 import type { Clock } from '../clock.js';
-import type { HandlerTimesView } from './handling/handler-times.js';
+import type { HandlerTimesView } from './lanes/handler-times.js';
 import type { LaneNow } from './lanes/lane-report.js';
 import type { LaneWalk } from './lanes/lane-walk.js';
 import type { PartitionParts } from './partition-parts.js';
@@ -41,7 +41,7 @@ export class PartitionInside {
 
   /** The lane of one aggregate; undefined if it has no event here. */
   laneOf(token: string): LaneNow | undefined {
-    return this.parts.lanes.laneOf(token);
+    return this.parts.lanes.views.of(token);
   }
 
   /** The marker of a parked aggregate. */
@@ -51,6 +51,6 @@ export class PartitionInside {
 
   /** Begins to go through all lanes, a few at a time. */
   walk(): LaneWalk {
-    return this.parts.lanes.walk();
+    return this.parts.lanes.views.walk();
   }
 }

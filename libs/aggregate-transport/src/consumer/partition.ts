@@ -30,13 +30,10 @@ export interface PartitionOptions {
   readonly consumer: PartitionConsumerOptions;
 }
 
-type ConsumerWork = Pick<
-  PartitionConsumer,
-  'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor' | 'inside'
->;
+type ConsumerWork = Pick<PartitionConsumer, 'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor'>;
 type ConsumerPlace = Pick<
   PartitionConsumer,
-  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough'
+  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough' | 'inside'
 >;
 
 /** After a hand-over that did not come to its end, and twice as long after each further one. */
@@ -121,12 +118,9 @@ export class Partition implements LeaseListener {
     return ownerlessMs > ownerlessAfterMs(ttlMs) ? ownerlessMs : 0;
   }
 
-  /** Since the session that keeps its lease was renewed, in milliseconds; undefined if it never was. */
-  get leaseAgeMs(): number | undefined {
-    const { renewedAt } = this.options.session;
-    return Number.isFinite(renewedAt)
-      ? this.options.consumer.surroundings.clock.now() - renewedAt
-      : undefined;
+  /** When the session that keeps its lease was renewed, on the clock; minus infinity if it never was. */
+  get renewedAt(): number {
+    return this.options.session.renewedAt;
   }
 
   get consumer(): ConsumerWork & ConsumerPlace {

@@ -2,7 +2,7 @@ import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import { PassingMap } from '../passing-map.js';
 import { DueTimes } from './due-times.js';
-import { Lane, type LaneItem } from './lane.js';
+import { Lane, type LaneItem, type LaneLook } from './lane.js';
 
 /** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or the milliseconds until it runs again. */
 export type Step = number;
@@ -20,9 +20,6 @@ const TURN_BUDGET_MS = 5;
 const LATER_PER_TURN = 128;
 /** How many runs start between two looks at the clock. */
 const STARTS_PER_LOOK = 16;
-
-/** What others may see of a lane. */
-type LaneFields = 'key' | 'mode' | 'head' | 'size' | 'runsAgainAt';
 
 export interface KeyedExecutorOptions<T> {
   /** How many heads run at once, over all lanes; a head that waits to run again does not count. */
@@ -95,7 +92,7 @@ export class KeyedExecutor<T extends LaneItem> {
   }
 
   /** The lane of one key, if it is not idle. */
-  laneOf(key: string): Readonly<Pick<Lane<T>, LaneFields>> | undefined {
+  laneOf(key: string): LaneLook<T> | undefined {
     return this.#lanes.get(key);
   }
 

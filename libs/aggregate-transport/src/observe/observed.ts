@@ -7,7 +7,7 @@ import type { Sequencer } from '../publisher/sequencer.js';
 /** A partition as far as a look at it needs. */
 export type ObservedPartition = Pick<
   Partition,
-  'partition' | 'owner' | 'lease' | 'leaseAgeMs' | 'counts' | 'unownedMs'
+  'partition' | 'owner' | 'lease' | 'renewedAt' | 'counts' | 'unownedMs'
 > & {
   readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteLoss' | 'inside'>;
 };

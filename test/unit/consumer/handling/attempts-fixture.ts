@@ -11,7 +11,7 @@ import {
 import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
 import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
 import type { LaneListener } from '#library/consumer/handling/lane-listener.js';
-import { HandlerTimes } from '#library/consumer/handling/handler-times.js';
+import { HandlerTimes } from '#library/consumer/lanes/handler-times.js';
 import { LetterLanes } from '#library/consumer/letters/letter-lanes.js';
 import { MissingHandlers } from '#library/consumer/handling/missing-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';

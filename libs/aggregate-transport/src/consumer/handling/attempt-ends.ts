@@ -1,15 +1,21 @@
 import type { Clock } from '../../clock.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { Breaker } from '../breaker/breaker.js';
-import type { HandlerTimes } from './handler-times.js';
 import type { AttemptSink, LaneObserver } from './lane-listener.js';
 import type { Failure } from './outcome.js';
+
+/** How long attempts take. Told of every one, so it must be cheap. */
+export interface AttemptTimes {
+  /** An attempt begins, at this time on the clock. True if its end is to be told. */
+  readonly begins: (now: number) => boolean;
+  readonly ended: (ms: number) => void;
+}
 
 export interface AttemptEndsOptions {
   readonly breaker: Pick<Breaker, 'attempted'>;
   readonly attempts: AttemptSink;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
-  readonly times: HandlerTimes;
+  readonly times: AttemptTimes;
   readonly clock: Clock;
 }
 

@@ -26,13 +26,13 @@ import type {
   OtherReplicas,
   ReplayPlace,
 } from '../handling/lane-listener.js';
-import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
-import { type LaneView, LaneWalk } from './lane-walk.js';
+import { HandlerTimes, type WorkCounts } from './handler-times.js';
+import { type LaneReport, reportLanes } from './lane-report.js';
+import { LaneViews } from './lane-views.js';
 import { letterEvent } from '../letters/letter-event.js';
 import { LetterAttempts } from '../letters/letter-attempts.js';
 import { LetterLanes } from '../letters/letter-lanes.js';
 import { LetterReplay } from '../letters/letter-replay.js';
-import { HandlerTimes, type WorkCounts } from '../handling/handler-times.js';
 import { MissingHandlers, type TypeWait } from '../handling/missing-handlers.js';
 import type { FailurePolicy } from '../handling/outcome.js';
 import { type LaneBytes, MAX_SHARE } from '../letters/stuck-lanes.js';
@@ -91,6 +91,7 @@ export type LaneCounts = Readonly<Attempts['counts']> & {
 export class Lanes implements AloneMember, ParkingListener {
   readonly executor: KeyedExecutor<LaneEntry>;
   readonly times: HandlerTimes;
+  readonly views: LaneViews;
   readonly #letterLanes: LetterLanes;
   readonly #parking: Parking;
   readonly #calls: HandlerCalls;
@@ -149,6 +150,7 @@ export class Lanes implements AloneMember, ParkingListener {
       lanes: this.#letterLanes,
       member: this,
     });
+    this.views = new LaneViews({ executor: this.executor, letters: this.#letterAttempts });
     const policies = new AttemptPolicies(failurePolicy, onUnhandledType);
     this.#attempts = new Attempts({ ...handling, listener, letterLanes: this.#letterLanes, policies });
     this.#attempts.attach(
@@ -192,18 +194,7 @@ export class Lanes implements AloneMember, ParkingListener {
 
   /** Goes through all lanes and tells of the `top` worst. */
   report(top: number): LaneReport {
-    return reportLanes(this.#now(), this.options.clock.now(), top);
-  }
-
-  /** The lane of one aggregate; undefined if it has no event here. */
-  laneOf(token: string): LaneNow | undefined {
-    const lane = this.executor.laneOf(token);
-    return lane && this.#laneNow(lane);
-  }
-
-  /** Begins to go through the lanes, a few at a time; see {@link LaneWalk}. */
-  walk(): LaneWalk {
-    return new LaneWalk(this.executor.lanes(), (lane) => this.#laneNow(lane));
+    return reportLanes(this.views.all(), this.options.clock.now(), top);
   }
 
   /** Puts an event that was taken in where it belongs: in its lane, or on the way to a letter. */
@@ -321,15 +312,5 @@ export class Lanes implements AloneMember, ParkingListener {
     const { handled: replayed, failed } = this.#letterAttempts;
     const all = handled + replayed;
     return { handled: all, attempts: Object.values(failedIn).reduce((sum, one) => sum + one, all + failed) };
-  }
-
-  *#now(): Generator<LaneNow> {
-    for (const lane of this.executor.lanes()) yield this.#laneNow(lane);
-  }
-
-  #laneNow({ key: token, mode, size, head, runsAgainAt }: LaneView): LaneNow {
-    const isLetter = head instanceof ReplayItem;
-    const event = isLetter ? this.#replay.currentOf(token) : head;
-    return { token, mode, size, isLetter, event, runsAgainAt };
   }
 }

@@ -44,8 +44,9 @@ export class GroupAnswers {
 
   async #group(worst: number | undefined): Promise<GroupAnswer> {
     const lanes = worst === undefined ? undefined : await this.#findWorst();
-    const { group } = this.options;
+    const { group, clock } = this.options;
     const owned = this.#owned();
+    const now = clock.now();
     const { breaker, attempts } = group.partitions[0]?.consumer.load ?? {};
     const { withinMs = 0, total = 0, failed = 0 } = attempts ?? {};
     const { isOpen = false, prober: probing } = breaker ?? {};
@@ -57,7 +58,7 @@ export class GroupAnswers {
       breaker: { isOpen, ...(probing === undefined ? {} : { probing }) },
       attempts: { withinMs, total, failed },
       problems: this.#problems(),
-      partitions: owned.map(partitionAnswerOf).sort(moreUrgent),
+      partitions: owned.map((one) => partitionAnswerOf(one, now)).sort(moreUrgent),
       ...(lanes && { trouble: lanes.trouble, worst: lanes.worst.slice(0, worst) }),
     };
   }

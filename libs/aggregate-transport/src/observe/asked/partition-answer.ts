@@ -1,12 +1,12 @@
 import type { HandlerTimes, PartitionAnswer, PauseAnswer } from '../../asking/answers.js';
 import { shortTextOf } from '../../asking/error-answer.js';
-import type { HandlerTimesView } from '../../consumer/handling/handler-times.js';
+import type { HandlerTimesView } from '../../consumer/lanes/handler-times.js';
 import type { PartitionLoad } from '../../consumer/partition-status.js';
 import type { ObservedPartition } from '../observed.js';
 
-/** A partition that this process owns, as an answer tells of it. */
-export function partitionAnswerOf(of: ObservedPartition): PartitionAnswer {
-  const { consumer, counts, lease, leaseAgeMs } = of;
+/** A partition that this process owns, as an answer tells of it. `now` is on the clock. */
+export function partitionAnswerOf(of: ObservedPartition, now: number): PartitionAnswer {
+  const { consumer, counts, lease, renewedAt } = of;
   const { load, inside } = consumer;
   const { times, ...rates } = inside.times;
   const { settled } = inside;
@@ -15,7 +15,7 @@ export function partitionAnswerOf(of: ObservedPartition): PartitionAnswer {
   return {
     partition: of.partition,
     epoch: lease.epoch,
-    ...(leaseAgeMs === undefined ? {} : { leaseAgeMs: Math.round(leaseAgeMs) }),
+    ...(Number.isFinite(renewedAt) ? { leaseAgeMs: Math.round(now - renewedAt) } : {}),
     mode: load.mode,
     running: load.inFlight,
     waiting: Math.max(0, load.events - load.inFlight),

@@ -20,9 +20,9 @@ import {
 } from '../groups/known-groups.js';
 import { LEASE_BUCKET, positionsStreamOf, streamOfBucket } from '../keys/key-places.js';
 import type { KeyAccess } from '../keys/partition-key.js';
-import { AskWire } from '../wires/ask-wire.js';
 import { ParkedWire } from '../wires/parked-wire.js';
 import { PresenceWire } from '../wires/presence-wire.js';
+import { AskWire } from './ask-wire.js';
 import { TopicGroupsWire } from './topic-groups.js';
 
 /** See `StreamStand` of what an operator asks of a topic. */

@@ -66,23 +66,56 @@ export class AskWire {
   }
 
   hear(listener: Asked): Ending {
-    const { nats } = this.connection;
+    const { connection } = this;
+    const replies = new RecentReplies();
+    const denied = {
+      publishDenied: (subject: string): void => {
+        if (replies.has(subject)) listener.refused(`the user may not publish to "${subject}"`);
+      },
+    };
     try {
-      const subscription = nats.subscribe(this.#subject, {
+      const subscription = connection.nats.subscribe(this.#subject, {
         callback: (failure, message) => {
           if (failure !== null) listener.refused(describeError(failure));
-          else listener.asked(message.data, this.#replyTo(message.reply));
+          else listener.asked(message.data, this.#replyTo(message.reply, replies));
         },
       });
-      return { end: () => subscription.unsubscribe() };
+      connection.listen(denied);
+      return {
+        end: () => {
+          connection.forget(denied);
+          subscription.unsubscribe();
+        },
+      };
     } catch (error) {
       listener.refused(describeError(error));
       return { end: () => undefined };
     }
   }
 
-  #replyTo(reply: string | undefined): ((body: string) => void) | undefined {
+  #replyTo(reply: string | undefined, replies: RecentReplies): ((body: string) => void) | undefined {
     if (reply === undefined || reply === '') return undefined;
-    return (body) => this.connection.publish(reply, body);
+    return (body) => {
+      replies.note(reply);
+      this.connection.publish(reply, body);
+    };
+  }
+}
+
+/** So many answers are sent while the server's word about one is on its way, at most. */
+const MAX_REPLIES = 64;
+
+/** Where the last answers went: a server that refuses one names its subject. */
+class RecentReplies {
+  readonly #subjects = new Set<string>();
+
+  has(subject: string): boolean {
+    return this.#subjects.has(subject);
+  }
+
+  note(subject: string): void {
+    this.#subjects.add(subject);
+    const [oldest] = this.#subjects;
+    if (this.#subjects.size > MAX_REPLIES && oldest !== undefined) this.#subjects.delete(oldest);
   }
 }
