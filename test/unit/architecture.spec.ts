@@ -218,6 +218,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // From flags, variables and contexts to what a connection needs.
   'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
+  'cli/ask': { ...commandRoom, knows: [...commandRoom.knows, 'operations'] },
   'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters, 'stream/topics'] },
   'cli/group': commandRoom,
   'cli/aggregate': commandRoom,
@@ -236,7 +237,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
-      ...['cli/topic', 'cli/doctor', 'cli/asyncapi'],
+      ...['cli/topic', 'cli/doctor', 'cli/asyncapi', 'cli/ask'],
     ],
     packages: [/^node:/],
   },
