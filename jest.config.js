@@ -6,6 +6,7 @@ const project = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
   moduleNameMapper: {
     '^nestjs-aggregate-transport$': '<rootDir>/libs/aggregate-transport/src/index.ts',
+    '^nestjs-aggregate-transport/operating$': '<rootDir>/libs/aggregate-transport/src/operating.ts',
     '^nestjs-aggregate-transport/testing$': '<rootDir>/libs/aggregate-transport/src/testing.ts',
     '^nestjs-aggregate-transport-postgres$': '<rootDir>/libs/aggregate-transport-postgres/src/index.ts',
     '^nestjs-aggregate-transport-postgres/(cli|testing)$':

@@ -48,17 +48,19 @@ const streamRooms = [
 ];
 const adapters = ['stream/clients/nats-client.ts', 'stream/clients/nats-io-client.ts'];
 /** What a command does, and what is injected: between `stream` and `transport`. */
-const operatingRooms = ['operating/commands', 'operating/groups', 'operating/aggregates'];
+const operatingRooms = ['operating/commands', 'operating/groups', 'operating/aggregates', 'operating/server'];
 const operatingLetters = 'operating/letters';
 const operatingTopics = 'operating/topics';
 const underTransport = [
   ...messages,
   'records',
   'parking',
+  'asking',
   ...['publisher', 'publisher/checks'],
   'consumer',
   ...consumerRooms,
   'observe',
+  'observe/asked',
   ...operatingRooms,
 ];
 
@@ -90,6 +92,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // A codec that a service may choose; nothing of the library uses it.
   'message/cloud-events': { knows: ['errors.ts', 'message'] },
   records: { knows: ['errors.ts', 'message'] },
+  // What running processes are asked, and how they answer.
+  asking: { knows: [...ground, 'message'] },
   // Stations of the path.
   executor: { knows: ['clock.ts', 'errors.ts', 'passing-map.ts'] },
   publisher: { knows: [...ground, ...messages] },
@@ -152,7 +156,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What operators ask and change, over NATS.
   'stream/operating': {
     knows: [
-      ...[...ground, 'message', 'records'],
+      ...[...ground, 'message', 'records', 'stream/port', 'stream/connection'],
       ...['stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
     ],
   },
@@ -171,6 +175,23 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...['stream/port', 'stream/connection', 'stream/api', 'stream/keys', 'stream/wires', 'stream/groups'],
     ],
   },
+  'operating/server': {
+    knows: ['parking', 'records', 'asking', 'operating/groups', 'operating/aggregates'],
+  },
+  // All of it together, as tools of operators use it.
+  operations: {
+    knows: [
+      ...[...ground, 'message', 'records', 'parking', 'asking', ...operatingRooms, operatingLetters],
+      ...['stream/port', 'stream/clients', 'stream/connection', 'stream/api', 'stream/operating'],
+    ],
+  },
+  // What a process says of itself when it is asked.
+  'observe/asked': {
+    knows: [
+      ...[...ground, 'message', 'records', 'asking', 'observe'],
+      ...['consumer', 'consumer/lanes', 'consumer/handling'],
+    ],
+  },
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
   'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking', 'operating/commands'] },
@@ -185,15 +206,19 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // What Nest does around a handler, without Nest.
   'nest/pipeline': nestRoom('nest/handling'),
   'nest/serving': nestRoom('nest/handling', 'nest/pipeline'),
-  'nest/operating': nestRoom('nest/handling', 'nest/serving', operatingLetters),
+  'nest/operating': nestRoom('nest/handling', 'nest/serving', operatingLetters, 'operations'),
   // Reads an application without running it.
   'nest/documents': { ...nestRoom('nest/handling', 'nest/serving', 'documents'), packages: NEST },
   nest: nestRoom('nest/publishing', 'nest/handling', 'nest/serving', 'nest/operating'),
   // What a command is, and what all of them print with.
-  'cli/command': { knows: [...ground, 'message', 'stream/connection'], packages: [/^node:/] },
+  'cli/command': {
+    knows: [...ground, 'message', 'stream/connection', 'operations'],
+    packages: [/^node:/],
+  },
   // From flags, variables and contexts to what a connection needs.
   'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
+  'cli/ask': { ...commandRoom, knows: [...commandRoom.knows, 'operations'] },
   'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters, 'stream/topics'] },
   'cli/group': commandRoom,
   'cli/aggregate': commandRoom,
@@ -212,18 +237,23 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
-      ...['cli/topic', 'cli/doctor', 'cli/asyncapi'],
+      ...['cli/topic', 'cli/doctor', 'cli/asyncapi', 'cli/ask'],
     ],
     packages: [/^node:/],
   },
   testing: { knows: ['sabotage.ts'] },
   // Real time, for tests of users.
   'testing/wait-for.ts': { knows: ['clock.ts', 'errors.ts'] },
+  // What tools of operators ask of a topic in memory.
+  'testing/operated': {
+    knows: [...['clock.ts', 'message', 'records', 'parking', 'asking'], ...operatingRooms],
+  },
   // Streams in memory stand where `transport` has its ways to NATS.
   'testing/memory': {
     knows: [
       ...[...ground, ...messages, 'records', 'parking', 'publisher', 'consumer/repartition', 'transport'],
-      ...['operating/groups', 'operating/aggregates', 'testing/wait-for.ts'],
+      ...['operating/groups', 'operating/aggregates', 'operating/server'],
+      ...['testing/operated', 'testing/wait-for.ts'],
     ],
   },
   'testing/aggregate-transport-testing.module.ts': {
@@ -237,6 +267,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [/^node:/],
   },
   'index.ts': { knows: ['*'] },
+  'operating.ts': { knows: ['*'] },
   'testing.ts': { knows: ['*'] },
 };
 

@@ -150,6 +150,26 @@ export function describeError(error: unknown): string {
   }
 }
 
+/** No name or code of an error is longer. */
+const MAX_NAME = 80;
+
+/** The name and the code of something that was thrown, where it has them as short texts. Never throws. */
+export function errorNamesOf(error: unknown): { name?: string; code?: string } {
+  try {
+    if (typeof error !== 'object' || error === null) return {};
+    const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
+    return { ...shortText('name', name), ...shortText('code', code) };
+  } catch {
+    // A proxy, or a getter, that refuses to be asked.
+    return {};
+  }
+}
+
+function shortText<K extends string>(key: K, value: unknown): { [P in K]?: string } {
+  const isShort = typeof value === 'string' && value !== '' && value.length <= MAX_NAME;
+  return isShort ? ({ [key]: value } as { [P in K]: string }) : {};
+}
+
 /** The stack of something that was thrown, if it has one that can be read. */
 export function stackOf(error: unknown): string | undefined {
   try {

@@ -100,8 +100,8 @@ export {
   type ParkedFilter,
   type ParkedLetter,
   type ParkedPage,
-  type RetryAllResult,
 } from './nest/operating/parked-aggregates.js';
+export type { RetryAllResult } from './operating/commands/retry-each.js';
 export { AggregateGroups } from './nest/operating/aggregate-groups.js';
 export type {
   ChangeResult,
@@ -125,6 +125,7 @@ export type { OperationStep, ProgressListener } from './operating/groups/patienc
 export type { ResetLetters, ResetPlan, ResetRow } from './operating/groups/reset-plan.js';
 export type { ResetTo } from './operating/groups/reset-target.js';
 export { type AggregateAddress, type AggregateInGroup, Aggregates } from './nest/operating/aggregates.js';
+export { AggregateOperations } from './nest/operating/aggregate-operations.js';
 export type { AggregatePlace, ParkedPlace } from './operating/aggregates/aggregate-places.js';
 export type { PartitionOwner } from './operating/aggregates/aggregate-ports.js';
 export type { Purged, PurgePlan } from './operating/aggregates/purge-aggregate.js';

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Controller, type INestApplication } from '@nestjs/common';
-import { AggregateHandler, AggregateId, ParkedAggregates } from 'nestjs-aggregate-transport';
+import {
+  AggregateHandler,
+  AggregateId,
+  AggregateOperations,
+  ParkedAggregates,
+} from 'nestjs-aggregate-transport';
 import { COMMANDS } from '#library/cli/commands.js';
 import { readCommandLine } from '#library/cli/command-line.js';
 import { systemClock } from '#library/clock.js';
@@ -176,6 +181,19 @@ async function untilParked(
   });
 }
 
+/** The role answers what it is asked, unless it lacks what it needs for that. */
+async function untilAnswered(
+  admin: INestApplication,
+  topic: string,
+  without: Line | undefined,
+): Promise<void> {
+  const isNeeded = without?.filter.endsWith('.ask') === true || without?.isResponses === true;
+  await eventually('an answer, or its refusal', async () => {
+    const live = await admin.get(AggregateOperations).askGroup({ topic, group: GROUP });
+    return isNeeded || (live.isComplete && live.replicas.length > 0);
+  });
+}
+
 const LIVES: Readonly<Record<string, (life: Life, without: Line | undefined) => Promise<void>>> = {
   async publisher(life) {
     const app = await life.app(life.name, { publishes: true });
@@ -196,6 +214,7 @@ const LIVES: Readonly<Record<string, (life: Life, without: Line | undefined) => 
     await untilParked(first, life.name, { broken: 6 });
     await life.close(first);
     const app = await life.app(life.name, { isBroken });
+    await untilAnswered(admin, life.name, without);
     const parked = app.get(ParkedAggregates);
     const aggregate = { topic: life.name, aggregateId: 'broken' };
     expect(await parked.skipHead(aggregate, { waitMs: 5_000 })).toEqual({ outcome: 'parked' });
@@ -220,6 +239,7 @@ const LIVES: Readonly<Record<string, (life: Life, without: Line | undefined) => 
     const at = ['--topic', life.name, '--group', GROUP];
     await life.command('status');
     await life.command('status', ...at);
+    await life.command('group', 'ask', life.name, GROUP);
     await life.command('parked', 'list');
     await life.command('parked', 'show', 'broken-1', ...at);
     await life.command('parked', 'skip', 'broken-1', ...at, '--yes');

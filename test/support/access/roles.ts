@@ -8,6 +8,8 @@ export interface Line {
   readonly filter: string;
   /** What stands after it. */
   readonly note: string;
+  /** The server lets it answer what it is asked: `filter` is where answers go. */
+  readonly isResponses?: true;
 }
 
 /** A role as the page grants it. */
@@ -30,6 +32,9 @@ function linesOf(text: string): Line[] {
   let side: Side = 'publish';
   for (const line of text.split('\n')) {
     if (/^\s*subscribe:/.test(line)) side = 'subscribe';
+    const responses = /^\s*allow_responses: true\s*#\s*(?<note>.+)$/.exec(line)?.groups?.['note'];
+    if (responses !== undefined)
+      lines.push({ side: 'publish', filter: '_INBOX.>', note: responses, isResponses: true });
     const { filter, note } = /^\s*"(?<filter>[^"]+)"\s*#\s*(?<note>.+)$/.exec(line)?.groups ?? {};
     if (filter !== undefined && note !== undefined) lines.push({ side, filter, note });
   }
@@ -39,11 +44,15 @@ function linesOf(text: string): Line[] {
 /** A user in the words of a server's configuration. */
 export function userOf(user: string, lines: readonly Line[]): string {
   const filters = (side: Side): string => {
-    const own = lines.filter((line) => line.side === side).map(({ filter }) => filter);
+    const own = lines
+      .filter((line) => line.side === side && line.isResponses !== true)
+      .map(({ filter }) => filter);
     // An empty list would allow everything.
     return JSON.stringify(own.length === 0 ? ['nothing'] : own);
   };
-  return `{ user: "${user}", password: pw, permissions: { publish: ${filters('publish')}, subscribe: ${filters('subscribe')} } }`;
+  const responses = lines.some(({ isResponses }) => isResponses === true) ? ', allow_responses: true' : '';
+  const sides = `publish: ${filters('publish')}, subscribe: ${filters('subscribe')}${responses}`;
+  return `{ user: "${user}", password: pw, permissions: { ${sides} } }`;
 }
 
 /** True if a filter, with its wildcards, admits the subject or the narrower filter. Pure. */

@@ -173,6 +173,10 @@ export class FakeParkedPort implements ParkedArchive {
     return this.#read('markers', () => this.server.markers());
   }
 
+  async markedTokens(): Promise<string[]> {
+    return (await this.markers()).map(({ token }) => token);
+  }
+
   readMarker(token: string): Promise<StoredMarker | undefined> {
     return this.#read('readMarker', () => this.server.marker(token));
   }

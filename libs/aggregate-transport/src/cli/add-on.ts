@@ -1,22 +1,15 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Terminal, UsageError } from './command/terminal.js';
-
-/** What the module `<package>/cli` of another package has to export. */
-export interface AddOnCommands {
-  /**
-   * Carries out `aggregate-transport AREA ARGUMENTS…`, and resolves with the exit code. What it does not understand it
-   * throws as an error whose name is `UsageError`.
-   */
-  run(area: string, args: readonly string[], terminal: Terminal): Promise<number>;
-}
+import type { AddOnCommands } from './command/add-on-commands.js';
+import { UsageError } from './command/terminal.js';
 
 /** Commands that other packages bring, and the package of each. A fixed list: no other package is ever loaded. */
 const ADD_ONS: ReadonlyMap<string, string> = new Map([
   ['postgres', 'nestjs-aggregate-transport-postgres'],
   ['outbox', 'nestjs-aggregate-transport-postgres'],
   ['inbox', 'nestjs-aggregate-transport-postgres'],
+  ['board', 'nestjs-aggregate-transport-board'],
 ]);
 
 /** The package that brings a command; undefined if it is none of another package. */

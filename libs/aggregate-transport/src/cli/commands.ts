@@ -1,3 +1,4 @@
+import { askCommand } from './ask/ask-command.js';
 import { aggregateCommands } from './aggregate/aggregate-commands.js';
 import { asyncApiCommand } from './asyncapi/asyncapi-command.js';
 import type { Command } from './command/command.js';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   importCommand,
   ...groupCommands,
+  askCommand,
   copyCommand,
   topicEditCommand,
   repartitionCommand,

@@ -3,11 +3,12 @@ import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
 import { loadAddOn, packageOf } from './add-on.js';
+import { ACCESS_FLAGS } from './command/access-flags.js';
 import { jsonLine } from './command/json-line.js';
 import { isUsageError, type Terminal } from './command/terminal.js';
 import { readCommandLine } from './command-line.js';
 import { COMMANDS } from './commands.js';
-import { connectedBy } from './server-access.js';
+import { accessOf, connectedBy } from './server-access.js';
 import { usageOf } from './usage.js';
 
 const terminal: Terminal = {
@@ -31,7 +32,10 @@ async function run(): Promise<number> {
   const args = process.argv.slice(2);
   const [first, ...others] = args;
   if (packageOf(first) !== undefined && first !== undefined)
-    return (await loadAddOn(first)).run(first, others, terminal);
+    return (await loadAddOn(first)).run(first, others, terminal, {
+      accessFlags: ACCESS_FLAGS,
+      accessOf,
+    });
   const { command, isHelp, input } = readCommandLine(args, COMMANDS);
   if (isHelp || command === undefined) {
     terminal.print(usageOf(command === undefined ? COMMANDS : [command]));

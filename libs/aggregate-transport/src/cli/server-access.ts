@@ -3,23 +3,39 @@ import { silentLog } from '../log.js';
 import { natsAuthenticators } from '../stream/clients/authenticators.js';
 import type { NatsConnectionOptions } from '../stream/clients/client-options.js';
 import { Connection } from '../stream/connection/connection.js';
-import { jetStreamPlaceOf } from '../stream/connection/jetstream-place.js';
+import { type JetStreamOptions, jetStreamPlaceOf } from '../stream/connection/jetstream-place.js';
 import { withCredentialsOfAddresses } from '../stream/connection/server-address.js';
 import { type AccessFlags, flagsOfEnvironment } from './command/access-flags.js';
 import { type AccessPlan, type CredentialSource, planAccess } from './access/access-plan.js';
 import { contextFolder, readContext } from './access/context-files.js';
 import { UsageError } from './command/terminal.js';
 
+const NAME = 'aggregate-transport-cli';
+
+/** How to reach the servers, as the options of a connection. */
+export interface Access {
+  readonly connection: NatsConnectionOptions;
+  readonly jetstream: JetStreamOptions;
+}
+
+/**
+ * Reads what the options, the environment and the contexts of the `nats` command line say, and the files they name.
+ * @throws UsageError
+ */
+export async function accessOf(flags: AccessFlags): Promise<Access> {
+  const plan = await planOf(flags);
+  return { connection: await optionsOf(plan), jetstream: plan.jetstream };
+}
+
 /** Opens a connection by the options every command has, and closes it when `use` has ended. */
 export async function connectedBy(
   flags: AccessFlags,
   use: (connection: Connection) => Promise<number>,
 ): Promise<number> {
-  const plan = await planOf(flags);
-  const options = withCredentialsOfAddresses(await optionsOf(plan));
-  const connection = await Connection.open(options, 'aggregate-transport-cli', silentLog, {
+  const { connection: options, jetstream } = await accessOf(flags);
+  const connection = await Connection.open(withCredentialsOfAddresses(options), NAME, silentLog, {
     mayWait: false,
-    jetStream: jetStreamPlaceOf(plan.jetstream),
+    jetStream: jetStreamPlaceOf(jetstream),
   });
   try {
     return await use(connection);

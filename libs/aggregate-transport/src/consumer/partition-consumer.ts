@@ -7,9 +7,10 @@ import type { Drain } from './drain.js';
 import type { LaneReport } from './lanes/lane-report.js';
 import type { Tenancy } from './ownership/ownership.js';
 import type { ClaimCause, PartitionConsumerOptions } from './partition-options.js';
+import { PartitionInside } from './partition-inside.js';
 import { type PartitionHall, PartitionParts } from './partition-parts.js';
 import type { HaltCause, PartitionCounts, PartitionLoad, PartitionMode } from './partition-status.js';
-import { type Claimed, reportBegin } from './position/claim.js';
+import { type Claimed, hasNoPredecessor, reportBegin } from './position/claim.js';
 import type { StreamLoss } from './reading/dropped-events.js';
 import type { ReaderCause } from './reading/reader.js';
 import type { StreamVerdict } from './reading/stream-check.js';
@@ -48,6 +49,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   readonly #tenure: Tenure;
   /** Brings the partition to rest. */
   readonly drain: Drain;
+  readonly inside: PartitionInside;
   #mode: PartitionMode = 'idle';
   #haltReason: string | undefined;
   #haltCause: HaltCause | undefined;
@@ -61,6 +63,7 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
   ) {
     const parts = (this.#parts = new PartitionParts(options, this));
     this.drain = parts.drain;
+    this.inside = new PartitionInside(parts, options.surroundings.clock);
     this.#tenure = new Tenure({
       name: parts.name,
       port: parts.port,
@@ -340,9 +343,4 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
 function causeOf({ hasDied, before, record }: Claimed): ClaimCause {
   if (hasDied) return 'death';
   return before?.owner === record.owner ? 'own' : 'release';
-}
-
-/** No process has handled an event of this stream for the group before. */
-function hasNoPredecessor(begins: Claimed['begins'], { epoch, run }: PositionRecord): boolean {
-  return begins === 'stream made again' || (begins === 'first start' && epoch === 1 && run === 0);
 }

@@ -33,7 +33,7 @@ export interface PartitionOptions {
 type ConsumerWork = Pick<PartitionConsumer, 'mode' | 'load' | 'report' | 'noteLoss' | 'drainedFor'>;
 type ConsumerPlace = Pick<
   PartitionConsumer,
-  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough'
+  'created' | 'runOf' | 'replayRun' | 'replayUntil' | 'startedThrough' | 'inside'
 >;
 
 /** After a hand-over that did not come to its end, and twice as long after each further one. */
@@ -116,6 +116,11 @@ export class Partition implements LeaseListener {
   get unownedMs(): number {
     const { ownerlessMs, ttlMs } = this.#lease;
     return ownerlessMs > ownerlessAfterMs(ttlMs) ? ownerlessMs : 0;
+  }
+
+  /** When the session that keeps its lease was renewed, on the clock; minus infinity if it never was. */
+  get renewedAt(): number {
+    return this.options.session.renewedAt;
   }
 
   get consumer(): ConsumerWork & ConsumerPlace {

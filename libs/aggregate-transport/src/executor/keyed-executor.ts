@@ -2,7 +2,7 @@ import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
 import { PassingMap } from '../passing-map.js';
 import { DueTimes } from './due-times.js';
-import { Lane, type LaneItem } from './lane.js';
+import { Lane, type LaneItem, type LaneLook } from './lane.js';
 
 /** What becomes of a lane after its head ran: {@link NEXT}, {@link CLOSE}, or the milliseconds until it runs again. */
 export type Step = number;
@@ -92,7 +92,7 @@ export class KeyedExecutor<T extends LaneItem> {
   }
 
   /** The lane of one key, if it is not idle. */
-  laneOf(key: string): Readonly<Pick<Lane<T>, 'mode' | 'head' | 'size'>> | undefined {
+  laneOf(key: string): LaneLook<T> | undefined {
     return this.#lanes.get(key);
   }
 

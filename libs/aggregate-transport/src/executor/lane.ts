@@ -80,3 +80,8 @@ export class Lane<T extends LaneItem> {
     this.span = 1;
   }
 }
+
+/** What others may see of a lane. */
+export type LaneLook<T extends LaneItem> = Readonly<
+  Pick<Lane<T>, 'key' | 'mode' | 'head' | 'size' | 'runsAgainAt'>
+>;

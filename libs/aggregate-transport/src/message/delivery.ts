@@ -39,7 +39,18 @@ export interface AttemptFailure {
   readonly error: string;
 }
 
+/** What an error says besides its text. */
+export interface NotedError {
+  readonly name?: string | undefined;
+  readonly code?: string | undefined;
+  /** Why its aggregate blocks, if it says so. */
+  readonly block?: BlockReason | undefined;
+}
+
 export interface LastFailure extends AttemptFailure {
+  /** Of the error, if it has a name and a code that can be read. */
+  readonly name: string | undefined;
+  readonly code: string | undefined;
   /** Why its aggregate blocks, if the error said it. */
   readonly block: BlockReason | undefined;
   /** When the first attempt started, on the clock. */
@@ -112,8 +123,9 @@ export class Delivery implements Unsettled {
   }
 
   /** Notes why an attempt has failed. */
-  failed({ stage, outcome, error }: AttemptFailure, block?: BlockReason): void {
-    this.lastFailure = { stage, outcome, error, block, since: this.firstStartedAt };
+  failed({ stage, outcome, error }: AttemptFailure, more: NotedError = {}): void {
+    const { name, code, block } = more;
+    this.lastFailure = { stage, outcome, error, name, code, block, since: this.firstStartedAt };
   }
 
   /** Marks the start of an attempt. */

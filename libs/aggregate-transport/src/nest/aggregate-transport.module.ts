@@ -21,6 +21,7 @@ import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
 import { AggregateGroups } from './operating/aggregate-groups.js';
+import { AggregateOperations } from './operating/aggregate-operations.js';
 import { Aggregates } from './operating/aggregates.js';
 import { ParkedAggregates } from './operating/parked-aggregates.js';
 import { resolveOptions } from '../transport/resolve-options.js';
@@ -67,11 +68,12 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     ParkedAggregates,
     AggregateGroups,
     Aggregates,
+    AggregateOperations,
     ...OBSERVERS,
   ],
   exports: [
     ...[TopicLinks, AggregateClient, AggregateServer],
-    ...[ParkedAggregates, AggregateGroups, Aggregates],
+    ...[ParkedAggregates, AggregateGroups, Aggregates, AggregateOperations],
     ...OBSERVERS,
   ],
 })

@@ -5,8 +5,11 @@ import type { HealthProblem } from './health-problem.js';
 import type { Sequencer } from '../publisher/sequencer.js';
 
 /** A partition as far as a look at it needs. */
-export type ObservedPartition = Pick<Partition, 'partition' | 'owner' | 'lease' | 'counts' | 'unownedMs'> & {
-  readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteLoss'>;
+export type ObservedPartition = Pick<
+  Partition,
+  'partition' | 'owner' | 'lease' | 'renewedAt' | 'counts' | 'unownedMs'
+> & {
+  readonly consumer: Pick<Partition['consumer'], 'load' | 'report' | 'noteLoss' | 'inside'>;
 };
 
 /** A group whose handlers this process has. */

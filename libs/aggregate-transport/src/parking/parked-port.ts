@@ -89,6 +89,8 @@ export interface ParkedPort {
 
 /** What an operator reads besides. */
 export interface ParkedArchive extends ParkedPort {
+  /** The aggregates that have a marker: one request, more only beyond 100 000 of them. */
+  markedTokens(): Promise<string[]>;
   /** How many letters lie on each aggregate's subject, by token. */
   letterCounts(): Promise<ReadonlyMap<string, number>>;
   /** The first event after this position that is kept beside the letters: skipped, edited, or replaced by an edit. */

@@ -85,3 +85,28 @@ export interface GroupQuestion {
   /** No request begins later than this many milliseconds from now. */
   readonly withinMs: number;
 }
+
+/** A group that has ever started, as the server knows it. */
+export interface KnownGroup {
+  readonly topic: string;
+  readonly group: string;
+  readonly layout: number;
+  readonly partitions: number;
+  /** False if only its leases tell of it: its record is lost. */
+  readonly hasRecord: boolean;
+}
+
+/** What is parked of a partition. */
+export interface ParkedCount {
+  /** Aggregates with a marker. */
+  aggregates: number;
+  letters: number;
+}
+
+/** Which streams of a group the server does not have, and the names of two of them. */
+export interface MissingParts {
+  readonly stream: boolean;
+  readonly positions: boolean;
+  readonly leases: boolean;
+  readonly names: { readonly positions: string; readonly leases: string };
+}

@@ -53,6 +53,11 @@ export interface MemberRecord {
   readonly handles?: HandledTypes;
 }
 
+/** A member's record, and when it was last written, by the server's clock in milliseconds since 1970. */
+export interface StoredMember extends StoredValue<MemberRecord> {
+  readonly writtenAt?: number;
+}
+
 /** Where the replicas of one topic and group see each other. */
 export interface PresencePort {
   /**
@@ -67,7 +72,7 @@ export interface PresencePort {
    */
   list(): Promise<string[]>;
   /** @throws JETSTREAM_REQUEST_FAILED */
-  read(member: string): Promise<StoredValue<MemberRecord>>;
+  read(member: string): Promise<StoredMember>;
   /**
    * Removes a member's record unless it was written again since.
    * @throws JETSTREAM_REQUEST_FAILED

@@ -1,6 +1,7 @@
 import type { StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
 import type { TopicGroups } from '../operating/groups/group-ports.js';
+import type { TopicPorts } from '../operating/server/server-ports.js';
 import type { AggregatePorts } from '../operating/aggregates/aggregate-ports.js';
 import type { ParkedArchive } from '../parking/parked-port.js';
 import type { PublishListener, PublishPort } from '../publisher/publish-port.js';
@@ -14,6 +15,7 @@ import { streamStateOf } from '../stream/api/stream-state.js';
 import { msOf } from '../stream/api/time.js';
 import { AggregateWire } from '../stream/groups/aggregate-wire.js';
 import { GroupLook } from '../stream/groups/group-status.js';
+import { OperatedTopicWire } from '../stream/operating/topic-wire.js';
 import { TopicGroupsWire } from '../stream/operating/topic-groups.js';
 import { SettingsLook } from '../stream/groups/settings-look.js';
 import { batchObstacle } from '../stream/wires/atomic-batches.js';
@@ -122,6 +124,10 @@ export class NatsTopicWire implements TopicWire {
 
   get groups(): TopicGroups {
     return new TopicGroupsWire(this.of, this.of.topic.name, this.of.clock);
+  }
+
+  get operated(): TopicPorts {
+    return new OperatedTopicWire(this.of, this.of.topic.name, this.of.clock);
   }
 
   parkedArchive(group: string): ParkedArchive {

@@ -1,6 +1,7 @@
 import type { RepartitionPorts } from '../consumer/repartition/repartition-ports.js';
 import type { ReaderConnectionListener, ReaderPort, StreamState } from '../message/reader-port.js';
 import type { StoredMessage } from '../message/stored-event.js';
+import type { TopicPorts } from '../operating/server/server-ports.js';
 import type { TopicGroups } from '../operating/groups/group-ports.js';
 import type { AggregatePorts } from '../operating/aggregates/aggregate-ports.js';
 import type { ParkedArchive, ParkedPort } from '../parking/parked-port.js';
@@ -108,6 +109,8 @@ export interface TopicWire {
   parkedArchive(group: string): ParkedArchive;
   /** All that the server holds of single aggregates, for operators. */
   aggregates(): AggregatePorts;
+  /** All that tools of operators ask of the topic. */
+  readonly operated: TopicPorts;
 }
 
 /** Opens the ways of topics, and closes what they share. */

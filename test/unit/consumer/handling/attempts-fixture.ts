@@ -11,6 +11,7 @@ import {
 import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
 import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
 import type { LaneListener } from '#library/consumer/handling/lane-listener.js';
+import { HandlerTimes } from '#library/consumer/lanes/handler-times.js';
 import { LetterLanes } from '#library/consumer/letters/letter-lanes.js';
 import { MissingHandlers } from '#library/consumer/handling/missing-handlers.js';
 import type { Failure, FailurePolicy } from '#library/consumer/handling/outcome.js';
@@ -109,9 +110,10 @@ export function fixture(options: FixtureOptions = {}) {
   });
   const ends = new AttemptEnds({
     ...{ breaker, clock, attempts: { attempted: () => undefined } },
+    times: new HandlerTimes(() => ({ handled: attempts.counts.handled, attempts: 0 })),
     observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },
   });
-  const attempts = new Attempts({
+  const attempts: Attempts = new Attempts({
     ...common,
     ...{ calls, letterLanes, ends },
     failed: new FailedAttempts({

@@ -19,7 +19,8 @@ function laneOf({ age, attempt = 1, outcome, stage = 'handler', stuck = false }:
   event.startedAt = NOW - age;
   event.reportedStuck = stuck;
   if (outcome !== undefined) event.failed({ stage, outcome, error: 'no stock' });
-  return { token: event.token, mode: stuck ? 'running' : 'waiting', size: 1, event, isLetter: false };
+  const mode = stuck ? 'running' : 'waiting';
+  return { token: event.token, mode, size: 1, event, isLetter: false, runsAgainAt: 0 };
 }
 
 const idsOf = (stories: Story[], top: number): string[] =>
@@ -52,7 +53,7 @@ test('tells apart the blocked lanes whose error names settings, with what the fi
     const lane = laneOf({ age: 1 }, n);
     const why = `stored token ${n}`;
     const settings = n === 1 ? undefined : ({ problem: 'settings-changed', why, do: 'reset' } as const);
-    lane.event!.failed({ stage: 'handler', outcome: 'block', error: 'fenced' }, settings);
+    lane.event!.failed({ stage: 'handler', outcome: 'block', error: 'fenced' }, { block: settings });
     return lane;
   });
   expect(reportLanes(blocked, NOW, 0)).toMatchObject({

@@ -99,7 +99,8 @@ export class ParkedVerbs {
     if (!args.all) return this.#command(args, 'retry');
     let failed = 0;
     const found = await this.#find(args);
-    await beginPaced(found, args.ratePerSecond, systemClock, async ({ topic, group, token }) => {
+    const pace = { ratePerSecond: args.ratePerSecond, clock: systemClock };
+    await beginPaced(found, pace, async ({ topic, group, token }) => {
       const aggregateId = aggregateIdOf(token);
       if (!(await this.#carryOut({ ...args, topic, group, aggregateId }, 'retry'))) failed++;
     });

@@ -1,18 +1,9 @@
 import { type Clock, delay } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
-import { ownershipOf, type PartitionOwnership } from '../../operating/groups/ownership.js';
-import type { PartitionOnServer } from '../../records/group-on-server.js';
+import { readStatus, type StatusRow } from '../../operating/groups/status-rows.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
-import { GroupLook } from '../../stream/groups/group-status.js';
-import {
-  groupsOnServer,
-  type KnownGroup,
-  type ParkedCount,
-  parkedOnServer,
-} from '../../stream/groups/known-groups.js';
-import type { KeyAccess } from '../../stream/keys/partition-key.js';
-import { describeMissing, missingPartsOf } from './missing-parts.js';
+import { OperatedServerWire } from '../../stream/operating/topic-wire.js';
 import { ageOf, tableOf } from '../command/table.js';
 import type { Terminal } from '../command/terminal.js';
 import { jsonLine } from '../command/json-line.js';
@@ -25,40 +16,16 @@ export interface StatusArguments {
   readonly everyMs: number | undefined;
 }
 
-/**
- * How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell.
- */
-export interface StatusRow extends PartitionOwnership {
-  readonly topic: string;
-  readonly group: string;
-  readonly partition: number;
-  /** How often the group began again; undefined, like the next three, if the topic has no stream. */
-  readonly run: number | undefined;
-  /** Events stored and not settled, whether the partition has an owner or not. */
-  readonly lag: number | undefined;
-  /** Those among them that lie below the highest settled one. */
-  readonly unsettled: number | undefined;
-  readonly oldestUnsettledMs: number | undefined;
-  readonly parked: number;
-  readonly letters: number;
-  /** What the server lacks of this group, and what to do; undefined if nothing is missing. */
-  readonly missing: readonly string[] | undefined;
-}
-
-const WITHIN_MS = 10_000;
-/** The command owns no partition. */
-const NONE: ReadonlySet<number> = new Set();
-
 /** `aggregate-transport status`: all partitions of all groups, from the server alone. */
 export class StatusCommand {
-  readonly #access: KeyAccess;
+  readonly #server: OperatedServerWire;
 
   constructor(
     connection: Connection,
     private readonly terminal: Pick<Terminal, 'print'>,
     private readonly clock: Clock,
   ) {
-    this.#access = { connection, api: new JetStreamApi(connection) };
+    this.#server = new OperatedServerWire({ connection, api: new JetStreamApi(connection) }, clock);
   }
 
   /** Resolves with the exit code, when it has looked once, or when `signal` ends the watch. */
@@ -95,21 +62,10 @@ export class StatusCommand {
 
   /** @throws JETSTREAM_REQUEST_FAILED */
   async rows({ topic, group }: Pick<StatusArguments, 'topic' | 'group'>): Promise<StatusRow[]> {
+    const topics = topic === undefined ? await this.#server.topics() : [topic];
     const rows: StatusRow[] = [];
-    for (const known of await groupsOnServer(this.#access, { topic, group })) {
-      const parts = await missingPartsOf(this.#access.api, known.topic);
-      const lacks = describeMissing(known, parts);
-      const missing = lacks.length === 0 ? undefined : lacks;
-      const question = { ...known, owned: NONE, ownedOnly: false, withinMs: WITHIN_MS };
-      const { clock } = this;
-      const [look, parked] = await Promise.all([
-        new GroupLook({ ...this.#access, topic: known.topic, question, clock, missing: parts }).read(),
-        parkedOnServer(this.#access.api, known),
-      ]);
-      const now = this.clock.wallNow();
-      for (const partition of look.partitions)
-        rows.push({ ...rowOf(known, partition, { parked: parked[partition.partition], now }), missing });
-    }
+    for (const name of topics)
+      rows.push(...(await readStatus((await this.#server.topic(name)).status, group, this.clock)));
     return rows;
   }
 
@@ -126,35 +82,6 @@ export class StatusCommand {
     );
     for (const line of new Set(lines)) this.terminal.print(line);
   }
-}
-
-function rowOf(
-  { topic, group }: KnownGroup,
-  { partition, lease, position, oldestStoredAt }: PartitionOnServer,
-  { parked, now }: { readonly parked: ParkedCount | undefined; readonly now: number },
-): Omit<StatusRow, 'missing'> {
-  return {
-    topic,
-    group,
-    partition,
-    ...ownershipOf(lease, position?.epoch ?? 0, now),
-    ...progressOf(position, oldestStoredAt, now),
-    parked: parked?.aggregates ?? 0,
-    letters: parked?.letters ?? 0,
-  };
-}
-
-function progressOf(
-  position: PartitionOnServer['position'],
-  oldestStoredAt: number | undefined,
-  now: number,
-): Pick<StatusRow, 'run' | 'lag' | 'unsettled' | 'oldestUnsettledMs'> {
-  return {
-    run: position?.run,
-    lag: position && position.pending + position.unsettled,
-    unsettled: position?.unsettled,
-    oldestUnsettledMs: position && Math.max(0, now - (oldestStoredAt ?? now)),
-  };
 }
 
 const HEADINGS = [

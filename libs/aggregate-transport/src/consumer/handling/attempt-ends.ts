@@ -4,10 +4,18 @@ import type { Breaker } from '../breaker/breaker.js';
 import type { AttemptSink, LaneObserver } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
+/** How long attempts take. Told of every one, so it must be cheap. */
+export interface AttemptTimes {
+  /** An attempt begins, at this time on the clock. True if its end is to be told. */
+  readonly begins: (now: number) => boolean;
+  readonly ended: (ms: number) => void;
+}
+
 export interface AttemptEndsOptions {
   readonly breaker: Pick<Breaker, 'attempted'>;
   readonly attempts: AttemptSink;
   readonly observer: Pick<LaneObserver, 'attemptEnded'>;
+  readonly times: AttemptTimes;
   readonly clock: Clock;
 }
 
@@ -15,11 +23,18 @@ export interface AttemptEndsOptions {
 export class AttemptEnds {
   constructor(private readonly options: AttemptEndsOptions) {}
 
+  /** A handler is about to be called. True if {@link measure} is to be told that the attempt was chosen. */
+  begins(event: Delivery): boolean {
+    return this.options.times.begins(event.startedAt);
+  }
+
   /** The handler has ended. Of several events together, `event` is the first. */
-  measure(event: Delivery, failure: Failure | undefined): void {
-    const { observer, clock } = this.options;
-    if (observer.attemptEnded !== undefined)
-      observer.attemptEnded(clock.now() - event.startedAt, failure?.stage);
+  measure(event: Delivery, failure: Failure | undefined, isChosen: boolean): void {
+    const { observer, clock, times } = this.options;
+    if (!isChosen && observer.attemptEnded === undefined) return;
+    const ms = clock.now() - event.startedAt;
+    if (isChosen) times.ended(ms);
+    observer.attemptEnded?.(ms, failure?.stage);
   }
 
   /** The end counts: the event is still this owner's. */

@@ -113,10 +113,15 @@ export class Attempts implements SuspectHandling {
     const refusal = handler.refusalOf?.(event);
     // No attempt for those who judge by attempts: the handler has no part in it.
     if (refusal !== undefined) return this.fail(event, refusal, handler.failurePolicy);
+    const isChosen = this.options.ends.begins(event);
     const ended = calls.start(event, handler);
-    if (!endsLater(ended)) return this.#ended(event, handler, ended);
+    if (!endsLater(ended)) {
+      this.options.ends.measure(event, ended, isChosen);
+      return this.#ended(event, handler, ended);
+    }
     return ended.then((failed) => {
       calls.noteEnded(event);
+      this.options.ends.measure(event, failed, isChosen);
       return this.#ended(event, handler, failed);
     });
   }
@@ -189,7 +194,6 @@ export class Attempts implements SuspectHandling {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
     const { ends, listener } = this.options;
-    ends.measure(event, failure);
     if (!listener.isCurrent(event)) return NEXT;
     ends.count(event, failure);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);

@@ -74,11 +74,17 @@ export class BatchAttempts {
   }
 
   #call(events: Batch, handler: EventHandler, batches: BatchHandler): Step | PromiseLike<Step> {
-    const { calls } = this.options;
+    const { calls, ends } = this.options;
+    const [head] = events;
+    const isChosen = ends.begins(head);
     const ended = calls.startAll(events, handler, batches);
-    if (!endsLater(ended)) return this.#ended(events, ended);
+    if (!endsLater(ended)) {
+      ends.measure(head, ended, isChosen);
+      return this.#ended(events, ended);
+    }
     return ended.then((failure) => {
-      calls.noteEnded(events[0]);
+      calls.noteEnded(head);
+      ends.measure(head, failure, isChosen);
       return this.#ended(events, failure);
     });
   }
@@ -95,7 +101,6 @@ export class BatchAttempts {
   #ended(events: Batch, failure: Failure | undefined): Step | Promise<Step> {
     const { ends, listener } = this.options;
     const [head] = events;
-    ends.measure(head, failure);
     if (!listener.isCurrent(head)) return NEXT;
     ends.count(head, failure);
     return failure === undefined ? this.#done(events, head) : this.#failed(events, head, failure);

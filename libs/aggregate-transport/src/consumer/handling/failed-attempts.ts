@@ -1,4 +1,4 @@
-import { blockReasonOf, describeError } from '../../errors.js';
+import { blockReasonOf, describeError, errorNamesOf } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { FailureLog } from './failure-log.js';
@@ -43,7 +43,8 @@ export class FailedAttempts {
     const what = `${name} failed${how} in its ${failure.stage} (attempt ${event.attempt})`;
     const hasChanged = event.lastFailure?.outcome !== decision.kind;
     const said = { stage: failure.stage, outcome: decision.kind, error: why };
-    event.failed(said, decision.kind === 'block' ? blockReasonOf(failure.error) : undefined);
+    const block = decision.kind === 'block' ? blockReasonOf(failure.error) : undefined;
+    event.failed(said, { ...errorNamesOf(failure.error), block });
     if (decision.classifierFault !== undefined) failures.classifierFailed(name, decision.classifierFault);
     if (decision.kind === 'retry') {
       const text = `${what}, again in ${decision.delayMs} ms: ${why}`;
@@ -60,7 +61,7 @@ export class FailedAttempts {
   noteTogether(head: Delivery, others: number, failure: Failure): void {
     const { calls, failures } = this.options;
     const why = describeError(failure.error);
-    head.failed({ stage: failure.stage, outcome: 'retry', error: why });
+    head.failed({ stage: failure.stage, outcome: 'retry', error: why }, errorNamesOf(failure.error));
     const text =
       `${calls.nameOf(head)} and the ${others} events after it failed together in their ${failure.stage}; ` +
       `each is tried again alone: ${why}`;

@@ -48,6 +48,8 @@ export interface LaneNow {
   /** The event at its head; undefined while its letters are looked for. */
   readonly event: Delivery | undefined;
   readonly isLetter: boolean;
+  /** When a lane that waits runs again, on the clock. */
+  readonly runsAgainAt: number;
 }
 
 /** What blocked lanes say together, lane by lane. */

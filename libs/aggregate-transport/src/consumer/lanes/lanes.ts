@@ -26,7 +26,9 @@ import type {
   OtherReplicas,
   ReplayPlace,
 } from '../handling/lane-listener.js';
-import { type LaneNow, type LaneReport, reportLanes } from './lane-report.js';
+import { HandlerTimes, type WorkCounts } from './handler-times.js';
+import { type LaneReport, reportLanes } from './lane-report.js';
+import { LaneViews } from './lane-views.js';
 import { letterEvent } from '../letters/letter-event.js';
 import { LetterAttempts } from '../letters/letter-attempts.js';
 import { LetterLanes } from '../letters/letter-lanes.js';
@@ -88,6 +90,8 @@ export type LaneCounts = Readonly<Attempts['counts']> & {
  */
 export class Lanes implements AloneMember, ParkingListener {
   readonly executor: KeyedExecutor<LaneEntry>;
+  readonly times: HandlerTimes;
+  readonly views: LaneViews;
   readonly #letterLanes: LetterLanes;
   readonly #parking: Parking;
   readonly #calls: HandlerCalls;
@@ -126,7 +130,8 @@ export class Lanes implements AloneMember, ParkingListener {
     const missing = new MissingHandlers({ name, onUnhandledType, others: options.others, clock, log });
     this.#missing = missing;
     const failed = new FailedAttempts({ calls: this.#calls, failures, random, log });
-    const ends = new AttemptEnds({ breaker, attempts, observer, clock });
+    this.times = new HandlerTimes(() => this.#work());
+    const ends = new AttemptEnds({ breaker, attempts, observer, clock, times: this.times });
     const handling = { calls: this.#calls, missing, ends, failed, clock };
     this.#letterLanes = new LetterLanes({
       ...common,
@@ -145,6 +150,7 @@ export class Lanes implements AloneMember, ParkingListener {
       lanes: this.#letterLanes,
       member: this,
     });
+    this.views = new LaneViews({ executor: this.executor, letters: this.#letterAttempts });
     const policies = new AttemptPolicies(failurePolicy, onUnhandledType);
     this.#attempts = new Attempts({ ...handling, listener, letterLanes: this.#letterLanes, policies });
     this.#attempts.attach(
@@ -188,7 +194,7 @@ export class Lanes implements AloneMember, ParkingListener {
 
   /** Goes through all lanes and tells of the `top` worst. */
   report(top: number): LaneReport {
-    return reportLanes(this.#now(), this.options.clock.now(), top);
+    return reportLanes(this.views.all(), this.options.clock.now(), top);
   }
 
   /** Puts an event that was taken in where it belongs: in its lane, or on the way to a letter. */
@@ -301,10 +307,10 @@ export class Lanes implements AloneMember, ParkingListener {
     return BROKE_AGAIN_MS;
   }
 
-  *#now(): Generator<LaneNow> {
-    for (const { key: token, mode, size, head } of this.executor.lanes()) {
-      const isLetter = head instanceof ReplayItem;
-      yield { token, mode, size, isLetter, event: isLetter ? this.#replay.currentOf(token) : head };
-    }
+  #work(): WorkCounts {
+    const { handled, failedIn } = this.#attempts.counts;
+    const { handled: replayed, failed } = this.#letterAttempts;
+    const all = handled + replayed;
+    return { handled: all, attempts: Object.values(failedIn).reduce((sum, one) => sum + one, all + failed) };
   }
 }

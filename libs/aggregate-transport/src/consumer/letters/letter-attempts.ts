@@ -84,7 +84,7 @@ export class LetterAttempts {
 
   /** Calls the event's handler. Undefined if it is handled. */
   run(event: Delivery): PromiseLike<Failure | undefined> | Failure | undefined {
-    const { calls, missing, clock } = this.options;
+    const { calls, missing, clock, ends } = this.options;
     event.begin(clock.now());
     const undecodable = calls.decode(event);
     if (undecodable !== undefined) return undecodable;
@@ -92,11 +92,16 @@ export class LetterAttempts {
     if (handler === undefined) return missing.judge(event.envelope?.event_type ?? '');
     const refusal = handler.refusalOf?.(event);
     if (refusal !== undefined) return refusal;
+    const isChosen = ends.begins(event);
     const ended = calls.start(event, handler);
-    if (!endsLater(ended)) return this.#measured(event, ended);
+    if (!endsLater(ended)) {
+      ends.measure(event, ended, isChosen);
+      return ended;
+    }
     return ended.then((failure) => {
       calls.noteEnded(event);
-      return this.#measured(event, failure);
+      ends.measure(event, failure, isChosen);
+      return failure;
     });
   }
 
@@ -132,10 +137,5 @@ export class LetterAttempts {
         return { kind: isSkipped ? 'skipped' : 'stays', note };
       }
     }
-  }
-
-  #measured(event: Delivery, failure: Failure | undefined): Failure | undefined {
-    this.options.ends.measure(event, failure);
-    return failure;
   }
 }

@@ -158,3 +158,8 @@ function check(claimant: Claimant): void {
 export function leaseEnded(): AggregateTransportError {
   return new AggregateTransportError('LEASE_LOST', 'expected the lease to stand, found that it has ended');
 }
+
+/** No process has handled an event of this stream for the group before. Pure. */
+export function hasNoPredecessor(begins: Claimed['begins'], { epoch, run }: PositionRecord): boolean {
+  return begins === 'stream made again' || (begins === 'first start' && epoch === 1 && run === 0);
+}

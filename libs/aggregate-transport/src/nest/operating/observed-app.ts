@@ -6,7 +6,9 @@ import {
   type OnApplicationShutdown,
   type OnModuleDestroy,
 } from '@nestjs/common';
+import { Responder } from '../../asking/responder.js';
 import { type Clock, every, type Timer } from '../../clock.js';
+import { GroupAnswers } from '../../observe/asked/group-answers.js';
 import { nestLog } from '../nest-log.js';
 import { Health } from '../../observe/health.js';
 import { HealthLog } from '../../observe/health-log.js';
@@ -15,7 +17,8 @@ import { GroupLooks } from '../../observe/group-looks.js';
 import { Metrics } from '../../observe/metrics.js';
 import type { Observed, ObservedTopic } from '../../observe/observed.js';
 import { AggregateServer } from '../serving/aggregate.server.js';
-import { TopicLinks } from '../../transport/open-topics.js';
+import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
+import type { ServedGroup } from '../../transport/served-group.js';
 
 /** Events that leave the stream before they are read must be noticed, also where no observer asks. */
 const LOOK_EVERY_MS = 10_000;
@@ -33,6 +36,8 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
   readonly #metrics: Metrics | undefined;
   #hasHandlers: boolean | undefined;
   readonly #health: Health;
+  /** As they were judged last, a second ago at most: judging goes through all lanes. */
+  #lastProblems: readonly HealthProblem[] = [];
   readonly #timers: Timer[] = [];
   #judging: Timer | undefined;
 
@@ -44,6 +49,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
     this.looks = new GroupLooks(this);
     this.#health = new Health(this);
     const { metrics } = links.options;
+    server.whenServing((group, link) => this.#answer(group, link));
     if (metrics !== undefined) this.#metrics = new Metrics({ ...metrics, observed: this, looks: this.looks });
   }
 
@@ -77,7 +83,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
   }
 
   problems(): HealthProblem[] {
-    return this.#health.problems();
+    return (this.#lastProblems = this.#health.problems());
   }
 
   onApplicationBootstrap(): void {
@@ -95,6 +101,20 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
   onApplicationShutdown(): void {
     for (const timer of this.#timers.splice(0)) timer.cancel();
     this.#metrics?.close();
+  }
+
+  /** Operators may ask this process about the group, until it is closed. */
+  #answer(group: ServedGroup, { wire, topic }: TopicLink): { readonly end: () => void } {
+    const { clock } = this;
+    const responder = new Responder({
+      name: `topic "${topic.name}", group "${group.group}"`,
+      port: wire.operated.ask(group.group),
+      answering: new GroupAnswers({ group, problems: () => this.#lastProblems, clock }),
+      clock,
+      log: nestLog(new Logger('AggregateServer')),
+    });
+    responder.start();
+    return { end: () => responder.close() };
   }
 
   #look(): void {

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
+import { AggregateTransportError } from '../../errors.js';
 import { decodeBody } from '../../message/codec.js';
 import type { Envelope } from '../../message/envelope.js';
 import { newEventId } from '../../message/event-id.js';
@@ -11,17 +11,14 @@ import { type EditResult, LetterEditor } from '../../operating/letters/letter-ed
 import type { ParkedArchive } from '../../parking/parked-port.js';
 import type { Letter } from '../../records/letter.js';
 import type { ParkedCommandKind } from '../../records/marker.js';
-import {
-  beginPaced,
-  type CommandResult,
-  ParkedCommands,
-} from '../../operating/commands/operator-commands.js';
+import { type CommandResult, ParkedCommands } from '../../operating/commands/operator-commands.js';
 import {
   type LetterSummary,
   letterSummaryOf,
   type ParkedSummary,
   summaryOf,
 } from '../../operating/commands/parked-summary.js';
+import { DEFAULT_RATE, retryEach, type RetryAllResult } from '../../operating/commands/retry-each.js';
 import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
 /** Names a parked aggregate. */
@@ -77,15 +74,8 @@ export interface ParkedLetter extends LetterSummary {
   readonly event: Envelope | undefined;
 }
 
-export interface RetryAllResult {
-  readonly unparked: readonly string[];
-  readonly failed: readonly { readonly aggregateId: string; readonly error: string }[];
-}
-
 const PAGE = 100;
 const DEFAULT_WAIT_MS = 30_000;
-const DEFAULT_RATE = 20;
-const LEAST_RATE = 0.01;
 
 /**
  * The parked aggregates of this service's topics, for its operators: what waits and why, and what to do with it. Every
@@ -182,23 +172,12 @@ export class ParkedAggregates {
     filter: ParkedFilter,
     { ratePerSecond = DEFAULT_RATE, waitMs }: { ratePerSecond?: number; waitMs?: number } = {},
   ): Promise<RetryAllResult> {
-    const unparked: string[] = [];
-    const failed: { aggregateId: string; error: string }[] = [];
-    const rate = Math.max(LEAST_RATE, ratePerSecond);
-    await beginPaced(await this.#matching(filter), rate, this.links.clock, ({ aggregateId }) =>
-      this.retry({ ...filter, aggregateId }, waitMs === undefined ? {} : { waitMs }).then(
-        (result) => {
-          if (result.outcome === 'unparked') unparked.push(aggregateId);
-          else
-            failed.push({ aggregateId, error: result.outcome === 'failed' ? result.error : result.outcome });
-        },
-        (error: unknown) => {
-          if (hasCode(error, 'NOT_PARKED')) unparked.push(aggregateId);
-          else failed.push({ aggregateId, error: describeError(error) });
-        },
-      ),
+    const found = await this.#matching(filter);
+    return retryEach(
+      found.map(({ aggregateId }) => aggregateId),
+      (aggregateId) => this.retry({ ...filter, aggregateId }, waitMs === undefined ? {} : { waitMs }),
+      { ratePerSecond, clock: this.links.clock },
     );
-    return { unparked, failed };
   }
 
   async #command(

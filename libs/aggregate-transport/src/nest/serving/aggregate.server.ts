@@ -21,7 +21,10 @@ import { silenceNestErrorLog } from '../handling/nest-error-log.js';
 import { type ProcessingHooks, processingHooks } from './processing-hooks.js';
 import { nestLog } from '../nest-log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
-import { TopicLinks } from '../../transport/open-topics.js';
+import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
+
+/** Hears of a group that is served from now on. */
+export type ServingListener = (group: ServedGroup, link: TopicLink) => { readonly end: () => void };
 
 /** Nest starts microservices right after its bootstrap. So much later the application has forgotten to. */
 const LISTENS_WITHIN_MS = 10_000;
@@ -51,6 +54,8 @@ export class AggregateServer
   readonly #turns: AloneTurns;
   readonly #contexts = new AttemptContexts();
   readonly #log = nestLog(new Logger('AggregateServer'));
+  #servingListener: ServingListener | undefined;
+  readonly #endings: { readonly end: () => void }[] = [];
   #listening = false;
   #closing: Promise<void> | undefined;
   #listenWatch: Timer | undefined;
@@ -74,6 +79,11 @@ export class AggregateServer
   /** The partitions of this process's groups, whether it owns them or waits for them. */
   get partitions(): readonly Partition[] {
     return this.#groups.flatMap(({ partitions }) => partitions);
+  }
+
+  /** Calls back for each group once it is served; what that gives is ended when the group is closed. */
+  whenServing(listener: ServingListener): void {
+    this.#servingListener = listener;
   }
 
   /** The groups of this process's handlers, each with the partitions of the layout it follows. */
@@ -234,7 +244,12 @@ export class AggregateServer
       );
     }
     if (this.#closing !== undefined) return;
-    for (const group of this.#groups) group.start();
+    for (const group of this.#groups) {
+      group.start();
+      const link = this.#links.opened(group.topic);
+      if (link !== undefined && this.#servingListener !== undefined)
+        this.#endings.push(this.#servingListener(group, link));
+    }
     this.#listening = true;
     this.#listenWatch?.cancel();
   }
@@ -251,6 +266,8 @@ export class AggregateServer
     this.#listening = false;
     const { drainMs } = this.#links.options;
     const drained = await Promise.all(this.#groups.map((group) => group.close(drainMs)));
+    // Until here operators can ask what a shutdown waits for.
+    for (const { end } of this.#endings.splice(0)) end();
     if (drained.includes(false)) {
       this.#log.error(
         `handlers or last commits did not end within shutdown.drainMs ${drainMs}; the next process handles their events again`,

@@ -11,6 +11,8 @@ export interface ParkedPlace {
   readonly reason: ParkReason;
   readonly error: string;
   readonly attempts: number;
+  /** Of the event that failed, in the topic's stream. */
+  readonly sequence: number;
   readonly since: Date;
   /** Of a replay that is not ended: what is left of it. */
   readonly replay: Pick<MarkedReplay, 'from' | 'to'> | undefined;
@@ -33,6 +35,13 @@ export interface AggregatePlace {
   readonly letters: number;
 }
 
+/** The same, with the events that are not settled. */
+export interface AggregateStand {
+  readonly place: AggregatePlace;
+  /** Ascending. */
+  readonly waiting: readonly number[];
+}
+
 const AT_ONCE = 8;
 
 /**
@@ -43,22 +52,31 @@ const AT_ONCE = 8;
 export async function placesOf(
   ports: AggregatePorts,
   token: string,
-  { sequences, group }: { readonly sequences: readonly number[]; readonly group?: string | undefined },
+  of: { readonly sequences: readonly number[]; readonly group?: string | undefined },
 ): Promise<AggregatePlace[]> {
-  const groups = (await ports.groups()).filter((one) => group === undefined || one.group === group);
-  const letters = new Map((await ports.letters(token)).map((one) => [one.group, one.count]));
-  return inParallel(groups, AT_ONCE, async (one) => ({
-    ...(await placeOf(ports, token, one, sequences)),
-    letters: letters.get(one.group) ?? 0,
-  }));
+  return (await standsOf(ports, token, of)).map(({ place }) => place);
 }
 
-async function placeOf(
+/** As {@link placesOf}, with the events that are not settled. */
+export async function standsOf(
+  ports: AggregatePorts,
+  token: string,
+  { sequences, group }: { readonly sequences: readonly number[]; readonly group?: string | undefined },
+): Promise<AggregateStand[]> {
+  const groups = (await ports.groups()).filter((one) => group === undefined || one.group === group);
+  const letters = new Map((await ports.letters(token)).map((one) => [one.group, one.count]));
+  return inParallel(groups, AT_ONCE, async (one) => {
+    const { place, waiting } = await standOf(ports, token, one, sequences);
+    return { place: { ...place, letters: letters.get(one.group) ?? 0 }, waiting };
+  });
+}
+
+async function standOf(
   ports: AggregatePorts,
   token: string,
   { group, layout, partitions }: StartedGroup,
   sequences: readonly number[],
-): Promise<Omit<AggregatePlace, 'letters'>> {
+): Promise<{ readonly place: Omit<AggregatePlace, 'letters'>; readonly waiting: readonly number[] }> {
   const partition = partitionOf(token, partitions);
   const address = { topic: ports.topic, group, layout, partitions, partition };
   const [{ high, unsettled }, owner, parked] = await Promise.all([
@@ -69,7 +87,7 @@ async function placeOf(
   const open = new Set(unsettled);
   const waiting = sequences.filter((sequence) => sequence > high || open.has(sequence));
   const settled = sequences.filter((sequence) => sequence <= high && !open.has(sequence));
-  return {
+  const place = {
     aggregateId: aggregateIdOf(token),
     group,
     partition,
@@ -79,6 +97,7 @@ async function placeOf(
     firstWaiting: waiting[0],
     parked,
   };
+  return { place, waiting };
 }
 
 async function parkedPlaceOf(
@@ -88,8 +107,8 @@ async function parkedPlaceOf(
 ): Promise<ParkedPlace | undefined> {
   const found = await ports.parked(group).readMarker(token);
   if (found === undefined) return undefined;
-  const { state, reason, error, attempts, since, replay } = found.marker;
+  const { state, reason, error, attempts, sequence, since, replay } = found.marker;
   const left =
     replay !== undefined && replay.from <= replay.to ? { from: replay.from, to: replay.to } : undefined;
-  return { state, reason, error, attempts, since: new Date(since), replay: left };
+  return { state, reason, error, attempts, sequence, since: new Date(since), replay: left };
 }

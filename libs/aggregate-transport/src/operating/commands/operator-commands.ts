@@ -62,17 +62,18 @@ export class ParkedCommands {
   }
 
   /**
-   * The letters of an aggregate, first to last; without a marker, none. One that an operator edited comes twice: the
+   * The letters of an aggregate behind a position, first to last; without a marker, none. One that an operator edited comes twice: the
    * original, whose note says `replacedBy`, then the form that is handled in its place.
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    */
-  async *letters(aggregateId: string): AsyncGenerator<Letter> {
+  async *letters(aggregateId: string, after = 0): AsyncGenerator<Letter> {
     const { port } = this.options;
     const token = tokenOf(aggregateId);
     const found = await port.readMarker(token);
     if (found === undefined) return;
     const identity = identityOf(found);
-    for (let letter = await port.next(token, found.marker.replayed ?? 0); letter !== undefined;) {
+    const from = Math.max(after, found.marker.replayed ?? 0);
+    for (let letter = await port.next(token, from); letter !== undefined;) {
       if (letter.note.marker === identity) yield* this.#withEdit(letter, found.marker);
       letter = await port.next(token, letter.position);
     }
@@ -103,12 +104,13 @@ export class ParkedCommands {
     }
   }
 
-  /** Events whose aggregates went on without them, oldest first. */
-  async *skipped(): AsyncGenerator<Letter> {
+  /** Events whose aggregates continued without them, or those of one aggregate, oldest first. */
+  async *skipped(aggregateId?: string): AsyncGenerator<Letter> {
     const { port } = this.options;
-    for (let letter = await port.nextSkipped(0); letter !== undefined;) {
+    const token = aggregateId === undefined ? undefined : tokenOf(aggregateId);
+    for (let letter = await port.nextSkipped(0, token); letter !== undefined;) {
       if (isSkipped(letter)) yield letter;
-      letter = await port.nextSkipped(letter.position);
+      letter = await port.nextSkipped(letter.position, token);
     }
   }
 
@@ -296,15 +298,25 @@ function unansweredError(name: string, aggregateId: string, waitMs: number): Agg
 
 const SECOND_MS = 1_000;
 
-/** Begins something for each item, so many a second, and resolves when all of it has ended. `begin` never rejects. */
+/** How fast things begin. */
+export interface Pace {
+  readonly ratePerSecond: number;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Begins something for each item, so many a second, and resolves when all of it has ended. `begin` never rejects. Once
+ * `signal` is aborted, nothing more begins.
+ */
 export async function beginPaced<T>(
   items: readonly T[],
-  ratePerSecond: number,
-  clock: Clock,
+  { ratePerSecond, clock, signal }: Pace,
   begin: (item: T) => Promise<void>,
 ): Promise<void> {
   const running: Promise<void>[] = [];
   for (const item of items) {
+    if (signal?.aborted === true) break;
     running.push(begin(item));
     await delay(clock, SECOND_MS / ratePerSecond);
   }

@@ -8,7 +8,13 @@ import { type FollowOptions, followGroup, type FollowSample } from './follow.js'
 import type { TopicGroups } from './group-ports.js';
 import { type GroupDetails, type GroupSummary, readGroup, summaryOf } from './group-state.js';
 import { Patience, type ProgressListener } from './patience.js';
-import { describeHolders, type GroupOperationOptions, GroupReset, type OperationEnd } from './reset.js';
+import {
+  describeHolders,
+  finishChange,
+  type GroupOperationOptions,
+  GroupReset,
+  type OperationEnd,
+} from './reset.js';
 import type { ResetPlan } from './reset-plan.js';
 import { checkTarget, type ResetTo } from './reset-target.js';
 
@@ -53,6 +59,11 @@ export interface ResetResult extends ChangeResult {
   /** Once it is done: the first sequence that is handled, and the group's run from now on. */
   readonly from: number | undefined;
   readonly run: number | undefined;
+}
+
+export interface RepartitionResult extends ChangeResult {
+  /** How many partitions the group had, and how many it has once it is done. */
+  readonly plan: { readonly from: number; readonly to: number };
 }
 
 export interface DeletionResult extends ChangeResult {
@@ -109,6 +120,24 @@ export class Groups {
       from: isDone ? end.group.start.sequence + 1 : undefined,
       run: isDone ? end.group.run : undefined,
     };
+  }
+
+  /** @throws OPTIONS_INVALID, GROUP_UNKNOWN, CHANGE_UNDER_WAY, ABORTED, JETSTREAM_REQUEST_FAILED */
+  async repartition(
+    group: string,
+    partitions: number,
+    how: GroupChangeOptions = {},
+  ): Promise<RepartitionResult> {
+    checkPartitions(partitions);
+    const operation = this.#operation(group);
+    const patience = this.#patience(how);
+    const repartition = new Repartition(operation.name, operation.ports);
+    const { partitions: from } = await patience.retried(() => repartition.group());
+    const plan = { from, to: partitions };
+    if (how.dryRun === true) return { state: 'planned', why: undefined, plan };
+    const change = await patience.retried(() => repartition.begin({ to: partitions }));
+    if (change === undefined) return { state: 'done', why: undefined, plan };
+    return { ...resultOf(await finishChange(repartition, change, { ...operation, patience })), plan };
   }
 
   /** @throws GROUP_UNKNOWN, CHANGE_UNDER_WAY, ABORTED, JETSTREAM_REQUEST_FAILED */

@@ -61,6 +61,8 @@ export interface StreamInfo {
     bytes: number;
     /** When the first of them was stored. */
     first_ts: string;
+    /** When the last of them was stored. */
+    last_ts?: string;
     /** Sequences between the first and the last that the stream does not hold; absent without one. */
     num_deleted?: number;
     /** Those sequences, if they were asked for. */

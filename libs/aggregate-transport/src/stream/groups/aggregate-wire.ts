@@ -4,7 +4,7 @@ import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
 import { bitsOfToken, subjectOf } from '../../message/subject.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
-import { keepsLease } from '../../records/group-on-server.js';
+import { keepsLease, type KnownGroup } from '../../records/group-on-server.js';
 import type { MemberRecord } from '../../records/member-record.js';
 import type { PartitionAddress } from '../../records/partition-address.js';
 import { isReadable, type PositionRecord } from '../../records/position-record.js';
@@ -20,7 +20,7 @@ import { messagesOf, subjectMessages } from '../wires/history.js';
 import { lastBefore } from '../wires/last-before.js';
 import { ParkedWire } from '../wires/parked-wire.js';
 import { notePurged } from '../keys/purged-events.js';
-import { groupsOnServer, type KnownGroup } from './known-groups.js';
+import { groupsOnServer } from './known-groups.js';
 import { basisOf, type PositionBasis } from './position-basis.js';
 
 export interface AggregateWireOptions extends KeyAccess {

@@ -1,6 +1,7 @@
 import { inParallel } from '../../in-parallel.js';
 import { partitionOf } from '../../message/partitioning.js';
-import { tokenOfSubject } from '../../message/subject.js';
+import { streamSubjectOf, tokenOfSubject } from '../../message/subject.js';
+import type { KnownGroup, ParkedCount } from '../../records/group-on-server.js';
 import type { JetStreamApi } from '../api/jetstream-api.js';
 import {
   groupPrefix,
@@ -15,17 +16,9 @@ import {
   tokenOfKey,
 } from '../keys/key-places.js';
 import type { KeyAccess } from '../keys/partition-key.js';
+import { findStream } from '../api/provision.js';
 import { subjectsOf } from '../api/subjects.js';
 import { GroupRecordKey } from '../wires/group-record-key.js';
-
-export interface KnownGroup {
-  readonly topic: string;
-  readonly group: string;
-  readonly layout: number;
-  readonly partitions: number;
-  /** False if only its leases tell of it: its record is lost. */
-  readonly hasRecord: boolean;
-}
 
 /** What is asked for; undefined means all. */
 export interface GroupFilter {
@@ -38,6 +31,7 @@ const AT_ONCE = 16;
 /** Of 1 024 names each. */
 const MAX_PAGES = 64;
 const EVERY_KEY_VALUE_SUBJECT = '$KV.*.>';
+const SUBJECT_OF_ANY_TOPIC = streamSubjectOf('*');
 
 interface NamesPage {
   readonly total: number;
@@ -89,6 +83,27 @@ async function groupsWithLeases(
   return [...found.values()];
 }
 
+/**
+ * The streams that take in the subjects of a topic and no others, also without a group. Sorted.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function topicStreams(api: JetStreamApi): Promise<string[]> {
+  const names = await streamNames(api, SUBJECT_OF_ANY_TOPIC);
+  const infos = await inParallel(names, AT_ONCE, (name) => findStream(api, name, TIMEOUT_MS));
+  return names
+    .filter((name, index) => infos[index]?.config.subjects?.join() === streamSubjectOf(name))
+    .sort();
+}
+
+/**
+ * The topics that a lease tells of, also where the stream of positions is lost. Sorted.
+ * @throws JETSTREAM_REQUEST_FAILED
+ */
+export async function topicsWithLeases(api: JetStreamApi): Promise<string[]> {
+  const leased = await groupsWithLeases(api, { topic: undefined, group: undefined });
+  return [...new Set(leased.map(({ topic }) => topic))].sort();
+}
+
 function nameOf({ topic, group }: KnownGroup): string {
   return `${topic} ${group}`;
 }
@@ -99,22 +114,25 @@ function nameOf({ topic, group }: KnownGroup): string {
  */
 export async function topicsWithGroups(api: JetStreamApi): Promise<string[]> {
   const suffix = positionsStreamOf('');
-  const topics: string[] = [];
-  for (let offset = 0, page = 0; page < MAX_PAGES; page++) {
-    const question = { subject: EVERY_KEY_VALUE_SUBJECT, offset };
-    const { total, streams } = await api.request<NamesPage>('STREAM.NAMES', question);
-    const names = streams ?? [];
-    for (const name of names) if (name.endsWith(suffix)) topics.push(name.slice(0, -suffix.length));
-    offset += names.length;
-    if (names.length === 0 || offset >= total) break;
-  }
-  return topics.sort();
+  const names = await streamNames(api, EVERY_KEY_VALUE_SUBJECT);
+  return names
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => name.slice(0, -suffix.length))
+    .sort();
 }
 
-export interface ParkedCount {
-  /** Aggregates with a marker. */
-  aggregates: number;
-  letters: number;
+/** The streams that take in a subject that matches. */
+async function streamNames(api: JetStreamApi, subject: string): Promise<string[]> {
+  const found: string[] = [];
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { total, streams } = await api.request<NamesPage>('STREAM.NAMES', {
+      subject,
+      offset: found.length,
+    });
+    found.push(...(streams ?? []));
+    if (streams === null || streams.length === 0 || found.length >= total) break;
+  }
+  return found;
 }
 
 /**

@@ -76,9 +76,15 @@ export class ParkedWire implements ParkedArchive {
   }
 
   async markers(): Promise<StoredMarker[]> {
-    const tokens = await this.#markedTokens();
+    const tokens = await this.markedTokens();
     const found = await inParallel(tokens, READ_AT_ONCE, (token) => this.readMarker(token));
     return found.filter((marker) => marker !== undefined);
+  }
+
+  async markedTokens(): Promise<string[]> {
+    const filter = `${this.#markers}${this.#filter()}`;
+    const subjects = await subjectsOf(this.options.api, MARKER_STREAM, filter);
+    return [...subjects.keys()].map(tokenOfKey);
   }
 
   async readMarker(token: string): Promise<StoredMarker | undefined> {
@@ -216,12 +222,6 @@ export class ParkedWire implements ParkedArchive {
 
   #subjectOf(token: string): string {
     return `${this.#letters}${bitsOf(fnv1a32(token))}.${token}`;
-  }
-
-  async #markedTokens(): Promise<string[]> {
-    const filter = `${this.#markers}${this.#filter()}`;
-    const subjects = await subjectsOf(this.options.api, MARKER_STREAM, filter);
-    return [...subjects.keys()].map(tokenOfKey);
   }
 
   async #letter(which: MessageQuestion): Promise<Letter | undefined> {

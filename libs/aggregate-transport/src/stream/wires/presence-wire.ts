@@ -1,6 +1,5 @@
 import { hasCode } from '../../errors.js';
-import type { StoredValue } from '../../records/key-port.js';
-import type { MemberRecord, PresencePort } from '../../records/member-record.js';
+import type { MemberRecord, PresencePort, StoredMember } from '../../records/member-record.js';
 import { LEASE_BUCKET, memberPlace, memberPrefix, streamOfBucket } from '../keys/key-places.js';
 import { hearKeys, KEY_TIMEOUT_MS, storedValueOf, writeKey } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
@@ -32,13 +31,13 @@ export class PresenceWire implements PresencePort {
     return [...subjects.keys()].map((subject) => subject.slice(this.#prefix.length));
   }
 
-  async read(member: string): Promise<StoredValue<MemberRecord>> {
+  async read(member: string): Promise<StoredMember> {
     const place = memberPlace(this.topic, this.group, member);
     const found = await findMessage(this.access.api, STREAM, { last_by_subj: place.subject }, KEY_TIMEOUT_MS);
     if (found === undefined) return { value: undefined, revision: 0 };
     try {
       const { value, revision } = storedValueOf<Partial<MemberRecord>>(found, place);
-      return { value: value && recordOf(value), revision };
+      return { value: value && recordOf(value), revision, writtenAt: Date.parse(found.time) };
     } catch (error) {
       // Not written by a replica: one key that cannot be read must not hide all others.
       if (hasCode(error, 'RECORD_INVALID')) return { value: undefined, revision: found.seq };

@@ -14,6 +14,7 @@ import type {
 } from '../../operating/aggregates/aggregate-ports.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { GroupWire, OpenHow, PartitionWire } from '../../transport/wires.js';
+import { MemoryAsk } from '../operated/memory-ask.js';
 import { leaseStatus, partitionStatus } from './memory-group-status.js';
 import { MemoryKey } from './memory-key.js';
 import type { MemoryParked } from './memory-parked.js';
@@ -46,11 +47,13 @@ interface MemoryPartition {
 export class MemoryGroup implements GroupKeys {
   readonly record: MemoryKey<GroupRecord>;
   readonly presence: MemoryPresence;
+  readonly asked: MemoryAsk;
   readonly #partitions = new Map<string, MemoryPartition>();
 
   constructor(private readonly options: MemoryGroupOptions) {
     this.record = new MemoryKey(options);
     this.presence = new MemoryPresence(options.clock);
+    this.asked = new MemoryAsk(options.clock, options.moved);
   }
 
   get name(): string {

@@ -99,6 +99,7 @@ export class MemoryParked {
     };
     return {
       markers: () => this.#later(mine),
+      markedTokens: () => this.#later(() => mine().map(({ token }) => token)),
       readMarker: (token) => this.#later(() => mine().find((found) => found.token === token)),
       writeMarker: (token, marker, revision) => {
         const sent = structuredClone(marker);

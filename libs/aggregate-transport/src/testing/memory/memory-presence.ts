@@ -53,7 +53,7 @@ export class MemoryPresence {
         return Promise.resolve(this.#revision);
       },
       list: () => Promise.resolve([...this.#records.keys()]),
-      read: (member) => Promise.resolve(this.stored(member)),
+      read: (member) => Promise.resolve({ ...this.stored(member), writtenAt: this.writtenAt(member) }),
       remove: (member, revision) => {
         if (this.#records.get(member)?.revision === revision) this.#records.delete(member);
         return Promise.resolve();

@@ -2,8 +2,11 @@ import type { Clock } from '../../clock.js';
 import type { GroupOnServer, GroupQuestion } from '../../records/group-on-server.js';
 import { subjectOf } from '../../message/subject.js';
 import type { AggregatePorts } from '../../operating/aggregates/aggregate-ports.js';
+import type { TopicGroups } from '../../operating/groups/group-ports.js';
+import type { StreamStand } from '../../operating/server/server-ports.js';
 import type { ResolvedTopic } from '../../transport/resolve-options.js';
 import type { TopicWire } from '../../transport/wires.js';
+import { operatedInMemory } from '../operated/memory-operated.js';
 import { MemoryGroup } from './memory-group.js';
 import { MemoryParked } from './memory-parked.js';
 import { connectPublisher } from './memory-publisher.js';
@@ -59,6 +62,7 @@ export class MemoryTopic {
   /** One process's ways to the topic. Its options decide only what the group does not know yet. */
   connect({ name, consume }: ResolvedTopic): TopicWire {
     const { stream, parked } = this;
+    const groups = this.#groupPorts(name);
     return {
       description: `stream "${name}" in memory`,
       nats: undefined,
@@ -77,21 +81,29 @@ export class MemoryTopic {
       openGroup: (group, how) => this.group(group).open(consume, how),
       presencePort: (group) => this.group(group).presence.connect(),
       lookAt: (question) => this.#lookAt(question),
-      groups: {
-        topic: name,
-        names: () =>
-          Promise.resolve(
-            this.groups
-              .filter(({ isKnown }) => isKnown)
-              .map((group) => group.name)
-              .sort(),
-          ),
-        portsOf: (group) => this.group(group).ports,
-        lookAt: (question) => this.#lookAt(question),
-      },
+      groups,
       settingDifferences: () => Promise.resolve([]),
       parkedArchive: (group) => parked.connect(group, ''),
       aggregates: () => this.#aggregates(name),
+      operated: operatedInMemory({
+        ...{ topic: name, groups, aggregates: this.#aggregates(name) },
+        parked: (group) => parked.connect(group, ''),
+        sessions: (group) => this.group(group).presence.connect(),
+        asked: (group) => this.group(group).asked,
+        stand: () => standIn(stream),
+      }),
+    };
+  }
+
+  #groupPorts(topic: string): TopicGroups {
+    return {
+      topic,
+      names: () => {
+        const known = this.groups.filter(({ isKnown }) => isKnown);
+        return Promise.resolve(known.map((group) => group.name).sort());
+      },
+      portsOf: (group) => this.group(group).ports,
+      lookAt: (question) => this.#lookAt(question),
     };
   }
 
@@ -132,4 +144,16 @@ export class MemoryTopic {
       partitions: this.#groups.get(question.group)?.status(question) ?? [],
     });
   }
+}
+
+/** What a server would say of the stream; bodies alone are counted. */
+function standIn({ messages, firstSequence, lastSequence }: MemoryStream): StreamStand {
+  return {
+    events: messages.length,
+    bytes: messages.reduce((sum, { body }) => sum + body.length, 0),
+    aggregates: new Set(messages.map(({ subject }) => subject)).size,
+    firstSequence,
+    lastSequence,
+    lastStoredAt: lastSequence === 0 ? undefined : Date.parse(messages.at(-1)?.storedAt ?? ''),
+  };
 }

@@ -1,0 +1,114 @@
+import type { ErrorAnswer } from '../asking/answers.js';
+import type { ParkReason } from '../message/park-reason.js';
+import type { AggregatePlace } from '../operating/aggregates/aggregate-places.js';
+import type { LiveAggregateView } from './live.js';
+
+/** What every entry of a timeline says. */
+interface Entry {
+  /** In milliseconds since 1970; by the server's clock, or by that of the process that noted it. */
+  readonly at: number;
+  /** Of the event, in the topic's stream. */
+  readonly sequence: number;
+}
+
+interface GroupEntry extends Entry {
+  readonly group: string;
+}
+
+/** What becomes of a stored event in one group. `unknown`: the server did not tell. */
+export type EventStand = 'handled' | 'waiting' | 'letter' | 'skipped' | 'unknown';
+
+/** An event that the stream holds. */
+export interface StoredEntry extends Entry {
+  readonly kind: 'stored';
+  readonly type: string | undefined;
+  readonly eventId: string | undefined;
+  /** Of its header `traceparent`, or of its envelope. */
+  readonly traceId: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  /** Only if payloads were asked for; the text of the body if it is no envelope. */
+  readonly payload?: unknown;
+  /** Its place in every group that was asked about. */
+  readonly groups: readonly { readonly group: string; readonly stand: EventStand }[];
+}
+
+/** An attempt that runs, as its owner says. */
+export interface RunningEntry extends GroupEntry {
+  readonly kind: 'running';
+  readonly replica: string;
+  readonly attempt: number;
+  /** It runs for more than twice its `timeoutMs`. */
+  readonly isStuck: boolean;
+}
+
+/** The last failed attempt at an event that is tried again, as its owner says. */
+export interface FailedEntry extends GroupEntry {
+  readonly kind: 'failed';
+  readonly replica: string;
+  readonly attempts: number;
+  readonly error: ErrorAnswer;
+  /** When it is tried again; undefined if that is not known. */
+  readonly nextAt: number | undefined;
+}
+
+/** The aggregate was parked at this event. */
+export interface ParkedEntry extends GroupEntry {
+  readonly kind: 'parked';
+  readonly reason: ParkReason;
+  readonly error: string;
+  readonly attempts: number;
+}
+
+/** An event that waits in the parked stream. `at` is when the topic stored it. */
+export interface LetterEntry extends GroupEntry {
+  readonly kind: 'letter';
+  /** Its place among the letters. */
+  readonly position: number;
+  readonly reason: ParkReason | undefined;
+  readonly error: string | undefined;
+  readonly attempts: number | undefined;
+  /** Of an original: the edit that is handled in its place. */
+  readonly replacedBy: string | undefined;
+}
+
+/** An event that the aggregate continued without. */
+export interface SkippedEntry extends Omit<LetterEntry, 'kind' | 'replacedBy'> {
+  readonly kind: 'skipped';
+}
+
+/** An operator wrote another payload for a letter. */
+export interface EditedEntry extends GroupEntry {
+  readonly kind: 'edited';
+  readonly editId: string;
+  readonly comment: string | undefined;
+}
+
+export type TimelineEntry =
+  StoredEntry | RunningEntry | FailedEntry | ParkedEntry | LetterEntry | SkippedEntry | EditedEntry;
+
+/** All that is known of one aggregate. */
+export interface AggregateView {
+  readonly topic: string;
+  readonly aggregateId: string;
+  /** Ascending by time, then by sequence. */
+  readonly timeline: readonly TimelineEntry[];
+  /** Events of it that the stream holds and that the timeline leaves out: the oldest ones. */
+  readonly left: number;
+  /** Where it stands in every group that was asked about, from the server. */
+  readonly places: readonly AggregatePlace[];
+  /** What the owners say, one for each group; empty if they were not asked. */
+  readonly live: readonly LiveAggregateView[];
+}
+
+export interface AggregateOptions {
+  /** Only this group. @default all groups of the topic */
+  readonly group?: string;
+  /** With the payload of each event and letter. @default false */
+  readonly payloads?: boolean;
+  /** So many of its newest events, from 1 to 10 000. @default 500 */
+  readonly limit?: number;
+  /** Asks the running owners too. @default true */
+  readonly live?: boolean;
+}
