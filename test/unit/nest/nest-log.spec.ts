@@ -8,9 +8,9 @@ test('a logger that throws costs its lines, is warned of once, and stops nothing
   };
   const log = nestLog({ log: throws, warn: throws, error: throws });
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-  log.info('a');
-  log.warn('b');
-  log.error('c', new Error('d'));
+  log.write('topic-opened', {}, 'a');
+  log.write('connection-gone', {}, 'b');
+  log.write('transport-failed', {}, 'c', new Error('d'));
   expect(warn.mock.calls).toEqual([
     [expect.stringContaining('disk full'), { type: 'AggregateTransportWarning' }],
   ]);
@@ -21,7 +21,7 @@ test('an error that cannot be read reaches the logger as its text alone', () => 
   const lines: unknown[][] = [];
   const keep = (...args: unknown[]): void => void lines.push(args);
   const log = nestLog({ log: keep, warn: keep, error: keep });
-  for (const error of hostileErrors()) log.error('it failed', error);
+  for (const error of hostileErrors()) log.write('transport-failed', {}, 'it failed', error);
   expect(lines.every(([text]) => text === 'it failed')).toBe(true);
   expect(lines).toHaveLength(hostileErrors().length);
 });

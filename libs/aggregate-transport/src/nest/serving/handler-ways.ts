@@ -48,14 +48,15 @@ export class HandlerWays {
       claims.length > 1 ? 'several controllers have this method' : this.#wayOf(topic, claim, witness);
     const handler = `handler ${claim.metatype.name}.${claim.name} of topic "${topic}"`;
     if (typeof found === 'string') {
-      this.#log.debug(`${handler} is called through Nest: ${found}`);
+      const text = `${handler} is called through Nest: ${found}`;
+      this.#log.write('handler-bound', { topic, handler, why: found }, text);
       return undefined;
     }
     const why =
       found instanceof PlainCall
         ? "Nest's pipeline has nothing to do for it"
         : 'its pipeline is the same for all events';
-    this.#log.debug(`${handler} is called directly: ${why}`);
+    this.#log.write('handler-bound', { topic, handler, why }, `${handler} is called directly: ${why}`);
     return found;
   }
 
