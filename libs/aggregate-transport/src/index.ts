@@ -150,4 +150,4 @@ export {
 } from './nest/tokens.js';
 export type { PublisherOf } from './nest/publishing/publisher-of.js';
 export { UnrecoverableError } from './nest/handling/unrecoverable.error.js';
-export { FieldLogger, type LoggedLine } from './nest/field-logger.js';
+export { FieldLogger, type LineLogger, type LoggedLine } from './nest/field-logger.js';

@@ -58,7 +58,7 @@ export interface LogFields {
   // Reasons.
   readonly why?: string;
   readonly errorName?: string;
-  readonly errorCode?: string | number;
+  readonly errorCode?: string;
   /** What to do about it. */
   readonly remedy?: string;
   /** A code of health. */

@@ -30,6 +30,14 @@ export const PROCESS_EVENTS = {
     means: 'shutdown did not wait any longer; the next process repeats their events',
     do: 'raise `shutdown.drainMs`, or heed `ctx.signal`',
   },
+  'emitted-not-stored': {
+    level: 'error',
+    place: 'process',
+    fields: ['topic'],
+    fails: true,
+    means: '`AggregateClient.emit` failed, and nothing observes its result',
+    do: 'fix the cause and publish it again, or subscribe to the result',
+  },
   'publishes-unanswered': {
     level: 'error',
     place: 'process',

@@ -1,7 +1,6 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
@@ -87,7 +86,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
   }
 
   onApplicationBootstrap(): void {
-    const log = new HealthLog(nestLog(new Logger('AggregateHealth')));
+    const log = new HealthLog(nestLog('AggregateHealth'));
     const judge = (): void => log.note(this.problems(), this.clock.wallNow());
     this.#judging = every(this.clock, JUDGE_EVERY_MS, judge);
     if (this.hasHandlers) this.#timers.push(every(this.clock, LOOK_EVERY_MS, () => this.#look()));

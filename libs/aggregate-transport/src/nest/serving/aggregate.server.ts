@@ -1,10 +1,4 @@
-import {
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
 import { AloneTurns } from '../../consumer/suspects/alone-turns.js';
@@ -53,7 +47,7 @@ export class AggregateServer
   readonly #groups: Group[] = [];
   readonly #turns: AloneTurns;
   readonly #contexts = new AttemptContexts();
-  readonly #log = nestLog(new Logger('AggregateServer'));
+  readonly #log = nestLog('AggregateServer');
   #servingListener: ServingListener | undefined;
   readonly #endings: { readonly end: () => void }[] = [];
   #listening = false;

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { type HandlerMethod, originalOf } from '../handling/attempt-trace.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
@@ -30,7 +30,7 @@ const PARAMETERS = '__routeArguments__';
  */
 @Injectable()
 export class HandlerWays {
-  readonly #log = nestLog(new Logger('AggregateServer'));
+  readonly #log = nestLog('AggregateServer');
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
