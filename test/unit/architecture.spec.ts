@@ -201,7 +201,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Documents of an application, from plain facts.
   documents: { knows: ['message'] },
   // Nest, and nothing that talks to a server.
-  'nest/field-logger.ts': { knows: ['errors.ts'], packages: NEST },
+  'nest/log-forms.ts': { knows: [], packages: NEST },
+  'nest/field-logger.ts': { knows: ['errors.ts', 'nest/log-forms.ts'], packages: NEST },
   'nest/nest-log.ts': { knows: ['log.ts', 'nest/field-logger.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),

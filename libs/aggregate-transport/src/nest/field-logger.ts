@@ -1,27 +1,6 @@
 import { Logger, type LoggerService } from '@nestjs/common';
 import { describeError, stackOf } from '../errors.js';
-import { writeLine } from './log-forms.js';
-
-/** A line of a log: what happened, by name, in fields for programs and in a text for people. */
-export interface LoggedLine {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** The name of the event. */
-  readonly event: string;
-  /** No payload, no credentials. */
-  readonly fields: object;
-  readonly text: string;
-  /** Its stack is logged, and nothing else of it. */
-  readonly stack?: string | undefined;
-}
-
-/**
- * A logger of your own that wants the fields of this library's lines has this method beside those of Nest's
- * `LoggerService`. Without it such a logger gets texts, as from Nest itself.
- */
-export interface LineLogger {
-  /** `context` is the part of the library that says it, such as `AggregateTransport`. */
-  writeLine(line: LoggedLine, context: string): void;
-}
+import { type LoggedLine, writeLine } from './log-forms.js';
 
 const METHODS = { debug: 'debug', info: 'log', warn: 'warn', error: 'error' } as const;
 

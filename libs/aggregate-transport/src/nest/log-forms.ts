@@ -1,5 +1,25 @@
 import { ConsoleLogger, type ConsoleLoggerOptions, type LoggerService } from '@nestjs/common';
-import type { LineLogger, LoggedLine } from './field-logger.js';
+
+/** A line of a log: what happened, by name, in fields for programs and in a text for people. */
+export interface LoggedLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** The name of the event. */
+  readonly event: string;
+  /** No payload, no credentials. */
+  readonly fields: object;
+  readonly text: string;
+  /** Its stack is logged, and nothing else of it. */
+  readonly stack?: string | undefined;
+}
+
+/**
+ * A logger of your own that wants the fields of this library's lines has this method beside those of Nest's
+ * `LoggerService`. Without it such a logger gets texts, as from Nest itself.
+ */
+export interface LineLogger {
+  /** `context` is the part of the library that says it, such as `AggregateTransport`. */
+  writeLine(line: LoggedLine, context: string): void;
+}
 
 /** The parts of nestjs-pino's loggers that are used here. Both of its loggers have them. */
 interface PinoSink {
