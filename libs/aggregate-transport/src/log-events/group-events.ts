@@ -37,6 +37,14 @@ export const GROUP_EVENTS = {
     means: 'a replica joined or left',
     do: 'many a minute: replicas cannot keep their presence',
   },
+  'question-unanswered': {
+    level: 'error',
+    place: 'group',
+    fields: [],
+    fails: true,
+    means: 'a question of an operator could not be answered (said once)',
+    do: 'report it with its stack',
+  },
   'session-not-renewed': {
     level: 'warn',
     place: 'group',
