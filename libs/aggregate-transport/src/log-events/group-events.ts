@@ -118,6 +118,14 @@ export const GROUP_EVENTS = {
     means: 'the group was deleted',
     do: 'stop this service, or take its handlers out',
   },
+  'question-not-answered': {
+    level: 'error',
+    place: 'group',
+    fields: [],
+    fails: true,
+    means: 'a fault of this library: what an operator asked has no answer; no event depends on it',
+    do: 'report it with its stack',
+  },
   'old-consumers-found': {
     level: 'error',
     place: 'group',

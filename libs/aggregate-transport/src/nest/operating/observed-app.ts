@@ -8,6 +8,7 @@ import {
 import { Responder } from '../../asking/responder.js';
 import { type Clock, every, type Timer } from '../../clock.js';
 import { GroupAnswers } from '../../observe/asked/group-answers.js';
+import { logAt } from '../../log.js';
 import { nestLog } from '../nest-log.js';
 import { Health } from '../../observe/health.js';
 import { HealthLog } from '../../observe/health-log.js';
@@ -110,7 +111,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
       port: wire.operated.ask(group.group),
       answering: new GroupAnswers({ group, problems: () => this.#lastProblems, clock }),
       clock,
-      log: nestLog(new Logger('AggregateServer')),
+      log: logAt<'group'>(nestLog('AggregateServer'), { topic: topic.name, group: group.group }),
     });
     responder.start();
     return { end: () => responder.close() };
