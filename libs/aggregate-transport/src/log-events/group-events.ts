@@ -37,14 +37,6 @@ export const GROUP_EVENTS = {
     means: 'a replica joined or left',
     do: 'many a minute: replicas cannot keep their presence',
   },
-  'question-unanswered': {
-    level: 'error',
-    place: 'group',
-    fields: [],
-    fails: true,
-    means: 'a question of an operator could not be answered (said once)',
-    do: 'report it with its stack',
-  },
   'session-not-renewed': {
     level: 'warn',
     place: 'group',
@@ -125,6 +117,14 @@ export const GROUP_EVENTS = {
     fields: ['why', 'remedy'],
     means: 'the group was deleted',
     do: 'stop this service, or take its handlers out',
+  },
+  'question-not-answered': {
+    level: 'error',
+    place: 'group',
+    fields: [],
+    fails: true,
+    means: 'a fault of this library: what an operator asked has no answer; no event depends on it',
+    do: 'report it with its stack',
   },
   'old-consumers-found': {
     level: 'error',
