@@ -15,6 +15,7 @@ import { testBuild } from '../faults/harness/test-build.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
+import { readJsonLines } from '../support/json-lines.js';
 import { serverForAll } from '../support/server.js';
 
 // Commands are built code: needs `npm run build`.
@@ -61,10 +62,8 @@ test('an operator corrects payloads of parked events, and each keeps its place',
   expect((await parked.list({ topic: 'repair', type: 'Other' })).map((one) => one.aggregateId)).toEqual([
     'c',
   ]);
-  const listed = JSON.parse(
-    (await run('parked', 'list', '--json', '--filter', 'type=Priced,error=/NO PRICE/i')).output,
-  ) as object[];
-  expect(listed).toMatchObject([{ aggregateId: 'a/b', letters: 4 }]);
+  const listed = await run('parked', 'list', '--json', '--filter', 'type=Priced,error=/NO PRICE/i');
+  expect(readJsonLines(listed.output)).toMatchObject([{ aggregateId: 'a/b', letters: 4 }]);
   expect(await run('parked', 'list', '--filter', 'kind=Priced')).toMatchObject({ code: 2 });
   expect(await run('parked', 'list', '--filter', 'type=A', '--filter', 'type=B')).toMatchObject({ code: 2 });
 

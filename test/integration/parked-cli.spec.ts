@@ -7,6 +7,7 @@ import { Payload } from '@nestjs/microservices';
 import { AggregateHandler, AggregateId, UnrecoverableError } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
+import { readJsonLines } from '../support/json-lines.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
@@ -54,8 +55,7 @@ test('an operator lists, shows, retries, skips and discards parked aggregates fr
   }
   await eventually('three parked aggregates with two letters each', async () => {
     const { output } = await run('list', '--json');
-    const found = JSON.parse(output === '' ? '[]' : output) as { letters: number }[];
-    return found.filter(({ letters }) => letters === 2).length === 3;
+    return readJsonLines(output).filter(({ letters }) => letters === 2).length === 3;
   });
   const list = await run('list');
   expect(list.output).toMatch(/TOPIC +GROUP +AGGREGATE +STATE +REASON +LETTERS/);

@@ -8,6 +8,7 @@ import { AggregateHandler, AggregateId, UnrecoverableError } from 'nestjs-aggreg
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { runScript } from '../support/run-script.js';
+import { readJsonLines } from '../support/json-lines.js';
 import { serverForAll } from '../support/server.js';
 
 const server = serverForAll();
@@ -34,10 +35,9 @@ function run(...args: string[]): Promise<{ code: number | null; output: string }
 
 async function rows(...args: string[]): Promise<Row[]> {
   const { output } = await run('--json', ...args);
-  return output
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Row);
+  // Errors are in this output, too.
+  const lines = output.split('\n').filter((line) => line.startsWith('{'));
+  return readJsonLines(lines.join('\n')).filter(({ kind }) => kind === 'partition') as unknown as Row[];
 }
 
 test('an operator sees owner, epoch, lag and what is parked of every partition, without an application', async () => {

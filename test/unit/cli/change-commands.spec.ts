@@ -97,6 +97,7 @@ describe('repartition', () => {
     keys.lease({ layout: 0, partitions: 2, partition: 1 }).put(leaseOf({ released: true, claimed: true }));
     expect(await repartition({ resume: true, json: true })).toBe(0);
     expect(JSON.parse(command.printed.at(-1)!)).toEqual({
+      ...{ v: 1, kind: 'group-change' },
       ...{ topic: 'orders', group: 'billing', state: 'done', partitions: 8 },
     });
   });

@@ -3,6 +3,7 @@ import { InboxRows, InboxStatements } from '../inbox/inbox-rows.js';
 import { namesOf, topicsOf, type Values } from './arguments.js';
 import { confirm, connected } from './connected.js';
 import { type Terminal, UsageError } from './terminal.js';
+import { jsonLine } from './json-line.js';
 
 /** `inbox reset GROUP`. Resolves with the exit code: 0 done, also if there was no row. */
 export async function runInboxCommand(
@@ -27,7 +28,9 @@ export async function runInboxCommand(
     const token = aggregateId === undefined ? undefined : tokenOf(aggregateId);
     const removed = await rows.remove(group, topic, token);
     const told = `${what}: ${removed} rows removed`;
-    terminal.print(values.json === true ? JSON.stringify({ group, topic, aggregateId, removed }) : told);
+    terminal.print(
+      values.json === true ? jsonLine('inbox-reset', { group, topic, aggregateId, removed }) : told,
+    );
     return 0;
   });
 }

@@ -8,6 +8,7 @@ import { OutboxLooks, type StoppedAggregate } from '../relay/operating/outbox-lo
 import { namesOf, shardsOf, topicsOf, urlOf, type Values, waitOf } from './arguments.js';
 import { confirm, connected } from './connected.js';
 import { type Terminal, UsageError } from './terminal.js';
+import { jsonLine } from './json-line.js';
 
 const MOST_LISTED = 100_000;
 const ASK_EVERY_MS = 100;
@@ -53,7 +54,7 @@ export async function runOutboxCommand(
 async function list(database: Database, values: Values, terminal: Terminal): Promise<number> {
   const looks = new OutboxLooks(database.run, namesOf(values));
   const stopped = await looks.stopped(topicsOf(values)[0], MOST_LISTED);
-  if (values.json === true) for (const one of stopped) terminal.print(JSON.stringify(one));
+  if (values.json === true) for (const one of stopped) terminal.print(jsonLine('outbox-stopped', one));
   else if (stopped.length === 0) terminal.print('no aggregate is stopped');
   else {
     for (const one of stopped) terminal.print(lineOf(one));
@@ -77,7 +78,9 @@ interface Command {
 async function command(database: Database, { verb, address, values, terminal }: Command): Promise<number> {
   const commands = new OutboxCommands(database, namesOf(values));
   const say = (outcome: string, text: string): void =>
-    terminal.print(values.json === true ? JSON.stringify({ ...address, outcome }) : text);
+    terminal.print(
+      values.json === true ? jsonLine('outbox-command', { ...address, command: verb, outcome }) : text,
+    );
   const name = `aggregate "${address.aggregateId}" of topic "${address.topic}"`;
   if (!(await commands[verb](address))) {
     say('not stopped', `${name} is not stopped; npx aggregate-transport outbox list tells which are`);
@@ -110,7 +113,7 @@ async function retryAll(database: Database, values: Values, terminal: Terminal):
   const stopped = await new OutboxLooks(database.run, names).stopped(topicsOf(values)[0], MOST_LISTED);
   for (const { topic, aggregateId } of stopped) await commands.retry({ topic, aggregateId });
   const text = `asked the relay to try ${stopped.length} aggregates again; outbox list tells which stay stopped`;
-  terminal.print(values.json === true ? JSON.stringify({ asked: stopped.length }) : text);
+  terminal.print(values.json === true ? jsonLine('outbox-retry-all', { asked: stopped.length }) : text);
   return 0;
 }
 
@@ -142,7 +145,9 @@ async function relay(values: Values, terminal: Terminal): Promise<number> {
     untilEnded,
   );
   await running.catch(leave);
-  terminal.print(values.json === true ? JSON.stringify({ outcome: 'ended' }) : 'the relay has ended');
+  terminal.print(
+    values.json === true ? jsonLine('outbox-relay', { outcome: 'ended' }) : 'the relay has ended',
+  );
   return 0;
 }
 

@@ -3,6 +3,7 @@ import { migrate } from '../schema/migrate.js';
 import { printedSchema } from '../schema/schema-sql.js';
 import { daysOf, namesOf, urlOf, type Values } from './arguments.js';
 import type { Terminal } from './terminal.js';
+import { jsonLine } from './json-line.js';
 
 /** Two: one migrates, and one is in reserve for a transaction that waits. */
 const CONNECTIONS = 2;
@@ -18,7 +19,7 @@ export async function runPostgresCommand(
 
 function print(values: Values, terminal: Terminal): number {
   const sql = printedSchema(namesOf(values), { byDay: values['by-day'] === true });
-  terminal.print(values.json === true ? JSON.stringify({ sql }) : sql);
+  terminal.print(values.json === true ? jsonLine('postgres-sql', { sql }) : sql);
   return 0;
 }
 
@@ -37,7 +38,9 @@ async function migrateTables(values: Values, terminal: Terminal): Promise<number
       values['by-day'] === true ? { byDay: { wallMs: Date.now(), days } } : {},
     );
     terminal.print(
-      values.json === true ? JSON.stringify({ schema: names.schema, ...done }) : told(names.schema, done),
+      values.json === true
+        ? jsonLine('postgres-migration', { schema: names.schema, ...done })
+        : told(names.schema, done),
     );
     return 0;
   } finally {

@@ -8,6 +8,7 @@ import { repartitionCommand } from './group/repartition-command.js';
 import { editCommand } from './parked/edit-command.js';
 import { parkedCommands } from './parked/parked-commands.js';
 import { exportCommand, importCommand } from './parked/transfer-commands.js';
+import { mcpCommand } from './mcp/mcp-command.js';
 import { copyCommand } from './topic/copy-command.js';
 import { topicEditCommand } from './topic/edit-command.js';
 import { statusCommand } from './status/status-command.js';
@@ -27,4 +28,5 @@ export const COMMANDS: readonly Command[] = [
   topicEditCommand,
   repartitionCommand,
   asyncApiCommand,
+  mcpCommand,
 ];

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
-import { describeError } from '../errors.js';
+import { AggregateTransportError, describeError } from '../errors.js';
 import { loadAddOn, packageOf } from './add-on.js';
 import { ACCESS_FLAGS } from './command/access-flags.js';
+import { jsonLine } from './command/json-line.js';
 import { isUsageError, type Terminal } from './command/terminal.js';
 import { readCommandLine } from './command-line.js';
 import { COMMANDS } from './commands.js';
@@ -51,12 +52,21 @@ async function run(): Promise<number> {
   return prepared();
 }
 
+/** Scripts read the output alone. */
+function errorLine(error: unknown): string {
+  if (isUsageError(error)) return jsonLine('error', { code: 'USAGE', message: error.message });
+  const code = error instanceof AggregateTransportError ? error.code : 'UNEXPECTED';
+  return jsonLine('error', { code, message: describeError(error) });
+}
+
 run().then(
   (code) => {
     process.exitCode = code;
   },
   (error: unknown) => {
-    process.stderr.write(`${isUsageError(error) ? error.message : describeError(error)}\n`);
-    process.exitCode = isUsageError(error) ? 2 : 1;
+    const isUsage = isUsageError(error);
+    if (process.argv.includes('--json')) terminal.print(errorLine(error));
+    process.stderr.write(`${isUsage ? error.message : describeError(error)}\n`);
+    process.exitCode = isUsage ? 2 : 1;
   },
 );

@@ -9,6 +9,7 @@ import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { runCommand } from '../../../support/command.js';
 import { startApp } from '../../../support/app.js';
+import { readJsonLines } from '../../../support/json-lines.js';
 import { eventually } from '../../../support/eventually.js';
 import { postgresForAll } from '../../../support/postgres.js';
 import { relayFixtures } from '../../../support/relay.js';
@@ -57,7 +58,7 @@ test('a relay of its own publishes what is added, in order, tells it line by lin
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { outcome?: string });
-  expect(lines.at(-1)).toEqual({ outcome: 'ended' });
+  expect(lines.at(-1)).toMatchObject({ kind: 'outbox-relay', outcome: 'ended' });
   expect(relay.errors).toBe('');
   const next = new RelayCommand([...where, '--server', world.servers]);
   await next.started();
@@ -93,7 +94,9 @@ test('inbox reset asks, removes the rows that it names, and says how many', asyn
   expect(await inbox()).toMatchObject({ code: 2, errors: expect.stringContaining('is applied again') });
   expect(await inbox('a', '--yes')).toMatchObject({ code: 2, errors: expect.stringContaining('--topic') });
   const one = await inbox('a', '--topic', 'orders', '--yes', '--json');
-  expect(JSON.parse(one.output)).toEqual({ group: 'g', topic: 'orders', aggregateId: 'a', removed: 1 });
+  expect(readJsonLines(one.output)).toMatchObject([
+    { group: 'g', topic: 'orders', aggregateId: 'a', removed: 1 },
+  ]);
   expect(await inbox('--yes')).toMatchObject({ code: 0, output: 'group "g": 1 rows removed\n' });
   const { rows } = await pool.query(`select consumer_group as group from ${table}`);
   expect(rows).toEqual([{ group: 'other' }]);

@@ -13,6 +13,7 @@ import { AggregateWire } from '../../stream/groups/aggregate-wire.js';
 import type { Surroundings } from '../command/command.js';
 import { tableOf } from '../command/table.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 /** What the command line says, beside the verb. */
 export interface AggregateArguments {
@@ -46,6 +47,7 @@ export class AggregateVerbs {
   ) {}
 
   async show({ topic, aggregateId, group, payloads, json }: AggregateArguments): Promise<number> {
+    const { terminal } = this.surroundings;
     const ports = aggregatePorts(this.surroundings, this.connection, topic);
     const token = tokenOf(aggregateId);
     const sequences: number[] = [];
@@ -53,17 +55,17 @@ export class AggregateVerbs {
     for await (const message of ports.history(token, 1)) {
       sequences.push(message.sequence);
       const event = eventOf(message, payloads);
-      if (json) this.#json({ topic, aggregateId, event });
+      if (json) terminal.print(jsonLine('event', { topic, aggregateId, ...event }));
       else rows.push(rowOf(event));
     }
     const places = await placesOf(ports, token, { sequences, group });
-    if (json) for (const place of places) this.#json({ topic, place });
+    if (json) for (const place of places) terminal.print(jsonLine('place', { topic, ...place }));
     else this.#printShown(rows, places);
     return sequences.length + places.filter(({ letters }) => letters > 0).length === 0 ? 1 : 0;
   }
 
   async purge(args: AggregateArguments): Promise<number> {
-    const { topic, aggregateId, dryRun, json, waitMs } = args;
+    const { topic, aggregateId, dryRun, waitMs } = args;
     const { clock, terminal } = this.surroundings;
     const ports = aggregatePorts(this.surroundings, this.connection, topic);
     const parts = { clock, newId: () => newEventId(clock.wallNow()) };
@@ -85,8 +87,7 @@ export class AggregateVerbs {
       return purged.storedSince === 0 ? 0 : 1;
     } catch (error) {
       if (!(error instanceof AggregateTransportError)) throw error;
-      if (json) this.#json({ topic, aggregateId, state: 'failed', code: error.code, error: error.message });
-      else terminal.print(`${topic} ${aggregateId}: ${error.message}`);
+      this.#say(args, { state: 'failed', code: error.code, error: error.message }, error.message);
       return 1;
     }
   }
@@ -106,12 +107,10 @@ export class AggregateVerbs {
   }
 
   #say({ topic, aggregateId, json }: AggregateArguments, value: object, text: string): void {
-    if (json) this.#json({ topic, aggregateId, ...value });
-    else this.surroundings.terminal.print(`${topic} ${aggregateId}: ${text}`);
-  }
-
-  #json(value: unknown): void {
-    this.surroundings.terminal.print(JSON.stringify(value));
+    const line = json
+      ? jsonLine('purge', { topic, aggregateId, ...value })
+      : `${topic} ${aggregateId}: ${text}`;
+    this.surroundings.terminal.print(line);
   }
 }
 

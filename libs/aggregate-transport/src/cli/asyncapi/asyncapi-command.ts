@@ -3,6 +3,7 @@ import { asyncApiDocument } from '../../documents/asyncapi-document.js';
 import { defineCommand } from '../command/command.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
 import { loadModuleFile } from './module-file.js';
+import { jsonLine } from '../command/json-line.js';
 
 /** How long what a module file has left open, such as a pool of connections, may keep the command from ending. */
 const LEFT_OPEN_MS = 1_000;
@@ -56,7 +57,7 @@ async function writeDocument(
     operations: Object.keys(document.operations).length,
   };
   if (out === undefined) terminal.print(JSON.stringify(document, undefined, json ? 0 : INDENT));
-  else if (json) terminal.print(JSON.stringify({ out, ...counts }));
+  else if (json) terminal.print(jsonLine('asyncapi', { out, ...counts }));
   else terminal.print(`wrote ${out}: ${counts.channels} channels, ${counts.operations} operations`);
   return 0;
 }

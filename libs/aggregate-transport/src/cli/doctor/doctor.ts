@@ -27,6 +27,7 @@ import type { Surroundings } from '../command/command.js';
 import { tableOf } from '../command/table.js';
 import type { Terminal } from '../command/terminal.js';
 import { serviceOptions } from './service-options.js';
+import { jsonLine } from '../command/json-line.js';
 
 export interface DoctorArguments {
   readonly module: string | undefined;
@@ -223,7 +224,7 @@ function streamFindings(
 
 function print(findings: readonly Finding[], json: boolean, terminal: Terminal): void {
   if (json) {
-    for (const finding of findings) terminal.print(JSON.stringify(finding));
+    for (const finding of findings) terminal.print(jsonLine('finding', finding));
     return;
   }
   const rows = findings.map(({ level, topic = '', check, found }) => [level, topic, check, found]);

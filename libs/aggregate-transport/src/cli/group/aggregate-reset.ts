@@ -14,6 +14,7 @@ import type { Surroundings } from '../command/command.js';
 import { UsageError } from '../command/terminal.js';
 import type { ResetTo } from '../../operating/groups/reset-target.js';
 import { parseTarget } from './reset-target.js';
+import { jsonLine } from '../command/json-line.js';
 
 /** What the command line says. */
 export interface AggregateResetArguments {
@@ -99,7 +100,7 @@ export class AggregateResetCommand {
   #say({ topic, group, aggregateId, json }: AggregateResetArguments, value: object, text: string): void {
     this.surroundings.terminal.print(
       json
-        ? JSON.stringify({ topic, group, aggregateId, ...value })
+        ? jsonLine('aggregate-replay', { topic, group, aggregateId, ...value })
         : `${topic} ${group} ${aggregateId}: ${text}`,
     );
   }

@@ -3,6 +3,7 @@ import { hasCode } from '../../errors.js';
 import type { FollowSample, GroupLag } from '../../operating/groups/follow.js';
 import type { Groups } from '../../operating/groups/groups.js';
 import type { Terminal } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 /** What the command line says. */
 export interface FollowArguments {
@@ -52,7 +53,7 @@ export class FollowCommand {
   #print(sample: FollowSample, { json }: FollowArguments): void {
     const { terminal } = this.options;
     if (json) {
-      terminal.print(JSON.stringify(sample));
+      terminal.print(jsonLine('group-lag', sample));
       return;
     }
     const { at, group, beside, caughtUp, secondsLeft } = sample;

@@ -6,13 +6,14 @@ import type {
 } from '../../operating/groups/group-state.js';
 import { ageOf, tableOf } from '../command/table.js';
 import type { Terminal } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 type Printer = Pick<Terminal, 'print'>;
 
 /** One line a group; as JSON one value a line. */
 export function printGroups(terminal: Printer, groups: readonly GroupSummary[], json: boolean): void {
   if (json) {
-    for (const group of groups) terminal.print(JSON.stringify(group));
+    for (const group of groups) terminal.print(jsonLine('group', group));
     return;
   }
   terminal.print(
@@ -49,7 +50,7 @@ function cellsOf(group: GroupSummary): string[] {
 /** A line about the group and a table of its partitions; as JSON one value. */
 export function printGroup(terminal: Printer, group: GroupDetails, json: boolean): void {
   if (json) {
-    terminal.print(JSON.stringify(group));
+    terminal.print(jsonLine('group-details', group));
     return;
   }
   terminal.print(describeGroup(group));

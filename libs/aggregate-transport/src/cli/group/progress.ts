@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js';
 import { Patience } from '../../operating/groups/patience.js';
 import type { Terminal } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 export interface ProgressOptions {
   readonly topic: string;
@@ -25,6 +26,8 @@ export class Progress {
   /** Prints an outcome. */
   say(value: object, text: string): void {
     const { topic, group, json, terminal } = this.options;
-    terminal.print(json ? JSON.stringify({ topic, group, ...value }) : `${topic} ${group}: ${text}`);
+    terminal.print(
+      json ? jsonLine('group-change', { topic, group, ...value }) : `${topic} ${group}: ${text}`,
+    );
   }
 }

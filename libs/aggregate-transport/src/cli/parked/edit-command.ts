@@ -12,6 +12,7 @@ import { type Terminal, UsageError } from '../command/terminal.js';
 import { numberOf, understood } from '../command/values.js';
 import { editedText, textOfFile } from './edited-text.js';
 import { placeOf } from './parked-place.js';
+import { jsonLine } from '../command/json-line.js';
 
 export const editCommand = defineCommand({
   name: 'parked edit',
@@ -83,7 +84,7 @@ async function edit(args: EditArguments, { connection, terminal, clock }: EditSu
   const { body, changes } = await newBody(args, found);
   const at = { topic, group, aggregateId, sequence: found.letter.note.sequence };
   const say = (value: object, text: string): void =>
-    terminal.print(json ? JSON.stringify({ ...at, ...value }) : text);
+    terminal.print(json ? jsonLine('letter-edit', { ...at, ...value }) : text);
   if (changes.length === 0) {
     say({ outcome: 'unchanged' }, 'nothing differs; nothing was changed');
     return 1;

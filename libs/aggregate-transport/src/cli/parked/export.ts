@@ -10,11 +10,18 @@ import type { Connection } from '../../stream/connection/connection.js';
 import { parkedStreamOf } from '../../stream/keys/key-places.js';
 import { ParkedWire } from '../../stream/wires/parked-wire.js';
 import type { Surroundings } from '../command/command.js';
+import { jsonLine } from '../command/json-line.js';
 import type { ParkedPlace } from './parked-place.js';
+
+export interface ExportArguments extends ParkedPlace {
+  /** Undefined: the output. */
+  readonly file: string | undefined;
+  readonly json: boolean;
+}
 
 /** Resolves with the exit code: 1 if nothing is parked there. */
 export async function exportLetters(
-  { topic, group, aggregateId, file }: ParkedPlace & { readonly file: string | undefined },
+  { topic, group, aggregateId, file, json }: ExportArguments,
   connection: Connection,
   { terminal, clock }: Pick<Surroundings, 'terminal' | 'clock'>,
 ): Promise<number> {
@@ -48,6 +55,20 @@ export async function exportLetters(
   } finally {
     await out?.close();
   }
-  if (file !== undefined) terminal.print(`${wanted.length} aggregates, ${letters} letters in ${file}`);
+  if (file !== undefined)
+    terminal.print(toldOf({ topic, group, aggregates: wanted.length, letters, file }, json));
   return wanted.length === 0 ? 1 : 0;
+}
+
+interface Written {
+  readonly topic: string;
+  readonly group: string;
+  readonly aggregates: number;
+  readonly letters: number;
+  readonly file: string;
+}
+
+function toldOf(written: Written, json: boolean): string {
+  const { aggregates, letters, file } = written;
+  return json ? jsonLine('export', written) : `${aggregates} aggregates, ${letters} letters in ${file}`;
 }

@@ -6,6 +6,7 @@ import type { Connection } from '../../stream/connection/connection.js';
 import { ImportWire } from '../../stream/topics/import-wire.js';
 import type { Surroundings } from '../command/command.js';
 import { UsageError } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 export interface ImportArguments {
   readonly topic: string | undefined;
@@ -48,7 +49,7 @@ export async function importLetters(
     const { topic: of, group: by, aggregateId } = aggregate;
     terminal.print(
       json
-        ? JSON.stringify({ topic: of, group: by, aggregateId, dryRun, ...outcome })
+        ? jsonLine('import', { topic: of, group: by, aggregateId, dryRun, ...outcome })
         : `${of} ${by} ${aggregateId}: ${sayOutcome(outcome, dryRun)}`,
     );
   }

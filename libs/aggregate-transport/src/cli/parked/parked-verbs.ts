@@ -18,6 +18,7 @@ import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { groupsWithParked, ParkedWire } from '../../stream/wires/parked-wire.js';
 import { ageOf, tableOf } from '../command/table.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 /** What the command line says, beside the verb. */
 export interface ParkedArguments {
@@ -44,7 +45,10 @@ export class ParkedVerbs {
   async list(args: ParkedArguments): Promise<number> {
     const found = await this.#find(args);
     if (args.json) {
-      this.#json(found.map((parked) => ({ topic: parked.topic, group: parked.group, ...summaryOf(parked) })));
+      for (const parked of found) {
+        const { topic, group } = parked;
+        this.terminal.print(jsonLine('parked', { topic, group, ...summaryOf(parked) }));
+      }
       return 0;
     }
     if (found.length === 0) {
@@ -72,9 +76,12 @@ export class ParkedVerbs {
     const { topic, group, aggregateId } = addressOf(args);
     const letters: Letter[] = [];
     for await (const letter of this.#commands(topic, group).letters(aggregateId)) letters.push(letter);
-    if (args.json)
-      this.#json(letters.map((letter) => ({ ...letterSummaryOf(letter), body: textOf(letter.body) })));
-    else if (letters.length === 0) this.terminal.print(`aggregate "${aggregateId}" has no letter`);
+    if (args.json) {
+      for (const letter of letters) {
+        const shown = { ...letterSummaryOf(letter), body: textOf(letter.body) };
+        this.terminal.print(jsonLine('letter', { topic, group, ...shown }));
+      }
+    } else if (letters.length === 0) this.terminal.print(`aggregate "${aggregateId}" has no letter`);
     else {
       const rows = letters.map(({ note, body }) => [
         String(note.sequence),
@@ -122,7 +129,10 @@ export class ParkedVerbs {
     } catch (error) {
       result = { outcome: 'error', error: describeError(error) };
     }
-    if (args.json) this.#json({ topic, group, aggregateId, ...result });
+    if (args.json)
+      this.terminal.print(
+        jsonLine('aggregate-command', { topic, group, aggregateId, command: kind, ...result }),
+      );
     else this.terminal.print(`${topic} ${group} ${aggregateId}: ${sayResult(result)}`);
     return result.outcome === 'unparked' || (result.outcome === 'parked' && kind === 'skipHead');
   }
@@ -156,10 +166,6 @@ export class ParkedVerbs {
       clock: systemClock,
       newId: () => newEventId(systemClock.wallNow()),
     });
-  }
-
-  #json(value: unknown): void {
-    this.terminal.print(JSON.stringify(value));
   }
 }
 

@@ -18,7 +18,7 @@ export const exportCommand = defineCommand({
     const place = placeOf(word, flags);
     return () =>
       surroundings.connected((connection) =>
-        exportLetters({ ...place, file: flags.file }, connection, surroundings),
+        exportLetters({ ...place, file: flags.file, json: flags.json === true }, connection, surroundings),
       );
   },
 });

@@ -6,6 +6,7 @@ import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { OperatedServerWire } from '../../stream/operating/topic-wire.js';
 import { ageOf, tableOf } from '../command/table.js';
 import type { Terminal } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 export interface StatusArguments {
   readonly topic: string | undefined;
@@ -70,7 +71,7 @@ export class StatusCommand {
 
   #print(rows: readonly StatusRow[], { topic, json, everyMs }: StatusArguments): void {
     if (json) {
-      for (const row of rows) this.terminal.print(JSON.stringify(row));
+      for (const row of rows) this.terminal.print(jsonLine('partition', row));
       return;
     }
     const now = everyMs === undefined ? '' : `${new Date(this.clock.wallNow()).toISOString()}\n`;

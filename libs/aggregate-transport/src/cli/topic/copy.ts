@@ -10,6 +10,7 @@ import { msOf } from '../../stream/api/time.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { openCopy, openTopic } from '../../stream/topics/topic-copy-wire.js';
 import type { Terminal } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 export interface CopyArguments {
   readonly from: string;
@@ -122,6 +123,6 @@ function reporter(
     const seconds = Math.max(0.001, (clock.now() - since) / 1_000);
     const value = { from, to, state, copied, found, through, perSecond: Math.round(copied / seconds) };
     const text = `${from} -> ${to}: ${state}, ${copied} events copied (${value.perSecond}/s), ${found} were there, through ${through}`;
-    terminal.print(json ? JSON.stringify(value) : text);
+    terminal.print(json ? jsonLine('topic-copy', value) : text);
   };
 }

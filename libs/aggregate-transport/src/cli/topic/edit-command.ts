@@ -13,6 +13,7 @@ import type { Connection } from '../../stream/connection/connection.js';
 import { changeTopicStream, hasSchedules, readTopicStream } from '../../stream/topics/topic-settings.js';
 import { type CommandInput, defineCommand } from '../command/command.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
+import { jsonLine } from '../command/json-line.js';
 
 const FLAGS = {
   'max-bytes': 'string',
@@ -103,7 +104,7 @@ async function editTopic(
   const now = topicNow(await readTopicStream(api, topic), connection.serverVersion);
   const plan = planTopicEdit(topic, now, wanted, clock.wallNow());
   const say = (state: string, text: string): void =>
-    terminal.print(json ? JSON.stringify({ topic, state, ...plan }) : text);
+    terminal.print(json ? jsonLine('topic-edit', { topic, state, ...plan }) : text);
   const lines = [
     ...plan.changes.map(({ option, from, to }) => `${option}: ${from} -> ${to}`),
     ...plan.loses.map((what) => `lost at once: ${what}; a group that has not handled them never will`),
