@@ -219,6 +219,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
   'cli/ask': { ...commandRoom, knows: [...commandRoom.knows, 'operations'] },
+  // The one room that speaks the Model Context Protocol, with its SDK.
+  'cli/mcp': {
+    knows: [...commandRoom.knows, 'operations'],
+    packages: [/^node:/, /^@modelcontextprotocol\/sdk\//],
+  },
   'cli/parked': { ...commandRoom, knows: [...commandRoom.knows, operatingLetters, 'stream/topics'] },
   'cli/group': commandRoom,
   'cli/aggregate': commandRoom,
@@ -237,7 +242,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...ground,
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
-      ...['cli/topic', 'cli/doctor', 'cli/asyncapi', 'cli/ask'],
+      ...['cli/topic', 'cli/doctor', 'cli/asyncapi', 'cli/ask', 'cli/mcp'],
     ],
     packages: [/^node:/],
   },

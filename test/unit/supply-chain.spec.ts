@@ -6,6 +6,7 @@ interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
@@ -104,12 +105,15 @@ describe.each(LIBRARIES)('%s', (library) => {
   });
 });
 
-test('the peers of the core library are Nest, what Nest needs, and the NATS clients', () => {
+test('the peers of the core library are Nest, what Nest needs, the NATS clients, and optional ones', () => {
   const known = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices', 'reflect-metadata', 'rxjs'];
   const clients = ['nats', '@nats-io/transport-node', '@nats-io/nats-core'];
-  const peers = Object.keys(manifestOf(CORE).peerDependencies);
+  const optional = ['@modelcontextprotocol/sdk'];
+  const { peerDependencies, peerDependenciesMeta } = manifestOf(CORE);
+  const peers = Object.keys(peerDependencies);
   expect(known.filter((name) => !peers.includes(name))).toEqual([]);
-  expect(peers.filter((name) => ![...known, ...clients].includes(name))).toEqual([]);
+  expect(peers.filter((name) => ![...known, ...clients, ...optional].includes(name))).toEqual([]);
+  for (const name of optional) expect(peerDependenciesMeta[name]).toEqual({ optional: true });
 });
 
 test('the release workflow publishes with provenance, without a token, after the checks', () => {

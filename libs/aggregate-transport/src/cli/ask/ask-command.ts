@@ -3,6 +3,7 @@ import { ServerOperations } from '../../operations/server-operations.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { OperatedServerWire } from '../../stream/operating/topic-wire.js';
 import { defineCommand } from '../command/command.js';
+import { jsonLine } from '../command/json-line.js';
 import type { Terminal } from '../command/terminal.js';
 import { namesOf, numberOf } from '../command/values.js';
 import { aggregateRow, AGGREGATE_HEADINGS, PARTITION_HEADINGS, partitionRow } from './ask-tables.js';
@@ -25,7 +26,7 @@ export const askCommand = defineCommand({
       connected(async (connection) => {
         const server = new OperatedServerWire({ connection, api: new JetStreamApi(connection) }, clock);
         const live = await new ServerOperations(server, clock).askGroup(address, { worst, withinMs });
-        if (flags.json === true) terminal.print(JSON.stringify(live));
+        if (flags.json === true) terminal.print(jsonLine('live-group', live));
         else printLive(terminal, live);
         return live.isComplete && live.unknown.length === 0 && live.replicas.length > 0 ? 0 : 1;
       });

@@ -17,6 +17,7 @@ export type JsonKind =
   | 'import'
   | 'letter'
   | 'letter-edit'
+  | 'live-group'
   | 'parked'
   | 'partition'
   | 'place'
