@@ -3,6 +3,7 @@ import { systemClock } from '#library/clock.js';
 import { AloneTurns } from '#library/consumer/suspects/alone-turns.js';
 import { EventHandlers } from '#library/consumer/handling/event-handlers.js';
 import type { Partition } from '#library/consumer/partition.js';
+import { levelOf, type Log } from '#library/log.js';
 import type { Delivery } from '#library/message/delivery.js';
 import { Group } from '#library/transport/served-group.js';
 import { resolveOptions } from '#library/transport/resolve-options.js';
@@ -31,7 +32,11 @@ export class Door {
     topic: string,
     handle: (event: Delivery) => Promise<undefined> | undefined,
   ): Promise<Door> {
-    const log = { info: () => undefined, warn: console.warn, error: console.error };
+    const log: Log = {
+      write: (event, _fields, text) => {
+        if (['warn', 'error'].includes(levelOf(event))) console.error(text);
+      },
+    };
     const links = new TopicLinks(resolveOptions(options), systemClock, log);
     const handlers = new EventHandlers();
     const { retry, onExhausted, classify, timeoutMs } = DEFAULTS.consume;

@@ -5,6 +5,10 @@ import { eventually } from './eventually.js';
 export class CapturedLog implements LoggerService {
   readonly lines: string[] = [];
 
+  debug(text: unknown): void {
+    this.#keep('debug', text);
+  }
+
   log(text: unknown): void {
     this.#keep('log', text);
   }

@@ -84,7 +84,6 @@ export class RelayFixture extends PostgresFixture {
 
   /** A relay of the only shard, started. */
   relay(options: Partial<ShardRelayOptions> = {}): ShardRelay {
-    const keep = (text: string): void => void this.log.push(text);
     const relay = new ShardRelay({
       topic: this.topic,
       shard: { index: 0, count: 1 },
@@ -97,7 +96,7 @@ export class RelayFixture extends PostgresFixture {
       silentForMs: 10_000,
       holder: 'test',
       clock: systemClock,
-      log: { info: keep, warn: keep, error: keep },
+      log: { write: (...[, , text]) => void this.log.push(text) },
       onStopped: ({ aggregate, code }) => void this.stops.push(`${aggregate} ${code}`),
       ...options,
     });

@@ -29,18 +29,29 @@ export function textsOf(tree: ts.Node): string[] {
   return texts;
 }
 
-/** The texts that calls of a log's `warn` and `error` are given as their first argument. */
-export function alarmsOf(tree: ts.Node): string[] {
-  const alarms: string[] = [];
+/** A call that writes a line to a log. */
+export interface LogCall {
+  /** The name of its event; undefined where it is only known at run time. */
+  readonly event: string | undefined;
+  readonly text: string;
+}
+
+/** The calls of a log's `write`, with texts that stand in a `const` before them. */
+export function logCallsOf(tree: ts.Node): LogCall[] {
+  const calls: LogCall[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && isAlarm(node.expression)) {
-      const [text] = node.arguments;
-      if (text !== undefined) alarms.push(textOf(text));
+    if (ts.isCallExpression(node) && isLogWrite(node.expression)) {
+      const [event, , text] = node.arguments;
+      if (event !== undefined && text !== undefined)
+        calls.push({
+          event: ts.isStringLiteral(event) ? event.text : undefined,
+          text: textOf(valueOf(text)),
+        });
     }
     ts.forEachChild(node, visit);
   };
   visit(tree);
-  return alarms;
+  return calls;
 }
 
 /** The part of what a page shows of a text that has to stand in it literally; the rest may fill its gaps. */
@@ -80,12 +91,26 @@ export function unionOf(tree: ts.SourceFile, name: string): string[] {
   );
 }
 
-function isAlarm(callee: ts.Expression): boolean {
+function isLogWrite(callee: ts.Expression): boolean {
   return (
     ts.isPropertyAccessExpression(callee) &&
-    ['warn', 'error'].includes(callee.name.text) &&
-    /(^|[.#])log\b|Logger\(/i.test(callee.expression.getText())
+    callee.name.text === 'write' &&
+    /(^|[.#])(log|calm)$/.test(callee.expression.getText())
   );
+}
+
+/** What a name stands for, if a `const` around it says so. */
+function valueOf(name: ts.Expression): ts.Expression {
+  if (!ts.isIdentifier(name)) return name;
+  for (let around: ts.Node = name.parent; !ts.isSourceFile(around); around = around.parent) {
+    if (!ts.isBlock(around) && !ts.isCaseClause(around)) continue;
+    for (const statement of around.statements) {
+      if (!ts.isVariableStatement(statement)) continue;
+      const found = statement.declarationList.declarations.find((one) => one.name.getText() === name.text);
+      if (found?.initializer !== undefined) return found.initializer;
+    }
+  }
+  return name;
 }
 
 function isText(node: ts.Node): boolean {

@@ -18,7 +18,7 @@ const CORE = /^nestjs-aggregate-transport$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
-  ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts'],
+  ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'log-events'],
   ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
 ];
 const consumerRooms = [
@@ -78,7 +78,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'clock.ts': { knows: [] },
   'counted.ts': { knows: [] },
   'foreign.ts': { knows: [] },
-  'log.ts': { knows: [] },
+  // What each line means: the source of docs/logs.md.
+  'log-events': { knows: [] },
+  'log.ts': { knows: ['errors.ts', 'log-events'] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
   'on-abort.ts': { knows: [] },
@@ -199,7 +201,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Documents of an application, from plain facts.
   documents: { knows: ['message'] },
   // Nest, and nothing that talks to a server.
-  'nest/nest-log.ts': { knows: ['errors.ts', 'log.ts'], packages: NEST },
+  'nest/log-forms.ts': { knows: [], packages: NEST },
+  'nest/field-logger.ts': { knows: ['errors.ts', 'nest/log-forms.ts'], packages: NEST },
+  'nest/nest-log.ts': { knows: ['log.ts', 'nest/field-logger.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),
   'nest/publishing': nestRoom(),
@@ -291,7 +295,8 @@ const relayRooms = ['relay/rows', 'relay/sending', 'relay/records'];
 const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'errors.ts': { knows: [], packages: [CORE] },
   'clock.ts': { knows: [] },
-  'log.ts': { knows: [] },
+  'log-events.ts': { knows: [] },
+  'log.ts': { knows: ['log-events.ts'] },
   'sabotage.ts': { knows: [] },
   // Ports: to a transaction of the caller, and to a database that this library opens.
   transaction: { knows: ['errors.ts'] },

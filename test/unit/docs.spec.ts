@@ -7,7 +7,7 @@ import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
 import { failsLiveness, failsReadiness, type HealthProblemCode } from '#library/observe/health-problem.js';
 import { DEFAULTS } from '#library/transport/options.js';
-import { alarmsOf, GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
+import { GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
 const README = readFileSync('README.md', 'utf8');
 const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
@@ -113,26 +113,6 @@ describe('docs/operations.md', () => {
     const codes = unionOf(sources.get('errors.ts')!, 'AggregateTransportErrorCode');
     expect(codes.length).toBeGreaterThan(30);
     expect(rows.map(([code]) => codeIn(code)).sort()).toEqual(codes.sort());
-  });
-
-  describe('the log', () => {
-    const told = tableOf(OPERATIONS, 'text', 'meaning', 'do').map(([text]) => codeIn(text));
-
-    test('shows no text that the library does not say', () => {
-      const said = [...sources.values()].flatMap(textsOf);
-      expect(told.length).toBeGreaterThan(30);
-      expect(told.filter((text) => !said.some((one) => mayRead(one, text)))).toEqual([]);
-    });
-
-    test('explains every warning and error that the library logs', () => {
-      const alarms = [...sources]
-        .filter(([path]) => !/^(testing|cli)\//.test(path))
-        .flatMap(([, tree]) => alarmsOf(tree))
-        // Of the others the text is made elsewhere.
-        .filter((text) => text.replaceAll(GAP, '').trim().split(' ').length > 3);
-      expect(alarms.length).toBeGreaterThan(25);
-      expect(alarms.filter((alarm) => !told.some((text) => mayRead(alarm, text)))).toEqual([]);
-    });
   });
 });
 

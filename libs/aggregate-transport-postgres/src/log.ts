@@ -1,6 +1,43 @@
-/** Where the relay says what happened. Texts name aggregates, ids and codes; never payloads or credentials. */
+import { LOG_EVENTS, type LogEventDefinition, type LogFields } from './log-events.js';
+
+type Events = typeof LOG_EVENTS;
+
+/** Names a kind of line: one meaning, one level, the same fields each time. Stable over releases. */
+export type LogEventName = keyof Events;
+
+/** What fields say of an error. */
+interface ErrorFields {
+  readonly why: string;
+  readonly errorName: string;
+  readonly errorCode?: string | number;
+}
+
+type FieldsOf<Event extends LogEventDefinition> = Required<Pick<LogFields, Event['fields'][number]>> &
+  (Event extends { readonly fails: true } ? ErrorFields : unknown);
+
+/** The arguments of {@link Log.write}. */
+export type LogLine = {
+  [Name in LogEventName]: [event: Name, fields: FieldsOf<Events[Name]>, text: string];
+}[LogEventName];
+
+/** Where the relay says what happened. Texts and fields name aggregates, ids and codes; never payloads or credentials. */
 export interface Log {
-  info(text: string): void;
-  warn(text: string): void;
-  error(text: string): void;
+  readonly write: (...line: LogLine) => void;
+}
+
+export function levelOf(event: LogEventName): LogEventDefinition['level'] {
+  return LOG_EVENTS[event].level;
+}
+
+const MAX_NAME_LENGTH = 100;
+
+/** Describes something that was thrown, for the fields of a line. */
+export function errorFields(error: unknown): ErrorFields {
+  if (!(error instanceof Error)) return { why: String(error), errorName: typeof error };
+  const { name, message: why, code } = error as Error & { readonly code?: unknown };
+  const errorName = name.slice(0, MAX_NAME_LENGTH);
+  if (typeof code === 'number') return { why, errorName, errorCode: code };
+  return typeof code === 'string'
+    ? { why, errorName, errorCode: code.slice(0, MAX_NAME_LENGTH) }
+    : { why, errorName };
 }

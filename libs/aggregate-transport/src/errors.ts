@@ -170,6 +170,24 @@ function shortText<K extends string>(key: K, value: unknown): { [P in K]?: strin
   return isShort ? ({ [key]: value } as { [P in K]: string }) : {};
 }
 
+/** What fields of a log line say of an error. */
+export interface ErrorFields {
+  /** As {@link describeError} describes it. */
+  readonly why: string;
+  readonly errorName: string;
+  /** Its `code`, if that is a short text. */
+  readonly errorCode?: string;
+}
+
+/** Describes something that was thrown, for the fields of a log line. Never a payload, never throws. */
+export function errorFields(error: unknown): ErrorFields {
+  const { name, code } = errorNamesOf(error);
+  return {
+    ...{ why: describeError(error), errorName: name ?? typeof error },
+    ...(code === undefined ? {} : { errorCode: code }),
+  };
+}
+
 /** The stack of something that was thrown, if it has one that can be read. */
 export function stackOf(error: unknown): string | undefined {
   try {

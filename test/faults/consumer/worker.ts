@@ -156,7 +156,12 @@ function log(level: string): (message: unknown) => void {
   };
 }
 
-const logger: LoggerService = { log: log('info'), warn: log('warn'), error: log('error') };
+const logger: LoggerService = {
+  debug: log('debug'),
+  log: log('info'),
+  warn: log('warn'),
+  error: log('error'),
+};
 const app = await NestFactory.create(JudgedModule, { logger, abortOnError: false });
 process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => {

@@ -82,7 +82,7 @@ export class LongScene {
   async startReplica(group: string, handle: Handle, consume: ConsumeOptions = {}): Promise<Replica> {
     const replica = new Replica(await TcpProxy.listen(this.server.port));
     const hear = (message: unknown): void => replica.heard(String(message));
-    const logger: LoggerService = { log: hear, warn: hear, error: hear };
+    const logger: LoggerService = { debug: hear, log: hear, warn: hear, error: hear };
     replica.app = await startApp({
       options: {
         servers: replica.proxy.url,

@@ -10,7 +10,7 @@ import { COMMANDS } from '#library/cli/commands.js';
 import { readCommandLine } from '#library/cli/command-line.js';
 import { systemClock } from '#library/clock.js';
 import { describeError } from '#library/errors.js';
-import type { Log } from '#library/log.js';
+import { levelOf, type Log } from '#library/log.js';
 import { Connection } from '#library/stream/connection/connection.js';
 import { admits, deniedIn, type Line, type Role, rolesOnPage, userOf } from '../../support/access/roles.js';
 import { publisherOf, startApp } from '../../support/app.js';
@@ -130,9 +130,9 @@ class Life {
     if (this.#isOver) throw new Error('the life is over');
     const { command, input } = readCommandLine(args, COMMANDS);
     const commandLog: Log = {
-      info: () => undefined,
-      warn: () => undefined,
-      error: (text) => void this.said.errors.push(text),
+      write: (event, _fields, text) => {
+        if (levelOf(event) === 'error') this.said.errors.push(text);
+      },
     };
     const terminal = { print: () => undefined, ask: () => Promise.resolve(undefined) };
     const prepared = command!.prepare(input, {

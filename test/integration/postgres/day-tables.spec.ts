@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { ManualClock } from 'nestjs-aggregate-transport/testing';
+import type { Log } from '#postgres/log.js';
 import { DayTables } from '#postgres/relay/operating/day-tables.js';
 import { migrate } from '#postgres/schema/migrate.js';
 import { SchemaNames } from '#postgres/schema/schema-names.js';
@@ -29,8 +30,7 @@ async function divided(database?: (given: PostgresFixture) => PostgresFixture['d
   await given.pool.query(`drop table "${names.schema}"."${made[0]}"`);
   const clock = new ManualClock(0, Date.now());
   const said: string[] = [];
-  const say = (text: string): void => void said.push(text);
-  const log = { info: say, warn: say, error: say };
+  const log: Log = { write: (...[, , text]) => void said.push(text) };
   const outbox = given.outbox({ names });
   return {
     ...{ given, names, clock, said },
@@ -108,12 +108,11 @@ test('a transaction that has added to an old day keeps its table, and no one wai
 
 test('two processes keep the same days', async () => {
   const { days, given, names, clock, said, tables } = await divided();
-  const say = (text: string): void => void said.push(text);
   const other = new DayTables({
     database: given.database,
     names,
     clock,
-    log: { info: say, warn: say, error: say },
+    log: { write: (...[, , text]) => void said.push(text) },
   });
   await Promise.all([days.keep(), other.keep()]);
   await clock.advance(9 * DAY_MS);
@@ -151,7 +150,7 @@ test('looks again every 10 minutes, and leaves an outbox that is one table alone
   };
   const { database } = given;
   const transaction = database.transaction.bind(database);
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const log = { write: () => undefined };
   const days = new DayTables({ database: { run, transaction }, names: given.names, clock, log });
   days.start();
   const isSet = async (): Promise<void> => {

@@ -101,9 +101,7 @@ describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
     await world.publish(topic, 'later');
     const warned: string[] = [];
     const log: Log = {
-      info: (text) => warned.push(text),
-      warn: (text) => warned.push(text),
-      error: () => undefined,
+      write: (_event, _fields, text) => void warned.push(text),
     };
     const late = await world.group(topic, 'g', { consume: { partitions: 64, startAt: 'new' } }, log);
     expect(late.record).toEqual(records[0]);
@@ -114,7 +112,7 @@ describe.each(VERSIONS)('the start of a group on nats-server %s', (version) => {
   test('is logged once, with what was asked for', async () => {
     const topic = await topicOf(3);
     const lines: string[] = [];
-    const log: Log = { info: (text) => lines.push(text), warn: () => undefined, error: () => undefined };
+    const log: Log = { write: (_event, _fields, text) => void lines.push(text) };
     await world.group(topic, 'g', { consume: { startAt: { sequence: 2 } } }, log);
     await world.group(topic, 'g', { consume: { startAt: { sequence: 2 } } }, log);
     expect(lines.filter((line) => line.includes('starts for the first time'))).toEqual([

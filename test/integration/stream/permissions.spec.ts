@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { NatsConnection } from 'nats';
 import { systemClock } from '#library/clock.js';
-import { type Log, silentLog } from '#library/log.js';
+import { levelOf, type Log, silentLog } from '#library/log.js';
 import type { FeedListener } from '#library/message/reader-port.js';
 import { subjectOf } from '#library/message/subject.js';
 import { type NatsServer, startNatsServer } from '#library/testing/nats/nats-server.js';
@@ -67,7 +67,11 @@ describe.each(VERSIONS)('permissions on nats-server %s', (version) => {
   test('a group reads, commits and is seen with those for its topic, where the streams are made', async () => {
     await (await topicAs('admin')).openGroup('before');
     const denied: string[] = [];
-    const log: Log = { info: () => undefined, warn: () => undefined, error: (text) => denied.push(text) };
+    const log: Log = {
+      write: (event, _fields, text) => {
+        if (levelOf(event) === 'error') denied.push(text);
+      },
+    };
     const topic = await topicAs('handler', log);
     const group = await topic.openGroup('g');
     await (topic.nats as NatsConnection).request(subjectOf('topic', 'a'), '{}');

@@ -243,8 +243,8 @@ describe('partitions', () => {
     await replica('b');
     await streams.advance(5 * TTL_MS);
     expect(a.log.lines.filter((line) => line.includes('share'))).toEqual([
-      'info topic "t", group "g": 1 replica shares 8 partitions, this one takes 0, 1, 2, 3, 4, 5, 6, 7',
-      'info topic "t", group "g": 2 replicas share 8 partitions, this one takes 0, 1, 2, 3',
+      'debug topic "t", group "g": 1 replica shares 8 partitions, this one takes 0, 1, 2, 3, 4, 5, 6, 7',
+      'debug topic "t", group "g": 2 replicas share 8 partitions, this one takes 0, 1, 2, 3',
     ]);
   });
 });

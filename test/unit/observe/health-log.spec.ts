@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { HealthLog } from '#library/observe/health-log.js';
 import type { HealthProblem } from '#library/observe/health-problem.js';
+import { recordedLog } from '../../support/recorded-log.js';
 
 const unowned: HealthProblem = {
   ...{ code: 'unowned', topic: 'orders', group: 'billing', partition: 3, since: 1_000 },
@@ -8,9 +9,8 @@ const unowned: HealthProblem = {
 };
 
 function recorded() {
-  const lines: string[] = [];
-  const say = (level: string) => (text: string) => void lines.push(`${level} ${text}`);
-  return { lines, log: new HealthLog({ info: say('info'), warn: say('warn'), error: say('error') }) };
+  const said = recordedLog();
+  return { ...said, log: new HealthLog(said) };
 }
 
 test('a problem has one line when it begins and one when it is over, however often it is seen', () => {

@@ -1,4 +1,5 @@
 import type { AggregateTransportError } from '#library/errors.js';
+import { levelOf, type Log } from '#library/log.js';
 import type { PublishReceipt } from '#library/message/event.js';
 import type { OutgoingEvent } from '#library/message/outgoing/outgoing-event.js';
 import type { ServerAnswer } from '#library/publisher/server-answer.js';
@@ -168,6 +169,11 @@ export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
   const clock = new ManualClock();
   const warnings: string[] = [];
   let port: FakePublishPort | undefined;
+  const log: Log = {
+    write: (event, _fields, text) => {
+      if (['warn', 'error'].includes(levelOf(event))) warnings.push(text);
+    },
+  };
   const sequencer = new Sequencer({
     topic: 'orders',
     connector: { connectPublisher: (listener) => (port = new FakePublishPort(listener, clock)) },
@@ -177,11 +183,7 @@ export function fixture(options: Partial<SequencerOptions> = {}): Fixture {
     duplicateWindowMs: 120_000,
     batching: { maxBatch: 500, maxOpenBatches: 4, obstacle: 'not here' },
     clock,
-    log: {
-      info: () => undefined,
-      warn: (text) => void warnings.push(text),
-      error: (text) => void warnings.push(text),
-    },
+    log,
     ...options,
   });
   return {

@@ -2,7 +2,6 @@ import {
   ConfigurableModuleBuilder,
   type DynamicModule,
   Inject,
-  Logger,
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -18,6 +17,7 @@ import {
   type TopicRef,
 } from 'nestjs-aggregate-transport';
 import { AggregatePostgresError } from '../errors.js';
+import { errorFields } from '../log.js';
 import type { AggregatePostgresOptions } from '../options/options.js';
 import { resolveOptions, topicNames } from '../options/resolve-options.js';
 import { Inbox } from '../inbox/inbox.js';
@@ -25,6 +25,7 @@ import { type EventChecker, Outbox } from '../outbox/outbox.js';
 import { AggregatePostgresHealthIndicator } from './aggregate-postgres-health.indicator.js';
 import { AggregatePostgresStatus } from './aggregate-postgres-status.js';
 import { OutboxRelays } from './outbox-relays.js';
+import { nestLog } from './nest-log.js';
 import { PostgresLink } from './postgres-link.js';
 import { TransportSettled } from './settled-topics.js';
 import { AGGREGATE_POSTGRES_OPTIONS, getOutboxToken } from './tokens.js';
@@ -56,9 +57,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregatePostg
       inject: [AGGREGATE_POSTGRES_OPTIONS, ModulesContainer],
       useFactory: (options: AggregatePostgresOptions, modules: ModulesContainer) => {
         requireOnce(modules);
-        const logger = new Logger('AggregatePostgres');
+        const log = nestLog('AggregatePostgres');
         return PostgresLink.open(resolveOptions(options), (error) =>
-          logger.warn(`a connection to PostgreSQL was lost: ${error.message}; the pool makes another one`),
+          log.write(
+            'postgres-connection-lost',
+            errorFields(error),
+            `a connection to PostgreSQL was lost: ${error.message}; the pool makes another one`,
+          ),
         );
       },
     },

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type AggregatePublisher, aggregateIdOf } from 'nestjs-aggregate-transport';
 import { systemClock, type Timer } from '../clock.js';
-import type { Log } from '../log.js';
+import { errorFields, type Log } from '../log.js';
 import type { ResolvedRelay } from '../options/relay-options.js';
 import { DayTables } from '../relay/operating/day-tables.js';
 import { OutboxHealth, type OutboxProblem } from '../relay/operating/outbox-health.js';
@@ -11,6 +11,7 @@ import { RelayMetrics } from '../relay/operating/relay-metrics.js';
 import type { Stop } from '../relay/records/stops.js';
 import type { RelayTrouble } from '../relay/sending/waits.js';
 import { ShardRelay } from '../relay/shard-relay.js';
+import { nestLog } from './nest-log.js';
 import type { PostgresLink } from './postgres-link.js';
 
 /** How often health looks at the database, in milliseconds. */
@@ -37,12 +38,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly link: PostgresLink,
     publishers: readonly AggregatePublisher[],
   ) {
-    const logger = new Logger('AggregateOutbox');
-    this.#log = {
-      info: (text) => logger.log(text),
-      warn: (text) => logger.warn(text),
-      error: (text) => logger.error(text),
-    };
+    this.#log = nestLog('AggregateOutbox');
     const { database, names, options } = link;
     const { outbox } = options;
     this.looks = new OutboxLooks(database.run, names);
@@ -115,6 +111,12 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
     const notice = { topic, aggregateId: aggregateIdOf(aggregate), eventId, code, reason };
     Promise.resolve()
       .then(() => hooks.outboxStopped?.(notice))
-      .catch((error: unknown) => this.#log.error(`hooks.outboxStopped failed: ${String(error)}`));
+      .catch((error: unknown) =>
+        this.#log.write(
+          'outbox-hook-failed',
+          { topic, aggregate: notice.aggregateId, ...errorFields(error) },
+          `hooks.outboxStopped failed: ${String(error)}`,
+        ),
+      );
   }
 }

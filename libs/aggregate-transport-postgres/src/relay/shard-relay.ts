@@ -1,7 +1,7 @@
 import { reached } from '#sabotage';
 import type { Clock } from '../clock.js';
 import type { Database } from '../database/database.js';
-import type { Log } from '../log.js';
+import { errorFields, type Log } from '../log.js';
 import type { SchemaNames } from '../schema/schema-names.js';
 import { CalmLog } from './calm-log.js';
 import { LockedSession } from './records/locked-session.js';
@@ -138,7 +138,11 @@ export class ShardRelay implements TenureListener {
 
   retried(error: unknown): void {
     this.#retried++;
-    this.#say(`some events are not stored yet: ${textOf(error)}; they are sent again`);
+    this.#say(
+      'events-not-stored',
+      error,
+      `some events are not stored yet: ${textOf(error)}; they are sent again`,
+    );
   }
 
   async #live(): Promise<void> {
@@ -146,7 +150,7 @@ export class ShardRelay implements TenureListener {
       try {
         await this.#once();
       } catch (error) {
-        this.#say(`the relay begins again: ${textOf(error)}`);
+        this.#say('relay-restarted', error, `the relay begins again: ${textOf(error)}`);
       }
       if (this.#isEnding()) return;
       if (this.#mode !== 'waiting') this.#enter('waiting');
@@ -160,7 +164,8 @@ export class ShardRelay implements TenureListener {
     const opened = await database.session();
     const session = new LockedSession({ session: opened, names, topic, shard, clock, silentForMs });
     void session.lost.then((error) => {
-      if (!this.#isEnding()) this.#say(`the relay has lost its connection, and its lock: ${error.message}`);
+      const text = `the relay has lost its connection, and its lock: ${error.message}`;
+      if (!this.#isEnding()) this.#say('relay-lock-lost', error, text);
       this.#tenure?.abort(error);
       this.#wake.set();
     });
@@ -193,7 +198,12 @@ export class ShardRelay implements TenureListener {
     reached('relay: taken over');
     if (this.#isEnding()) return;
     this.#enter('relaying');
-    log.info(`topic "${topic}": relays shard ${shard.index + 1} of ${shard.count}, epoch ${takeOver.epoch}`);
+    const { epoch } = takeOver;
+    log.write(
+      'shard-relayed',
+      { topic, shard: shard.index + 1, shards: shard.count, epoch },
+      `topic "${topic}": relays shard ${shard.index + 1} of ${shard.count}, epoch ${epoch}`,
+    );
     this.#tenure = new Tenure({
       ...{ topic, shard, names, session, records, target, height, takeOver },
       ...{ limits, pollMs, keepPublishedMs, clock, log, listener: this },
@@ -222,8 +232,13 @@ export class ShardRelay implements TenureListener {
     return new Promise((resolve) => void this.options.clock.after(ms, resolve));
   }
 
-  #say(text: string): void {
-    this.#calm.warn(`topic "${this.options.topic}": ${text}`);
+  #say(
+    event: 'events-not-stored' | 'relay-restarted' | 'relay-lock-lost',
+    error: unknown,
+    text: string,
+  ): void {
+    const { topic } = this.options;
+    this.#calm.write(event, { topic, ...errorFields(error) }, `topic "${topic}": ${text}`);
   }
 
   #enter(mode: RelayMode): void {

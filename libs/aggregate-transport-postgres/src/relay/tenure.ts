@@ -180,7 +180,8 @@ export class Tenure implements SenderListener {
 
   streamChanged(): void {
     const { topic, log } = this.parts;
-    log.warn(`topic "${topic}": the stream was made again, or went back; every aggregate is looked up again`);
+    const text = `topic "${topic}": the stream was made again, or went back; every aggregate is looked up again`;
+    log.write('stream-changed', { topic }, text);
     this.#lanes.forgetSequences();
     this.#mustForget = true;
     this.#wake.set();
@@ -242,9 +243,12 @@ export class Tenure implements SenderListener {
       this.#loader.noteStopWritten(stop.aggregate);
       const { topic, log, listener } = this.parts;
       const id = aggregateIdOf(stop.aggregate);
-      log.error(
-        `topic "${topic}": aggregate "${id}" is stopped, its event ${stop.eventId} was refused: ${stop.code}: ` +
-          `${stop.reason}; correct the cause, then: npx aggregate-transport outbox retry`,
+      const { eventId, code, reason } = stop;
+      log.write(
+        'aggregate-stopped',
+        { topic, aggregate: id, eventId, errorCode: code, why: reason },
+        `topic "${topic}": aggregate "${id}" is stopped, its event ${eventId} was refused: ${code}: ` +
+          `${reason}; correct the cause, then: npx aggregate-transport outbox retry`,
       );
       listener.stopped(stop);
     }

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
-import { describeError } from '../errors.js';
-import type { Log } from '../log.js';
+import { describeError, errorFields } from '../errors.js';
+import type { LogAt } from '../log.js';
 import type { Question } from './answers.js';
 import type { AskPort, Ending } from './ask-port.js';
 import { readQuestion } from './read-question.js';
@@ -17,7 +17,7 @@ export interface ResponderOptions {
   readonly port: AskPort;
   readonly answering: Answering;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'group'>;
 }
 
 /** Answers in a second, at most. Further questions are ignored: an asker takes no answer for unknown. */
@@ -97,7 +97,9 @@ export class Responder {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
     const { log, name } = this.options;
-    log.error(
+    log.write(
+      'question-unanswered',
+      errorFields(error),
       `${name}: a question of an operator could not be answered: ${describeError(error)} (said once); ` +
         'report it with this stack',
       error,

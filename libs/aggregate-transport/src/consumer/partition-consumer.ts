@@ -300,8 +300,8 @@ export class PartitionConsumer implements PartitionHall, TenureListener {
     this.#haltReason = reason;
     this.#haltCause = cause;
     // What concerns the whole group is said once.
-    if (cause !== 'deleted') this.options.surroundings.log.error(`${this.#parts.name} halts: ${reason}`);
-    this.#tenure.end();
+    if (cause === 'deleted') this.#tenure.end();
+    else this.#tenure.halt(reason);
     this.#parts.reader.close();
     this.#parts.lanes.stop();
     // There is no position any more that a last commit could be written to.

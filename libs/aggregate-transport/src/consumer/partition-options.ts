@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import type { ReaderConnectionListener, ReaderPort } from '../message/reader-port.js';
 import type { ParkedPort } from '../parking/parked-port.js';
 import type { GroupRecord } from '../records/group-record.js';
@@ -68,7 +68,7 @@ export interface GroupView extends Survivors, OtherReplicas {
 export interface Surroundings {
   readonly clock: Clock;
   readonly random: () => number;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly observer: PartitionObserver;
 }
 

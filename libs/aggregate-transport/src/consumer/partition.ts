@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import { every, type Timer } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
+import { AggregateTransportError, describeError, errorFields } from '../errors.js';
 import type { KeyPort } from '../records/key-port.js';
 import type { LeaseRecord } from '../records/lease-record.js';
 import type { PartitionAddress } from '../records/partition-address.js';
@@ -213,7 +213,6 @@ export class Partition implements LeaseListener {
   acquired(before: LeaseRecord | undefined): void {
     this.#leases++;
     this.#wasClaimed ||= before?.claimed === true;
-    this.options.consumer.surroundings.log.info(`${this.#name}: lease held, epoch ${this.#lease.epoch}`);
     this.#consumer.own(before?.claimed === true);
   }
 
@@ -306,7 +305,9 @@ export class Partition implements LeaseListener {
     this.#consumer.abortRunning(
       new AggregateTransportError('LEASE_LOST', `its partition is to be handed over: ${text}`),
     );
-    log.warn(
+    log.write(
+      'hand-over-delayed',
+      { limitMs: drainMs, againInMs: againMs },
       `${this.#name} is not handed over: ${text}; their signals are aborted, and it is tried again in ${againMs} ms`,
     );
     this.#againTimer = clock.after(againMs, () => {
@@ -330,7 +331,8 @@ export class Partition implements LeaseListener {
       else await this.#consumer.markDrained(change);
     } catch (error) {
       const { log } = this.options.consumer.surroundings;
-      log.warn(`${this.#name}: its mark of change ${change} could not be written: ${describeError(error)}`);
+      const text = `${this.#name}: its mark of change ${change} could not be written: ${describeError(error)}`;
+      log.write('change-not-marked', errorFields(error), text);
     } finally {
       this.#isMarking = false;
     }

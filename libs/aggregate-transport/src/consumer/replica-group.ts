@@ -1,6 +1,6 @@
 import { counted } from '../counted.js';
 import type { Clock, Timer } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import { assign } from './ownership/assignment.js';
 import type { Presence } from './ownership/presence.js';
 import type { Session } from './ownership/session.js';
@@ -15,7 +15,7 @@ export interface ReplicaGroupOptions {
   readonly presence: Presence;
   readonly partitions: readonly Partition[];
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'group'>;
 }
 
 /** Of ttls: replicas that join together are waited for before anything is handed over. */
@@ -206,6 +206,7 @@ export class ReplicaGroup implements PartitionListener {
       `this one takes ${own.length === 0 ? 'none' : own.join(', ')}`;
     if (text === this.#told) return;
     this.#told = text;
-    log.info(`${name}: ${text}`);
+    const fields = { replicas, partitions: assigned.length, owned: own };
+    log.write('partitions-shared', fields, `${name}: ${text}`);
   }
 }

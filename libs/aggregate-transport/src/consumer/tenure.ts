@@ -1,7 +1,7 @@
 import { isSabotaged, reached } from '#sabotage';
 import { type Clock, delay } from '../clock.js';
-import { describeError, hasCode } from '../errors.js';
-import type { Log } from '../log.js';
+import { describeError, errorFields, hasCode } from '../errors.js';
+import type { LogAt } from '../log.js';
 import type { ReaderPort, StreamState } from '../message/reader-port.js';
 import type { Parking } from '../parking/parking.js';
 import type { GroupRecord } from '../records/group-record.js';
@@ -35,7 +35,7 @@ export interface TenureOptions {
   /** Events this owner takes in at most. */
   readonly bound: number;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: TenureListener;
 }
 
@@ -87,6 +87,13 @@ export class Tenure {
     this.#number++;
   }
 
+  /** Ends it, and says why the partition stops. */
+  halt(why: string): void {
+    const { log, name } = this.options;
+    log.write('partition-halted', { why }, `${name} halts: ${why}`);
+    this.end();
+  }
+
   async #run(number: number, wasClaimed: boolean): Promise<void> {
     const { clock, log, name, tenancy } = this.options;
     const startedAt = clock.now();
@@ -104,7 +111,8 @@ export class Tenure {
         if (this.#number !== number || hasCode(error, 'LEASE_LOST')) return;
         const why = describeError(error);
         this.#failing = { since: this.#failing?.since ?? startedAt, why };
-        if (!isReported) log.warn(`${name}: its position cannot be claimed, trying again: ${why}`);
+        const text = `${name}: its position cannot be claimed, trying again: ${why}`;
+        if (!isReported) log.write('position-not-claimed', errorFields(error), text);
         isReported = true;
       }
       if (clock.now() - startedAt > tenancy.ttlMs) {

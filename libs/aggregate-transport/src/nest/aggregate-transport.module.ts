@@ -2,7 +2,6 @@ import {
   ConfigurableModuleBuilder,
   type DynamicModule,
   Inject,
-  Logger,
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -49,11 +48,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
       inject: [AGGREGATE_TRANSPORT_OPTIONS, ModulesContainer],
       useFactory: (options: AggregateTransportOptions, modules: ModulesContainer) => {
         requireOnce(modules);
-        return new TopicLinks(
-          resolveOptions(options),
-          systemClock,
-          nestLog(new Logger('AggregateTransport')),
-        );
+        return new TopicLinks(resolveOptions(options), systemClock, nestLog('AggregateTransport'));
       },
     },
     {

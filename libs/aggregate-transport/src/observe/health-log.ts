@@ -1,6 +1,16 @@
 import type { Log } from '../log.js';
 import { type HealthProblem, isSaidAtItsSource, placeOf } from './health-problem.js';
 
+/** What fields say of a problem. Pure. */
+function fieldsOf({ code: problem, topic, group, partition }: HealthProblem) {
+  return {
+    problem,
+    ...(topic === undefined ? {} : { topic }),
+    ...(group === undefined ? {} : { group }),
+    ...(partition === undefined ? {} : { partition }),
+  };
+}
+
 /** Says in the log when a problem begins and when it is over, if no other line says so. */
 export class HealthLog {
   #known = new Map<string, HealthProblem>();
@@ -15,12 +25,21 @@ export class HealthLog {
       const key = `${problem.code} ${placeOf(problem)}`;
       now.set(key, problem);
       if (this.#known.has(key)) continue;
-      this.log.warn(`${placeOf(problem)}: health goes down, ${problem.code}: ${problem.why}; ${problem.do}`);
+      const { code, why, do: remedy } = problem;
+      this.log.write(
+        'health-degraded',
+        { ...fieldsOf(problem), why, remedy },
+        `${placeOf(problem)}: health goes down, ${code}: ${why}; ${remedy}`,
+      );
     }
     for (const [key, problem] of this.#known) {
       if (now.has(key)) continue;
-      const ms = Math.max(0, wallNow - problem.since);
-      this.log.info(`${placeOf(problem)}: ${problem.code} is over, after ${Math.round(ms)} ms`);
+      const ageMs = Math.round(Math.max(0, wallNow - problem.since));
+      this.log.write(
+        'health-restored',
+        { ...fieldsOf(problem), ageMs },
+        `${placeOf(problem)}: ${problem.code} is over, after ${ageMs} ms`,
+      );
     }
     this.#known = now;
   }

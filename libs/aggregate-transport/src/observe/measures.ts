@@ -1,5 +1,5 @@
 import type { ClaimCause, PartitionObserver } from '../consumer/partition-options.js';
-import { describeError } from '../errors.js';
+import { describeError, errorFields } from '../errors.js';
 import { muteRejection } from '../foreign.js';
 import type { Log } from '../log.js';
 import type { ReaderCause } from '../consumer/reading/reader.js';
@@ -92,7 +92,9 @@ export class Measures {
     } catch (error) {
       if (this.#hasFailed) return;
       this.#hasFailed = true;
-      this.log.error(
+      this.log.write(
+        'meter-failed',
+        errorFields(error),
         `expected a meter whose histograms record a value, found that record throws ${describeError(error)}; ` +
           'durations are missing until it is fixed (said once)',
         error,

@@ -1,6 +1,6 @@
 import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError } from '../errors.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import type { GroupStart } from '../records/group-record.js';
 import type { Letter } from '../records/letter.js';
 import { aggregateIdOf } from '../message/subject.js';
@@ -12,7 +12,7 @@ import { inheritedReplay } from './inherited-replay.js';
 export interface AdoptionOptions {
   readonly name: string;
   readonly port: ParkedPort;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly epoch: number;
   /** When the topic's stream was made. */
   readonly created: string;
@@ -113,8 +113,11 @@ function noteLostReplay(
   { name, log }: Pick<AdoptionOptions, 'name' | 'log'>,
 ): void {
   if (kept !== undefined || !isUnderWay(marker.replay)) return;
-  log.error(
-    `${name}: the replay of aggregate "${aggregateIdOf(token)}" ends before its event ${marker.replay.from}: the stream ` +
+  const aggregate = aggregateIdOf(token);
+  log.write(
+    'replay-cut-short',
+    { aggregate, sequence: marker.replay.from },
+    `${name}: the replay of aggregate "${aggregate}" ends before its event ${marker.replay.from}: the stream ` +
       'was made again or restored since; to begin it again: group reset with --aggregate',
   );
 }

@@ -1,4 +1,4 @@
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { type Letter, noteWithout } from '../records/letter.js';
 import { editAt } from '../records/marker.js';
@@ -9,7 +9,7 @@ export interface LetterEditsOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
   readonly port: Pick<ParkedPort, 'at' | 'appendSkipped'>;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /**
@@ -49,9 +49,13 @@ export class LetterEdits {
     const { port, log, name } = this.options;
     const kept = await port.appendSkipped(eventOf(letter), { ...note, replacedBy: editId });
     if (kept.kind !== 'stored') {
-      log.warn(
-        `${name}: the original of an edited letter of aggregate "${aggregateIdOf(letter.token)}" could not be kept in ` +
-          `the parked stream: ${kept.kind === 'refused' ? kept.reason : kept.kind}`,
+      const aggregate = aggregateIdOf(letter.token);
+      const why = kept.kind === 'refused' ? kept.reason : kept.kind;
+      log.write(
+        'original-not-kept',
+        { aggregate, why },
+        `${name}: the original of an edited letter of aggregate "${aggregate}" could not be kept in ` +
+          `the parked stream: ${why}`,
       );
     }
     this.#kept.add(editId);

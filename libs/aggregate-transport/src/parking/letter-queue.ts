@@ -1,6 +1,6 @@
 import { reached } from '#sabotage';
 import type { Clock, Timer } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { Letter } from '../records/letter.js';
 import type { LetterRoom } from './letter-room.js';
@@ -21,7 +21,7 @@ export interface LetterQueueOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
   readonly port: Pick<ParkedPort, 'next' | 'page' | 'removeLetter' | 'removeThrough'>;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly clock: Clock;
   readonly room: LetterRoom;
   readonly turns: NoteTurns;
@@ -190,8 +190,11 @@ export class LetterQueue implements NoteTaker {
     if (position <= this.#toldThrough) return;
     this.#toldThrough = position;
     const { name, log } = this.options;
-    log.error(
-      `${name}: letter ${position} of aggregate "${aggregateIdOf(this.parked.token)}" belongs to no marker ` +
+    const aggregate = aggregateIdOf(this.parked.token);
+    log.write(
+      'letter-without-marker',
+      { aggregate, letter: position },
+      `${name}: letter ${position} of aggregate "${aggregate}" belongs to no marker ` +
         'that counts (an owner wrote it after its lease had ended, or another program did); it is not replayed',
     );
   }

@@ -1,5 +1,5 @@
-import { describeError } from '../errors.js';
-import type { Log } from '../log.js';
+import { describeError, errorFields } from '../errors.js';
+import type { LogAt } from '../log.js';
 import { aggregateIdOf } from '../message/subject.js';
 import type { MarkerWrites } from './marker-writes.js';
 import type { Parked } from './parked-aggregate.js';
@@ -9,7 +9,7 @@ export interface LostMarkersOptions {
   /** For log texts: topic, group and partition. */
   readonly name: string;
   readonly port: Pick<ParkedPort, 'readMarker' | 'lettered'>;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /**
@@ -37,16 +37,21 @@ export class LostMarkers {
       const isWritten = (): boolean => one.revision > 0 && !one.leaving && !one.forgotten;
       if (listed.has(one.token) || !isWritten()) continue;
       const { revision } = one;
+      const aggregate = aggregateIdOf(one.token);
       try {
         if ((await port.readMarker(one.token)) !== undefined || one.revision !== revision || !isWritten())
           continue;
         await this.writes.update(one, {});
-        log.error(
-          `${name}: the marker of parked aggregate "${aggregateIdOf(one.token)}" was deleted and is written again; ` +
+        log.write(
+          'marker-restored',
+          { aggregate },
+          `${name}: the marker of parked aggregate "${aggregate}" was deleted and is written again; ` +
             'to give its events up, use parked discard',
         );
       } catch (error) {
-        log.warn(
+        log.write(
+          'marker-not-restored',
+          { aggregate, ...errorFields(error) },
           `${name}: a marker that was deleted could not be written again, trying again soon: ${describeError(error)}`,
         );
         return;
@@ -65,8 +70,11 @@ export class LostMarkers {
     const without = lettered.filter((token) => !isParked(token));
     const [first] = without;
     if (first === undefined) return;
-    log.error(
-      `${name}: letters of ${without.length} aggregates, "${aggregateIdOf(first)}" for one, have no marker and are never ` +
+    const aggregate = aggregateIdOf(first);
+    log.write(
+      'markers-missing',
+      { aggregates: without.length, aggregate },
+      `${name}: letters of ${without.length} aggregates, "${aggregate}" for one, have no marker and are never ` +
         'replayed: the marker was deleted, or an owner wrote them after its lease had ended; ' +
         'restore the bucket of markers, or purge their subjects',
     );

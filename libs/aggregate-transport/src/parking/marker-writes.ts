@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
-import { AggregateTransportError } from '../errors.js';
-import type { Log } from '../log.js';
+import { AggregateTransportError, describeError, errorFields } from '../errors.js';
+import type { LogAt } from '../log.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
 import { editsAfter, identityOf, type Marker } from '../records/marker.js';
@@ -25,7 +25,7 @@ export interface MarkerWritesOptions {
   /** For log and error texts: topic, group and partition. */
   readonly name: string;
   readonly port: ParkedPort;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly owner: ParkingOwner;
 }
 
@@ -77,7 +77,12 @@ export class MarkerWrites {
         parked.identity = identityOf(found);
         return;
       }
-      log.error(`${name}: a marker of epoch ${found.marker.epoch} came too late and is void`);
+      const { epoch } = found.marker;
+      log.write(
+        'marker-late',
+        { aggregate: aggregateIdOf(parked.token), epoch },
+        `${name}: a marker of epoch ${epoch} came too late and is void`,
+      );
       await port.removeMarker(found.revision);
     }
   }
@@ -95,12 +100,25 @@ export class MarkerWrites {
     if (isAsked(found.marker)) return true;
     this.check();
     if (await port.removeMarker(found.revision)) {
-      log.error(
-        `${name}: a marker of aggregate "${aggregateIdOf(token)}" (epoch ${found.marker.epoch}) came after the aggregate ` +
+      const aggregate = aggregateIdOf(token);
+      log.write(
+        'marker-void',
+        { aggregate, epoch: found.marker.epoch },
+        `${name}: a marker of aggregate "${aggregate}" (epoch ${found.marker.epoch}) came after the aggregate ` +
           'was live again, or after the lease of its owner had ended; that counts for nothing and is removed',
       );
     }
     return false;
+  }
+
+  /** A removal of a void marker was not answered. */
+  tellNotRemoved(token: string, error: unknown): void {
+    const { log, name } = this.options;
+    log.write(
+      'marker-not-removed',
+      { aggregate: aggregateIdOf(token), ...errorFields(error) },
+      `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
+    );
   }
 
   /**

@@ -1,6 +1,5 @@
 import { isSabotaged, reached } from '#sabotage';
 import { type Clock, every, type Timer } from '../clock.js';
-import { describeError } from '../errors.js';
 import { inParallel } from '../in-parallel.js';
 import type { ParkNote } from '../message/park-reason.js';
 import { aggregateIdOf } from '../message/subject.js';
@@ -318,7 +317,6 @@ export class Parking {
   }
 
   #removeVoid(token: string): void {
-    const { log, name } = this.options;
     const isUnknown = (): boolean => this.#isTruth && !this.#parked.has(token);
     this.#writes
       .removeVoid(token, isUnknown)
@@ -327,11 +325,7 @@ export class Parking {
         this.replays.ask(token);
         this.#listener?.commanded({ token });
       })
-      .catch((error: unknown) =>
-        log.warn(
-          `${name}: a void marker could not be removed; it is found again soon: ${describeError(error)}`,
-        ),
-      );
+      .catch((error: unknown) => this.#writes.tellNotRemoved(token, error));
   }
 
   #require(token: string): Parked {
@@ -341,7 +335,13 @@ export class Parking {
   }
 
   #logUnparked(token: string, why: string): void {
-    this.options.log.info(`${this.options.name}: aggregate "${aggregateIdOf(token)}" is live again: ${why}`);
+    const { log, name } = this.options;
+    const aggregate = aggregateIdOf(token);
+    log.write(
+      'aggregate-live',
+      { aggregate, why },
+      `${name}: aggregate "${aggregate}" is live again: ${why}`,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import { largestEventBytes } from '../message/outgoing/outgoing-event.js';
 import { PassingMap } from '../passing-map.js';
 import { Batch, batchFrom, type BatchLimits, followersOf, worthwhileAt } from './batch.js';
@@ -28,7 +28,7 @@ interface BatchingParts {
   readonly limits: BatchingOptions;
   readonly maxInFlight: number;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'topic'>;
   readonly port: PublishPort;
 }
 
@@ -73,11 +73,13 @@ export class Batching {
     this.#maxBatch = limits.maxBatch;
     const obstacle = limits.obstacle ?? obstacleOf(limits.maxBatch, maxInFlight);
     this.#mode = obstacle === undefined ? { name: 'on' } : { name: 'off', reason: obstacle };
-    log.info(
-      obstacle === undefined
-        ? `topic "${topic}": batching is on, up to ${limits.maxBatch} events a batch`
-        : `topic "${topic}": batching is off: ${obstacle}`,
-    );
+    const { maxBatch } = limits;
+    if (obstacle === undefined) {
+      const text = `topic "${topic}": batching is on, up to ${maxBatch} events a batch`;
+      log.write('batching-on', { count: maxBatch }, text);
+    } else {
+      log.write('batching-off', { why: obstacle }, `topic "${topic}": batching is off: ${obstacle}`);
+    }
   }
 
   get status(): BatchingStatus {
@@ -205,7 +207,9 @@ export class Batching {
     if (this.#mode.name === 'off') return;
     this.#enter({ name: 'off', reason });
     const { log, topic } = this.parts;
-    log.warn(
+    log.write(
+      'batching-stopped',
+      { why: reason },
       `topic "${topic}": batching is off: ${reason}; events are sent one by one, with the same promises`,
     );
   }

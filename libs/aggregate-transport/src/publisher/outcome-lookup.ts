@@ -1,5 +1,6 @@
-import { describeError } from '../errors.js';
-import type { Log } from '../log.js';
+import { describeError, errorFields } from '../errors.js';
+import type { LogAt } from '../log.js';
+import { aggregateIdOf } from '../message/subject.js';
 import type { PublishPort } from './publish-port.js';
 import type { QueuedEvent } from './publish-queue.js';
 
@@ -33,7 +34,7 @@ export class OutcomeLookup {
   constructor(
     private readonly topic: string,
     private readonly port: PublishPort,
-    private readonly log: Log,
+    private readonly log: LogAt<'topic'>,
   ) {}
 
   /**
@@ -47,7 +48,9 @@ export class OutcomeLookup {
       const found = await this.#read(event, refusal);
       return queue.head === event ? found : undefined;
     } catch (error) {
-      this.log.warn(
+      this.log.write(
+        'outcome-not-found',
+        { aggregate: aggregateIdOf(event.outgoing.token), ...errorFields(error) },
         `topic "${this.topic}": an event's outcome could not be looked up: ${describeError(error)}`,
       );
       if (queue.head === event) queue.markOpen();
@@ -61,7 +64,9 @@ export class OutcomeLookup {
     const about = batch === undefined ? 'not its' : 'neither it nor the end of its batch is the';
     const text =
       found.kind === 'stored' ? 'stored' : `${about} aggregate's last event, so most likely not stored`;
-    this.log.info(
+    this.log.write(
+      'outcome-found',
+      { aggregate: aggregateIdOf(outgoing.token), why: text },
       `topic "${this.topic}": the unknown outcome of an event of "${outgoing.token}" was looked up: ${text}`,
     );
   }

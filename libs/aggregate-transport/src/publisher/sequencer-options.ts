@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import type { BatchingOptions } from './batching.js';
 import type { PublishConnector } from './publish-port.js';
 
@@ -16,5 +16,5 @@ export interface SequencerOptions {
   readonly duplicateWindowMs: number;
   readonly batching: BatchingOptions;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'topic'>;
 }

@@ -1,7 +1,6 @@
 import {
   type DynamicModule,
   Inject,
-  Logger,
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -41,7 +40,7 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
     options: AggregateTransportOptions,
     streams: TestingStreams = new TestingStreams(),
   ): DynamicModule {
-    const log = nestLog(new Logger('AggregateTransport'));
+    const log = nestLog('AggregateTransport');
     return {
       module: AggregateTransportTestingModule,
       global: true,

@@ -1,5 +1,5 @@
 import type { PartitionObserver } from '../consumer/partition-options.js';
-import { describeError } from '../errors.js';
+import { describeError, errorFields } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkReason } from '../message/park-reason.js';
 
@@ -51,7 +51,14 @@ export function observerOf(
   ): void => {
     Promise.resolve()
       .then(() => find()?.(notice))
-      .catch((error: unknown) => log.error(`hooks.${name} failed: ${describeError(error)}`, error));
+      .catch((error: unknown) =>
+        log.write(
+          'hook-failed',
+          { hook: name, ...where, ...errorFields(error) },
+          `hooks.${name} failed: ${describeError(error)}`,
+          error,
+        ),
+      );
   };
   return {
     parked: ({ aggregateId, sequence }, { reason, error, attempts }) =>

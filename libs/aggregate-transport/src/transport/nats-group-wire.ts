@@ -59,7 +59,9 @@ export async function openGroup(
   const request = { topic: topic.name, group, provision, positions, storage, partitions, startAt, mustExist };
   const record = await untilAnswered(clock, () => new GroupRecordOpening(of, request, log).open());
   if (record.partitions !== partitions) {
-    log.warn(
+    log.write(
+      'partitions-option-ignored',
+      { topic: topic.name, group, partitions: record.partitions, wanted: partitions },
       `topic "${topic.name}": group "${group}" has ${record.partitions} partitions, as its record says; ` +
         `consume.partitions ${partitions} is not followed (npx aggregate-transport repartition changes it)`,
     );

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { Log } from '../log.js';
+import { type Log, logAt } from '../log.js';
 import { subjectOf } from '../message/subject.js';
 import type { NatsConnectionSource } from '../stream/clients/client-options.js';
 import { isOpenConnection } from '../stream/clients/open-connection.js';
@@ -97,7 +97,8 @@ export class NatsWires implements TopicWires {
 
   #connect(name: string, signal: AbortSignal | undefined): SharedConnection {
     const { client, connection, jetStream = OWN_JETSTREAM, clock, log } = this.options;
-    const opening = Connection.open(connection, name, log, { client, jetStream, signal, clock });
+    const placed = logAt<'connection'>(log, { connection: name });
+    const opening = Connection.open(connection, name, placed, { client, jetStream, signal, clock });
     const shared = { opening, users: 0 };
     this.#connections.set(name, shared);
     return shared;

@@ -9,7 +9,8 @@ import type { GroupView, PartitionObserver } from '../consumer/partition-options
 import type { OtherSessions, OwnSession } from '../consumer/ownership/sessions.js';
 import { Partition } from '../consumer/partition.js';
 import type { AloneTurns } from '../consumer/suspects/alone-turns.js';
-import type { Log } from '../log.js';
+import { type Log, logAt } from '../log.js';
+import type { PlaceFields } from '../log-events/fields.js';
 import type { HandledTypes } from '../records/member-record.js';
 import type { Measures } from '../observe/measures.js';
 import type { PartitionAddress } from '../records/partition-address.js';
@@ -82,7 +83,11 @@ export async function openGroup(
     attempts: new RecentAttempts(options.clock),
     turns: options.turns,
     bytes: new ByteBudget(consume.maxBufferedBytes),
-    failures: new FailureLog(`topic "${name}", group "${group}"`, clock, log),
+    failures: new FailureLog(
+      `topic "${name}", group "${group}"`,
+      clock,
+      logAt<'group'>(log, { topic: name, group }),
+    ),
     writes: link.writes,
   };
   const common = { shared, group: replica.viewOf(wire), replica };
@@ -123,7 +128,10 @@ function partitionOf(
       reading: { batch, pullExpiresMs, commitEveryMs },
       shared,
       group,
-      surroundings: { clock, random: Math.random, log, observer: observerFor(options, address) },
+      surroundings: {
+        ...{ clock, random: Math.random, observer: observerFor(options, address) },
+        log: logAt<'partition'>(log, placeOf(address)),
+      },
     },
   });
   return opened;
@@ -162,8 +170,11 @@ class LiveView implements PartitionView {
   }
 }
 
+function placeOf({ topic, group, partition }: PartitionAddress): PlaceFields['partition'] {
+  return { topic, group, partition };
+}
+
 function observerFor({ hooks, log, measures }: GroupOptions, address: PartitionAddress): PartitionObserver {
-  const { topic, group, partition } = address;
-  const where = { topic, group, partition };
+  const where = placeOf(address);
   return { ...observerOf(hooks, where, log), ...measures?.of(where) };
 }

@@ -1,7 +1,7 @@
 import { type Clock, delay } from '../clock.js';
 import { WriteBudget } from '../consumer/position/commit-pace.js';
 import { AggregateTransportError } from '../errors.js';
-import type { Log } from '../log.js';
+import { type Log, logAt } from '../log.js';
 import type { AggregateEvent } from '../message/event.js';
 import type { OutgoingEvent } from '../message/outgoing/outgoing-event.js';
 import { prepareEvent } from '../message/outgoing/prepare-event.js';
@@ -138,6 +138,7 @@ export class TopicLinks {
   async #open(name: string): Promise<TopicLink> {
     const topic = this.options.topics.get(name);
     if (topic === undefined) throw undeclaredError(name, this.options);
+    const log = logAt<'topic'>(this.log, { topic: name });
     const wire = await this.wires.open(topic, this.#end.signal);
     const sequencer = new Sequencer({
       topic: name,
@@ -152,7 +153,7 @@ export class TopicLinks {
         obstacle: wire.batchObstacle,
       },
       clock: this.clock,
-      log: this.log,
+      log,
     });
     const link: OpenLink = {
       topic,
@@ -160,7 +161,7 @@ export class TopicLinks {
       wire,
       sequencer,
       writes: new WriteBudget(this.clock),
-      settings: new SettingsWatch({ topic: name, wire, clock: this.clock, log: this.log }),
+      settings: new SettingsWatch({ topic: name, wire, clock: this.clock, log }),
       prepare: (event) =>
         prepareEvent(event, {
           topic: name,
@@ -172,7 +173,7 @@ export class TopicLinks {
       versionOf: undefined,
       subjectOf: (token) => subjectOf(name, token),
     };
-    this.log.info(`topic "${name}": ${wire.description}`);
+    log.write('topic-opened', {}, `topic "${name}": ${wire.description}`);
     // Without a check at start-up there is none later.
     if (topic.provision !== 'off') link.settings.start();
     this.#opened.set(name, link);
@@ -202,8 +203,11 @@ export class TopicLinks {
     const late = delay(this.clock, this.options.drainMs).then(() => false);
     if (!(await Promise.race([flushed, late]))) {
       const open = links.reduce((sum, link) => sum + pendingOf(link), 0);
-      this.log.error(
-        `${open} publish calls had no outcome within ${this.options.drainMs} ms of shutdown; they reject now`,
+      const { drainMs: limitMs } = this.options;
+      this.log.write(
+        'publishes-unanswered',
+        { count: open, limitMs },
+        `${open} publish calls had no outcome within ${limitMs} ms of shutdown; they reject now`,
       );
     }
     for (const { sequencer } of links) sequencer.close();

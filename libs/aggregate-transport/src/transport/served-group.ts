@@ -8,9 +8,10 @@ import { tellChange, tellDeletion } from '../consumer/repartition/change-texts.j
 import { Repartition } from '../consumer/repartition/repartition.js';
 import { ReplicaGroup } from '../consumer/replica-group.js';
 import { SeenEvents } from '../consumer/seen-events.js';
-import { describeError } from '../errors.js';
+import { logAt } from '../log.js';
 import { newEventId } from '../message/event-id.js';
 import { type DeletedGroup, type GroupRecord, isCancelled, sourcesOf } from '../records/group-record.js';
+import { GroupLog } from './group-log.js';
 import { type GroupOptions, type OpenedLayout, openGroup, type Replica } from './open-group.js';
 import type { GroupWire } from './wires.js';
 
@@ -59,7 +60,7 @@ class FollowingReplica implements Replica {
       port: link.wire.presencePort(group),
       seen: this.events,
       handles: handlers.handled,
-      ...{ clock, log },
+      ...{ clock, log: logAt<'group'>(log, { topic: link.topic.name, group }) },
     };
     const member = newEventId(clock.wallNow());
     const firstBeat = Math.floor(Math.random() * BEATS_FROM);
@@ -96,6 +97,7 @@ export class Group implements ServedGroup {
   readonly group: string;
   readonly replicas: ReplicaGroup;
   readonly #name: string;
+  readonly #log: GroupLog;
   #mode: Mode = 'idle';
   #timer: Timer | undefined;
   #reading: Promise<void> | undefined;
@@ -115,13 +117,15 @@ export class Group implements ServedGroup {
     this.topic = topic;
     this.group = group;
     this.#name = `topic "${topic}", group "${group}"`;
+    const placed = logAt<'group'>(log, { topic, group });
+    this.#log = new GroupLog(this.#name, placed);
     this.replicas = new ReplicaGroup({
       name: this.#name,
       session: replica.session,
       presence: replica.others,
       partitions: opened.partitions,
       clock,
-      log,
+      log: placed,
     });
     replica.replicas = this.replicas;
     opened.wire.recordPort.onHint(() => this.#read());
@@ -145,9 +149,7 @@ export class Group implements ServedGroup {
     if (this.#mode !== 'idle') return;
     this.#enter('working');
     const { record } = this.opened.wire;
-    this.options.log.info(
-      `${this.#name}: serves ${record.partitions} partition(s), layout ${record.layout}, as replica ${this.replica.session.member}`,
-    );
+    this.#log.served(record, this.replica.session.member);
     this.replicas.start();
     this.#read();
   }
@@ -178,22 +180,20 @@ export class Group implements ServedGroup {
   }
 
   async #follow(): Promise<void> {
-    const { log } = this.options;
     try {
       const { value } = await this.opened.wire.recordPort.read();
       if (value !== undefined && !this.#isClosed()) await this.#obey(value);
       await this.#checkOldConsumers();
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing && !this.#isClosed()) {
-        log.warn(`${this.#name}: its record cannot be followed, trying again: ${describeError(error)}`);
-      }
+      if (!this.#failing && !this.#isClosed()) this.#log.notRead(error);
       this.#failing = true;
     }
   }
 
   async #obey(record: GroupRecord): Promise<void> {
-    const { log, clock } = this.options;
+    const { clock } = this.options;
+    const { partitions } = record;
     this.replica.seen = record;
     if (record.deleted !== undefined) return this.#retire(record.deleted);
     if (record.layout !== this.layout) return this.#move(record);
@@ -201,16 +201,14 @@ export class Group implements ServedGroup {
     if (change === undefined) {
       if (this.#mode !== 'draining') return;
       this.#enter('working');
-      log.warn(`${this.#name}: the change of its layout was cancelled, ${record.partitions} partitions stay`);
+      this.#log.changeCancelled(partitions);
       for (const partition of this.partitions) partition.resume();
       return;
     }
     if (this.#mode !== 'draining') {
       this.#enter('draining');
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
-      log.warn(
-        `${this.#name}: its ${record.partitions} partitions ${tellChange(change)}; nothing new starts until all are drained`,
-      );
+      this.#log.changeBegun(partitions, change.number, tellChange(change));
       reached('repartition: draining');
     }
     for (const partition of this.partitions) partition.drainFor(change.number);
@@ -219,7 +217,7 @@ export class Group implements ServedGroup {
 
   /** A replica that has drained its share continues the change: the command that began it may be gone. */
   async #advance(change: number): Promise<void> {
-    const { clock, log } = this.options;
+    const { clock } = this.options;
     const isHereDrained = this.partitions.every(
       ({ lease, consumer }) => lease.mode !== 'held' || consumer.drainedFor === change,
     );
@@ -232,10 +230,7 @@ export class Group implements ServedGroup {
       this.#again = true;
     } else if (clock.now() >= this.#reportAt) {
       this.#reportAt = clock.now() + REPORT_EVERY_MS;
-      log.error(
-        `${this.#name}: partitions ${progress.open.join(', ')} are not drained yet; handlers run there, or they have no ` +
-          'owner. npx aggregate-transport repartition tells which; with --cancel it calls the change off',
-      );
+      this.#log.changeWaits(change, progress.open);
     }
   }
 
@@ -253,9 +248,7 @@ export class Group implements ServedGroup {
     this.replica.seen = opened.wire.record;
     this.#enter('working');
     this.#again = true;
-    this.options.log.info(
-      `${this.#name}: has ${opened.partitions.length} partitions from now on (layout ${record.layout})`,
-    );
+    this.#log.layoutFollowed(opened.partitions.length, record.layout);
     reached('repartition: layout opened');
     const left = before.partitions.map((partition) => partition.leave());
     this.replicas.follow(opened.partitions);
@@ -271,7 +264,7 @@ export class Group implements ServedGroup {
   async #retire(deleted: DeletedGroup): Promise<void> {
     this.#enter('deleted');
     const { why, todo } = tellDeletion(deleted);
-    this.options.log.error(`${this.#name}: ${why}; nothing starts here any more: ${todo}`);
+    this.#log.deleted(why, todo);
     this.opened.wire.recordPort.close();
     await this.replicas.retire(why);
     reached('delete: replica retired');
@@ -279,15 +272,11 @@ export class Group implements ServedGroup {
 
   /** A release with acks beside this one would handle every event a second time. */
   async #checkOldConsumers(): Promise<void> {
-    const { clock, log } = this.options;
+    const { clock } = this.options;
     if (clock.now() < this.#checkOldConsumersAt) return;
     this.#checkOldConsumersAt = clock.now() + CHECK_OLD_CONSUMERS_EVERY_MS;
     const found = await this.opened.wire.oldConsumers();
-    if (found.length === 0) return;
-    log.error(
-      `${this.#name}: found durable consumers ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''} of a release ` +
-        'with acks; a replica of that release handles every event a second time: stop it, and delete them',
-    );
+    if (found.length > 0) this.#log.oldConsumers(found);
   }
 
   #isClosed(): boolean {

@@ -1,5 +1,5 @@
 import { type Clock, every, type Timer } from '../clock.js';
-import type { Log } from '../log.js';
+import type { LogAt } from '../log.js';
 import type { ChangedSetting, ChangedSettings } from '../observe/observed.js';
 import type { SettingDifference } from '../records/setting-difference.js';
 import type { TopicWire } from './wires.js';
@@ -11,7 +11,7 @@ export interface SettingsWatchOptions {
   readonly topic: string;
   readonly wire: Pick<TopicWire, 'connected' | 'settingDifferences'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'topic'>;
 }
 
 /**
@@ -68,14 +68,17 @@ export class SettingsWatch implements ChangedSettings {
       );
       this.#wanted.set(key, `${setting} ${expected}`);
       if (known === undefined)
-        log.error(
+        log.write(
+          'setting-changed',
+          { stream, why: what, ...(todo === undefined ? {} : { remedy: todo }) },
           `topic "${topic}": stream "${stream}" breaks a promise since it was edited: ${what}${todo === undefined ? '' : `; ${todo}`}`,
         );
     }
     this.#changed = changed;
     for (const [key, { stream }] of before) {
       if (changed.has(key)) continue;
-      log.info(`topic "${topic}": stream "${stream}" is as it must be again: ${this.#wanted.get(key)}`);
+      const text = `topic "${topic}": stream "${stream}" is as it must be again: ${this.#wanted.get(key)}`;
+      log.write('setting-restored', { stream }, text);
       this.#wanted.delete(key);
     }
   }

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import pg from 'pg';
 import { systemClock } from '#postgres/clock.js';
 import { PgDatabase } from '#postgres/database/pg-database.js';
+import { levelOf } from '#postgres/log.js';
 import type { RelayTarget } from '#postgres/relay/sending/sender.js';
 import { ShardRelay } from '#postgres/relay/shard-relay.js';
 import { SchemaNames } from '#postgres/schema/schema-names.js';
@@ -49,10 +50,6 @@ const target: RelayTarget = {
   },
 };
 
-const write =
-  (level: string) =>
-  (text: string): void =>
-    journal.write({ what: 'log', level, text });
 const relays = Array.from(
   { length: shards },
   (_, index) =>
@@ -60,7 +57,7 @@ const relays = Array.from(
       ...{ topic: TOPIC, shard: { index, count: shards }, names: new SchemaNames({ schema: SHOP_SCHEMA }) },
       ...{ database, target, limits: { rows: maxRows, bytes: 67_108_864 } },
       ...{ pollMs: 200, keepPublishedMs, silentForMs, holder: `relay:${process.pid}`, clock: systemClock },
-      log: { info: write('info'), warn: write('warn'), error: write('error') },
+      log: { write: (...[event, , text]) => journal.write({ what: 'log', level: levelOf(event), text }) },
       onStopped: ({ eventId, code }) =>
         journal.write({ what: 'failed', why: `stopped at ${eventId}: ${code}` }),
     }),

@@ -56,7 +56,7 @@ export class Served<S extends { readonly journal: string }> {
       (level: string) =>
       (text: unknown): void =>
         this.journal.write({ what: 'log', level, text: String(text) });
-    return { log: write('info'), warn: write('warn'), error: write('error') };
+    return { debug: write('debug'), log: write('info'), warn: write('warn'), error: write('error') };
   }
 
   ready(): void {

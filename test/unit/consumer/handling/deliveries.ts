@@ -1,4 +1,3 @@
-import type { Log } from '#library/log.js';
 import { jsonCodec } from '#library/message/codec.js';
 import { Delivery } from '#library/message/delivery.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
@@ -44,12 +43,4 @@ export function eventOf(
   return deliveryOf({ sequence, token: tokenOf(aggregateId), body });
 }
 
-/** Keeps what was logged, as `level text`. */
-export function recordedLog(): Log & { readonly lines: string[] } {
-  const lines: string[] = [];
-  const keep =
-    (level: string) =>
-    (text: string): void =>
-      void lines.push(`${level} ${text}`);
-  return { lines, info: keep('info'), warn: keep('warn'), error: keep('error') };
-}
+export { recordedLog } from '../../../support/recorded-log.js';

@@ -6,14 +6,15 @@ import { recordedLog } from './deliveries.js';
 function fixture() {
   const clock = new ManualClock(1_000);
   const log = recordedLog();
-  return { clock, log, failures: new FailureLog('orders/billing', clock, log) };
+  const warn = (text: string) => () => void log.lines.push(`warn ${text}`);
+  return { clock, log, warn, failures: new FailureLog('orders/billing', clock, log) };
 }
 
 test('a change of state has its own line, at once, and no summary follows it', async () => {
-  const { clock, log, failures } = fixture();
-  failures.attemptFailed('a', 'no stock', { level: 'warn', text: 'a fails' });
-  failures.recovered('a is handled');
-  expect(log.lines).toEqual(['warn a fails', 'info a is handled']);
+  const { clock, log, warn, failures } = fixture();
+  failures.attemptFailed('a', 'no stock', warn('a fails'));
+  failures.recovered(warn('a is handled'));
+  expect(log.lines).toEqual(['warn a fails', 'warn a is handled']);
   expect(clock.pendingTimers).toBe(0);
   await clock.advance(3 * SUMMARY_EVERY_MS);
   expect(log.lines).toHaveLength(2);
@@ -33,17 +34,16 @@ test('attempts without a change are told by one summary in ten seconds, with the
 });
 
 test('lines of single aggregates are bounded in each window, and the rest is counted', async () => {
-  const { clock, log, failures } = fixture();
-  for (let n = 0; n < MAX_LINES + 50; n++)
-    failures.attemptFailed(`a${n}`, 'away', { level: 'warn', text: `a${n}` });
-  for (let n = 0; n < 30; n++) failures.recovered(`a${n}`);
+  const { clock, log, warn, failures } = fixture();
+  for (let n = 0; n < MAX_LINES + 50; n++) failures.attemptFailed(`a${n}`, 'away', warn(`a${n}`));
+  for (let n = 0; n < 30; n++) failures.recovered(warn(`a${n}`));
   expect(log.lines).toHaveLength(MAX_LINES);
   await clock.advance(SUMMARY_EVERY_MS);
   expect(log.lines.slice(MAX_LINES)).toEqual([
     'warn orders/billing: 50 further attempt(s) of 50 aggregate(s) failed and 30 further event(s) recovered within 10 s; ' +
       'the last failure: away',
   ]);
-  failures.attemptFailed('b', 'away', { level: 'warn', text: 'b' });
+  failures.attemptFailed('b', 'away', warn('b'));
   expect(log.lines.at(-1)).toBe('warn b');
 });
 

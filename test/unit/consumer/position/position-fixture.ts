@@ -53,11 +53,4 @@ export function recordOf(fields: Partial<PositionRecord> = {}): PositionRecord {
   };
 }
 
-export function recordedLog() {
-  const lines: string[] = [];
-  const keep =
-    (level: string) =>
-    (text: string): void =>
-      void lines.push(`${level} ${text}`);
-  return { lines, info: keep('info'), warn: keep('warn'), error: keep('error') };
-}
+export { recordedLog } from '../../../support/recorded-log.js';

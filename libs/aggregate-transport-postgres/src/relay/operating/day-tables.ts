@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../clock.js';
 import type { Database } from '../../database/database.js';
-import type { Log } from '../../log.js';
+import { errorFields, type Log } from '../../log.js';
 import { dropEmptyDay, listDays, makeDay, planDays } from '../../schema/days.js';
 import type { SchemaNames } from '../../schema/schema-names.js';
 import { sqlStateOf } from '../../transaction/failure.js';
@@ -62,18 +62,26 @@ export class DayTables {
       const state = sqlStateOf(error) ?? '';
       if (state === NO_RIGHT) this.#sayOnce(text);
       else if (!this.#isClosed && !PASSES.has(state))
-        log.warn(`the day tables could not be kept: ${text}; tried again in 10 minutes`);
+        log.write(
+          'day-tables-not-kept',
+          { againInMs: KEEP_EVERY_MS, ...errorFields(error) },
+          `the day tables could not be kept: ${text}; tried again in 10 minutes`,
+        );
     }
   }
 
   #tell(what: 'made' | 'dropped', name: string | undefined): void {
-    if (name !== undefined) this.parts.log.info(`the day table ${name} was ${what}`);
+    if (name === undefined) return;
+    const event = what === 'made' ? 'day-table-made' : 'day-table-dropped';
+    this.parts.log.write(event, { table: name }, `the day table ${name} was ${what}`);
   }
 
   #sayOnce(why: string): void {
     if (why === this.#saidLast) return;
     this.#saidLast = why;
-    this.parts.log.warn(
+    this.parts.log.write(
+      'day-tables-not-owned',
+      { why },
       `the day tables to come are not made here: ${why}; let its owner run npx aggregate-transport postgres migrate ` +
         '--by-day once a day. Until then events go to the rest table',
     );

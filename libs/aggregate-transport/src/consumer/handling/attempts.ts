@@ -148,11 +148,13 @@ export class Attempts implements SuspectHandling {
           return step;
         }
         this.counts[outcome.kind === 'park' ? 'parked' : 'skipped']++;
-        failed.tell(noted, `; ${thenOf(outcome.kind, failure)} (${outcome.reason})`);
+        const told = outcome.kind === 'park' ? 'aggregate-parked' : 'event-skipped';
+        const { reason } = outcome;
+        failed.tell(noted, { event: told, reason }, `; ${thenOf(outcome.kind, failure)} (${reason})`);
         return step;
       }
       case 'halt':
-        failed.tell(noted, '');
+        failed.tell(noted, { event: 'event-halts' }, '');
         listener.halt(`${noted.what}: ${noted.why}`);
         return CLOSE;
     }

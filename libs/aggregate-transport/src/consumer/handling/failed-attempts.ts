@@ -1,19 +1,31 @@
-import { blockReasonOf, describeError, errorNamesOf } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { blockReasonOf, describeError, type ErrorFields, errorFields, errorNamesOf } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { FailureLog } from './failure-log.js';
-import type { HandlerCalls } from './handler-calls.js';
+import type { AttemptFields, HandlerCalls } from './handler-calls.js';
 import { type Decision, decideOutcome, type Failure, type FailurePolicy } from './outcome.js';
 
 export interface FailedAttemptsOptions {
-  readonly calls: Pick<HandlerCalls, 'nameOf'>;
+  readonly calls: Pick<HandlerCalls, 'nameOf' | 'fieldsOf'>;
   readonly failures: FailureLog;
   readonly random: () => number;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
+
+/** What fields of a log line say of a failed attempt. */
+type FailureFields = AttemptFields & ErrorFields & { readonly stage: string; readonly isLetter?: true };
+
+/** What became of an event that is not tried again, and of its aggregate. */
+export type LastWord =
+  | {
+      readonly event: 'aggregate-parked' | 'aggregate-stays-parked' | 'event-skipped';
+      readonly reason: string;
+    }
+  | { readonly event: 'event-halts' };
 
 /** A failed attempt, in words. */
 export interface FailedAttempt {
+  readonly fields: FailureFields;
   /** The event, its stage and its attempt. */
   readonly what: string;
   readonly why: string;
@@ -34,38 +46,43 @@ export class FailedAttempts {
 
   /**
    * Notes the failure at the event. If the event is tried again, it is told here; all other outcomes are told by
-   * {@link tell}. `how` is put after "failed": ` as a letter`.
+   * {@link tell}.
    */
-  note(event: Delivery, failure: Failure, decision: Decision, how = ''): FailedAttempt {
-    const { calls, failures } = this.options;
+  note(event: Delivery, failure: Failure, decision: Decision, isLetter = false): FailedAttempt {
+    const { calls, failures, log } = this.options;
     const name = calls.nameOf(event);
     const why = describeError(failure.error);
-    const what = `${name} failed${how} in its ${failure.stage} (attempt ${event.attempt})`;
+    const what = `${name} failed${isLetter ? AS_LETTER : ''} in its ${failure.stage} (attempt ${event.attempt})`;
     const hasChanged = event.lastFailure?.outcome !== decision.kind;
     const said = { stage: failure.stage, outcome: decision.kind, error: why };
     const block = decision.kind === 'block' ? blockReasonOf(failure.error) : undefined;
     event.failed(said, { ...errorNamesOf(failure.error), block });
     if (decision.classifierFault !== undefined) failures.classifierFailed(name, decision.classifierFault);
+    const fields = this.#fieldsOf(event, failure, isLetter);
     if (decision.kind === 'retry') {
-      const text = `${what}, again in ${decision.delayMs} ms: ${why}`;
-      failures.attemptFailed(event.token, why, hasChanged ? { level: 'warn', text } : undefined);
+      const { delayMs: againInMs } = decision;
+      const text = `${what}, again in ${againInMs} ms: ${why}`;
+      const say = (): void => log.write('attempt-failed', { ...fields, againInMs }, text);
+      failures.attemptFailed(event.token, why, hasChanged ? say : undefined);
     } else if (decision.kind === 'block') {
-      const text = `${what}; its aggregate is blocked and tried again every ${decision.delayMs} ms: ${why}`;
-      const line = { level: 'error', text: text + hintFor(failure), error: failure.error } as const;
-      failures.attemptFailed(event.token, why, hasChanged ? line : undefined);
+      const { delayMs: againInMs } = decision;
+      const text = `${what}; its aggregate is blocked and tried again every ${againInMs} ms: ${why}${hintFor(failure)}`;
+      const say = (): void => log.write('aggregate-blocked', { ...fields, againInMs }, text, failure.error);
+      failures.attemptFailed(event.token, why, hasChanged ? say : undefined);
     }
-    return { what, why, failure };
+    return { fields, what, why, failure };
   }
 
   /** A call with several events failed: each is tried again alone, from the head on. */
   noteTogether(head: Delivery, others: number, failure: Failure): void {
-    const { calls, failures } = this.options;
+    const { calls, failures, log } = this.options;
     const why = describeError(failure.error);
+    const fields = { ...this.#fieldsOf(head, failure, false), count: others + 1 };
     head.failed({ stage: failure.stage, outcome: 'retry', error: why }, errorNamesOf(failure.error));
     const text =
       `${calls.nameOf(head)} and the ${others} events after it failed together in their ${failure.stage}; ` +
       `each is tried again alone: ${why}`;
-    failures.attemptFailed(head.token, why, { level: 'warn', text });
+    failures.attemptFailed(head.token, why, () => log.write('batch-failed', fields, text));
   }
 
   /** The head was to be parked, and the breaker keeps it in its lane. */
@@ -73,18 +90,36 @@ export class FailedAttempts {
     this.options.failures.attemptFailed(event.token, why);
   }
 
-  /** Tells of an event that is not tried again. `then` says what follows. */
-  tell({ what, why, failure }: FailedAttempt, then: string): void {
-    this.options.log.error(`${what}${then}: ${why}`, failure.error);
+  /** Tells of an event that is not tried again. `then` says what follows, in words. */
+  tell({ fields, what, why, failure }: FailedAttempt, last: LastWord, then: string): void {
+    const { log } = this.options;
+    const text = `${what}${then}: ${why}`;
+    if (last.event === 'event-halts') log.write(last.event, fields, text, failure.error);
+    else log.write(last.event, { ...fields, reason: last.reason }, text, failure.error);
   }
 
-  /** An event is handled: tells of it if it had failed before. `how` is put after "handled": ` as a letter`. */
-  noteHandled(event: Delivery, how = ''): void {
-    const { calls, failures } = this.options;
-    if (event.attempt > 1)
-      failures.recovered(`${calls.nameOf(event)} handled${how} in attempt ${event.attempt}`);
+  /** An event is handled: tells of it if it had failed before. */
+  noteHandled(event: Delivery, isLetter = false): void {
+    const { calls, failures, log } = this.options;
+    if (event.attempt <= 1) return;
+    failures.recovered(() => {
+      const text = `${calls.nameOf(event)} handled${isLetter ? AS_LETTER : ''} in attempt ${event.attempt}`;
+      const fields = { ...calls.fieldsOf(event), ...(isLetter ? { isLetter } : {}) };
+      log.write('event-recovered', fields, text);
+    });
+  }
+
+  #fieldsOf(event: Delivery, failure: Failure, isLetter: boolean): FailureFields {
+    return {
+      ...this.options.calls.fieldsOf(event),
+      ...errorFields(failure.error),
+      stage: failure.stage,
+      ...(isLetter ? { isLetter } : {}),
+    };
   }
 }
+
+const AS_LETTER = ' as a letter';
 
 function hintFor(failure: Failure): string {
   return failure.stage === 'guard'

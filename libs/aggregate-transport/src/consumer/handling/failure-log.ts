@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../clock.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 
 /** How often a summary is logged while attempts fail, in milliseconds. Also the window of {@link MAX_LINES}. */
 export const SUMMARY_EVERY_MS = 10_000;
@@ -9,14 +9,6 @@ export const MAX_LINES = 100;
 const MAX_COUNTED = 10_000;
 /** Different faults of `classify` that are logged, each once. */
 const MAX_FAULTS = 100;
-
-/** One line about one aggregate. */
-export interface FailureLine {
-  readonly level: 'info' | 'warn' | 'error';
-  readonly text: string;
-  /** Adds its stack. */
-  readonly error?: unknown;
-}
 
 /**
  * Tells of failing aggregates in few lines. Each aggregate has one for each change of its state: failing, blocked,
@@ -40,21 +32,30 @@ export class FailureLog {
     /** For log texts: topic and group. */
     private readonly name: string,
     private readonly clock: Clock,
-    private readonly log: Log,
+    private readonly log: LogAt<'group'>,
   ) {}
 
-  /** An attempt has failed. `line` is undefined if the state of its aggregate has not changed by it. */
-  attemptFailed(token: string, why: string, line?: FailureLine): void {
-    if (line !== undefined && this.#write(line)) return;
+  /**
+   * An attempt has failed. `say` writes the line of its aggregate; undefined if the aggregate's state has not changed
+   * by it.
+   */
+  attemptFailed(token: string, why: string, say?: () => void): void {
+    if (say !== undefined && this.#mayWrite()) {
+      say();
+      return;
+    }
     this.#attempts++;
     if (this.#aggregates.size < MAX_COUNTED) this.#aggregates.add(token);
     this.#lastWhy = why;
     this.#count();
   }
 
-  /** An event that had failed is handled. */
-  recovered(text: string): void {
-    if (this.#write({ level: 'info', text })) return;
+  /** An event that had failed is handled; `say` writes its line. */
+  recovered(say: () => void): void {
+    if (this.#mayWrite()) {
+      say();
+      return;
+    }
     this.#recovered++;
     this.#count();
   }
@@ -63,7 +64,9 @@ export class FailureLog {
   classifierFailed(name: string, fault: string): void {
     if (this.#faults.has(fault) || this.#faults.size >= MAX_FAULTS) return;
     this.#faults.add(fault);
-    this.log.error(
+    this.log.write(
+      'classify-invalid',
+      { why: fault },
       `${name}: expected classify to answer "retry", "park", "skip", "block", "halt" or undefined, ${fault}; ` +
         'the rest of the policy decides (said once per answer)',
     );
@@ -76,7 +79,9 @@ export class FailureLog {
     if (this.#attempts + this.#recovered === 0) return;
     const { size } = this.#aggregates;
     const aggregates = `${size}${size === MAX_COUNTED ? ' or more' : ''} aggregate(s)`;
-    this.log.warn(
+    this.log.write(
+      'failures-summed',
+      { count: this.#attempts, aggregates: size, recovered: this.#recovered, why: this.#lastWhy },
       `${this.name}: ${this.#attempts} further attempt(s) of ${aggregates} failed and ${this.#recovered} further event(s) ` +
         `recovered within ${SUMMARY_EVERY_MS / 1_000} s; the last failure: ${this.#lastWhy}`,
     );
@@ -85,8 +90,8 @@ export class FailureLog {
     this.#recovered = 0;
   }
 
-  /** False if this window has had its lines. */
-  #write({ level, text, error }: FailureLine): boolean {
+  /** Counts a line. False if this window has had its lines. */
+  #mayWrite(): boolean {
     const now = this.clock.now();
     if (now >= this.#windowEndsAt) {
       this.#windowEndsAt = now + SUMMARY_EVERY_MS;
@@ -94,7 +99,6 @@ export class FailureLog {
     }
     if (this.#lines >= MAX_LINES) return false;
     this.#lines++;
-    this.log[level](text, error);
     return true;
   }
 

@@ -1,6 +1,6 @@
 import { type Clock, every, type Timer } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import { type Codec, decodeBody, jsonCodec } from '../../message/codec.js';
 import type { Delivery } from '../../message/delivery.js';
 import { checkEnvelope, readFields } from '../../message/envelope.js';
@@ -28,8 +28,20 @@ export interface HandlerCallsOptions {
   readonly codec: Codec;
   readonly handlers: EventHandlers;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: StuckListener;
+}
+
+/** What fields of a log line say of an event and its attempts, so that an aggregate is found by name and age. */
+export interface AttemptFields {
+  readonly aggregate: string;
+  readonly sequence: number;
+  readonly type?: string;
+  readonly attempt: number;
+  /** When its first attempt in this process began, in ISO 8601. */
+  readonly since: string;
+  /** For how long, in milliseconds. */
+  readonly ageMs: number;
 }
 
 const CHECK_TIMEOUTS_EVERY_MS = 100;
@@ -125,6 +137,11 @@ export class HandlerCalls {
     return `${this.options.name}: ${type} of aggregate "${event.aggregateId}" (sequence ${event.sequence})`;
   }
 
+  /** What fields of a log line say of an event and its attempts. */
+  fieldsOf(event: Delivery): AttemptFields {
+    return attemptFields(event, this.options.clock);
+  }
+
   #abortOverdue(): void {
     const { clock, log, listener } = this.options;
     const now = clock.now();
@@ -141,10 +158,21 @@ export class HandlerCalls {
         );
         if (this.#overdue.has(event)) continue;
         this.#overdue.add(event);
-        log.warn(`${this.nameOf(event)} runs longer than ${handler.timeoutMs} ms; its signal is aborted`);
+        log.write(
+          'handler-slow',
+          { ...this.fieldsOf(event), runsMs: Math.round(age), limitMs: handler.timeoutMs },
+          `${this.nameOf(event)} runs longer than ${handler.timeoutMs} ms; its signal is aborted`,
+        );
       } else if (age >= 2 * handler.timeoutMs && !event.reportedStuck) {
         event.reportedStuck = true;
-        log.error(
+        log.write(
+          'handler-stuck',
+          {
+            ...this.fieldsOf(event),
+            runsMs: Math.round(age),
+            limitMs: handler.timeoutMs,
+            errorCode: 'HANDLER_TIMED_OUT',
+          },
           `${this.nameOf(event)} is stuck: its handler has not settled for ${Math.round(age)} ms; ` +
             'its aggregate waits, others continue',
         );
@@ -152,6 +180,16 @@ export class HandlerCalls {
       }
     }
   }
+}
+
+export function attemptFields(event: Delivery, clock: Pick<Clock, 'now' | 'wallNow'>): AttemptFields {
+  const ageMs = Math.max(0, Math.round(clock.now() - event.firstStartedAt));
+  const type = event.envelope?.event_type;
+  return {
+    ...{ aggregate: event.aggregateId, sequence: event.sequence, attempt: event.attempt, ageMs },
+    ...(type === undefined ? {} : { type }),
+    since: new Date(clock.wallNow() - ageMs).toISOString(),
+  };
 }
 
 function foreign(subject: string): Failure {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { OnUnhandledType } from './event-handlers.js';
 import type { HandlerCalls } from './handler-calls.js';
@@ -23,7 +23,7 @@ export interface MissingHandlersOptions {
   readonly onUnhandledType: OnUnhandledType;
   readonly others: OtherReplicas;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /**
@@ -56,7 +56,9 @@ export class MissingHandlers {
     if (known !== undefined && now - known.seenAt <= 2 * LOOK_AGAIN_MS) known.seenAt = now;
     else this.#waiting.set(type, { since: now, seenAt: now });
     if (this.#isNews(`wait ${type}`))
-      log.warn(
+      log.write(
+        'handler-elsewhere',
+        { type },
         `${name}: events of type "${type}" wait for a replica of the group that has a handler (said once per type)`,
       );
     return LOOK_AGAIN_MS;
@@ -78,7 +80,9 @@ export class MissingHandlers {
     const { name, onUnhandledType, log } = this.options;
     if (onUnhandledType === 'ignore') {
       if (this.#isNews(`pass ${type}`))
-        log.warn(
+        log.write(
+          'handler-missing',
+          { type },
           `${name}: events of type "${type}" have no handler and are passed over (said once per type)`,
         );
       return undefined;

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js';
-import { describeError } from '../../errors.js';
+import { describeError, errorFields } from '../../errors.js';
 import { KeyedExecutor, type Step } from '../../executor/keyed-executor.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
@@ -71,7 +71,7 @@ export interface LanesOptions {
   readonly others: OtherReplicas;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: LaneListener;
   readonly observer: LaneObserver;
 }
@@ -298,8 +298,11 @@ export class Lanes implements AloneMember, ParkingListener {
     if (!(entry instanceof ReplayItem)) this.#calls.noteEnded(entry);
     if (!this.#broken.has(entry)) {
       this.#broken.add(entry);
-      log.error(
-        `${name}: the transport failed at an event of aggregate "${aggregateIdOf(entry.token)}", tried again every ` +
+      const aggregate = aggregateIdOf(entry.token);
+      log.write(
+        'transport-failed',
+        { aggregate, againInMs: BROKE_AGAIN_MS, ...errorFields(error) },
+        `${name}: the transport failed at an event of aggregate "${aggregate}", tried again every ` +
           `${BROKE_AGAIN_MS} ms: ${describeError(error)}; report it with this stack`,
         error,
       );

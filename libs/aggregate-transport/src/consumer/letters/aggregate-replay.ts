@@ -1,7 +1,7 @@
 import { isSabotaged } from '#sabotage';
 import type { Clock } from '../../clock.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import { aggregateIdOf } from '../../message/subject.js';
 import type { Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
@@ -28,7 +28,7 @@ export interface AggregateReplayOptions {
   readonly lanes: DetourLanes;
   readonly place: ReplayPlace;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /** More must be read first, or the run cannot grow yet: check again soon. */
@@ -158,8 +158,12 @@ export class AggregateReplay {
   #tell({ token, marker: { replay } }: Parked): void {
     const { log, name } = this.options;
     if (replay === undefined) return;
-    log.info(
-      `${name}: aggregate "${aggregateIdOf(token)}" is replayed from sequence ${replay.from} to ${replay.to}, run ${replay.run}`,
+    const aggregate = aggregateIdOf(token);
+    const { from, to, run } = replay;
+    log.write(
+      'replay-begun',
+      { aggregate, from, through: to, run },
+      `${name}: aggregate "${aggregate}" is replayed from sequence ${from} to ${to}, run ${run}`,
     );
   }
 }

@@ -111,7 +111,7 @@ export class LetterAttempts {
     ends.count(event, failure);
     if (failure !== undefined) return this.#failed(event, failure, isRetry);
     this.handled++;
-    failed.noteHandled(event, ' as a letter');
+    failed.noteHandled(event, true);
     return HANDLED;
   }
 
@@ -122,7 +122,7 @@ export class LetterAttempts {
     const outcome = isRetry
       ? ({ kind: 'park', reason: reasonOf(failure) } as const)
       : failed.decide(event, failure, policy);
-    const noted = failed.note(event, failure, outcome, ' as a letter');
+    const noted = failed.note(event, failure, outcome, true);
     switch (outcome.kind) {
       case 'retry':
       case 'block':
@@ -132,8 +132,10 @@ export class LetterAttempts {
       case 'park':
       case 'skip': {
         const isSkipped = outcome.kind === 'skip';
-        failed.tell(noted, isSkipped ? ' and is skipped' : '; its aggregate stays parked');
-        const note = { reason: outcome.reason, error: noted.why, attempts: event.attempt };
+        const { reason } = outcome;
+        const last = { event: isSkipped ? 'event-skipped' : 'aggregate-stays-parked', reason } as const;
+        failed.tell(noted, last, isSkipped ? ' and is skipped' : '; its aggregate stays parked');
+        const note = { reason, error: noted.why, attempts: event.attempt };
         return { kind: isSkipped ? 'skipped' : 'stays', note };
       }
     }

@@ -1,11 +1,12 @@
 import type { Clock } from '../../clock.js';
 import { KeyedExecutor, NEXT, type Step } from '../../executor/keyed-executor.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
 import type { Parking } from '../../parking/parking.js';
 import { BreakerProbe } from '../breaker/breaker-probe.js';
 import type { Breaker } from '../breaker/breaker.js';
+import { attemptFields } from '../handling/handler-calls.js';
 import type { HeadDetour } from '../handling/head-detour.js';
 import { type LaneEntry, ReplayItem } from '../handling/lane-entry.js';
 import type { LaneListener, LaneObserver } from '../handling/lane-listener.js';
@@ -21,7 +22,7 @@ export interface LetterLanesOptions {
   readonly lanes: KeyedExecutor<LaneEntry>;
   readonly breaker: Breaker;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: LaneListener;
   readonly detours: DetourListener;
   readonly observer: Pick<LaneObserver, 'parked'>;
@@ -82,7 +83,14 @@ export class LetterLanes implements HeadDetour {
     if (!breaker.requestPark(event.token, event.firstStartedAt, clock.now())) {
       if (breaker.prober !== event.token) return WAIT_FOR_PROBE_MS;
       if (!wasOpen) {
-        log.error(
+        log.write(
+          'breaker-opened',
+          {
+            aggregates: breaker.limit,
+            limitMs: breaker.options.withinMs,
+            againInMs: breaker.options.probeEveryMs,
+            why: note.error,
+          },
           `${name}: most attempts fail and ${breaker.limit} aggregates were parked within ${breaker.options.withinMs} ms; ` +
             `the partition pauses and tries one aggregate every ${breaker.options.probeEveryMs} ms (${note.error})`,
         );
@@ -162,8 +170,10 @@ export class LetterLanes implements HeadDetour {
   /** The head of this lane does not move, and too much stands behind it. True if a detour was begun. */
   divert(token: string, head: LaneEntry, mode: string): boolean {
     if (head instanceof ReplayItem || (mode !== 'running' && mode !== 'waiting')) return false;
-    const { log, name } = this.options;
-    log.error(
+    const { log, name, clock } = this.options;
+    log.write(
+      'aggregate-stuck',
+      stuckFields(head, clock),
       `${name}: aggregate "${head.aggregateId}" holds a large part of the intake and its head (sequence ${head.sequence}) ` +
         'does not settle; later events become letters, which are replayed once it has settled',
     );
@@ -206,4 +216,13 @@ export class LetterLanes implements HeadDetour {
     if (listener.isCurrent(event)) listener.settled(event);
     return NEXT;
   }
+}
+
+/** The head that holds its lane up: who, since when, and what its last attempt failed in, if one did. */
+function stuckFields(head: Delivery, clock: Clock) {
+  const { lastFailure } = head;
+  return {
+    ...attemptFields(head, clock),
+    ...(lastFailure === undefined ? {} : { stage: lastFailure.stage, why: lastFailure.error }),
+  };
 }

@@ -1,5 +1,5 @@
-import { describeError, hasCode } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields, hasCode } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 
 /** Why events cannot become letters at the moment. Logged once, until one can again. */
 export class LetterRefusal {
@@ -8,7 +8,7 @@ export class LetterRefusal {
   constructor(
     /** For log texts: topic, group and partition. */
     private readonly name: string,
-    private readonly log: Log,
+    private readonly log: LogAt<'partition'>,
   ) {}
 
   /** Undefined if events can become letters. */
@@ -19,7 +19,8 @@ export class LetterRefusal {
   note(error: unknown): void {
     if (hasCode(error, 'LEASE_LOST') || this.#why !== undefined) return;
     this.#why = describeError(error);
-    this.log.error(`${this.name}: a parked event could not be stored, its aggregate waits: ${this.#why}`);
+    const text = `${this.name}: a parked event could not be stored, its aggregate waits: ${this.#why}`;
+    this.log.write('letter-refused', errorFields(error), text);
   }
 
   clear(): void {

@@ -1,9 +1,10 @@
 import { isSabotaged } from '#sabotage';
-import { describeError, hasCode } from '../../errors.js';
+import { describeError, errorFields, hasCode } from '../../errors.js';
 import { NEXT, type Step } from '../../executor/keyed-executor.js';
 import type { Clock } from '../../clock.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
+import { aggregateIdOf } from '../../message/subject.js';
 import { isToReplay, type Parked } from '../../parking/parked-aggregate.js';
 import type { Parking } from '../../parking/parking.js';
 import type { Letter } from '../../records/letter.js';
@@ -26,7 +27,7 @@ export interface LetterReplayOptions {
   readonly name: string;
   readonly parking: Parking;
   readonly attempts: LetterAttempts;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: LaneListener;
   readonly lanes: ReplayLanes;
   readonly place: ReplayPlace;
@@ -107,7 +108,9 @@ export class LetterReplay implements DetourListener {
     } catch (error) {
       if (!hasCode(error, 'LEASE_LOST') && !this.#troubled.has(token)) {
         this.#troubled.add(token);
-        log.warn(
+        log.write(
+          'letters-not-replayed',
+          { aggregate: aggregateIdOf(token), ...errorFields(error) },
           `${name}: letters of a parked aggregate cannot be replayed, trying again: ${describeError(error)}`,
         );
       }

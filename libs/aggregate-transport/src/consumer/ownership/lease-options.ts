@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
 import type { LeaseRecord } from '../../records/lease-record.js';
 import type { OtherSessions, OwnSession } from './sessions.js';
@@ -33,7 +33,7 @@ export interface LeaseOptions {
   readonly others: OtherSessions;
   readonly port: KeyPort<LeaseRecord>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly listener: LeaseListener;
 }
 

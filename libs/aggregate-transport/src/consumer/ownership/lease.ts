@@ -1,10 +1,10 @@
 import { isSabotaged, reached } from '#sabotage';
 import type { Timer } from '../../clock.js';
-import { describeError } from '../../errors.js';
 import type { StoredValue } from '../../records/key-port.js';
 import { keptBy, type LeaseRecord } from '../../records/lease-record.js';
 import { Contender, type ContenderMode } from './contender.js';
 import { HeldLease } from './held-lease.js';
+import { LeaseLog } from './lease-log.js';
 import type { LeaseMode, LeaseOptions } from './lease-options.js';
 import type { Tenancy } from './ownership.js';
 import type { SessionListener, SessionNews, SessionTenant } from './sessions.js';
@@ -41,6 +41,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
   /** Every later epoch must be above this one. */
   #above = 0;
   readonly #contender: Contender;
+  readonly #log: LeaseLog;
   /** What {@link holder} was when it was last told. */
   #toldHolder: string | undefined;
   #timer: Timer | undefined;
@@ -50,6 +51,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
 
   constructor(private readonly options: LeaseOptions) {
     this.#contender = new Contender(options);
+    this.#log = new LeaseLog(options);
     options.session.join(this);
     options.others.listen(this);
     options.port.onHint((record) => this.#heard(record));
@@ -129,7 +131,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     if (this.#mode !== 'held') return;
     this.#above = Math.max(this.#above, above);
     this.#seekAgain();
-    this.options.log.info(`${this.options.name}: the lease is taken again under a new epoch: ${reason}`);
+    this.#log.takenAgain(reason);
     this.options.listener.startsOver(reason);
     this.#tellHolder();
     this.#next(0);
@@ -170,7 +172,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
       if ((await tenure?.release()) === false) this.#contender.doubt();
     } catch (error) {
       this.#contender.doubt();
-      this.#warn(`the lease was not released, trying again: ${describeError(error)}`);
+      this.#log.notReleased(error);
     }
   }
 
@@ -243,8 +245,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     } catch (error) {
       const first = !this.#failing;
       this.#failing = true;
-      if (!this.#is('closed') && first)
-        this.#warn(`the lease could not be read or written, trying again: ${describeError(error)}`);
+      if (!this.#is('closed') && first) this.#log.notAnswered(error);
     }
   }
 
@@ -293,11 +294,12 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     const revision = await port.write(inherited, expected);
     if (revision === undefined || this.#is('closed') || session.term !== term) return;
     reached('lease: taken');
-    if (mode === 'standby') this.#warn('the lease was free for long, so it is held here');
+    if (mode === 'standby') this.#log.takenOver(epoch);
     this.#mode = 'held';
     this.#tenure = new HeldLease(this.options, inherited, revision);
     this.#contender.noteTaken();
     this.#epoch = this.#above = epoch;
+    this.#log.held(epoch);
     listener.acquired(value);
     // Our own write can be announced before its answer arrives. Listeners then know the owner, but not that this process
     // is it, so notify again.
@@ -324,7 +326,7 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
 
   #lose(reason: string): void {
     this.#seekAgain();
-    this.#warn(`the lease is lost: ${reason}`);
+    this.#log.lost(this.#epoch, reason);
     this.options.listener.lost(reason);
     this.#tellHolder();
     this.#next(0);
@@ -342,10 +344,6 @@ export class Lease implements Tenancy, SessionTenant, SessionListener {
     if (holder === this.#toldHolder) return;
     this.#toldHolder = holder;
     this.options.listener.holderChanged();
-  }
-
-  #warn(text: string): void {
-    this.options.log.warn(`${this.options.name}: ${text}`);
   }
 
   /** It may have changed during a request. */

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../clock.js';
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { LeaseSession } from '../../records/lease-record.js';
 import type { HandledTypes, MemberRecord, PresencePort } from '../../records/member-record.js';
@@ -19,7 +19,7 @@ export interface PresenceOptions {
   /** What this replica handles. */
   readonly handles: HandledTypes;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'group'>;
 }
 
 const TRY_AGAIN_MS = 100;
@@ -175,7 +175,11 @@ export class Presence implements OtherSessions {
       const heardBy = (this.#startedAt ?? clock.now()) + session.ttlMs + LEASE_MARGIN_MS;
       if (clock.now() >= heardBy) this.#noteHoldsKnown();
       if (!this.#failing && this.#mode === 'watching')
-        log.warn(`${name}: the other replicas cannot be seen, trying on: ${describeError(error)}`);
+        log.write(
+          'replicas-not-seen',
+          errorFields(error),
+          `${name}: the other replicas cannot be seen, trying on: ${describeError(error)}`,
+        );
       this.#failing = true;
     }
   }
@@ -279,7 +283,9 @@ export class Presence implements OtherSessions {
   #noteHandled(member: string, handles: HandledTypes): void {
     const { name, log, handles: own } = this.options;
     if (!this.#types.note(member, handles) || !areMixed(own, handles)) return;
-    log.warn(
+    log.write(
+      'handlers-differ',
+      { member },
       `${name}: this replica handles ${describeHandled(own)}, and another one (${member}) handles ` +
         `${describeHandled(handles)}: neither has all types of the other, so events wait for each other's owner; ` +
         'give each service a group of its own, or all replicas the same handlers',

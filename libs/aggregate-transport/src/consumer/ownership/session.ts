@@ -1,6 +1,6 @@
 import { type Clock, delay, type Timer } from '../../clock.js';
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { HandledTypes, MemberRecord, PresencePort, SeenEvent } from '../../records/member-record.js';
 import { Deadline } from './deadline.js';
 import type { OwnSession, SessionTenant } from './sessions.js';
@@ -33,7 +33,7 @@ export interface SessionOptions {
   /** What this replica handles, for the others. */
   readonly handles: HandledTypes;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'group'>;
 }
 
 /** How often a session is renewed, in milliseconds. */
@@ -173,7 +173,9 @@ export class Session implements OwnSession {
         return;
       } catch (error) {
         if (clock.now() >= until) {
-          log.warn(
+          log.write(
+            'session-not-removed',
+            { member, ...errorFields(error) },
             `${name}: the record of this replica was not removed, the others end it: ${describeError(error)}`,
           );
           return;
@@ -205,7 +207,7 @@ export class Session implements OwnSession {
   }
 
   async #step(): Promise<void> {
-    const { clock, log, name } = this.options;
+    const { clock, log, name, member } = this.options;
     try {
       // Others believe what a write says of its replica, even if it is refused.
       const isRenewed = this.#foreign === undefined && (await this.#renew());
@@ -214,7 +216,11 @@ export class Session implements OwnSession {
       this.#failing = false;
     } catch (error) {
       if (!this.#failing && this.#isAlive())
-        log.warn(`${name}: its session could not be renewed, trying again: ${describeError(error)}`);
+        log.write(
+          'session-not-renewed',
+          { member, ...errorFields(error) },
+          `${name}: its session could not be renewed, trying again: ${describeError(error)}`,
+        );
       this.#failing = true;
     }
     this.#endIfOver();
@@ -276,8 +282,10 @@ export class Session implements OwnSession {
   async #endForeign({ member, ttlMs, beat, term }: MemberRecord, revision: number): Promise<boolean> {
     const now = this.options.clock.now();
     if (this.#foreign === undefined)
-      this.options.log.error(
-        `${this.options.name}: another process uses the name ${this.options.member} and may own partitions; this one ` +
+      this.options.log.write(
+        'member-name-taken',
+        { member },
+        `${this.options.name}: another process uses the name ${member} and may own partitions; this one ` +
           'takes none until that has ended',
       );
     if (this.#foreign?.revision !== revision) this.#foreign = { revision, since: now };

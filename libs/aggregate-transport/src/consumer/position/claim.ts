@@ -1,6 +1,6 @@
 import { isSabotaged, reached } from '#sabotage';
 import { AggregateTransportError, describeError, hasCode } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import type { GroupRecord } from '../../records/group-record.js';
 import type { KeyPort, StoredValue } from '../../records/key-port.js';
 import { decodeSequences, type PositionRecord } from '../../records/position-record.js';
@@ -138,13 +138,22 @@ function claimedOf(
 }
 
 /** Tells an operator that the stream is not the one that the record before was of. */
-export function reportBegin(begins: Claimed['begins'], created: string, name: string, log: Log): void {
+export function reportBegin(
+  begins: Claimed['begins'],
+  created: string,
+  name: string,
+  log: LogAt<'partition'>,
+): void {
   if (begins === 'stream made again')
-    log.error(
+    log.write(
+      'stream-made-again',
+      { created },
       `${name}: the stream was deleted and made again at ${created}; it is handled from its first event`,
     );
   if (begins === 'stream restored')
-    log.warn(
+    log.write(
+      'stream-restored',
+      { created },
       `${name}: the stream was restored from a backup at ${created}; its position holds, and is continued`,
     );
 }

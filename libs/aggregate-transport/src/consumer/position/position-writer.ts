@@ -1,7 +1,7 @@
 import { reached } from '#sabotage';
 import { type Clock, delay, type Timer } from '../../clock.js';
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { KeyPort } from '../../records/key-port.js';
 import type { PositionRecord } from '../../records/position-record.js';
 import type { CommitPace } from './commit-pace.js';
@@ -33,7 +33,7 @@ export interface PositionWriterOptions {
   readonly listener: PositionListener;
   readonly pace: CommitPace;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /** Marks that a last commit carries. */
@@ -313,7 +313,8 @@ export class PositionWriter {
   #report(error: unknown): void {
     const { log, name } = this.options;
     this.#why = describeError(error);
-    if (!this.#isReported) log.warn(`${name}: its position cannot be committed, trying again: ${this.#why}`);
+    const text = `${name}: its position cannot be committed, trying again: ${this.#why}`;
+    if (!this.#isReported) log.write('position-not-committed', errorFields(error), text);
     this.#isReported = true;
   }
 

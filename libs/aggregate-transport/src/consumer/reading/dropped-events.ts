@@ -1,4 +1,4 @@
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 
 /** What an observer has found that the stream no longer holds. */
 export interface StreamLoss {
@@ -41,7 +41,7 @@ export class DroppedEvents {
   constructor(
     /** For log texts: topic, group and partition. */
     private readonly name: string,
-    private readonly log: Log,
+    private readonly log: LogAt<'partition'>,
     /** With one partition of the group, every sequence of the stream is read. */
     private readonly readsAll: boolean,
     private readonly countPurged: PurgedCount = () => 0,
@@ -98,8 +98,13 @@ export class DroppedEvents {
     const lost = found.length + (wasBehind ? unlisted : 0);
     if (lost === 0) return;
     this.#lost += lost;
-    const where = found.length === 0 ? '' : ` between sequences ${found[0]} and ${found.at(-1)}`;
-    this.log.error(
+    const [from] = found;
+    const through = found.at(-1);
+    const isKnown = from !== undefined && through !== undefined;
+    const where = isKnown ? ` between sequences ${from} and ${through}` : '';
+    this.log.write(
+      'events-dropped',
+      { count: lost, ...(isKnown ? { from, through } : {}) },
       `${this.name}: the stream has dropped events${where} before they were read: ${this.readsAll ? '' : 'up to '}${lost} ` +
         'of this partition (a deleted message, a purge, or a limit)',
     );
@@ -112,7 +117,8 @@ export class DroppedEvents {
     const tell = (known: number): void => {
       if (known >= lost) return;
       this.#lost += lost - known;
-      this.log.error(`${this.name}: ${text}`);
+      const fields = { count: lost - known, from: after + 1, through: before - 1 };
+      this.log.write('events-dropped', fields, `${this.name}: ${text}`);
     };
     if (typeof purged === 'number') tell(purged);
     // Not known is not purged: a loss that is told without cause is better than one that is not told.

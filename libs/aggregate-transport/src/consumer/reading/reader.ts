@@ -1,6 +1,6 @@
 import { type Clock, delay, every, type Timer } from '../../clock.js';
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { Feed, ReaderPort, StreamState } from '../../message/reader-port.js';
 import type { PullLoop, PullLoopListener } from './pull-loop.js';
 import type { ReadingProof } from './reading-proof.js';
@@ -38,7 +38,7 @@ export interface ReaderOptions {
   readonly name: string;
   readonly port: ReaderPort;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
   readonly place: ReadingPlace;
   readonly proof: ReadingProof;
   readonly listener: ReaderListener;
@@ -159,7 +159,8 @@ export class Reader implements PullLoopListener {
     if (this.#mode !== 'reading') return;
     const { log, name } = this.options;
     // One that breaks again before it has answered is not worth a line each time.
-    if (this.#failingSince === undefined) log.warn(`${name}: another reader is made: ${reason}`);
+    if (this.#failingSince === undefined)
+      log.write('reader-replaced', { why: reason }, `${name}: another reader is made: ${reason}`);
     this.#failingSince ??= heardAt;
     this.#why = reason;
     void this.#open('gap');
@@ -204,7 +205,8 @@ export class Reader implements PullLoopListener {
   #leaveEdited(edit: string): void {
     const { log, name, proof, listener } = this.options;
     this.#edit = edit;
-    if (this.#edits++ === 0) log.warn(`${name}: another reader is made: this one was edited: ${edit}`);
+    const text = `${name}: another reader is made: this one was edited: ${edit}`;
+    if (this.#edits++ === 0) log.write('reader-replaced', { why: edit }, text);
     this.#loop?.close();
     proof.noteEdit();
     listener.changed();
@@ -230,7 +232,8 @@ export class Reader implements PullLoopListener {
         if (this.#opening !== opening) return;
         this.#failingSince ??= clock.now();
         this.#why = describeError(error);
-        if (!isReported) log.warn(`${name}: no reader can be made, trying again: ${this.#why}`);
+        const text = `${name}: no reader can be made, trying again: ${this.#why}`;
+        if (!isReported) log.write('reader-not-made', errorFields(error), text);
         isReported = true;
       }
     }

@@ -1,6 +1,6 @@
 import { type Clock, delay } from '../../clock.js';
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { ReaderPort } from '../../message/reader-port.js';
 
@@ -17,7 +17,7 @@ export interface SingleFetchOptions {
   readonly name: string;
   readonly port: Pick<ReaderPort, 'find' | 'stream'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 const AT_ONCE = 256;
@@ -69,7 +69,8 @@ export class SingleFetch {
       } catch (error) {
         const why = describeError(error);
         this.#failing = { since: this.#failing?.since ?? clock.now(), why };
-        if (!isReported) log.warn(`${name}: unsettled events cannot be fetched, trying again: ${why}`);
+        const text = `${name}: unsettled events cannot be fetched, trying again: ${why}`;
+        if (!isReported) log.write('events-not-fetched', errorFields(error), text);
         isReported = true;
       }
       await delay(clock, pauseMs);

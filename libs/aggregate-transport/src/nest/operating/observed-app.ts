@@ -1,7 +1,6 @@
 import {
   Inject,
   Injectable,
-  Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
@@ -9,6 +8,7 @@ import {
 import { Responder } from '../../asking/responder.js';
 import { type Clock, every, type Timer } from '../../clock.js';
 import { GroupAnswers } from '../../observe/asked/group-answers.js';
+import { logAt } from '../../log.js';
 import { nestLog } from '../nest-log.js';
 import { Health } from '../../observe/health.js';
 import { HealthLog } from '../../observe/health-log.js';
@@ -87,7 +87,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
   }
 
   onApplicationBootstrap(): void {
-    const log = new HealthLog(nestLog(new Logger('AggregateHealth')));
+    const log = new HealthLog(nestLog('AggregateHealth'));
     const judge = (): void => log.note(this.problems(), this.clock.wallNow());
     this.#judging = every(this.clock, JUDGE_EVERY_MS, judge);
     if (this.hasHandlers) this.#timers.push(every(this.clock, LOOK_EVERY_MS, () => this.#look()));
@@ -111,7 +111,7 @@ export class ObservedApp implements Observed, OnApplicationBootstrap, OnModuleDe
       port: wire.operated.ask(group.group),
       answering: new GroupAnswers({ group, problems: () => this.#lastProblems, clock }),
       clock,
-      log: nestLog(new Logger('AggregateServer')),
+      log: logAt<'group'>(nestLog('AggregateServer'), { topic: topic.name, group: group.group }),
     });
     responder.start();
     return { end: () => responder.close() };

@@ -1,8 +1,7 @@
-import { Logger } from '@nestjs/common';
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import { AsyncSubject, type Observable, throwError } from 'rxjs';
 import { systemClock } from '../../clock.js';
-import { AggregateTransportError, describeError } from '../../errors.js';
+import { AggregateTransportError, describeError, errorFields } from '../../errors.js';
 import type { AggregateEvent, PublishReceipt } from '../../message/event.js';
 import { isPlainObject } from '../../message/json.js';
 import { type Topic, topicNameOf, type TopicRef } from '../../message/topic.js';
@@ -29,15 +28,13 @@ export class AggregateRecord<T = unknown> {
 export class AggregateClient extends ClientProxy<EventsOfClient> {
   readonly #links: TopicLinks;
   readonly #publishers = new Map<string, AggregatePublisher>();
-  readonly #logger = new Logger('AggregateClient');
-  readonly #status = new ClientStatus((status) => this._status$.next(status), nestLog(this.#logger));
+  readonly #log = nestLog('AggregateClient');
+  readonly #status = new ClientStatus((status) => this._status$.next(status), this.#log);
 
   constructor(source: TopicLinks | AggregateTransportOptions) {
     super();
     this.#links =
-      source instanceof TopicLinks
-        ? source
-        : new TopicLinks(resolveOptions(source), systemClock, nestLog(this.#logger));
+      source instanceof TopicLinks ? source : new TopicLinks(resolveOptions(source), systemClock, this.#log);
     this.#links.watch((link) => this.#status.watch(link));
   }
 
@@ -74,7 +71,11 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
       (error: unknown) => {
         if (!result.observed) {
           const name = typeof topic === 'string' ? topic : (topic as Partial<Topic> | undefined)?.name;
-          this.#logger.error(`an event emitted to topic "${name}" was not stored: ${describeError(error)}`);
+          this.#log.write(
+            'emitted-not-stored',
+            { topic: name ?? 'unknown', ...errorFields(error) },
+            `an event emitted to topic "${name}" was not stored: ${describeError(error)}`,
+          );
         }
         result.error(error);
       },

@@ -1,4 +1,4 @@
-import { describeError } from '../../errors.js';
+import { describeError, errorFields } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { TopicLink } from '../../transport/open-topics.js';
 
@@ -49,7 +49,8 @@ export class ClientStatus {
       try {
         callback(topic);
       } catch (error) {
-        this.log.error(`a callback of on("${event}") failed: ${describeError(error)}`, error);
+        const text = `a callback of on("${event}") failed: ${describeError(error)}`;
+        this.log.write('callback-failed', { hook: event, ...errorFields(error) }, text, error);
       }
     }
   }

@@ -1,10 +1,4 @@
-import {
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import type { Timer } from '../../clock.js';
 import { AloneTurns } from '../../consumer/suspects/alone-turns.js';
@@ -53,7 +47,7 @@ export class AggregateServer
   readonly #groups: Group[] = [];
   readonly #turns: AloneTurns;
   readonly #contexts = new AttemptContexts();
-  readonly #log = nestLog(new Logger('AggregateServer'));
+  readonly #log = nestLog('AggregateServer');
   #servingListener: ServingListener | undefined;
   readonly #endings: { readonly end: () => void }[] = [];
   #listening = false;
@@ -136,7 +130,9 @@ export class AggregateServer
     if (handlers.length === 0) return;
     this.#listenWatch = this.#links.clock.after(LISTENS_WITHIN_MS, () => {
       if (this.#listening || this.#closing !== undefined) return;
-      this.#log.error(
+      this.#log.write(
+        'server-not-listening',
+        { count: handlers.length, limitMs: LISTENS_WITHIN_MS },
         `expected the server of ${handlers.length} handlers (${handlers.slice(0, 3).join(', ')}${handlers.length > 3 ? ', …' : ''}) ` +
           `to listen ${LISTENS_WITHIN_MS / 1_000} s after bootstrap, found that it does not, so they get no event; ` +
           'call app.connectMicroservice({ strategy: app.get(AggregateServer) }) and app.startAllMicroservices()',
@@ -255,7 +251,9 @@ export class AggregateServer
   }
 
   #warnOf(topic: string, isRequest: boolean): void {
-    this.#log.warn(
+    this.#log.write(
+      'pattern-without-transport',
+      { topic },
       `found @${isRequest ? 'MessagePattern' : 'EventPattern'}("${topic}") without a transport, which gets no event of topic ` +
         `"${topic}"; use @AggregateHandler, or name the transport that it is for`,
     );
@@ -269,7 +267,9 @@ export class AggregateServer
     // Until here operators can ask what a shutdown waits for.
     for (const { end } of this.#endings.splice(0)) end();
     if (drained.includes(false)) {
-      this.#log.error(
+      this.#log.write(
+        'drain-timed-out',
+        { limitMs: drainMs },
         `handlers or last commits did not end within shutdown.drainMs ${drainMs}; the next process handles their events again`,
       );
     }

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { type HandlerMethod, originalOf } from '../handling/attempt-trace.js';
 import type { ErrorWitness } from '../handling/error-witness.js';
@@ -30,7 +30,7 @@ const PARAMETERS = '__routeArguments__';
  */
 @Injectable()
 export class HandlerWays {
-  readonly #log = nestLog(new Logger('AggregateServer'));
+  readonly #log = nestLog('AggregateServer');
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -48,14 +48,15 @@ export class HandlerWays {
       claims.length > 1 ? 'several controllers have this method' : this.#wayOf(topic, claim, witness);
     const handler = `handler ${claim.metatype.name}.${claim.name} of topic "${topic}"`;
     if (typeof found === 'string') {
-      this.#log.debug(`${handler} is called through Nest: ${found}`);
+      const text = `${handler} is called through Nest: ${found}`;
+      this.#log.write('handler-bound', { topic, handler, why: found }, text);
       return undefined;
     }
     const why =
       found instanceof PlainCall
         ? "Nest's pipeline has nothing to do for it"
         : 'its pipeline is the same for all events';
-    this.#log.debug(`${handler} is called directly: ${why}`);
+    this.#log.write('handler-bound', { topic, handler, why }, `${handler} is called directly: ${why}`);
     return found;
   }
 

@@ -1,5 +1,5 @@
 import type { Server } from '@nestjs/microservices';
-import { describeError } from '../../errors.js';
+import { describeError, errorFields } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { AGGREGATE_TRANSPORT } from '../tokens.js';
 import type { AggregateContext } from '../handling/aggregate.context.js';
@@ -30,7 +30,9 @@ export function processingHooks(start: StartHook, end: () => EndHook | undefined
           const answer: unknown = end()?.(AGGREGATE_TRANSPORT, context);
           await answer;
         } catch (error) {
-          log.error(
+          log.write(
+            'processing-hook-failed',
+            errorFields(error),
             `a processing hook of the application failed after its handler: ${describeError(error)}`,
             error,
           );
@@ -39,7 +41,10 @@ export function processingHooks(start: StartHook, end: () => EndHook | undefined
       // It may be asynchronous, although its type says otherwise. Before the handler its failure is the attempt's.
       const failed = (error: unknown): void => {
         if (ran === undefined) reject(error);
-        else log.error(`a processing hook of the application failed: ${describeError(error)}`, error);
+        else {
+          const text = `a processing hook of the application failed: ${describeError(error)}`;
+          log.write('processing-hook-failed', errorFields(error), text, error);
+        }
       };
       try {
         const answer = (start as LooseHook)(AGGREGATE_TRANSPORT, context, () => (ran ??= once()));

@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.js';
-import { AggregateTransportError, describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { AggregateTransportError, describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import type { NatsConnectionSource } from '../clients/client-options.js';
 import type { ClientFrames } from '../port/client-frames.js';
 import type { Denial } from '../port/nats-failure.js';
@@ -59,7 +59,7 @@ export class Connection {
   private constructor(
     readonly nats: NatsPort,
     private readonly name: string,
-    private readonly log: Log,
+    private readonly log: LogAt<'connection'>,
     /** Where JetStream is for this user. */
     readonly jetStream: JetStreamPlace,
   ) {
@@ -78,7 +78,7 @@ export class Connection {
   static async open(
     source: NatsConnectionSource,
     name: string,
-    log: Log,
+    log: LogAt<'connection'>,
     { jetStream = OWN_JETSTREAM, ...call }: Partial<OpenOptions> = {},
   ): Promise<Connection> {
     const { random = Math.random, mayWait = true, clock = systemClock, ...more } = call;
@@ -170,7 +170,8 @@ export class Connection {
     } catch (error) {
       const found = describeError(error);
       if (this.#noteSaid(found)) {
-        this.log.error(`connection "${this.name}": the client did not send a message: ${found} (said once)`);
+        const text = `connection "${this.name}": the client did not send a message: ${found} (said once)`;
+        this.log.write('message-not-sent', { why: found }, text);
       }
     }
   }
@@ -185,7 +186,9 @@ export class Connection {
   #denied(denial: Denial): void {
     const text = describeDenial(denial);
     if (this.#noteSaid(text)) {
-      this.log.error(
+      this.log.write(
+        'permission-denied',
+        { subject: denial.subject, why: text },
         `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
       );
     }
@@ -197,10 +200,29 @@ export class Connection {
     const refusal = this.#refusal;
     this.#refusal = { code, answers: this.#answers };
     if (refusal?.code === code && refusal.answers === this.#answers) return;
-    this.log.error(
+    this.log.write(
+      'credentials-refused',
+      { errorCode: code },
       `connection "${this.name}": the server does not take its credentials any more (${code}); ` +
         'give it valid ones (said once until they are taken again)',
     );
+  }
+
+  #noteGone(server: string): void {
+    const text = `connection "${this.name}" to ${JSON.stringify(server)} is gone, reconnecting`;
+    this.log.write('connection-gone', { server }, text);
+  }
+
+  #noteBack(server: string): void {
+    this.log.write(
+      'connection-back',
+      { server },
+      `connection "${this.name}" is back, on ${JSON.stringify(server)}`,
+    );
+  }
+
+  #reported(why: string): void {
+    this.log.write('connection-error', { why }, `connection "${this.name}" reports ${JSON.stringify(why)}`);
   }
 
   #noteClosed(cause: unknown): void {
@@ -217,7 +239,7 @@ export class Connection {
         `(${found}); correct the cause and start the process again`,
       cause === undefined ? undefined : { cause },
     );
-    this.log.error(describeError(error));
+    this.log.write('connection-closed', errorFields(error), describeError(error));
     this.#tell((listener) => listener.ended?.(error));
   }
 
@@ -231,7 +253,8 @@ export class Connection {
       try {
         tell(listener);
       } catch (error) {
-        this.log.error(`connection "${this.name}": a listener failed: ${describeError(error)}`, error);
+        const text = `connection "${this.name}": a listener failed: ${describeError(error)}`;
+        this.log.write('listener-failed', errorFields(error), text, error);
       }
     }
   }
@@ -261,7 +284,7 @@ export class Connection {
         // The client tells each attempt that ends after its handshake, as with refused credentials.
         if (this.#mode === 'away') break;
         this.#enter('away');
-        this.log.warn(`connection "${this.name}" to ${JSON.stringify(status.server)} is gone, reconnecting`);
+        this.#noteGone(status.server);
         this.#tell((listener) => listener.disconnected?.());
         break;
       case 'reconnected':
@@ -269,12 +292,12 @@ export class Connection {
         if (this.#mode === 'up') break;
         this.#enter('up');
         this.#noteInfo();
-        this.log.info(`connection "${this.name}" is back, on ${JSON.stringify(status.server)}`);
+        this.#noteBack(status.server);
         this.#tell((listener) => listener.reconnected?.());
         break;
       case 'error':
         if (CREDENTIAL_CODES.has(status.description)) this.#refused(status.description);
-        else this.log.error(`connection "${this.name}" reports ${JSON.stringify(status.description)}`);
+        else this.#reported(status.description);
         break;
       case 'denied':
         this.#denied(status.denial);

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { AggregateTransportError, describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import { onAbort } from '../../on-abort.js';
 import type {
   NatsConnectionFactory,
@@ -35,7 +35,7 @@ const RECONNECT_JITTER_TLS_MS = 1_000;
 
 export interface DialOptions {
   readonly name: string;
-  readonly log: Log;
+  readonly log: LogAt<'connection'>;
   /** Which client to use; undefined: the one that is installed. */
   readonly client?: NatsClientName | undefined;
   /** Calls the connecting off. */
@@ -92,10 +92,12 @@ async function dial(options: NatsConnectionOptions, call: DialOptions): Promise<
 let isGuessTold = false;
 
 /** Said once in a process: a service has a connection for each topic. */
-function tellGuess(log: Log): void {
+function tellGuess(log: LogAt<'connection'>): void {
   if (isGuessTold) return;
   isGuessTold = true;
-  log.info(
+  log.write(
+    'client-guessed',
+    {},
     'the NATS clients nats and @nats-io/transport-node are both installed: nats is used; choose with option client',
   );
 }
@@ -180,7 +182,9 @@ class DialWait {
       found = describeError(error);
     }
     if (!this.#hasFailed) {
-      this.call.log.error(
+      this.call.log.write(
+        'reconnect-delay-invalid',
+        { why: found },
         `connection "${this.call.name}": expected connection.reconnectDelayHandler to give milliseconds, ` +
           `found ${found}; the default is used instead (said once)`,
       );

@@ -1,6 +1,6 @@
 import { reached } from '#sabotage';
 import { AggregateTransportError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import { firstGroupRecord, type GroupRecord, nextGroupRecord } from '../../records/group-record.js';
 import type { StoredValue } from '../../records/key-port.js';
 import type { StartAt } from '../api/configuration.js';
@@ -44,7 +44,7 @@ export class GroupRecordOpening {
   constructor(
     private readonly access: KeyAccess,
     private readonly request: GroupRecordRequest,
-    private readonly log: Log,
+    private readonly log: LogAt<'group'>,
   ) {}
 
   /**
@@ -116,8 +116,11 @@ export class GroupRecordOpening {
       removed === true ? await parkedTraceOf(this.access.api, topic, group) : 'its keys are still there';
     if (trace !== undefined)
       throw deletedError(this.request, `that its deletion, begun at ${when}, is not complete: ${trace}`);
-    this.log.warn(
-      `topic "${topic}": group "${group}" was deleted at ${when}; a new group of its name begins, in run ${deleted.run + 1}`,
+    const run = deleted.run + 1;
+    this.log.write(
+      'group-created-again',
+      { run },
+      `topic "${topic}": group "${group}" was deleted at ${when}; a new group of its name begins, in run ${run}`,
     );
     return this.#first(key, revision, deleted);
   }
@@ -132,7 +135,9 @@ export class GroupRecordOpening {
         : nextGroupRecord(deleted, partitions, start);
     if ((await key.write(record, revision)) !== undefined) {
       reached('start: group record made');
-      this.log.info(
+      this.log.write(
+        'group-created',
+        { sequence: start.sequence, partitions },
         `topic "${topic}": group "${group}" starts for the first time, after sequence ${start.sequence} ` +
           `(consume.startAt: ${describeStart(startAt)}), with ${partitions} partition(s)`,
       );

@@ -1,5 +1,5 @@
-import { describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import { describeError, errorFields } from '../../errors.js';
+import type { LogAt } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import type { Feed, FeedListener } from '../../message/reader-port.js';
 import type { KeyAccess } from '../keys/partition-key.js';
@@ -16,7 +16,7 @@ export interface ReaderFeedOptions extends KeyAccess {
   readonly stream: string;
   readonly reader: string;
   readonly listener: FeedListener;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 /** What the server says of a pull, by status code (ADR-13). */
@@ -97,7 +97,8 @@ export class ReaderFeed implements Feed {
     try {
       listener.lost(`what it delivered was not taken in: ${describeError(failure)}`);
     } catch (again) {
-      log.error(`reader "${reader}": its listener fails: ${describeError(again)}`, again);
+      const text = `reader "${reader}": its listener fails: ${describeError(again)}`;
+      log.write('reader-listener-failed', errorFields(again), text, again);
     }
   }
 

@@ -1,5 +1,5 @@
 import { AggregateTransportError, describeError } from '../../errors.js';
-import type { Log } from '../../log.js';
+import type { LogAt } from '../../log.js';
 import { Delivery } from '../../message/delivery.js';
 import { partitionFilter } from '../../message/partitioning.js';
 import { subjectOf } from '../../message/subject.js';
@@ -26,7 +26,7 @@ export interface ReaderWireOptions extends KeyAccess {
   readonly address: PartitionAddress;
   /** Pull requests that may wait at the server. */
   readonly maxWaiting: number;
-  readonly log: Log;
+  readonly log: LogAt<'partition'>;
 }
 
 const OPEN_TIMEOUT_MS = 1_000;
