@@ -20,6 +20,7 @@ import { shapes } from './suites/shapes.js';
 import { soak } from './suites/soak.js';
 import { subjectDepth } from './suites/subject-depth.js';
 import { takeover } from './suites/takeover.js';
+import { tracing } from './suites/tracing.js';
 
 /** In the order they run. */
 export const SUITES: readonly Suite[] = [
@@ -42,6 +43,7 @@ export const SUITES: readonly Suite[] = [
   history,
   letters,
   shapes,
+  tracing,
   outbox,
   soak,
 ];

@@ -19,7 +19,7 @@ const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|as
 const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
   ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'log-events'],
-  ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
+  ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts', 'traceparent.ts'],
 ];
 const consumerRooms = [
   'reading',
@@ -61,6 +61,7 @@ const underTransport = [
   ...consumerRooms,
   'observe',
   'observe/asked',
+  'tracing',
   ...operatingRooms,
 ];
 
@@ -85,6 +86,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'in-parallel.ts': { knows: [] },
   'on-abort.ts': { knows: [] },
   'passing-map.ts': { knows: [] },
+  // What other tracers write into headers.
+  'traceparent.ts': { knows: [] },
   // For handlers; nothing of the library uses it.
   'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
@@ -93,7 +96,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'message/outgoing': { knows: ['errors.ts', 'message'] },
   // A codec that a service may choose; nothing of the library uses it.
   'message/cloud-events': { knows: ['errors.ts', 'message'] },
-  records: { knows: ['errors.ts', 'message'] },
+  records: { knows: ['errors.ts', 'traceparent.ts', 'message'] },
   // What running processes are asked, and how they answer.
   asking: { knows: [...ground, 'message'] },
   // Stations of the path.
@@ -197,6 +200,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
   'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking', 'operating/commands'] },
+  // Spans of publish calls and attempts. The only room that loads the package, and only if there is a tracer.
+  tracing: {
+    knows: [...ground, 'message', 'consumer/handling'],
+    packages: [/^@opentelemetry\/api$/],
+  },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Documents of an application, from plain facts.
   documents: { knows: ['message'] },

@@ -81,7 +81,7 @@ export interface LetterPage {
 }
 
 /** An event that waits in the parked stream. */
-export interface ShownLetter extends LetterSummary {
+export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
   /** Its place among the letters. */
   readonly position: number;
   readonly type: string | undefined;
