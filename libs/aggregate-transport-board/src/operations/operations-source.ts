@@ -1,0 +1,213 @@
+import type {
+  GroupChangeOptions,
+  GroupDetails,
+  LiveGroup,
+  Operations,
+  ParkedSummary,
+} from 'nestjs-aggregate-transport/operating';
+import type { Clock } from '../clock.js';
+import { describeFailure } from '../failure.js';
+import type {
+  AggregateQuestion,
+  AggregateRef,
+  AggregateView,
+  BoardSource,
+  CommandEnd,
+  FoundAggregate,
+  GroupRef,
+  GroupView,
+  LetterLine,
+  Overview,
+  ProgressText,
+  RewindTo,
+  Trouble,
+  TroubleQuestion,
+} from '../source/board-source.js';
+import { historyOf, letterLine, placesOf } from './aggregate-view.js';
+import { changeEnd, letterEnd, retryAllEnd } from './command-ends.js';
+import { findingsOf, groupLine, partitionLines, processLines } from './group-lines.js';
+import { liveTrouble, parkedTrouble, worstFirst } from './troubles.js';
+import { pageOf } from './troubles.js';
+
+/** Of each group on the first page, and of a group on its own. */
+const WORST_OF_EACH = 20;
+const WORST_OF_ONE = 200;
+const SHOWN_FIRST = 25;
+const SHOWN_LETTERS = 50;
+const FOUND = 20;
+const PARKED_PAGE = 1_000;
+/** More parked aggregates than these are counted, and not listed. */
+const MAX_PARKED = 20_000;
+const DRAIN_MS = 600_000;
+
+/** What the server and the processes say of a group. */
+interface Stand {
+  readonly details: GroupDetails;
+  readonly live: LiveGroup | undefined;
+  readonly note: string | undefined;
+}
+
+/** What the board shows and does, over the operations of the core. */
+export class OperationsSource implements BoardSource {
+  constructor(
+    private readonly operations: Operations,
+    private readonly clock: Clock,
+  ) {}
+
+  readonly overview = async (): Promise<Overview> => {
+    const topics = await this.operations.topics();
+    const refs = topics.flatMap(({ topic, groups }) => groups.map((group): GroupRef => ({ topic, group })));
+    const stands = await Promise.all(refs.map((ref) => this.#standOrNote(ref)));
+    const known = stands.flatMap(({ stand }) => stand ?? []);
+    const troubles = await Promise.all(known.map((stand) => this.#worstOf(stand)));
+    const now = this.clock.wallNow();
+    const all = worstFirst(troubles.flatMap(({ rows }) => rows));
+    return {
+      at: now,
+      groups: known.map(({ details, live }) => groupLine(details, live)),
+      troubles: all.slice(0, SHOWN_FIRST),
+      troubleCount: troubles.reduce((sum, { count }) => sum + count, 0),
+      findings: known.flatMap(({ live }) => findingsOf(live, now)),
+      notes: stands.flatMap(({ note }) => note ?? []),
+    };
+  };
+
+  readonly group = async (ref: GroupRef, question: TroubleQuestion): Promise<GroupView> => {
+    const [stand, parked] = await Promise.all([this.#stand(ref, WORST_OF_ONE), this.#parked(ref, MAX_PARKED)]);
+    const { details, live, note } = stand;
+    const now = this.clock.wallNow();
+    return {
+      at: now,
+      group: groupLine(details, live),
+      partitions: partitionLines(details, live),
+      processes: processLines(live),
+      findings: findingsOf(live, now),
+      troubles: pageOf(this.#troublesOf(ref, live, parked), question),
+      notes: note === undefined ? [] : [note],
+    };
+  };
+
+  readonly aggregate = async ({ topic, aggregateId, limit, payloads }: AggregateQuestion): Promise<AggregateView> => {
+    const told = await this.operations.aggregate({ topic, aggregateId }, { payloads, limit, live: true });
+    const now = this.clock.wallNow();
+    const places = placesOf(told, now);
+    const letters = await this.#letters(
+      places.filter((place) => place.letters > 0).map(({ group }) => ({ topic, group, aggregateId })),
+      payloads,
+    );
+    const history = historyOf(told);
+    const all = places.reduce((sum, place) => sum + place.letters, 0);
+    return {
+      ...{ at: now, topic, aggregateId, places, history, letters },
+      events: history.length + told.left,
+      older: told.left,
+      moreLetters: Math.max(0, all - letters.length),
+      notes: [],
+    };
+  };
+
+  readonly find = async (text: string): Promise<readonly FoundAggregate[]> => {
+    const found = await this.operations.search(text, { limit: FOUND });
+    return found.map(({ topic, aggregateId, parkedIn }) => ({ topic, aggregateId, parkedIn }));
+  };
+
+  readonly retry = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.retry(ref));
+
+  readonly skip = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.skip(ref));
+
+  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.discard(ref));
+
+  readonly retryAll = async (ref: GroupRef, progress: ProgressText): Promise<CommandEnd> => {
+    const result = await this.operations.retryAll(
+      ref,
+      {},
+      {
+        onProgress: ({ total, unparked, failed }) =>
+          progress(`${unparked + failed} of ${total} answered, ${failed} failed again`),
+      },
+    );
+    return retryAllEnd(result);
+  };
+
+  readonly repartition = async (ref: GroupRef, to: number, progress: ProgressText): Promise<CommandEnd> =>
+    changeEnd(await this.operations.repartition(ref, to, changing(progress)));
+
+  readonly rewind = async (ref: GroupRef, place: RewindTo, progress: ProgressText): Promise<CommandEnd> => {
+    const to = place.kind === 'start' ? 'start' : resetTarget(place);
+    return changeEnd(await this.operations.reset(ref, { to, ...changing(progress) }));
+  };
+
+  readonly cancel = async (ref: GroupRef): Promise<CommandEnd> =>
+    (await this.operations.cancelChange(ref))
+      ? { isDone: true, text: 'called off; the group stays as it was' }
+      : { isDone: false, text: 'no change is under way' };
+
+  async #standOrNote(ref: GroupRef): Promise<{ readonly stand?: Stand; readonly note?: string }> {
+    try {
+      const stand = await this.#stand(ref, WORST_OF_EACH);
+      return { stand, ...(stand.note === undefined ? {} : { note: stand.note }) };
+    } catch (error) {
+      return { note: `group "${ref.group}" on topic "${ref.topic}": ${describeFailure(error).text}` };
+    }
+  }
+
+  /** What processes say may be missing; what the server says may not. */
+  async #stand(ref: GroupRef, worst: number): Promise<Stand> {
+    const asked = this.operations.askGroup(ref, { worst }).then(
+      (live) => ({ live, note: undefined }),
+      (error: unknown) => ({
+        live: undefined,
+        note: `the processes of group "${ref.group}" could not be asked: ${describeFailure(error).text}`,
+      }),
+    );
+    const [details, { live, note }] = await Promise.all([this.operations.group(ref), asked]);
+    return { details, live, note };
+  }
+
+  async #worstOf({ details, live }: Stand): Promise<{ readonly rows: readonly Trouble[]; readonly count: number }> {
+    const parked = details.parked === 0 ? [] : await this.#parked(details, PARKED_PAGE);
+    const rows = this.#troublesOf(details, live, parked);
+    const { stuck = 0, blocked = 0, retrying = 0 } = live?.trouble ?? {};
+    return { rows, count: Math.max(rows.length, details.parked + stuck + blocked + retrying) };
+  }
+
+  #troublesOf(ref: GroupRef, live: LiveGroup | undefined, parked: readonly ParkedSummary[]): Trouble[] {
+    const now = this.clock.wallNow();
+    const ofMemory = (live?.worst ?? []).flatMap((one) => liveTrouble(ref, one, now) ?? []);
+    const listed = new Set(parked.map(({ aggregateId }) => aggregateId));
+    return [
+      ...parked.map((one) => parkedTrouble(ref, one, now)),
+      ...ofMemory.filter(({ aggregateId }) => !listed.has(aggregateId)),
+    ];
+  }
+
+  async #parked(ref: GroupRef, most: number): Promise<ParkedSummary[]> {
+    const found: ParkedSummary[] = [];
+    let after: string | undefined;
+    do {
+      const page = { limit: PARKED_PAGE, ...(after === undefined ? {} : { after }) };
+      const { aggregates, next } = await this.operations.parked(ref, {}, page);
+      found.push(...aggregates);
+      after = next;
+    } while (after !== undefined && found.length < most);
+    return found;
+  }
+
+  async #letters(refs: readonly AggregateRef[], payloads: boolean): Promise<LetterLine[]> {
+    const lists = await Promise.all(
+      refs.map(async (ref) => {
+        const { letters } = await this.operations.letters(ref, { limit: SHOWN_LETTERS, payloads });
+        return letters.map((letter) => letterLine(ref.group, letter));
+      }),
+    );
+    return lists.flat();
+  }
+}
+
+function changing(progress: ProgressText): GroupChangeOptions {
+  return { waitMs: DRAIN_MS, onProgress: (_step, text) => progress(text) };
+}
+
+function resetTarget(to: Exclude<RewindTo, { readonly kind: 'start' }>): { time: Date } | { sequence: number } {
+  return to.kind === 'time' ? { time: new Date(to.time) } : { sequence: to.sequence };
+}
