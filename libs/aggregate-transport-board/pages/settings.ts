@@ -7,4 +7,7 @@ function contentOf(name: string): string {
 /** What the server wrote into the page. */
 export const SETTINGS = JSON.parse(contentOf('board-settings')) as PageSettings;
 
+/** Before every path of the board. */
+export const BASE = contentOf('board-base');
+
 export const CSRF = contentOf('board-csrf');

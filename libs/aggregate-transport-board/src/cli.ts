@@ -5,6 +5,7 @@ import type { Terminal } from './cli/terminal.js';
 import { systemClock } from './clock.js';
 import { BoardServer } from './http/board-server.js';
 import { EVERY_MS } from './live/live-views.js';
+import { ServerLink } from './cli/server-link.js';
 import { OperationsSource } from './operations/operations-source.js';
 
 /** Serves the board until SIGINT or SIGTERM. Resolves with the exit code. */
@@ -20,9 +21,9 @@ export async function run(
     return 0;
   }
   // A server that is away is a state the board shows, not an error it ends with.
-  const operations = await connectOperations({ ...(await accessOf(flags)), mayWait: true });
+  const link = new ServerLink(connectOperations({ ...(await accessOf(flags)), mayWait: true }));
   const log = { info: (text: string) => terminal.print(text), warn: (text: string) => terminal.print(text) };
-  const source = new OperationsSource(operations, systemClock);
+  const source = new OperationsSource(link.open, systemClock);
   try {
     const server = await BoardServer.listen(
       { ...settings, source, clock: systemClock, log, access, everyMs: EVERY_MS },
@@ -31,11 +32,15 @@ export async function run(
     const name = host.includes(':') ? `[${host}]` : host;
     const hint = access.kind === 'token' ? '?token=…, with the token of your file' : '';
     terminal.print(`the board is at http://${name}:${server.port}/${hint}`);
-    await untilEnded();
-    await server.close();
+    try {
+      // What no waiting helps, such as wrong credentials, ends the command.
+      await Promise.race([untilEnded(), link.failed]);
+    } finally {
+      await server.close();
+    }
     return 0;
   } finally {
-    await operations.close();
+    await link.close();
   }
 }
 

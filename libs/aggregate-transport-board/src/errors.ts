@@ -6,6 +6,8 @@ export type AggregateBoardErrorCode =
   | 'BOARD_OPTIONS_INVALID'
   | 'BOARD_ADDRESS_UNAVAILABLE'
   | 'BOARD_PAGES_MISSING'
+  // the way to the server
+  | 'BOARD_DISCONNECTED'
   // one request, answered with a status of HTTP
   | 'BOARD_FORBIDDEN'
   | 'BOARD_REQUEST_INVALID'

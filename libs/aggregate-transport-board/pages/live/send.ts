@@ -2,19 +2,19 @@ import type { BoardCommand } from '../../src/commands/board-command.js';
 import type { Failure } from '../../src/failure.js';
 import type { FoundAggregate } from '../../src/source/board-source.js';
 import { queryOf } from '../route.js';
-import { CSRF } from '../settings.js';
+import { BASE, CSRF } from '../settings.js';
 
 /** Asks for a command. Resolves with why it was refused; undefined if it was taken. */
 export async function send(command: BoardCommand): Promise<Failure | undefined> {
   const headers = { 'content-type': 'application/json', 'x-aggregate-board-csrf': CSRF };
-  return failureOf(() => fetch('command', { method: 'POST', headers, body: JSON.stringify(command) }));
+  return failureOf(() => fetch(`${BASE}command`, { method: 'POST', headers, body: JSON.stringify(command) }));
 }
 
 /** Aggregates by a part of their ids, or why they could not be looked for. */
 export async function find(text: string): Promise<readonly FoundAggregate[] | Failure> {
   let found: readonly FoundAggregate[] = [];
   const failure = await failureOf(async () => {
-    const response = await fetch(`find${queryOf({ text })}`);
+    const response = await fetch(`${BASE}find${queryOf({ text })}`);
     if (response.ok) found = (await response.clone().json()) as readonly FoundAggregate[];
     return response;
   });

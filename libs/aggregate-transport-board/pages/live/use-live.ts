@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { CommandNow } from '../../src/commands/running-commands.js';
 import type { Failure } from '../../src/failure.js';
+import { BASE } from '../settings.js';
 
 /** A view as it comes in, and how well that works. */
 export interface Live<T> {
@@ -35,7 +36,7 @@ function listen<T>(query: string, change: (live: Partial<Live<T>>) => void): () 
   let source: EventSource | undefined;
   let again: ReturnType<typeof setTimeout> | undefined;
   const open = (): void => {
-    const opened = new EventSource(`live${query}`);
+    const opened = new EventSource(`${BASE}live${query}`);
     source = opened;
     opened.addEventListener('open', () => change({ isOpen: true }));
     on<T>(opened, 'view', (view) => change({ view, at: Date.now(), trouble: undefined, isOpen: true }));

@@ -32,6 +32,8 @@ export interface BoardRequest {
   /** What it asks for below the board's own path; begins with `/`, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
+  /** What stands before every link of the page. @default nothing */
+  readonly base?: string;
   /** The body, if the server around has parsed it already. */
   readonly body?: unknown;
 }
@@ -44,6 +46,7 @@ export class BoardHttp {
   readonly #views: LiveViews;
   readonly #commands: RunningCommands;
   readonly #streams = new Map<EventStream, () => void>();
+  #isClosed = false;
 
   constructor(private readonly options: BoardHttpOptions) {
     this.#views = new LiveViews(options);
@@ -63,6 +66,7 @@ export class BoardHttp {
 
   /** Ends all streams, so that a server around it can close. */
   close(): void {
+    this.#isClosed = true;
     for (const end of this.#streams.values()) end();
   }
 
@@ -77,7 +81,7 @@ export class BoardHttp {
     admit(this.options.access, asker);
     switch (`${request.method ?? ''} ${path}`) {
       case 'GET /':
-        return this.#page(response, asker);
+        return this.#page(asked, asker);
       case 'GET /live':
         return this.#live(response, query);
       case 'GET /find':
@@ -100,10 +104,10 @@ export class BoardHttp {
     return true;
   }
 
-  #page(response: ServerResponse, { cookies }: Asker): void {
+  #page({ response, base = '' }: BoardRequest, { cookies }: Asker): void {
     const { payloads, isReadOnly, traceUrl } = this.options;
     const csrf = csrfTokenOf(cookies);
-    const text = shellOf(PAGE_FILES, { payloads, isReadOnly, traceUrl }, csrf);
+    const text = shellOf(PAGE_FILES, { payloads, isReadOnly, traceUrl }, { csrf, base });
     answer(response, {
       type: 'text/html',
       text,
@@ -112,6 +116,7 @@ export class BoardHttp {
   }
 
   #live(response: ServerResponse, query: URLSearchParams): void {
+    if (this.#isClosed) throw new AggregateBoardError('BOARD_BUSY', 'expected a board that runs, found it ending');
     const stream = new EventStream(response);
     const question = viewQuestionOf(query);
     // Nothing is sent before a place is free: a refusal has a status of its own.

@@ -9,6 +9,13 @@ export interface PageSettings {
   readonly traceUrl: string | undefined;
 }
 
+/** What belongs to one request for the page. */
+export interface PagePlace {
+  readonly csrf: string;
+  /** What stands before every link of the page; empty, or relative with a slash at its end. */
+  readonly base: string;
+}
+
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 function escaped(text: string): string {
@@ -19,7 +26,8 @@ function escaped(text: string): string {
  * The document that loads the front end. Pure.
  * @throws BOARD_PAGES_MISSING
  */
-export function shellOf(files: readonly PageFile[], settings: PageSettings, csrf: string): string {
+export function shellOf(files: readonly PageFile[], settings: PageSettings, { csrf, base }: PagePlace): string {
+  const prefix = escaped(base);
   const named = (ending: string): string => escaped(nameOf(files, ending));
   return `<!doctype html>
 <html lang="en">
@@ -30,10 +38,11 @@ export function shellOf(files: readonly PageFile[], settings: PageSettings, csrf
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <meta name="board-csrf" content="${escaped(csrf)}">
+<meta name="board-base" content="${prefix}">
 <meta name="board-settings" content="${escaped(JSON.stringify(settings))}">
-<link rel="icon" href="assets/${named('.svg')}">
-<link rel="stylesheet" href="assets/${named('.css')}">
-<script type="module" src="assets/${named('.js')}"></script>
+<link rel="icon" href="${prefix}assets/${named('.svg')}">
+<link rel="stylesheet" href="${prefix}assets/${named('.css')}">
+<script type="module" src="${prefix}assets/${named('.js')}"></script>
 </head>
 <body>
 <div id="board"></div>

@@ -50,12 +50,13 @@ interface Stand {
 /** What the board shows and does, over the operations of the core. */
 export class OperationsSource implements BoardSource {
   constructor(
-    private readonly operations: Operations,
+    /** @throws an error that says why there are none at the moment */
+    private readonly open: () => Operations,
     private readonly clock: Clock,
   ) {}
 
   readonly overview = async (): Promise<Overview> => {
-    const topics = await this.operations.topics();
+    const topics = await this.open().topics();
     const refs = topics.flatMap(({ topic, groups }) => groups.map((group): GroupRef => ({ topic, group })));
     const stands = await Promise.all(refs.map((ref) => this.#standOrNote(ref)));
     const known = stands.flatMap(({ stand }) => stand ?? []);
@@ -88,7 +89,7 @@ export class OperationsSource implements BoardSource {
   };
 
   readonly aggregate = async ({ topic, aggregateId, limit, payloads }: AggregateQuestion): Promise<AggregateView> => {
-    const told = await this.operations.aggregate({ topic, aggregateId }, { payloads, limit, live: true });
+    const told = await this.open().aggregate({ topic, aggregateId }, { payloads, limit, live: true });
     const now = this.clock.wallNow();
     const places = placesOf(told, now);
     const letters = await this.#letters(
@@ -107,18 +108,18 @@ export class OperationsSource implements BoardSource {
   };
 
   readonly find = async (text: string): Promise<readonly FoundAggregate[]> => {
-    const found = await this.operations.search(text, { limit: FOUND });
+    const found = await this.open().search(text, { limit: FOUND });
     return found.map(({ topic, aggregateId, parkedIn }) => ({ topic, aggregateId, parkedIn }));
   };
 
-  readonly retry = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.retry(ref));
+  readonly retry = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().retry(ref));
 
-  readonly skip = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.skip(ref));
+  readonly skip = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().skip(ref));
 
-  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.operations.discard(ref));
+  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().discard(ref));
 
   readonly retryAll = async (ref: GroupRef, progress: ProgressText): Promise<CommandEnd> => {
-    const result = await this.operations.retryAll(
+    const result = await this.open().retryAll(
       ref,
       {},
       {
@@ -130,15 +131,15 @@ export class OperationsSource implements BoardSource {
   };
 
   readonly repartition = async (ref: GroupRef, to: number, progress: ProgressText): Promise<CommandEnd> =>
-    changeEnd(await this.operations.repartition(ref, to, changing(progress)));
+    changeEnd(await this.open().repartition(ref, to, changing(progress)));
 
   readonly rewind = async (ref: GroupRef, place: RewindTo, progress: ProgressText): Promise<CommandEnd> => {
     const to = place.kind === 'start' ? 'start' : resetTarget(place);
-    return changeEnd(await this.operations.reset(ref, { to, ...changing(progress) }));
+    return changeEnd(await this.open().reset(ref, { to, ...changing(progress) }));
   };
 
   readonly cancel = async (ref: GroupRef): Promise<CommandEnd> =>
-    (await this.operations.cancelChange(ref))
+    (await this.open().cancelChange(ref))
       ? { isDone: true, text: 'called off; the group stays as it was' }
       : { isDone: false, text: 'no change is under way' };
 
@@ -153,14 +154,14 @@ export class OperationsSource implements BoardSource {
 
   /** What processes say may be missing; what the server says may not. */
   async #stand(ref: GroupRef, worst: number): Promise<Stand> {
-    const asked = this.operations.askGroup(ref, { worst }).then(
+    const asked = this.open().askGroup(ref, { worst }).then(
       (live) => ({ live, note: undefined }),
       (error: unknown) => ({
         live: undefined,
         note: `the processes of group "${ref.group}" could not be asked: ${describeFailure(error).text}`,
       }),
     );
-    const [details, { live, note }] = await Promise.all([this.operations.group(ref), asked]);
+    const [details, { live, note }] = await Promise.all([this.open().group(ref), asked]);
     return { details, live, note };
   }
 
@@ -186,7 +187,7 @@ export class OperationsSource implements BoardSource {
     let after: string | undefined;
     do {
       const page = { limit: PARKED_PAGE, ...(after === undefined ? {} : { after }) };
-      const { aggregates, next } = await this.operations.parked(ref, {}, page);
+      const { aggregates, next } = await this.open().parked(ref, {}, page);
       found.push(...aggregates);
       after = next;
     } while (after !== undefined && found.length < most);
@@ -196,7 +197,7 @@ export class OperationsSource implements BoardSource {
   async #letters(refs: readonly AggregateRef[], payloads: boolean): Promise<LetterLine[]> {
     const lists = await Promise.all(
       refs.map(async (ref) => {
-        const { letters } = await this.operations.letters(ref, { limit: SHOWN_LETTERS, payloads });
+        const { letters } = await this.open().letters(ref, { limit: SHOWN_LETTERS, payloads });
         return letters.map((letter) => letterLine(ref.group, letter));
       }),
     );
