@@ -33,6 +33,8 @@ export interface Verdict {
   readonly tone: 'bad' | 'warn' | 'good';
   readonly title: string;
   readonly text: string;
+  /** The worst aggregate, which stands before the text. */
+  readonly worst?: Trouble;
 }
 
 /** The first sentence an operator reads. Pure. */
@@ -50,6 +52,13 @@ export function verdictOf({ groups, troubles, troubleCount, findings }: Overview
       tone: 'warn',
       title: 'No aggregate is stuck',
       text: `Health has ${counted(findings.length, 'finding')}. The first: ${findings[0]?.why ?? ''}.`,
+    };
+  const silent = groups.filter(({ answered, condition }) => answered === 0 && condition !== 'deleted').length;
+  if (silent > 0)
+    return {
+      tone: 'warn',
+      title: 'No aggregate is known to be stuck',
+      text: `No process of ${counted(silent, 'group')} answered, so what its processes hold is unknown.`,
     };
   const lag = groups.reduce((sum, group) => sum + (group.lag ?? 0), 0);
   const unowned = groups.reduce((sum, { partitions, owned }) => sum + partitions - owned, 0);
@@ -76,6 +85,7 @@ function troubleVerdict(worst: Trouble, troubles: readonly Trouble[], count: num
   return {
     tone: worst.kind === 'stuck' || worst.kind === 'blocked' ? 'bad' : 'warn',
     title: `${shown} ${isCut ? 'aggregates are' : isAre} ${KIND_WORDS[worst.kind]}`,
-    text: `The longest for ${spanOf(worst.forMs)}, in group ${worst.group} on topic ${worst.topic}.${more}`,
+    text: ` for ${spanOf(worst.forMs)}, in group ${worst.group} on topic ${worst.topic}.${more}`,
+    worst,
   };
 }

@@ -41,7 +41,15 @@ export async function run(
     return 0;
   } finally {
     await link.close();
+    leaveSoon();
   }
+}
+
+/** A server that was never there is dialled for ever, and would keep a process alive which does nothing. */
+const LEAVE_WITHIN_MS = 1_000;
+
+function leaveSoon(): void {
+  setTimeout(() => process.exit(), LEAVE_WITHIN_MS).unref();
 }
 
 function untilEnded(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { EventPlace, StoredMoment } from '../../src/source/board-source.js';
+import type { EventPlace, LetterLine, StoredMoment } from '../../src/source/board-source.js';
 import { counted, spanOf } from '../format.js';
 import { SETTINGS } from '../settings.js';
 import { Foreign, Owner, Time } from './words.js';
@@ -13,12 +13,20 @@ const STATE_WORDS: Readonly<Record<EventPlace['state'], string>> = {
   unknown: 'unknown',
 };
 
+interface TimelineProps {
+  readonly history: readonly StoredMoment[];
+  readonly at: number;
+  /** Those that are listed with their errors. */
+  readonly letters: readonly LetterLine[];
+}
+
 /** Every event of an aggregate, and what became of it in each group. */
-export function Timeline({ history, at }: { readonly history: readonly StoredMoment[]; readonly at: number }) {
+export function Timeline({ history, at, letters }: TimelineProps) {
+  const told = new Set(letters.map(({ group, sequence }) => `${group} ${sequence}`));
   return (
     <ol class="timeline">
       {history.map((one) => (
-        <Moment key={one.sequence} moment={one} at={at} />
+        <Moment key={one.sequence} moment={one} at={at} told={told} />
       ))}
     </ol>
   );
@@ -31,7 +39,13 @@ function markOf(places: readonly EventPlace[]): EventPlace['state'] {
   return MARKS.find((state) => places.some((place) => place.state === state)) ?? 'handled';
 }
 
-function Moment({ moment, at }: { readonly moment: StoredMoment; readonly at: number }) {
+interface MomentProps {
+  readonly moment: StoredMoment;
+  readonly at: number;
+  readonly told: ReadonlySet<string>;
+}
+
+function Moment({ moment, at, told }: MomentProps) {
   const { sequence, storedAt, type, eventId, traceId, payload, places } = moment;
   return (
     <li class={`moment moment-${markOf(places)}`}>
@@ -45,7 +59,7 @@ function Moment({ moment, at }: { readonly moment: StoredMoment; readonly at: nu
         <TraceLink traceId={traceId} />
       </p>
       {places.map((place) => (
-        <Stand key={place.group} place={place} />
+        <Stand key={place.group} place={place} isTold={told.has(`${place.group} ${sequence}`)} />
       ))}
       {eventId === undefined ? null : (
         <p class="quiet small">
@@ -64,7 +78,7 @@ function Moment({ moment, at }: { readonly moment: StoredMoment; readonly at: nu
   );
 }
 
-function Stand({ place }: { readonly place: EventPlace }) {
+function Stand({ place, isTold }: { readonly place: EventPlace; readonly isTold: boolean }) {
   const { group, state, attempts, error, reason, by } = place;
   return (
     <div class={`stand stand-${state}`}>
@@ -85,7 +99,7 @@ function Stand({ place }: { readonly place: EventPlace }) {
           </span>
         )}
       </p>
-      {error === undefined ? null : (
+      {error === undefined || isTold ? null : (
         <pre class="error">
           <Foreign text={error} />
         </pre>

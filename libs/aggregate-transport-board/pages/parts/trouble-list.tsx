@@ -42,8 +42,15 @@ function Row({ trouble, at }: { readonly trouble: Trouble; readonly at: number }
   );
 }
 
+interface FactsProps {
+  readonly trouble: Trouble;
+  readonly at: number;
+  /** On a page of its own, which tells what waits. */
+  readonly isAlone?: boolean;
+}
+
 /** What else is known, in one line. */
-export function Facts({ trouble, at }: { readonly trouble: Trouble; readonly at: number }) {
+export function Facts({ trouble, at, isAlone = false }: FactsProps) {
   const { partition, owner, type, sequence, attempts, waiting, reason, nextAt, kind } = trouble;
   return (
     <>
@@ -59,7 +66,7 @@ export function Facts({ trouble, at }: { readonly trouble: Trouble; readonly at:
         </span>
       )}
       {attempts === 0 ? null : <span>{counted(attempts, 'attempt')}</span>}
-      <span>{counted(waiting, kind === 'parked' ? 'letter' : 'event')} wait</span>
+      {isAlone ? null : <span>{counted(waiting, kind === 'parked' ? 'letter' : 'event')} waiting</span>}
       {reason === undefined ? null : <span>{reason}</span>}
       {nextAt === undefined || nextAt <= at ? null : <span>again in {spanOf(nextAt - at)}</span>}
     </>

@@ -33,7 +33,7 @@ export function AggregatePage({ view, route }: { readonly view: AggregateView; r
       {places.length === 0 ? (
         <Empty title="No group has started on this topic">Its events wait until one does.</Empty>
       ) : null}
-      <Letters letters={letters} more={view.moreLetters} />
+      <Letters letters={letters} view={view} />
       <section aria-labelledby="history">
         <h2 id="history">
           History <span class="quiet">{counted(events, 'event')} in the stream, newest first</span>
@@ -43,7 +43,7 @@ export function AggregatePage({ view, route }: { readonly view: AggregateView; r
             It may be older than the stream keeps, or the id is another one.
           </Empty>
         ) : (
-          <Timeline history={history} at={at} />
+          <Timeline history={history} at={at} letters={letters} />
         )}
         {older > 0 ? (
           <p class="more">
@@ -89,7 +89,9 @@ function Place({ place, view, ask }: { readonly place: PlaceLine; readonly view:
         <span>settled through #{settledThrough}</span>
         <span>{counted(waiting, 'event')} not settled</span>
         {letters > 0 ? <span>{counted(letters, 'letter')}</span> : null}
-        {trouble === undefined ? null : <Facts trouble={{ ...trouble, partition: undefined, owner: undefined }} at={view.at} />}
+        {trouble === undefined ? null : 
+          <Facts trouble={{ ...trouble, partition: undefined, owner: undefined }} at={view.at} isAlone />
+        }
       </p>
       {trouble === undefined ? null : <p class="advice">{adviceFor(trouble)}</p>}
       {trouble?.kind === 'parked' && !SETTINGS.isReadOnly ? (
@@ -161,8 +163,10 @@ function Buttons({ trouble: { topic, group, aggregateId }, letters, first, ask }
   );
 }
 
-function Letters({ letters, more }: { readonly letters: readonly LetterLine[]; readonly more: number }) {
+function Letters({ letters, view }: { readonly letters: readonly LetterLine[]; readonly view: AggregateView }) {
   if (letters.length === 0) return null;
+  const more = view.moreLetters;
+  const told = new Set(view.places.map(({ group, trouble }) => `${group} ${trouble?.error ?? ''}`));
   return (
     <section aria-labelledby="letters">
       <h2 id="letters">
@@ -170,7 +174,11 @@ function Letters({ letters, more }: { readonly letters: readonly LetterLine[]; r
       </h2>
       <ol class="letters">
         {letters.map((letter) => (
-          <Letter key={`${letter.group} ${letter.sequence}`} letter={letter} />
+          <Letter
+            key={`${letter.group} ${letter.sequence}`}
+            letter={letter}
+            isTold={told.has(`${letter.group} ${letter.error ?? ''}`)}
+          />
         ))}
       </ol>
       {more > 0 ? <p class="quiet">{counted(more, 'more letter')} not listed here</p> : null}
@@ -178,7 +186,8 @@ function Letters({ letters, more }: { readonly letters: readonly LetterLine[]; r
   );
 }
 
-function Letter({ letter }: { readonly letter: LetterLine }) {
+/** Its error is not repeated if it stands above. */
+function Letter({ letter, isTold }: { readonly letter: LetterLine; readonly isTold: boolean }) {
   const { group, sequence, storedAt, type, traceId, reason, error, attempts, payload } = letter;
   return (
     <li>
@@ -194,7 +203,7 @@ function Letter({ letter }: { readonly letter: LetterLine }) {
         {attempts === undefined ? null : <span>{counted(attempts, 'attempt')}</span>}
         <TraceLink traceId={traceId} />
       </p>
-      {error === undefined ? null : (
+      {error === undefined || isTold ? null : (
         <pre class="error">
           <Foreign text={error} />
         </pre>

@@ -1,11 +1,11 @@
 import type { Overview } from '../../src/source/board-source.js';
 import { verdictOf } from '../advice.js';
-import { counted, countOf } from '../format.js';
+import { counted, countOf, visible } from '../format.js';
 import { Findings } from '../parts/findings.js';
 import { GroupTable } from '../parts/group-table.js';
 import { TroubleList } from '../parts/trouble-list.js';
-import { Notes } from '../parts/words.js';
-import { groupHref } from '../route.js';
+import { Foreign, Notes } from '../parts/words.js';
+import { aggregateHref, groupHref } from '../route.js';
 
 /** The first page: what is stuck, then what health says, then every group. */
 export function OverviewPage({ view }: { readonly view: Overview }) {
@@ -16,15 +16,16 @@ export function OverviewPage({ view }: { readonly view: Overview }) {
     <>
       <section class={`verdict verdict-${verdict.tone}`}>
         <h1>{verdict.title}</h1>
-        <p>{verdict.text}</p>
+        <p>
+          {verdict.worst === undefined ? null : (
+            <a href={aggregateHref(verdict.worst.topic, verdict.worst.aggregateId)}>
+              <Foreign text={shortened(verdict.worst.aggregateId)} />
+            </a>
+          )}
+          {visible(verdict.text)}
+        </p>
       </section>
       <Notes notes={notes} />
-      {silent.length === 0 ? null : (
-        <p class="note">
-          No process answered for {counted(silent.length, 'group')}: {silent.map(({ group }) => group).join(', ')}. What
-          only processes know is unknown there: rates, attempts, stuck aggregates.
-        </p>
-      )}
       {troubles.length === 0 ? null : (
         <section aria-labelledby="troubles">
           <h2 id="troubles">What needs you</h2>
@@ -36,11 +37,23 @@ export function OverviewPage({ view }: { readonly view: Overview }) {
       {groups.length === 0 ? null : (
         <section aria-labelledby="groups">
           <h2 id="groups">Groups</h2>
+          {silent.length === 0 ? null : (
+            <p class="note">
+              No process answered for {counted(silent.length, 'group')}:{' '}
+              <Foreign text={silent.map(({ group }) => group).join(', ')} />. What only processes know is unknown there:
+              rates, attempts, stuck aggregates.
+            </p>
+          )}
           <GroupTable groups={groups} />
         </section>
       )}
     </>
   );
+}
+
+/** The list below shows more of a long id, and its own page all. */
+function shortened(id: string): string {
+  return id.length > 60 ? `${id.slice(0, 60)}…` : id;
 }
 
 function More({ view: { groups, troubles, troubleCount } }: { readonly view: Overview }) {
