@@ -194,8 +194,8 @@ describe('commands', () => {
     await page.getByText('Change this group').click();
     await page.getByRole('button', { name: 'Repartition…' }).click();
     await confirm('Repartition');
-    await page.getByLabel('Rewind to').selectOption('sequence');
-    await page.getByLabel('Sequence').fill('42');
+    await page.getByRole('combobox', { name: 'Rewind to' }).selectOption('sequence');
+    await page.getByLabel('Sequence', { exact: true }).fill('42');
     await page.getByRole('button', { name: 'Rewind…' }).click();
     await confirm('Rewind');
     await eventually('three commands', () => board.sample.commands.length === 3);
