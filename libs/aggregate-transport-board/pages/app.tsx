@@ -61,7 +61,13 @@ function skip(event: Event): void {
   document.getElementById('main')?.focus();
 }
 
-function Page({ route, live }: { readonly route: Route; readonly live: Live<Overview | GroupView | AggregateView> }) {
+function Page({
+  route,
+  live,
+}: {
+  readonly route: Route;
+  readonly live: Live<Overview | GroupView | AggregateView>;
+}) {
   if (route.page === 'find') return <FindPage key={route.text} text={route.text} />;
   const { view } = live;
   if (view === undefined) return <Waiting live={live} />;
@@ -104,7 +110,13 @@ function Away({ live: { isOpen, trouble, view, at } }: { readonly live: Live<unk
   );
 }
 
-function Pulse({ live: { view, at, isOpen, trouble }, isLive }: { readonly live: Live<unknown>; readonly isLive: boolean }) {
+function Pulse({
+  live: { view, at, isOpen, trouble },
+  isLive,
+}: {
+  readonly live: Live<unknown>;
+  readonly isLive: boolean;
+}) {
   const now = useNow();
   if (!isLive) return null;
   const isFresh = isOpen && trouble === undefined && now - at < OLD_MS;

@@ -15,7 +15,9 @@ export function spanOf(ms: number): string {
 
 function twoParts(ms: number, [large, name]: [number, string], [small, part]: [number, string]): string {
   const rest = Math.floor((ms % large) / small);
-  return rest === 0 ? `${Math.floor(ms / large)} ${name}` : `${Math.floor(ms / large)} ${name} ${rest} ${part}`;
+  return rest === 0
+    ? `${Math.floor(ms / large)} ${name}`
+    : `${Math.floor(ms / large)} ${name} ${rest} ${part}`;
 }
 
 /** Grouped by thin spaces. Pure. */

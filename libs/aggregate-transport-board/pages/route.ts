@@ -9,7 +9,12 @@ export type Route =
       readonly text: string;
       readonly offset: number;
     })
-  | { readonly page: 'aggregate'; readonly topic: string; readonly aggregateId: string; readonly limit: number | undefined }
+  | {
+      readonly page: 'aggregate';
+      readonly topic: string;
+      readonly aggregateId: string;
+      readonly limit: number | undefined;
+    }
   | { readonly page: 'find'; readonly text: string };
 
 /** Pure. What names no place is the first page. */
@@ -17,17 +22,21 @@ export function routeOf(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page, first = '', second = ''] = path.split('/').map(decoded);
   const asked = new URLSearchParams(query);
-  if (page === 'group' && first !== '' && second !== '') {
-    const kind = (asked.get('kind') ?? undefined) as TroubleKind | undefined;
-    const offset = Number(asked.get('offset') ?? 0);
-    return { page, topic: first, group: second, kind, text: asked.get('text') ?? '', offset };
-  }
-  if (page === 'aggregate' && first !== '' && second !== '') {
-    const limit = asked.get('limit');
-    return { page, topic: first, aggregateId: second, limit: limit === null ? undefined : Number(limit) };
-  }
   if (page === 'find') return { page, text: asked.get('text') ?? '' };
-  return { page: 'overview' };
+  if (first === '' || second === '') return { page: 'overview' };
+  if (page === 'group') return groupRoute({ topic: first, group: second }, asked);
+  return page === 'aggregate' ? aggregateRoute(first, second, asked) : { page: 'overview' };
+}
+
+function groupRoute(ref: GroupRef, asked: URLSearchParams): Route {
+  const kind = asked.get('kind') as TroubleKind | null;
+  const offset = Number(asked.get('offset') ?? 0);
+  return { page: 'group', ...ref, kind: kind ?? undefined, text: asked.get('text') ?? '', offset };
+}
+
+function aggregateRoute(topic: string, aggregateId: string, asked: URLSearchParams): Route {
+  const limit = asked.get('limit');
+  return { page: 'aggregate', topic, aggregateId, limit: limit === null ? undefined : Number(limit) };
 }
 
 function decoded(part: string): string {
@@ -45,7 +54,11 @@ export function hrefOf(route: Route): string {
       return '#/';
     case 'group': {
       const { topic, group, kind, text, offset } = route;
-      const query = queryOf({ kind, text: text === '' ? undefined : text, offset: offset === 0 ? undefined : offset });
+      const query = queryOf({
+        kind,
+        text: text === '' ? undefined : text,
+        offset: offset === 0 ? undefined : offset,
+      });
       return `#/group/${encodeURIComponent(topic)}/${encodeURIComponent(group)}${query}`;
     }
     case 'aggregate': {

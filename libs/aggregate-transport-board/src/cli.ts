@@ -20,9 +20,9 @@ export async function run(
     terminal.print(USAGE);
     return 0;
   }
-  // A server that is away is a state the board shows, not an error it ends with.
-  const link = new ServerLink(connectOperations({ ...(await accessOf(flags)), mayWait: true }));
+  const way = await accessOf(flags);
   const log = { info: (text: string) => terminal.print(text), warn: (text: string) => terminal.print(text) };
+  const link = new ServerLink({ connect: () => connectOperations(way), clock: systemClock, log });
   const source = new OperationsSource(link.open, systemClock);
   try {
     const server = await BoardServer.listen(
@@ -41,15 +41,7 @@ export async function run(
     return 0;
   } finally {
     await link.close();
-    leaveSoon();
   }
-}
-
-/** A server that was never there is dialled for ever, and would keep a process alive which does nothing. */
-const LEAVE_WITHIN_MS = 1_000;
-
-function leaveSoon(): void {
-  setTimeout(() => process.exit(), LEAVE_WITHIN_MS).unref();
 }
 
 function untilEnded(): Promise<void> {

@@ -97,8 +97,18 @@ test('asks for a word and a token before others than this machine may connect', 
   ]) {
     await expect(runCommand({ args: ['board', ...args] })).resolves.toMatchObject({ code: 2, output: '' });
   }
-  const { url } = await startBoard('--host', '0.0.0.0', '--allow-remote', '--token-file', file, '--server', server().url);
+  const { url } = await startBoard(
+    '--host',
+    '0.0.0.0',
+    '--allow-remote',
+    '--token-file',
+    file,
+    '--server',
+    server().url,
+  );
   const here = new URL(url.replace('0.0.0.0', '127.0.0.1').replace(/\?.*/, ''));
   await expect(fetch(here).then(({ status }) => status)).resolves.toBe(403);
-  await expect(fetch(here, { headers: { authorization: `Bearer ${token}` } }).then(({ status }) => status)).resolves.toBe(200);
+  await expect(
+    fetch(here, { headers: { authorization: `Bearer ${token}` } }).then(({ status }) => status),
+  ).resolves.toBe(200);
 });

@@ -22,7 +22,11 @@ interface Answered {
 }
 
 /** As any program may ask, with any header. A stream of events is ended after its first bytes. */
-function ask(board: SampleBoard, path: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answered> {
+function ask(
+  board: SampleBoard,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answered> {
   const { body, ...rest } = options;
   return new Promise((resolve, reject) => {
     const asked = request(new URL(path, board.url), rest, (response) => {
@@ -30,7 +34,10 @@ function ask(board: SampleBoard, path: string, options: { method?: string; heade
       const end = (): void => resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
       response.on('data', (chunk: Buffer) => {
         text += chunk.toString();
-        if (response.headers['content-type']?.startsWith('text/event-stream') === true && text.includes('event: view')) {
+        if (
+          response.headers['content-type']?.startsWith('text/event-stream') === true &&
+          text.includes('event: view')
+        ) {
           end();
           asked.destroy();
         }
@@ -49,7 +56,11 @@ async function session(board: SampleBoard): Promise<Record<string, string>> {
   const { headers, text } = await ask(board, '/');
   const [cookie] = headers['set-cookie'] as string[];
   const token = /name="board-csrf" content="([^"]+)"/.exec(text)![1]!;
-  return { cookie: cookie!.split(';')[0]!, 'x-aggregate-board-csrf': token, 'content-type': 'application/json' };
+  return {
+    cookie: cookie!.split(';')[0]!,
+    'x-aggregate-board-csrf': token,
+    'content-type': 'application/json',
+  };
 }
 
 describe('who is answered without a guard', () => {
@@ -63,14 +74,21 @@ describe('who is answered without a guard', () => {
     const board = await opened();
     for (const path of ['/', '/live?view=overview', '/find?text=a', '/assets/x.js']) {
       const { status, text } = await ask(board, path, { headers });
-      expect({ path, status, code: (JSON.parse(text) as { code: string }).code }).toEqual({ path, status: 403, code: 'BOARD_FORBIDDEN' });
+      expect({ path, status, code: (JSON.parse(text) as { code: string }).code }).toEqual({
+        path,
+        status: 403,
+        code: 'BOARD_FORBIDDEN',
+      });
     }
     expect(board.sample.reads).toEqual({ overview: 0, group: 0, aggregate: 0 });
   });
 
-  test.each(['localhost:4180', '127.0.0.1', '[::1]:80'])('answers this machine by the Host %s', async (host) => {
-    await expect(ask(await opened(), '/', { headers: { host } })).resolves.toMatchObject({ status: 200 });
-  });
+  test.each(['localhost:4180', '127.0.0.1', '[::1]:80'])(
+    'answers this machine by the Host %s',
+    async (host) => {
+      await expect(ask(await opened(), '/', { headers: { host } })).resolves.toMatchObject({ status: 200 });
+    },
+  );
 
   test('with a token, it is asked for on every path, and becomes a cookie', async () => {
     const token = 'a-token-of-this-test';
@@ -81,8 +99,12 @@ describe('who is answered without a guard', () => {
     expect({ status, location: headers['location'] }).toEqual({ status: 303, location: './' });
     const [cookie] = headers['set-cookie'] as string[];
     expect(cookie).toContain('HttpOnly; SameSite=Strict');
-    await expect(ask(board, '/', { headers: { cookie: cookie!.split(';')[0]! } })).resolves.toMatchObject({ status: 200 });
-    await expect(ask(board, '/', { headers: { authorization: `Bearer ${token}` } })).resolves.toMatchObject({ status: 200 });
+    await expect(ask(board, '/', { headers: { cookie: cookie!.split(';')[0]! } })).resolves.toMatchObject({
+      status: 200,
+    });
+    await expect(ask(board, '/', { headers: { authorization: `Bearer ${token}` } })).resolves.toMatchObject({
+      status: 200,
+    });
   });
 });
 
@@ -90,7 +112,9 @@ describe('commands', () => {
   test('are taken from the page itself', async () => {
     const board = await opened();
     const headers = await session(board);
-    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({ status: 202 });
+    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({
+      status: 202,
+    });
     expect(board.sample.commands).toEqual(['retry order-4711']);
   });
 
@@ -103,7 +127,9 @@ describe('commands', () => {
   ])('are refused with %s, and nothing is done', async (_name, change) => {
     const board = await opened();
     const headers = { ...(await session(board)), ...change };
-    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({ status: 403 });
+    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({
+      status: 403,
+    });
     expect(board.sample.commands).toEqual([]);
   });
 
@@ -111,19 +137,26 @@ describe('commands', () => {
     ['no JSON', '{'],
     ['another kind', JSON.stringify({ kind: 'purge', topic: 'a', group: 'b' })],
     ['no topic', JSON.stringify({ kind: 'retry', group: 'b', aggregateId: 'a' })],
-    ['partitions that are no power of two', JSON.stringify({ kind: 'repartition', topic: 'a', group: 'b', to: 3 })],
+    [
+      'partitions that are no power of two',
+      JSON.stringify({ kind: 'repartition', topic: 'a', group: 'b', to: 3 }),
+    ],
     ['too many bytes', JSON.stringify({ kind: 'retry', topic: 'x'.repeat(20_000) })],
   ])('are refused with %s', async (_name, body) => {
     const board = await opened();
     const headers = await session(board);
-    await expect(ask(board, '/command', { method: 'POST', headers, body })).resolves.toMatchObject({ status: 400 });
+    await expect(ask(board, '/command', { method: 'POST', headers, body })).resolves.toMatchObject({
+      status: 400,
+    });
     expect(board.sample.commands).toEqual([]);
   });
 
   test('are refused by a board that only shows', async () => {
     const board = await opened({ isReadOnly: true });
     const headers = await session(board);
-    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({ status: 403 });
+    await expect(ask(board, '/command', { method: 'POST', headers, body: RETRY })).resolves.toMatchObject({
+      status: 403,
+    });
   });
 });
 
@@ -132,12 +165,16 @@ test('every answer forbids inline code, foreign origins, frames and guessing of 
   const [, script = ''] = /src="(assets[^"]+)"/.exec((await ask(board, '/')).text)!;
   for (const path of ['/', `/${script}`, '/find?text=a', '/live?view=overview', '/nothing']) {
     const { headers } = await ask(board, path);
-    expect(headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'/);
+    expect(headers['content-security-policy']).toMatch(
+      /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'/,
+    );
     expect(headers['content-security-policy']).not.toContain('unsafe');
     expect(headers['x-content-type-options']).toBe('nosniff');
     expect(headers['x-frame-options']).toBe('DENY');
   }
-  await expect(ask(board, `/${script}`)).resolves.toMatchObject({ headers: { 'cache-control': expect.stringContaining('immutable') } });
+  await expect(ask(board, `/${script}`)).resolves.toMatchObject({
+    headers: { 'cache-control': expect.stringContaining('immutable') },
+  });
   await expect(ask(board, '/nothing')).resolves.toMatchObject({ status: 404 });
   await expect(ask(board, '/live?view=secrets')).resolves.toMatchObject({ status: 400 });
 });

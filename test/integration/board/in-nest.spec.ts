@@ -22,16 +22,25 @@ afterAll(async () => {
 /** Lets in who names a password. */
 class Doorman implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    return context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['authorization'] === 'Bearer let-me-in';
+    return (
+      context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['authorization'] ===
+      'Bearer let-me-in'
+    );
   }
 }
 
 test('shows the stuck and the parked aggregate of a real service, and retries the parked one', async () => {
-  const service = await startRealService(server().url, [AggregateBoardModule.forRoot({ path: '/aggregates' })], (app) =>
-    app.setGlobalPrefix('api'),
+  const service = await startRealService(
+    server().url,
+    [AggregateBoardModule.forRoot({ path: '/aggregates' })],
+    (app) => app.setGlobalPrefix('api'),
   );
   services.push(service);
-  await Promise.all([service.publish('stuck-1', 3), service.publish('broken-1', 2), service.publish('fine-1')]);
+  await Promise.all([
+    service.publish('stuck-1', 3),
+    service.publish('broken-1', 2),
+    service.publish('fine-1'),
+  ]);
 
   const one = await look(browser);
   looks.push(one);
@@ -40,9 +49,13 @@ test('shows the stuck and the parked aggregate of a real service, and retries th
   const stuck = page.locator('.trouble', { hasText: 'stuck-1' });
   await stuck.getByText('stuck', { exact: true }).waitFor();
   await page.getByRole('heading', { level: 1, name: '1 aggregate is stuck' }).waitFor();
-  expect(await stuck.textContent()).toMatch(/for (\d+ ms|[\d.]+ s).*billing on orders.*partition \d.*OrderPaid #\d+.*1 attempt.*3 events waiting/);
+  expect(await stuck.textContent()).toMatch(
+    /for (\d+ ms|[\d.]+ s).*billing on orders.*partition \d.*OrderPaid #\d+.*1 attempt.*3 events waiting/,
+  );
   const parked = page.locator('.trouble', { hasText: 'broken-1' });
-  expect(await parked.textContent()).toMatch(/parked.*PaymentRefused: the card has expired.*2 letters waiting/);
+  expect(await parked.textContent()).toMatch(
+    /parked.*PaymentRefused: the card has expired.*2 letters waiting/,
+  );
 
   await parked.getByRole('link', { name: 'broken-1' }).click();
   await page.getByRole('heading', { level: 1, name: 'broken-1' }).waitFor();
@@ -70,11 +83,13 @@ describe('who is answered', () => {
     const [service] = services;
     const url = `${service!.url}/api/aggregates`;
     await expect(fetch(url).then(({ status }) => status)).resolves.toBe(200);
-    await expect(fetch(url, { headers: { 'x-forwarded-for': '10.0.0.1' } }).then(({ status }) => status)).resolves.toBe(403);
+    await expect(
+      fetch(url, { headers: { 'x-forwarded-for': '10.0.0.1' } }).then(({ status }) => status),
+    ).resolves.toBe(403);
     await expect(fetch(`${url}/`).then(({ status }) => status)).resolves.toBe(200);
-    await expect(fetch(`${url}/find?text=fine-1`).then((response) => response.json())).resolves.toMatchObject([
-      { topic: 'orders', aggregateId: 'fine-1' },
-    ]);
+    await expect(fetch(`${url}/find?text=fine-1`).then((response) => response.json())).resolves.toMatchObject(
+      [{ topic: 'orders', aggregateId: 'fine-1' }],
+    );
   });
 
   test('with a guard: those whom it lets in, on every path', async () => {

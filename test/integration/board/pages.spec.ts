@@ -1,6 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import { type Look, look, type LookOptions, startBrowser, violationsOf } from '../../support/board/browser.js';
+import {
+  type Look,
+  look,
+  type LookOptions,
+  startBrowser,
+  violationsOf,
+} from '../../support/board/browser.js';
 import { faintTexts } from '../../support/board/contrast.js';
 import { type SampleBoard, startSampleBoard } from '../../support/board/sample-board.js';
 import { groupLine, sample, trouble } from '../../support/board/sample-source.js';
@@ -25,7 +31,10 @@ afterEach(async () => {
   for (const board of boards.splice(0)) await board.close();
 });
 
-async function opened(options: Parameters<typeof startSampleBoard>[0] = {}, known = sample()): Promise<SampleBoard> {
+async function opened(
+  options: Parameters<typeof startSampleBoard>[0] = {},
+  known = sample(),
+): Promise<SampleBoard> {
   const board = await startSampleBoard(options, known);
   boards.push(board);
   return board;
@@ -60,7 +69,15 @@ test('names the stuck aggregate first: which, since when, why, where, and what t
   await expect(page.getByRole('heading', { level: 1 }).textContent()).resolves.toBe('1 aggregate is stuck');
   const first = page.locator('.troubles > li').first();
   const text = (await first.textContent())!;
-  for (const part of ['stuck', 'order-90210', 'for 22 min', 'billing', 'orders', 'partition 1', 'handler does not return'])
+  for (const part of [
+    'stuck',
+    'order-90210',
+    'for 22 min',
+    'billing',
+    'orders',
+    'partition 1',
+    'handler does not return',
+  ])
     expect(text).toContain(part);
   await first.getByRole('link', { name: 'order-90210' }).click();
   await page.getByRole('heading', { level: 1, name: 'order-90210' }).waitFor();
@@ -70,7 +87,16 @@ describe('hostile input', () => {
   test.each(HOSTILE)('shows %j as text on every page, and nothing of it runs', async (hostile) => {
     const known = sample();
     known.groups = [groupLine({ topic: hostile, group: hostile })];
-    known.troubles = [trouble({ topic: hostile, group: hostile, aggregateId: hostile, error: hostile, type: hostile, owner: hostile })];
+    known.troubles = [
+      trouble({
+        topic: hostile,
+        group: hostile,
+        aggregateId: hostile,
+        error: hostile,
+        type: hostile,
+        owner: hostile,
+      }),
+    ];
     known.findings = [{ ...known.findings[0]!, topic: hostile, group: hostile, why: hostile, do: hostile }];
     const board = await opened({ payloads: true }, known);
     const page = await looked(board, '', { width: 360 });
@@ -91,7 +117,13 @@ describe('hostile input', () => {
     const known = sample();
     const payload = '</pre><script>alert(5)</script><a href="javascript:alert(6)">x</a>';
     const moment = {
-      ...{ sequence: 9, storedAt: Date.now(), type: 'T', eventId: 'e', traceId: '"><script>alert(7)</script>' },
+      ...{
+        sequence: 9,
+        storedAt: Date.now(),
+        type: 'T',
+        eventId: 'e',
+        traceId: '"><script>alert(7)</script>',
+      },
       ...{ payload, places: [] },
     };
     known.aggregate = { history: [moment] };
@@ -134,7 +166,9 @@ test('pages through 10 000 parked aggregates, the longest first, and keeps the p
 test('says that the NATS server is away, keeps what it knew, and is live again when it is back', async () => {
   const board = await opened();
   const page = await looked(board);
-  board.sample.failure = Object.assign(new Error('expected an answer, found none; see that NATS runs'), { code: 'X' });
+  board.sample.failure = Object.assign(new Error('expected an answer, found none; see that NATS runs'), {
+    code: 'X',
+  });
   await page.getByRole('alert').getByText('see that NATS runs').waitFor();
   await expect(page.locator('.trouble-id').count()).resolves.toBe(4);
   board.sample.failure = undefined;
@@ -162,7 +196,9 @@ describe('commands', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click();
     await page.getByRole('status').getByText('the aggregate is live again').waitFor();
     expect(board.sample.commands).toEqual(['retry order-4711']);
-    expect(board.log.join('\n')).toContain('retry aggregate "order-4711" of group "billing" on topic "orders"');
+    expect(board.log.join('\n')).toContain(
+      'retry aggregate "order-4711" of group "billing" on topic "orders"',
+    );
   });
 
   test('discards only after what is lost was ticked', async () => {
@@ -170,7 +206,9 @@ describe('commands', () => {
     const page = await looked(board, AGGREGATE);
     await page.getByRole('button', { name: 'Discard…' }).click();
     const dialog = page.getByRole('dialog');
-    await expect(dialog.textContent()).resolves.toContain('2 letters, from OrderPaid #88412 on, are never handled by group billing');
+    await expect(dialog.textContent()).resolves.toContain(
+      '2 letters, from OrderPaid #88412 on, are never handled by group billing',
+    );
     const discard = dialog.getByRole('button', { name: 'Discard 2 letters' });
     await expect(discard.isDisabled()).resolves.toBe(true);
     await dialog.getByRole('checkbox').check();
@@ -208,7 +246,13 @@ describe('commands', () => {
 
   test('shows the progress of a change, and calls it off', async () => {
     const known = sample();
-    const change = { kind: 'repartition', to: 8, drained: 3, of: 4, holders: ['partition 1: event #7 of aggregate "a"'] } as const;
+    const change = {
+      kind: 'repartition',
+      to: 8,
+      drained: 3,
+      of: 4,
+      holders: ['partition 1: event #7 of aggregate "a"'],
+    } as const;
     known.groups = [groupLine({ condition: 'changing', change })];
     const board = await opened({}, known);
     const page = await looked(board, GROUP);
@@ -234,7 +278,10 @@ test('is walked by keyboard alone: search, rows, a confirmation and back', async
   await expect(page.evaluate('document.activeElement.textContent')).resolves.toBe('order-4711');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: 'order-4711' }).waitFor();
-  await eventually('the page to have the focus', async () => (await page.evaluate('document.activeElement.id')) === 'main');
+  await eventually(
+    'the page to have the focus',
+    async () => (await page.evaluate('document.activeElement.id')) === 'main',
+  );
   const isOn = async (name: string): Promise<boolean> =>
     (await page.evaluate('document.activeElement.textContent')) === name;
   for (let tabs = 0; tabs < 10 && !(await isOn('Retry…')); tabs++) await page.keyboard.press('Tab');
@@ -308,7 +355,10 @@ test('weighs at most 150 kB, and paints data within a second', async () => {
   let bytes = 0;
   one.page.on('response', (response) => {
     if (response.url().includes('/live')) return;
-    void response.body().then((body) => (bytes += body.length), () => undefined);
+    void response.body().then(
+      (body) => (bytes += body.length),
+      () => undefined,
+    );
   });
   await one.page.goto(board.url);
   await one.page.locator('.trouble-id').first().waitFor();

@@ -24,7 +24,10 @@ export interface Look {
   readonly faults: string[];
 }
 
-export async function look(browser: Browser, { width = 1_280, height = 900, dark = false }: LookOptions = {}): Promise<Look> {
+export async function look(
+  browser: Browser,
+  { width = 1_280, height = 900, dark = false }: LookOptions = {},
+): Promise<Look> {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
@@ -35,7 +38,8 @@ export async function look(browser: Browser, { width = 1_280, height = 900, dark
   const faults: string[] = [];
   page.on('console', (message) => {
     // The browser itself reports requests that fail, such as to a board that is away.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+      faults.push(message.text());
   });
   page.on('pageerror', (error) => faults.push(`script: ${error.message}`));
   page.on('dialog', (dialog) => {

@@ -75,7 +75,11 @@ export async function startRealService(
     bedside,
     publish: async (aggregateId, count = 1) => {
       for (let n = 1; n <= count; n++)
-        await publisher.publish({ aggregateId, type: 'OrderPaid', payload: { id: aggregateId, n, secret: 'IBAN 4711' } });
+        await publisher.publish({
+          aggregateId,
+          type: 'OrderPaid',
+          payload: { id: aggregateId, n, secret: 'IBAN 4711' },
+        });
     },
     close: async () => {
       bedside.release();

@@ -7,7 +7,13 @@ const FOLDER = process.argv[2] ?? 'docs/pictures';
 const SHOTS = [
   { name: 'board-light', hash: '#/', dark: false, width: 1_120, height: 900 },
   { name: 'board-dark', hash: '#/', dark: true, width: 1_120, height: 900 },
-  { name: 'board-aggregate', hash: '#/aggregate/orders/order-4711', dark: false, width: 1_120, height: 1_050 },
+  {
+    name: 'board-aggregate',
+    hash: '#/aggregate/orders/order-4711',
+    dark: false,
+    width: 1_120,
+    height: 1_050,
+  },
   { name: 'board-group-dark', hash: '#/group/orders/billing', dark: true, width: 1_120, height: 1_400 },
   { name: 'board-narrow', hash: '#/', dark: false, width: 360, height: 1_200 },
 ] as const;

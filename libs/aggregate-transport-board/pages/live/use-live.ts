@@ -25,7 +25,11 @@ export function useLive<T>(query: string | undefined): Live<T> {
   useEffect(() => {
     if (query === undefined) return undefined;
     return listen<T>(query, (change) =>
-      setLive((known) => ({ ...(known.query === query ? known : { ...NOTHING, commands: known.commands }), ...change, query })),
+      setLive((known) => ({
+        ...(known.query === query ? known : { ...NOTHING, commands: known.commands }),
+        ...change,
+        query,
+      })),
     );
   }, [query]);
   // A page never shows what belongs to another one.
@@ -39,9 +43,11 @@ function listen<T>(query: string, change: (live: Partial<Live<T>>) => void): () 
     const opened = new EventSource(`${BASE}live${query}`);
     source = opened;
     opened.addEventListener('open', () => change({ isOpen: true }));
-    on<T>(opened, 'view', (view) => change({ view, at: Date.now(), trouble: undefined, isOpen: true }));
-    on<Failure>(opened, 'trouble', (trouble) => change({ trouble }));
-    on<readonly CommandNow[]>(opened, 'commands', (commands) => change({ commands }));
+    on(opened, 'view', (view) =>
+      change({ view: view as T, at: Date.now(), trouble: undefined, isOpen: true }),
+    );
+    on(opened, 'trouble', (trouble) => change({ trouble: trouble as Failure }));
+    on(opened, 'commands', (commands) => change({ commands: commands as readonly CommandNow[] }));
     opened.addEventListener('error', () => {
       // A refusal ends the source for good, so another one is made.
       opened.close();
@@ -56,6 +62,6 @@ function listen<T>(query: string, change: (live: Partial<Live<T>>) => void): () 
   };
 }
 
-function on<T>(source: EventSource, name: string, heard: (value: T) => void): void {
-  source.addEventListener(name, (event) => heard(JSON.parse((event as MessageEvent<string>).data) as T));
+function on(source: EventSource, name: string, heard: (value: unknown) => void): void {
+  source.addEventListener(name, (event) => heard(JSON.parse((event as MessageEvent<string>).data)));
 }

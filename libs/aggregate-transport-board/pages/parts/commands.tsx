@@ -18,7 +18,12 @@ export function Commands({ commands }: { readonly commands: readonly CommandNow[
               <Foreign text={text} />
             </p>
           </div>
-          <button type="button" class="plain" aria-label="Hide" onClick={() => setHidden(new Set([...hidden, id]))}>
+          <button
+            type="button"
+            class="plain"
+            aria-label="Hide"
+            onClick={() => setHidden(new Set([...hidden, id]))}
+          >
             ×
           </button>
         </div>

@@ -44,7 +44,11 @@ export function Confirm({ asked, close }: { readonly asked: Asked; readonly clos
       <div>{asked.text}</div>
       {isDangerous ? (
         <label class="lost">
-          <input type="checkbox" checked={isTicked} onChange={(event) => setTicked(event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={isTicked}
+            onChange={(event) => setTicked(event.currentTarget.checked)}
+          />
           <span>{asked.lost}</span>
         </label>
       ) : null}

@@ -4,7 +4,13 @@ import { groupHref } from '../route.js';
 import { Foreign } from './words.js';
 
 /** What health finds wrong, each with what to do. */
-export function Findings({ findings, isOfGroup = false }: { readonly findings: readonly Finding[]; readonly isOfGroup?: boolean }) {
+export function Findings({
+  findings,
+  isOfGroup = false,
+}: {
+  readonly findings: readonly Finding[];
+  readonly isOfGroup?: boolean;
+}) {
   if (findings.length === 0) return null;
   return (
     <section aria-labelledby="findings">

@@ -29,8 +29,9 @@ function Repartition({ group: { topic, group, partitions }, ask }: ActionsProps)
     title: `Repartition from ${partitions} to ${to}?`,
     text: (
       <p>
-        Group <Foreign text={group} /> drains first: no new event is handled until the longest handler has ended. Then{' '}
-        {counted(to, 'partition')} begin where the old ones stopped. Nothing is lost, and the order stays.
+        Group <Foreign text={group} /> drains first: no new event is handled until the longest handler has
+        ended. Then {counted(to, 'partition')} begin where the old ones stopped. Nothing is lost, and the
+        order stays.
       </p>
     ),
     verb: 'Repartition',
@@ -63,8 +64,8 @@ function Rewind({ group: { topic, group, letters }, ask }: ActionsProps) {
     title: `Rewind group ${group}?`,
     text: (
       <p>
-        The group drains, then handles every event again from {placeWords(place)} on, in the next run. Handlers must be
-        safe to repeat.
+        The group drains, then handles every event again from {placeWords(place)} on, in the next run.
+        Handlers must be safe to repeat.
       </p>
     ),
     lost: (

@@ -32,7 +32,14 @@ export function Timeline({ history, at, letters }: TimelineProps) {
   );
 }
 
-const MARKS: readonly EventPlace['state'][] = ['failed', 'letter', 'skipped', 'running', 'waiting', 'unknown'];
+const MARKS: readonly EventPlace['state'][] = [
+  'failed',
+  'letter',
+  'skipped',
+  'running',
+  'waiting',
+  'unknown',
+];
 
 /** The worst state of an event gives its mark. */
 function markOf(places: readonly EventPlace[]): EventPlace['state'] {
@@ -119,7 +126,11 @@ export function TraceLink({ traceId }: { readonly traceId: string | undefined })
       </span>
     );
   return (
-    <a href={traceUrl.replaceAll('{traceId}', encodeURIComponent(traceId))} target="_blank" rel="noopener noreferrer">
+    <a
+      href={traceUrl.replaceAll('{traceId}', encodeURIComponent(traceId))}
+      target="_blank"
+      rel="noopener noreferrer"
+    >
       trace ↗
     </a>
   );

@@ -5,7 +5,13 @@ import { aggregateHref, groupHref } from '../route.js';
 import { Foreign, Kind, Owner } from './words.js';
 
 /** Aggregates that need a look, worst first: which, since when, why, where, and what to do. */
-export function TroubleList({ troubles, at }: { readonly troubles: readonly Trouble[]; readonly at: number }) {
+export function TroubleList({
+  troubles,
+  at,
+}: {
+  readonly troubles: readonly Trouble[];
+  readonly at: number;
+}) {
   return (
     <ol class="troubles">
       {troubles.map((one) => (

@@ -33,7 +33,13 @@ export function Time({ at }: { readonly at: number }) {
   return <time dateTime={new Date(at).toISOString()}>{timeOf(at)}</time>;
 }
 
-export function Owner({ owner, none = 'no owner' }: { readonly owner: string | undefined; readonly none?: string }) {
+export function Owner({
+  owner,
+  none = 'no owner',
+}: {
+  readonly owner: string | undefined;
+  readonly none?: string;
+}) {
   if (owner === undefined) return <span class="quiet">{none}</span>;
   return (
     <bdi class="mono" title={visible(owner)}>
@@ -47,7 +53,13 @@ export function Kind({ kind }: { readonly kind: TroubleKind }) {
 }
 
 /** Says that there is nothing, or what to do. */
-export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
+export function Empty({
+  title,
+  children,
+}: {
+  readonly title: string;
+  readonly children?: ComponentChildren;
+}) {
   return (
     <div class="empty">
       <p class="empty-title">{title}</p>

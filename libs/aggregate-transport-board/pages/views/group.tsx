@@ -1,17 +1,16 @@
-import type { ChangeNow, GroupView, TroubleKind } from '../../src/source/board-source.js';
-import { counted, countOf } from '../format.js';
+import type { ChangeNow, GroupView } from '../../src/source/board-source.js';
+import { counted } from '../format.js';
 import { type Asked, useConfirm } from '../parts/confirm.js';
 import { Findings } from '../parts/findings.js';
 import { GroupActions } from '../parts/group-actions.js';
 import { Breaker, Times } from '../parts/group-table.js';
 import { PartitionTable, ProcessTable } from '../parts/partition-table.js';
-import { TroubleList } from '../parts/trouble-list.js';
+import { GroupTroubles } from '../parts/group-troubles.js';
 import { Count, Empty, Foreign, Notes, Rate, Span } from '../parts/words.js';
-import { hrefOf, type Route } from '../route.js';
+import type { Route } from '../route.js';
 import { SETTINGS } from '../settings.js';
 
 type GroupRoute = Extract<Route, { readonly page: 'group' }>;
-const KINDS: readonly TroubleKind[] = ['stuck', 'blocked', 'parked', 'retrying', 'slow'];
 
 /** One group: how it stands, what is wrong in it, its partitions and processes, and what can be changed. */
 export function GroupPage({ view, route }: { readonly view: GroupView; readonly route: GroupRoute }) {
@@ -30,12 +29,13 @@ export function GroupPage({ view, route }: { readonly view: GroupView; readonly 
       <Notes notes={notes} />
       {group.answered === 0 && group.condition !== 'deleted' ? (
         <p class="note">
-          No process of this group answered. What stands here is what the server knows; rates, attempts and stuck
-          aggregates are unknown. Start a process, or see that it may answer: docs/board.md names the permission.
+          No process of this group answered. What stands here is what the server knows; rates, attempts and
+          stuck aggregates are unknown. Start a process, or see that it may answer: docs/board.md names the
+          permission.
         </p>
       ) : null}
       {group.change === undefined ? null : <Change change={group.change} view={view} ask={ask} />}
-      <Troubles view={view} route={route} ask={ask} />
+      <GroupTroubles view={view} route={route} ask={ask} />
       <Findings findings={findings} isOfGroup />
       <section aria-labelledby="partitions">
         <h2 id="partitions">Partitions</h2>
@@ -126,7 +126,8 @@ function Change({
   return (
     <section class="change" aria-labelledby="change">
       <h2 id="change">
-        {CHANGE_WORDS[change.kind]} under way{change.kind === 'repartition' ? ` to ${counted(change.to, 'partition')}` : ''}
+        {CHANGE_WORDS[change.kind]} under way
+        {change.kind === 'repartition' ? ` to ${counted(change.to, 'partition')}` : ''}
       </h2>
       <progress max={Math.max(1, change.of)} value={change.drained} aria-label="Partitions at rest" />
       <p>
@@ -144,82 +145,5 @@ function Change({
         </button>
       )}
     </section>
-  );
-}
-
-function Troubles({
-  view: { troubles, group, at },
-  route,
-  ask,
-}: {
-  readonly view: GroupView;
-  readonly route: GroupRoute;
-  readonly ask: (asked: Asked) => void;
-}) {
-  const isFiltered = route.kind !== undefined || route.text !== '';
-  const go = (change: Partial<GroupRoute>): void => {
-    location.hash = hrefOf({ ...route, offset: 0, ...change });
-  };
-  const retryAll: Asked = {
-    command: { kind: 'retryAll', topic: group.topic, group: group.group },
-    title: `Retry all ${counted(group.parked, 'parked aggregate')}?`,
-    text: 'Their letters are handled again in order, 20 aggregates a second. What fails again stays parked. Nothing is lost.',
-    verb: 'Retry all',
-  };
-  return (
-    <section aria-labelledby="troubles">
-      <div class="section-head">
-        <h2 id="troubles">What needs you</h2>
-        <select
-          aria-label="Kind"
-          value={route.kind ?? ''}
-          onChange={({ currentTarget: { value } }) =>
-            go({ kind: value === '' ? undefined : (value as TroubleKind) })
-          }
-        >
-          <option value="">all kinds</option>
-          {KINDS.map((kind) => (
-            <option key={kind} value={kind}>
-              {kind}
-            </option>
-          ))}
-        </select>
-        <input
-          type="search"
-          aria-label="Part of the id or the error"
-          placeholder="part of the id or the error"
-          value={route.text}
-          onChange={({ currentTarget: { value } }) => go({ text: value })}
-        />
-        {SETTINGS.isReadOnly || group.parked === 0 ? null : (
-          <button type="button" onClick={() => ask(retryAll)}>
-            Retry all parked…
-          </button>
-        )}
-      </div>
-      {troubles.total === 0 ? (
-        <Empty title={isFiltered ? 'None is like that' : 'No aggregate is stuck, blocked or parked'}>
-          {isFiltered ? 'Take another kind, or a shorter text.' : 'Nothing to do here.'}
-        </Empty>
-      ) : (
-        <TroubleList troubles={troubles.rows} at={at} />
-      )}
-      <Pages troubles={troubles} route={route} />
-    </section>
-  );
-}
-
-function Pages({ troubles, route }: { readonly troubles: GroupView['troubles']; readonly route: GroupRoute }) {
-  const { offset, limit, total, rows } = troubles;
-  if (total <= limit) return null;
-  const at = (to: number): string => hrefOf({ ...route, offset: to });
-  return (
-    <nav class="pages" aria-label="Pages of aggregates">
-      {offset > 0 ? <a href={at(Math.max(0, offset - limit))}>← worse ones</a> : <span class="quiet">← worse ones</span>}
-      <span>
-        {countOf(offset + 1)} to {countOf(offset + rows.length)} of {countOf(total)}
-      </span>
-      {offset + limit < total ? <a href={at(offset + limit)}>next ones →</a> : <span class="quiet">next ones →</span>}
-    </nav>
   );
 }

@@ -40,8 +40,8 @@ export function OverviewPage({ view }: { readonly view: Overview }) {
           {silent.length === 0 ? null : (
             <p class="note">
               No process answered for {counted(silent.length, 'group')}:{' '}
-              <Foreign text={silent.map(({ group }) => group).join(', ')} />. What only processes know is unknown there:
-              rates, attempts, stuck aggregates.
+              <Foreign text={silent.map(({ group }) => group).join(', ')} />. What only processes know is
+              unknown there: rates, attempts, stuck aggregates.
             </p>
           )}
           <GroupTable groups={groups} />

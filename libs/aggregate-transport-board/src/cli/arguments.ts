@@ -58,7 +58,9 @@ export async function argumentsOf(
   const { host = DEFAULT_HOST, port, help, payloads, ...given } = parsed(args, accessFlags);
   const traceUrl = given['trace-url'];
   if (traceUrl !== undefined && !isTraceUrl(traceUrl))
-    throw new UsageError('expected --trace-url to be a URL of http or https with {traceId}, found another text');
+    throw new UsageError(
+      'expected --trace-url to be a URL of http or https with {traceId}, found another text',
+    );
   return {
     ...{ isHelp: help === true, host, port: portOf(port), payloads: payloads === true, traceUrl },
     isReadOnly: given['read-only'] === true,
@@ -67,12 +69,14 @@ export async function argumentsOf(
   };
 }
 
-type Given = { readonly [K in keyof typeof FLAGS]?: (typeof FLAGS)[K]['type'] extends 'string' ? string : boolean };
+type Given = {
+  readonly [K in keyof typeof FLAGS]?: (typeof FLAGS)[K]['type'] extends 'string' ? string : boolean;
+};
 
 function parsed(args: readonly string[], accessFlags: AddOnSurroundings['accessFlags']): Given {
   const ways = Object.fromEntries(Object.entries(accessFlags).map(([name, type]) => [name, { type }]));
   try {
-    return parseArgs({ args: [...args], options: { ...ways, ...FLAGS } }).values as Given;
+    return parseArgs({ args: [...args], options: { ...ways, ...FLAGS } }).values;
   } catch (error) {
     throw new UsageError(`${(error as Error).message}; see --help`);
   }
@@ -100,5 +104,7 @@ async function tokenIn(file: string): Promise<string> {
   });
   const token = text.trim();
   if (TOKEN.test(token)) return token;
-  throw new UsageError('expected --token-file to hold 16 to 200 letters, digits, - and _, found another text');
+  throw new UsageError(
+    'expected --token-file to hold 16 to 200 letters, digits, - and _, found another text',
+  );
 }

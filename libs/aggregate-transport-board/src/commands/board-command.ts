@@ -71,7 +71,8 @@ function rewindTo(fields: Fields): RewindTo {
 }
 
 function partitionsOf(value: unknown): number {
-  if (isCount(value) && value >= 1 && value <= MAX_PARTITIONS && Number.isInteger(Math.log2(value))) return value;
+  if (isCount(value) && value >= 1 && value <= MAX_PARTITIONS && Number.isInteger(Math.log2(value)))
+    return value;
   throw invalid('to', `a power of two up to ${MAX_PARTITIONS}`);
 }
 

@@ -71,7 +71,9 @@ export class RunningCommands {
     const progress: ProgressText = (text) => this.#change(id, { text });
     try {
       // A source that throws at once ends the command, too.
-      const { isDone, text } = await Promise.resolve().then(() => carryOut(this.options.source, command, progress));
+      const { isDone, text } = await Promise.resolve().then(() =>
+        carryOut(this.options.source, command, progress),
+      );
       this.#end(id, { state: isDone ? 'done' : 'failed', text });
     } catch (error) {
       this.#end(id, { state: 'failed', text: describeFailure(error).text });

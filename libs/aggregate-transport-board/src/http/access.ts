@@ -7,7 +7,9 @@ import { AggregateBoardError } from '../errors.js';
  * `guarded`: a guard of the application decides before a request gets here.
  */
 export type Access =
-  { readonly kind: 'loopback' } | { readonly kind: 'token'; readonly token: string } | { readonly kind: 'guarded' };
+  | { readonly kind: 'loopback' }
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'guarded' };
 
 /** What of a request decides. */
 export interface Asker {
@@ -30,10 +32,14 @@ const LOOPBACK_PEER = /^(?:(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i;
  */
 export function admit(access: Access, asker: Asker): void {
   if (isOfOtherSite(asker.headers))
-    throw forbidden('expected a request of the board itself, found one of another site; open the board by its own URL');
+    throw forbidden(
+      'expected a request of the board itself, found one of another site; open the board by its own URL',
+    );
   if (access.kind === 'loopback') admitLoopback(asker);
   if (access.kind === 'token' && !hasToken(access.token, asker))
-    throw forbidden('expected the token of the board, found none or another one; open the URL that the command printed');
+    throw forbidden(
+      'expected the token of the board, found none or another one; open the URL that the command printed',
+    );
 }
 
 /** Equal, in a time that does not tell where they differ. */

@@ -44,7 +44,10 @@ export interface Answer {
   readonly location?: string;
 }
 
-export function answer(response: ServerResponse, { status = 200, type, text, cache, cookies = [], location }: Answer): void {
+export function answer(
+  response: ServerResponse,
+  { status = 200, type, text, cache, cookies = [], location }: Answer,
+): void {
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
   response.setHeader('cache-control', cache ?? 'no-store');
   response.setHeader('content-type', `${type}; charset=utf-8`);

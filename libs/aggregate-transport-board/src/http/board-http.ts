@@ -50,7 +50,8 @@ export class BoardHttp {
 
   constructor(private readonly options: BoardHttpOptions) {
     this.#views = new LiveViews(options);
-    const changed = (commands: readonly CommandNow[], isEnd: boolean): void => this.#tellCommands(commands, isEnd);
+    const changed = (commands: readonly CommandNow[], isEnd: boolean): void =>
+      this.#tellCommands(commands, isEnd);
     this.#commands = new RunningCommands({ ...options, changed });
   }
 
@@ -81,15 +82,19 @@ export class BoardHttp {
     admit(this.options.access, asker);
     switch (`${request.method ?? ''} ${path}`) {
       case 'GET /':
-        return this.#page(asked, asker);
+        this.#page(asked, asker);
+        break;
       case 'GET /live':
-        return this.#live(response, query);
+        this.#live(response, query);
+        break;
       case 'GET /find':
-        return answerJson(response, await this.options.source.find(textOf(query, 'text')));
+        answerJson(response, await this.options.source.find(textOf(query, 'text')));
+        break;
       case 'POST /command':
-        return this.#command(asked, asker);
+        await this.#command(asked, asker);
+        break;
       default:
-        return this.#file(asked);
+        this.#file(asked);
     }
   }
 
@@ -116,7 +121,8 @@ export class BoardHttp {
   }
 
   #live(response: ServerResponse, query: URLSearchParams): void {
-    if (this.#isClosed) throw new AggregateBoardError('BOARD_BUSY', 'expected a board that runs, found it ending');
+    if (this.#isClosed)
+      throw new AggregateBoardError('BOARD_BUSY', 'expected a board that runs, found it ending');
     const stream = new EventStream(response);
     const question = viewQuestionOf(query);
     // Nothing is sent before a place is free: a refusal has a status of its own.
@@ -160,7 +166,10 @@ export class BoardHttp {
   #file({ request, response, path }: BoardRequest): void {
     const file = PAGE_FILES.find(({ name }) => path === `/assets/${name}`);
     if (file === undefined || request.method !== 'GET')
-      throw new AggregateBoardError('BOARD_NOT_FOUND', 'expected a page of the board, found another path; open its first page');
+      throw new AggregateBoardError(
+        'BOARD_NOT_FOUND',
+        'expected a page of the board, found another path; open its first page',
+      );
     answer(response, { type: file.type, text: file.text, cache: A_YEAR });
   }
 

@@ -21,5 +21,8 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function invalid(expected: string): AggregateBoardError {
-  return new AggregateBoardError('BOARD_REQUEST_INVALID', `expected a body of ${expected}, found another one`);
+  return new AggregateBoardError(
+    'BOARD_REQUEST_INVALID',
+    `expected a body of ${expected}, found another one`,
+  );
 }

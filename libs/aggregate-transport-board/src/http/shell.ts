@@ -16,7 +16,13 @@ export interface PagePlace {
   readonly base: string;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (found) => ENTITIES[found] ?? found);
@@ -26,7 +32,11 @@ function escaped(text: string): string {
  * The document that loads the front end. Pure.
  * @throws BOARD_PAGES_MISSING
  */
-export function shellOf(files: readonly PageFile[], settings: PageSettings, { csrf, base }: PagePlace): string {
+export function shellOf(
+  files: readonly PageFile[],
+  settings: PageSettings,
+  { csrf, base }: PagePlace,
+): string {
   const prefix = escaped(base);
   const named = (ending: string): string => escaped(nameOf(files, ending));
   return `<!doctype html>

@@ -26,7 +26,11 @@ export function viewQuestionOf(query: URLSearchParams): ViewQuestion {
   const view = query.get('view');
   if (view === 'overview') return { view };
   if (view === 'group')
-    return { view, ref: { topic: textOf(query, 'topic'), group: textOf(query, 'group') }, troubles: troublesOf(query) };
+    return {
+      view,
+      ref: { topic: textOf(query, 'topic'), group: textOf(query, 'group') },
+      troubles: troublesOf(query),
+    };
   if (view === 'aggregate') {
     const limit = Math.min(MAX_EVENTS, Math.max(1, countOf('limit', query.get('limit') ?? String(EVENTS))));
     return { view, topic: textOf(query, 'topic'), aggregateId: textOf(query, 'id'), limit };

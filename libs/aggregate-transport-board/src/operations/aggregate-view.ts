@@ -6,7 +6,7 @@ import type {
   StoredEntry,
   TimelineEntry,
 } from 'nestjs-aggregate-transport/operating';
-import type { EventPlace, LetterLine, PlaceLine, StoredMoment, Trouble } from '../source/board-source.js';
+import type { EventPlace, LetterLine, PlaceLine, StoredMoment } from '../source/board-source.js';
 import { errorText, liveTrouble, parkedTrouble, reasonText } from './troubles.js';
 
 type InGroup = Exclude<TimelineEntry, StoredEntry>;
@@ -26,12 +26,20 @@ export function historyOf({ timeline, live }: Told): StoredMoment[] {
     .reverse();
 }
 
-function momentOf(entry: StoredEntry, told: readonly InGroup[], live: readonly LiveAggregateView[]): StoredMoment {
+function momentOf(
+  entry: StoredEntry,
+  told: readonly InGroup[],
+  live: readonly LiveAggregateView[],
+): StoredMoment {
   const { sequence, at, type, eventId, traceId, payload, groups } = entry;
   return {
     ...{ sequence, storedAt: at, type, eventId, traceId, payload: payloadText(payload) },
     places: groups.map(({ group, stand }) =>
-      placeOf({ group, stand }, told.filter((one) => one.group === group), live),
+      placeOf(
+        { group, stand },
+        told.filter((one) => one.group === group),
+        live,
+      ),
     ),
   };
 }
@@ -58,7 +66,12 @@ function changeBy(entry: InGroup): Partial<EventPlace> {
     case 'failed':
       return { state: 'failed', attempts: entry.attempts, by: entry.replica, error: errorText(entry.error) };
     case 'parked':
-      return { state: 'letter', attempts: entry.attempts, error: entry.error, reason: reasonText(entry.reason) };
+      return {
+        state: 'letter',
+        attempts: entry.attempts,
+        error: entry.error,
+        reason: reasonText(entry.reason),
+      };
     case 'letter':
     case 'skipped': {
       const { kind, attempts, error, reason } = entry;
@@ -75,22 +88,28 @@ function changeBy(entry: InGroup): Partial<EventPlace> {
 }
 
 /** Where it stands in each group, those in trouble first. Pure. */
-export function placesOf({ topic, aggregateId, places, live }: Told, now: number): PlaceLine[] {
-  const lines = places.map((place): PlaceLine => {
-    const { group, partition, owner, settledThrough, waiting, letters, parked } = place;
-    const answer = live.find((one) => one.group === group)?.owner;
-    const ref = { topic, group };
-    const lane = answer?.lane && liveTrouble(ref, { ...answer.lane, replica: answer.replica }, now);
-    const parkedHere: Trouble | undefined =
-      parked && parkedTrouble(ref, { ...parked, aggregateId, letters, sequence: place.firstWaiting ?? 0 }, now);
-    return {
-      ...{ group, partition, owner: owner?.owner, isOwnerAlive: owner?.isAlive ?? false },
-      ...{ settledThrough, waiting, letters, queued: answer && (answer.lane?.queued ?? 0) },
-      trouble: parkedHere ?? lane,
-      isAnswered: answer !== undefined,
-    };
-  });
+export function placesOf(told: Told, now: number): PlaceLine[] {
+  const lines = told.places.map((place) => placeLine(told, place, now));
   return lines.sort((a, b) => Number(b.trouble !== undefined) - Number(a.trouble !== undefined));
+}
+
+function placeLine(
+  { topic, aggregateId, live }: Told,
+  place: Told['places'][number],
+  now: number,
+): PlaceLine {
+  const { group, partition, owner, settledThrough, waiting, letters, parked, firstWaiting = 0 } = place;
+  const answer = live.find((one) => one.group === group)?.owner;
+  const ref = { topic, group };
+  const trouble =
+    parked === undefined
+      ? answer?.lane && liveTrouble(ref, { ...answer.lane, replica: answer.replica }, now)
+      : parkedTrouble(ref, { ...parked, aggregateId, letters, sequence: firstWaiting }, now);
+  return {
+    ...{ group, partition, owner: owner?.owner, isOwnerAlive: owner?.isAlive === true, trouble },
+    ...{ settledThrough, waiting, letters, queued: answer && (answer.lane?.queued ?? 0) },
+    isAnswered: answer !== undefined,
+  };
 }
 
 /** Pure. */

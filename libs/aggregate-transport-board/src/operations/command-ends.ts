@@ -9,7 +9,10 @@ export function letterEnd(result: CommandResult): CommandEnd {
     case 'parked':
       return { isDone: true, text: 'carried out; the aggregate stays parked, because letters are left' };
     case 'failed':
-      return { isDone: false, text: `the first letter failed again, and the aggregate stays parked: ${result.error}` };
+      return {
+        isDone: false,
+        text: `the first letter failed again, and the aggregate stays parked: ${result.error}`,
+      };
     case 'running':
       return { isDone: false, text: 'the owner is still at it, and continues without this page' };
   }

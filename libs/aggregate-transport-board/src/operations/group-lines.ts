@@ -6,8 +6,11 @@ const MAX_HOLDERS = 5;
 
 /** A group in one line, from the server and from the processes that answered. Pure. */
 export function groupLine(details: GroupDetails, live: LiveGroup | undefined): GroupLine {
-  const { topic, group, condition, partitions, owned, owners, lag, oldestUnsettledMs, parked, letters } = details;
-  const ages = details.byPartition.flatMap(({ lease, leaseAgeMs }) => (lease === 'held' ? (leaseAgeMs ?? []) : []));
+  const { topic, group, condition, partitions, owned, owners, lag, oldestUnsettledMs, parked, letters } =
+    details;
+  const ages = details.byPartition.flatMap(({ lease, leaseAgeMs }) =>
+    lease === 'held' ? (leaseAgeMs ?? []) : [],
+  );
   const answered = live?.replicas.filter(({ state }) => state === 'answered').length ?? 0;
   const isKnown = answered > 0 && live !== undefined;
   return {
@@ -59,7 +62,13 @@ export function partitionLines(details: GroupDetails, live: LiveGroup | undefine
   return details.byPartition.map((one) => {
     const answer = answers.get(one.partition);
     return {
-      ...{ partition: one.partition, owner: one.owner, lease: one.lease, leaseAgeMs: one.leaseAgeMs, epoch: one.epoch },
+      ...{
+        partition: one.partition,
+        owner: one.owner,
+        lease: one.lease,
+        leaseAgeMs: one.leaseAgeMs,
+        epoch: one.epoch,
+      },
       ...{ position: one.position, lag: one.lag, unsettled: one.unsettled, oldestMs: one.oldestUnsettledMs },
       ...{ parked: one.parked, letters: one.letters },
       inFlight: answer?.running,

@@ -74,7 +74,10 @@ export class OperationsSource implements BoardSource {
   };
 
   readonly group = async (ref: GroupRef, question: TroubleQuestion): Promise<GroupView> => {
-    const [stand, parked] = await Promise.all([this.#stand(ref, WORST_OF_ONE), this.#parked(ref, MAX_PARKED)]);
+    const [stand, parked] = await Promise.all([
+      this.#stand(ref, WORST_OF_ONE),
+      this.#parked(ref, MAX_PARKED),
+    ]);
     const { details, live, note } = stand;
     const now = this.clock.wallNow();
     return {
@@ -88,7 +91,12 @@ export class OperationsSource implements BoardSource {
     };
   };
 
-  readonly aggregate = async ({ topic, aggregateId, limit, payloads }: AggregateQuestion): Promise<AggregateView> => {
+  readonly aggregate = async ({
+    topic,
+    aggregateId,
+    limit,
+    payloads,
+  }: AggregateQuestion): Promise<AggregateView> => {
     const told = await this.open().aggregate({ topic, aggregateId }, { payloads, limit, live: true });
     const now = this.clock.wallNow();
     const places = placesOf(told, now);
@@ -116,7 +124,8 @@ export class OperationsSource implements BoardSource {
 
   readonly skip = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().skip(ref));
 
-  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().discard(ref));
+  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> =>
+    letterEnd(await this.open().discard(ref));
 
   readonly retryAll = async (ref: GroupRef, progress: ProgressText): Promise<CommandEnd> => {
     const result = await this.open().retryAll(
@@ -154,18 +163,23 @@ export class OperationsSource implements BoardSource {
 
   /** What processes say may be missing; what the server says may not. */
   async #stand(ref: GroupRef, worst: number): Promise<Stand> {
-    const asked = this.open().askGroup(ref, { worst }).then(
-      (live) => ({ live, note: undefined }),
-      (error: unknown) => ({
-        live: undefined,
-        note: `the processes of group "${ref.group}" could not be asked: ${describeFailure(error).text}`,
-      }),
-    );
+    const asked = this.open()
+      .askGroup(ref, { worst })
+      .then(
+        (live) => ({ live, note: undefined }),
+        (error: unknown) => ({
+          live: undefined,
+          note: `the processes of group "${ref.group}" could not be asked: ${describeFailure(error).text}`,
+        }),
+      );
     const [details, { live, note }] = await Promise.all([this.open().group(ref), asked]);
     return { details, live, note };
   }
 
-  async #worstOf({ details, live }: Stand): Promise<{ readonly rows: readonly Trouble[]; readonly count: number }> {
+  async #worstOf({
+    details,
+    live,
+  }: Stand): Promise<{ readonly rows: readonly Trouble[]; readonly count: number }> {
     const parked = details.parked === 0 ? [] : await this.#parked(details, PARKED_PAGE);
     const rows = this.#troublesOf(details, live, parked);
     const { stuck = 0, blocked = 0, retrying = 0 } = live?.trouble ?? {};
@@ -209,6 +223,8 @@ function changing(progress: ProgressText): GroupChangeOptions {
   return { waitMs: DRAIN_MS, onProgress: (_step, text) => progress(text) };
 }
 
-function resetTarget(to: Exclude<RewindTo, { readonly kind: 'start' }>): { time: Date } | { sequence: number } {
+function resetTarget(
+  to: Exclude<RewindTo, { readonly kind: 'start' }>,
+): { time: Date } | { sequence: number } {
   return to.kind === 'time' ? { time: new Date(to.time) } : { sequence: to.sequence };
 }

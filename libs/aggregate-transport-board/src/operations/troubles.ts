@@ -4,7 +4,13 @@ import type { GroupRef, Trouble, TroubleKind, TroublePage, TroubleQuestion } fro
 /** A handler that runs for less is not slow. */
 const SLOW_MS = 5_000;
 /** Worst first. */
-const RANKS: Readonly<Record<TroubleKind, number>> = { stuck: 0, blocked: 1, parked: 2, retrying: 3, slow: 4 };
+const RANKS: Readonly<Record<TroubleKind, number>> = {
+  stuck: 0,
+  blocked: 1,
+  parked: 2,
+  retrying: 3,
+  slow: 4,
+};
 
 /** An aggregate in the memory of its owner; undefined if it moves. Ages are by the owner's clock. Pure. */
 export function liveTrouble(ref: GroupRef, found: LiveAggregate, now: number): Trouble | undefined {
@@ -77,7 +83,10 @@ export function worstFirst(troubles: readonly Trouble[]): Trouble[] {
 }
 
 /** What of the list is asked for. Pure. */
-export function pageOf(troubles: readonly Trouble[], { kind, text, offset, limit }: TroubleQuestion): TroublePage {
+export function pageOf(
+  troubles: readonly Trouble[],
+  { kind, text, offset, limit }: TroubleQuestion,
+): TroublePage {
   const sought = text.toLowerCase();
   const found = worstFirst(troubles).filter(
     (one) =>
