@@ -1,5 +1,6 @@
 import type { Suite } from './suite.js';
 import { batch } from './suites/batch.js';
+import { board } from './suites/board.js';
 import { clients } from './suites/clients.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
@@ -43,5 +44,6 @@ export const SUITES: readonly Suite[] = [
   letters,
   shapes,
   outbox,
+  board,
   soak,
 ];

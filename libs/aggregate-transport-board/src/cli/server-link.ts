@@ -13,8 +13,8 @@ export interface ServerLinkOptions {
 const AGAIN_MS = 2_000;
 
 /**
- * The way to a NATS server that may not be there yet, or be away for a while: the board says so instead of ending. Dials
- * until the first connection is open; from then on the client dials by itself.
+ * The way to a NATS server that may not be there yet, or be away for a while: the board says so instead of ending. It
+ * dials until the first connection is open; from then on the client dials by itself.
  */
 export class ServerLink {
   #operations: ConnectedOperations | undefined;

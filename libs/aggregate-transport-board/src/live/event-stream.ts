@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { Viewer } from './live-view.js';
 
 /**
- * Server-sent events to one browser. A slow reader gets the newest of each kind once it has taken what was sent: at most
- * one text of each kind waits here.
+ * Server-sent events to one browser. A slow reader gets the newest of each kind once it has taken what was sent. At
+ * most one text of each kind waits here.
  */
 export class EventStream implements Viewer {
   readonly #waiting = new Map<string, string>();

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 
-/** Someone who looks at a view. Is told the newest state only, as fast as it takes it. */
+/** A page that shows a view. It is told the newest state only, as fast as it takes it. */
 export interface Viewer {
   readonly tell: (event: string, data: string) => void;
 }
@@ -27,8 +27,8 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 };
 
 /**
- * Reads one view again and again for all who look at it: one read at a time, whatever their number, and none while there
- * are no viewers.
+ * Reads one view again and again for all its viewers. There is one read at a time, however many they are, and none
+ * without a viewer.
  *
  * `resting`: no viewers. `reading`: the source is asked. `pausing`: until the next read is due.
  */

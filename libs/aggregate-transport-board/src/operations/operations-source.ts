@@ -4,6 +4,7 @@ import type {
   LiveGroup,
   Operations,
   ParkedSummary,
+  RetryAllProgress,
 } from 'nestjs-aggregate-transport/operating';
 import type { Clock } from '../clock.js';
 import { describeFailure } from '../failure.js';
@@ -26,8 +27,8 @@ import type {
 import { historyOf, letterLine, placesOf } from './aggregate-view.js';
 import { changeEnd, letterEnd, retryAllEnd } from './command-ends.js';
 import { findingsOf, groupLine, partitionLines, processLines } from './group-lines.js';
-import { liveTrouble, parkedTrouble, worstFirst } from './troubles.js';
-import { pageOf } from './troubles.js';
+import { ParkedLists } from './parked-lists.js';
+import { liveTrouble, pageOf, parkedTrouble, worstFirst } from './troubles.js';
 
 /** Of each group on the first page, and of a group on its own. */
 const WORST_OF_EACH = 20;
@@ -35,9 +36,6 @@ const WORST_OF_ONE = 200;
 const SHOWN_FIRST = 25;
 const SHOWN_LETTERS = 50;
 const FOUND = 20;
-const PARKED_PAGE = 1_000;
-/** More parked aggregates than these are counted, and not listed. */
-const MAX_PARKED = 20_000;
 const DRAIN_MS = 600_000;
 
 /** What the server and the processes say of a group. */
@@ -49,11 +47,15 @@ interface Stand {
 
 /** What the board shows and does, over the operations of the core. */
 export class OperationsSource implements BoardSource {
+  readonly #parked: ParkedLists;
+
   constructor(
     /** @throws an error that says why there are none at the moment */
     private readonly open: () => Operations,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.#parked = new ParkedLists(open, clock);
+  }
 
   readonly overview = async (): Promise<Overview> => {
     const topics = await this.open().topics();
@@ -74,10 +76,7 @@ export class OperationsSource implements BoardSource {
   };
 
   readonly group = async (ref: GroupRef, question: TroubleQuestion): Promise<GroupView> => {
-    const [stand, parked] = await Promise.all([
-      this.#stand(ref, WORST_OF_ONE),
-      this.#parked(ref, MAX_PARKED),
-    ]);
+    const [stand, parked] = await Promise.all([this.#stand(ref, WORST_OF_ONE), this.#parked.of(ref)]);
     const { details, live, note } = stand;
     const now = this.clock.wallNow();
     return {
@@ -120,24 +119,21 @@ export class OperationsSource implements BoardSource {
     return found.map(({ topic, aggregateId, parkedIn }) => ({ topic, aggregateId, parkedIn }));
   };
 
-  readonly retry = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().retry(ref));
+  readonly retry = (ref: AggregateRef): Promise<CommandEnd> =>
+    this.#changing(ref, async () => letterEnd(await this.open().retry(ref)));
 
-  readonly skip = async (ref: AggregateRef): Promise<CommandEnd> => letterEnd(await this.open().skip(ref));
+  readonly skip = (ref: AggregateRef): Promise<CommandEnd> =>
+    this.#changing(ref, async () => letterEnd(await this.open().skip(ref)));
 
-  readonly discard = async (ref: AggregateRef): Promise<CommandEnd> =>
-    letterEnd(await this.open().discard(ref));
+  readonly discard = (ref: AggregateRef): Promise<CommandEnd> =>
+    this.#changing(ref, async () => letterEnd(await this.open().discard(ref)));
 
-  readonly retryAll = async (ref: GroupRef, progress: ProgressText): Promise<CommandEnd> => {
-    const result = await this.open().retryAll(
-      ref,
-      {},
-      {
-        onProgress: ({ total, unparked, failed }) =>
-          progress(`${unparked + failed} of ${total} answered, ${failed} failed again`),
-      },
-    );
-    return retryAllEnd(result);
-  };
+  readonly retryAll = (ref: GroupRef, progress: ProgressText): Promise<CommandEnd> =>
+    this.#changing(ref, async () => {
+      const onProgress = ({ total, unparked, failed }: RetryAllProgress): void =>
+        progress(`${unparked + failed} of ${total} answered, ${failed} failed again`);
+      return retryAllEnd(await this.open().retryAll(ref, {}, { onProgress }));
+    });
 
   readonly repartition = async (ref: GroupRef, to: number, progress: ProgressText): Promise<CommandEnd> =>
     changeEnd(await this.open().repartition(ref, to, changing(progress)));
@@ -151,6 +147,15 @@ export class OperationsSource implements BoardSource {
     (await this.open().cancelChange(ref))
       ? { isDone: true, text: 'called off; the group stays as it was' }
       : { isDone: false, text: 'no change is under way' };
+
+  /** What is known of parked aggregates ends with a command, however that ends. */
+  async #changing(ref: GroupRef, command: () => Promise<CommandEnd>): Promise<CommandEnd> {
+    try {
+      return await command();
+    } finally {
+      this.#parked.forget(ref);
+    }
+  }
 
   async #standOrNote(ref: GroupRef): Promise<{ readonly stand?: Stand; readonly note?: string }> {
     try {
@@ -180,7 +185,7 @@ export class OperationsSource implements BoardSource {
     details,
     live,
   }: Stand): Promise<{ readonly rows: readonly Trouble[]; readonly count: number }> {
-    const parked = details.parked === 0 ? [] : await this.#parked(details, PARKED_PAGE);
+    const parked = details.parked === 0 ? [] : await this.#parked.of(details);
     const rows = this.#troublesOf(details, live, parked);
     const { stuck = 0, blocked = 0, retrying = 0 } = live?.trouble ?? {};
     return { rows, count: Math.max(rows.length, details.parked + stuck + blocked + retrying) };
@@ -194,18 +199,6 @@ export class OperationsSource implements BoardSource {
       ...parked.map((one) => parkedTrouble(ref, one, now)),
       ...ofMemory.filter(({ aggregateId }) => !listed.has(aggregateId)),
     ];
-  }
-
-  async #parked(ref: GroupRef, most: number): Promise<ParkedSummary[]> {
-    const found: ParkedSummary[] = [];
-    let after: string | undefined;
-    do {
-      const page = { limit: PARKED_PAGE, ...(after === undefined ? {} : { after }) };
-      const { aggregates, next } = await this.open().parked(ref, {}, page);
-      found.push(...aggregates);
-      after = next;
-    } while (after !== undefined && found.length < most);
-    return found;
   }
 
   async #letters(refs: readonly AggregateRef[], payloads: boolean): Promise<LetterLine[]> {
