@@ -53,9 +53,9 @@ export function boardControllerAt(path: string, guards: readonly (CanActivate | 
  * without a slash at its end has its last segment before every link. Pure.
  */
 export function placeBelow(full: string, path: string): { readonly path: string; readonly base: string } {
-  const own = `/${path.replace(/^\/|\/$/g, '')}`;
-  const from = full.toLowerCase().lastIndexOf(own.toLowerCase());
-  const below = from < 0 ? '/' : full.slice(from + own.length);
+  const own = path.replace(/^\/|\/$/g, '');
+  // Its own files are called board, too: only what it serves may stand below.
+  const [, below = ''] = new RegExp(`/${own}(/(?:live|find|command|assets/[^/]*)?)?$`, 'i').exec(full) ?? [];
   if (below !== '') return { path: below, base: '' };
   return { path: '/', base: `./${full.split('/').at(-1) ?? ''}/` };
 }
