@@ -27,7 +27,7 @@ import type {
 import { historyOf, letterLine, placesOf } from './aggregate-view.js';
 import { changeEnd, letterEnd, retryAllEnd } from './command-ends.js';
 import { findingsOf, groupLine, partitionLines, processLines } from './group-lines.js';
-import { ParkedLists } from './parked-lists.js';
+import { type ParkedKnown, ParkedLists } from './parked-lists.js';
 import { liveTrouble, pageOf, parkedTrouble, worstFirst } from './troubles.js';
 
 /** Of each group on the first page, and of a group on its own. */
@@ -44,6 +44,15 @@ interface Stand {
   readonly live: LiveGroup | undefined;
   readonly note: string | undefined;
 }
+
+/** The troubles of a group on the first page. */
+interface Worst {
+  readonly rows: readonly Trouble[];
+  readonly count: number;
+  readonly note: string | undefined;
+}
+
+const NONE_PARKED: ParkedKnown = { list: [], isRead: true };
 
 /** What the board shows and does, over the operations of the core. */
 export class OperationsSource implements BoardSource {
@@ -71,7 +80,7 @@ export class OperationsSource implements BoardSource {
       troubles: all.slice(0, SHOWN_FIRST),
       troubleCount: troubles.reduce((sum, { count }) => sum + count, 0),
       findings: known.flatMap(({ live }) => findingsOf(live, now)),
-      notes: stands.flatMap(({ note }) => note ?? []),
+      notes: [...stands.flatMap(({ note }) => note ?? []), ...troubles.flatMap(({ note }) => note ?? [])],
     };
   };
 
@@ -85,8 +94,8 @@ export class OperationsSource implements BoardSource {
       partitions: partitionLines(details, live),
       processes: processLines(live),
       findings: findingsOf(live, now),
-      troubles: pageOf(this.#troublesOf(ref, live, parked), question),
-      notes: note === undefined ? [] : [note],
+      troubles: pageOf(this.#troublesOf(ref, live, parked.list), question),
+      notes: [note, unreadNote(details, parked)].filter((one) => one !== undefined),
     };
   };
 
@@ -181,14 +190,12 @@ export class OperationsSource implements BoardSource {
     return { details, live, note };
   }
 
-  async #worstOf({
-    details,
-    live,
-  }: Stand): Promise<{ readonly rows: readonly Trouble[]; readonly count: number }> {
-    const parked = details.parked === 0 ? [] : await this.#parked.of(details);
-    const rows = this.#troublesOf(details, live, parked);
+  async #worstOf({ details, live }: Stand): Promise<Worst> {
+    const parked = details.parked === 0 ? NONE_PARKED : await this.#parked.of(details);
+    const rows = this.#troublesOf(details, live, parked.list);
     const { stuck = 0, blocked = 0, retrying = 0 } = live?.trouble ?? {};
-    return { rows, count: Math.max(rows.length, details.parked + stuck + blocked + retrying) };
+    const count = Math.max(rows.length, details.parked + stuck + blocked + retrying);
+    return { rows, count, note: unreadNote(details, parked) };
   }
 
   #troublesOf(ref: GroupRef, live: LiveGroup | undefined, parked: readonly ParkedSummary[]): Trouble[] {
@@ -220,4 +227,9 @@ function resetTarget(
   to: Exclude<RewindTo, { readonly kind: 'start' }>,
 ): { time: Date } | { sequence: number } {
   return to.kind === 'time' ? { time: new Date(to.time) } : { sequence: to.sequence };
+}
+
+function unreadNote({ topic, group, parked }: GroupDetails, { isRead }: ParkedKnown): string | undefined {
+  if (isRead || parked === 0) return undefined;
+  return `the list of ${parked} parked aggregates of group "${group}" on topic "${topic}" is still being read`;
 }

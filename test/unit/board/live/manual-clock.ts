@@ -20,6 +20,7 @@ export class ManualClock implements Clock {
   /** Lets time pass, and everything run that it makes due. */
   async pass(ms: number): Promise<void> {
     const until = this.#now + ms;
+    await settled();
     for (;;) {
       const [next] = [...this.#calls].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
       if (next === undefined) break;
