@@ -14,7 +14,6 @@ const SHOTS = [
     width: 1_120,
     height: 1_050,
   },
-  { name: 'board-group-dark', hash: '#/group/orders/billing', dark: true, width: 1_120, height: 1_400 },
   { name: 'board-narrow', hash: '#/', dark: false, width: 360, height: 1_200 },
 ] as const;
 
