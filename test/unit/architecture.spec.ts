@@ -546,7 +546,15 @@ describe('the libraries', () => {
       .map((path) => posix.dirname(path.split(sep).join('/')));
     const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
     const boardRooms = Object.keys(BOARD_ROOMS).map((room) => `board/${room}`);
-    const rooms = [...Object.keys(ROOMS), ...postgresRooms, ...boardRooms, 'board', 'postgres', 'bench', 'consumer/walks'];
+    const rooms = [
+      ...Object.keys(ROOMS),
+      ...postgresRooms,
+      ...boardRooms,
+      'board',
+      'postgres',
+      'bench',
+      'consumer/walks',
+    ];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });
