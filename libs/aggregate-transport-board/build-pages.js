@@ -20,6 +20,7 @@ async function bundled(entry) {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     legalComments: 'none',
+    banner: entry.endsWith('.tsx') ? { js: '// Contains Preact (MIT); see LICENSE-preact in the package.' } : {},
     logLevel: 'warning',
   });
   return outputFiles[0].text;
