@@ -20,7 +20,9 @@ async function bundled(entry) {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     legalComments: 'none',
-    banner: entry.endsWith('.tsx') ? { js: '// Contains Preact (MIT); see LICENSE-preact in the package.' } : {},
+    banner: entry.endsWith('.tsx')
+      ? { js: '// Contains Preact (MIT); see LICENSE-preact in the package.' }
+      : {},
     logLevel: 'warning',
   });
   return outputFiles[0].text;
