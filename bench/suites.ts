@@ -1,5 +1,6 @@
 import type { Suite } from './suite.js';
 import { batch } from './suites/batch.js';
+import { board } from './suites/board.js';
 import { clients } from './suites/clients.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
@@ -45,5 +46,6 @@ export const SUITES: readonly Suite[] = [
   shapes,
   tracing,
   outbox,
+  board,
   soak,
 ];

@@ -337,6 +337,32 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'testing.ts': { knows: ['*'] },
 };
 
+const OPERATING = /^nestjs-aggregate-transport\/operating$/;
+const boardGround = ['errors.ts', 'clock.ts', 'log.ts', 'failure.ts', 'source'];
+
+/** The same for the board. */
+const BOARD_ROOMS: Readonly<Record<string, Room>> = {
+  'errors.ts': { knows: [], packages: [CORE] },
+  'clock.ts': { knows: [] },
+  'log.ts': { knows: [] },
+  'failure.ts': { knows: [] },
+  'options.ts': { knows: ['errors.ts'] },
+  // The port to all that is shown and done.
+  source: { knows: [] },
+  // Its adapter over the operations of the core.
+  operations: { knows: boardGround, packages: [OPERATING] },
+  commands: { knows: boardGround },
+  live: { knows: boardGround, packages: [/^node:http$/] },
+  http: { knows: [...boardGround, 'commands', 'live'], packages: [/^node:(http|crypto)$/] },
+  nest: {
+    knows: [...boardGround, 'options.ts', 'live', 'operations', 'http'],
+    packages: [CORE, /^@nestjs\/common$/, /^node:http$/],
+  },
+  cli: { knows: [...boardGround, 'options.ts', 'http'], packages: [OPERATING, /^node:/] },
+  'index.ts': { knows: ['*'] },
+  'cli.ts': { knows: ['*'], packages: [OPERATING] },
+};
+
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
 const MAX_LINES = 260;
 const MAX_FILES = 15;
@@ -471,10 +497,12 @@ function sourcesOf(library: string): Sources {
 
 const library = sourcesOf('aggregate-transport');
 const postgres = sourcesOf('aggregate-transport-postgres');
+const board = sourcesOf('aggregate-transport-board');
 
 describe.each([
   { name: 'aggregate-transport', sources: library, rooms: ROOMS },
   { name: 'aggregate-transport-postgres', sources: postgres, rooms: POSTGRES_ROOMS },
+  { name: 'aggregate-transport-board', sources: board, rooms: BOARD_ROOMS },
 ])('the library $name', ({ sources, rooms }) => {
   test('is read as a whole: every room has its floor, and every floor its room', () => {
     expect(new Set([...sources.keys()].map((path) => roomOf(path, rooms)))).toEqual(
@@ -509,6 +537,7 @@ describe('the libraries', () => {
   test('are read at all', () => {
     expect(library.size).toBeGreaterThan(50);
     expect(postgres.size).toBeGreaterThan(20);
+    expect(board.size).toBeGreaterThan(20);
     expect(importsOf(library.get('publisher/sequencer.ts')!)).toContainEqual({
       target: '../message/outgoing/outgoing-event.js',
       isTypeOnly: true,
@@ -516,9 +545,9 @@ describe('the libraries', () => {
     expect(relative(root, join(root, 'index.ts'))).toBe('index.ts');
   });
 
-  test('the first does not know the second, except the name of its package in the list of commands', () => {
+  test('the first does not know the others, except the names of their packages in the list of commands', () => {
     const knowing = [...library].filter(
-      ([path, source]) => source.includes('aggregate-transport-postgres') && !path.startsWith('cli/'),
+      ([path, source]) => /aggregate-transport-(?:postgres|board)/.test(source) && !path.startsWith('cli/'),
     );
     expect(knowing).toEqual([]);
   });
@@ -529,7 +558,16 @@ describe('the libraries', () => {
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
     const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
-    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'consumer/walks'];
+    const boardRooms = Object.keys(BOARD_ROOMS).map((room) => `board/${room}`);
+    const rooms = [
+      ...Object.keys(ROOMS),
+      ...postgresRooms,
+      ...boardRooms,
+      'board',
+      'postgres',
+      'bench',
+      'consumer/walks',
+    ];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

@@ -11,7 +11,7 @@ interface Manifest {
 }
 
 const CORE = 'libs/aggregate-transport';
-const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres'];
+const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres', 'libs/aggregate-transport-board'];
 const manifestOf = (library: string): Manifest =>
   JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as Manifest;
 
