@@ -75,7 +75,17 @@ export default tseslint.config(
   {
     files: ['**/*.js', '**/*.cjs', '**/*.mjs'],
     languageOptions: {
-      globals: globalsOf('process', 'console', 'Buffer', 'URL', 'performance', 'setTimeout', 'clearTimeout'),
+      globals: globalsOf(
+        'process',
+        'console',
+        'Buffer',
+        'URL',
+        'performance',
+        'setTimeout',
+        'clearTimeout',
+        'fetch',
+        'AbortSignal',
+      ),
     },
   },
   {

@@ -113,10 +113,6 @@ test('the package, the library and the template have one version, and the templa
   expect([versionOf(LIBRARY), template.dependencies['nestjs-aggregate-transport']]).toEqual([own, own]);
   const root = JSON.parse(readFileSync('package.json', 'utf8')) as typeof template;
   const known = { ...root.dependencies, ...root.devDependencies };
-  const { 'nestjs-aggregate-transport': _library, ...others } = {
-    ...template.dependencies,
-    ...template.devDependencies,
-  };
-  for (const [name, range] of Object.entries(others))
-    expect([name, range]).toEqual([name, `^${known[name] ?? ''}`]);
+  for (const [name, range] of Object.entries({ ...template.dependencies, ...template.devDependencies }))
+    if (name !== 'nestjs-aggregate-transport') expect([name, range]).toEqual([name, `^${known[name] ?? ''}`]);
 });
