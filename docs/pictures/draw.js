@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { overtaking } from './overtaking.js';
+import { overtaking, overtakingStill } from './overtaking.js';
 import { verdict } from './verdict.js';
 
 const COMMAND = 'npm run demo -- --break';
@@ -16,4 +16,5 @@ if (process.argv.includes('--run')) {
   writeFileSync(file('verdict.txt'), stdout);
 }
 writeFileSync(file('overtaking.svg'), overtaking);
+writeFileSync(file('overtaking-still.svg'), overtakingStill);
 writeFileSync(file('verdict.svg'), verdict(COMMAND, readFileSync(file('verdict.txt'), 'utf8')));

@@ -1,5 +1,5 @@
 // The problem in one picture: left a queue group, in which Paid overtakes Placed on a retry; right lanes, where it cannot.
-import { motion, picture } from './svg.js';
+import { motion, picture, withoutMotion } from './svg.js';
 
 const WIDTH = 860;
 const HEIGHT = 318;
@@ -57,6 +57,8 @@ function shown(id, markup, { from, to = SECONDS, stays = to === SECONDS }) {
 }
 
 const text = (x, y, kind, words) => `<text class="${kind}" x="${x}" y="${y}">${words}</text>`;
+const twoLines = (x, y, kind, [first, second]) =>
+  `<text class="${kind}" x="${x}" y="${y}">${first}<tspan x="${x}" dy="15">${second}</tspan></text>`;
 
 function panel(x, head, what) {
   shapes.push(
@@ -68,86 +70,84 @@ function panel(x, head, what) {
   );
 }
 
-panel(10, 'A queue group', 'two workers take events of order 7');
-box(168, 104, 'worker 1');
-box(168, 174, 'worker 2');
-token('left-placed', 'Placed', [
-  ...[
-    [0, 36, 104],
-    [0.6, 36, 104],
-    [1.3, 168, 104],
-    [2.6, 168, 104],
-  ],
-  ...[
-    [3.3, 36, 104],
-    [5, 36, 104],
-    [5.7, 168, 104],
-    [6.6, 168, 104],
-    [7.3, 190, 244],
-  ],
-]);
-token('left-paid', 'Paid', [
-  ...[
-    [0, 36, 174],
-    [1.2, 36, 174],
-    [1.9, 168, 174],
-    [3, 168, 174],
-    [3.7, 90, 244],
-  ],
-]);
-shown('left-failure', text(272, 116, 'failure', 'fails, comes again later'), { from: 2.2, to: 5 });
-shown('left-verdict', text(28, 294, 'bad', '✗ paid before it was placed'), { from: 7.4 });
+// Where events stand: two places in line, and the handler.
+const [SECOND, FIRST, HANDLER] = [18, 112, 214];
+const [UPPER, LOWER, DONE] = [104, 174, 244];
+const DONE_FIRST = 90;
+const DONE_SECOND = 184;
 
-panel(RIGHT, 'nestjs-aggregate-transport', 'one lane per order');
-box(RIGHT + 168, 104, 'order 7');
-box(RIGHT + 168, 174, 'order 8');
-token('right-placed', 'Placed', [
-  ...[
-    [0, RIGHT + 56, 104],
-    [0.6, RIGHT + 56, 104],
-    [1.3, RIGHT + 168, 104],
-  ],
-  ...[
-    [5.4, RIGHT + 168, 104],
-    [6.1, RIGHT + 90, 244],
-  ],
-]);
-token('right-paid', 'Paid', [
-  ...[
-    [0, RIGHT - 40 + 56, 104],
-    [0.6, RIGHT + 16, 104],
-    [1.3, RIGHT + 56, 104],
-  ],
-  ...[
-    [5.8, RIGHT + 56, 104],
-    [6.5, RIGHT + 168, 104],
-    [7.2, RIGHT + 168, 104],
-    [7.9, RIGHT + 190, 244],
-  ],
-]);
-token('right-other', 'Placed', [
-  ...[
-    [0, RIGHT + 56, 174],
-    [0.6, RIGHT + 56, 174],
-    [1.3, RIGHT + 168, 174],
-  ],
-  ...[
-    [2.4, RIGHT + 168, 174],
-    [3.1, RIGHT + 306, 174],
-  ],
-]);
-shown('right-failure', text(RIGHT + 272, 116, 'failure', 'fails, again in its place'), {
-  from: 2.2,
-  to: 5.2,
-});
-shown('right-other-done', text(RIGHT + 318, 216, 'quiet', 'continues'), { from: 3.1 });
-shown('right-verdict', text(RIGHT + 18, 294, 'good', '✓ placed, then paid'), { from: 8 });
+function queueGroup(x) {
+  panel(x, 'A queue group', 'two workers take the events of order 7');
+  box(x + HANDLER, UPPER, 'worker 1');
+  box(x + HANDLER, LOWER, 'worker 2');
+  token('left-placed', 'Placed', [
+    [0, x + FIRST, UPPER],
+    [0.8, x + FIRST, UPPER],
+    [1.4, x + HANDLER, UPPER],
+    [2.8, x + HANDLER, UPPER],
+    [3.4, x + FIRST, UPPER],
+    [5.4, x + FIRST, UPPER],
+    [6, x + HANDLER, UPPER],
+    [6.8, x + HANDLER, UPPER],
+    [7.4, x + DONE_SECOND, DONE],
+  ]);
+  token('left-paid', 'Paid', [
+    [0, x + FIRST, LOWER],
+    [1.4, x + FIRST, LOWER],
+    [2, x + HANDLER, LOWER],
+    [3.2, x + HANDLER, LOWER],
+    [3.8, x + DONE_FIRST, DONE],
+  ]);
+  const failure = twoLines(x + HANDLER + 104, UPPER + 11, 'failure', ['fails, comes', 'again later']);
+  shown('left-failure', failure, { from: 2, to: 5.4 });
+  shown('left-verdict', text(x + 18, 294, 'bad', '✗ paid before it was placed'), { from: 7.6 });
+}
 
-export const overtaking = picture({
-  ...{ width: WIDTH, height: HEIGHT, css: css.join('\n'), body: shapes.join('\n') },
+function lanes(x) {
+  panel(x, 'nestjs-aggregate-transport', 'one lane per order');
+  box(x + HANDLER, UPPER, 'order 7');
+  box(x + HANDLER, LOWER, 'order 8');
+  token('right-paid', 'Paid', [
+    [0, x + SECOND, UPPER],
+    [0.8, x + SECOND, UPPER],
+    [1.4, x + FIRST, UPPER],
+    [6, x + FIRST, UPPER],
+    [6.6, x + HANDLER, UPPER],
+    [7.4, x + HANDLER, UPPER],
+    [8, x + DONE_SECOND, DONE],
+  ]);
+  token('right-placed', 'Placed', [
+    [0, x + FIRST, UPPER],
+    [0.8, x + FIRST, UPPER],
+    [1.4, x + HANDLER, UPPER],
+    [5.4, x + HANDLER, UPPER],
+    [6, x + DONE_FIRST, DONE],
+  ]);
+  token('right-other', 'Placed', [
+    [0, x + FIRST, LOWER],
+    [0.8, x + FIRST, LOWER],
+    [1.4, x + HANDLER, LOWER],
+    [2.4, x + HANDLER, LOWER],
+    [3, x + HANDLER + 104, LOWER],
+  ]);
+  const failure = twoLines(x + HANDLER + 104, UPPER + 11, 'failure', ['fails, tried', 'again here']);
+  shown('right-failure', failure, { from: 2, to: 5.4 });
+  shown('right-other-done', text(x + HANDLER + 117, LOWER + 43, 'quiet', 'continues'), { from: 3.1 });
+  shown('right-verdict', text(x + 18, 294, 'good', '✓ placed, then paid'), { from: 8.2 });
+}
+
+queueGroup(10);
+lanes(RIGHT);
+
+const parts = { width: WIDTH, height: HEIGHT, body: shapes.join('\n') };
+const words = {
   title: 'Why order per aggregate is hard, and how lanes keep it',
   description:
     'Left: in a queue group worker 1 fails to handle Placed of order 7. While it waits to come again, worker 2 ' +
     'handles Paid: the order is paid before it was placed. Right: with one lane per order Placed is tried again in ' +
     'its place, Paid waits for it, and order 8 continues.',
-});
+};
+
+export const overtaking = picture({ ...parts, ...words, css: css.join('\n') });
+/** Its end, for readers who want no motion: a browser does not tell a picture that it is shown in. */
+export const overtakingStill = picture({ ...parts, ...words, css: withoutMotion(css.join('\n')) });

@@ -38,6 +38,7 @@ export class Shop {
       useFactory: () => ({ servers: process.env['NATS_URL'] ?? '', topics: { orders: {} } }),
     }),
     AggregatePostgresModule.forRootAsync({
+      outboxTopics: [orders], // what may be injected
       useFactory: () => ({
         connectionString: process.env['DATABASE_URL'] ?? '',
         migrate: true,
