@@ -3,7 +3,7 @@ import { serverForAll } from '../../support/server.js';
 import { hangHotHead, type HotHeadResult } from './hot-head.js';
 import { type OutageResult, sitOutOutage } from './outage.js';
 
-// Short variants of `npm run test:faults -- --part parking --case outage|hot`, whose figures are in docs/guarantees.md.
+// Short variants of `npm run test:faults -- --part parking --case outage|hot`, whose figures are in docs/proof.
 // Needs `npm run build`: workers are built code.
 
 const server = serverForAll();
