@@ -9,6 +9,7 @@ import { failsLiveness, failsReadiness, type HealthProblemCode } from '#library/
 import { alarmsOf, GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
 const README = readFileSync('README.md', 'utf8');
+const MAX_README_LINES = 150;
 const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
 const sources = treesOf('libs/aggregate-transport/src');
 
@@ -37,7 +38,10 @@ function codeIn(cell = ''): string {
 }
 
 test.each([
-  ['README.md', 5],
+  ['README.md', 2],
+  ['docs/get-started.md', 5],
+  ['docs/publishing.md', 1],
+  ['docs/testing.md', 1],
   ['docs/recipes.md', 1],
   ['docs/postgres.md', 6],
   ['docs/shapes.md', 2],
@@ -49,6 +53,12 @@ test.each([
     const region = new RegExp(`// #region ${name}\n([\\s\\S]*?)[ ]*// #endregion`).exec(source)?.[1];
     expect(shown).toBe(region);
   }
+});
+
+test('the README is read in five minutes, and its test command is the one that .ci/run calls', () => {
+  expect(README.trimEnd().split('\n').length).toBeLessThanOrEqual(MAX_README_LINES);
+  expect(README).toMatch(/^npm ci && npm test {3}#/m);
+  expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm test$/m);
 });
 
 describe('docs/operations.md', () => {
@@ -168,8 +178,9 @@ function anchorOf(heading: string): string {
 
 test('no page links to a file or a heading that does not exist', () => {
   const broken: string[] = [];
-  for (const page of ['README.md', 'CHANGELOG.md', 'bench/README.md', ...pagesOf('docs')]) {
-    for (const [, link = ''] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+  const others = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/README.md'];
+  for (const page of [...others, 'bench/README.md', ...pagesOf('docs')]) {
+    for (const [, link = ''] of read(page).matchAll(/(?:\]\(|(?:src|srcset)=")(?!https?:)([^)"\s]+)[)"]/g)) {
       const [path = '', anchor] = link.split('#');
       const file = path === '' ? page : join(dirname(page), path);
       const isThere =

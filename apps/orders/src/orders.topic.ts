@@ -1,5 +1,6 @@
 import { defineTopic } from 'nestjs-aggregate-transport';
 
+// #region topic
 export interface OrderPlaced {
   customer: string;
 }
@@ -21,3 +22,4 @@ export const orders = defineTopic<{
   OrderPaid: OrderPaid;
   OrderShipped: OrderShipped;
 }>('orders');
+// #endregion
