@@ -1,6 +1,5 @@
 import { defineTopic } from 'nestjs-aggregate-transport';
 
-// #region topic
 export interface OrderPlaced {
   customer: string;
 }
@@ -22,4 +21,3 @@ export const orders = defineTopic<{
   OrderPaid: OrderPaid;
   OrderShipped: OrderShipped;
 }>('orders');
-// #endregion
