@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -11,7 +12,7 @@ interface Manifest {
 }
 
 const CORE = 'libs/aggregate-transport';
-const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres'];
+const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres', 'libs/create-aggregate-service'];
 const manifestOf = (library: string): Manifest =>
   JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as Manifest;
 
@@ -119,10 +120,18 @@ test('the peers of the core library are Nest, what Nest needs, the NATS clients,
 test('the release workflow publishes with provenance, without a token, after the checks', () => {
   const workflow = readFileSync('.github/workflows/release.yml', 'utf8');
   expect(workflow).toContain('id-token: write');
-  const publishes = workflow.split('\n').filter((line) => line.includes('npm publish'));
-  expect(publishes).toHaveLength(LIBRARIES.length);
-  for (const line of publishes) expect(line).toContain('--provenance');
-  expect(workflow).not.toMatch(/secrets\.|_authToken/);
+  expect(workflow).not.toMatch(/secrets\.|_authToken|npm publish/);
   expect(workflow.indexOf('npm audit --omit=dev')).toBeGreaterThan(0);
-  expect(workflow.indexOf('npm audit --omit=dev')).toBeLessThan(workflow.indexOf('npm publish'));
+  expect(workflow.indexOf('npm audit --omit=dev')).toBeLessThan(workflow.indexOf('node release.js'));
+});
+
+test('the release script publishes every library with provenance, and nothing outside the workflow', () => {
+  const plan = execFileSync(process.execPath, ['release.js', '--plan'], { encoding: 'utf8' });
+  const commands = plan.split('\n').filter((line) => line.startsWith('npm publish'));
+  expect(commands.map((line) => /--workspace (\S+)/.exec(line)?.[1]).toSorted()).toEqual(
+    LIBRARIES.map((library) => (manifestOf(library) as { name?: string }).name).toSorted(),
+  );
+  for (const line of commands) expect(line).toContain('--provenance');
+  const env = { ...process.env, GITHUB_ACTIONS: '' };
+  expect(spawnSync(process.execPath, ['release.js'], { encoding: 'utf8', env }).status).toBe(1);
 });
