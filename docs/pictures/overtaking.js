@@ -1,4 +1,5 @@
-// The problem in one picture: left a queue group, in which Paid overtakes Placed on a retry; right lanes, where it cannot.
+// The problem in one picture: left a queue group, in which Paid overtakes Placed on a retry; right lanes, where it
+// cannot.
 import { motion, picture, withoutMotion } from './svg.js';
 
 const WIDTH = 860;

@@ -1,4 +1,5 @@
-// What the pictures have in common: colours for light and dark, text, and motion that stands still where it is not wanted.
+// What the pictures have in common: colours for light and dark, text, and motion that stands still where it is not
+// wanted.
 const COLOURS = {
   light: {
     ...{ ground: '#ffffff', panel: '#f6f8fa', line: '#d0d7de', text: '#1f2328', quiet: '#59636e' },

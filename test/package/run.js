@@ -1,6 +1,6 @@
-// npm run test:package: packs both libraries, installs the tarballs in projects outside the repository, and runs the
-// examples of README and docs/postgres.md there, on a real nats-server and PostgreSQL. Then it creates a service from the
-// tarball of create-aggregate-service, and runs the examples. Needs a registry for npm install. Arguments: names.
+// npm run test:package: packs both libraries and installs the tarballs in projects outside the repository. It runs the
+// examples of the pages there, on a real nats-server and PostgreSQL. Then it creates a service from the tarball of
+// create-aggregate-service, and runs the examples. Needs a registry for npm install. Arguments: names.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -29,7 +29,8 @@ export interface Services {
 
 /** Starts a nats-server of our own and both services on it. */
 export async function startServices(gateway: GatewayBehaviour, databases?: Databases): Promise<Services> {
-  // Any configuration, even none, asks for a server of our own, even where NATS_URL names another: the run must start empty.
+  // Any configuration, even none, asks for a server of our own, even where NATS_URL names another: the run must start
+  // empty.
   const nats: NatsServer = await startNatsServer({ config: '' });
   const running = new Map<string, Service>();
   const stop = async (): Promise<void> => {

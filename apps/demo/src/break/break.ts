@@ -30,7 +30,10 @@ interface Stage {
   readonly replicas: readonly Service[];
 }
 
-/** Two replicas of billing share the partitions of `orders`. One is killed in the middle; the other must keep the order. */
+/**
+ * Two replicas of billing share the partitions of `orders`. One is killed in the middle; the other must keep the
+ * order.
+ */
 export async function runBreak(size: BreakSize): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'demo-break-'));
   const journal = join(folder, 'journal');

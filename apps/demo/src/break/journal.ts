@@ -53,7 +53,7 @@ interface Story {
 }
 
 /**
- * Judges the order of all events from outside: per order they start one after the other, and after the kill they come
+ * Judges the order of all events from outside. Per order they start one after the other. After the kill they come
  * again without a hole. What the killed replica had started has ended with it.
  */
 export function judge(lines: readonly JournalLine[], killed: string): JournalReport {
