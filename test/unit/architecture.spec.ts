@@ -324,6 +324,21 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'testing.ts': { knows: ['*'] },
 };
 
+/** The starter: a command that writes files. It knows neither library. */
+const CREATE_ROOMS: Readonly<Record<string, Room>> = {
+  'create-error.ts': { knows: [] },
+  'names.ts': { knows: ['create-error.ts'] },
+  'template.ts': { knows: ['names.ts'] },
+  'command-line.ts': { knows: ['create-error.ts'], packages: [/^node:util$/] },
+  'questions.ts': { knows: ['command-line.ts', 'names.ts'], packages: [/^node:readline\/promises$/] },
+  'service-folder.ts': {
+    knows: ['create-error.ts', 'template.ts'],
+    packages: [/^node:(fs\/promises|path)$/],
+  },
+  'install.ts': { knows: ['create-error.ts'], packages: [/^node:child_process$/] },
+  'main.ts': { knows: ['*'], packages: [/^node:(fs\/promises|path|url)$/] },
+};
+
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
 const MAX_LINES = 260;
 const MAX_FILES = 15;
@@ -462,6 +477,7 @@ const postgres = sourcesOf('aggregate-transport-postgres');
 describe.each([
   { name: 'aggregate-transport', sources: library, rooms: ROOMS },
   { name: 'aggregate-transport-postgres', sources: postgres, rooms: POSTGRES_ROOMS },
+  { name: 'create-aggregate-service', sources: sourcesOf('create-aggregate-service'), rooms: CREATE_ROOMS },
 ])('the library $name', ({ sources, rooms }) => {
   test('is read as a whole: every room has its floor, and every floor its room', () => {
     expect(new Set([...sources.keys()].map((path) => roomOf(path, rooms)))).toEqual(
@@ -516,7 +532,16 @@ describe('the libraries', () => {
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
     const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
-    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'site', 'consumer/walks'];
+    const rooms = [
+      ...Object.keys(ROOMS),
+      ...postgresRooms,
+      'postgres',
+      'bench',
+      'create',
+      'docs',
+      'site',
+      'consumer/walks',
+    ];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

@@ -2,8 +2,8 @@ import { CreateError } from './create-error.js';
 
 /** What a folder, a package, a topic and a group may be called alike. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
-/** Identifiers of the template stand at the top of a module, where these words cannot. */
-const RESERVED = new Set(['default', 'class', 'function', 'new', 'delete', 'package', 'import', 'export']);
+/** Files and packages of the template have these names already. */
+const TAKEN = { service: ['nestjs-aggregate-transport'], topic: ['app', 'server'] } as const;
 
 /** How the template spells one topic. */
 export interface TopicSpellings {
@@ -20,10 +20,11 @@ export interface TopicSpellings {
  * @throws CreateError that names the rule
  */
 export function checkedName(kind: 'service' | 'topic', name: string): string {
-  if (NAME.test(name) && !RESERVED.has(name)) return name;
+  const taken: readonly string[] = TAKEN[kind];
+  if (NAME.test(name) && !taken.includes(name)) return name;
   throw new CreateError(
-    `expected a ${kind} name of lower-case letters, digits and "-" that begins with a letter, at most 63 long, ` +
-      `found ${JSON.stringify(name)}; choose another name`,
+    `expected a ${kind} name of lower-case letters, digits and "-" that begins with a letter, at most 63 long` +
+      `${taken.map((one) => `, not ${one}`).join('')}, found ${JSON.stringify(name)}; choose another name`,
   );
 }
 

@@ -8,9 +8,7 @@ export interface OrdersEntry {
   readonly position: bigint;
 }
 
-/**
- * What the events add up to. A real service keeps it in a database, and writes the position in the same transaction.
- */
+/** What the events add up to. Keep it in a database, and write the position in the same transaction. */
 @Injectable()
 export class OrdersView {
   readonly #entries = new Map<string, OrdersEntry>();
