@@ -1,7 +1,8 @@
 // npm run pictures: draws the pictures of README and pages. With --run it runs the demo first and keeps its output in
-// verdict.txt; without, it draws the output that is kept.
+// verdict.txt; without, it draws the output that is kept. With --to FOLDER they are drawn there.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { overtaking, overtakingStill } from './overtaking.js';
 import { verdict } from './verdict.js';
@@ -15,6 +16,8 @@ if (process.argv.includes('--run')) {
   if (status !== 0) throw new Error(`expected the demo to end with 0, found ${status}:\n${stdout}${stderr}`);
   writeFileSync(file('verdict.txt'), stdout);
 }
-writeFileSync(file('overtaking.svg'), overtaking);
-writeFileSync(file('overtaking-still.svg'), overtakingStill);
-writeFileSync(file('verdict.svg'), verdict(COMMAND, readFileSync(file('verdict.txt'), 'utf8')));
+const to = process.argv.indexOf('--to');
+const folder = to < 0 ? file('.') : process.argv[to + 1];
+writeFileSync(join(folder, 'overtaking.svg'), overtaking);
+writeFileSync(join(folder, 'overtaking-still.svg'), overtakingStill);
+writeFileSync(join(folder, 'verdict.svg'), verdict(COMMAND, readFileSync(file('verdict.txt'), 'utf8')));

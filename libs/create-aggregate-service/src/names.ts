@@ -2,8 +2,11 @@ import { CreateError } from './create-error.js';
 
 /** What a folder, a package, a topic and a group may be called alike. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
-/** Files and packages of the template have these names already. */
-const TAKEN = { service: ['nestjs-aggregate-transport'], topic: ['app', 'server'] } as const;
+/** Files, packages and classes of the template have these names already. */
+const TAKEN = {
+  service: ['nestjs-aggregate-transport'],
+  topic: ['app', 'server', 'aggregate', 'aggregate-transport', 'inject-aggregate'],
+} as const;
 
 /** How the template spells one topic. */
 export interface TopicSpellings {
