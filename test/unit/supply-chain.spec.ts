@@ -106,6 +106,21 @@ describe.each(LIBRARIES)('%s', (library) => {
   });
 });
 
+test('the apps run without development packages, as the first command of the README installs them', () => {
+  const { dependencies = {} } = manifestOf('.');
+  const imported = readdirSync('apps', { recursive: true, encoding: 'utf8' })
+    .filter((path) => /[\\/]src[\\/].*\.ts$/.test(path))
+    .flatMap((path) => [
+      ...readFileSync(join('apps', path), 'utf8').matchAll(
+        /^import (?!type )[^;]*?from '((?:@[\w-]+\/)?[\w-]+)/gm,
+      ),
+    ])
+    .map(([, name = '']) => name)
+    .filter((name) => name !== 'node' && !name.startsWith('nestjs-aggregate-transport'));
+  expect(imported.length).toBeGreaterThan(30);
+  expect([...new Set(imported)].filter((name) => !(name in dependencies))).toEqual([]);
+});
+
 test('the peers of the core library are Nest, what Nest needs, the NATS clients, and optional ones', () => {
   const known = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices', 'reflect-metadata', 'rxjs'];
   const clients = ['nats', '@nats-io/transport-node', '@nats-io/nats-core'];
