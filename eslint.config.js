@@ -7,7 +7,16 @@ function globalsOf(...names) {
 }
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/node_modules/', 'coverage/'] },
+  // Templates and examples are projects of their own; their compilers check them (test/package).
+  {
+    ignores: [
+      '**/dist/',
+      '**/node_modules/',
+      'coverage/',
+      'libs/create-aggregate-service/template/',
+      'examples/',
+    ],
+  },
   js.configs.recommended,
   {
     rules: {
@@ -66,7 +75,17 @@ export default tseslint.config(
   {
     files: ['**/*.js', '**/*.cjs', '**/*.mjs'],
     languageOptions: {
-      globals: globalsOf('process', 'console', 'Buffer', 'URL', 'performance', 'setTimeout', 'clearTimeout'),
+      globals: globalsOf(
+        'process',
+        'console',
+        'Buffer',
+        'URL',
+        'performance',
+        'setTimeout',
+        'clearTimeout',
+        'fetch',
+        'AbortSignal',
+      ),
     },
   },
   {

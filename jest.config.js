@@ -18,6 +18,7 @@ const project = {
     '^#sabotage$': '<rootDir>/libs/aggregate-transport/src/sabotage.ts',
     '^#library/(.*)\\.js$': '<rootDir>/libs/aggregate-transport/src/$1.ts',
     '^#postgres/(.*)\\.js$': '<rootDir>/libs/aggregate-transport-postgres/src/$1.ts',
+    '^#create/(.*)\\.js$': '<rootDir>/libs/create-aggregate-service/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

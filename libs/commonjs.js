@@ -1,5 +1,5 @@
-// Finishes dist/cjs of the library named on the command line: tells Node that it is CommonJS, and spells out the one import of the package's import map,
-// which a package.json of its own puts out of reach.
+// Finishes dist/cjs of the library named on the command line. Tells Node that it is CommonJS. Spells out the one import
+// of the package's import map, which a package.json of its own puts out of reach.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,7 +1,11 @@
 // Publishes into a topic with nothing but a NATS client, as a service in another language would; see
-// docs/wire-format.md. Usage: node plain-publisher.js SERVER TOPIC [GIVE_UP_AFTER_MS] < events
+// docs/wire-format.md. Usage:
+//
+// node plain-publisher.js SERVER TOPIC [GIVE_UP_AFTER_MS] < events
+//
 // Each line of the input is one event as JSON: {"aggregateId":"order-7","type":"OrderPlaced","payload":{}}
-// The first event that is refused, or has no answer, ends it with an error; nothing behind that event is sent.
+//
+// The first event that is refused, or has no answer, ends it with an error; nothing after that event is sent.
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,7 +45,7 @@ function subjectOf(token) {
   return `${topic}.${bits}.${token}`;
 }
 
-/** What the server says to one copy of an event; undefined if nothing came, or nobody takes the subject now. */
+/** What the server says to one copy of an event; undefined if nothing came, or no stream takes the subject now. */
 async function answerTo(nats, subject, body, h) {
   try {
     const answer = await nats.request(subject, body, { headers: h, timeout: ANSWER_WITHIN_MS });

@@ -15,11 +15,13 @@ import { SABOTAGES } from './sabotage.js';
 import { runSeeds, sabotageEach } from './harness/seeds.js';
 import { rulesNamed, UsageError } from './harness/usage.js';
 
-// npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server 2.10|2.15]
+// npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] [--server
+// 2.10|2.15]
 //   [--processes 1|3] [--sabotage RULE|all] [--cluster]
-// --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part replicas: see replicas/run.ts.
-// --part repartition: see repartition/run.ts. --part resets: see resets/run.ts. --part postgres: see postgres/run.ts.
-// Ends with 0 if every promise held and enough happened; with sabotage, if every sabotage was caught.
+// --part publisher: the publisher's promises, see publisher/run.ts. --part parking: see parking/run.ts. --part
+// replicas: see replicas/run.ts. --part repartition: see repartition/run.ts. --part resets: see resets/run.ts. --part
+// postgres: see postgres/run.ts. Ends with 0 if every promise held and enough happened; with sabotage, if every
+// sabotage was caught.
 
 const USAGE =
   'usage: npm run test:faults -- [--profile short|full|hung|never-settles] [--seeds N] [--seed S] [--minutes M] ' +

@@ -187,12 +187,12 @@ test('without a replica the wish stands, can be taken back, and is carried out b
 }, 60_000);
 
 test('what is asked for wrongly is refused before anything is written', async () => {
-  const reset = ['group', 'reset', 'replays', 'nobody', '--aggregate', 'order 3', '--yes'];
+  const reset = ['group', 'reset', 'replays', 'unknown', '--aggregate', 'order 3', '--yes'];
   expect(await cli(...reset, '--to', 'end')).toMatchObject({ code: 2 });
   expect(await cli(...reset, '--to', 'start', '--partitions', '4')).toMatchObject({ code: 2 });
   expect(await cli(...reset, '--to', 'start')).toMatchObject({
     code: 1,
-    output: expect.stringContaining('expected group "nobody" to have started'),
+    output: expect.stringContaining('expected group "unknown" to have started'),
   });
 }, 30_000);
 
@@ -228,7 +228,7 @@ test('an aggregate is purged from stream, letters and markers of every group, an
       code: 0,
       output: expect.stringContaining('"events":0,"letters":0,"markers":0'),
     });
-    // Whoever reads the stream again does not find the events, and knows that they are not lost.
+    // A reader of the stream does not find the events, and knows that they are not lost.
     for (const group of ['billing', 'mails'])
       expect(await cli('group', 'reset', topic, group, '--to', 'start', '--yes')).toMatchObject({ code: 0 });
     await billing.hasHandled(70);

@@ -34,8 +34,8 @@ class Rig {
     readonly proxy: TcpProxy,
     readonly connection: Connection,
     /**
-     * The connection that the test itself uses to change and read the stream. A server that dies between its greeting and
-     * its first answer leaves the client waiting for its whole `timeout`, 20 s by default.
+     * The connection that the test itself uses to change and read the stream. A server that dies between its greeting
+     * and its first answer leaves the client waiting for its whole `timeout`, 20 s by default.
      */
     readonly beside: NatsConnection,
   ) {}

@@ -180,7 +180,7 @@ describe.each<NatsClientName>(['nats', 'nats-io'])('over the client %s', (client
     expect([...scene.log.lines, ...given.log.lines].filter((line) => /permission/i.test(line))).toEqual([]);
   });
 
-  test('goes on after its server was away, with an open connection too', async () => {
+  test('continues after its server was away, with an open connection too', async () => {
     const own = await startNatsServer({});
     opened.push(() => own.stop());
     const connection = await open({ servers: own.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });

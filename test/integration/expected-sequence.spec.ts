@@ -56,7 +56,7 @@ describe('an aggregate whose last event the stream has dropped', () => {
     return { id, sequence };
   }
 
-  test('is told apart from a conflict, and an outbox goes on by expecting 0', async () => {
+  test('is told apart from a conflict, and an outbox continues by expecting 0', async () => {
     const publisher = publisherOf(app, 'small');
     const { id, sequence } = await dropped(publisher);
     const next = event(id, 2, { expectedSequence: sequence, eventId: 'row-2' });

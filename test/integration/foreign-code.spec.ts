@@ -2,8 +2,9 @@ import { expect, test } from '@jest/globals';
 import { runScript } from '../support/run-script.js';
 import { serverForAll } from '../support/server.js';
 
-// Code of the application may throw, answer nonsense or answer late, at every border where we call it: codec, guard,
-// interceptor, filter, handler, classify, hooks, meter, logger, and the hooks of Nest's tools. One event pays each time.
+// Code of the application may throw, answer nonsense or answer late, at every border where we call it. The borders:
+// codec, guard, interceptor, filter, handler, classify, hooks, meter, logger, and the hooks of Nest's tools. One event
+// pays each time.
 
 const server = serverForAll();
 

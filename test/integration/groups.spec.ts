@@ -171,7 +171,7 @@ test('list and show tell of every group, from any host, also while one is change
   expect(await group('list')).toMatchObject({
     output: expect.stringMatching(/shown +billing +living +4 +4 +1 +0 +0 +- +0 +0/),
   });
-  expect(await group('show', 'shown', 'nobody')).toMatchObject({
+  expect(await group('show', 'shown', 'unknown')).toMatchObject({
     code: 1,
     errors: expect.stringContaining('GROUP_UNKNOWN'),
   });
@@ -199,7 +199,7 @@ test('list and show tell of every group, from any host, also while one is change
   expect((await service.groups.list()).map(({ condition }) => condition)).toEqual(['living', 'living']);
 }, 60_000);
 
-test('delete lets replicas halt, leaves nothing but tombstones, and a later group goes on counting', async () => {
+test('delete lets replicas halt, leaves nothing but tombstones, and a later group continues counting', async () => {
   const service = await startedWith('gone', 2);
   const keeper = serviceOf('gone', { group: 'keeper', partitions: 2 });
   await keeper.start();
@@ -283,7 +283,7 @@ test('a group without replicas, and one that has lost its record, are deleted to
   expect(service.since(handled)).toEqual(numbersOf(1, EVENTS));
   await service.close();
   expect(await group('delete', 'alone', 'billing', '--yes')).toMatchObject({ code: 0 });
-  expect(await group('delete', 'alone', 'nobody', '--yes')).toMatchObject({
+  expect(await group('delete', 'alone', 'unknown', '--yes')).toMatchObject({
     code: 1,
     errors: expect.stringContaining('GROUP_UNKNOWN'),
   });

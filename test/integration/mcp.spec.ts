@@ -91,7 +91,7 @@ test('a model finds the stuck aggregate, sees no payload, changes nothing, and r
   for (const [name, input, why] of [
     ['retry_parked', { ...at, aggregateId: 'stuck' }, '--allow-commands'],
     ['show_group', { topic: 'orders' }, 'expected "group" to be a text'],
-    ['show_group', { topic: 'orders', group: 'nobody' }, 'GROUP_UNKNOWN'],
+    ['show_group', { topic: 'orders', group: 'unknown' }, 'GROUP_UNKNOWN'],
     ['list_parked', { ...at, limit: 1_000 }, 'from 1 to 200'],
     ['search_aggregates', { text: 7 }, 'to be a text, found number'],
     ['drop_everything', {}, 'expected a tool that this server offers'],

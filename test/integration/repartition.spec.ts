@@ -248,7 +248,7 @@ test('a handler that never ends holds the change up, is named, and --cancel brin
     await eventually('all others to be handled', () => handled.length === 42);
     expect(handled).not.toContain('hangs');
 
-    // Run again when it can go on; the handler of the event that hung ends meanwhile.
+    // Run again when it can continue; the handler of the event that hung ends meanwhile.
     const again = repartition(topic, 'billing', '8', '--yes');
     release();
     expect(await again).toMatchObject({ code: 0 });

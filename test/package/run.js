@@ -1,8 +1,11 @@
-// npm run test:package: packs both libraries, installs the tarballs in projects outside the repository, and runs the
-// examples of README and docs/postgres.md there, on a real nats-server and PostgreSQL. Needs a registry for npm install. Arguments: names of projects.
+// npm run test:package: packs both libraries and installs the tarballs in projects outside the repository. It runs the
+// examples of the pages there, on a real nats-server and PostgreSQL. Then it creates a service from the tarball of
+// create-aggregate-service, and runs the examples. Needs a registry for npm install. Arguments: names.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCreated } from './created.js';
+import { EXAMPLES, runExample } from './examples.js';
 import { LIBRARIES, pack, root } from './pack.js';
 
 const COMMON = {
@@ -197,34 +200,50 @@ function runProject(
   return output;
 }
 
+/** What is run, each with what it needs besides the library. */
+const RUNS = [
+  ...PROJECTS.map((project) => ({
+    ...project,
+    start: (packed, urls) => runProject(project, packed, urls),
+  })),
+  { name: 'created-service', start: (packed, { NATS_URL }) => runCreated(packed, { NATS_URL }) },
+  ...EXAMPLES.map((example) => ({
+    name: `example-${example.name}`,
+    onPostgres: example.name.startsWith('postgres'),
+    start: (packed) => runExample(example, packed),
+  })),
+];
+
 const names = process.argv.slice(2);
-const projects = PROJECTS.filter(({ name }) => names.length === 0 || names.includes(name));
+const runs = RUNS.filter(({ name }) => names.length === 0 || names.includes(name));
 const packed = pack();
-const packedPostgres = projects.some(({ onPostgres }) => onPostgres) ? pack(LIBRARIES[1]) : undefined;
+const packedPostgres = runs.some(({ onPostgres }) => onPostgres) ? pack(LIBRARIES[1]) : undefined;
+const packedCreate = runs.some(({ name }) => name === 'created-service') ? pack(LIBRARIES[2]) : undefined;
 packed.postgresTarball = packedPostgres?.tarball;
+packed.createTarball = packedCreate?.tarball;
 const { startPostgres } = await import('nestjs-aggregate-transport-postgres/testing');
 const { startNatsServer } = await import('nestjs-aggregate-transport/testing');
 let failed = 0;
-for (const project of projects) {
+for (const { name, onPostgres, start } of runs) {
   const server = await startNatsServer({ config: '' });
-  const database = project.onPostgres ? await startPostgres({ settings: {} }) : undefined;
+  const database = onPostgres ? await startPostgres({ settings: {} }) : undefined;
   const urls = { NATS_URL: server.url, DATABASE_URL: database?.url ?? '' };
   const startedAt = performance.now();
   try {
-    const output = runProject(project, packed, urls);
+    const output = await start(packed, urls);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
-    console.log(`${project.name}: passed in ${seconds} s, nats-server ${server.version}\n${output.trim()}\n`);
+    console.log(`${name}: passed in ${seconds} s, nats-server ${server.version}\n${output.trim()}\n`);
   } catch (error) {
     failed++;
-    console.log(`${project.name}: FAILED\n${error.message}\n`);
+    console.log(`${name}: FAILED\n${error.message}\n`);
   } finally {
     await server.stop();
     await database?.stop();
   }
 }
 if (process.env['KEEP_PROJECTS'] === undefined) {
-  for (const made of [packed, packedPostgres])
+  for (const made of [packed, packedPostgres, packedCreate])
     if (made !== undefined) rmSync(made.folder, { recursive: true });
 } else console.log(`kept in ${packed.folder}`);
-console.log(`${projects.length - failed} passed, ${failed} failed`);
+console.log(`${runs.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

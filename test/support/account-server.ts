@@ -16,8 +16,8 @@ const ALLOWED: AccountRules = { jetstream: true, denied: [] };
 export const PASSWORD = 'pw';
 
 /**
- * A nats-server whose accounts do not see each other, so that each can be broken by itself while it runs. An account has
- * two users: `app-NAME`, which its rules are for, and `admin-NAME`, which may do everything.
+ * A nats-server whose accounts do not see each other, so that each can be broken by itself while it runs. An account
+ * has two users: `app-NAME`, which its rules are for, and `admin-NAME`, which may do everything.
  */
 export class AccountServer {
   readonly #rules = new Map<string, AccountRules>();

@@ -3,13 +3,18 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'docs'];
-const SOURCES = [
-  'libs/aggregate-transport/src',
-  'libs/aggregate-transport-postgres/src',
-  'libs/aggregate-transport-board/src',
-  'libs/aggregate-transport-board/pages',
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CODE_OF_CONDUCT.md',
+  'docs',
 ];
+const SOURCES = ['libs', 'apps', 'test', 'examples', '.github'];
+/** What is built or installed, and the files that name the words themselves. */
+const PASSED_OVER =
+  /(?:^|[\\/])(?:node_modules|dist)[\\/]|support[\\/]check-voice\.js$|unit[\\/]voice\.spec\.ts$/;
 const MAX_WORDS = 25;
 const MAX_LINE = 120;
 const SHOWN_WORDS = 8;
@@ -150,7 +155,7 @@ function judge(path) {
 function filesUnder(path) {
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path, { recursive: true })
-    .filter((name) => /\.(?:md|ts)$/.test(name))
+    .filter((name) => /\.(?:md|ts|js|mjs|cjs)$/.test(name) && !PASSED_OVER.test(join(path, name)))
     .map((name) => join(path, name))
     .sort();
 }

@@ -35,7 +35,8 @@ import { HandledOrder } from './handled-order.js';
 import { hostileErrors, NONSENSE } from './hostile.js';
 
 // A service whose own code misbehaves at every border: what it throws cannot be read, and what it answers is nonsense,
-// or late. Each case is one event of an aggregate of its own. It ends by itself, with code 0, when all cases have ended.
+// or late. Each case is one event of an aggregate of its own. It ends by itself, with code 0, when all cases have
+// ended.
 
 const [, , servers = '', ...numbers] = process.argv;
 const [seed = 0, first = 0, cases = 0] = numbers.map(Number);
@@ -302,7 +303,10 @@ async function publishCases(): Promise<void> {
 /** However many cases there are and however busy the machine is: one that hangs ends nothing for this long. */
 const HANGS_AFTER_MS = 30_000;
 
-/** Waits until `events` have ended and all is settled in the confirmed position. Fails when nothing has ended for {@link HANGS_AFTER_MS}. */
+/**
+ * Waits until `events` have ended and all is settled in the confirmed position. Fails when nothing has ended for
+ * {@link HANGS_AFTER_MS}.
+ */
 async function allEnded(events: number): Promise<void> {
   let [before, since] = [ended(), performance.now()];
   for (;;) {

@@ -6,7 +6,7 @@ interface Handling {
 /**
  * What was handled of some aggregates, whose events are numbered from 1 on without a hole. Tells whether each was
  * handled, in order. Only a new claim, under a higher fencing token, may begin again, at a number that was handled
- * before: a busy machine may cost a lease, and what the last commit did not tell is handled again then.
+ * before. A busy machine may cost a lease. What the last commit did not tell is handled again then.
  */
 export class HandledOrder {
   readonly #handled = new Map<string, Handling[]>();

@@ -1,4 +1,4 @@
-/** Errors that hurt whoever reads them. Each call makes new ones. */
+/** Errors that hurt their reader. Each call makes new ones. */
 export function hostileErrors(): unknown[] {
   const throws = (): never => {
     throw new Error('must not be read');

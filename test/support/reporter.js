@@ -1,5 +1,5 @@
-// Jest's default report, then the one line that machines read. In a part of the whole suite the numbers go into the file
-// that TEST_TALLY names, and run-tests.js prints the sum.
+// Jest's default report, then the one line that machines read. In a part of the whole suite the numbers go into the
+// file that TEST_TALLY names, and run-tests.js prints the sum.
 import { writeFileSync } from 'node:fs';
 import { DefaultReporter } from '@jest/reporters';
 

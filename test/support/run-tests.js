@@ -1,6 +1,6 @@
-// The whole test suite, two files side by side. Those that kill servers or owners, or wait for times, follow in pairs of
-// their own: they wait more than they work. Those with several busy processes each run alone. Some tests
-// run once more over the other NATS client. Prints one sum.
+// The whole test suite, two files side by side. Those that kill servers or owners, or wait for times, follow in pairs
+// of their own: they wait more than they work. Those with several busy processes each run alone. Some tests run once
+// more over the other NATS client. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Compiled, never run: what the compiler must refuse stands behind `@ts-expect-error`. What users have from either client
-// fits into the options of this library, which name no client.
+// Compiled, never run: what the compiler must refuse stands behind `@ts-expect-error`. What users have from either
+// client fits into the options of this library, which name no client.
 import type * as natsIo from '@nats-io/transport-node';
 import type * as nats from 'nats';
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';

@@ -363,6 +363,21 @@ const BOARD_ROOMS: Readonly<Record<string, Room>> = {
   'cli.ts': { knows: ['*'], packages: [OPERATING] },
 };
 
+/** The starter: a command that writes files. It knows neither library. */
+const CREATE_ROOMS: Readonly<Record<string, Room>> = {
+  'create-error.ts': { knows: [] },
+  'names.ts': { knows: ['create-error.ts'] },
+  'template.ts': { knows: ['names.ts'] },
+  'command-line.ts': { knows: ['create-error.ts'], packages: [/^node:util$/] },
+  'questions.ts': { knows: ['command-line.ts', 'names.ts'], packages: [/^node:readline\/promises$/] },
+  'service-folder.ts': {
+    knows: ['create-error.ts', 'template.ts'],
+    packages: [/^node:(fs\/promises|path)$/],
+  },
+  'install.ts': { knows: ['create-error.ts'], packages: [/^node:child_process$/] },
+  'main.ts': { knows: ['*'], packages: [/^node:(fs\/promises|path|url)$/] },
+};
+
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
 const MAX_LINES = 260;
 const MAX_FILES = 15;
@@ -503,6 +518,7 @@ describe.each([
   { name: 'aggregate-transport', sources: library, rooms: ROOMS },
   { name: 'aggregate-transport-postgres', sources: postgres, rooms: POSTGRES_ROOMS },
   { name: 'aggregate-transport-board', sources: board, rooms: BOARD_ROOMS },
+  { name: 'create-aggregate-service', sources: sourcesOf('create-aggregate-service'), rooms: CREATE_ROOMS },
 ])('the library $name', ({ sources, rooms }) => {
   test('is read as a whole: every room has its floor, and every floor its room', () => {
     expect(new Set([...sources.keys()].map((path) => roomOf(path, rooms)))).toEqual(
@@ -566,6 +582,9 @@ describe('the libraries', () => {
       'board',
       'postgres',
       'bench',
+      'create',
+      'docs',
+      'site',
       'consumer/walks',
     ];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());

@@ -6,21 +6,12 @@ import { COMMANDS } from '#library/cli/commands.js';
 import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
 import { failsLiveness, failsReadiness, type HealthProblemCode } from '#library/observe/health-problem.js';
-import { DEFAULTS } from '#library/transport/options.js';
 import { GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
 const README = readFileSync('README.md', 'utf8');
+const MAX_README_LINES = 150;
 const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
 const sources = treesOf('libs/aggregate-transport/src');
-
-/** `{ a: { b: 1 } }` as `[['a.b', 1]]`. */
-function flatten(value: object, prefix = ''): [string, unknown][] {
-  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
-    typeof inner === 'object' && inner !== null
-      ? flatten(inner, `${prefix}${key}.`)
-      : [[prefix + key, inner]],
-  );
-}
 
 /** The rows of the table whose head begins with these columns, cell by cell. */
 function tableOf(page: string, ...columns: readonly string[]): string[][] {
@@ -47,7 +38,9 @@ function codeIn(cell = ''): string {
 }
 
 test.each([
-  ['README.md', 5],
+  ['README.md', 2],
+  ['docs/publishing.md', 1],
+  ['docs/testing.md', 1],
   ['docs/recipes.md', 1],
   ['docs/postgres.md', 6],
   ['docs/shapes.md', 2],
@@ -61,19 +54,19 @@ test.each([
   }
 });
 
-describe('README', () => {
-  test('names every default, and no other option', () => {
-    const table = README.slice(README.indexOf('<!-- defaults -->'), README.indexOf('Coming from the plan'));
-    const rows = [...table.matchAll(/^\| `([\w.]+)` +\| `(.*?)` /gm)].map(([, option, value]) => [
-      option,
-      value,
-    ]);
-    const expected = flatten(DEFAULTS).map(([option, value]) => [
-      option,
-      typeof value === 'string' ? `'${value}'` : String(value),
-    ]);
-    expect(rows).toEqual(expected);
-  });
+test('get-started.md shows the files of a created service as they are', () => {
+  const blocks = [...read('docs/get-started.md').matchAll(/<!-- (\S+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)];
+  const sources = 'libs/create-aggregate-service/template/src';
+  const shownFiles = blocks.map(([, file = '']) => file);
+  const files = readdirSync(sources).filter((name) => name !== 'main.ts');
+  expect(shownFiles.toSorted()).toEqual(files.map((name) => `${sources}/${name}`).toSorted());
+  for (const [, file = '', shown] of blocks) expect(shown).toBe(read(file));
+});
+
+test('the README is read in five minutes, and its test command is the one that .ci/run calls', () => {
+  expect(README.trimEnd().split('\n').length).toBeLessThanOrEqual(MAX_README_LINES);
+  expect(README).toMatch(/^npm ci && npm test {3}#/m);
+  expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm test$/m);
 });
 
 describe('docs/operations.md', () => {
@@ -173,8 +166,9 @@ function anchorOf(heading: string): string {
 
 test('no page links to a file or a heading that does not exist', () => {
   const broken: string[] = [];
-  for (const page of ['README.md', 'CHANGELOG.md', 'bench/README.md', ...pagesOf('docs')]) {
-    for (const [, link = ''] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+  const others = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/README.md'];
+  for (const page of [...others, 'bench/README.md', ...pagesOf('docs')]) {
+    for (const [, link = ''] of read(page).matchAll(/(?:\]\(|(?:src|srcset)=")(?!https?:)([^)"\s]+)[)"]/g)) {
       const [path = '', anchor] = link.split('#');
       const file = path === '' ? page : join(dirname(page), path);
       const isThere =

@@ -12,7 +12,7 @@ async function oldBytesOf(kind: 'engine' | 'passing'): Promise<number> {
 }
 
 describe('a map through which entries pass', () => {
-  test('answers as a plain map does, whatever is set and deleted', () => {
+  test('answers as a plain map does, after any sets and deletes', () => {
     const key = fc.integer({ min: 0, max: 40 });
     const step = fc.oneof(
       fc.record({ does: fc.constant('set' as const), key }),

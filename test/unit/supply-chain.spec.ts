@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -11,7 +12,12 @@ interface Manifest {
 }
 
 const CORE = 'libs/aggregate-transport';
-const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres', 'libs/aggregate-transport-board'];
+const LIBRARIES = [
+  CORE,
+  'libs/aggregate-transport-postgres',
+  'libs/aggregate-transport-board',
+  'libs/create-aggregate-service',
+];
 const manifestOf = (library: string): Manifest =>
   JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as Manifest;
 
@@ -105,6 +111,21 @@ describe.each(LIBRARIES)('%s', (library) => {
   });
 });
 
+test('the apps run without development packages, as the first command of the README installs them', () => {
+  const { dependencies = {} } = manifestOf('.');
+  const imported = readdirSync('apps', { recursive: true, encoding: 'utf8' })
+    .filter((path) => /[\\/]src[\\/].*\.ts$/.test(path))
+    .flatMap((path) => [
+      ...readFileSync(join('apps', path), 'utf8').matchAll(
+        /^import (?!type )[^;]*?from '((?:@[\w-]+\/)?[\w-]+)/gm,
+      ),
+    ])
+    .map(([, name = '']) => name)
+    .filter((name) => name !== 'node' && !name.startsWith('nestjs-aggregate-transport'));
+  expect(imported.length).toBeGreaterThan(30);
+  expect([...new Set(imported)].filter((name) => !(name in dependencies))).toEqual([]);
+});
+
 test('the peers of the core library are Nest, what Nest needs, the NATS clients, and optional ones', () => {
   const known = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices', 'reflect-metadata', 'rxjs'];
   const clients = ['nats', '@nats-io/transport-node', '@nats-io/nats-core'];
@@ -119,10 +140,18 @@ test('the peers of the core library are Nest, what Nest needs, the NATS clients,
 test('the release workflow publishes with provenance, without a token, after the checks', () => {
   const workflow = readFileSync('.github/workflows/release.yml', 'utf8');
   expect(workflow).toContain('id-token: write');
-  const publishes = workflow.split('\n').filter((line) => line.includes('npm publish'));
-  expect(publishes).toHaveLength(LIBRARIES.length);
-  for (const line of publishes) expect(line).toContain('--provenance');
-  expect(workflow).not.toMatch(/secrets\.|_authToken/);
+  expect(workflow).not.toMatch(/secrets\.|_authToken|npm publish/);
   expect(workflow.indexOf('npm audit --omit=dev')).toBeGreaterThan(0);
-  expect(workflow.indexOf('npm audit --omit=dev')).toBeLessThan(workflow.indexOf('npm publish'));
+  expect(workflow.indexOf('npm audit --omit=dev')).toBeLessThan(workflow.indexOf('node release.js'));
+});
+
+test('the release script publishes every library with provenance, and nothing outside the workflow', () => {
+  const plan = execFileSync(process.execPath, ['release.js', '--plan'], { encoding: 'utf8' });
+  const commands = plan.split('\n').filter((line) => line.startsWith('npm publish'));
+  expect(commands.map((line) => /--workspace (\S+)/.exec(line)?.[1]).toSorted()).toEqual(
+    LIBRARIES.map((library) => (manifestOf(library) as { name?: string }).name).toSorted(),
+  );
+  for (const line of commands) expect(line).toContain('--provenance');
+  const env = { ...process.env, GITHUB_ACTIONS: '' };
+  expect(spawnSync(process.execPath, ['release.js'], { encoding: 'utf8', env }).status).toBe(1);
 });

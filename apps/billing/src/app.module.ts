@@ -11,7 +11,6 @@ import { Witness } from './witness.js';
 import { WitnessController } from './witness.controller.js';
 import { WitnessInterceptor } from './witness.interceptor.js';
 
-// #region module
 @Module({
   imports: [
     AggregateTransportModule.forRoot({
@@ -26,4 +25,3 @@ import { WitnessInterceptor } from './witness.interceptor.js';
   providers: [Invoices, PaymentGateway, Witness, WitnessInterceptor],
 })
 export class AppModule {}
-// #endregion

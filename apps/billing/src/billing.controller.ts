@@ -19,7 +19,6 @@ import { invoices as invoicesTopic } from './invoices.topic.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { WitnessInterceptor } from './witness.interceptor.js';
 
-// #region handle
 @Controller()
 @UseInterceptors(WitnessInterceptor)
 export class BillingController {
@@ -29,6 +28,7 @@ export class BillingController {
     @InjectAggregatePublisher(invoicesTopic) private readonly publisher: PublisherOf<typeof invoicesTopic>,
   ) {}
 
+  // #region handle
   @AggregateHandler(orders, { type: 'OrderPlaced' })
   async placed(@Payload() order: OrderPlaced, @AggregateId() id: string, @Ctx() ctx: AggregateContext) {
     if (this.invoices.has(id, ctx.position)) return; // a repeat after a crash: the row has it already

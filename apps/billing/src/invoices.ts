@@ -17,9 +17,9 @@ interface Row {
 }
 
 /**
- * The billing projection. A row and the position of its last event are written together, as they would be in one database
- * transaction. An event that the row already has is skipped, so every event takes effect once although a crash repeats
- * some of them.
+ * The billing projection. A row and the position of its last event are written together, as they would be in one
+ * database transaction. An event that the row already has is skipped, so every event takes effect once although a
+ * crash repeats some of them.
  */
 @Injectable()
 export class Invoices {

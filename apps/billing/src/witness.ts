@@ -11,8 +11,8 @@ export interface WitnessReport {
 }
 
 /**
- * Watches the order from outside the handlers: the publisher numbers each aggregate's events 1, 2, 3, …
- * in `aggregateVersion`, and here they must come one at a time and without a gap.
+ * Watches the order from outside the handlers. The publisher numbers each aggregate's events 1, 2, 3, … in
+ * `aggregateVersion`. Here they must come one at a time and without a gap.
  */
 @Injectable()
 export class Witness {

@@ -5,8 +5,10 @@ import type { InvoiceTotals } from '../../billing/src/postgres/invoice-rows.js';
 import type { WitnessReport } from '../../billing/src/witness.js';
 import { startDatabases } from './database-server.js';
 import { whenAnnounced, whenCommitted, whenRelayed } from './handled.js';
-import { getJson, postJson } from './http.js';
-import { type ExpectedInvoice, type OrderEvent, orderStories } from './order-stories.js';
+import { runBreak } from './break/break.js';
+import { getJson } from './http.js';
+import { type ExpectedInvoice, orderStories } from './order-stories.js';
+import { postBatches } from './post-batches.js';
 import { Progress } from './progress.js';
 import { EMBEDDED, type Services, startServices } from './services.js';
 import { printVerdict, type VerdictLine } from './verdict.js';
@@ -18,13 +20,11 @@ const { values } = parseArgs({
     orders: { type: 'string' },
     rate: { type: 'string', default: '2000' },
     postgres: { type: 'boolean', default: false },
+    break: { type: 'boolean', default: false },
   },
 });
 /** A PGlite takes one statement after the other, within its service's only thread. */
 const SIZE = values.postgres ? { events: 5_000, orders: 300 } : { events: 1_000, orders: 60 };
-const BATCH = 100;
-const POST_AGAIN_AFTER_MS = 100;
-const POST_WITHIN_MS = 60_000;
 
 /** What is killed, and the share of events whose effects are committed by then. */
 const KILLS = [
@@ -32,34 +32,6 @@ const KILLS = [
   { after: 0.35, what: 'orders (SIGKILL)' },
   { after: 0.6, what: 'PostgreSQL (SIGKILL)' },
 ] as const;
-
-/** Sends a batch until it is answered: the service tells a repeated event by its id. */
-async function post(url: string, events: readonly OrderEvent[]): Promise<void> {
-  const until = Date.now() + POST_WITHIN_MS;
-  for (;;) {
-    try {
-      await postJson(url, events);
-      return;
-    } catch (error) {
-      if (Date.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, POST_AGAIN_AFTER_MS));
-    }
-  }
-}
-
-/** Sends the batches one after the other, so each order's events are committed in order, at a steady rate. */
-async function publish(ordersUrl: string, events: readonly OrderEvent[], perSecond: number): Promise<number> {
-  const startedAt = performance.now();
-  let sent = 0;
-  for (let from = 0; from < events.length; from += BATCH) {
-    const batch = events.slice(from, from + BATCH);
-    await post(`${ordersUrl}/orders/events`, batch);
-    sent += batch.length;
-    const aheadMs = (sent / perSecond) * 1_000 - (performance.now() - startedAt);
-    if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs));
-  }
-  return sent;
-}
 
 function wrongInvoices(expected: readonly ExpectedInvoice[], found: readonly Invoice[]): number {
   const byId = new Map(found.map((invoice) => [invoice.orderId, invoice]));
@@ -144,7 +116,7 @@ async function run(services: Services, server: PostgresServer | undefined): Prom
   const kills = server === undefined ? undefined : new Kills(services, server, events.length);
   const startedAt = performance.now();
   const [sent, totals] = await Promise.all([
-    publish(services.ordersUrl, events, Number(values.rate)),
+    postBatches(`${services.ordersUrl}/orders/events`, events, Number(values.rate)),
     whenCommitted(services.billingUrl, events.length, (effects) => {
       progress.update(effects);
       kills?.seen(effects);
@@ -174,12 +146,21 @@ async function run(services: Services, server: PostgresServer | undefined): Prom
   ]);
 }
 
-const database = values.postgres ? await startDatabases() : undefined;
-let services: Services | undefined;
-try {
-  services = await startServices({ maxMs: 5, failures: 0.01 }, database?.databases ?? EMBEDDED);
-  process.exitCode = (await run(services, database?.server)) ? 0 : 1;
-} finally {
-  await services?.stop();
-  await database?.server.stop();
+async function main(): Promise<boolean> {
+  if (values.break)
+    return runBreak({
+      orders: Number(values.orders ?? SIZE.orders),
+      events: Number(values.events ?? SIZE.events),
+    });
+  const database = values.postgres ? await startDatabases() : undefined;
+  let services: Services | undefined;
+  try {
+    services = await startServices({ maxMs: 5, failures: 0.01 }, database?.databases ?? EMBEDDED);
+    return await run(services, database?.server);
+  } finally {
+    await services?.stop();
+    await database?.server.stop();
+  }
 }
+
+process.exitCode = (await main()) ? 0 : 1;

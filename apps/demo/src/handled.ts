@@ -42,7 +42,9 @@ export async function whenCommitted(
   return totals;
 }
 
-/** Waits until nothing is left in the outbox, or for long enough. Resolves with what the order service has committed. */
+/**
+ * Waits until nothing is left in the outbox, or for long enough. Resolves with what the order service has committed.
+ */
 export async function whenRelayed(ordersUrl: string): Promise<OrderRows> {
   const until = Date.now() + PATIENCE_MS;
   for (;;) {

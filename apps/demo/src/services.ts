@@ -1,8 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { getJson } from './http.js';
+import { Service } from './service.js';
 
 /** How the payment gateway behind billing behaves. */
 export interface GatewayBehaviour {
@@ -21,81 +18,6 @@ export interface Databases {
 /** An empty address: each service has a PGlite of its own. */
 export const EMBEDDED: Databases = { orders: '', billing: '' };
 
-const READY_WITHIN_MS = 90_000;
-const STOP_WITHIN_MS = 15_000;
-const KEPT_OUTPUT_CHARS = 4_000;
-
-interface Launch {
-  /** The script, below the service's own sources. */
-  readonly main: string;
-  /** Answers when the service has started. */
-  readonly readyPath: string;
-  readonly env: Record<string, string>;
-}
-
-/** One service as a process of its own, the way it runs in production. */
-class Service {
-  readonly #process: ChildProcess;
-  readonly #exited: Promise<void>;
-  #output = '';
-
-  private constructor(
-    readonly name: string,
-    readonly url: string,
-    private readonly launch: Launch,
-  ) {
-    const { main: file, env } = launch;
-    const main = fileURLToPath(new URL(`../../${name}/src/${file}`, import.meta.url));
-    this.#process = spawn(process.execPath, [main], {
-      env: { ...process.env, ...env, NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const keep = (chunk: Buffer): void => {
-      this.#output = (this.#output + chunk.toString()).slice(-KEPT_OUTPUT_CHARS);
-    };
-    this.#process.stdout?.on('data', keep);
-    this.#process.stderr?.on('data', keep);
-    this.#exited = new Promise((resolve) => this.#process.once('exit', () => resolve()));
-  }
-
-  static async start(name: string, launch: Launch): Promise<Service> {
-    const port = await freePort();
-    const env = { ...launch.env, PORT: String(port) };
-    const service = new Service(name, `http://127.0.0.1:${port}`, { ...launch, env });
-    await service.#untilReady();
-    return service;
-  }
-
-  /** Kills the process, and starts another one at the same address. */
-  async killAndStart(): Promise<Service> {
-    this.#process.kill('SIGKILL');
-    await this.#exited;
-    const next = new Service(this.name, this.url, this.launch);
-    await next.#untilReady();
-    return next;
-  }
-
-  async #untilReady(): Promise<void> {
-    const until = Date.now() + READY_WITHIN_MS;
-    while (!(await answers(`${this.url}${this.launch.readyPath}`))) {
-      if (this.#process.exitCode !== null || Date.now() > until) {
-        await this.stop();
-        throw new Error(`expected service "${this.name}" to start, found this instead:\n${this.#output}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  /** Ends the service as an orchestrator does: SIGTERM, time to drain, then SIGKILL. */
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    this.#process.kill('SIGTERM');
-    const kill = setTimeout(() => this.#process.kill('SIGKILL'), STOP_WITHIN_MS);
-    await this.#exited;
-    clearTimeout(kill);
-  }
-}
-
 export interface Services {
   readonly natsVersion: string;
   readonly ordersUrl: string;
@@ -107,7 +29,8 @@ export interface Services {
 
 /** Starts a nats-server of our own and both services on it. */
 export async function startServices(gateway: GatewayBehaviour, databases?: Databases): Promise<Services> {
-  // Any configuration, even none, asks for a server of our own, even where NATS_URL names another: the run must start empty.
+  // Any configuration, even none, asks for a server of our own, even where NATS_URL names another: the run must start
+  // empty.
   const nats: NatsServer = await startNatsServer({ config: '' });
   const running = new Map<string, Service>();
   const stop = async (): Promise<void> => {
@@ -123,7 +46,8 @@ export async function startServices(gateway: GatewayBehaviour, databases?: Datab
     const main = databases === undefined ? 'main.js' : 'postgres/main.js';
     const started = async (name: 'orders' | 'billing', readyPath: string): Promise<Service> => {
       const own = { ...env, DATABASE_URL: databases?.[name] ?? '' };
-      const service = await Service.start(name, { main, readyPath, env: own });
+      const script = `../../${name}/src/${main}`;
+      const service = await Service.start(name, { script, readyPath, env: own });
       running.set(name, service);
       return service;
     };
@@ -140,25 +64,4 @@ export async function startServices(gateway: GatewayBehaviour, databases?: Datab
     await stop();
     throw error;
   }
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    await getJson(url);
-    return true;
-  } catch (error) {
-    // Any HTTP answer will do; a refused connection is not one.
-    return error instanceof Error && error.message.includes('answered');
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -33,7 +33,7 @@ function sectionOf([kind, { description, properties, required, 'x-commands': com
   ].join('\n\n');
 }
 
-/** The page with its tables made anew. */
+/** The page with its tables made again. */
 export async function pageOf(page) {
   const { definitions } = JSON.parse(readFileSync(new URL('cli.schema.json', import.meta.url), 'utf8'));
   const head = page.slice(0, page.indexOf(START) + START.length);

@@ -80,7 +80,7 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   rolling: [0, 0],
   block: [1_900, 3_000],
   hang: [1_500, 4_000],
-  // Ends when the lease is over and nobody else may take it yet: the same process gets it again.
+  // Ends when the lease is over and no other process may take it yet: the same process gets it again.
   'hang-lapse': [1_450, 1_600],
   cut: [0, 0],
   'cut-storm': [120, 270],
@@ -118,7 +118,7 @@ const PURPOSE_DECK = 2;
 const PURPOSE_FAULT = 3;
 
 /**
- * What the nemesis does at a tick: a pure function, so that a seed repeats its plan whatever the timing.
+ * What the nemesis does at a tick: a pure function, so that a seed repeats its plan at any timing.
  * Kinds come from a shuffled deck, so that a run that is long enough has each of them.
  */
 export function planFault(

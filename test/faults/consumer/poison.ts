@@ -6,9 +6,11 @@ import type { World } from './world.js';
 /** A part of the names of the keys beside it, too. */
 const KEY = 'poison';
 const LOOK_EVERY_MS = 250;
-/** A death costs a lease and a start of a process, which takes seconds on a busy machine. Ends early when it is found. */
+/**
+ * A death costs a lease and a start of a process, which takes seconds on a busy machine. Ends early when it is found.
+ */
 const PER_DEATH_MS = 20_000;
-/** As above. How soon others go on is measured by the bench `takeover`. */
+/** As above. How soon others continue is measured by the bench `takeover`. */
 const OTHERS_WITHIN_MS = 60_000;
 
 /** Owners that die before the next one suspects anything. */

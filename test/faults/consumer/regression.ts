@@ -15,9 +15,9 @@ const NANOS_PER_MS = 1_000_000;
 const HALTS = ' halts: ';
 
 /**
- * `regression-noticed`: puts the server back to an earlier state of its store, as a restored backup does, behind the backs of
- * processes that have handled what the backup lacks. Every partition must halt, and nothing may start: new events
- * will get the sequences of events that were handled. It destroys the run's stream, so it comes last.
+ * `regression-noticed`: puts the server back to an earlier state of its store, as a restored backup does. Living
+ * processes have handled what the backup lacks. Every partition must halt, and nothing may start: new events will get
+ * the sequences of events that were handled. It destroys the run's stream, so it comes last.
  */
 export async function checkRegression(world: World): Promise<Finding[]> {
   const { server, load, folder, consumers } = world.parts;

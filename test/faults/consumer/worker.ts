@@ -17,7 +17,7 @@ import { type Handling, Journal, type WorkerLine } from '../harness/journal.js';
 import { type EventPlan, GROUP, TOPIC, type WorkerMessage, type WorkerSetup } from './scenario.js';
 import { randomFor } from '../harness/random.js';
 
-// One replica of the judged service: a hybrid Nest application with one controller, in a process of its own, so
+// One replica of the judged service: a hybrid Nest application with one controller. It has a process of its own, so
 // that it can be killed, frozen and blocked. It writes down what it does and judges nothing.
 
 const setup = JSON.parse(process.env['FAULT_WORKER'] ?? '{}') as WorkerSetup;

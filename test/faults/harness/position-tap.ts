@@ -2,7 +2,7 @@ import type { Msg, NatsConnection } from 'nats';
 import { HeardAnswers } from '../../support/heard-answers.js';
 import type { Journal } from './journal.js';
 
-// The format of a position and of its key is written out a second time: a judge does not ask the judged what is on the
+// The format of a position and of its key is written out a second time. A judge does not ask the judged what is on the
 // wire.
 
 /** One write of a partition's position, as it passed by on its way to the server. */
@@ -47,8 +47,8 @@ const KEY_TOKENS = 6;
 
 /**
  * Hears every position that owners of one group write, and what the server answers. A stream that sources the positions
- * is no substitute: with one message per subject it misses what is overwritten before it is copied (15 % of 8 000
- * writes at full speed, none at one write per 5 ms).
+ * is no substitute. With one message per subject it misses what is overwritten before it is copied. At full speed that
+ * was 15 % of 8 000 writes, and none at one write per 5 ms.
  */
 export class PositionTap {
   readonly #answers = new HeardAnswers();

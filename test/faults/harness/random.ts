@@ -28,7 +28,9 @@ export function shuffled<T>(items: readonly T[], random: () => number): T[] {
     .map(({ item }) => item);
 }
 
-/** The item drawn at a tick. All items come before any comes again, so that a run that is long enough has each of them. */
+/**
+ * The item drawn at a tick. All items come before any comes again, so that a run that is long enough has each of them.
+ */
 export function drawn<T>(items: readonly T[], tick: number, seed: number, purpose: number): T {
   const round = Math.floor(tick / items.length);
   return shuffled(items, randomFor(seed, purpose, round))[tick % items.length]!;

@@ -26,7 +26,10 @@ export async function runSeeds<C extends string, R extends JudgedRun<C>>(
   return runs;
 }
 
-/** Every sabotage must turn one of its checkers red, in one of its runs. Resolves with all runs, and how many were caught. */
+/**
+ * Every sabotage must turn one of its checkers red, in one of its runs. Resolves with all runs, and how many were
+ * caught.
+ */
 export async function sabotageEach<C extends string, R extends JudgedRun<C>, Rule extends string>(
   rules: readonly Rule[],
   checkersOf: (rule: Rule) => readonly C[],

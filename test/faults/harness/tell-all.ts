@@ -9,7 +9,9 @@ export interface ToldStory {
 
 const SHOWN_FINDINGS = 10;
 
-/** Tells stories, so many at once, and prints a line for each; true if every process was stopped and nothing was found. */
+/**
+ * Tells stories, so many at once, and prints a line for each; true if every process was stopped and nothing was found.
+ */
 export async function tellAll<S extends object>(
   stories: readonly S[],
   atOnce: number,

@@ -50,9 +50,9 @@ const SAY_EVERY_MS = 10_000;
 const EXTRA_EVENTS = 100_000;
 
 /**
- * One aggregate's handler hangs for the whole run, and many others continue beside it, so that its events fall ever
- * farther behind; connections and leases are lost all the while. New events must not wait for long, however much lies
- * above the hung one; nothing settled may come again; and at the end the aggregate continues in order.
+ * One aggregate's handler hangs for the whole run, and many others continue beside it. So its events fall ever farther
+ * behind, while connections and leases are lost. New events must not wait for long, however much lies above the hung
+ * one. Nothing settled may come again. At the end the aggregate continues in order.
  */
 export async function runHung(options: HungOptions): Promise<HungResult> {
   const scene = await LongScene.open(options.serverVersion);

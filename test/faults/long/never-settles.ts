@@ -48,7 +48,7 @@ export async function runNeverSettles(options: NeverSettlesOptions): Promise<Nev
     say(`never-settles: warm-up ${warmUp} events/s`);
     const until = performance.now() + forMs;
     for (let pair = 0; pair < LEAST_PHASES || performance.now() < until; pair++) {
-      // By turns, so that a machine that grows busy or idle meanwhile is on nobody's side.
+      // By turns, so that a machine that grows busy or idle meanwhile favours neither side.
       const order =
         pair % 2 === 0 ? (['without', 'withStuck'] as const) : (['withStuck', 'without'] as const);
       for (const kind of order) {

@@ -31,8 +31,8 @@ export function position(high: number, at: number, change: Partial<PositionWrite
 const SECOND = { epoch: 2, worker: 'worker-1-1' };
 
 /**
- * One partition with the events 1 to 6 of `k` and 7 and 8 of `l`. The first owner handles 1 to 4 and is killed before it
- * has written down that 4 is settled; the second one claims position 3, repeats 4 and handles the rest.
+ * One partition with the events 1 to 6 of `k` and 7 and 8 of `l`. The first owner handles 1 to 4 and is killed before
+ * it has written down that 4 is settled. The second one claims position 3, repeats 4 and handles the rest.
  */
 export function goodHistory(): Example {
   const attempts = [

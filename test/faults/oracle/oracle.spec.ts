@@ -316,7 +316,7 @@ describe('at-rest', () => {
 describe('a claim', () => {
   const claim = (change: object) => position(3, 100, { write: 1, epoch: 2, owner: 'b', ...change });
 
-  test('stands if it was stored, whatever other copies say', () => {
+  test('stands if it was stored, also when other copies say otherwise', () => {
     const claims = claimsOf({
       attempts: [],
       positions: [

@@ -21,7 +21,7 @@ export interface FullStreamResult {
   readonly said: readonly string[];
 }
 
-/** The parked stream has no room; the owner is killed meanwhile; then the cause is mended and room is made. */
+/** The parked stream has no room; the owner is killed meanwhile; then the cause is fixed and room is made. */
 export async function fillParkedStream(
   server: ParkingWorldOptions['server'],
   topic: string,
@@ -41,7 +41,7 @@ export async function fillParkedStream(
     await eventually('the parked stream to be full', isFull);
     for (let n = 0; n < 5; n++) await world.publish(ILL);
     for (const key of WELL) await world.publish(key);
-    await eventually('neighbours to go on', () => wellHandled() === WELL.length);
+    await eventually('neighbours to continue', () => wellHandled() === WELL.length);
     const besides = wellHandled();
     for (let n = 0; n < TOO_MANY; n++) await world.publish(ILL);
     for (const key of WELL) await world.publish(key);

@@ -41,7 +41,7 @@ const THAWED_FOR_MS = 500;
 let count = 0;
 
 /**
- * One owner is stopped at one step; another process takes over; the cause is mended and the operator retries until the
+ * One owner is stopped at one step; another process takes over; the cause is fixed and the operator retries until the
  * aggregate is live. Events of the aggregate and of its neighbours are published all the while. A frozen owner is woken
  * when its successor has been at work for a while.
  */
@@ -86,14 +86,14 @@ class Story {
     if (earlier !== undefined) await this.#whenParked();
     const first = await crew.spawn({ stopAt, sabotage });
     await (earlier === undefined ? first.holds() : first.ready());
-    // Whoever inherits is the one to be stopped, so its successor comes later.
+    // The heir is the one to be stopped, so its successor comes later.
     let second = earlier === undefined ? await crew.spawn({ sabotage }) : undefined;
     await second?.ready();
     await earlier?.kill();
     const loaded = earlier === undefined ? this.#load() : Promise.resolve();
     const trickled = loaded.then(() => this.#publishOnAndOn());
     if (plan.retry !== undefined) await loaded.then(() => this.#whenParked());
-    if (plan.retry === 'when mended') crew.mend(CAUSE);
+    if (plan.retry === 'when fixed') crew.mend(CAUSE);
     if (plan.retry !== undefined) this.#askOnce();
     const stopped = await this.#isStopped(first);
     second ??= await crew.spawn({ sabotage });
@@ -138,7 +138,7 @@ class Story {
 
   #askOnce(): void {
     const { operator, topic } = this.world;
-    // Whoever is asked is stopped on the way, so the answer may be any.
+    // The process that is asked is stopped on the way, so the answer may be any.
     operator.retry({ topic, aggregateId: ILL }, { waitMs: 1_000 }).catch(() => undefined);
   }
 

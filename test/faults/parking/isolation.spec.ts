@@ -3,7 +3,7 @@ import { serverForAll } from '../../support/server.js';
 import { hangHotHead, type HotHeadResult } from './hot-head.js';
 import { type OutageResult, sitOutOutage } from './outage.js';
 
-// Short variants of `npm run test:faults -- --part parking --case outage|hot`, whose figures are in docs/guarantees.md.
+// Short variants of `npm run test:faults -- --part parking --case outage|hot`, whose figures are in docs/proof.
 // Needs `npm run build`: workers are built code.
 
 const server = serverForAll();
@@ -43,7 +43,7 @@ test('an outage parks at most 20 aggregates, and everything else comes back by i
   expect(outage.findings).toEqual([]);
 });
 
-test('beside an aggregate with 99 % of the load whose handler hangs, the others go on; then it comes back', () => {
+test('beside an aggregate with 99 % of the load whose handler hangs, the others continue; then it comes back', () => {
   expect(hot.letters).toBeGreaterThan(100);
   expect(hot.without).toBeGreaterThan(10);
   expect(hot.beside / hot.without).toBeGreaterThanOrEqual(LEAST_SHARE);

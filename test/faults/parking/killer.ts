@@ -45,8 +45,8 @@ function innocentKeys(count: number, beside: boolean): string[] {
 }
 
 /**
- * One event ends every process that handles it, among many slow ones that do nothing wrong. Processes are started again.
- * In the end the killer is parked, and no other aggregate is.
+ * One event ends every process that handles it, among many slow ones that do nothing wrong. Processes are started
+ * again. In the end the killer is parked, and no other aggregate is.
  */
 export async function findKiller(options: KillerOptions): Promise<KillerResult> {
   const {

@@ -121,7 +121,7 @@ test('a marker that comes late is void: it is removed and its aggregate stays li
   await closesWell();
 }, 60_000);
 
-test('a marker that comes late, while nobody owns the partition, does not park its aggregate', async () => {
+test('a marker that comes late, while the partition has no owner, does not park its aggregate', async () => {
   await begin('late-marker-unseen');
   const { first, second } = await heldBackMarker();
   await second.kill();

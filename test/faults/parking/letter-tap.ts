@@ -22,8 +22,8 @@ interface Note {
 }
 
 /**
- * A direct connection to the server, past all proxies, that hears letters being stored and removed, markers and positions:
- * requests and the server's answers to them. What it notes may be late, never early.
+ * A direct connection to the server, past all proxies. It hears letters, markers and positions: requests, and the
+ * server's answers to them. What it notes may be late, never early.
  */
 export class LetterTap {
   readonly letters: SeenLetter[] = [];

@@ -67,7 +67,7 @@ test('beside a hung aggregate whose events fill the buffer the others continue',
   expect(large).toEqual({ findings: [], beside: 20 });
 });
 
-test('a full parked stream drops nothing: its aggregate waits, others go on until the partition is full', () => {
+test('a full parked stream drops nothing: its aggregate waits, others continue until the partition is full', () => {
   const { findings, besides, whileFull, said } = full;
   expect(besides).toBe(2);
   expect(whileFull).toBe(0);

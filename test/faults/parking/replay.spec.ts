@@ -3,8 +3,8 @@ import { serverForAll } from '../../support/server.js';
 import { stepsInSource } from '../harness/steps-in-source.js';
 import { REPLAY_STEP, REPLAY_STEPS, type ReplayStory, tellReplay, type ToldReplay } from './replay-story.js';
 
-// The owner is stopped at each step of the replay of one aggregate, under load. Needs `npm run build`: workers are built
-// code.
+// The owner is stopped at each step of the replay of one aggregate, under load. Needs `npm run build`: workers are
+// built code.
 
 const server = serverForAll();
 const AT_ONCE = 6;

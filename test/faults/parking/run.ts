@@ -8,8 +8,8 @@ import { interruptAt, type Interruption } from './interrupt.js';
 import { sitOutOutage } from './outage.js';
 import { STEPS } from './steps.js';
 
-// npm run test:faults -- --part parking [--case seeds|outage|hot|crowd|killer] [--seeds N] [--seed S] [--server 2.10|2.15]
-// Ends with 0 if nothing was found and the figures are within their bounds.
+// npm run test:faults -- --part parking [--case seeds|outage|hot|crowd|killer] [--seeds N] [--seed S] [--server
+// 2.10|2.15]. Ends with 0 if nothing was found and the figures are within their bounds.
 
 export const PARKING_USAGE =
   'usage: npm run test:faults -- --part parking [--case seeds|outage|hot|crowd|killer] [--seeds N] [--seed S] [--server 2.10|2.15]';

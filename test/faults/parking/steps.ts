@@ -6,8 +6,8 @@ export interface StepPlan {
   readonly trouble: Trouble;
   /** Events of the aggregate before the step. */
   readonly events: number;
-  /** The operator has to ask for it: while the cause stands, or when it is mended. */
-  readonly retry?: 'in vain' | 'when mended';
+  /** The operator has to ask for it: while the cause stands, or when it is fixed. */
+  readonly retry?: 'in vain' | 'when fixed';
   /** An earlier owner has parked the aggregate and died. */
   readonly inherited?: boolean;
 }
@@ -15,7 +15,7 @@ export interface StepPlan {
 const PARK: StepPlan = { trouble: 'fail', events: 6 };
 /** Over a quarter of `maxAckPending`. */
 const DIVERT: StepPlan = { trouble: 'hang', events: 60 };
-const RETRY: StepPlan = { ...PARK, retry: 'when mended' };
+const RETRY: StepPlan = { ...PARK, retry: 'when fixed' };
 
 /** Every step at which a process may be stopped, and how it comes there. */
 export const STEPS: Readonly<Record<string, StepPlan>> = {

@@ -16,9 +16,10 @@ interface SentBatch {
 }
 
 /**
- * `wire`, from what passed the proxies: within a life the first send of an event comes after a definite answer to the
- * event of its key that was sent before, or after the stream was asked what became of that; or it goes in one batch
- * with it, which the server had opened. That each copy of it was answered as not stored is definite, too. What was in a batch leaves once more only alone, from the batch's first event on.
+ * `wire`, from what passed the proxies. Within a life the first send of an event follows a definite answer to the
+ * event of its key before it. Or the stream was asked what became of that one. Or both go in one batch that the server
+ * had opened. That each copy of it was answered as not stored is definite, too. What was in a batch leaves once more
+ * only alone, from the batch's first event on.
  */
 export function checkWire({ wire }: History): Finding[] {
   const keys = new Map<string, KeyOnWire>();

@@ -13,7 +13,10 @@ export interface NemesisOptions {
   readonly seed: number;
   readonly kinds: readonly FaultKind[];
   readonly keys: number;
-  /** Each fault comes at a step of a batch, of a long queue that is made for it: its events. 0: faults come as they come. */
+  /**
+   * Each fault comes at a step of a batch, of a long queue that is made for it: its events. 0: faults come as they
+   * come.
+   */
   readonly longQueue: number;
   readonly servers: Servers;
   readonly slot: PublisherSlot;

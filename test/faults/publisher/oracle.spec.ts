@@ -128,7 +128,7 @@ describe('green is', () => {
     expect(red({ lives, stored: [stored(1, 1), stored(2, 2)] })).toEqual([]);
   });
 
-  test('a call that was never queued, whatever is stored behind it', () => {
+  test('a call that was never queued, with any event stored after it', () => {
     const lines = [call(1), call(2), ...fail(1, 'ABORTED'), ...ok(2, 1), end(1, 1)];
     expect(red({ lives: [lines], stored: [stored(2, 1)] })).toEqual([]);
   });
@@ -154,7 +154,7 @@ describe('order is red for', () => {
     expect(red({ lives: [lines], stored: [stored(1, 1)] })).toEqual(['order']);
   });
 
-  test('an event that nobody called', () => {
+  test('an event that was never called', () => {
     expect(red({ lives: [[call(1), ...ok(1, 1), end(1, 0)]], stored: [stored(1, 1), stored(2, 2)] })).toEqual(
       ['order'],
     );

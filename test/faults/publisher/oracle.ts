@@ -86,7 +86,10 @@ function batchesOf(wire: readonly DriverLine[]): BatchEvidence {
   };
 }
 
-/** How many faults of each kind began or lasted while a batch was under way: from its first event to its answer, or to what follows it. */
+/**
+ * How many faults of each kind began or lasted while a batch was under way. It is under way from its first event to
+ * its answer, or to what follows it.
+ */
 export function faultsOnBatches(wire: readonly DriverLine[]): Map<string, number> {
   const struck = new Map<string, number>();
   /** Batches under way, each by its life and key. */

@@ -5,7 +5,7 @@ const TRY_AGAIN_AFTER_MS = 200;
 
 /**
  * Publishes the rows of an outbox, driven by `results$`. A row is marked only when the stream has confirmed it. When
- * one fails, those behind it of its aggregate fail too; once all have their outcome, the aggregate is published again
+ * one fails, those after it of its aggregate fail, too. Once all have their outcome, the aggregate is published again
  * from its first row that is not marked.
  */
 export class OutboxRelay {

@@ -131,7 +131,7 @@ test.each([
   },
 );
 
-test('a half-open connection is left within 10 s, and publishing goes on over a new one, in order', async () => {
+test('a half-open connection is left within 10 s, and publishing continues over a new one, in order', async () => {
   const broken = await TcpProxy.listen(server().port);
   const sound = await TcpProxy.listen(server().port);
   opened.push(
@@ -296,7 +296,7 @@ describe('AggregateClient', () => {
     expect(receipt).toEqual({ topic, sequence: 1, duplicate: false });
   });
 
-  test('emit is hot: it sends though nobody subscribes, once though two subscribe, and a late one hears it too', async () => {
+  test('emit is hot: it sends without a subscriber, once though two subscribe, and a late one hears it too', async () => {
     const { client } = await clientOf();
     await client.connect();
     client.emit(topic, new AggregateRecord(event('a', 'unobserved')));
@@ -307,7 +307,7 @@ describe('AggregateClient', () => {
     expect((await held()).map(({ id }) => id)).toEqual(['unobserved', 'observed']);
   });
 
-  test('a failure that nobody observes is logged; one that somebody observes is an error of the Observable', async () => {
+  test('a failure without an observer is logged; one with an observer is an error of the Observable', async () => {
     const { client } = await clientOf();
     await client.connect();
     const errors = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);

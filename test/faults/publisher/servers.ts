@@ -10,8 +10,8 @@ const CHANGE_WITHIN_MS = 20_000;
 
 const MAX_MESSAGES = 1_000_000;
 /**
- * A replicated stream is filled up with events nobody wants, and purged of them: both go through its log, so that all
- * replicas see them at the same place, which a changed limit does not.
+ * A replicated stream is filled up with events without a use, and purged of them. Both go through its log, so all
+ * replicas see them at the same place. A changed limit does not.
  */
 export const MAX_REPLICATED_MESSAGES = 6_000;
 const FILLER = `${TOPIC}.f.f.f.f.f.f.f.f.filler`;

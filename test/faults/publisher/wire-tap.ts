@@ -24,7 +24,7 @@ interface Link {
 
 /**
  * Reads along in the proxies: which event left the publisher when, and which answers reached it. It hears an event
- * when the process has sent it, and an answer when the proxy hands it over, so a black hole counts as it should.
+ * when the process has sent it, and an answer when the proxy hands it over. So a black hole counts as it should.
  */
 export class WireTap implements WireObserver {
   /** The life of the process whose connections are opened now. */

@@ -23,6 +23,6 @@ test('a command killed half-way, leases that vanish then, and a replica that sle
   expect(told.map(({ findings, stopped }) => ({ findings, stopped }))).toEqual(
     SHORT.map(() => ({ findings: [], stopped: true })),
   );
-  // Nobody died but the command, so nothing at all came twice.
+  // Only the command died, so nothing at all came twice.
   expect(told[0]!.repeated).toBe(0);
 }, 60_000);

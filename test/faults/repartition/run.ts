@@ -6,9 +6,9 @@ import { tellAll } from '../harness/tell-all.js';
 import { PER_PARTITION, STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
-// Every step once per round as the last one of the command, and of a replica; replicas are frozen there, too, and leases
-// vanish there; half of the stories split partitions, half merge them. --leases: only those in which leases vanish. Ends
-// with 0 if nothing was found; with --sabotage if each rule was caught.
+// Every step once per round as the last one of the command, and of a replica. Replicas are frozen there, too, and
+// leases vanish there. Half of the stories split partitions, half merge them. --leases: only those in which leases
+// vanish. Ends with 0 if nothing was found; with --sabotage if each rule was caught.
 
 export const USAGE =
   'usage: npm run test:faults -- --part repartition [--rounds N] [--seed S] [--server 2.10|2.15] [--way split|merge] ' +
@@ -41,10 +41,10 @@ export function storiesOf(random: () => number, only?: string): Story[] {
 
 /**
  * Each rule, when it is switched off, must be noticed. That a mark is heeded shows only in a replica that knows of no
- * change and claims what was drained for one: the walks of layouts and the unit tests of a tenure tell of that.
+ * change and claims what was drained. The walks of layouts and the unit tests of a tenure tell of that.
  */
 async function sabotageAll(server: NatsServer): Promise<boolean> {
-  // Handlers that end between two looks are at rest whether somebody cares or not.
+  // Handlers that end between two looks are at rest whether that is looked at or not.
   const slow = { handlerMs: 1_900, burstEveryMs: 200 };
   const rules: [LayoutRule, Partial<Story>][] = [
     ['drained-while-running', slow],

@@ -13,7 +13,7 @@ import type { By } from './steps.js';
 
 export interface Interruption {
   readonly server: ParkingWorldOptions['server'];
-  /** Who is stopped; nobody: the change goes through undisturbed. */
+  /** The process that is stopped; none: the change goes through undisturbed. */
   readonly by?: By;
   readonly fault?: 'kill' | 'freeze';
   readonly step?: string;
@@ -59,12 +59,12 @@ const LEASE_STREAM = 'KV_aggregate-transport';
 let count = 0;
 
 /**
- * A service with many aggregates, one of them parked, under load. Its number of partitions is changed; somebody is
+ * A service with many aggregates, one of them parked, under load. Its number of partitions is changed; a process is
  * stopped at a step; the command is run again, and then once more the other way. A frozen replica is woken when all is
  * over. The judge reads what handlers wrote down and what the server confirmed.
  */
 export async function tellStory(interruption: Interruption): Promise<Told> {
-  const { server, from, by = 'nobody' } = interruption;
+  const { server, from, by = 'no process' } = interruption;
   const world = await ParkingWorld.open({
     server,
     topic: `layout-${by}-${++count}`,
@@ -115,7 +115,7 @@ class Story {
     private readonly told: Interruption,
   ) {}
 
-  /** True if somebody was stopped at the step, or nobody was to be. */
+  /** True if a process was stopped at the step, or none was to be. */
   async run(): Promise<boolean> {
     const { world, told } = this;
     const { crew } = world;
@@ -184,7 +184,7 @@ class Story {
     const { handlerMs = HANDLER_MS } = this.told;
     const depth = Math.ceil((DEPTH * HANDLER_MS) / handlerMs);
     await Promise.all(Array.from({ length: depth }, () => this.world.publish(DEEP)));
-    // Others go on meanwhile.
+    // Others continue meanwhile.
     await delay(SETTLED_BESIDE_MS);
   }
 

@@ -1,13 +1,16 @@
 import { type Finding, groupBy } from '../oracle/finding.js';
 import type { GroupLook } from './leases.js';
 
-/** `even-share`, from two reads that are more than a renewal apart: every partition has an owner that renews its lease. Pure. */
+/**
+ * `even-share`, from two reads that are more than a renewal apart: every partition has an owner that renews its lease.
+ * Pure.
+ */
 export function checkOwners(first: GroupLook, second: GroupLook): Finding[] {
   return second.leases.flatMap((lease, partition) => {
     const before = first.leases[partition];
     if (lease === undefined) return found(`partition ${partition} has no lease`);
     if (lease.released)
-      return found(`partition ${partition} was let go by ${lease.owner}, and nobody took it`);
+      return found(`partition ${partition} was let go by ${lease.owner}, and no replica took it`);
     if (lease.revision !== before?.revision) return [];
     return found(`partition ${partition} belongs to ${lease.owner}, who does not renew it`);
   });

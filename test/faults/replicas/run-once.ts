@@ -103,7 +103,7 @@ export async function runReplicasOnce(options: ReplicasOptions): Promise<Replica
     const stored = await readStored(server.url);
     const history = readHistory(folder, { stored, consumers, quiet });
     verdict = judge(history);
-    // On a busy machine leases are lost without a fault, and then nobody can own all of them in time.
+    // On a busy machine leases are lost without a fault, and then no replica can own all of them in time.
     const lostMeanwhile = history.logs.some(
       ({ at, text }) => at > healedAt && text.includes('the lease is lost'),
     );

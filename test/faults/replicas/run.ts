@@ -5,8 +5,8 @@ import { printRun, printTable, summaryOf, whyVoid } from '../consumer/report.js'
 import { runSeeds } from '../harness/seeds.js';
 import { type ReplicasRun, runReplicasOnce } from './run-once.js';
 
-// npm run test:faults -- --part replicas [--profile short|full|rolling] [--seeds N] [--seed S] [--cluster] [--server 2.10|2.15]
-// Ends with 0 if every promise held and enough happened.
+// npm run test:faults -- --part replicas [--profile short|full|rolling] [--seeds N] [--seed S] [--cluster] [--server
+// 2.10|2.15] Ends with 0 if every promise held and enough happened.
 
 export const REPLICAS_USAGE =
   'usage: npm run test:faults -- --part replicas [--profile short|full|rolling] [--seeds N] [--seed S] [--cluster] [--server 2.10|2.15]';

@@ -26,8 +26,8 @@ export interface RunsHistory {
  * The promises about a group that begins again, judged from what its handlers wrote. Pure. Each finding begins with the
  * promise that is broken:
  *
- * - `order`: in each run an event starts only when every earlier one of its aggregate, above the run's beginning, was
- *   handled in it; repeats are contiguous;
+ * - `order`: in each run an event starts only when every earlier one of its aggregate above the run's beginning was
+ *   handled in it. Repeats are contiguous;
  * - `lost`: the last run has handled every event above its beginning, and what lies below was handled in some run;
  * - `run`: no handler starts in a run that there is none of;
  * - `fencing`: the tokens of an aggregate grow from run to run;

@@ -10,8 +10,8 @@ export const RESETS_USAGE =
   'usage: npm run test:faults -- --part resets [--rounds N] [--seed S] [--server 2.10|2.15] [--deed start|time|delete] ' +
   '[--sabotage all] [--at-once N] [--large EVENTS]';
 
-// Every step once per round as the last one of the command, or of a replica, and once as the one at which it
-// is frozen. Ends with 0 if nothing was found; with --sabotage if each rule was caught.
+// Every step once per round as the last one of the command, or of a replica. And once as the one at which it is
+// frozen. Ends with 0 if nothing was found; with --sabotage if each rule was caught.
 
 const DEEDS: Readonly<Record<string, Deed>> = {
   start: 'reset to start',

@@ -37,7 +37,7 @@ export class StoppedCommand {
       );
   }
 
-  /** Wakes it, and resolves when it has come to its end, whatever that is. */
+  /** Wakes it, and resolves when it has come to any end. */
   async wake(): Promise<void> {
     if (this.#how !== undefined) return;
     this.#process.kill('SIGCONT');

@@ -17,7 +17,7 @@ export type Deed = 'reset to start' | 'reset to time' | 'delete';
 export interface Interruption {
   readonly server: ParkingWorldOptions['server'];
   readonly deed: Deed;
-  /** Who is stopped; nobody: it goes through undisturbed. */
+  /** The process that is stopped; none: it goes through undisturbed. */
   readonly by?: By;
   readonly fault?: 'kill' | 'freeze';
   /** Undefined with a replica to freeze: before anything is done. */
@@ -61,11 +61,11 @@ let count = 0;
 
 /**
  * A service under load, with one aggregate parked and one diverted. Its group is reset, or deleted and begun again, and
- * somebody is stopped at a step; the command is run again. What was frozen is woken when the group is at work in its
+ * a process is stopped at a step; the command is run again. What was frozen is woken when the group is at work in its
  * next run. The judge reads what handlers wrote down.
  */
 export async function tellStory(told: Interruption): Promise<Told> {
-  const { server, deed, by = 'nobody' } = told;
+  const { server, deed, by = 'no process' } = told;
   const world = await ParkingWorld.open({
     server,
     topic: `${deed.replaceAll(' ', '-')}-${by}-${++count}`,
@@ -114,7 +114,7 @@ class Story {
     private readonly told: Interruption,
   ) {}
 
-  /** True if somebody was stopped at the step, or nobody was to be. */
+  /** True if a process was stopped at the step, or none was to be. */
   async run(): Promise<boolean> {
     const { world, told } = this;
     const { by, step = '' } = told;
@@ -276,7 +276,7 @@ class Story {
     return found.json();
   }
 
-  /** Replicas that live have halted and start nothing, whatever is published. */
+  /** Replicas that live have halted and start nothing that is published. */
   async #halted(): Promise<void> {
     const { world } = this;
     const before = world.runs().length;

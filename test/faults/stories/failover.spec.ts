@@ -6,9 +6,10 @@ import { readStored } from '../oracle/stored.js';
 import { World } from '../consumer/world.js';
 
 // How long a group stands still when its owner goes. Medians are reported; the bounds that fail a test are three
-// times as wide, because a machine that runs other tests is no stopwatch. Needs `npm run build`: workers are built code.
+// times as wide, because a machine that runs other tests is no stopwatch. Needs `npm run build`: workers are built
+// code.
 
-/** Two keep the ordinary run short; the figures in docs/guarantees.md come from five. */
+/** Two keep the ordinary run short; the figures in docs/proof come from five. */
 const ROUNDS = Number(process.env['FAILOVER_ROUNDS'] ?? 2);
 const LEASE_TTL_MS = 1_500;
 const CRASH_BOUND_MS = LEASE_TTL_MS + 500;

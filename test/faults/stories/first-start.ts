@@ -8,8 +8,8 @@ const PARTITIONS = 8;
 const STOPPED_WITHIN_MS = 15_000;
 
 /**
- * The first start of a group with `startAt: 'new'` dies at one of its writes. Events are published before the next start.
- * The group's record says once where every partition begins, so none of them may be missing.
+ * The first start of a group with `startAt: 'new'` dies at one of its writes. Events are published before the next
+ * start. The group's record says once where every partition begins, so none of them may be missing.
  */
 export function killFirstStart(stopAt: string, options: StoryOptions): Promise<Told> {
   return tell({

@@ -33,7 +33,7 @@ async function historySoFar(): Promise<History> {
 
 test("a frozen owner's late write is refused by its token, and its successor's stands", async () => {
   const { fleet, load, journal } = world.parts;
-  // The first handler of this event waits before it writes; whoever handles it again does not.
+  // The first handler of this event waits before it writes; the one that handles it again does not.
   load.request({ hangMs: HANG_MS });
   load.publish(KEY);
   await eventually('the owner handles it', async () => (await historySoFar()).attempts.length === 1);

@@ -7,8 +7,8 @@ import { type StoryOptions, toldOf, type Told } from './tell.js';
 const SLOW_MS = 700;
 
 /**
- * One process owns two partitions. In one of them an event ends every process; in the other a slow one does nothing wrong.
- * Suspects run alone, one per process, or the slow one would be charged for the deaths of its neighbour.
+ * One process owns two partitions. In one of them an event ends every process; in the other a slow one does nothing
+ * wrong. Suspects run alone, one per process, or the slow one would be charged for the deaths of its neighbour.
  */
 export function tellAloneTurns(options: StoryOptions): Promise<Told> {
   return hunt(options, {

@@ -13,7 +13,7 @@ import {
   startReplica,
 } from './replicas-in-process.js';
 
-// What a lost lease costs: nothing but the repeats, and nobody is suspected of a death that was none.
+// What a lost lease costs: nothing but the repeats, and no event is suspected of a death that was none.
 
 const server = serverForAll({ config: '' });
 const LEASE_TTL_MS = 1_000;

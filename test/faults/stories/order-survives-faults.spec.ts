@@ -17,8 +17,8 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 import { drawSeed } from '../../support/seeded.js';
 import { randomOf } from '../harness/random.js';
 
-// One consumer at a time, and it remembers what it has handled. So, besides order and completeness, the verdict
-// says that nothing is handled twice unless a consumer crashes: a repeat would be an event that was settled.
+// One consumer at a time, and it remembers what it has handled. So, besides order and completeness, the verdict says
+// that nothing is handled twice unless a consumer crashes. A repeat would be an event that was settled.
 
 const TOPIC = 'faulty';
 const VERSIONS = ['2.15', '2.10'];
@@ -43,7 +43,7 @@ interface Consumer {
   readonly proxy: TcpProxy;
   /** Handlers that run, as aggregate and number. */
   readonly running: Map<string, number>;
-  /** What a crashed process does afterwards is seen by nobody. */
+  /** What a crashed process does afterwards is not seen. */
   crashed: boolean;
 }
 
@@ -115,7 +115,7 @@ class Scene {
 
   /**
    * Ends the consumer as SIGKILL does (`reset`), or the death of its whole machine (`silent`: the server keeps
-   * its connection and its open pull). Whatever its handlers do from now on has no effect.
+   * its connection and its open pull). What its handlers do from now on has no effect.
    */
   async crashConsumer(how: 'reset' | 'silent'): Promise<void> {
     const consumer = this.#consumer!;
@@ -128,7 +128,7 @@ class Scene {
     else consumer.proxy.blackhole('both');
   }
 
-  /** Waits until so many more events are handled: the consumer is at work, whatever it had to wait for. */
+  /** Waits until so many more events are handled: the consumer is at work, after any wait. */
   async flows(more = 1_000): Promise<void> {
     const from = this.oracle.verdict().handled;
     await eventually('the next events', () => this.oracle.verdict().handled > from + more, 15_000);
@@ -223,7 +223,7 @@ class Scene {
   }
 }
 
-/** Asked anew after every wait. */
+/** Asked again after every wait. */
 function hasCrashed({ crashed }: Pick<Consumer, 'crashed'>): boolean {
   return crashed;
 }

@@ -10,7 +10,9 @@ export const OWNER_STEPS: Readonly<Record<string, number>> = {
   'commit: written': 4,
 };
 
-/** The steps of an owner beside first starts, parked aggregates and changes of layout: these have stories of their own. */
+/**
+ * The steps of an owner beside first starts, parked aggregates and changes of layout: these have stories of their own.
+ */
 export const OWNER_STEP = /^(lease|claim|commit): /;
 
 const KEYS = Array.from({ length: 8 }, (_, index) => `key-${index}`);

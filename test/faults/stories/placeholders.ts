@@ -34,7 +34,8 @@ async function leaveUnsettled({ parts }: World, first: Slot): Promise<void> {
  * An owner dies while it is still getting back what its predecessor left unsettled:
  *
  * 1. A leaves ten unsettled events among hundreds that are settled.
- * 2. B claims the position. Its connection is slow: it settles the first of the ten, and writes that, before it has seen
+ * 2. B claims the position. Its connection is slow: it settles the first of the ten, and writes that, before it has
+ * seen
  *    the others.
  * 3. B dies. C continues with what B wrote.
  */

@@ -10,8 +10,9 @@ import {
   startReplica,
 } from './replicas-in-process.js';
 
-// Streams are lost, or come back from backups of different times. Nothing is skipped in silence: a group continues where
-// it can tell what was handled, repeats what it cannot tell, and otherwise ends with the name of what is missing.
+// Streams are lost, or come back from backups of different times. Nothing is skipped in silence. A group continues
+// where it can tell what was handled, and repeats what it cannot tell. Otherwise it ends with the name of what is
+// missing.
 
 const GROUP = 'g';
 const LEASES = 'KV_aggregate-transport';
@@ -60,7 +61,7 @@ async function ask<T>(call: string, body: object | string = ''): Promise<T> {
   return answer;
 }
 
-/** Writes a key back as it was, whatever it holds. */
+/** Writes a key back as it was, over what it holds. */
 async function putBack(subject: string, text: string): Promise<void> {
   await admin.request(subject, text);
 }

@@ -18,7 +18,9 @@ import { BareServer } from '../../support/bare-server.js';
 import { CapturedLog } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
 
-/** As the page names it. Each trial has a topic of its own instead, because all of them write into one log of Nest's. */
+/**
+ * As the page names it. Each trial has a topic of its own instead, because all of them write into one log of Nest's.
+ */
 const PAGE_TOPIC = 'orders';
 const GROUP = 'billing';
 const ROLES = rolesOnPage();

@@ -22,8 +22,8 @@ import { firstSeed, Random } from './random.js';
  * what happens is noticed within the bound, or every stored event is handled. And always in order.
  *
  * What docs/guarantees.md says is not seen is counted. With several partitions: events removed from the stream's
- * beginning and passed between two looks. With edited readers: a lease that is taken again, or a second edit, before the
- * first edit is seen.
+ * beginning and passed between two looks. With edited readers: a lease that is taken again, or a second edit, before
+ * the first edit is seen.
  *
  * `ADMIN_RUNS` (200) runs, from seed `ADMIN_SEED` on, so many runs can be done in slices: 500 from 1 on, then 500 from
  * 501 on. Each run prints its own seed when it fails; that seed with `ADMIN_RUNS=1` is the same run.
@@ -80,7 +80,7 @@ class Run {
     try {
       app = await this.#start(partitions);
     } catch (error) {
-      // A stream of positions that was made anew has lost the group's record: that is named as well.
+      // A stream of positions that was made again has lost the group's record: that is named as well.
       const code = error instanceof AggregateTransportError ? error.code : String(error);
       return ['STREAM_MISMATCH', 'RECORD_MISSING'].includes(code) ? undefined : `refused: ${String(error)}`;
     }

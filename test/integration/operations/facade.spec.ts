@@ -138,7 +138,7 @@ describe('what operators see and do', () => {
       expect(JSON.stringify(view)).not.toContain('s3cret');
       const newest = await operations().aggregate({ topic: 'seen', aggregateId: 'well' }, { limit: 1 });
       expect(newest).toMatchObject({ left: 2 });
-      const nothing = await operations().aggregate({ topic: 'seen', aggregateId: 'nobody' });
+      const nothing = await operations().aggregate({ topic: 'seen', aggregateId: 'absent' });
       expect(nothing).toMatchObject({ timeline: [], left: 0 });
     });
 

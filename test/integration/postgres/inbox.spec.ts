@@ -224,7 +224,7 @@ test('pruned rows are those that can say nothing new, and their events are repea
   expect(await effects()).toEqual(['rests', 'moves', 'new']);
 });
 
-test('whatever two owners do at once, each effect is committed once and in order, and no older owner follows a newer', async () => {
+test('with two owners at work at once each effect is committed once and in order, and no older owner follows a newer', async () => {
   const { given, inbox, effects } = await world();
   const attempt = fc.record({
     position: fc.integer({ min: 1, max: 12 }),

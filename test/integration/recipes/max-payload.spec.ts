@@ -6,7 +6,9 @@ import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/tes
 import { eventually } from '../../support/eventually.js';
 import { type Service, walkOn } from './walk.js';
 
-/** docs/operations.md, _`max_payload` lowered_: a server that is restarted with another `max_payload`, under a service. */
+/**
+ * docs/operations.md, _`max_payload` lowered_: a server that is restarted with another `max_payload`, under a service.
+ */
 
 const storeDir = mkdtempSync(join(tmpdir(), 'recipe-max-payload-'));
 let server: NatsServer | undefined;

@@ -1,4 +1,4 @@
-// Whether guards, interceptors, pipes and filters do the same with and without Nest's pipeline; copied into each
+// Whether guards, interceptors, pipes and filters do the same with and without Nest's pipeline. Copied into each
 // project, so that each version of Nest is asked. Every case is called both ways, in one application.
 import 'reflect-metadata';
 import { AsyncLocalStorage } from 'node:async_hooks';

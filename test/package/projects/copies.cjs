@@ -1,4 +1,5 @@
-// One copy of the library, however it is loaded: with two, decorators of one would be unknown to the server of the other.
+// One copy of the library, however it is loaded. With two, decorators of one would be unknown to the server of the
+// other.
 const required = require('nestjs-aggregate-transport');
 
 import('nestjs-aggregate-transport').then((imported) => {

@@ -15,7 +15,10 @@ const ACCOUNT_LIMITS = {
   ...{ mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 },
 };
 
-/** A NATS operator of a test with one account that has JetStream, and a system account: JWTs that the test signs itself. */
+/**
+ * A NATS operator of a test with one account that has JetStream, and a system account: JWTs that the test signs
+ * itself.
+ */
 export class Operator {
   readonly #operator = new Signer('operator');
   readonly #account = new Signer('account');

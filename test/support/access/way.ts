@@ -20,7 +20,9 @@ export interface OpenWay {
   /** As `right`, but each attempt reads what is valid by then; undefined if there is no such form. */
   readonly renewing?: AccessOf;
   readonly wrong: AccessOf;
-  /** From now on the server takes other credentials, and all connections are cut. Undefined if nothing can be replaced. */
+  /**
+   * From now on the server takes other credentials, and all connections are cut. Undefined if nothing can be replaced.
+   */
   readonly rotate?: () => Promise<void>;
   readonly close: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-// Takes the pictures of docs/pictures: `npm run pictures`. Needs /usr/bin/chromium.
+// Takes the pictures of docs/pictures: `npm run pictures:board`. Needs /usr/bin/chromium.
 import { mkdir } from 'node:fs/promises';
 import { look, startBrowser } from './browser.js';
 import { startSampleBoard } from './sample-board.js';

@@ -124,7 +124,7 @@ describe('a claim that is answered', () => {
     expect(world.record.run).toBe(run);
   });
 
-  test('waits under the mark of a drain until its change is cancelled, whoever owns', async () => {
+  test('waits under the mark of a drain until its change is cancelled, under any owner', async () => {
     const { world, a } = fixture();
     world.store('k');
     const { created } = world.stream;

@@ -9,7 +9,7 @@ const answering = (value: unknown): Codec => ({
   decode: () => value,
 });
 
-test('gives the bytes of a codec, whatever kind of Uint8Array they are', () => {
+test('gives the bytes of a codec, as any kind of Uint8Array', () => {
   const bytes = new Uint8Array([1, 2, 3]);
   expect(encodeEnvelope(answering(bytes), envelope)).toBe(bytes);
   expect(JSON.parse(Buffer.from(encodeEnvelope(jsonCodec, envelope)).toString())).toMatchObject({
@@ -31,7 +31,7 @@ test.each([
   expect(encoding).toThrow(`found ${found} for an event of type "T"`);
 });
 
-test('refuses an event whose codec throws, whatever it throws', () => {
+test('refuses an event whose codec throws, with any value thrown', () => {
   for (const thrown of [new Error('x'), undefined, null, 'text', Object.create(null)]) {
     const codec: Codec = {
       encode: () => {

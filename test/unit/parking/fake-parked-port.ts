@@ -41,8 +41,8 @@ interface Listener {
 }
 
 /**
- * The markers and letters of one group as a server keeps them: one message per marker, compared by its sequence, and
- * a subject per aggregate for letters, compared by the last message that is still on it. Shared by the ports of many
+ * The markers and letters of one group as a server keeps them. A marker is one message, compared by its sequence.
+ * Letters have a subject per aggregate, compared by the last message that is still on it. Shared by the ports of many
  * owners, of which all but the last have lost their lease.
  */
 export class ParkedServer {

@@ -63,8 +63,8 @@ interface Hanging {
 }
 
 /**
- * A random walk: owners of one partition come and go, die at any moment, sleep and wake, lose answers and write late,
- * while handlers fail or hang and an operator retries what is parked. In the end all heals, and nothing may be lost.
+ * A random walk. Owners of one partition come and go, die at any moment, sleep and wake, lose answers and write late.
+ * Handlers fail or hang, and an operator retries what is parked. In the end all heals, and nothing may be lost.
  */
 export class Walk implements ProcessWorld {
   readonly red: string[] = [];

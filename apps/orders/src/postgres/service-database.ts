@@ -7,8 +7,8 @@ import pg from 'pg';
 export type Rows = Record<string, string | number | null>[];
 
 /**
- * The database of one service: the one that `DATABASE_URL` names, else a PGlite in this process, which is empty at each
- * start and has one connection.
+ * The database of one service: the one that `DATABASE_URL` names, else a PGlite in this process. A PGlite is empty at
+ * each start and has one connection.
  */
 @Injectable()
 export class ServiceDatabase implements OnApplicationShutdown {

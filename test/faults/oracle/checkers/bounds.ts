@@ -3,8 +3,8 @@ import { type Finding, groupBy } from '../finding.js';
 import type { Attempt, History } from '../history.js';
 
 /**
- * `bounds`: an owner runs no more handlers at once than its share of `concurrency`, and no position lists more unsettled
- * events than its window.
+ * `bounds`: an owner runs no more handlers at once than its share of `concurrency`, and no position lists more
+ * unsettled events than its window.
  */
 export function checkBounds({
   attempts,

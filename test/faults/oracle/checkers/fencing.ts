@@ -2,7 +2,7 @@ import { type Finding, groupBy } from '../finding.js';
 import type { Attempt, Effect, History } from '../history.js';
 
 /**
- * `fencing`: a handler's write carries the token its run started with, so that the store can refuse a stale one; and the
+ * `fencing`: a handler's write carries the token its run started with, so that the store can refuse a stale one. The
  * accepted effects of a key go back only with a newer epoch, and never ahead.
  */
 export function checkFencing(history: Pick<History, 'attempts' | 'effects'>): Finding[] {

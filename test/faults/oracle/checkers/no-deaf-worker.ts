@@ -5,8 +5,8 @@ import type { History, Trouble } from '../history.js';
 const SLACK_MS = 50;
 
 /**
- * `no-deaf-worker`: an owner has one position write on its way at most. So one that cannot hear the server writes each of
- * its positions once at most, until it hears again.
+ * `no-deaf-worker`: an owner has one position write on its way at most. So one that cannot hear the server writes each
+ * of its positions once at most, until it hears again.
  */
 export function checkDeafWorkers(history: Pick<History, 'attempts' | 'positions' | 'troubles'>): Finding[] {
   return history.troubles

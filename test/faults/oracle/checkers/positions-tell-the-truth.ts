@@ -9,7 +9,7 @@ const SHOWN_PER_WRITE = 3;
 
 /**
  * `positions-tell-the-truth`: every event that a position calls settled had ended when the position was sent, or was on
- * its way into the parked stream. Refused writes are judged too: an owner writes what it knows, whatever becomes of it.
+ * its way into the parked stream. Refused writes are judged too: an owner writes what it knows, stored or not.
  */
 export function checkPositionsTellTheTruth(
   history: Pick<History, 'attempts' | 'positions' | 'letters' | 'stored'>,

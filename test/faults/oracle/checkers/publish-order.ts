@@ -2,8 +2,8 @@ import { type Finding, groupBy } from '../finding.js';
 import type { History } from '../history.js';
 
 /**
- * `publish-order`: per key the stream holds 1, 2, 3, … once each, and exactly those whose publish resolved; every publish
- * has an outcome.
+ * `publish-order`: per key the stream holds 1, 2, 3, … once each, and exactly those whose publish resolved; every
+ * publish has an outcome.
  */
 export function checkPublishOrder({ stored, publishes }: Pick<History, 'stored' | 'publishes'>): Finding[] {
   const findings: Finding[] = [];

@@ -4,9 +4,9 @@ import type { History, Ms } from '../history.js';
 import { partitionOf } from '../stored.js';
 
 /**
- * `settled-stays-settled`: an event does not start under an epoch if a position claimed for this epoch or an earlier one
- * calls it settled. A letter is settled when it is stored and handled later, so letters are exempt here; the checkers of
- * parked aggregates judge them.
+ * `settled-stays-settled`: an event does not start under an epoch if a position claimed for this epoch or an earlier
+ * one calls it settled. A letter is settled when it is stored and handled later, so letters are exempt here; the
+ * checkers of parked aggregates judge them.
  */
 export function checkSettledStaysSettled(
   history: Pick<History, 'attempts' | 'positions' | 'letters' | 'stored'>,
@@ -31,7 +31,10 @@ export function checkSettledStaysSettled(
   });
 }
 
-/** A claim of the same epoch counts from when it was sent: another layout may begin at the epoch where the last one ended. */
+/**
+ * A claim of the same epoch counts from when it was sent: another layout may begin at the epoch where the last one
+ * ended.
+ */
 function isEarlier(claim: Pick<Claim, 'epoch' | 'at'>, epoch: number, start: Ms): boolean {
   return claim.epoch < epoch || (claim.epoch === epoch && claim.at <= start);
 }

@@ -4,8 +4,8 @@ import type { History } from '../history.js';
 import { partitionOf } from '../stored.js';
 
 /**
- * `window`: what earlier owners had started is settled in the claimed position, or is among its first `window` unsettled
- * events. Only there does an owner look for an event that kills its process.
+ * `window`: what earlier owners had started is settled in the claimed position, or is among its first `window`
+ * unsettled events. Only there does an owner look for an event that kills its process.
  */
 export function checkWindow(history: Pick<History, 'attempts' | 'positions' | 'stored'>): Finding[] {
   return claimsOf(history).standing.flatMap((claim) => {

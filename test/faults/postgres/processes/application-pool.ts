@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** The pool of an application that goes on when the server dies. */
+/** The pool of an application that continues when the server dies. */
 export function applicationPool({
   postgres,
   maxConnections,

@@ -15,7 +15,7 @@ import { reached, Served, turn } from './serve.js';
 import { BILLING_SCHEMA, GROUP, type HandlerSetup, type Ordered, TOPIC } from './setup.js';
 
 // Applies each event once, by turns in a transaction of the inbox and in one of its own. The number of an effect is
-// drawn under the lock of its aggregate's counter. So numbers are the order of the commits, whatever the inbox does.
+// drawn under the lock of its aggregate's counter. So numbers are the order of the commits, with any inbox.
 
 const served = new Served<HandlerSetup>();
 const { setup, journal } = served;

@@ -12,7 +12,7 @@ import { reached, Served, turn } from './serve.js';
 import { type Ordered, SHOP_SCHEMA, type ShopSetup, TOPIC } from './setup.js';
 
 // Many sessions write order rows and add their events, in transactions of every kind. An order row's number is drawn
-// under the lock of its aggregate's counter. So numbers are the order of the transactions, whatever the outbox does.
+// under the lock of its aggregate's counter. So numbers are the order of the transactions, with any outbox.
 
 const served = new Served<ShopSetup>();
 const { setup, journal } = served;

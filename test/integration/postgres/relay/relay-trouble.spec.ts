@@ -32,7 +32,7 @@ async function untilRefused(world: RelayFixture, isRefused: boolean): Promise<vo
   });
 }
 
-test('a missing permission stops no aggregate: the relay waits, says why, and goes on when it is granted', async () => {
+test('a missing permission stops no aggregate: the relay waits, says why, and continues when it is granted', async () => {
   const world = await fixture(user);
   const relay = world.relay();
   await world.add(...names(300, 1));

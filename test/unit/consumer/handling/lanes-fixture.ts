@@ -77,8 +77,8 @@ export class FakePlace implements ReplayPlace {
 }
 
 /**
- * The lanes of one process over a parked port in memory, with as little of the rest as they need: a lease that is valid
- * or not, and a memory of what it holds. A process that lost its lease may have it again, as in production.
+ * The lanes of one process over a parked port in memory, with as little else as they need. That is a lease that is
+ * valid or not, and a memory of what it holds. A process that lost its lease may have it again, as in production.
  */
 export class LanesFixture implements LaneListener {
   readonly clock: ManualClock;

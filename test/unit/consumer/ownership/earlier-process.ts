@@ -10,8 +10,8 @@ const READS_PER_TTL = 10;
 const RENEW_AGAIN_MS = 50;
 
 /**
- * A process of a release without sessions, as far as the lease goes: its owner renews it, and a contender takes it when
- * it has stood still for the ttl in it and a margin, was released, or was never written.
+ * A process of a release without sessions, as far as the lease goes. Its owner renews it. A contender takes it when it
+ * has stood still for the ttl in it and a margin. It also takes one that was released or never written.
  */
 export class EarlierProcess implements WalkReplica {
   readonly name: string;

@@ -24,9 +24,9 @@ const MAX_JUMP_MS = 10_000;
 const ACQUIRED_WITHIN_MS = 2 * TTL_MS + 1_000;
 
 /**
- * Processes that seek and stand by for one lease, by the real session, presence and lease. They die, freeze, are cut off
- * and begin again; two use one name; clocks jump; leaders answer what is long past; an operator removes records and keys.
- * Requests and answers are held and lost.
+ * Processes that seek and stand by for one lease, by the real session, presence and lease. They die, freeze, are cut
+ * off and begin again. Two use one name, clocks jump, leaders answer what is long past. An operator removes records
+ * and keys. Requests and answers are held and lost.
  */
 export class OwnershipWalk {
   readonly #clock = new ManualClock(10_000);
@@ -39,8 +39,8 @@ export class OwnershipWalk {
   #epoch = 0;
   #isHealed = false;
   /**
-   * Without its key a lease begins again at 1; the position's epoch is what grows then. Earlier releases would take what
-   * an owner misses that did not hear of the deletion.
+   * Without its key a lease begins again at 1; the position's epoch is what grows then. Earlier releases would take
+   * what an owner misses that did not hear of the deletion.
    */
   readonly #deletesKeys: boolean;
   /** Two processes use one name, or an operator removes records of sessions: both at once is more than they stand. */
@@ -115,8 +115,8 @@ export class OwnershipWalk {
   }
 
   /**
-   * Not announced, and it leaves no revision. A process that comes just then must find the lease in its owner's session;
-   * one that hears nothing cannot.
+   * Not announced, and it leaves no revision. A process that comes just then must find the lease in its owner's
+   * session; one that hears nothing cannot.
    */
   #purgeLease(): void {
     if (this.#processes.some(({ host }) => host.isDeaf)) return;

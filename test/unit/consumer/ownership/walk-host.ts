@@ -13,7 +13,10 @@ const ANSWER_WITHIN_MS = 500;
 const MAX_DELAY_MS = 20;
 const MAX_HELD_MS = 6_000;
 
-/** Where a process of the walk runs: its network delays, holds and loses what it carries; its clocks jump, or it sleeps. */
+/**
+ * Where a process of the walk runs: its network delays, holds and loses what it carries; its clocks jump, or it
+ * sleeps.
+ */
 export class WalkHost implements Clock {
   isCut = false;
   /** Hears nothing, though its requests arrive. */

@@ -173,7 +173,7 @@ describe('a tenure', () => {
     expect(ledger.settle(again)).toBe(true);
   });
 
-  test('gives all its bytes back when it ends, whatever is still in lanes', () => {
+  test('gives all its bytes back when it ends, also with events still in lanes', () => {
     const { ledger, bytes, take } = fixture();
     const [first] = take(1, 2, 3);
     ledger.settle(first!);

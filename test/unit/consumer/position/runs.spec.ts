@@ -25,7 +25,7 @@ test('says so when no further step fits', () => {
   expect([runs.isFull, runs.settled(1).isFull]).toEqual([true, false]);
 });
 
-test('runs never fall from one event to a later one, whatever has grown and settled', () => {
+test('runs never fall from one event to a later one, in any order of growing and settling', () => {
   const step = fc.tuple(fc.boolean(), fc.nat(100));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

@@ -22,7 +22,7 @@ function fixture() {
 }
 
 describe('single fetches', () => {
-  test('hand over what they asked for in order, whatever order the answers have', async () => {
+  test('hand over what they asked for in order, in any order of the answers', async () => {
     const { clock, port, got, state, fetch } = fixture();
     const answers: (() => void)[] = [];
     port.onFind = (sequence) =>

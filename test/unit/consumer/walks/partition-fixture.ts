@@ -105,8 +105,8 @@ export interface Process {
 }
 
 /**
- * One partition of a topic in memory, and the processes that may own it: the real consumer over memory ports, by a manual
- * clock. Leases are what the test says.
+ * One partition of a topic in memory, and the processes that may own it: the real consumer over memory ports, by a
+ * manual clock. Leases are what the test says.
  */
 export class PartitionWorld {
   readonly clock = new ManualClock(1_000);

@@ -10,8 +10,8 @@ import type { MemoryMessage } from '#library/testing/memory/memory-stream.js';
 import { recordOf, TOPIC } from '../position/position-fixture.js';
 import type { Process } from './partition-fixture.js';
 
-// Owners of one partition that come and go, over readers with faults: each aggregate is handled in order, nothing is lost,
-// and nothing comes again that the claimed record calls settled.
+// Owners of one partition that come and go, over readers with faults. Each aggregate is handled in order, nothing is
+// lost, and nothing comes again that the claimed record calls settled.
 
 const sabotage: { rule: SabotagedRule | undefined } = { rule: undefined };
 jest.unstable_mockModule('#sabotage', () => ({

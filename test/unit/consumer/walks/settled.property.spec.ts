@@ -8,8 +8,8 @@ import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { MemoryKey } from '#library/testing/memory/memory-key.js';
 import { CREATED, deliveryOf, recordedLog } from '../position/position-fixture.js';
 
-// Owners that claim, commit, sleep and die, with late writes, lost answers and deleted keys: what a record calls settled
-// has ended, and each record follows the one before. Ledger, position, writer and claim are the real ones.
+// Owners that claim, commit, sleep and die, with late writes, lost answers and deleted keys. What a record calls
+// settled has ended, and each record follows the one before. Ledger, position, writer and claim are the real ones.
 
 const sabotage: { rule: SabotagedRule | undefined } = { rule: undefined };
 jest.unstable_mockModule('#sabotage', () => ({

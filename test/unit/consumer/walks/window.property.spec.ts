@@ -6,8 +6,8 @@ import type { SabotagedRule } from '#library/sabotage.js';
 import type { Failure } from '#library/consumer/handling/outcome.js';
 import type { Process, Run } from './partition-fixture.js';
 
-// Owners with different bounds that die and come to rest: whatever an owner has started is among the first `window`
-// unsettled events of its record, and of every later one until the event has ended.
+// Owners with different bounds that die and come to rest. What an owner has started is among the first `window`
+// unsettled events of its record. So it is in every later record until the event has ended.
 
 const sabotage: { rule: SabotagedRule | undefined } = { rule: undefined };
 jest.unstable_mockModule('#sabotage', () => ({

@@ -45,14 +45,14 @@ const statusOf = (code: number): MessageHeaders => ({
 const denial = { operation: 'publish', subject: 'a' };
 
 describe('requests over one inbox', () => {
-  test('share one subscription, and each gets its own answer in whatever order they come', async () => {
+  test('share one subscription, and each gets its own answer in any order they come', async () => {
     const { inbox, sent, heard, answer, clock } = fixture();
     const answers = Promise.all(['a', 'b', 'c'].map((subject) => inbox.request(subject)));
     expect(heard.map(({ subject }) => subject)).toEqual(['_INBOX.1.*']);
     expect(new Set(sent.map(({ reply }) => reply)).size).toBe(3);
     for (const index of [2, 0, 1]) answer(index, { data: Uint8Array.of(index) });
     expect((await answers).map(({ data }) => data[0])).toEqual([0, 1, 2]);
-    // A second answer, and one that nobody waits for, do nothing; neither does the time that has passed.
+    // A second answer, and one that no call waits for, do nothing; neither does the time that has passed.
     answer(0, {});
     await clock.advance(60_000);
   });
@@ -82,7 +82,7 @@ describe('requests over one inbox', () => {
     expect((await other).headers?.code).toBe(404);
   });
 
-  test('fail when the server refuses their subject, and those to other subjects go on', async () => {
+  test('fail when the server refuses their subject, and those to other subjects continue', async () => {
     const { inbox, answer } = fixture();
     const refused = [inbox.request('a'), inbox.request('a')];
     const other = inbox.request('b');

@@ -24,7 +24,7 @@ function slotsOfNode(node: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-test('takes the highest checkpoint that holds for all slots of a shard, whatever numbers of shards were before', () => {
+test('takes the highest checkpoint that holds for all slots of a shard, after any numbers of shards before', () => {
   const random = seededRandom('checkpoints');
   for (let run = 0; run < 200; run++) {
     const checkpoints = new Map<number, number>();
