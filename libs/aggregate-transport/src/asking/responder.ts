@@ -98,7 +98,7 @@ export class Responder {
     this.#hasFailed = true;
     const { log, name } = this.options;
     log.write(
-      'question-unanswered',
+      'question-not-answered',
       errorFields(error),
       `${name}: a question of an operator could not be answered: ${describeError(error)} (said once); ` +
         'report it with this stack',

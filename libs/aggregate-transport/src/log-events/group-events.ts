@@ -60,14 +60,6 @@ export const GROUP_EVENTS = {
     means: 'two processes have the same random name',
     do: 'restart one of them',
   },
-  'question-unanswered': {
-    level: 'error',
-    place: 'group',
-    fields: [],
-    fails: true,
-    means: 'a fault of this library; said once, and an operator sees the process as silent',
-    do: 'report it, with the line',
-  },
   'replicas-not-seen': {
     level: 'warn',
     place: 'group',
@@ -125,6 +117,14 @@ export const GROUP_EVENTS = {
     fields: ['why', 'remedy'],
     means: 'the group was deleted',
     do: 'stop this service, or take its handlers out',
+  },
+  'question-not-answered': {
+    level: 'error',
+    place: 'group',
+    fields: [],
+    fails: true,
+    means: 'a fault of this library: what an operator asked has no answer; no event depends on it',
+    do: 'report it with its stack',
   },
   'old-consumers-found': {
     level: 'error',
