@@ -45,19 +45,19 @@ export function gather<A extends Answer>(
   let known: readonly string[] | undefined;
   let isUnheard = false;
   return new Promise((resolve) => {
-    let asked: Ending | undefined;
+    const asked: { ending?: Ending } = {};
     const end = (): void => {
       timer.cancel();
-      asked?.end();
+      asked.ending?.end();
       resolve({ answers: [...found.values()], living: known });
     };
     const look = (): void => {
       if (known !== undefined && (isUnheard || known.every((replica) => found.has(replica)))) end();
     };
     const timer = clock.after(withinMs, end);
-    asked = port.ask(JSON.stringify(question), {
+    asked.ending = port.ask(JSON.stringify(question), {
       answered: (body) => {
-        const answer = readAnswer<A>(body, expected);
+        const answer = readAnswer(body, expected) as A | undefined;
         if (answer === undefined || found.has(answer.replica) || found.size >= MAX_ANSWERS) return;
         found.set(answer.replica, { answer, tookMs: Math.round(clock.now() - startedAt) });
         if (isEnough?.(answer) === true) end();

@@ -15,18 +15,27 @@ const MAX_NAME = 200;
  * An answer that came, or undefined for what is none: another program may send to an inbox. Numbers and texts inside
  * are as the answering process wrote them. Pure.
  */
-export function readAnswer<A extends Answer>(body: Uint8Array, expected: Expected): A | undefined {
+export function readAnswer(body: Uint8Array, expected: Expected): Answer | undefined {
   const found = parsed(body);
-  if (found === undefined || found['v'] !== ASK_VERSION) return undefined;
-  if (found['topic'] !== expected.topic || found['group'] !== expected.group) return undefined;
-  const { replica } = found;
-  if (found['answers'] !== expected.answers || typeof replica !== 'string') return undefined;
-  if (replica.length > MAX_NAME || typeof found['at'] !== 'number') return undefined;
-  if (expected.answers === 'aggregate')
-    return typeof found['isOwner'] === 'boolean' ? (found as unknown as A) : undefined;
-  const isWhole = LISTS.every((name) => areObjects(found[name])) && areObjects(found['worst'] ?? []);
-  return isWhole && isObject(found['breaker']) ? (found as unknown as A) : undefined;
+  if (found === undefined || !isExpected(found, expected)) return undefined;
+  const isWhole = expected.answers === 'aggregate' ? typeof found['isOwner'] === 'boolean' : isGroup(found);
+  return isWhole ? (found as unknown as Answer) : undefined;
 }
+
+function isExpected(found: Found, { topic, group, answers }: Expected): boolean {
+  const { replica } = found;
+  const isNamed = typeof replica === 'string' && replica.length <= MAX_NAME;
+  const isOfGroup = found['topic'] === topic && found['group'] === group;
+  const isSaid = found['v'] === ASK_VERSION && found['answers'] === answers;
+  return isNamed && isOfGroup && isSaid && typeof found['at'] === 'number';
+}
+
+function isGroup(found: Found): boolean {
+  const areLists = LISTS.every((name) => areObjects(found[name])) && areObjects(found['worst'] ?? []);
+  return areLists && isObject(found['breaker']);
+}
+
+type Found = Readonly<Record<string, unknown>>;
 
 function parsed(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {

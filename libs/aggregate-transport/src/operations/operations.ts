@@ -87,6 +87,7 @@ export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
   readonly type: string | undefined;
   readonly eventId: string | undefined;
   readonly traceId: string | undefined;
+  readonly correlationId: string | undefined;
   readonly bytes: number;
   /** Only if payloads were asked for; the text of the body if it is no envelope. */
   readonly payload?: unknown;

@@ -84,8 +84,7 @@ export async function readLetters(
 }
 
 function shownLetterOf(letter: Letter, payloads: boolean): LetterList['letters'][number] {
-  const { correlationId: _, ...shown } = shownEventOf(letter, payloads);
-  return { ...letterSummaryOf(letter), position: letter.position, ...shown };
+  return { ...letterSummaryOf(letter), position: letter.position, ...shownEventOf(letter, payloads) };
 }
 
 /** The type of a letter's event; undefined if no codec known here wrote it. */

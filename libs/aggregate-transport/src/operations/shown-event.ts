@@ -37,7 +37,7 @@ function envelopeOf(text: string): Readonly<Record<string, unknown>> | undefined
   try {
     const value: unknown = JSON.parse(text);
     const isEnvelope = typeof value === 'object' && value !== null && 'event_type' in value;
-    return isEnvelope ? (value as Readonly<Record<string, unknown>>) : undefined;
+    return isEnvelope ? { ...value } : undefined;
   } catch {
     return undefined;
   }

@@ -65,10 +65,7 @@ function storedEntry(message: StoredMessage, stands: readonly GroupStands[], pay
 function entriesOf({ group, parked, letters, skipped, edits }: GroupHistory): TimelineEntry[] {
   const entries: TimelineEntry[] = [
     ...letters.map((letter) => letterEntry(group, letter)),
-    ...skipped.map((letter): TimelineEntry => {
-      const { replacedBy: _, ...entry } = letterEntry(group, letter);
-      return { ...entry, kind: 'skipped' };
-    }),
+    ...skipped.map((letter): TimelineEntry => ({ ...filedEntry(group, letter), kind: 'skipped' })),
   ];
   for (const { note } of edits) {
     const { edit, sequence } = note;
@@ -83,9 +80,13 @@ function entriesOf({ group, parked, letters, skipped, edits }: GroupHistory): Ti
   return entries;
 }
 
-function letterEntry(group: string, { note, position }: Letter): LetterEntry {
-  const { sequence, storedAt, reason, error, attempts, replacedBy } = note;
-  return { kind: 'letter', group, at: storedAt, sequence, position, reason, error, attempts, replacedBy };
+function letterEntry(group: string, letter: Letter): LetterEntry {
+  return { ...filedEntry(group, letter), kind: 'letter', replacedBy: letter.note.replacedBy };
+}
+
+function filedEntry(group: string, { note, position }: Letter): Omit<LetterEntry, 'kind' | 'replacedBy'> {
+  const { sequence, storedAt, reason, error, attempts } = note;
+  return { group, at: storedAt, sequence, position, reason, error, attempts };
 }
 
 function attemptsOf({ group, owner }: LiveAggregateView): TimelineEntry[] {

@@ -242,14 +242,16 @@ export class AggregateServer
       );
     }
     if (this.#closing !== undefined) return;
-    for (const group of this.#groups) {
-      group.start();
-      const link = this.#links.opened(group.topic);
-      if (link !== undefined && this.#servingListener !== undefined)
-        this.#endings.push(this.#servingListener(group, link));
-    }
+    for (const group of this.#groups) this.#serve(group);
     this.#listening = true;
     this.#listenWatch?.cancel();
+  }
+
+  #serve(group: Group): void {
+    group.start();
+    const link = this.#links.opened(group.topic);
+    if (link !== undefined && this.#servingListener !== undefined)
+      this.#endings.push(this.#servingListener(group, link));
   }
 
   #warnOf(topic: string, isRequest: boolean): void {

@@ -90,9 +90,7 @@ async function groupsWithLeases(
 export async function topicStreams(api: JetStreamApi): Promise<string[]> {
   const names = await streamNames(api, SUBJECT_OF_ANY_TOPIC);
   const infos = await inParallel(names, AT_ONCE, (name) => findStream(api, name, TIMEOUT_MS));
-  return names
-    .filter((name, index) => infos[index]?.config.subjects?.join() === streamSubjectOf(name))
-    .sort();
+  return names.filter((name, index) => infos[index]?.config.subjects.join() === streamSubjectOf(name)).sort();
 }
 
 /**
