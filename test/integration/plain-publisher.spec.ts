@@ -234,4 +234,26 @@ describe.each(Object.keys(CLIENTS) as (keyof typeof CLIENTS)[])('%s', (client) =
     expect([code, receipts, copies.length]).toEqual([1, [], 1]);
     expect(errors).toContain('not stored: too large');
   });
+
+  test('the plain client stores each event once, in order, when the server is killed and comes back', async () => {
+    const topic = topicOf('killed');
+    const publisher = await publisherFor(topic);
+    const events = Array.from({ length: 300 }, (_, index) => ({
+      aggregateId: `order-${index % 3}`,
+      type: 'T',
+      payload: Math.floor(index / 3),
+      eventId: `e-${index}`,
+    }));
+    const published = publish(topic, events);
+    await eventually('some to be stored', async () => (await publisher.lastSequence('order-0')) > 10);
+    await server().kill();
+    await server().start();
+    const { code, receipts } = await published;
+    expect([code, receipts.length]).toEqual([0, events.length]);
+    for (const id of ['order-0', 'order-1', 'order-2']) {
+      const stored: unknown[] = [];
+      for await (const event of publisher.read(id)) stored.push(event.payload);
+      expect(stored).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    }
+  });
 });

@@ -23,7 +23,7 @@ export class WebhookSender {
   @AggregateHandler(webhooks, {
     type: 'Notice',
     timeoutMs: 10_000,
-    retry: { attempts: 12, firstDelayMs: 500, factor: 3, maxDelayMs: 300_000 }, // for over an hour, then parked
+    retry: { attempts: 12, firstDelayMs: 500, factor: 3, maxDelayMs: 300_000 }, // about half an hour, then parked
   })
   async send(@Payload() { url, body }: Notice, @Ctx() ctx: AggregateContext): Promise<void> {
     const response = await fetch(url, {
