@@ -60,7 +60,7 @@ const PEERS = {
     };
   },
   'jetstream-transport': async () => {
-    const { NatsJetStreamClient, NatsJetStreamServer, NatsJetStreamTransport } =
+    const { NatsJetStreamClientProxy, NatsJetStreamServer, NatsJetStreamTransport } =
       await import('@nestjs-plugins/nestjs-nats-jetstream-transport');
     const connectionOptions = { servers: url, name: 'billing' };
     const consumerOptions = {
@@ -80,7 +80,7 @@ const PEERS = {
         strategy: new NatsJetStreamServer({ connectionOptions, consumerOptions, streamConfig }),
       }),
       publish: (app) => {
-        const client = app.get(NatsJetStreamClient);
+        const client = app.get(NatsJetStreamClientProxy, { strict: false });
         return (event) => lastValueFrom(client.emit('counted.one', event));
       },
     };
@@ -105,7 +105,9 @@ const PEERS = {
 
 const { imports, controllers, strategy, publish } = await PEERS[peer]();
 const consumes = role === 'consume';
-const app = await NestFactory.create(moduleOf(imports, consumes ? controllers : []), { logger: ['fatal'] });
+const app = await NestFactory.create(moduleOf(imports, consumes ? controllers : []), {
+  logger: process.env['PEER_LOG'] === undefined ? ['fatal'] : ['log', 'warn', 'error'],
+});
 if (consumes) app.connectMicroservice(strategy(app));
 await app.init();
 if (consumes) await app.startAllMicroservices();

@@ -40,6 +40,6 @@ export class AppModule {}
 // main.ts: app.connectMicroservice({ transport: Transport.KAFKA, options })
 // #endregion
 
-async function charge(_order: string, _cents: number): Promise<void> {
-  await Promise.resolve();
+async function charge(order: string, cents: number): Promise<void> {
+  await Promise.resolve({ order, cents });
 }

@@ -37,6 +37,6 @@ export class AppModule {}
 // main.ts: app.connectMicroservice({ transport: Transport.NATS, options: { servers, queue: 'billing' } })
 // #endregion
 
-async function charge(_order: string, _cents: number): Promise<void> {
-  await Promise.resolve();
+async function charge(order: string, cents: number): Promise<void> {
+  await Promise.resolve({ order, cents });
 }
