@@ -1,13 +1,21 @@
 // One process of a case of faults.js: ROLE PEER URL JOURNAL FAIL_EVERY EVENTS KEYS. Says a line once it is ready.
-import 'reflect-metadata';
 import { appendFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Controller, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ClientsModule, Ctx, EventPattern, Payload, Transport } from '@nestjs/microservices';
-import { lastValueFrom } from 'rxjs';
+import { pathToFileURL } from 'node:url';
 
 const [, , role, peer, url, journal, failEvery, events, keys] = process.argv;
+// The library's own Nest is the one of the repository; a second copy beside it would have other classes.
+const { resolve } = createRequire(
+  peer === 'ours' ? new URL('../../package.json', import.meta.url) : import.meta.url,
+);
+const load = (name) => import(pathToFileURL(resolve(name)).href);
+await load('reflect-metadata');
+const { Controller, Module } = await load('@nestjs/common');
+const { NestFactory } = await load('@nestjs/core');
+const { ClientsModule, Ctx, EventPattern, Payload, Transport } = await load('@nestjs/microservices');
+const { lastValueFrom } = await load('rxjs');
+
 const MAX_MS = 5;
 const failed = new Set();
 
@@ -33,7 +41,9 @@ function controller(decorateMethod, method, ...parameters) {
   const descriptor = Object.getOwnPropertyDescriptor(PeerController.prototype, 'on');
   Reflect.defineMetadata('design:paramtypes', [Object, Object], PeerController.prototype, 'on');
   parameters.forEach((decorate, index) => decorate(PeerController.prototype, 'on', index));
-  decorateMethod(PeerController.prototype, 'on', descriptor);
+  // A decorator may put another function in the method's place.
+  const decorated = decorateMethod(PeerController.prototype, 'on', descriptor) ?? descriptor;
+  Object.defineProperty(PeerController.prototype, 'on', decorated);
   Controller()(PeerController);
   return PeerController;
 }
@@ -60,8 +70,9 @@ const PEERS = {
     };
   },
   'jetstream-transport': async () => {
-    const { NatsJetStreamClientProxy, NatsJetStreamServer, NatsJetStreamTransport } =
-      await import('@nestjs-plugins/nestjs-nats-jetstream-transport');
+    const { NatsJetStreamClientProxy, NatsJetStreamServer, NatsJetStreamTransport } = await load(
+      '@nestjs-plugins/nestjs-nats-jetstream-transport',
+    );
     const connectionOptions = { servers: url, name: 'billing' };
     const consumerOptions = {
       ...{ deliverGroup: 'billing', durable: 'billing', deliverTo: 'billing' },

@@ -1,7 +1,6 @@
 // What another transport does with the order of a key when something fails: node bench/peers/faults.js [PEER …]
 // PEER: ours | nest-nats | jetstream-transport. Install first: npm install --prefix bench/peers; and `npm run build`.
 // Each case: 40 keys with 25 events each, published in order. A handler takes 0 to 5 ms and writes down its begin and end.
-import 'reflect-metadata';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -48,6 +47,12 @@ class Case {
     return child;
   }
 
+  /** What the process has begun counts as running no more. */
+  stop(child, signal) {
+    child.kill(signal);
+    appendFileSync(this.journal, `stopped ${child.pid}\n`);
+  }
+
   lines() {
     return readFileSync(this.journal, 'utf8').split('\n').slice(0, -1);
   }
@@ -87,13 +92,13 @@ async function run(peer, url, { kill = false, freeze = false, away = false, ...w
     const published = once(publisher, 'exit');
     if (kill) {
       await one.until(EVENTS / 3);
-      consumer.kill('SIGKILL');
+      one.stop(consumer, 'SIGKILL');
       await delay(200);
       consumer = await one.start('consume');
     }
     if (freeze) {
       await one.until(EVENTS / 3);
-      consumer.kill('SIGSTOP');
+      one.stop(consumer, 'SIGSTOP');
       await delay(FREEZE_MS);
       consumer.kill('SIGCONT');
     }
@@ -108,14 +113,14 @@ async function run(peer, url, { kill = false, freeze = false, away = false, ...w
 
 const peers = process.argv.length > 2 ? process.argv.slice(2) : PEERS;
 console.log(
-  '| transport | case | overtaken | at once | repeated | never handled |\n|---|---|--:|--:|--:|--:|',
+  '| transport | case | overtaken | at once | repeated | late | never handled |\n|---|---|--:|--:|--:|--:|--:|',
 );
 for (const peer of peers) {
   for (const [name, options] of Object.entries(CASES)) {
     const server = await startNatsServer();
     try {
-      const { overtaken, atOnce, repeated, missing } = await run(peer, server.url, options);
-      console.log(`| ${peer} | ${name} | ${overtaken} | ${atOnce} | ${repeated} | ${missing} |`);
+      const { overtaken, atOnce, repeated, late, missing } = await run(peer, server.url, options);
+      console.log(`| ${peer} | ${name} | ${overtaken} | ${atOnce} | ${repeated} | ${late} | ${missing} |`);
     } finally {
       await server.stop();
     }

@@ -54,9 +54,9 @@ test.each([
   ['docs/postgres.md', 6],
   ['docs/shapes.md', 2],
   ...RECIPES.map((page): [string, number] => [page, 1]),
-  ...MIGRATIONS.map((page): [string, number] => [page, 2]),
+  ...MIGRATIONS.map((page): [string, number] => [page, 1]),
 ])('%s takes its examples from code that is compiled', (page, least) => {
-  const shown = [...read(page).matchAll(/<!-- (\S+)#(\w+) -->\n\n```(?:ts|js|python)\n([\s\S]*?)```/g)];
+  const shown = [...read(page).matchAll(/<!-- (\S+)#(\w+) -->\n\n```(?:ts|js|python|go)\n([\s\S]*?)```/g)];
   expect(shown.length).toBeGreaterThanOrEqual(least);
   for (const [, file = '', name = '', code = ''] of shown) {
     const region = new RegExp(`(?://|#) #region ${name}\n([\\s\\S]*?)[ ]*(?://|#) #endregion`).exec(
