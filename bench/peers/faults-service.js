@@ -76,7 +76,7 @@ const PEERS = {
     const connectionOptions = { servers: url, name: 'billing' };
     const consumerOptions = {
       ...{ deliverGroup: 'billing', durable: 'billing', deliverTo: 'billing' },
-      ...{ manualAck: true, ackWait: 2_000, ackPolicy: 'Explicit', deliverPolicy: 'All' },
+      ...{ manualAck: true, ackWait: 10_000, ackPolicy: 'Explicit', deliverPolicy: 'All' },
     };
     const streamConfig = { name: 'counted', subjects: ['counted.*'] };
     const on = controller(

@@ -16,7 +16,7 @@ const PEERS = ['ours', 'nest-nats', 'jetstream-transport'];
 const [KEYS, EACH] = [40, 25];
 const EVENTS = KEYS * EACH;
 /** No handler has begun for so long: the case is over. Longer than an ack wait and a lease. */
-const QUIET_MS = 9_000;
+const QUIET_MS = 13_000;
 const FREEZE_MS = 6_000;
 const CASES = {
   'nothing fails': {},

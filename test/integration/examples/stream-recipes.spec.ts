@@ -25,49 +25,47 @@ async function historyOf(publisher: AggregatePublisher, id: string): Promise<Sto
   return found;
 }
 
-test('a saga asks for each payment once and takes a failed one back once, killed again and again', async () => {
+test('a saga takes each step once, though it is killed in the middle of both and handles all of it again', async () => {
   const trips = await kitchen.publisher(nats().url, 'trips');
   const payments = await kitchen.publisher(nats().url, 'payments');
-  const ids = Array.from({ length: 60 }, (_, index) => `trip-${index}`);
+  const ids = Array.from({ length: 40 }, (_, index) => `trip-${index}`);
   const env = { NATS_URL: nats().url };
-  const asked = () => payments.lastSequence(`pay-${ids.at(-1)!}`);
+  const follow = async (topic: string): Promise<void> => {
+    const args = ['follow', topic, 'trip-saga', '--until-caught-up', '--max-lag', '0', '--interval', '100'];
+    expect(await runCommand({ args: ['group', ...args, '--server', nats().url] })).toMatchObject({ code: 0 });
+  };
+  const isCancelled = async (id: string): Promise<boolean> => (await historyOf(trips, id)).length > 1;
 
-  let recipe = await kitchen.start('saga-step', env);
-  const booked = trips.publishAll(
-    ids.map((aggregateId) => ({ aggregateId, type: 'TripBooked', payload: { cents: 100 } })),
-  );
-  await eventually('the first payments', async () => (await payments.lastSequence('pay-trip-0')) > 0);
-  await recipe.kill();
-  await booked;
-  recipe = await kitchen.start('saga-step', env);
-  await eventually('all payments', async () => (await asked()) > 0);
-
-  await payments.publishAll(
-    ids.map((trip) => ({
-      aggregateId: `pay-${trip}`,
-      type: 'PaymentFailed',
-      payload: { trip, reason: 'no money' },
-    })),
-  );
-  await eventually('the first cancellation', async () => (await historyOf(trips, 'trip-0')).length > 1);
-  await recipe.kill();
+  const killed = await kitchen.start('saga-step', env);
+  const published = Promise.all([
+    trips.publishAll(
+      ids.map((aggregateId) => ({ aggregateId, type: 'TripBooked', payload: { cents: 100 } })),
+    ),
+    payments.publishAll(
+      ids.map((trip) => {
+        const payload = { trip, reason: 'no money' };
+        return { aggregateId: `pay-${trip}`, type: 'PaymentFailed', payload };
+      }),
+    ),
+  ]);
+  await eventually('the first steps', () => isCancelled('trip-0'));
+  await killed.kill();
+  await published;
+  const next = await kitchen.start('saga-step', env);
+  await Promise.all([follow('trips'), follow('payments')]);
+  await next.stop();
   // Everything once more: every step finds that its event is stored.
   for (const topic of ['trips', 'payments']) {
     const reset = ['group', 'reset', topic, 'trip-saga', '--to', 'start', '--yes', '--server', nats().url];
     expect(await runCommand({ args: reset })).toMatchObject({ code: 0 });
   }
   await kitchen.start('saga-step', env);
-  await eventually('all cancellations', async () => {
-    const histories = await Promise.all(ids.map((id) => historyOf(trips, id)));
-    return histories.every(({ length }) => length > 1);
-  });
-  const follow = ['group', 'follow', 'payments', 'trip-saga', '--until-caught-up', '--server', nats().url];
-  expect(await runCommand({ args: follow })).toMatchObject({ code: 0 });
+  await Promise.all([follow('trips'), follow('payments')]);
   for (const id of ids) {
-    const types = [...(await historyOf(trips, id)), ...(await historyOf(payments, `pay-${id}`))];
-    expect(types.map(({ type }) => type)).toEqual([
-      ...['TripBooked', 'TripCancelled'],
+    const events = [...(await historyOf(trips, id)), ...(await historyOf(payments, `pay-${id}`))];
+    expect(events.map(({ type }) => type).toSorted()).toEqual([
       ...['PaymentAsked', 'PaymentFailed'],
+      ...['TripBooked', 'TripCancelled'],
     ]);
   }
 }, 60_000);
