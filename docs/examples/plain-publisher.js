@@ -5,7 +5,7 @@
 //
 // Each line of the input is one event as JSON: {"aggregateId":"order-7","type":"OrderPlaced","payload":{}}
 //
-// The first event that is refused, or has no answer, ends it with an error; nothing after that event is sent.
+// The first event that is refused, or has no answer, ends it with an error; no later event is sent.
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,6 +17,7 @@ const [, , servers, topic, giveUpAfterMs = '60000'] = process.argv;
 const ANSWER_WITHIN_MS = 2_000;
 const RESEND_AFTER_MS = 250;
 
+// #region token
 /** The id itself where it is one plain subject token, else `~` and its base64url. */
 function tokenOf(id) {
   const bytes = Buffer.from(id, 'utf8');
@@ -45,6 +46,9 @@ function subjectOf(token) {
   return `${topic}.${bits}.${token}`;
 }
 
+// #endregion
+
+// #region store
 /** What the server says to one copy of an event; undefined if nothing came, or no stream takes the subject now. */
 async function answerTo(nats, subject, body, h) {
   try {
@@ -79,6 +83,8 @@ async function store(nats, subject, body, h) {
     await delay(RESEND_AFTER_MS);
   }
 }
+
+// #endregion
 
 const nats = await connect({ servers, maxReconnectAttempts: -1 });
 for await (const line of createInterface({ input: process.stdin })) {

@@ -37,20 +37,25 @@ function codeIn(cell = ''): string {
   return /^`(.+)`$/.exec(cell)?.[1] ?? cell;
 }
 
+const RECIPES = pagesOf('docs/recipes');
+const MIGRATIONS = pagesOf('docs/migrating');
+
 test.each([
   ['README.md', 2],
   ['docs/publishing.md', 1],
   ['docs/testing.md', 1],
-  ['docs/recipes.md', 1],
   ['docs/postgres.md', 6],
   ['docs/shapes.md', 2],
+  ...RECIPES.map((page): [string, number] => [page, 1]),
+  ...MIGRATIONS.map((page): [string, number] => [page, 1]),
 ])('%s takes its examples from code that is compiled', (page, least) => {
-  const regions = [...readFileSync(page, 'utf8').matchAll(/<!-- (\S+)#(\w+) -->\n\n```ts\n([\s\S]*?)```/g)];
-  expect(regions.length).toBeGreaterThanOrEqual(least);
-  for (const [, file = '', name = '', shown = ''] of regions) {
-    const source = readFileSync(file, 'utf8');
-    const region = new RegExp(`// #region ${name}\n([\\s\\S]*?)[ ]*// #endregion`).exec(source)?.[1];
-    expect(shown).toBe(region);
+  const shown = [...read(page).matchAll(/<!-- (\S+)#(\w+) -->\n\n```(?:ts|js|python|go)\n([\s\S]*?)```/g)];
+  expect(shown.length).toBeGreaterThanOrEqual(least);
+  for (const [, file = '', name = '', code = ''] of shown) {
+    const region = new RegExp(`(?://|#) #region ${name}\n([\\s\\S]*?)[ ]*(?://|#) #endregion`).exec(
+      read(file),
+    )?.[1];
+    expect(code.trimEnd()).toBe(region?.trimEnd());
   }
 });
 
@@ -68,6 +73,17 @@ test('the README is read in five minutes, and its test command is the one that .
   expect(README).toMatch(/^npm ci && npm test {3}#/m);
   expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm test$/m);
 });
+
+test.each(RECIPES)(
+  '%s says when to use it, what one gets, pays and does not get, and which test runs it',
+  (page) => {
+    const text = read(page);
+    for (const part of ['Use when', 'You get', 'You pay', 'It does not'])
+      expect(text).toContain(`\n**${part}**`);
+    expect(text).toMatch(/\[The test\]\(\S+\.spec\.ts\)/);
+    expect(read('docs/recipes.md')).toContain(`](${page.replace('docs/', '')})`);
+  },
+);
 
 describe('docs/operations.md', () => {
   test('explains every health code, and no other, with what it makes fail', () => {
