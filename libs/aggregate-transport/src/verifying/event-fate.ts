@@ -2,7 +2,7 @@ import { randomFor } from './harness/random.js';
 
 /** What becomes of an event in its handler. The same in all processes and all repeats. */
 export interface EventFate {
-  /** The first so many attempts of a process fail. */
+  /** In each process it fails so many times. */
   readonly failures: number;
   /** Parks its aggregate, until it is released. */
   readonly parks: boolean;

@@ -134,6 +134,7 @@ function shownOf({ findings }: HistoryVerdict, history: RunHistory): Pick<Verdic
 
 /** What the aggregate's handlers did around the events of a finding. */
 function aroundOf({ aggregateId, numbers }: OrderFinding, { runs, disturbances }: RunHistory): string[] {
+  if (aggregateId === undefined) return [];
   const [least, most] = [Math.min(...numbers) - 1, Math.max(...numbers) + 1];
   const near = runs
     .filter((run) => run.aggregateId === aggregateId && run.number >= least && run.number <= most)

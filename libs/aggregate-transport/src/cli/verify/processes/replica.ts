@@ -72,6 +72,8 @@ export async function runReplica(setup: ReplicaSetup, tell: Tell): Promise<void>
 /** What surrounds every attempt: the plan's faults, and the journal. */
 class Attempts {
   readonly #told = new Map<number, number>();
+  /** Planned failures so far, by sequence. A letter has one attempt per replay, so attempts do not count them. */
+  readonly #failures = new Map<number, number>();
 
   constructor(
     private readonly setup: ReplicaSetup,
@@ -102,12 +104,16 @@ class Attempts {
   }
 
   /** Fails as planned, or gives the time that the event takes. */
-  #suffer({ aggregateId, number, attempt }: RunLine): number {
+  #suffer({ aggregateId, number, sequence }: RunLine): number {
     const { seed, released } = this.setup;
     const { failures, parks, waitMs } = fateOf(seed, aggregateId, number);
     if (parks && !existsSync(join(released, releaseName(aggregateId, number))))
       throw new UnrecoverableError(new PlannedFailure('parks its aggregate, as planned'));
-    if (attempt <= failures) throw new PlannedFailure(`fails ${failures} times, as planned`);
+    const failed = this.#failures.get(sequence) ?? 0;
+    if (failed < failures) {
+      this.#failures.set(sequence, failed + 1);
+      throw new PlannedFailure(`fails ${failures} times, as planned`);
+    }
     return waitMs;
   }
 
