@@ -24,10 +24,10 @@ const terminal: Terminal = {
   },
 };
 
-// The reader of a pipe has left, as `head` does: nothing more is wanted.
+// The reader of a pipe has left, as `head` does: nothing more is wanted. A command that has to tidy up does so.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  if (!process.emit('SIGTERM')) process.exit();
 });
 
 async function run(): Promise<number> {

@@ -3,7 +3,9 @@ import { firstEnds, type RunHistory } from './run-history.js';
 
 /** `unknown-event`: each event that reached a handler is stored, under the number and sequence that the handler saw. */
 export function checkKnown({ runs, stored }: Pick<RunHistory, 'runs' | 'stored'>): OrderFinding[] {
-  const known = new Set(stored.map(({ aggregateId, number, sequence }) => `${sequence} ${number} ${aggregateId}`));
+  const known = new Set(
+    stored.map(({ aggregateId, number, sequence }) => `${sequence} ${number} ${aggregateId}`),
+  );
   return findingsOf('unknown-event', (find) => {
     for (const run of runs) {
       const { aggregateId, number, sequence } = run;
@@ -19,7 +21,11 @@ export function checkHandled({ runs, stored }: Pick<RunHistory, 'runs' | 'stored
   return findingsOf('nothing-lost', (find) => {
     for (const { aggregateId, number, sequence } of stored)
       if (!ends.has(sequence))
-        find(aggregateId, [number], `${aggregateId}: ${number} (sequence ${sequence}) is stored and was not handled`);
+        find(
+          aggregateId,
+          [number],
+          `${aggregateId}: ${number} (sequence ${sequence}) is stored and was not handled`,
+        );
   });
 }
 

@@ -2,8 +2,8 @@ import { describeRun, findingsOf, type OrderFinding } from './finding.js';
 import type { HandlerRun, RunHistory } from './run-history.js';
 
 /**
- * `fencing`: a store that takes an effect when its handler ends, and refuses a token below the highest of the partition,
- * holds the effects of an aggregate in order. It goes back only under a higher token, and never ahead.
+ * `fencing`: think of a store that takes an effect when its handler ends, and refuses a token below the highest of the
+ * partition. What it takes of an aggregate goes back only under a higher token, and never ahead.
  */
 export function checkFencing({ runs }: Pick<RunHistory, 'runs'>): OrderFinding[] {
   const last = new Map<string, HandlerRun>();
@@ -13,7 +13,11 @@ export function checkFencing({ runs }: Pick<RunHistory, 'runs'>): OrderFinding[]
       const before = last.get(aggregateId);
       const previous = before?.number ?? 0;
       if (number > previous + 1)
-        find(aggregateId, [previous, number], `${aggregateId}: the effect of ${describeRun(run)} came after ${previous}`);
+        find(
+          aggregateId,
+          [previous, number],
+          `${aggregateId}: the effect of ${describeRun(run)} came after ${previous}`,
+        );
       else if (before !== undefined && number <= previous && token <= before.token)
         find(
           aggregateId,
@@ -31,9 +35,7 @@ export function effectsOf(runs: readonly HandlerRun[]): {
   readonly refused: HandlerRun[];
 } {
   const highest = new Map<number, number>();
-  const ended = runs
-    .filter(({ outcome }) => outcome === 'handled')
-    .sort((one, other) => one.end - other.end);
+  const ended = runs.filter(({ outcome }) => outcome === 'handled').sort((one, other) => one.end - other.end);
   const accepted: HandlerRun[] = [];
   const refused: HandlerRun[] = [];
   for (const run of ended) {

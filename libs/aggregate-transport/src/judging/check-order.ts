@@ -31,9 +31,17 @@ function judgeAggregate(runs: readonly HandlerRun[], endOf: (number: number) => 
     const { aggregateId, number } = run;
     const before = number - 1;
     if (before > 0 && endOf(before) > run.start)
-      find(aggregateId, [before, number], `${aggregateId}: started ${describeRun(run)}, before ${before} was handled`);
+      find(
+        aggregateId,
+        [before, number],
+        `${aggregateId}: started ${describeRun(run)}, before ${before} was handled`,
+      );
     else if (number > last + 1)
-      find(aggregateId, [last, number], `${aggregateId}: started ${describeRun(run)}, after the start of ${last}`);
+      find(
+        aggregateId,
+        [last, number],
+        `${aggregateId}: started ${describeRun(run)}, after the start of ${last}`,
+      );
     last = number;
   }
 }

@@ -11,7 +11,7 @@ type Judged = Pick<RunHistory, 'runs' | 'disturbances' | 'leaseTtlMs'>;
  * 1. A token of a partition belongs to one process.
  * 2. No event starts under a token after a newer one had begun. After a freeze one start is excused: it was decided
  *    before.
- * 3. An aggregate has one handler at a time. The handler of an owner that cannot know that it lost its lease is excused.
+ * 3. An aggregate has one handler at a time. The handler of an owner that cannot know of its loss is excused.
  */
 export function checkOwners(history: Judged): OrderFinding[] {
   return findingsOf('one-owner', (find) => {

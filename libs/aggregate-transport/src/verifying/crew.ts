@@ -1,9 +1,5 @@
-import type {
-  ProcessMessage,
-  PublisherOrder,
-  PublisherSetup,
-  ReplicaSetup,
-} from './process-lines.js';
+import type { ProcessMessage, PublisherOrder, PublisherSetup, ReplicaSetup } from './process-lines.js';
+import { waitScaleOf } from './event-fate.js';
 import { LEASE_TTL_MS } from './fault-kinds.js';
 import { Owners } from './owners.js';
 import { aggregateIds, sizeBoundOf, type VerifySettings } from './settings.js';
@@ -87,7 +83,10 @@ export class Crew {
     const target = servers[index % servers.length] ?? { host: '127.0.0.1', port: 4_222 };
     const proxy = await TcpProxy.listen(target);
     const isPublisher = name.startsWith('publisher');
-    const common = { server: `${options.isTls ? 'tls' : 'nats'}://127.0.0.1:${proxy.port}`, tlsName: target.host };
+    const common = {
+      server: `${options.isTls ? 'tls' : 'nats'}://127.0.0.1:${proxy.port}`,
+      tlsName: target.host,
+    };
     const setup = isPublisher ? publisherSetup(options, index) : replicaSetup(options);
     const slot: Slot = new Slot({
       ...{ name, proxy, folder, command, isRevived: !isPublisher },
@@ -128,9 +127,14 @@ function replicaSetup({ settings, released, access, copies, handlers }: CrewOpti
   return {
     ...{ role: 'replica', topic, group, partitions, seed, access, copies, released },
     leaseTtlMs: LEASE_TTL_MS,
+    waitScale: waitScaleOf({ eventsPerSecond: paceOf(settings), aggregates: settings.aggregates }),
     handlers: handlers?.file,
     handledTopic: handlers?.topic,
   };
+}
+
+function paceOf({ events, seconds }: VerifySettings): number {
+  return events / (seconds * LOAD_SHARE);
 }
 
 /** Each aggregate has one publisher: between two of them no order is promised. */
@@ -138,12 +142,12 @@ function publisherSetup(
   { settings, access, copies, handlers }: CrewOptions,
   index: number,
 ): Without<PublisherSetup> {
-  const { topic, seed, events, aggregates, seconds } = settings;
+  const { topic, seed, events, aggregates } = settings;
   const isOwn = (_: unknown, place: number): boolean => place % PUBLISHERS === index;
   return {
     ...{ role: 'publisher', topic, seed: seed + index, access, copies, handlers: handlers?.file },
     aggregateIds: aggregateIds(aggregates).filter(isOwn),
     events: Math.floor(events / PUBLISHERS) + (index < events % PUBLISHERS ? 1 : 0),
-    eventsPerSecond: events / PUBLISHERS / (seconds * LOAD_SHARE),
+    eventsPerSecond: paceOf(settings) / PUBLISHERS,
   };
 }

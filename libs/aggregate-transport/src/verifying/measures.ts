@@ -18,8 +18,8 @@ export function measure({ runs, disturbances }: Pick<RunHistory, 'runs' | 'distu
       .filter(({ kind, process }) => kind === 'kill' && process !== undefined)
       .map(({ process, from }) => [process, from] as const),
   );
-  const failovers = [...groupBy(byStart(runs), ({ partition }) => partition).values()].flatMap((ofPartition) =>
-    failoversIn(ofPartition, killed),
+  const failovers = [...groupBy(byStart(runs), ({ partition }) => partition).values()].flatMap(
+    (ofPartition) => failoversIn(ofPartition, killed),
   );
   return {
     failoverMs: { count: failovers.length, median: medianOf(failovers), worst: Math.max(0, ...failovers) },

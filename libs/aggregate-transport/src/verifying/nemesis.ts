@@ -16,7 +16,6 @@ export interface NemesisOptions {
   readonly owners: Owners;
 }
 
-
 /** Does what the plan says to processes and proxies, and keeps what it has done. */
 export class Nemesis {
   readonly counts = new Map<FaultKind, number>();

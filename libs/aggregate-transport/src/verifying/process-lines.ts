@@ -61,6 +61,7 @@ export interface ReplicaSetup extends CommonSetup {
   readonly group: string;
   readonly partitions: number;
   readonly leaseTtlMs: number;
+  readonly waitScale: number;
   /** The topic that the user's handlers are written for; undefined: any. */
   readonly handledTopic: string | undefined;
   /** The folder of files that release parked events. */

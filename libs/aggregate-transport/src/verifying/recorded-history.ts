@@ -11,7 +11,6 @@ import { msOf, readJournal, type Stamped } from './harness/journal.js';
 import type { PublisherLine, ReplicaLine } from './process-lines.js';
 import type { Life } from './slot.js';
 
-
 /** What is known beside the journals. */
 export interface RecordedRun {
   readonly replicas: readonly Life[];

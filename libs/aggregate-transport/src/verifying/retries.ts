@@ -11,7 +11,7 @@ const HOLD_MS = 1_000;
 
 /** An operator who removes the cause and retries, now and then too early. */
 export class Retries {
-  /** Aggregates that were seen parked, each time anew. */
+  /** Aggregates that were seen parked, each time counted. */
   parked = 0;
   /** Replays that ended with a live aggregate. */
   replayed = 0;

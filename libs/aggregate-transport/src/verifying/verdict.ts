@@ -86,7 +86,11 @@ export function verdictOf(run: VerificationRun): Verdict {
     skipped: run.skipped,
     failovers: judged.ownerChanges,
     failoverMs: rounded(measures.failoverMs),
-    ...{ repeats: judged.repeats, staleOverlaps: judged.staleOverlaps, refusedEffects: judged.refusedEffects },
+    ...{
+      repeats: judged.repeats,
+      staleOverlaps: judged.staleOverlaps,
+      refusedEffects: judged.refusedEffects,
+    },
     ...{ failedAttempts: history.failedAttempts, parked, replayed, retriedTooEarly },
     worstGapMs: Math.round(measures.worstGapMs),
     eventsPerSecond: Math.round(measures.eventsPerSecond),
@@ -116,7 +120,9 @@ function lacksOf({ faults, isPublished, history }: VerificationRun, judged: Hist
     ...(isPublished ? [] : ['the publishers could not get rid of their events in time']),
     ...(faults.size === 0 ? ['there was no fault'] : []),
     ...(judged.ownerChanges < LEAST_FAILOVERS
-      ? [`owners changed ${judged.ownerChanges} times, expected ${LEAST_FAILOVERS} at least; give it more seconds`]
+      ? [
+          `owners changed ${judged.ownerChanges} times, expected ${LEAST_FAILOVERS} at least; give it more seconds`,
+        ]
       : []),
   ];
 }

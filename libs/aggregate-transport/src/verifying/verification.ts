@@ -87,7 +87,9 @@ export class Verification {
     const { settings, server, say } = this.options;
     const { kinds, skipped } = kindsOn(process.platform);
     await this.#ready(crew);
-    say(`${crew.replicas.length} replicas and ${crew.publishers.length} publishers run; seed ${settings.seed}`);
+    say(
+      `${crew.replicas.length} replicas and ${crew.publishers.length} publishers run; seed ${settings.seed}`,
+    );
     const pulse = new Pulse(server.ping, LEASE_TTL_MS);
     const retries = new Retries(server, released);
     const { owners, replicas, publishers } = crew;
@@ -136,7 +138,9 @@ export class Verification {
     const ended = crew.slots.find(({ isRunning }) => !isRunning);
     if (outcome === undefined && ended === undefined) return;
     const found =
-      ended === undefined ? `${READY_WITHIN_MS} ms without an answer` : `it ended (${ended.life?.how ?? 'at once'})`;
+      ended === undefined
+        ? `${READY_WITHIN_MS} ms without an answer`
+        : `it ended (${ended.life?.how ?? 'at once'})`;
     throw new ProcessFailure(
       `expected ${ended?.life?.name ?? 'every process'} to be ready, found ${found}; see ${this.folder}`,
       false,

@@ -116,7 +116,7 @@ export class OwnStreams {
     const stream = streamOfBucket(bucket);
     const subjects = await subjectsOf(this.api, stream, `${keyPrefixOf(bucket)}>`);
     const names = await this.#names();
-    // Another run that goes on needs it.
+    // Another run that is under way needs it.
     if (subjects.size === 0 && names.filter((name) => !/_(?:positions|parked)$/.test(name)).length <= 1)
       await this.#deleteStream(stream);
   }

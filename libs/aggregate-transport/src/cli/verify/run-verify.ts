@@ -44,25 +44,24 @@ export const PROCESS_WORD = '--process-of-verify';
 /** From the end of the faults until no process of a run lives. */
 const REST_SECONDS = 300;
 
+interface RunSurroundings {
+  readonly terminal: Pick<Terminal, 'print'>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** Carries out one run: makes what it needs, runs it, tells the verdict, removes what it made. Exit code 0, 1 or 2. */
 export async function runVerify(
   args: VerifyArguments,
   connection: Connection,
-  { terminal, clock, signal }: { terminal: Pick<Terminal, 'print'>; clock: Clock; signal: AbortSignal },
+  { terminal, clock, signal }: RunSurroundings,
 ): Promise<number> {
   const { settings, json, keep } = args;
   const { topic } = settings;
   const say = (text: string): void => (json ? undefined : terminal.print(text));
   requireFile(args.handlers?.file);
   const streams = new OwnStreams(new JetStreamApi(connection));
-  const copies = args.copies ?? (await streams.copiesFor(connection.nats.info?.cluster !== undefined));
-  const bound = sizeBoundOf(settings);
-  for (const line of announcementOf(topic, bound, copies)) say(line);
-  await tellLeftovers(streams, topic, say);
-  const { pid } = process;
-  const startedAt = new Date(clock.wallNow()).toISOString();
-  const seconds = settings.seconds + REST_SECONDS;
-  await streams.make(topic, bound, { host: hostname(), pid, startedAt, seconds, copies });
+  const copies = await makeStreams(streams, args, connection, { clock, say });
   const verification = new Verification({
     ...{ settings, copies, say, signal, access: { ...args.access }, servers: args.servers },
     handlers: args.handlers,
@@ -70,41 +69,61 @@ export async function runVerify(
     command: [process.argv[1] ?? '', PROCESS_WORD],
     server: new ServerOfRun(connection, settings, clock),
   });
-  let isDone = false;
   try {
     const verdict = verdictOf(await verification.run());
-    isDone = verdict.verdict === 'green';
     const kept = keep ? { folder: verification.folder } : {};
     if (json) terminal.print(JSON.stringify({ ...verdict, ...kept }));
     else for (const line of linesOf(verdict)) terminal.print(line);
     return verdict.verdict === 'green' ? 0 : 1;
   } catch (error) {
-    if (error instanceof Stopped) {
-      say(`${error.message}; nothing is proven`);
-      return error.exitCode;
-    }
-    if (error instanceof ProcessFailure && error.isUsage) throw new UsageError(error.message);
-    throw error;
+    return exitCodeOf(error, say);
   } finally {
     if (keep) say(`kept the streams of ${topic}, and the journals in ${verification.folder}`);
     else {
       verification.forget();
-      await removeAll(streams, topic, isDone, say);
+      await removeAll(streams, topic, say);
     }
   }
+}
+
+/** Says what is made, and makes it. Resolves with the number of copies of each stream. */
+async function makeStreams(
+  streams: OwnStreams,
+  { settings, copies: asked }: VerifyArguments,
+  connection: Connection,
+  { clock, say }: { readonly clock: Clock; readonly say: (text: string) => void },
+): Promise<number> {
+  const { topic } = settings;
+  const copies = asked ?? (await streams.copiesFor(connection.nats.info?.cluster !== undefined));
+  const bound = sizeBoundOf(settings);
+  for (const line of announcementOf(topic, bound, copies)) say(line);
+  await tellLeftovers(streams, topic, say);
+  const startedAt = new Date(clock.wallNow()).toISOString();
+  const seconds = settings.seconds + REST_SECONDS;
+  await streams.make(topic, bound, { host: hostname(), pid: process.pid, startedAt, seconds, copies });
+  return copies;
+}
+
+/** @throws what is no orderly end */
+function exitCodeOf(error: unknown, say: (text: string) => void): number {
+  if (error instanceof Stopped) {
+    say(`${error.message}; nothing is proven`);
+    return error.exitCode;
+  }
+  if (error instanceof ProcessFailure && error.isUsage) throw new UsageError(error.message);
+  throw error;
 }
 
 /** A verdict is worth more than a failed removal: the latter is told, and left to `--clean`. */
 async function removeAll(
   streams: OwnStreams,
   topic: string,
-  isDone: boolean,
   say: (text: string) => void,
 ): Promise<void> {
   try {
     const left = await streams.leftover(topic);
     if (left !== undefined) await streams.remove(left);
-    if (!isDone) say(`removed everything of ${topic}`);
+    say(`removed everything of ${topic}`);
   } catch (error) {
     process.stderr.write(
       `expected to remove the streams of ${topic}, found ${describeError(error)}; ` +

@@ -54,8 +54,7 @@ export const verifyCommand = defineCommand({
     }
     const settings = settingsOf(flags, topic);
     const copies = flags.copies === undefined ? undefined : copiesOf(flags.copies);
-    const handlers =
-      flags.handlers === undefined ? undefined : { file: flags.handlers, topic: flags.topic };
+    const handlers = flags.handlers === undefined ? undefined : { file: flags.handlers, topic: flags.topic };
     const access = accessOf(flags);
     return async () => {
       const options = withCredentialsOfAddresses(await connectionOptionsOf(await accessPlanOf(access)));
@@ -74,7 +73,7 @@ function settingsOf(flags: VerifyFlags, topic: string | undefined): VerifySettin
   const partitions = partitionsOf(flags.partitions);
   const seed = numberOf('seed', flags.seed, { otherwise: randomInt(1, MAX_SEED), least: 1, most: MAX_SEED });
   return {
-    topic: topic ?? TOPIC_PREFIX + randomInt(10 ** (NAME_DIGITS - 1), 10 ** NAME_DIGITS),
+    topic: topic ?? TOPIC_PREFIX + String(randomInt(10 ** (NAME_DIGITS - 1), 10 ** NAME_DIGITS)),
     group: GROUP,
     events: count('events'),
     aggregates: count('aggregates'),

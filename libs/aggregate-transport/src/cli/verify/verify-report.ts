@@ -36,7 +36,9 @@ export function linesOf(verdict: Verdict): string[] {
       ? []
       : [`            skipped, because this platform cannot do it: ${verdict.skipped.join(', ')}`]),
     `failovers   ${verdict.failovers}` +
-      (failoverMs.count === 0 ? '' : `; after a kill ${failoverMs.median} ms, at worst ${failoverMs.worst} ms`),
+      (failoverMs.count === 0
+        ? ''
+        : `; after a kill ${failoverMs.median} ms, at worst ${failoverMs.worst} ms`),
     `repeats     ${verdict.repeats} events handled again by a new owner; ${verdict.staleOverlaps} handlers of lost owners, ` +
       `${verdict.refusedEffects} effects that the fencing token refuses`,
     `parked      ${verdict.parked}, replayed ${verdict.replayed}, ${verdict.retriedTooEarly} retried too early; ` +

@@ -21,8 +21,8 @@ export function nowMs(): number {
 }
 
 /**
- * A log file of JSON lines. Each line is one synchronous write to the end of the file, so that a killed
- * process has written all it did, and nothing it did not do.
+ * A log file of JSON lines. Each line is one synchronous write to the end of the file. So a killed process has written
+ * all it did, and nothing it did not do.
  */
 export class Journal<L extends object> {
   readonly #file: number;
@@ -42,8 +42,8 @@ export class Journal<L extends object> {
 }
 
 /**
- * Reads a journal; a last line that a kill cut short is dropped. With `holding` only the lines that hold this text:
- * reading is much cheaper than parsing, and a reader during a run must not keep its proxies waiting.
+ * Reads a journal; a last line that a kill cut short is dropped. With `holding` only lines with this text are parsed.
+ * Parsing costs much more than reading, and a reader during a run must not keep its proxies waiting.
  */
 export function readJournal<L extends object>(path: string, holding = ''): Stamped<L>[] {
   const text = readFileSync(path, 'utf8');

@@ -28,8 +28,10 @@ export function shuffled<T>(items: readonly T[], random: () => number): T[] {
     .map(({ item }) => item);
 }
 
-/** The item drawn at a tick. All items come before any comes again, so that a run that is long enough has each of them. */
+/** The item drawn at a tick, of one item at least. All come before any comes again, so a long run has each of them. */
 export function drawn<T>(items: readonly T[], tick: number, seed: number, purpose: number): T {
   const round = Math.floor(tick / items.length);
-  return shuffled(items, randomFor(seed, purpose, round))[tick % items.length]!;
+  const item = shuffled(items, randomFor(seed, purpose, round))[tick % items.length];
+  if (item === undefined) throw new Error('expected items to draw from, found none');
+  return item;
 }

@@ -42,10 +42,9 @@ const SLICE_BYTES = 512;
 /**
  * A TCP proxy on a free port of 127.0.0.1 that breaks connections as a network does.
  *
- * A black hole holds bytes instead of dropping them, because TCP does the same: the sender transmits them
- * again, and after {@link heal} the receiver gets all of them late, the end of the stream included. So a
- * server behind a black hole keeps a connection its client has given up long ago, and hears that client's
- * old pulls and acks when the hole closes.
+ * A black hole holds bytes instead of dropping them, because TCP does the same: the sender transmits them again. After
+ * {@link heal} the receiver gets all of them late, the end of the stream included. So a server behind a black hole keeps
+ * a connection that its client has given up long ago. It hears that client's old pulls when the hole closes.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #links = new Set<Link>();
@@ -101,7 +100,7 @@ export class TcpProxy implements AsyncDisposable {
     if (direction !== 'c2s') this.#holes.s2c = true;
   }
 
-  /** From now on the client gets what the server sends in slices of 512 bytes, one per so many milliseconds; 0: at once. */
+  /** From now on the server's bytes arrive in slices of 512, one per so many milliseconds; 0: at once. */
   throttle(sliceEveryMs: number): void {
     this.#sliceEveryMs = sliceEveryMs;
   }

@@ -1,10 +1,7 @@
 import { Controller, type DynamicModule, Module, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { AggregateContext } from '../../../nest/handling/aggregate.context.js';
-import {
-  AggregateHandler,
-  type HandlerExtras,
-} from '../../../nest/handling/aggregate-handler.decorator.js';
+import { AggregateHandler, type HandlerExtras } from '../../../nest/handling/aggregate-handler.decorator.js';
 import type { ReplicaSetup } from '../../../verifying/process-lines.js';
 import { UsageError } from '../../command/terminal.js';
 import { loadHandlers, type UserHandlers } from './user-handlers.js';
@@ -62,7 +59,8 @@ function aimAt(module: object, { handledTopic, topic }: ReplicaSetup): number {
     const declared = typeof one === 'function' ? one : {};
     waiting.push(...(imports ?? []), ...listOn(declared, IMPORTS), ...(inner === undefined ? [] : [inner]));
     for (const controller of [...(controllers ?? []), ...listOn(declared, CONTROLLERS)])
-      if (typeof controller === 'function') count += aimController(controller.prototype as object, handledTopic, topic);
+      if (typeof controller === 'function')
+        count += aimController(controller.prototype as object, handledTopic, topic);
   }
   return count;
 }
@@ -79,9 +77,10 @@ function aimController(prototype: object, handled: string | undefined, topic: st
     const extras = Reflect.getMetadata(EXTRAS, method) as Partial<HandlerExtras> | undefined;
     const own = extras?.aggregateHandler;
     if (own === undefined || own.topic !== (handled ?? own.topic)) continue;
-    const { topicRef: _, ...others } = extras as HandlerExtras;
     Reflect.defineMetadata(PATTERN, [topic], method);
-    Reflect.defineMetadata(EXTRAS, { ...others, aggregateHandler: { ...own, topic } }, method);
+    // Without the reference: its shapes are those of the other topic.
+    const aimed = { ...extras, topicRef: topic, aggregateHandler: { ...own, topic } };
+    Reflect.defineMetadata(EXTRAS, aimed, method);
     count++;
   }
   return count;

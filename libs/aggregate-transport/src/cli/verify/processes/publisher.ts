@@ -7,6 +7,7 @@ import { AggregateTransportError } from '../../../errors.js';
 import { AggregateTransportModule } from '../../../nest/aggregate-transport.module.js';
 import type { AggregatePublisher } from '../../../nest/publishing/aggregate-publisher.js';
 import { publisherToken } from '../../../nest/tokens.js';
+import { HOT_SHARE } from '../../../verifying/event-fate.js';
 import { Journal } from '../../../verifying/harness/journal.js';
 import { randomFor } from '../../../verifying/harness/random.js';
 import type {
@@ -25,8 +26,6 @@ const TICK_MS = 10;
 const TELL_EVERY_MS = 500;
 /** While the publisher cannot get rid of its events, it is given no more. */
 const MAX_PENDING = 1_500;
-/** One aggregate gets this share of all events: a hot one. */
-const HOT_SHARE = 0.15;
 const PURPOSE_LOAD = 1;
 
 /** One service that publishes: numbered events of its own aggregates, at an even pace. */
@@ -42,6 +41,7 @@ export async function runPublisher(setup: PublisherSetup, tell: Tell): Promise<v
   })
   class PublisherModule {}
 
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest takes plain options
   const app = await NestFactory.createApplicationContext(PublisherModule as Type, {
     logger: processLog,
     abortOnError: false,
@@ -120,19 +120,17 @@ class Load {
     this.#numbers.set(aggregateId, number);
     const { type, payload } = makeEvent(this.event, { aggregateId, number });
     this.#journal.write({ what: 'call', aggregateId, number });
-    const outcome = this.publisher
-      .publish({ aggregateId, type, payload, aggregateVersion: number })
-      .then(
-        ({ sequence }) => {
-          this.stored++;
-          this.#journal.write({ what: 'stored', aggregateId, number, sequence });
-        },
-        (error: unknown) => {
-          const code = error instanceof AggregateTransportError ? error.code : 'OTHER';
-          const what = code === 'OUTCOME_UNKNOWN' ? 'unknown' : 'refused';
-          this.#journal.write({ what, aggregateId, number, code });
-        },
-      );
+    const outcome = this.publisher.publish({ aggregateId, type, payload, aggregateVersion: number }).then(
+      ({ sequence }) => {
+        this.stored++;
+        this.#journal.write({ what: 'stored', aggregateId, number, sequence });
+      },
+      (error: unknown) => {
+        const code = error instanceof AggregateTransportError ? error.code : 'OTHER';
+        const what = code === 'OUTCOME_UNKNOWN' ? 'unknown' : 'refused';
+        this.#journal.write({ what, aggregateId, number, code });
+      },
+    );
     this.#outcomes.add(outcome);
     void outcome.finally(() => this.#outcomes.delete(outcome));
   }

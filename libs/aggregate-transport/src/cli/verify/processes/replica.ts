@@ -11,12 +11,7 @@ import { AggregateServer } from '../../../nest/serving/aggregate.server.js';
 import type { AttemptContext } from '../../../transport/around.js';
 import { ATTEMPTS, fateOf, releaseName } from '../../../verifying/event-fate.js';
 import { Journal } from '../../../verifying/harness/journal.js';
-import type {
-  ProcessMessage,
-  ReplicaLine,
-  ReplicaSetup,
-  RunLine,
-} from '../../../verifying/process-lines.js';
+import type { ProcessMessage, ReplicaLine, ReplicaSetup, RunLine } from '../../../verifying/process-lines.js';
 import { handlersModule } from './handlers-module.js';
 import { processLog } from './process-log.js';
 import { transportOptionsOf } from './transport-options.js';
@@ -58,6 +53,7 @@ export async function runReplica(setup: ReplicaSetup, tell: Tell): Promise<void>
   })
   class ReplicaModule {}
 
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest takes plain options
   const app = await NestFactory.createMicroservice(ReplicaModule as Type, {
     inject: [AggregateServer],
     useFactory: (strategy: AggregateServer) => ({ strategy }),
@@ -105,8 +101,8 @@ class Attempts {
 
   /** Fails as planned, or gives the time that the event takes. */
   #suffer({ aggregateId, number, sequence }: RunLine): number {
-    const { seed, released } = this.setup;
-    const { failures, parks, waitMs } = fateOf(seed, aggregateId, number);
+    const { released } = this.setup;
+    const { failures, parks, waitMs } = fateOf(this.setup, aggregateId, number);
     if (parks && !existsSync(join(released, releaseName(aggregateId, number))))
       throw new UnrecoverableError(new PlannedFailure('parks its aggregate, as planned'));
     const failed = this.#failures.get(sequence) ?? 0;
@@ -131,7 +127,7 @@ function namedError(error: unknown): { error?: string } {
   return { error: describeError(error).slice(0, MAX_ERROR_LENGTH) };
 }
 
-/** A loop that stands still for long may cost the lease, whoever kept it: a busy machine, or a handler. */
+/** A loop that stands still for long may cost the lease, be it for a busy machine or for a handler. */
 function watchLoop(journal: Journal<ReplicaLine>, leaseTtlMs: number): void {
   let last = performance.now();
   setInterval(() => {

@@ -3,9 +3,7 @@ import { describeError } from '../../../errors.js';
 import type { ProcessMessage, ProcessSetup } from '../../../verifying/process-lines.js';
 import { isUsageError } from '../../command/terminal.js';
 
-/**
- * Becomes one process of a run: a replica or a publisher, as the parent says in its first message. Ends with its parent.
- */
+/** Becomes a replica or a publisher of a run, as the parent says in its first message. Ends with its parent. */
 export async function runProcess(): Promise<void> {
   // The terminal sends it to all; the parent decides.
   process.on('SIGINT', () => undefined);

@@ -10,7 +10,8 @@ export async function transportOptionsOf(
   topic: TopicOptions,
 ): Promise<AggregateTransportOptions> {
   const plan = await accessPlanOf(setup.access);
-  const { servers: _, ...options } = withCredentialsOfAddresses(await connectionOptionsOf(plan));
+  const options = withCredentialsOfAddresses(await connectionOptionsOf(plan));
+  delete options.servers;
   // The client passes it on to Node; its own type does not name it.
   const tls = setup.tlsName === undefined ? {} : { tls: { ...options.tls, servername: setup.tlsName } };
   const connection: NatsConnectionOptions = {
