@@ -12,6 +12,8 @@ export const FAULT_KINDS = [
   'refuse',
   // Nothing arrives either way for longer than the lease; then all of it does.
   'stall',
+  // What the process sends does not arrive for longer than the lease; it still hears the server.
+  'mute',
   // The server's answers do not arrive, and are lost with the connection.
   'deafen',
   // The same for a publisher: its connection breaks, or the server's answers arrive late.
@@ -32,6 +34,7 @@ export const FAULT_DURATIONS: Readonly<Record<FaultKind, readonly [number, numbe
   cut: [0, 0],
   refuse: [500, 2_500],
   stall: [LEASE_TTL_MS + 300, 4_000],
+  mute: [LEASE_TTL_MS + 300, 3_500],
   deafen: [100, 1_500],
   'cut-publisher': [0, 0],
   // Longer than a publisher waits before it sends an event again.

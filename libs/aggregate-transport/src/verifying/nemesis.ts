@@ -73,7 +73,8 @@ export class Nemesis {
         await proxy.refuse(ms);
         break;
       case 'stall':
-        proxy.blackhole('both');
+      case 'mute':
+        proxy.blackhole(kind === 'stall' ? 'both' : 'c2s');
         await scheduled(ms);
         proxy.heal();
         break;

@@ -40,6 +40,7 @@ export class Retries {
       await scheduled(LOOK_EVERY_MS);
     }
     await Promise.all(retrying);
+    await this.#look();
   }
 
   /** From now on nothing stays parked longer than it must. */
@@ -53,8 +54,14 @@ export class Retries {
 
   /** The server may be out of reach for a moment: the next look finds what this one did not. */
   async #look(): Promise<ParkedNumber[]> {
-    const found = await this.server.parked().catch((): ParkedNumber[] => []);
+    let found: ParkedNumber[];
+    try {
+      found = await this.server.parked();
+    } catch {
+      return [];
+    }
     const now = nowMs();
+    this.#noteLive(found);
     return found.filter(({ aggregateId }) => {
       if (this.#busy.has(aggregateId)) return false;
       const since = this.#since.get(aggregateId);
@@ -66,6 +73,16 @@ export class Retries {
     });
   }
 
+  /** One that was parked and is no more has been replayed, even if the answer was lost. */
+  #noteLive(found: readonly ParkedNumber[]): void {
+    const parked = new Set(found.map(({ aggregateId }) => aggregateId));
+    for (const aggregateId of this.#since.keys()) {
+      if (parked.has(aggregateId) || this.#busy.has(aggregateId)) continue;
+      this.replayed++;
+      this.#since.delete(aggregateId);
+    }
+  }
+
   async #retry({ aggregateId, number }: ParkedNumber): Promise<void> {
     this.#busy.add(aggregateId);
     try {
@@ -73,10 +90,7 @@ export class Retries {
       const isEarly = !this.#isHasty && (number ?? 0) % 3 === 0;
       if (isEarly && !(await this.server.retry(aggregateId))) this.refused++;
       if (number !== undefined) writeFileSync(join(this.folder, releaseName(aggregateId, number)), '');
-      if (await this.server.retry(aggregateId)) {
-        this.replayed++;
-        this.#since.delete(aggregateId);
-      }
+      await this.server.retry(aggregateId);
     } catch {
       // Its owner was killed, or the server was out of reach: the next look finds it again.
     } finally {

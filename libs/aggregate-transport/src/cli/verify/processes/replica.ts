@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as scheduled } from 'node:timers/promises';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { describeError } from '../../../errors.js';
+import { describeError, hasCode } from '../../../errors.js';
 import { AggregateTransportModule } from '../../../nest/aggregate-transport.module.js';
 import { UnrecoverableError } from '../../../nest/handling/unrecoverable.error.js';
 import { AggregateServer } from '../../../nest/serving/aggregate.server.js';
@@ -124,6 +124,8 @@ class Attempts {
 function namedError(error: unknown): { error?: string } {
   if (error instanceof PlannedFailure) return {};
   if (error instanceof UnrecoverableError && error.cause instanceof PlannedFailure) return {};
+  // A consequence of the faults.
+  if (hasCode(error, 'LEASE_LOST')) return {};
   return { error: describeError(error).slice(0, MAX_ERROR_LENGTH) };
 }
 
