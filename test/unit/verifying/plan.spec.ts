@@ -39,7 +39,9 @@ describe('the plan of faults', () => {
 
 describe('the fate of an event', () => {
   const fates = (seed: number) =>
-    aggregateIds(20).flatMap((id) => Array.from({ length: 100 }, (_, n) => fateOf({ seed, waitScale: 1 }, id, n + 1)));
+    aggregateIds(20).flatMap((id) =>
+      Array.from({ length: 100 }, (_, n) => fateOf({ seed, waitScale: 1 }, id, n + 1)),
+    );
 
   test('is the same in every process and every repeat', () => {
     expect(fates(7)).toEqual(fates(7));
@@ -56,7 +58,10 @@ describe('the fate of an event', () => {
     expect(waitScaleOf({ eventsPerSecond: 100, aggregates: 60 })).toBe(1);
     const scale = waitScaleOf({ eventsPerSecond: 5_000, aggregates: 60 });
     expect(scale).toBeLessThan(0.05);
-    const waits = Array.from({ length: 50_000 }, (_, n) => fateOf({ seed: 7, waitScale: scale }, 'hot', n).waitMs);
+    const waits = Array.from(
+      { length: 50_000 },
+      (_, n) => fateOf({ seed: 7, waitScale: scale }, 'hot', n).waitMs,
+    );
     const meanMs = waits.reduce((sum, ms) => sum + ms, 0) / waits.length;
     expect(meanMs * 5_000 * 0.17).toBeLessThan(1_000);
   });

@@ -33,7 +33,7 @@ function runOf(change: Partial<VerificationRun> = {}): VerificationRun {
 
 test('a run with too few failovers is not proven, and says why', () => {
   const verdict = verdictOf(runOf());
-  expect(verdict).toMatchObject({ v: 1, verdict: 'unproven', failovers: 1, repeats: 1, broken: {} });
+  expect(verdict).toMatchObject({ verdict: 'unproven', failovers: 1, repeats: 1, broken: {} });
   expect(verdict.lacks).toEqual(['owners changed 1 times, expected 2 at least; give it more seconds']);
 });
 

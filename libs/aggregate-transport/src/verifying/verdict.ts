@@ -15,7 +15,6 @@ export interface ShownFinding extends OrderFinding {
  * was, but too little happened to say so.
  */
 export interface Verdict {
-  readonly v: 1;
   readonly verdict: 'green' | 'red' | 'unproven';
   readonly topic: string;
   readonly seed: number;
@@ -77,7 +76,6 @@ export function verdictOf(run: VerificationRun): Verdict {
   const { topic, seed, events, aggregates, seconds, replicas, partitions } = settings;
   const { parked, replayed, retriedTooEarly } = run;
   return {
-    v: 1,
     verdict: isRed ? 'red' : lacks.length > 0 ? 'unproven' : 'green',
     ...{ topic, seed, settings: { events, aggregates, seconds, replicas, partitions } },
     events: countsOf(history),

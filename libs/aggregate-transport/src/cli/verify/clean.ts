@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '../../clock.js';
 import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import type { Connection } from '../../stream/connection/connection.js';
+import { jsonLine } from '../command/json-line.js';
 import type { Terminal } from '../command/terminal.js';
 import { type Leftover, OwnStreams, type RunMark } from './own-streams.js';
 
@@ -31,7 +32,7 @@ export async function cleanUp(
     const isRemoved = yes || !mayRun(one, clock.wallNow());
     if (isRemoved) await streams.remove(one);
     else stays++;
-    if (json) terminal.print(JSON.stringify({ topic: one.topic, removed: isRemoved }));
+    if (json) terminal.print(jsonLine('verify-removal', { topic: one.topic, removed: isRemoved }));
     else terminal.print(isRemoved ? `removed ${one.topic}` : `left ${one.topic}: ${whyOf(one.mark)}`);
   }
   return stays === 0 ? 0 : 1;

@@ -10,6 +10,7 @@ import { sizeBoundOf, type VerifySettings } from '../../verifying/settings.js';
 import { verdictOf } from '../../verifying/verdict.js';
 import { ProcessFailure, Verification } from '../../verifying/verification.js';
 import type { AccessFlags } from '../command/access-flags.js';
+import { jsonLine } from '../command/json-line.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
 import { type Leftover, OwnStreams } from './own-streams.js';
 import { ServerOfRun } from './server-of-run.js';
@@ -72,7 +73,7 @@ export async function runVerify(
   try {
     const verdict = verdictOf(await verification.run());
     const kept = keep ? { folder: verification.folder } : {};
-    if (json) terminal.print(JSON.stringify({ ...verdict, ...kept }));
+    if (json) terminal.print(jsonLine('verdict', { ...verdict, ...kept }));
     else for (const line of linesOf(verdict)) terminal.print(line);
     return verdict.verdict === 'green' ? 0 : 1;
   } catch (error) {
@@ -115,11 +116,7 @@ function exitCodeOf(error: unknown, say: (text: string) => void): number {
 }
 
 /** A verdict is worth more than a failed removal: the latter is told, and left to `--clean`. */
-async function removeAll(
-  streams: OwnStreams,
-  topic: string,
-  say: (text: string) => void,
-): Promise<void> {
+async function removeAll(streams: OwnStreams, topic: string, say: (text: string) => void): Promise<void> {
   try {
     const left = await streams.leftover(topic);
     if (left !== undefined) await streams.remove(left);
