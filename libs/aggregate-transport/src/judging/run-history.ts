@@ -34,7 +34,7 @@ export interface HandlerRun extends StoredNumber {
 
 /** A time in which something was broken, on purpose or not. */
 export interface Disturbance {
-  /** `stop` is an orderly shutdown, which excuses nothing. `freeze` excuses one start right after it. */
+  /** `stop` is an orderly shutdown, which excuses nothing. `freeze` and `stood-still` excuse one start right after. */
   readonly kind: string;
   /** Undefined if it hits all. */
   readonly process: string | undefined;

@@ -1,13 +1,14 @@
 import { byStart, type Disturbance, type HandlerRun, type RunHistory } from './run-history.js';
 
-/** Right after a freeze the one handler whose start was decided before it still starts: it was stopped in between. */
+/** Right after a standstill the one handler whose start was decided before it still starts. */
 const THAW_MS = 100;
+const STANDSTILLS: ReadonlySet<string> = new Set(['freeze', 'stood-still']);
 
 /** A start under a token after a newer one had begun. */
 export interface StaleStart {
   readonly run: HandlerRun;
   readonly newer: number;
-  /** True for the one start after a freeze that nothing can prevent. */
+  /** True for the one start after a standstill that nothing can prevent. */
   readonly isExcused: boolean;
 }
 
@@ -21,9 +22,13 @@ export function staleStarts({ runs, disturbances }: Pick<RunHistory, 'runs' | 'd
     highest.set(partition, Math.max(newer, token));
     if (newer <= token) return [];
     const freeze = disturbances.find(
-      (one) => one.kind === 'freeze' && one.process === process && Math.abs(start - one.to) <= THAW_MS,
+      (one) =>
+        STANDSTILLS.has(one.kind) &&
+        !used.has(one) &&
+        one.process === process &&
+        Math.abs(start - one.to) <= THAW_MS,
     );
-    const isExcused = freeze !== undefined && !used.has(freeze);
+    const isExcused = freeze !== undefined;
     if (isExcused) used.add(freeze);
     return [{ run, newer, isExcused }];
   });

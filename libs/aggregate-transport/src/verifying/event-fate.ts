@@ -28,7 +28,7 @@ export const HOT_SHARE = 0.15;
 const MAX_BUSY_SHARE = 0.5;
 const MEAN_MS = USUAL_MS / 2 + (SLOW_SHARE * SLOW_MS) / 2;
 
-/** Shortens all waits, so that the hottest aggregate keeps up with its publisher: 1 at a slow pace, less at others. Pure. */
+/** Shortens waits, so that the hottest aggregate keeps up with its publisher: 1 at a slow pace, else less. Pure. */
 export function waitScaleOf(pace: { readonly eventsPerSecond: number; readonly aggregates: number }): number {
   const { eventsPerSecond, aggregates } = pace;
   const perSecond = eventsPerSecond * (HOT_SHARE + (1 - HOT_SHARE) / aggregates);

@@ -26,6 +26,12 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 /** Shorter leases than a service has, so that a minute holds many failovers. In milliseconds. */
 export const LEASE_TTL_MS = 1_500;
 
+/**
+ * A machine or a server that stands still for so long may cost a lease, once or by adding up. Shorter pauses come with
+ * any collector of garbage.
+ */
+export const STILL_MS = LEASE_TTL_MS / 10;
+
 /** How long a fault of each kind lasts, in milliseconds. */
 export const FAULT_DURATIONS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [0, 2_000],

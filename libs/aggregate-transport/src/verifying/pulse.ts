@@ -1,20 +1,16 @@
 import { setTimeout as scheduled } from 'node:timers/promises';
 import type { Disturbance } from '../judging/run-history.js';
+import { STILL_MS } from './fault-kinds.js';
 import { nowMs } from './harness/journal.js';
 
 const BEAT_EVERY_MS = 200;
-/** A share of the lease: a server that answers this slowly may cost an owner its lease. */
-const SLOW_SHARE = 0.3;
 
 /** Notes when the server itself, or this machine, is too slow for the leases of a run: that is no fault of ours. */
 export class Pulse {
   readonly disturbances: Disturbance[] = [];
   #isOver = false;
 
-  constructor(
-    private readonly ping: () => Promise<void>,
-    private readonly leaseTtlMs: number,
-  ) {}
+  constructor(private readonly ping: () => Promise<void>) {}
 
   async run(): Promise<void> {
     while (!this.#isOver) {
@@ -22,7 +18,7 @@ export class Pulse {
       await this.ping().catch(() => undefined);
       await scheduled(BEAT_EVERY_MS);
       const to = nowMs();
-      if (to - from - BEAT_EVERY_MS > this.leaseTtlMs * SLOW_SHARE)
+      if (to - from - BEAT_EVERY_MS > STILL_MS)
         this.disturbances.push({ kind: 'slow-server', process: undefined, from, to });
     }
   }

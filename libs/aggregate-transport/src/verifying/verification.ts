@@ -90,7 +90,7 @@ export class Verification {
     say(
       `${crew.replicas.length} replicas and ${crew.publishers.length} publishers run; seed ${settings.seed}`,
     );
-    const pulse = new Pulse(server.ping, LEASE_TTL_MS);
+    const pulse = new Pulse(server.ping);
     const retries = new Retries(server, released);
     const { owners, replicas, publishers } = crew;
     const { seed, partitions } = settings;

@@ -26,6 +26,8 @@ export interface VerifyArguments {
   readonly keep: boolean;
   readonly access: AccessFlags;
   readonly servers: readonly ProxyTarget[];
+  /** The user asks for TLS. */
+  readonly isTls: boolean;
 }
 
 /** Why a run was ended from outside. */
@@ -66,7 +68,7 @@ export async function runVerify(
   const verification = new Verification({
     ...{ settings, copies, say, signal, access: { ...args.access }, servers: args.servers },
     handlers: args.handlers,
-    isTls: connection.nats.info?.tls_required === true || args.access.tlsca !== undefined,
+    isTls: args.isTls || connection.nats.info?.tls_required === true,
     command: [process.argv[1] ?? '', PROCESS_WORD],
     server: new ServerOfRun(connection, settings, clock),
   });

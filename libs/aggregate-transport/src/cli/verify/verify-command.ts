@@ -59,7 +59,8 @@ export const verifyCommand = defineCommand({
     return async () => {
       const options = withCredentialsOfAddresses(await connectionOptionsOf(await accessPlanOf(access)));
       const servers = proxiedServers([options.servers ?? []].flat());
-      const args = { settings, handlers, copies, json, keep: flags.keep === true, access, servers };
+      const isTls = options.tls !== undefined;
+      const args = { settings, handlers, copies, json, keep: flags.keep === true, access, servers, isTls };
       return connected((connection) =>
         untilStopped((signal) => runVerify(args, connection, { terminal, clock, signal })),
       );

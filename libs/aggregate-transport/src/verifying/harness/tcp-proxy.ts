@@ -43,8 +43,8 @@ const SLICE_BYTES = 512;
  * A TCP proxy on a free port of 127.0.0.1 that breaks connections as a network does.
  *
  * A black hole holds bytes instead of dropping them, because TCP does the same: the sender transmits them again. After
- * {@link heal} the receiver gets all of them late, the end of the stream included. So a server behind a black hole keeps
- * a connection that its client has given up long ago. It hears that client's old pulls when the hole closes.
+ * {@link heal} the receiver gets all of them late, the end of the stream included. So a server behind a black hole
+ * keeps a connection that its client has given up long ago. It hears that client's old pulls when the hole closes.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #links = new Set<Link>();

@@ -10,6 +10,7 @@ import { UnrecoverableError } from '../../../nest/handling/unrecoverable.error.j
 import { AggregateServer } from '../../../nest/serving/aggregate.server.js';
 import type { AttemptContext } from '../../../transport/around.js';
 import { ATTEMPTS, fateOf, releaseName } from '../../../verifying/event-fate.js';
+import { STILL_MS } from '../../../verifying/fault-kinds.js';
 import { Journal } from '../../../verifying/harness/journal.js';
 import type { ProcessMessage, ReplicaLine, ReplicaSetup, RunLine } from '../../../verifying/process-lines.js';
 import { handlersModule } from './handlers-module.js';
@@ -29,7 +30,7 @@ class PlannedFailure extends Error {
 /** One replica of the judged service. It writes down what it does, and judges nothing. */
 export async function runReplica(setup: ReplicaSetup, tell: Tell): Promise<void> {
   const journal = new Journal<ReplicaLine>(setup.journal);
-  watchLoop(journal, setup.leaseTtlMs);
+  watchLoop(journal);
   const attempts = new Attempts(setup, journal, tell);
   const options = await transportOptionsOf(setup, {
     consume: {
@@ -130,12 +131,12 @@ function namedError(error: unknown): { error?: string } {
 }
 
 /** A loop that stands still for long may cost the lease, be it for a busy machine or for a handler. */
-function watchLoop(journal: Journal<ReplicaLine>, leaseTtlMs: number): void {
+function watchLoop(journal: Journal<ReplicaLine>): void {
   let last = performance.now();
   setInterval(() => {
     const now = performance.now();
     const ms = Math.round(now - last - BEAT_MS);
     last = now;
-    if (ms > leaseTtlMs / 3) journal.write({ what: 'stood-still', ms });
+    if (ms > STILL_MS) journal.write({ what: 'stood-still', ms });
   }, BEAT_MS).unref();
 }
