@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { checkName } from '../../message/topic.js';
 import { withCredentialsOfAddresses } from '../../stream/connection/server-address.js';
 import { GROUP, RANGES, TOPIC_PREFIX, type VerifySettings } from '../../verifying/settings.js';
-import { accessPlanOf, connectionOptionsOf } from '../access/connection-options.js';
+import { accessOf } from '../access/connection-options.js';
 import { ACCESS_FLAGS, type AccessFlags } from '../command/access-flags.js';
 import { defineCommand } from '../command/command.js';
 import { UsageError } from '../command/terminal.js';
@@ -55,9 +55,9 @@ export const verifyCommand = defineCommand({
     const settings = settingsOf(flags, topic);
     const copies = flags.copies === undefined ? undefined : copiesOf(flags.copies);
     const handlers = flags.handlers === undefined ? undefined : { file: flags.handlers, topic: flags.topic };
-    const access = accessOf(flags);
+    const access = accessFlagsOf(flags);
     return async () => {
-      const options = withCredentialsOfAddresses(await connectionOptionsOf(await accessPlanOf(access)));
+      const options = withCredentialsOfAddresses((await accessOf(access)).connection);
       const servers = proxiedServers([options.servers ?? []].flat());
       const isTls = options.tls !== undefined;
       const args = { settings, handlers, copies, json, keep: flags.keep === true, access, servers, isTls };
@@ -108,7 +108,7 @@ function copiesOf(text: string): number {
 }
 
 /** What the processes of a run need to find their server. */
-function accessOf(flags: AccessFlags): AccessFlags {
+function accessFlagsOf(flags: AccessFlags): AccessFlags {
   const given = Object.entries(flags).filter(([name]) => name in ACCESS_FLAGS);
   return Object.fromEntries(given);
 }

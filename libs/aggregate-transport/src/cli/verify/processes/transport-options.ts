@@ -2,15 +2,15 @@ import type { NatsConnectionOptions } from '../../../stream/clients/client-optio
 import { withCredentialsOfAddresses } from '../../../stream/connection/server-address.js';
 import type { AggregateTransportOptions, TopicOptions } from '../../../transport/options.js';
 import type { ProcessSetup } from '../../../verifying/process-lines.js';
-import { accessPlanOf, connectionOptionsOf } from '../../access/connection-options.js';
+import { accessOf } from '../../access/connection-options.js';
 
 /** How a process of a run reaches its server, through its proxy, and what it makes of streams that are missing. */
 export async function transportOptionsOf(
   setup: ProcessSetup,
   topic: TopicOptions,
 ): Promise<AggregateTransportOptions> {
-  const plan = await accessPlanOf(setup.access);
-  const options = withCredentialsOfAddresses(await connectionOptionsOf(plan));
+  const access = await accessOf(setup.access);
+  const options = withCredentialsOfAddresses(access.connection);
   delete options.servers;
   // The client passes it on to Node; its own type does not name it.
   const tls = setup.tlsName === undefined ? {} : { tls: { ...options.tls, servername: setup.tlsName } };
@@ -25,7 +25,7 @@ export async function transportOptionsOf(
   return {
     servers: setup.server,
     connection,
-    jetstream: plan.jetstream,
+    jetstream: access.jetstream,
     topics: {
       [setup.topic]: {
         ...topic,
