@@ -31,8 +31,10 @@ function usersOf(page: string): string {
 }
 
 const started: ChildProcess[] = [];
-afterEach(() => {
+afterEach(async () => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
+  // What a test that failed has left would let the next ones fail.
+  if ((await streams()).length > 0) await verify('--clean', '--yes');
 });
 
 /** Every stream of the server. */

@@ -69,8 +69,6 @@ export class Crew {
   }
 
   begin(): void {
-    // Those that were told first were not heard yet.
-    this.#tellPids();
     for (const publisher of this.publishers) tell(publisher, { kind: 'begin' });
   }
 

@@ -10,12 +10,8 @@ import { publisherToken } from '../../../nest/tokens.js';
 import { HOT_SHARE } from '../../../verifying/event-fate.js';
 import { Journal } from '../../../verifying/harness/journal.js';
 import { randomFor } from '../../../verifying/harness/random.js';
-import type {
-  ProcessMessage,
-  PublisherLine,
-  PublisherOrder,
-  PublisherSetup,
-} from '../../../verifying/process-lines.js';
+import type { ProcessMessage, PublisherLine, PublisherSetup } from '../../../verifying/process-lines.js';
+import type { Orders } from './orders.js';
 import { processLog } from './process-log.js';
 import { transportOptionsOf } from './transport-options.js';
 import { loadHandlers, makeEvent, type UserHandlers } from './user-handlers.js';
@@ -29,8 +25,11 @@ const MAX_PENDING = 1_500;
 const PURPOSE_LOAD = 1;
 
 /** One service that publishes: numbered events of its own aggregates, at an even pace. */
-export async function runPublisher(setup: PublisherSetup, tell: Tell): Promise<void> {
-  const begun = followOrders();
+export async function runPublisher(
+  setup: PublisherSetup,
+  { begun }: Pick<Orders, 'begun'>,
+  tell: Tell,
+): Promise<void> {
   const event = setup.handlers === undefined ? undefined : (await loadHandlers(setup.handlers)).event;
   // What is wrong about it is told before the first event.
   makeEvent(event, { aggregateId: setup.aggregateIds[0] ?? '', number: 1 });
@@ -57,28 +56,6 @@ export async function runPublisher(setup: PublisherSetup, tell: Tell): Promise<v
   tell({ kind: 'done' });
   // It stays, to end frozen replicas if the parent is killed.
   await once(process, 'disconnect');
-}
-
-/** Resolves when the load begins. Keeps which replicas run: a frozen one cannot hear that its parent is gone. */
-function followOrders(): Promise<void> {
-  let pids: readonly number[] = [];
-  process.prependOnceListener('disconnect', () => {
-    for (const pid of pids) endReplica(pid);
-  });
-  return new Promise((resolve) => {
-    process.on('message', (message: PublisherOrder) => {
-      if (message.kind === 'replicas') ({ pids } = message);
-      else resolve();
-    });
-  });
-}
-
-function endReplica(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 class Load {

@@ -1,21 +1,21 @@
-import { once } from 'node:events';
 import { describeError } from '../../../errors.js';
-import type { ProcessMessage, ProcessSetup } from '../../../verifying/process-lines.js';
+import type { ProcessMessage } from '../../../verifying/process-lines.js';
 import { isUsageError } from '../../command/terminal.js';
+import { followOrders } from './orders.js';
 
 /** Becomes a replica or a publisher of a run, as the parent says in its first message. Ends with its parent. */
 export async function runProcess(): Promise<void> {
   // The terminal sends it to all; the parent decides.
   process.on('SIGINT', () => undefined);
-  const [setup] = (await once(process, 'message')) as [ProcessSetup];
-  process.once('disconnect', () => process.exit(1));
+  const orders = followOrders();
+  const setup = await orders.setup;
   try {
     if (setup.role === 'replica') await (await import('./replica.js')).runReplica(setup, tell);
-    else await (await import('./publisher.js')).runPublisher(setup, tell);
+    else await (await import('./publisher.js')).runPublisher(setup, orders, tell);
   } catch (error) {
     process.stderr.write(`${describeError(error)}\n`);
-    const error_ = isUsageError(error) ? error.message : describeError(error);
-    await told({ kind: 'failed', error: error_, isUsage: isUsageError(error) });
+    const why = isUsageError(error) ? error.message : describeError(error);
+    await told({ kind: 'failed', error: why, isUsage: isUsageError(error) });
     process.exit(1);
   }
 }
