@@ -131,8 +131,8 @@ describe('ended from outside', () => {
     'by SIGKILL its processes end, frozen ones too, and --clean removes the rest',
     async () => {
       const { parent, children } = await running('killed');
-      // The last ones that were started are replicas.
-      process.kill(children.at(-1)!, 'SIGSTOP');
+      // The first one is a replica.
+      process.kill(children[0]!, 'SIGSTOP');
       parent.kill('SIGKILL');
       await once(parent, 'exit');
       await eventually('no process', () => !children.some(isRunning));

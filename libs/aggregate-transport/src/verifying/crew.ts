@@ -109,8 +109,8 @@ export class Crew {
   }
 
   #tellPids(): void {
-    const pids = this.replicas.filter(({ isRunning }) => isRunning).map(({ pid }) => pid);
-    for (const publisher of this.publishers) tell(publisher, { kind: 'replicas', pids });
+    const pids = this.slots.filter(({ isRunning }) => isRunning).map(({ pid }) => pid);
+    for (const publisher of this.publishers) tell(publisher, { kind: 'processes', pids });
   }
 }
 

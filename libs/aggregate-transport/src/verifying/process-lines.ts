@@ -89,4 +89,4 @@ export type ProcessMessage =
 
 /** What a parent tells a publisher. A publisher is never frozen, so it can end those that are. */
 export type PublisherOrder =
-  { readonly kind: 'begin' } | { readonly kind: 'replicas'; readonly pids: readonly number[] };
+  { readonly kind: 'begin' } | { readonly kind: 'processes'; readonly pids: readonly number[] };

@@ -9,12 +9,12 @@ export interface Orders {
 
 /**
  * Listens to the parent. Call at once: what is said before a listener is there is lost. When the parent is gone it ends
- * the replicas that it was told of: a frozen one cannot hear that. Then it ends this process.
+ * the others that it was told of: a frozen one cannot hear that. Then it ends this process.
  */
 export function followOrders(): Orders {
   let pids: readonly number[] = [];
   process.once('disconnect', () => {
-    for (const pid of pids) end(pid);
+    for (const pid of pids) if (pid !== process.pid) end(pid);
     process.exit(1);
   });
   let noteSetup: (setup: ProcessSetup) => void;
@@ -23,7 +23,7 @@ export function followOrders(): Orders {
   const begun = new Promise<void>((resolve) => (begin = resolve));
   process.on('message', (message: ProcessSetup | PublisherOrder) => {
     if ('role' in message) noteSetup(message);
-    else if (message.kind === 'replicas') ({ pids } = message);
+    else if (message.kind === 'processes') ({ pids } = message);
     else begin();
   });
   return { setup, begun };
