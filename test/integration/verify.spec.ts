@@ -66,7 +66,7 @@ async function running(topic: string): Promise<{ parent: ChildProcess; children:
   diesWithParent(parent);
   started.push(parent);
   let output = '';
-  parent.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  parent.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   await eventually('its processes', () => output.includes('replicas and'), 60_000);
   const list = readFileSync(`/proc/${parent.pid ?? 0}/task/${parent.pid ?? 0}/children`, 'utf8');
   return { parent, children: list.trim().split(' ').map(Number) };

@@ -97,7 +97,7 @@ async function makeStreams(
   { clock, say }: { readonly clock: Clock; readonly say: (text: string) => void },
 ): Promise<number> {
   const { topic } = settings;
-  const copies = asked ?? (await streams.copiesFor(connection.nats.info?.cluster !== undefined));
+  const copies = asked ?? (await streams.copiesFor(isInCluster(connection)));
   const bound = sizeBoundOf(settings);
   for (const line of announcementOf(topic, bound, copies)) say(line);
   await tellLeftovers(streams, topic, say);
@@ -105,6 +105,11 @@ async function makeStreams(
   const seconds = settings.seconds + REST_SECONDS;
   await streams.make(topic, bound, { host: hostname(), pid: process.pid, startedAt, seconds, copies });
   return copies;
+}
+
+/** Whether the servers that store are a cluster. Elsewhere they are not those that are connected: one copy is safe. */
+function isInCluster({ jetStream, nats }: Connection): boolean {
+  return jetStream.option === undefined && nats.info?.cluster !== undefined;
 }
 
 /** @throws what is no orderly end */
