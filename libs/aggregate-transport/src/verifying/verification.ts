@@ -49,7 +49,8 @@ export class ProcessFailure extends Error {
 
 const READY_WITHIN_MS = 60_000;
 const PUBLISHED_WITHIN_MS = 45_000;
-const REST_WITHIN_MS = 60_000;
+/** Two retries that are not heard, each found by the next look of its owner. */
+const REST_WITHIN_MS = 120_000;
 const LOOK_EVERY_MS = 100;
 const SAY_EVERY_MS = 10_000;
 

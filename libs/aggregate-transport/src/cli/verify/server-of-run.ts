@@ -13,7 +13,8 @@ import type { VerifySettings } from '../../verifying/settings.js';
 import type { ParkedNumber, VerifiedServer } from '../../verifying/verified-server.js';
 import { StatusCommand } from '../status/status.js';
 
-const RETRY_WITHIN_MS = 15_000;
+/** In a domain owners do not hear commands: they look every 30 s. */
+const RETRY_WITHIN_MS = 45_000;
 const LETTERS_AT_ONCE = 8;
 
 /** What a run asks of the user's server, over a connection that no fault hits. */
