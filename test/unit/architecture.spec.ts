@@ -228,7 +228,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [/^node:/],
   },
   // From flags, variables and contexts to what a connection needs.
-  'cli/access': { knows: ['cli/command', 'stream/connection'], packages: [/^node:/] },
+  'cli/access': { knows: ['cli/command', 'stream/clients', 'stream/connection'], packages: [/^node:/] },
   'cli/status': commandRoom,
   'cli/ask': { ...commandRoom, knows: [...commandRoom.knows, 'operations'] },
   // The one room that speaks the Model Context Protocol, with its SDK.
@@ -244,6 +244,22 @@ const ROOMS: Readonly<Record<string, Room>> = {
     knows: [...commandRoom.knows, 'operating/doctor', 'stream/topics', 'transport'],
   },
   'cli/topic': { ...commandRoom, knows: [...commandRoom.knows, operatingTopics, 'stream/topics'] },
+  'cli/verify': {
+    ...commandRoom,
+    knows: [
+      ...commandRoom.knows,
+      ...['judging', 'verifying', 'verifying/harness', 'transport', 'cli/access', 'cli/status'],
+    ],
+  },
+  // What each process of a run becomes: loaded by those processes alone, and with it Nest.
+  'cli/verify/processes': {
+    knows: [
+      ...[...ground, 'verifying', 'verifying/harness', 'operating/doctor', 'stream/clients'],
+      ...['stream/connection', 'transport', 'nest', 'nest/handling', 'nest/publishing', 'nest/serving'],
+      ...['nest/tokens.ts', 'cli/command', 'cli/access'],
+    ],
+    packages: [...NEST, /^node:/],
+  },
   // The one command that loads an application, and with it Nest: at run time, by a dynamic import of `nest/documents`.
   'cli/asyncapi': {
     knows: ['errors.ts', 'cli/command', 'documents', 'nest/documents'],
@@ -255,9 +271,15 @@ const ROOMS: Readonly<Record<string, Room>> = {
       ...['stream/port', 'stream/clients', 'stream/connection'],
       ...['cli/command', 'cli/access', 'cli/status', 'cli/parked', 'cli/group', 'cli/aggregate'],
       ...['cli/topic', 'cli/doctor', 'cli/asyncapi', 'cli/ask', 'cli/mcp'],
+      ...['cli/verify', 'cli/verify/processes'],
     ],
     packages: [/^node:/],
   },
+  // Judges histories: for tests of users, and for `verify`. It knows what is promised, and nothing of how.
+  judging: { knows: [] },
+  // Processes under faults: for `verify`, and for the fault runs of this repository.
+  'verifying/harness': { knows: ['testing/nats/dies-with-parent.ts'], packages: [/^node:/] },
+  verifying: { knows: ['judging', 'verifying/harness'], packages: [/^node:/] },
   testing: { knows: ['sabotage.ts'] },
   // Real time, for tests of users.
   'testing/wait-for.ts': { knows: ['clock.ts', 'errors.ts'] },
@@ -279,8 +301,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
     ),
     packages: [/^@nestjs\//],
   },
+  'testing/nats/dies-with-parent.ts': { knows: [], packages: [/^node:/] },
   'testing/nats': {
-    knows: ['clock.ts', 'errors.ts', 'log.ts', 'stream/port', 'stream/connection'],
+    knows: [
+      ...['clock.ts', 'errors.ts', 'log.ts', 'stream/port', 'stream/connection'],
+      'testing/nats/dies-with-parent.ts',
+    ],
     packages: [/^node:/],
   },
   'index.ts': { knows: ['*'] },

@@ -4,6 +4,15 @@ export { ManualClock } from './testing/memory/manual-clock.js';
 export { findNatsServer } from './testing/nats/nats-binary.js';
 export { type NatsCluster, startNatsCluster } from './testing/nats/nats-cluster.js';
 export { NatsServer, startNatsServer, type StartNatsServerOptions } from './testing/nats/nats-server.js';
+export { JUDGED, type JudgedPromise, type OrderFinding } from './judging/finding.js';
+export { type HistoryVerdict, judgeHistory } from './judging/judge-history.js';
+export type {
+  Disturbance,
+  HandlerRun,
+  PublishedNumber,
+  RunHistory,
+  StoredNumber,
+} from './judging/run-history.js';
 export { OrderOracle, type OracleVerdict } from './testing/order-oracle.js';
 export {
   TestingStreams,

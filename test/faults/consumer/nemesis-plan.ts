@@ -1,4 +1,4 @@
-import { between, drawn, randomFor } from '../harness/random.js';
+import { planFault as planOf, type PlannedFault as Planned } from '#library/verifying/harness/fault-plan.js';
 
 /** Every kind of fault the nemesis knows; `quiet` is the absence of one. */
 export const FAULT_KINDS = [
@@ -54,18 +54,7 @@ export const REPLICA_FAULT_KINDS = [
 export const CLUSTER_REPLICA_FAULT_KINDS = [...REPLICA_FAULT_KINDS, ...STEP_DOWNS] as const;
 export type FaultKind = (typeof CLUSTER_FAULT_KINDS | typeof REPLICA_FAULT_KINDS)[number];
 
-export interface PlannedFault {
-  readonly kind: FaultKind;
-  /** Whether it hits the partition's owner or another process. */
-  readonly role: 'owner' | 'other';
-  readonly partition: number;
-  /** How long it lasts; for a kill, until the process is started again. */
-  readonly ms: number;
-  /** How long the next one waits. */
-  readonly pauseMs: number;
-  /** The next one does not wait for this one's end. */
-  readonly overlaps: boolean;
-}
+export type PlannedFault = Planned<FaultKind>;
 
 /** How long a fault of each kind lasts, in milliseconds. The lease of a run stands for 1 500. */
 const DURATIONS: Record<FaultKind, readonly [number, number]> = {
@@ -80,7 +69,7 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   rolling: [0, 0],
   block: [1_900, 3_000],
   hang: [1_500, 4_000],
-  // Ends when the lease is over and no other process may take it yet: the same process gets it again.
+  // Ends when the lease is over and nobody else may take it yet: the same process gets it again.
   'hang-lapse': [1_450, 1_600],
   cut: [0, 0],
   'cut-storm': [120, 270],
@@ -111,29 +100,12 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   'stepdown-meta': [0, 0],
   'lagging-replica': [2_500, 3_500],
 };
-const PAUSE_MS = [150, 900] as const;
-const OWNER_SHARE = 0.75;
-const OVERLAP_SHARE = 0.35;
-const PURPOSE_DECK = 2;
-const PURPOSE_FAULT = 3;
 
-/**
- * What the nemesis does at a tick: a pure function, so that a seed repeats its plan at any timing.
- * Kinds come from a shuffled deck, so that a run that is long enough has each of them.
- */
+/** What the nemesis does at a tick. Pure. */
 export function planFault(
   seed: number,
   tick: number,
-  { partitions, kinds }: { readonly partitions: number; readonly kinds: readonly FaultKind[] },
+  deck: { readonly partitions: number; readonly kinds: readonly FaultKind[] },
 ): PlannedFault {
-  const kind = drawn(kinds, tick, seed, PURPOSE_DECK);
-  const random = randomFor(seed, PURPOSE_FAULT, tick);
-  return {
-    kind,
-    role: random() < OWNER_SHARE ? 'owner' : 'other',
-    partition: Math.floor(random() * partitions),
-    ms: between(random, ...DURATIONS[kind]),
-    pauseMs: between(random, ...PAUSE_MS),
-    overlaps: random() < OVERLAP_SHARE,
-  };
+  return planOf(seed, tick, { ...deck, durations: DURATIONS });
 }

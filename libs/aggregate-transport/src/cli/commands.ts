@@ -12,11 +12,13 @@ import { mcpCommand } from './mcp/mcp-command.js';
 import { copyCommand } from './topic/copy-command.js';
 import { topicEditCommand } from './topic/edit-command.js';
 import { statusCommand } from './status/status-command.js';
+import { verifyCommand } from './verify/verify-command.js';
 
 /** All commands of this package, in the order in which help names them. */
 export const COMMANDS: readonly Command[] = [
   statusCommand,
   doctorCommand,
+  verifyCommand,
   ...parkedCommands,
   ...aggregateCommands,
   editCommand,

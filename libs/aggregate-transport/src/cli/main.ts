@@ -2,14 +2,16 @@
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import { AggregateTransportError, describeError } from '../errors.js';
+import { accessOf } from './access/connection-options.js';
 import { loadAddOn, packageOf } from './add-on.js';
 import { ACCESS_FLAGS } from './command/access-flags.js';
 import { jsonLine } from './command/json-line.js';
 import { isUsageError, type Terminal } from './command/terminal.js';
 import { readCommandLine } from './command-line.js';
 import { COMMANDS } from './commands.js';
-import { accessOf, connectedBy } from './server-access.js';
+import { connectedBy } from './server-access.js';
 import { usageOf } from './usage.js';
+import { PROCESS_WORD } from './verify/run-verify.js';
 
 const terminal: Terminal = {
   print: (text) => void process.stdout.write(`${text}\n`),
@@ -22,15 +24,19 @@ const terminal: Terminal = {
   },
 };
 
-// The reader of a pipe has left, as `head` does: nothing more is wanted.
+// The reader of a pipe has left, as `head` does: nothing more is wanted. A command that has to tidy up does so.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  if (!process.emit('SIGTERM')) process.exit();
 });
 
 async function run(): Promise<number> {
   const args = process.argv.slice(2);
   const [first, ...others] = args;
+  if (first === PROCESS_WORD) {
+    await (await import('./verify/processes/run-process.js')).runProcess();
+    return 0;
+  }
   if (packageOf(first) !== undefined && first !== undefined)
     return (await loadAddOn(first)).run(first, others, terminal, {
       accessFlags: ACCESS_FLAGS,

@@ -23,7 +23,9 @@ export type JsonKind =
   | 'place'
   | 'purge'
   | 'topic-copy'
-  | 'topic-edit';
+  | 'topic-edit'
+  | 'verdict'
+  | 'verify-removal';
 
 /**
  * One line of `--json`. A script reads `v` first, then `kind`. It passes over kinds and fields that it does not know: a

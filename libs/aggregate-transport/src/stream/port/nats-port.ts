@@ -39,6 +39,9 @@ export interface ServerInfo {
   readonly jetstream?: boolean | undefined;
   /** Of its JetStream. */
   readonly domain?: string | undefined;
+  /** The name of its cluster, if it is in one. */
+  readonly cluster?: string | undefined;
+  readonly tls_required?: boolean | undefined;
 }
 
 /** What becomes of a connection. */
