@@ -516,7 +516,7 @@ describe('the libraries', () => {
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
     const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
-    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'consumer/walks'];
+    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'site', 'consumer/walks'];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

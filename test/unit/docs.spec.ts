@@ -6,21 +6,11 @@ import { COMMANDS } from '#library/cli/commands.js';
 import { fnv1a32 } from '#library/message/partitioning.js';
 import { subjectOf, tokenOf } from '#library/message/subject.js';
 import { failsLiveness, failsReadiness, type HealthProblemCode } from '#library/observe/health-problem.js';
-import { DEFAULTS } from '#library/transport/options.js';
 import { alarmsOf, GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts.js';
 
 const README = readFileSync('README.md', 'utf8');
 const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
 const sources = treesOf('libs/aggregate-transport/src');
-
-/** `{ a: { b: 1 } }` as `[['a.b', 1]]`. */
-function flatten(value: object, prefix = ''): [string, unknown][] {
-  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
-    typeof inner === 'object' && inner !== null
-      ? flatten(inner, `${prefix}${key}.`)
-      : [[prefix + key, inner]],
-  );
-}
 
 /** The rows of the table whose head begins with these columns, cell by cell. */
 function tableOf(page: string, ...columns: readonly string[]): string[][] {
@@ -59,21 +49,6 @@ test.each([
     const region = new RegExp(`// #region ${name}\n([\\s\\S]*?)[ ]*// #endregion`).exec(source)?.[1];
     expect(shown).toBe(region);
   }
-});
-
-describe('README', () => {
-  test('names every default, and no other option', () => {
-    const table = README.slice(README.indexOf('<!-- defaults -->'), README.indexOf('Coming from the plan'));
-    const rows = [...table.matchAll(/^\| `([\w.]+)` +\| `(.*?)` /gm)].map(([, option, value]) => [
-      option,
-      value,
-    ]);
-    const expected = flatten(DEFAULTS).map(([option, value]) => [
-      option,
-      typeof value === 'string' ? `'${value}'` : String(value),
-    ]);
-    expect(rows).toEqual(expected);
-  });
 });
 
 describe('docs/operations.md', () => {

@@ -38,7 +38,10 @@ export interface AggregatePostgresOptions extends SchemaOptions {
   /** Whether handlers of this process use the inbox. @default false */
   readonly inbox?: boolean;
   /** Where the relay counts what it does: any meter of OpenTelemetry's shape, as the core takes it. */
-  readonly metrics?: { readonly meter: Meter };
+  readonly metrics?: {
+    /** What `metrics.getMeter('…')` of `@opentelemetry/api` gives, or anything of that shape. */
+    readonly meter: Meter;
+  };
 }
 
 /** Makes the options for `forRootAsync({ useClass | useExisting })`. */

@@ -1,4 +1,4 @@
-import { invalid, numberIn } from './option-values.js';
+import { invalid, numberIn, requireKnown } from './option-values.js';
 
 /** An aggregate whose event was refused for good. */
 export interface OutboxStoppedNotice {
@@ -41,9 +41,11 @@ export interface RelayOptions {
    * @default 60_000
    */
   readonly stuckAfterMs?: number;
+  /** Called when an aggregate is stopped. */
   readonly hooks?: OutboxHooks;
 }
 
+/** What a relay does unless it is told otherwise. */
 export const RELAY_DEFAULTS = {
   relay: true,
   shards: 1,
@@ -79,6 +81,7 @@ export const RELAY_OPTIONS = Object.keys({
   },
 } satisfies Record<keyof RelayOptions, 1>);
 
+const HOOKS = new Set(['outboxStopped']);
 const MOST_SHARDS = 256;
 const RANGES = {
   maxRows: { least: 100, most: 100_000 },
@@ -116,6 +119,7 @@ export function relayOf(options: RelayOptions): ResolvedRelay {
 function hooksOf(hooks: OutboxHooks): OutboxHooks {
   if (typeof (hooks as unknown) !== 'object' || (hooks as unknown) === null)
     throw invalid('outbox.hooks', 'an object', hooks);
+  requireKnown('outbox.hooks.', hooks, HOOKS);
   const { outboxStopped } = hooks;
   if (outboxStopped !== undefined && typeof outboxStopped !== 'function')
     throw invalid('outbox.hooks.outboxStopped', 'a function', outboxStopped);

@@ -34,6 +34,7 @@ const OPTIONS = new Set(
   } satisfies Record<keyof AggregatePostgresOptions, 1>),
 );
 const OUTBOX_OPTIONS = new Set(['topics', 'notify', ...RELAY_OPTIONS]);
+const METRICS_OPTIONS = new Set(['meter']);
 const MAX_CONNECTIONS = { least: 2, most: 1_000 };
 const START_WITHIN_MS = { least: 100, most: 60_000 };
 
@@ -60,7 +61,8 @@ export function resolveOptions(options: AggregatePostgresOptions): ResolvedOptio
 
 function meterOf({ metrics }: AggregatePostgresOptions): Meter | undefined {
   if (metrics === undefined) return undefined;
-  if (typeof metrics === 'object' && has(metrics.meter, 'createObservableGauge')) return metrics.meter;
+  requireKnown('metrics.', requireObject('metrics', '{ meter }', metrics), METRICS_OPTIONS);
+  if (has(metrics.meter, 'createObservableGauge')) return metrics.meter;
   throw invalid('metrics', '{ meter }', metrics);
 }
 

@@ -189,7 +189,7 @@ export interface AggregateTransportOptions extends TopicOptions {
    * account, whose API is imported under this prefix. Topics, keys and letters are reached the same way.
    */
   jetstream?: JetStreamOptions;
-  /** The consumer group of this service's handlers; the replicas of one service share it. */
+  /** The consumer group of this service's handlers; the replicas of one service share it. Only handlers need it. */
   group?: string;
   /** Every topic this process publishes to or handles. */
   topics: Record<string, TopicOptions>;
@@ -203,7 +203,9 @@ export interface AggregateTransportOptions extends TopicOptions {
   metrics?: MetricsOptions;
 }
 
+/** Where metrics go, and what is measured. */
 export interface MetricsOptions {
+  /** What `metrics.getMeter('…')` of `@opentelemetry/api` gives, or anything of that shape. */
   meter: Meter;
   /**
    * Measure every attempt of a handler, unless it is `false`. The only thing that costs something per event: what the

@@ -1,9 +1,11 @@
 export interface BreakerOptions {
   /** Aggregates of the group that may be parked within `withinMs`; the next one opens the breaker. */
   readonly parked: number;
+  /** The time in which aggregates that are parked are counted, in milliseconds. */
   readonly withinMs: number;
   /** It opens only if more than this part of the last `2 * parked` attempts within `withinMs` failed. */
   readonly failedShare: number;
+  /** How often one aggregate is tried while the breaker is open, in milliseconds. */
   readonly probeEveryMs: number;
 }
 

@@ -20,7 +20,9 @@ export interface AggregateHandlerOptions<K extends string = string> {
   type?: K | readonly K[];
   /** Another consumer group than the service's: own positions, own lanes, own pace. */
   group?: string;
+  /** Attempts in place, and the waits between them; see `consume.retry`. */
   retry?: Partial<RetryPolicy>;
+  /** What follows when attempts are used up; see `consume.onExhausted`. */
   onExhausted?: OnExhausted;
   /** Decides by the error; see `consume.classify`. */
   classify?: FailurePolicy['classify'];

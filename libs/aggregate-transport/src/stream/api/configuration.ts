@@ -10,13 +10,25 @@ export const LAYOUT_VERSION = '1';
 export const READER_INACTIVE_MS = 10_000;
 
 export interface StreamOptions {
+  /** Where the server keeps the events. `memory` is faster, and empty after a restart of the server. */
   readonly storage: 'file' | 'memory';
+  /** Room for events, in bytes, from 1 MiB. The server reserves it; what a full stream does is `discard`. */
   readonly maxBytes: number;
+  /** Room for events, in number, from 1; what a full stream does is `discard`. */
   readonly maxMessages: number;
-  /** 0 keeps events however old they are. */
+  /** How old an event gets before the stream drops it, handled or not, in milliseconds. 0 keeps events for ever. */
   readonly maxAgeMs: number;
+  /** Servers of a cluster that keep the stream, 1 to 5; 3 survive the loss of one server, 1 survives none. */
   readonly replicas: number;
+  /**
+   * How long the stream knows an event's id, in milliseconds, from 16 000. A copy that comes later is stored once more.
+   * At least `publish.giveUpAfterMs` and 15 s.
+   */
   readonly duplicateWindowMs: number;
+  /**
+   * What a full stream does. `old` drops its oldest events, handled or not. `new` refuses new ones at once, with the
+   * server's reason.
+   */
   readonly discard: 'old' | 'new';
 }
 

@@ -1,0 +1,7 @@
+import { optionsPage, postgresOptionsPage } from './options-page.js';
+
+/** The pages that are made from the sources, by their paths. */
+export const PAGES: Readonly<Record<string, () => Promise<string>>> = {
+  'docs/reference/options.md': optionsPage,
+  'docs/reference/options-postgres.md': postgresOptionsPage,
+};
