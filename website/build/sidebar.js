@@ -1,0 +1,53 @@
+// The sidebar, made of the pages that exist. A page that no section names stands in the last one.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Pages and folders of pages, in the order in which they are read. */
+const SECTIONS = [
+  ['Start', ['index', 'get-started', 'playground', 'choosing', 'guarantees', 'glossary']],
+  ['Features', ['features/']],
+  ['Recipes', ['recipes', 'recipes/']],
+  ['Handling and publishing', ['handlers', 'shapes', 'clients', 'postgres', 'testing', 'wire-format']],
+  ['Running it', ['operations', 'board', 'tracing', 'logs', 'verify', 'security', 'migrations']],
+  ['Moving here', ['migrating/', 'from-the-plan']],
+  ['Reference', ['reference/', 'versions', 'api/']],
+  ['Inside', ['architecture', 'decisions/', 'proof/', 'bench']],
+  ['Project', ['contributing', 'security-policy', 'code-of-conduct', 'changelog', 'readme']],
+];
+const REST = 'More';
+
+export function sidebarOf(pages) {
+  const taken = new Set();
+  const sections = SECTIONS.map(([text, names]) => ({
+    text,
+    items: names
+      .flatMap((name) => (name.endsWith('/') ? pagesUnder(pages, name) : [`${name}.md`]))
+      .filter((path) => existsSync(join(pages, path)) && !taken.has(path))
+      .map((path) => {
+        taken.add(path);
+        return { text: titleOf(join(pages, path)), link: `/${path.replace(/\.md$/, '.html')}` };
+      }),
+  }));
+  const rest = readdirSync(pages, { recursive: true })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.md') && !taken.has(path) && !path.startsWith('api/'))
+    .map((path) => ({ text: titleOf(join(pages, path)), link: `/${path.replace(/\.md$/, '.html')}` }));
+  return [...sections, { text: REST, items: rest }].filter(({ items }) => items.length > 0);
+}
+
+/** The page named index first, then by name. Of the API only the entry points: each has a list of its own. */
+function pagesUnder(pages, folder) {
+  if (!existsSync(join(pages, folder))) return [];
+  const isShown = (name) =>
+    name.endsWith('.md') && (folder !== 'api/' || /^(?:[^/]+\/)?index\.md$/.test(name));
+  return readdirSync(join(pages, folder), { recursive: true })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter(isShown)
+    .sort((a, b) => Number(b === 'index.md') - Number(a === 'index.md') || a.localeCompare(b))
+    .map((name) => folder + name);
+}
+
+function titleOf(file) {
+  const heading = /^# (.+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 'Untitled';
+  return heading.replace(/[`*_]/g, '').replace(/\\/g, '');
+}
