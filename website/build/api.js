@@ -23,6 +23,8 @@ const OPTIONS = {
   sort: ['source-order'],
   validation: { notExported: false, invalidLink: true, notDocumented: true },
   requiredToBeDocumented: DOCUMENTED,
+  // Stands in the condition of a type.
+  intentionallyNotDocumented: ['nestjs-aggregate-transport.Jsonable.__type.toJSON'],
   entryFileName: 'index.md',
   hideBreadcrumbs: true,
   hidePageHeader: true,
