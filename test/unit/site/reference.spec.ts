@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DEFAULTS } from '#library/transport/options.js';
+import { describedCodes } from '../../../website/reference/errors-page.js';
 import { bothSides } from '../../../website/reference/options-page.js';
 import { PAGES } from '../../../website/reference/pages.js';
+import { treesOf, unionOf } from '../../support/source-texts.js';
 
 /** `{ a: { b: 1 } }` as `[['a.b', 1]]`. */
 function flatten(value: object, prefix = ''): [string, unknown][] {
@@ -32,4 +36,40 @@ describe('docs/reference/options.md', () => {
   test('tells of each option that the libraries take, and of no other', () => {
     for (const { told, known } of bothSides()) expect(told.toSorted()).toEqual(known.toSorted());
   });
+});
+
+describe('docs/reference/errors.md', () => {
+  const page = readFileSync('docs/reference/errors.md', 'utf8');
+
+  test.each([
+    ['libs/aggregate-transport/src', 'AggregateTransportErrorCode', 50],
+    ['libs/aggregate-transport-postgres/src', 'AggregatePostgresErrorCode', 20],
+  ])('explains every code of %s, and says what to do', (folder, union, least) => {
+    const codes = unionOf(treesOf(folder).get('errors.ts')!, union);
+    expect(codes.length).toBeGreaterThan(least);
+    const told = describedCodes({ file: `${folder}/errors.ts`, union });
+    expect(told.map(({ code }) => code)).toEqual(codes);
+    for (const code of codes) expect(page).toContain(`\n#### \`${code}\`\n`);
+  });
+
+  test('explains no other', () => {
+    const told = [...page.matchAll(/^#### `(\w+)`$/gm)].map(([, code]) => code!);
+    const sources = ['libs/aggregate-transport/src', 'libs/aggregate-transport-postgres/src'].map((folder) =>
+      readFileSync(`${folder}/errors.ts`, 'utf8'),
+    );
+    expect(told.filter((code) => !sources.some((source) => source.includes(`| '${code}'`)))).toEqual([]);
+  });
+});
+
+test('a code without a docstring, or without what to do, turns the page red', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'codes-'));
+  const file = join(folder, 'errors.ts');
+  writeFileSync(file, "export type Code =\n  // start\n  /** When. Do: this. */\n  | 'A'\n  | 'B';\n");
+  expect(() => describedCodes({ file, union: 'Code' })).toThrow('at the code B');
+  writeFileSync(
+    file,
+    "export type Code =\n  // start\n  /** When. Do: this. */\n  | 'A'\n  /** When. */\n  | 'B';\n",
+  );
+  expect(() => describedCodes({ file, union: 'Code' })).toThrow('at the code B');
+  rmSync(folder, { recursive: true });
 });
