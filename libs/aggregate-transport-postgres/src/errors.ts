@@ -20,7 +20,7 @@ export type AggregatePostgresErrorCode =
   | 'SCHEMA_NEWER'
   /**
    * A table has another form: it is not ours, or not divided by day.
-   * Do: name another schema or table, or make it as the files in `sql` of the package do.
+   * Do: name another schema or table, or make it as `postgres print` shows it.
    */
   | 'SCHEMA_MISMATCH'
   /** The role lacks a right. Do: grant the right that the text names. */
