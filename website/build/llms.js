@@ -12,7 +12,7 @@ export function writeLlms(pages, target, sections) {
     `\n## ${text}\n`,
     ...items.map((item) => `- [${item.text}](${item.link.slice(1)})`),
   ]);
-  const files = sections.flatMap(({ items }) => items.map(({ link }) => link.slice(1)));
+  const files = ['index.html', ...sections.flatMap(({ items }) => items.map(({ link }) => link.slice(1)))];
   const whole = files
     .filter((file) => !file.startsWith('api/'))
     .map(

@@ -19,6 +19,7 @@ const OTHERS = {
   'CODE_OF_CONDUCT.md': 'code-of-conduct.md',
   'SECURITY.md': 'security-policy.md',
   'bench/README.md': 'bench.md',
+  'examples/README.md': 'examples.md',
 };
 const IMAGES = new Set(['.svg', '.png', '.jpg', '.gif', '.webp']);
 /** Larger files of a folder are only named, in bytes. */

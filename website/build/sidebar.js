@@ -2,18 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Pages and folders of pages, in the order in which they are read. */
+/** Pages and folders of pages, in the order in which they are read. Those that are not made of docs stand below. */
 const SECTIONS = [
-  ['Start', ['index', 'get-started', 'playground', 'choosing', 'guarantees', 'glossary']],
-  ['Features', ['features/']],
-  ['Recipes', ['recipes', 'recipes/']],
-  ['Handling and publishing', ['handlers', 'shapes', 'clients', 'postgres', 'testing', 'wire-format']],
-  ['Running it', ['operations', 'board', 'tracing', 'logs', 'verify', 'security', 'migrations']],
-  ['Moving here', ['migrating/', 'from-the-plan']],
-  ['Reference', ['reference/', 'versions', 'api/']],
-  ['Inside', ['architecture', 'decisions/', 'proof/', 'bench']],
-  ['Project', ['contributing', 'security-policy', 'code-of-conduct', 'changelog', 'readme']],
+  ...JSON.parse(readFileSync(join(import.meta.dirname, '../sections.json'), 'utf8')),
+  ['API', ['api/']],
+  [
+    'Project',
+    ['readme', 'examples', 'bench', 'changelog', 'contributing', 'security-policy', 'code-of-conduct'],
+  ],
 ];
+/** Sections that stand open. */
+const OPEN = 2;
 const REST = 'More';
 
 export function sidebarOf(pages) {
@@ -30,9 +29,13 @@ export function sidebarOf(pages) {
   }));
   const rest = readdirSync(pages, { recursive: true })
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((path) => path.endsWith('.md') && !taken.has(path) && !path.startsWith('api/'))
+    .filter(
+      (path) => path.endsWith('.md') && !taken.has(path) && path !== 'index.md' && !path.startsWith('api/'),
+    )
     .map((path) => ({ text: titleOf(join(pages, path)), link: `/${path.replace(/\.md$/, '.html')}` }));
-  return [...sections, { text: REST, items: rest }].filter(({ items }) => items.length > 0);
+  return [...sections, { text: REST, items: rest }]
+    .filter(({ items }) => items.length > 0)
+    .map((section, index) => ({ ...section, collapsed: index >= OPEN }));
 }
 
 /** The page named index first, then by name. Of the API only the entry points: each has a list of its own. */

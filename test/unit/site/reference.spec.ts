@@ -1,10 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DEFAULTS } from '#library/transport/options.js';
 import { describedCodes } from '../../../website/reference/errors-page.js';
 import { bothSides } from '../../../website/reference/options-page.js';
+import { machinePictures } from '../../../website/reference/machines-page.js';
+import { filesWithModes, machineOf, machines } from '../../../website/reference/machines.js';
 import { PAGES } from '../../../website/reference/pages.js';
 import { treesOf, unionOf } from '../../support/source-texts.js';
 
@@ -72,4 +74,35 @@ test('a code without a docstring, or without what to do, turns the page red', ()
   );
   expect(() => describedCodes({ file, union: 'Code' })).toThrow('at the code B');
   rmSync(folder, { recursive: true });
+});
+
+describe('state machines', () => {
+  test('each class that enters modes is drawn, from its table, and no other picture is left', () => {
+    const drawn = machinePictures();
+    expect(filesWithModes().length).toBeGreaterThan(10);
+    expect(drawn.map(([path]) => path.replace(/^.*\//, '')).toSorted()).toEqual(
+      readdirSync('docs/reference/machines').toSorted(),
+    );
+    for (const [path, svg] of drawn) expect([path, readFileSync(path, 'utf8')]).toEqual([path, svg]);
+  });
+
+  test('each mode has a meaning, and is entered somewhere unless the machine starts in it', () => {
+    const untold = machines().flatMap(({ name, modes }) =>
+      modes.filter(({ text }) => text === '').map((mode) => `${name}: ${mode.name}`),
+    );
+    expect(untold).toEqual([]);
+    for (const { file, start, modes } of machines()) {
+      const source = readFileSync(file, 'utf8');
+      for (const { name, from } of modes) {
+        expect([file, name, source.includes(`'${name}'`) || name === start]).toEqual([file, name, true]);
+        expect(modes.map((mode) => mode.name)).toEqual(expect.arrayContaining([...from]));
+      }
+    }
+  });
+
+  test('a class without a table turns it red', () => {
+    expect(() => machineOf('some.ts', "class Some {\n  #mode = 'a';\n  #enter() {}\n}\n")).toThrow(
+      'MAY_COME_FROM',
+    );
+  });
 });
