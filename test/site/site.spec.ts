@@ -9,7 +9,7 @@ import { builtPages, buildSite, DIST, serveSite } from './built-site.js';
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const NARROW = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 800 };
-const BUILD_MS = 180_000;
+const BUILD_MS = 300_000;
 
 beforeAll(buildSite, BUILD_MS);
 

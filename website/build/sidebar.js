@@ -19,8 +19,9 @@ export function sidebarOf(pages) {
   const taken = new Set();
   const sections = SECTIONS.map(([text, names]) => ({
     text,
-    items: names
-      .flatMap((name) => (name.endsWith('/') ? pagesUnder(pages, name) : [`${name}.md`]))
+    items: [
+      ...new Set(names.flatMap((name) => (name.endsWith('/') ? pagesUnder(pages, name) : [`${name}.md`]))),
+    ]
       .filter((path) => existsSync(join(pages, path)) && !taken.has(path))
       .map((path) => {
         taken.add(path);

@@ -45,7 +45,7 @@ function pagesOf(name: string): string[] {
 }
 
 function listOf(title: string, pages: readonly string[], taken: Set<string>): string {
-  const items = pages
+  const items = [...new Set(pages)]
     .filter((page) => !taken.has(page))
     .map((page) => {
       taken.add(page);

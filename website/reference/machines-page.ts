@@ -32,14 +32,18 @@ function sectionOf(machine: Machine): string {
     text,
   ]);
   return [
-    `## ${machine.name}\n`,
+    `## ${machine.name}${isOfPostgres(machine) ? ' (outbox)' : ''}\n`,
     `[${machine.file}](../../${machine.file})\n`,
     `![Modes of ${machine.name}](machines/${pictureOf(machine)})\n`,
     `${tableOf(['mode', 'entered from', 'meaning'], rows)}\n`,
   ].join('\n');
 }
 
-function pictureOf({ name, file }: Machine): string {
-  const library = file.includes('-postgres/') ? 'postgres-' : '';
-  return `${library}${name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}.svg`;
+function isOfPostgres({ file }: Machine): boolean {
+  return file.includes('-postgres/');
+}
+
+function pictureOf(machine: Machine): string {
+  const library = isOfPostgres(machine) ? 'postgres-' : '';
+  return `${library}${machine.name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}.svg`;
 }

@@ -26,8 +26,9 @@ export function filesWithModes(): string[] {
   return LIBRARIES.flatMap((library) =>
     readdirSync(library, { recursive: true, encoding: 'utf8' })
       .map((path) => join(library, path).replaceAll('\\', '/'))
-      .filter((path) => path.endsWith('.ts') && /^ {2}#enter\(/m.test(readFileSync(path, 'utf8'))),
-  ).sort();
+      .filter((path) => path.endsWith('.ts') && /^ {2}#enter\(/m.test(readFileSync(path, 'utf8')))
+      .sort(),
+  );
 }
 
 /** @throws Error if a file enters modes without a table of where each may come from */
