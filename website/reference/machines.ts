@@ -19,6 +19,8 @@ export interface Machine {
 }
 
 const LIBRARIES = ['libs/aggregate-transport/src', 'libs/aggregate-transport-postgres/src'];
+/** A class that keeps its mode in `#mode`, and enters one through `#enter`. */
+const ENTERS = /^ {2}#mode\b[\s\S]*^ {2}#enter\(/m;
 const TABLE = /^MAY_(?:COME|ENTER)_FROM$/;
 
 /** The files of the libraries in which something enters a mode. */
@@ -26,7 +28,7 @@ export function filesWithModes(): string[] {
   return LIBRARIES.flatMap((library) =>
     readdirSync(library, { recursive: true, encoding: 'utf8' })
       .map((path) => join(library, path).replaceAll('\\', '/'))
-      .filter((path) => path.endsWith('.ts') && /^ {2}#enter\(/m.test(readFileSync(path, 'utf8')))
+      .filter((path) => path.endsWith('.ts') && ENTERS.test(readFileSync(path, 'utf8')))
       .sort(),
   );
 }
