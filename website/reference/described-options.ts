@@ -12,7 +12,8 @@ export interface DescribedOption {
 
 const COMPILER: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
-  lib: ['lib.es2023.d.ts'],
+  // Enough for Partial and Record, which stand around interfaces of options.
+  lib: ['lib.es5.d.ts'],
   module: ts.ModuleKind.NodeNext,
   moduleResolution: ts.ModuleResolutionKind.NodeNext,
   types: [],
@@ -21,14 +22,22 @@ const COMPILER: ts.CompilerOptions = {
 
 /** Reads the interfaces of a library's sources, and nothing of other packages: their types are of no use here. */
 export class OptionReader {
+  static readonly #readers = new Map<string, OptionReader>();
   readonly #program: ts.Program;
   readonly #checker: ts.TypeChecker;
 
-  constructor(private readonly file: string) {
+  private constructor(private readonly file: string) {
     const host = ts.createCompilerHost(COMPILER);
     host.resolveModuleNameLiterals = (literals, from) => literals.map(({ text }) => resolve(text, from));
     this.#program = ts.createProgram([file], COMPILER, host);
     this.#checker = this.#program.getTypeChecker();
+  }
+
+  /** Reading takes a second, so each file is read once. */
+  static of(file: string): OptionReader {
+    const reader = OptionReader.#readers.get(file) ?? new OptionReader(file);
+    OptionReader.#readers.set(file, reader);
+    return reader;
   }
 
   /**

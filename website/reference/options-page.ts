@@ -106,7 +106,7 @@ export function bothSides(): { readonly title: string; readonly told: string[]; 
 }
 
 function optionsOf({ file, type, groups }: Chapter): DescribedOption[] {
-  return new OptionReader(file).optionsOf(type, new Set(groups));
+  return OptionReader.of(file).optionsOf(type, new Set(groups));
 }
 
 function chapterOf(chapter: Chapter): string {

@@ -42,6 +42,7 @@ export class Replica {
       hooks: {},
       drainMs: 5_000,
       measures: undefined,
+      tracing: undefined,
       turns: new AloneTurns(this.streams.clock),
       clock: this.streams.clock,
       log: silentLog,

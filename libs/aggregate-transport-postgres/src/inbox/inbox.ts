@@ -14,6 +14,7 @@ import { InboxRows, InboxStatements } from './inbox-rows.js';
 /** `done`: the effect ran. `repeat`: an earlier transaction has committed it, and nothing ran. */
 export type InboxOutcome = 'done' | 'repeat';
 
+/** Which rows of aggregates at rest are removed. */
 export interface PruneOptions {
   readonly topic: TopicRef;
   /** @default the only group that this service handles the topic in */

@@ -8,6 +8,7 @@ export type OutboxHealthResult<K extends string = string> = Record<
   { status: 'up' | 'down'; problems: OutboxProblem[] }
 >;
 
+/** What a check leaves out. */
 export interface OutboxHealthOptions {
   /** Problems that are named but do not make the answer `down`. @default none */
   readonly ignore?: readonly OutboxProblem['code'][];

@@ -20,6 +20,7 @@ export interface OwnRelay {
   readonly trouble: RelayTrouble | undefined;
 }
 
+/** How the outboxes of a service stand. */
 export interface PostgresSnapshot {
   /** One per topic of the outbox, from the database. */
   readonly outboxes: readonly OutboxStatus[];

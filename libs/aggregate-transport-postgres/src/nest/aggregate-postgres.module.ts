@@ -90,6 +90,10 @@ export class AggregatePostgresModule
     super();
   }
 
+  /**
+   * Takes options that are known when the module is declared. Each topic of the outbox can be injected.
+   * @throws POSTGRES_OPTIONS_INVALID for a topic that is none; other options are checked at start-up
+   */
   static override forRoot(options: AggregatePostgresOptions & Extras): DynamicModule {
     const outboxTopics = options.outbox?.topics ?? [];
     // Their definitions are handed on: they say what a payload must be.

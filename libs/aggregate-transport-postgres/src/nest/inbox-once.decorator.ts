@@ -6,6 +6,7 @@ import { Inbox } from '../inbox/inbox.js';
 import type { InboxContext } from '../inbox/inbox-place.js';
 import type { QueryingTransaction } from '../transaction/transaction.js';
 
+/** Which transactions `@InboxOnce` opens. */
 export interface InboxOnceOptions {
   /** A TypeORM DataSource to inject, by class or token: its transactions are used in place of the module's pool. */
   readonly dataSource?: InjectionToken;

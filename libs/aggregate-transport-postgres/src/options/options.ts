@@ -46,6 +46,7 @@ export interface AggregatePostgresOptions extends SchemaOptions {
 
 /** Makes the options for `forRootAsync({ useClass | useExisting })`. */
 export interface AggregatePostgresOptionsFactory {
+  /** Called once, at start-up. A rejection ends the start-up with its error. */
   createAggregatePostgresOptions(): AggregatePostgresOptions | Promise<AggregatePostgresOptions>;
 }
 

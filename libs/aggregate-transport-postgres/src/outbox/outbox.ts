@@ -22,6 +22,7 @@ export type OutboxEvent<M, K extends keyof M & string = keyof M & string> = Even
 /** The outbox type of a topic: `OutboxOf<typeof orders>`. */
 export type OutboxOf<T> = Outbox<InputsOf<T> & object>;
 
+/** What `add` has written. It counts once the transaction is committed. */
 export interface OutboxReceipt {
   readonly topic: string;
   /** The ids of the events, in the order given. Each will be the event's id in the stream. */
@@ -68,6 +69,7 @@ export class Outbox<M extends object = EventMap> {
     this.#name = parts.names.statementName('outbox');
   }
 
+  /** The topic that a relay publishes the events to. */
   get topic(): string {
     return this.parts.topic;
   }

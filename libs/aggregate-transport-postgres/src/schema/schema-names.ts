@@ -4,6 +4,7 @@ import { AggregatePostgresError } from '../errors.js';
 /** The tables of this library, by the names they have unless `tables` says otherwise. */
 export const TABLES = ['outbox', 'outbox_relay', 'outbox_stopped', 'inbox', 'schema_version'] as const;
 
+/** The tables of this package, by what they are for. */
 export type TableName = (typeof TABLES)[number];
 
 /** Where the tables stand. Two services that share a database may share them, or name others. */

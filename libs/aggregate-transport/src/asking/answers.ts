@@ -193,4 +193,5 @@ export interface OneAggregateAnswer extends AnswerHead {
   readonly parked?: ParkedAnswer;
 }
 
+/** What a process answers. */
 export type Answer = GroupAnswer | OneAggregateAnswer;

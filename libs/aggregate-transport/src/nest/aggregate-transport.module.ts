@@ -113,6 +113,7 @@ export class AggregateTransportModule
     }
   }
 
+  /** Called by Nest: flushes publishers, then closes the connections. Settles within `shutdown.drainMs`. */
   async onApplicationShutdown(): Promise<void> {
     await this.links.close();
   }

@@ -7,7 +7,9 @@ export interface InstrumentOptions {
   readonly advice?: { explicitBucketBoundaries: number[] };
 }
 
+/** Where an instrument is told its values when it is read. */
 export interface ObservableResult {
+  /** Tells one value. */
   observe(value: number, attributes: MetricAttributes): void;
 }
 
@@ -27,7 +29,10 @@ export interface DurationHistogram {
  * gives. Anything of this shape will do; the library depends on neither.
  */
 export interface Meter {
+  /** For durations, in seconds. */
   createHistogram(name: string, options: InstrumentOptions): DurationHistogram;
+  /** For counts that only grow. */
   createObservableCounter(name: string, options: InstrumentOptions): ObservableInstrument;
+  /** For values of a moment. */
   createObservableGauge(name: string, options: InstrumentOptions): ObservableInstrument;
 }

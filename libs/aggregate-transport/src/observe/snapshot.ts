@@ -24,6 +24,7 @@ export interface TransportSnapshot {
   readonly topics: readonly TopicStatus[];
 }
 
+/** How one topic of this process stands. */
 export interface TopicStatus {
   readonly topic: string;
   readonly connection: 'connected' | 'reconnecting' | 'closed';
@@ -33,6 +34,7 @@ export interface TopicStatus {
   readonly changedSettings: readonly ChangedSetting[];
 }
 
+/** How the publisher of a topic stands. Counts are since the start. */
 export interface PublisherStatus {
   /** Events without an outcome. */
   readonly pending: number;
@@ -44,6 +46,7 @@ export interface PublisherStatus {
   readonly batching: BatchingStatus;
 }
 
+/** How a group stands, as far as this process takes part in it. */
 export interface GroupStatus {
   readonly group: string;
   readonly breaker: { readonly isOpen: boolean; readonly probing: string | undefined };
@@ -54,6 +57,7 @@ export interface GroupStatus {
   readonly lookFailed: string | undefined;
 }
 
+/** How one partition stands. */
 export interface PartitionStatus extends Omit<PartitionLoad, 'breaker' | 'attempts'> {
   readonly partition: number;
   /** The holder of the lease, as far as is known; undefined if it is free. */

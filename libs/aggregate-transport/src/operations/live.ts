@@ -76,11 +76,13 @@ export interface LiveAggregateView extends Asked {
     | undefined;
 }
 
+/** How one process is asked. */
 export interface AskOptions {
   /** The longest wait for answers, in milliseconds, from 50 to 5 000. @default 1 000 */
   readonly withinMs?: number;
 }
 
+/** How all processes of a group are asked. */
 export interface AskGroupOptions extends AskOptions {
   /** So many of the worst aggregates, from 0 to 200. @default 20 */
   readonly worst?: number;

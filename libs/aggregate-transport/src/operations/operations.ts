@@ -50,11 +50,13 @@ export interface GroupStand extends GroupAddress {
   readonly missing: readonly string[];
 }
 
+/** Which groups are meant. */
 export interface GroupFilter {
   readonly topic?: string;
   readonly group?: string;
 }
 
+/** Which part of a list of parked aggregates is given. */
 export interface ParkedPage {
   /** At most so many, from 1 to 1 000. @default 100 */
   readonly limit?: number;
@@ -71,6 +73,7 @@ export interface ParkedList {
   readonly next: string | undefined;
 }
 
+/** Which part of the letters is given. */
 export interface LetterPage {
   /** At most so many, from 1 to 1 000. @default 100 */
   readonly limit?: number;
@@ -93,16 +96,19 @@ export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
   readonly payload?: unknown;
 }
 
+/** Letters of one parked aggregate, and whether there are more. */
 export interface LetterList {
   readonly letters: readonly ShownLetter[];
   readonly next: number | undefined;
 }
 
+/** How long a command waits for its answer. */
 export interface CommandOptions {
   /** How long to wait for the owner's answer, in milliseconds. The owner continues without the caller. @default 30 000 */
   readonly waitMs?: number;
 }
 
+/** Which parked aggregates are retried, and how fast. */
 export interface RetryAllOptions extends CommandOptions {
   /** Begun per second, from 0.01. @default 20 */
   readonly ratePerSecond?: number;
@@ -122,6 +128,7 @@ export interface FoundAggregate {
   readonly parkedIn: readonly string[];
 }
 
+/** What is searched, and how much is given. */
 export interface SearchOptions {
   /** Only in this topic. @default all topics */
   readonly topic?: string;

@@ -85,6 +85,7 @@ export interface EditedEntry extends GroupEntry {
   readonly comment: string | undefined;
 }
 
+/** One thing that happened to an aggregate. */
 export type TimelineEntry =
   StoredEntry | RunningEntry | FailedEntry | ParkedEntry | LetterEntry | SkippedEntry | EditedEntry;
 
@@ -102,6 +103,7 @@ export interface AggregateView {
   readonly live: readonly LiveAggregateView[];
 }
 
+/** How much of an aggregate is told. */
 export interface AggregateOptions {
   /** Only this group. @default all groups of the topic */
   readonly group?: string;

@@ -79,10 +79,12 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
     };
   }
 
+  /** Called by Nest: opens the topics in memory. */
   async onModuleInit(): Promise<void> {
     await this.links.openAll();
   }
 
+  /** Called by Nest: closes the topics. The streams keep what they hold. */
   async onApplicationShutdown(): Promise<void> {
     await this.links.close();
   }

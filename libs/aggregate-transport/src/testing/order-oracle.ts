@@ -61,6 +61,7 @@ export class OrderOracle {
     return [...this.#journals.values()].every((journal) => journal.completed >= journal.published);
   }
 
+  /** What is wrong so far. May be asked at any time, and again. */
   verdict(): OracleVerdict {
     const lost: string[] = [];
     for (const [aggregateId, journal] of this.#journals) {

@@ -3,6 +3,7 @@ import { describeError, errorFields } from '../errors.js';
 import type { Log } from '../log.js';
 import type { ParkReason } from '../message/park-reason.js';
 
+/** Which aggregate a hook is told of. */
 export interface AggregateNotice {
   readonly topic: string;
   readonly group: string;
@@ -10,6 +11,7 @@ export interface AggregateNotice {
   readonly aggregateId: string;
 }
 
+/** An aggregate that was parked, and why. */
 export interface ParkedNotice extends AggregateNotice {
   readonly reason: ParkReason;
   readonly error: string;
@@ -20,6 +22,7 @@ export interface ParkedNotice extends AggregateNotice {
   readonly sequence: number;
 }
 
+/** An aggregate whose handler has not settled for twice its `timeoutMs`. */
 export interface StuckNotice extends AggregateNotice {
   readonly sequence: number;
   readonly type: string | undefined;

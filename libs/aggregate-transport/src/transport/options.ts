@@ -141,6 +141,7 @@ export interface ConsumeOptions {
   onUnhandledType?: OnUnhandledType;
 }
 
+/** How a process ends. */
 export interface ShutdownOptions {
   /**
    * How long running handlers, last commits and publishes may take at shutdown, in milliseconds, from 0.
@@ -223,6 +224,7 @@ export interface MetricsOptions {
 
 /** Writes or makes the options for `forRootAsync({ useClass | useExisting })`. */
 export interface AggregateTransportOptionsFactory {
+  /** Called once, at start-up. A rejection ends the start-up with its error. */
   createAggregateTransportOptions(): AggregateTransportOptions | Promise<AggregateTransportOptions>;
 }
 

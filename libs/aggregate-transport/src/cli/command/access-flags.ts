@@ -17,6 +17,7 @@ export const ACCESS_FLAGS = {
   context: 'string',
 } as const;
 
+/** What the command line says of the server and of who asks. */
 export type AccessFlags = {
   readonly [K in keyof typeof ACCESS_FLAGS]?: (typeof ACCESS_FLAGS)[K] extends 'string' ? string : boolean;
 };

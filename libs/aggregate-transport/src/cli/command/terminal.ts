@@ -1,4 +1,6 @@
+/** Where a command prints, and asks its user. */
 export interface Terminal {
+  /** Prints one line. */
   print(text: string): void;
   /** Asks, and resolves with what was typed; undefined if there is no terminal. */
   ask(question: string): Promise<string | undefined>;

@@ -36,7 +36,7 @@ export type OnExhausted = 'park' | 'skip' | 'block' | 'halt';
 /** What an error calls for: one of the policies at once, or `retry` while attempts are left. */
 export type Disposition = 'retry' | OnExhausted;
 
-/** What {@link FailurePolicy.classify} decides on. */
+/** What `consume.classify` decides on. */
 export interface FailedAttempt {
   readonly error: unknown;
   readonly stage: FailureStage;

@@ -4,6 +4,7 @@ import type { Envelope } from '../envelope.js';
 import { attributesOfHeaders, headerOf, headersOfAttributes } from './attribute-headers.js';
 import { attributesOf, envelopeOf, isJsonData, JSON_DATA } from './attributes.js';
 
+/** What {@link cloudEventsCodec} writes. */
 export interface CloudEventsOptions {
   /**
    * The attribute `source` of every event: a URI reference that names the service, such as `/orders` or

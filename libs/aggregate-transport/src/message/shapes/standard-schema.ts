@@ -7,6 +7,7 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
     readonly version: 1;
     /** The library that made the schema. */
     readonly vendor: string;
+    /** Checks a value, and says what is wrong with it. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
     /** Exists for the compiler only. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;

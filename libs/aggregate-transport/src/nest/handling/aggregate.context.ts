@@ -130,26 +130,32 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
     return this.#envelope.payload;
   }
 
+  /** The topic of the event. */
   get topic(): string {
     return this.#scope.topic;
   }
 
+  /** The group that handles it. */
   get group(): string {
     return this.#scope.group;
   }
 
+  /** The group's partition that the aggregate belongs to, from 0. */
   get partition(): number {
     return this.#scope.partition;
   }
 
+  /** The aggregate that the event belongs to. */
   get aggregateId(): string {
     return this.#envelope.aggregate_id;
   }
 
+  /** The type that the event was published under. */
   get type(): string {
     return this.#envelope.event_type;
   }
 
+  /** The same in every attempt, every group and every run. */
   get eventId(): string {
     return this.#envelope.event_id;
   }
@@ -170,14 +176,17 @@ export class AggregateContext extends BaseRpcContext<[Delivery]> implements Atte
     return new Date(timestamp ?? Number(BigInt(this.#event.origin.readStoredAt()) / NANOS_PER_MS));
   }
 
+  /** As its publisher gave it. */
   get traceId(): string | undefined {
     return this.#envelope.trace_id ?? undefined;
   }
 
+  /** As its publisher gave it. */
   get correlationId(): string | undefined {
     return this.#envelope.correlation_id ?? undefined;
   }
 
+  /** As its publisher gave it. */
   get tenantId(): number | undefined {
     return this.#envelope.tenant_id ?? undefined;
   }

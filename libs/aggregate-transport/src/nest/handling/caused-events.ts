@@ -8,6 +8,7 @@ import { tokenOf } from '../../message/subject.js';
 /** A publisher, as a handler publishes through it: `AggregatePublisher` of any topic. */
 export interface EventTarget {
   readonly topic: string;
+  /** Stores one event; see `AggregatePublisher.publish`. */
   publish(event: never, options?: { signal?: AbortSignal }): Promise<PublishReceipt>;
   /** @internal The receipt of an event of the aggregate's history; undefined if the stream does not hold it. */
   findStored(aggregateId: string, eventId: string, options: FindOptions): Promise<PublishReceipt | undefined>;
@@ -23,6 +24,7 @@ export interface FindOptions {
 /** What a handler may publish through a publisher. Its id is made from the event that is handled. */
 export type CausedEvent<P extends EventTarget> = Parameters<P['publish']>[0] & { eventId?: never };
 
+/** How an event that a handler publishes gets its id. */
 export interface CausedEventOptions {
   /**
    * Tells this event from others that the same handling publishes to the same aggregate.

@@ -16,6 +16,7 @@ export class UnrecoverableError extends RpcException {
     super(describeError(cause));
   }
 
+  /** The error itself, so that Nest hands it on whole. */
   override getError(): this {
     return this;
   }

@@ -13,6 +13,7 @@ export type AggregateHealthResult<K extends string = string> = Record<
   { status: 'up' | 'down'; problems: HealthProblem[] }
 >;
 
+/** What a check leaves out. */
 export interface HealthCheckOptions {
   /** Problems that are named but do not make the answer `down`. @default none */
   readonly ignore?: readonly HealthProblemCode[];

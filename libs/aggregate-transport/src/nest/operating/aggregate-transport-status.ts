@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { SLOWEST, snapshotOf, type TransportSnapshot } from '../../observe/snapshot.js';
 import { ObservedApp } from './observed-app.js';
 
+/** How much a snapshot tells. */
 export interface SnapshotOptions {
   /** Slow, stuck and blocked aggregates told of per group, from 0. Each costs some 200 bytes. @default 10 */
   readonly slowest?: number;

@@ -29,6 +29,7 @@ export interface ParkedAddress {
   readonly aggregateId: string;
 }
 
+/** Which parked aggregates are meant. Conditions are joined by "and". */
 export interface ParkedFilter {
   readonly topic: TopicRef;
   /** @default the group of `forRoot` */
@@ -48,6 +49,7 @@ export interface LetterRef extends ParkedAddress {
   readonly sequence?: number;
 }
 
+/** How a letter is edited. */
 export interface EditOptions {
   /** Why, for those who read the history: up to 1 000 characters. */
   readonly comment?: string;
@@ -55,6 +57,7 @@ export interface EditOptions {
   readonly waitMs?: number;
 }
 
+/** Which part of a list is given. */
 export interface ParkedPage {
   /** At most so many, from 1. @default 100 */
   readonly limit?: number;
@@ -62,6 +65,7 @@ export interface ParkedPage {
   readonly after?: string;
 }
 
+/** A parked aggregate, as a list shows it. */
 export interface ParkedAggregate extends ParkedSummary {
   readonly topic: string;
   readonly group: string;

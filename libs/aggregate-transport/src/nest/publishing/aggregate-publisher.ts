@@ -48,7 +48,9 @@ export class PublishAllError extends AggregateTransportError {
 
 /** An aggregate as `@nestjs/cqrs` has it. */
 export interface UncommittedAggregate<E> {
+  /** The events that were applied and not taken off yet, in order. */
   getUncommittedEvents(): E[];
+  /** Takes them off. Called once all of them are stored. */
   uncommit(): void;
 }
 

@@ -7,6 +7,7 @@ export interface PublishCallOptions {
   signal?: AbortSignal;
 }
 
+/** Which part of an aggregate's history is read. */
 export interface ReadOptions {
   /** The first stream sequence of interest. @default 1 */
   fromSequence?: number;

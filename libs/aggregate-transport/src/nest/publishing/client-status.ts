@@ -7,7 +7,9 @@ export type AggregateClientStatus = 'connected' | 'disconnected';
 
 /** What `AggregateClient.on` tells: the topic whose connection went or came back. */
 export interface AggregateClientEvents {
+  /** Its connection broke. */
   disconnect: (topic: string) => void;
+  /** Its connection is back. */
   reconnect: (topic: string) => void;
 }
 

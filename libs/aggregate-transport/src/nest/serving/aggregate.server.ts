@@ -117,7 +117,7 @@ export class AggregateServer
   /**
    * Reports handlers that will never be called, also in an application that never connects this server. Nothing else
    * would tell of that mistake.
-   * @throws HANDLER_MISPLACED, OPTIONS_INVALID as {@link HandlerScan.check}
+   * @throws HANDLER_MISPLACED, OPTIONS_INVALID for handlers that would never be called
    */
   async onApplicationBootstrap(): Promise<void> {
     if (this.#listening || this.#closing !== undefined) return;

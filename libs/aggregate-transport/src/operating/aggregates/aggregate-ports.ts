@@ -18,6 +18,7 @@ export interface SettledPlace {
   readonly unsettled: readonly number[];
 }
 
+/** The replica that holds the lease of a partition. */
 export interface PartitionOwner {
   readonly owner: string;
   /** Of its lease. */

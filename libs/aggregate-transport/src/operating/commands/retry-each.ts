@@ -2,11 +2,13 @@ import type { Clock } from '../../clock.js';
 import { describeError, hasCode } from '../../errors.js';
 import { beginPaced, type CommandResult } from './operator-commands.js';
 
+/** What became of each aggregate of a `retryAll`. */
 export interface RetryAllResult {
   readonly unparked: readonly string[];
   readonly failed: readonly { readonly aggregateId: string; readonly error: string }[];
 }
 
+/** How far a `retryAll` is. */
 export interface RetryAllProgress {
   readonly total: number;
   readonly unparked: number;

@@ -19,6 +19,7 @@ import { finishChange, type GroupOperationOptions, type OperationEnd, untilMade 
  */
 export type DeletionState = 'none' | 'lost' | 'draining' | 'removing' | 'removed';
 
+/** What the deletion of a group removes. */
 export interface DeletionPlan {
   readonly state: DeletionState;
   readonly partitions: number;

@@ -27,6 +27,7 @@ export interface FollowSample {
   readonly secondsLeft: number | undefined;
 }
 
+/** What is followed, and until when. */
 export interface FollowOptions {
   /** Another group of the topic, shown side by side. */
   readonly with?: string | undefined;

@@ -11,6 +11,7 @@ import { ownershipOf, type PartitionOwnership } from './ownership.js';
 /** What happens to a group, or what is left of it. `lost`: it has leases and no record. */
 export type GroupCondition = 'living' | 'changing' | 'deleted' | 'lost';
 
+/** A change of a group's layout that is under way. */
 export interface GroupChange {
   /** Counts the changes ever begun. */
   readonly number: number;
@@ -45,6 +46,7 @@ export interface GroupSummary {
   readonly change: GroupChange | undefined;
 }
 
+/** Where one partition of a group stands. Fields that the server did not tell are undefined. */
 export interface GroupPartition extends PartitionOwnership {
   readonly partition: number;
   /** The highest settled sequence. */

@@ -48,12 +48,14 @@ export interface ResetOptions extends GroupChangeOptions {
  */
 export type ChangeState = 'planned' | 'done' | 'cancelled' | 'waiting';
 
+/** How a change of a group ended. */
 export interface ChangeResult {
   readonly state: ChangeState;
   /** What was waited for when the time was over. */
   readonly why: string | undefined;
 }
 
+/** How a reset ended, and where the group begins. */
 export interface ResetResult extends ChangeResult {
   readonly plan: ResetPlan;
   /** Once it is done: the first sequence that is handled, and the group's run from now on. */
@@ -61,11 +63,13 @@ export interface ResetResult extends ChangeResult {
   readonly run: number | undefined;
 }
 
+/** How a change of the number of partitions ended. */
 export interface RepartitionResult extends ChangeResult {
   /** How many partitions the group had, and how many it has once it is done. */
   readonly plan: { readonly from: number; readonly to: number };
 }
 
+/** How a deletion ended, and what it removed. */
 export interface DeletionResult extends ChangeResult {
   readonly plan: DeletionPlan;
 }

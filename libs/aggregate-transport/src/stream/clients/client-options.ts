@@ -37,6 +37,7 @@ export interface NatsConnectionOptions {
   pingInterval?: number | undefined;
   port?: number | undefined;
   reconnect?: boolean | undefined;
+  /** Gives the wait before the next attempt to reconnect, in milliseconds. */
   reconnectDelayHandler?: (() => number) | undefined;
   reconnectJitter?: number | undefined;
   reconnectJitterTLS?: number | undefined;

@@ -4,14 +4,29 @@
  */
 export interface OpenNatsConnection {
   readonly info?: object | undefined;
+  /** Resolves when the connection is closed for good. */
   closed(): Promise<unknown>;
+  /** Not called by this library for a connection that it did not open. */
   close(): Promise<void>;
+  /** Hands a message to the client. */
   publish(subject: string, payload?: string | Uint8Array, options?: object): void;
-  subscribe(subject: string, options?: object): { unsubscribe(max?: number): void };
+  /** Hears the messages of a subject. */
+  subscribe(
+    subject: string,
+    options?: object,
+  ): {
+    /** Ends it, at once or after so many messages. */
+    unsubscribe(max?: number): void;
+  };
+  /** Resolves when the server has what was handed over so far. */
   flush(): Promise<void>;
+  /** Tells of disconnects and reconnects. */
   status(): AsyncIterable<object>;
+  /** The address of the server, for logs. */
   getServer(): string;
+  /** True once it is closed for good. */
   isClosed(): boolean;
+  /** True while it takes no new messages because it will close. */
   isDraining(): boolean;
 }
 

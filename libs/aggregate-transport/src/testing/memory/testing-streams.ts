@@ -14,6 +14,7 @@ import { MemoryTopic } from './memory-topic.js';
 const QUIET_TURNS = 10;
 const MAX_TURNS = 100_000;
 
+/** How long a test waits, and for what. */
 export interface UntilOptions {
   /** How long to wait at most, in milliseconds of real time; default 5 000. */
   readonly withinMs?: number;
@@ -21,6 +22,7 @@ export interface UntilOptions {
   readonly what?: string;
 }
 
+/** How long, and for which group, a test waits. */
 export interface UntilHandledOptions {
   /** How long to wait at most, in milliseconds of real time; default 5 000. */
   readonly withinMs?: number;

@@ -1,0 +1,49 @@
+import { formatted, GENERATED, tableOf } from './markdown.js';
+import { svgOf } from './machine-svg.js';
+import { type Machine, machines } from './machines.js';
+
+const FOLDER = 'docs/reference/machines';
+
+const LEAD = `# State machines
+
+${GENERATED}
+
+Each class that has modes enters one through a single \`#enter(mode)\`. It asserts where that mode may come from, by a
+table in the same file. The pictures are drawn from those tables; the mode that a machine starts in is filled. A way
+from a mode to itself is told in the table alone.
+
+Where each stands on an event's way: [how it works](../architecture.md).
+`;
+
+/** docs/reference/machines.md. */
+export function machinesPage(): Promise<string> {
+  return formatted([LEAD, ...machines().map(sectionOf)].join('\n'));
+}
+
+/** The pictures, by their paths. */
+export function machinePictures(): [path: string, svg: string][] {
+  return machines().map((machine) => [`${FOLDER}/${pictureOf(machine)}`, svgOf(machine)]);
+}
+
+function sectionOf(machine: Machine): string {
+  const rows = machine.modes.map(({ name, text, from }) => [
+    `\`${name}\``,
+    from.map((mode) => `\`${mode}\``).join(', '),
+    text,
+  ]);
+  return [
+    `## ${machine.name}${isOfPostgres(machine) ? ' (outbox)' : ''}\n`,
+    `[${machine.file}](../../${machine.file})\n`,
+    `![Modes of ${machine.name}](machines/${pictureOf(machine)})\n`,
+    `${tableOf(['mode', 'entered from', 'meaning'], rows)}\n`,
+  ].join('\n');
+}
+
+function isOfPostgres({ file }: Machine): boolean {
+  return file.includes('-postgres/');
+}
+
+function pictureOf(machine: Machine): string {
+  const library = isOfPostgres(machine) ? 'postgres-' : '';
+  return `${library}${machine.name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}.svg`;
+}
