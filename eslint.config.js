@@ -17,9 +17,9 @@ export default tseslint.config(
       complexity: ['error', { max: 12, variant: 'modified' }],
     },
   },
-  { files: ['**/*.ts', '**/*.mts'], extends: [tseslint.configs.strictTypeChecked] },
+  { files: ['**/*.ts', '**/*.tsx', '**/*.mts'], extends: [tseslint.configs.strictTypeChecked] },
   {
-    files: ['**/*.ts', '**/*.mts'],
+    files: ['**/*.ts', '**/*.tsx', '**/*.mts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],

@@ -11,6 +11,10 @@ const project = {
     '^nestjs-aggregate-transport-postgres$': '<rootDir>/libs/aggregate-transport-postgres/src/index.ts',
     '^nestjs-aggregate-transport-postgres/(cli|testing)$':
       '<rootDir>/libs/aggregate-transport-postgres/src/$1.ts',
+    '^nestjs-aggregate-transport-board$': '<rootDir>/libs/aggregate-transport-board/src/index.ts',
+    // The build writes the front end into this one.
+    '^\\./page-files\\.js$': '<rootDir>/libs/aggregate-transport-board/dist/esm/http/page-files.js',
+    '^#board/(.*)\\.js$': '<rootDir>/libs/aggregate-transport-board/src/$1.ts',
     '^#sabotage$': '<rootDir>/libs/aggregate-transport/src/sabotage.ts',
     '^#library/(.*)\\.js$': '<rootDir>/libs/aggregate-transport/src/$1.ts',
     '^#postgres/(.*)\\.js$': '<rootDir>/libs/aggregate-transport-postgres/src/$1.ts',

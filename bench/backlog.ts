@@ -1,7 +1,7 @@
 import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
 import { Service } from './contenders/service.js';
 import type { Streams } from './streams.js';
-import { optionsFor, paddingFor, rawMessage } from './workload.js';
+import { optionsFor, paddingFor, rawMessage, withHeaderLines } from './workload.js';
 
 const BYTES = 256;
 
@@ -10,6 +10,8 @@ export interface BacklogSize {
   readonly aggregates: number;
   /** How the stream is made, where that differs from the defaults of the benches. */
   readonly stream?: AggregateTransportOptions['stream'];
+  /** Header lines of an event, each with its line break after it. */
+  readonly headersOf?: (index: number) => string;
 }
 
 /** Makes a topic's stream by the library, which refuses a stream that it has not made. */
@@ -28,11 +30,12 @@ export async function storeBacklog(
   url: string,
   streams: Streams,
   topic: string,
-  { events, aggregates, stream }: BacklogSize,
+  { events, aggregates, stream, headersOf }: BacklogSize,
 ): Promise<void> {
   await makeTopic(url, topic, stream);
   const payload = { text: paddingFor(BYTES) };
-  await streams.fill(topic, events, (index) =>
-    rawMessage(topic, `a${index % aggregates}`, payload, 1 + Math.floor(index / aggregates)),
-  );
+  await streams.fill(topic, events, (index) => {
+    const message = rawMessage(topic, `a${index % aggregates}`, payload, 1 + Math.floor(index / aggregates));
+    return headersOf === undefined ? message : withHeaderLines(message, headersOf(index));
+  });
 }

@@ -1,5 +1,6 @@
 import type { Suite } from './suite.js';
 import { batch } from './suites/batch.js';
+import { board } from './suites/board.js';
 import { clients } from './suites/clients.js';
 import { consume } from './suites/consume.js';
 import { consumeCluster } from './suites/consume-cluster.js';
@@ -20,6 +21,7 @@ import { shapes } from './suites/shapes.js';
 import { soak } from './suites/soak.js';
 import { subjectDepth } from './suites/subject-depth.js';
 import { takeover } from './suites/takeover.js';
+import { tracing } from './suites/tracing.js';
 
 /** In the order they run. */
 export const SUITES: readonly Suite[] = [
@@ -42,6 +44,8 @@ export const SUITES: readonly Suite[] = [
   history,
   letters,
   shapes,
+  tracing,
   outbox,
+  board,
   soak,
 ];

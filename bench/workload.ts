@@ -67,6 +67,13 @@ export function rawMessage(
   };
 }
 
+/** The message with more header lines, each with its line break after it. */
+export function withHeaderLines(message: RawMessage, lines: string): RawMessage {
+  const { headers } = message;
+  const end = headers.length - 2;
+  return { ...message, headers: Buffer.concat([headers.subarray(0, end), Buffer.from(`${lines}\r\n`)]) };
+}
+
 /** Options every bench of ours starts from: the defaults, but for {@link STREAM} and what the bench sets itself. */
 export function optionsFor(
   url: string,

@@ -47,6 +47,7 @@ export class Door {
       handlers: { handlersOf: () => handlers, handled: handlers.handled },
       hooks: {},
       measures: undefined,
+      tracing: undefined,
       drainMs: DRAIN_MS,
       turns: new AloneTurns(systemClock),
       clock: systemClock,

@@ -49,6 +49,7 @@ export interface Standing {
   /** Decorators of its method. */
   readonly decorate?: MethodDecorator[];
   readonly consume?: ConsumeOptions;
+  readonly tracing?: AggregateTransportOptions['tracing'];
 }
 
 /** The contenders of one pre-filled stream; each run reads all of it as a group of its own. */
@@ -95,20 +96,25 @@ export class Reading {
     };
   }
 
-  nest(name: string, work: Work, { decorate, consume = {} }: Standing = {}): Contender {
+  nest(name: string, work: Work, { decorate, consume = {}, tracing }: Standing = {}): Contender {
     const { topic } = this.backlog;
-    return this.service(name, (watch) => controllerFor(topic, timed(watch, work), decorate), consume);
+    const more = { consume, ...(tracing === undefined ? {} : { tracing }) };
+    return this.service(name, (watch) => controllerFor(topic, timed(watch, work), decorate), more);
   }
 
   /** A service whose controller tells the watch by itself. */
-  service(name: string, controllerOf: (watch: Stopwatch) => Type, consume: ConsumeOptions = {}): Contender {
+  service(
+    name: string,
+    controllerOf: (watch: Stopwatch) => Type,
+    more: Pick<AggregateTransportOptions, 'consume' | 'tracing'> = {},
+  ): Contender {
     return {
       name,
       run: async () => {
         const { streams, topic } = this.backlog;
         const watch = this.#watch();
         const controller = controllerOf(watch);
-        const service = await Service.start({ ...this.#options(), consume }, [controller]);
+        const service = await Service.start({ ...this.#options(), ...more }, [controller]);
         try {
           const sample = await this.#ended(watch);
           return { ...sample, readers: service.extraReaders };

@@ -73,7 +73,7 @@ test.each([
     'group follow orders billing --max-lag some',
     'expected --max-lag to be a whole number from 0, found "some"',
   ],
-  ['group', 'expected one of list, show, follow, reset, delete after "group", found nothing'],
+  ['group', 'expected one of list, show, follow, reset, delete, ask after "group", found nothing'],
   [
     'parked fix',
     'expected one of list, show, retry, skip, discard, edit, export, import after "parked", found "fix"',

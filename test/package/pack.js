@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export const LIBRARIES = ['aggregate-transport', 'aggregate-transport-postgres'];
+export const LIBRARIES = ['aggregate-transport', 'aggregate-transport-postgres', 'aggregate-transport-board'];
 
 export function pack(library = LIBRARIES[0]) {
   const folder = mkdtempSync(join(tmpdir(), 'package-'));

@@ -4,7 +4,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'docs'];
-const SOURCES = ['libs/aggregate-transport/src', 'libs/aggregate-transport-postgres/src'];
+const SOURCES = [
+  'libs/aggregate-transport/src',
+  'libs/aggregate-transport-postgres/src',
+  'libs/aggregate-transport-board/src',
+  'libs/aggregate-transport-board/pages',
+];
 const MAX_WORDS = 25;
 const MAX_LINE = 120;
 const SHOWN_WORDS = 8;

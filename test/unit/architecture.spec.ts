@@ -19,7 +19,7 @@ const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|as
 const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
   ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'log-events'],
-  ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts'],
+  ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts', 'traceparent.ts'],
 ];
 const consumerRooms = [
   'reading',
@@ -61,6 +61,7 @@ const underTransport = [
   ...consumerRooms,
   'observe',
   'observe/asked',
+  'tracing',
   ...operatingRooms,
 ];
 
@@ -85,6 +86,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'in-parallel.ts': { knows: [] },
   'on-abort.ts': { knows: [] },
   'passing-map.ts': { knows: [] },
+  // What other tracers write into headers.
+  'traceparent.ts': { knows: [] },
   // For handlers; nothing of the library uses it.
   'effect-collector.ts': { knows: ['errors.ts'] },
   // What travels.
@@ -93,7 +96,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'message/outgoing': { knows: ['errors.ts', 'message'] },
   // A codec that a service may choose; nothing of the library uses it.
   'message/cloud-events': { knows: ['errors.ts', 'message'] },
-  records: { knows: ['errors.ts', 'message'] },
+  records: { knows: ['errors.ts', 'traceparent.ts', 'message'] },
   // What running processes are asked, and how they answer.
   asking: { knows: [...ground, 'message'] },
   // Stations of the path.
@@ -197,6 +200,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   observe: { knows: [...ground, 'message', 'records', 'publisher', 'consumer', ...consumerRooms] },
   // What a command and an injectable do alike: over ports, without Nest and without a terminal.
   'operating/aggregates': { knows: [...ground, 'message', 'records', 'parking', 'operating/commands'] },
+  // Spans of publish calls and attempts. The only room that loads the package, and only if there is a tracer.
+  tracing: {
+    knows: [...ground, 'message', 'consumer/handling'],
+    packages: [/^@opentelemetry\/api$/],
+  },
   transport: { knows: [...ground, ...underTransport, ...streamRooms] },
   // Documents of an application, from plain facts.
   documents: { knows: ['message'] },
@@ -327,6 +335,32 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   'index.ts': { knows: ['*'] },
   'cli.ts': { knows: ['*'] },
   'testing.ts': { knows: ['*'] },
+};
+
+const OPERATING = /^nestjs-aggregate-transport\/operating$/;
+const boardGround = ['errors.ts', 'clock.ts', 'log.ts', 'failure.ts', 'source'];
+
+/** The same for the board. */
+const BOARD_ROOMS: Readonly<Record<string, Room>> = {
+  'errors.ts': { knows: [], packages: [CORE] },
+  'clock.ts': { knows: [] },
+  'log.ts': { knows: [] },
+  'failure.ts': { knows: [] },
+  'options.ts': { knows: ['errors.ts'] },
+  // The port to all that is shown and done.
+  source: { knows: [] },
+  // Its adapter over the operations of the core.
+  operations: { knows: boardGround, packages: [OPERATING] },
+  commands: { knows: boardGround },
+  live: { knows: boardGround, packages: [/^node:http$/] },
+  http: { knows: [...boardGround, 'commands', 'live'], packages: [/^node:(http|crypto)$/] },
+  nest: {
+    knows: [...boardGround, 'options.ts', 'live', 'operations', 'http'],
+    packages: [CORE, /^@nestjs\/common$/, /^node:http$/],
+  },
+  cli: { knows: [...boardGround, 'options.ts', 'http'], packages: [OPERATING, /^node:/] },
+  'index.ts': { knows: ['*'] },
+  'cli.ts': { knows: ['*'], packages: [OPERATING] },
 };
 
 const FORBIDDEN_FOLDERS = ['utils', 'util', 'helpers', 'common', 'interfaces', 'types', 'shared', 'lib'];
@@ -463,10 +497,12 @@ function sourcesOf(library: string): Sources {
 
 const library = sourcesOf('aggregate-transport');
 const postgres = sourcesOf('aggregate-transport-postgres');
+const board = sourcesOf('aggregate-transport-board');
 
 describe.each([
   { name: 'aggregate-transport', sources: library, rooms: ROOMS },
   { name: 'aggregate-transport-postgres', sources: postgres, rooms: POSTGRES_ROOMS },
+  { name: 'aggregate-transport-board', sources: board, rooms: BOARD_ROOMS },
 ])('the library $name', ({ sources, rooms }) => {
   test('is read as a whole: every room has its floor, and every floor its room', () => {
     expect(new Set([...sources.keys()].map((path) => roomOf(path, rooms)))).toEqual(
@@ -501,6 +537,7 @@ describe('the libraries', () => {
   test('are read at all', () => {
     expect(library.size).toBeGreaterThan(50);
     expect(postgres.size).toBeGreaterThan(20);
+    expect(board.size).toBeGreaterThan(20);
     expect(importsOf(library.get('publisher/sequencer.ts')!)).toContainEqual({
       target: '../message/outgoing/outgoing-event.js',
       isTypeOnly: true,
@@ -508,9 +545,9 @@ describe('the libraries', () => {
     expect(relative(root, join(root, 'index.ts'))).toBe('index.ts');
   });
 
-  test('the first does not know the second, except the name of its package in the list of commands', () => {
+  test('the first does not know the others, except the names of their packages in the list of commands', () => {
     const knowing = [...library].filter(
-      ([path, source]) => source.includes('aggregate-transport-postgres') && !path.startsWith('cli/'),
+      ([path, source]) => /aggregate-transport-(?:postgres|board)/.test(source) && !path.startsWith('cli/'),
     );
     expect(knowing).toEqual([]);
   });
@@ -521,7 +558,16 @@ describe('the libraries', () => {
       .filter((path) => path.includes(sep) && path.endsWith('.ts'))
       .map((path) => posix.dirname(path.split(sep).join('/')));
     const postgresRooms = Object.keys(POSTGRES_ROOMS).map((room) => `postgres/${room}`);
-    const rooms = [...Object.keys(ROOMS), ...postgresRooms, 'postgres', 'bench', 'consumer/walks'];
+    const boardRooms = Object.keys(BOARD_ROOMS).map((room) => `board/${room}`);
+    const rooms = [
+      ...Object.keys(ROOMS),
+      ...postgresRooms,
+      ...boardRooms,
+      'board',
+      'postgres',
+      'bench',
+      'consumer/walks',
+    ];
     expect(new Set(folders.filter((folder) => !rooms.includes(folder)))).toEqual(new Set());
   });
 });

@@ -11,7 +11,7 @@ interface Manifest {
 }
 
 const CORE = 'libs/aggregate-transport';
-const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres'];
+const LIBRARIES = [CORE, 'libs/aggregate-transport-postgres', 'libs/aggregate-transport-board'];
 const manifestOf = (library: string): Manifest =>
   JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as Manifest;
 
@@ -108,7 +108,7 @@ describe.each(LIBRARIES)('%s', (library) => {
 test('the peers of the core library are Nest, what Nest needs, the NATS clients, and optional ones', () => {
   const known = ['@nestjs/common', '@nestjs/core', '@nestjs/microservices', 'reflect-metadata', 'rxjs'];
   const clients = ['nats', '@nats-io/transport-node', '@nats-io/nats-core'];
-  const optional = ['@modelcontextprotocol/sdk'];
+  const optional = ['@modelcontextprotocol/sdk', '@opentelemetry/api'];
   const { peerDependencies, peerDependenciesMeta } = manifestOf(CORE);
   const peers = Object.keys(peerDependencies);
   expect(known.filter((name) => !peers.includes(name))).toEqual([]);

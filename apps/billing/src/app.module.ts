@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
 import { AggregateTransportModule } from 'nestjs-aggregate-transport';
 import { BillingController } from './billing.controller.js';
 import { HistoryController } from './history.controller.js';
@@ -16,6 +17,7 @@ import { WitnessInterceptor } from './witness.interceptor.js';
     AggregateTransportModule.forRoot({
       servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
       group: 'billing',
+      metrics: { meter: metrics.getMeter('billing') }, // measures nothing until a provider is registered
       topics: { orders: {}, journal: {}, invoices: {} },
     }),
     AggregateTransportModule.forFeature([invoices]), // what the handlers publish

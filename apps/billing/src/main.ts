@@ -8,5 +8,5 @@ app.connectMicroservice({ strategy: app.get(AggregateServer) }, { inheritAppConf
 app.enableShutdownHooks();
 await app.init();
 await app.startAllMicroservices();
-await app.listen(Number(process.env['PORT'] ?? 3001), '127.0.0.1');
+await app.listen(Number(process.env['PORT'] ?? 3001), process.env['HOST'] ?? '127.0.0.1');
 // #endregion

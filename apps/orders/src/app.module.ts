@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
 import { AggregateTransportModule } from 'nestjs-aggregate-transport';
 import { JournalController } from './journal.controller.js';
 import { OrderService } from './order.service.js';
@@ -11,6 +12,7 @@ import { PaidOrdersController } from './paid-orders.controller.js';
     AggregateTransportModule.forRoot({
       servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
       group: 'orders',
+      metrics: { meter: metrics.getMeter('orders') }, // measures nothing until a provider is registered
       topics: { orders: {}, journal: {}, invoices: {} },
     }),
     AggregateTransportModule.forFeature([orders, 'journal']),

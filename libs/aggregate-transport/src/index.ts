@@ -132,6 +132,8 @@ export type { Purged, PurgePlan } from './operating/aggregates/purge-aggregate.j
 export type { ReplayFrom } from './operating/aggregates/replay-aggregate.js';
 export type { HealthProblem, HealthProblemCode } from './observe/health-problem.js';
 export type { Meter, MetricAttributes, ObservableResult } from './observe/meter.js';
+export type { TracePropagator, Tracer } from './tracing/api.js';
+export type { TracingOptions } from './tracing/tracing.js';
 export type {
   GroupStatus,
   PartitionStatus,

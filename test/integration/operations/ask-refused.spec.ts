@@ -16,6 +16,7 @@ const USERS = `
   { user: all, password: pw }
   { user: deaf, password: pw, permissions: { publish: ">", subscribe: { allow: ">", deny: "${SUBJECT}" } } }
   { user: mute, password: pw, permissions: { publish: { allow: ">", deny: "_INBOX.>" }, subscribe: ">" } }
+  { user: unasking, password: pw, permissions: { publish: { allow: ">", deny: "${SUBJECT}" }, subscribe: ">" } }
 `;
 
 let server: BareServer;
@@ -67,6 +68,20 @@ test.each(['deaf', 'mute'])('a service whose user is %s works on, and is told as
   await eventually('the event', () => handled.includes(user));
   const said = log.lines.filter((line) => line.includes('lacks the permission'));
   expect(said).toHaveLength(1);
+  await app.close();
+});
+
+test('an operator who may not ask is told that replicas are silent, before the time is over', async () => {
+  const app = await serviceOf('unasked', 'all', new CapturedLog());
+  const address = { topic: 'unasked', group: 'g' };
+  await eventually('an owner', async () => (await operations.groups('unasked'))[0]?.owned === 1);
+  const connection = { user: 'unasking', pass: 'pw' };
+  const unasking = await connectOperations({ servers: server.url, connection });
+  const before = systemClock.now();
+  const live = await unasking.askGroup(address, { withinMs: 5_000 });
+  expect(live.replicas).toEqual([expect.objectContaining({ state: 'silent' })]);
+  expect(systemClock.now() - before).toBeLessThan(4_000);
+  await unasking.close();
   await app.close();
 });
 

@@ -10,6 +10,7 @@ import {
 } from 'nestjs-aggregate-transport';
 import { type ConnectedOperations, connectOperations } from 'nestjs-aggregate-transport/operating';
 import { publisherOf, startApp } from '../../support/app.js';
+import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 
@@ -133,6 +134,17 @@ describe('processes of a group that are asked', () => {
   test('an application asks its own group, too', async () => {
     const live = await apps[0]!.get(AggregateOperations).askGroup(shop, { worst: 0 });
     expect(live).toMatchObject({ isComplete: true, worst: [], unknown: [] });
+  });
+
+  test('the command line tells the same', async () => {
+    const args = ['group', 'ask', 'asked', 'shop', '--server', server().url];
+    const { code, output } = await runCommand({ args });
+    expect(output).toMatch(/^2 of 2 replicas answered\nPARTITION +REPLICA/);
+    expect(output).toMatch(/stuck +stuck +\d .* Counted +1 /);
+    expect(output).toMatch(/retrying +retrying .* E_STOCK: no stock for \{…\}/);
+    expect(code).toBe(0);
+    const none = await runCommand({ args: args.with(3, 'none') });
+    expect(none).toMatchObject({ code: 1, output: expect.stringContaining('0 of 0 replicas answered') });
   });
 
   test('a group without processes is unknown', async () => {

@@ -103,7 +103,7 @@ describe.each([
 
   test('takes the way that its name says', () => {
     expect(connection.frames.socket === undefined).toBe(way === 'public');
-    const message = new JsonEvent('elsewhere', 'a', '1', '{}');
+    const message = new JsonEvent({ topic: 'elsewhere', token: 'a', eventId: '1' }, '{}');
     expect(connection.publishText(message, 'reply.', '1')).toBe(way === 'inside');
   });
 
@@ -166,7 +166,7 @@ describe.each([
     wire.send(1, event);
     wire.send(2, event);
     wire.send(3, { ...prepared(topic, { expectedSequence: 9 }) });
-    wire.send(4, new JsonEvent('no-stream', 'a', 'x', '{}'));
+    wire.send(4, new JsonEvent({ topic: 'no-stream', token: 'a', eventId: 'x' }, '{}'));
     await eventually('four answers', () => answers.byId.size === 4);
     expect(answers.byId.get(1)).toEqual({ kind: 'stored', sequence: 1, duplicate: false });
     expect(answers.byId.get(2)).toEqual({ kind: 'stored', sequence: 1, duplicate: true });
@@ -210,7 +210,7 @@ describe.each([
 
   test('sends nothing that is larger than the server takes, and keeps its connection', async () => {
     const { topic, wire, answers } = await open();
-    wire.send(1, new JsonEvent(topic, 'a', '1', 'x'.repeat(1_048_577)));
+    wire.send(1, new JsonEvent({ topic, token: 'a', eventId: '1' }, 'x'.repeat(1_048_577)));
     wire.send(2, prepared(topic, {}));
     expect(await answers.sequences(1)).toEqual([undefined]);
     expect(answers.byId.get(2)).toMatchObject({ kind: 'stored', sequence: 1 });

@@ -129,6 +129,7 @@ async function replica(name: string, more: { readonly takesNothing?: boolean } =
       turns: new AloneTurns(streams.clock),
       hooks: {},
       measures: undefined,
+      tracing: undefined,
       drainMs: DRAIN_MS,
       clock: streams.clock,
       log,

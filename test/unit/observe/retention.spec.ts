@@ -12,26 +12,26 @@ function near(room: Partial<StreamRoom>, sequence: number, storedAt = NOW): stri
   return nearRetention({ ...UNLIMITED, ...room }, { sequence, storedAt }, NOW);
 }
 
-test('an event is near its end when more than nine tenths of the limit of messages are stored since it', () => {
-  expect(near({ maxMessages: 100 }, 11)).toBeUndefined();
-  expect(near({ maxMessages: 100 }, 10)).toBe('91 of at most 100 events (max_msgs) are stored since it');
+test('an event is near its end when more than four fifths of the limit of messages are stored since it', () => {
+  expect(near({ maxMessages: 100 }, 21)).toBeUndefined();
+  expect(near({ maxMessages: 100 }, 20)).toBe('81 of at most 100 events (max_msgs) are stored since it');
 });
 
 test('missing sequences count no further than the stream has messages', () => {
-  expect(near({ maxMessages: 100, messages: 90 }, 1)).toBeUndefined();
+  expect(near({ maxMessages: 100, messages: 80 }, 1)).toBeUndefined();
   expect(near({ maxMessages: 100, messages: 95, lastSequence: 5_000 }, 1)).toMatch(/^95 of/);
 });
 
 test('bytes are estimated by the mean size', () => {
-  expect(near({ maxBytes: 10_000 }, 11)).toBeUndefined();
-  expect(near({ maxBytes: 10_000 }, 10)).toBe(
-    'about 9100 of at most 10000 bytes (max_bytes) are stored since it',
+  expect(near({ maxBytes: 10_000 }, 21)).toBeUndefined();
+  expect(near({ maxBytes: 10_000 }, 20)).toBe(
+    'about 8100 of at most 10000 bytes (max_bytes) are stored since it',
   );
 });
 
-test('an event is near its end when it has more than nine tenths of the age at which it is dropped', () => {
-  expect(near({ maxAgeMs: 1_000 }, 100, NOW - 900)).toBeUndefined();
-  expect(near({ maxAgeMs: 1_000 }, 100, NOW - 901)).toBe('it is 901 ms old, of at most 1000 ms (max_age)');
+test('an event is near its end when it has more than four fifths of the age at which it is dropped', () => {
+  expect(near({ maxAgeMs: 1_000 }, 100, NOW - 800)).toBeUndefined();
+  expect(near({ maxAgeMs: 1_000 }, 100, NOW - 801)).toBe('it is 801 ms old, of at most 1000 ms (max_age)');
 });
 
 test('nothing is near the end of a stream without limits', () => {

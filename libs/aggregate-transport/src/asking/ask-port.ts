@@ -5,7 +5,7 @@ export interface Ending {
 
 /** What is heard of a question that was sent. */
 export interface AskListener {
-  /** The bytes of an answer, whatever they hold. */
+  /** The bytes of an answer, unchecked. */
   readonly answered: (body: Uint8Array) => void;
   /** No process hears questions of this group. */
   readonly unheard: () => void;
@@ -23,7 +23,7 @@ export interface QuestionListener {
 export interface AskPort {
   /** The largest answer in bytes that may be sent now. */
   readonly maxBytes: () => number;
-  /** Sends a question to all processes, and hears answers until it is ended. Never throws: what is not sent is unheard. */
+  /** Sends a question to all processes, and hears answers until it is ended. Never throws: not sent means unheard. */
   readonly ask: (body: string, listener: AskListener) => Ending;
   /** Hears questions until it is ended; over reconnects. */
   readonly hear: (listener: QuestionListener) => Ending;

@@ -26,8 +26,8 @@ const SECOND_MS = 1_000;
 
 /**
  * Answers what the running processes of a group are asked. A tool of an operator asks; no event depends on it. So what
- * is no question is ignored, what fails is logged once and leaves the question without an answer, and a user without
- * the permission is just not asked. Its modes:
+ * is no question is ignored. A failure is logged once, and leaves its question without an answer. A user without the
+ * permission is just not asked. Its modes:
  *
  * - `idle`: hears nothing. Left by {@link start}.
  * - `hearing`: answers, at most 50 questions a second.

@@ -5,7 +5,9 @@ const COLUMN = 51;
 const HEAD = 'Usage: aggregate-transport <command> [options]';
 
 const OTHERS = `  postgres|outbox|inbox …                          with nestjs-aggregate-transport-postgres installed; see
-                                                   aggregate-transport postgres --help`;
+                                                   aggregate-transport postgres --help
+  board …                                          with nestjs-aggregate-transport-board installed; see
+                                                   aggregate-transport board --help`;
 
 const COMMON_LINES = `  --server URL    or --servers; default: NATS_URL, else nats://127.0.0.1:4222
   --user NAME --password TEXT | --token TEXT | --creds FILE | --nkey FILE

@@ -78,6 +78,22 @@ export const PROCESS_EVENTS = {
     means: 'the meter throws; durations are missing',
     do: 'fix the meter',
   },
+  'tracer-failed': {
+    level: 'error',
+    place: 'process',
+    fields: [],
+    fails: true,
+    means:
+      'the tracer, its propagator or its context manager throws; spans are missing, events are not affected',
+    do: 'fix the tracer',
+  },
+  'tracing-incomplete': {
+    level: 'warn',
+    place: 'process',
+    fields: ['why'],
+    means: 'there is no context manager or propagator',
+    do: 'register the SDK first ([tracing](tracing.md))',
+  },
   'health-degraded': {
     level: 'warn',
     place: 'process',

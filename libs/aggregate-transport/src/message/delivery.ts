@@ -27,7 +27,14 @@ export interface DeliveryOrigin {
   readonly edit?: EventEdit;
   /** Of a letter: when the stream was made that gave it its sequence. Other events are of the present stream. */
   readonly created?: string;
+  /** Of a letter: the attempt that parked it, as a W3C `traceparent`. */
+  readonly trace?: string;
   readHeaders(): Readonly<Record<string, string>>;
+  /**
+   * True if the header `traceparent` names a trace that is not recorded. Undefined, or missing, where only
+   * {@link readHeaders} can tell. It makes nothing, so it may be asked of every event.
+   */
+  isTraceUnsampled?(): boolean | undefined;
   /** When the stream stored it, in nanoseconds since 1970, as text: a number cannot hold it. */
   readStoredAt(): string;
 }
@@ -37,6 +44,15 @@ export interface AttemptFailure {
   readonly stage: string;
   readonly outcome: string;
   readonly error: string;
+  /** The trace of that attempt, if attempts are traced. */
+  readonly traceId?: string;
+}
+
+/** The span of an attempt. Kept where attempts are traced. */
+export interface EventTrace {
+  readonly traceId: string | undefined;
+  /** As the W3C header of that name. */
+  readonly traceparent: string | undefined;
 }
 
 /** What an error says besides its text. */
@@ -85,6 +101,8 @@ export class Delivery implements Unsettled {
   startedAt = 0;
   /** Of the last attempt that has failed. */
   lastFailure: LastFailure | undefined = undefined;
+  /** Of the running attempt, or of the last one; undefined where attempts are not traced. */
+  trace: EventTrace | undefined = undefined;
   /** Set once the running attempt was reported as stuck. */
   reportedStuck = false;
   /** Filled in by the first attempt that decodes the body. */
@@ -125,7 +143,10 @@ export class Delivery implements Unsettled {
   /** Notes why an attempt has failed. */
   failed({ stage, outcome, error }: AttemptFailure, more: NotedError = {}): void {
     const { name, code, block } = more;
-    this.lastFailure = { stage, outcome, error, name, code, block, since: this.firstStartedAt };
+    const { firstStartedAt: since, trace } = this;
+    const traceId = trace?.traceId;
+    const traced = traceId === undefined ? undefined : { traceId };
+    this.lastFailure = { stage, outcome, error, name, code, block, since, ...traced };
   }
 
   /** Marks the start of an attempt. */

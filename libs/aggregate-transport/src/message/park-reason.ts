@@ -24,4 +24,6 @@ export interface ParkNote {
   readonly error: string;
   /** Attempts in the process that gave up. */
   readonly attempts: number;
+  /** The last of them, as a W3C `traceparent`, if attempts are traced. */
+  readonly trace?: string | undefined;
 }

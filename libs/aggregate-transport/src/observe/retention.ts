@@ -2,9 +2,9 @@ import type { StreamRoom } from '../records/group-on-server.js';
 
 /**
  * The part of a limit that is left when an unsettled event counts as near its end. An operator needs time to act. A
- * group that falls behind steadily uses the last tenth in a ninth of the time that it has taken so far.
+ * group that falls behind steadily uses the last fifth in a quarter of the time that it has taken so far.
  */
-const NEAR = 0.1;
+const NEAR = 0.2;
 
 /** The oldest event that a group has not settled. */
 export interface OldestUnsettled {
@@ -15,7 +15,7 @@ export interface OldestUnsettled {
 
 /**
  * Which limit of the stream soon drops the event, in words; undefined if none does. An event is dropped when the events
- * from it to the last one exceed a limit, or when it is too old. It is near that if they fill more than nine tenths.
+ * from it to the last one exceed a limit, or when it is too old. It is near that if they fill more than four fifths.
  *
  * Sequences between them may be missing, and events may differ in size. So numbers are upper bounds, and bytes are
  * estimated by the mean. Pure.

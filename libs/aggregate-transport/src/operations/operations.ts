@@ -81,7 +81,7 @@ export interface LetterPage {
 }
 
 /** An event that waits in the parked stream. */
-export interface ShownLetter extends LetterSummary {
+export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
   /** Its place among the letters. */
   readonly position: number;
   readonly type: string | undefined;
@@ -157,8 +157,8 @@ export interface Operations {
   /** As `askGroup`, about one aggregate. Resolves when its owner has answered. @throws AGGREGATE_ID_INVALID */
   readonly askAggregate: (address: AggregateInGroup, options?: AskOptions) => Promise<LiveAggregateView>;
   /**
-   * One aggregate: its events, letters and attempts as a timeline, and where it stands in every group. A topic without a
-   * stream, or an aggregate without events, has an empty timeline.
+   * One aggregate: its events, letters and attempts as a timeline, and where it stands in every group. A topic without
+   * a stream, or an aggregate without events, has an empty timeline.
    * @throws AGGREGATE_ID_INVALID
    */
   readonly aggregate: (

@@ -1,4 +1,5 @@
 import type { ParkNote } from '../message/park-reason.js';
+import { traceIdIn, traceparentIn } from '../traceparent.js';
 
 /** The header that makes an event a letter. */
 export const LETTER_HEADER = 'Aggregate-Transport-Letter';
@@ -42,6 +43,19 @@ export interface Letter {
   readonly body: Uint8Array;
   /** Of an event that is replayed from the topic's stream, and lies in no letter: was it handled before? */
   readonly isReplay?: boolean;
+}
+
+/** The traces that a letter names: of the event, and of the attempt that parked it. Pure. */
+export function traceIdsOf({ headers, note }: Pick<Letter, 'headers' | 'note'>): {
+  readonly traceId?: string;
+  readonly attemptTraceId?: string;
+} {
+  const traceId = traceIdIn(traceparentIn(headers));
+  const attemptTraceId = traceIdIn(note.trace);
+  return {
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(attemptTraceId === undefined ? {} : { attemptTraceId }),
+  };
 }
 
 const IMPORT_MARK = 'import-';

@@ -78,6 +78,8 @@ export interface Marker {
   readonly reason: ParkReason;
   readonly error: string;
   readonly attempts: number;
+  /** The last of them, as a W3C `traceparent`, if attempts are traced. */
+  readonly trace?: string | undefined;
   /** The sequence, in the topic's stream, of the event that failed. */
   readonly sequence: number;
   /** When the aggregate was parked, milliseconds since 1970. */

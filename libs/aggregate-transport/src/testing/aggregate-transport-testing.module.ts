@@ -14,6 +14,7 @@ import { HandlerWays } from '../nest/serving/handler-ways.js';
 import { nestLog } from '../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from '../nest/operating/observers.js';
+import { AggregateOperations } from '../nest/operating/aggregate-operations.js';
 import { AggregateGroups } from '../nest/operating/aggregate-groups.js';
 import { ParkedAggregates } from '../nest/operating/parked-aggregates.js';
 import { type ResolvedOptions, resolveOptions } from '../transport/resolve-options.js';
@@ -62,6 +63,7 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         AggregateServer,
         ParkedAggregates,
         AggregateGroups,
+        AggregateOperations,
         ...OBSERVERS,
       ],
       exports: [
@@ -71,6 +73,7 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         AggregateServer,
         ParkedAggregates,
         AggregateGroups,
+        AggregateOperations,
         ...OBSERVERS,
       ],
     };

@@ -14,6 +14,8 @@ export interface ParkedNotice extends AggregateNotice {
   readonly reason: ParkReason;
   readonly error: string;
   readonly attempts: number;
+  /** The trace of the last attempt, if attempts are traced. */
+  readonly traceId?: string;
   /** Of the event that failed, in the topic's stream. */
   readonly sequence: number;
 }
@@ -61,8 +63,12 @@ export function observerOf(
       );
   };
   return {
-    parked: ({ aggregateId, sequence }, { reason, error, attempts }) =>
-      call('onParked', () => hooks.onParked, { ...where, aggregateId, sequence, reason, error, attempts }),
+    parked: ({ aggregateId, sequence, trace }, { reason, error, attempts }) =>
+      call('onParked', () => hooks.onParked, {
+        ...where,
+        ...{ aggregateId, sequence, reason, error, attempts },
+        ...(trace?.traceId === undefined ? {} : { traceId: trace.traceId }),
+      }),
     unparked: (aggregateId) => call('onUnparked', () => hooks.onUnparked, { ...where, aggregateId }),
     stuck: ({ aggregateId, sequence, envelope }, ageMs) =>
       call('onStuck', () => hooks.onStuck, {

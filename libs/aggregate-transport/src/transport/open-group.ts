@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import { ByteBudget } from '../consumer/byte-budget.js';
 import { Breaker } from '../consumer/breaker/breaker.js';
 import type { EventHandlers } from '../consumer/handling/event-handlers.js';
+import type { AttemptSpans } from '../consumer/handling/lane-listener.js';
 import { FailureLog } from '../consumer/handling/failure-log.js';
 import { RecentAttempts } from '../consumer/recent-attempts.js';
 import type { PartitionConsumer } from '../consumer/partition-consumer.js';
@@ -14,6 +15,8 @@ import type { PlaceFields } from '../log-events/fields.js';
 import type { HandledTypes } from '../records/member-record.js';
 import type { Measures } from '../observe/measures.js';
 import type { PartitionAddress } from '../records/partition-address.js';
+import { ProcessSpans } from '../tracing/process-spans.js';
+import type { Tracing } from '../tracing/tracing.js';
 import { type AggregateHooks, observerOf } from './hooks.js';
 import type { TopicLink } from './open-topics.js';
 import type { GroupWire, OpenHow, PartitionWire } from './wires.js';
@@ -28,10 +31,18 @@ export type PartitionView = Pick<
   isValid(): boolean;
 };
 
+/** The partition that handlers run for. */
+export interface PartitionPlace {
+  readonly partition: number;
+  readonly view: PartitionView;
+  /** Undefined where attempts are not traced. */
+  readonly spans: AttemptSpans | undefined;
+}
+
 /** Makes the handlers of a group. */
 export interface HandlerSource {
   /** For one partition: each has its own scope. */
-  handlersOf(partition: number, view: PartitionView): EventHandlers;
+  handlersOf(place: PartitionPlace): EventHandlers;
   /** What they handle together, the same for all partitions. */
   readonly handled: HandledTypes;
 }
@@ -45,6 +56,8 @@ export interface GroupOptions {
   readonly drainMs: number;
   /** Undefined where nothing is measured. */
   readonly measures: Measures | undefined;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Shared by all partitions of the process. */
   readonly turns: AloneTurns;
   readonly clock: Clock;
@@ -110,6 +123,9 @@ function partitionOf(
   const { address } = wire;
   const { consume, codec } = options.link.topic;
   const { maxAckPending, onUnhandledType, batch, pullExpiresMs, commitEveryMs } = consume;
+  const { partition } = address;
+  const view: PartitionView = new LiveView(() => opened);
+  const spans = options.tracing && new ProcessSpans(options.tracing, address, view);
   const opened: Partition = new Partition({
     session: replica.session,
     others: replica.others,
@@ -124,12 +140,12 @@ function partitionOf(
         concurrency: Math.max(1, Math.ceil(consume.concurrency / address.partitions)),
         maxAckPending,
       },
-      calls: { codec, handlers: handlers.handlersOf(address.partition, new LiveView(() => opened)) },
+      calls: { codec, handlers: handlers.handlersOf({ partition, view, spans }) },
       reading: { batch, pullExpiresMs, commitEveryMs },
       shared,
       group,
       surroundings: {
-        ...{ clock, random: Math.random, observer: observerFor(options, address) },
+        ...{ clock, random: Math.random, observer: { ...observerFor(options, address), spans } },
         log: logAt<'partition'>(log, placeOf(address)),
       },
     },

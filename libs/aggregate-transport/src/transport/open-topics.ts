@@ -8,6 +8,10 @@ import { prepareEvent } from '../message/outgoing/prepare-event.js';
 import { shapesOf, type TopicShapes } from '../message/shapes/topic-shapes.js';
 import { subjectOf } from '../message/subject.js';
 import type { TopicRef } from '../message/topic.js';
+import type { Headers } from '../tracing/carrier.js';
+import { loadOpenTelemetry } from '../tracing/load-api.js';
+import { SendSpans } from '../tracing/send-spans.js';
+import { Tracing } from '../tracing/tracing.js';
 import { PayloadChecks } from '../publisher/checks/payload-checks.js';
 import { Sequencer } from '../publisher/sequencer.js';
 import { NatsWires } from './nats-wires.js';
@@ -25,11 +29,13 @@ export interface TopicLink {
   /** Paces the positions that this process writes for the topic. */
   readonly writes: WriteBudget;
   readonly settings: SettingsWatch;
+  /** Undefined where nothing is traced. */
+  readonly spans: SendSpans | undefined;
   /**
-   * Checks and encodes an event.
+   * Checks and encodes an event. `trace`: headers besides its own, left out if the event would be too large with them.
    * @throws as {@link prepareEvent}
    */
-  prepare(event: AggregateEvent): OutgoingEvent;
+  prepare(event: AggregateEvent, trace?: Headers): OutgoingEvent;
   subjectOf(token: string): string;
 }
 
@@ -59,6 +65,7 @@ export class TopicLinks {
   /** What the application's definitions say of its topics, by name. */
   readonly #shapes = new Map<string, TopicShapes>();
   readonly #watchers: ((link: TopicLink) => void)[] = [];
+  #tracing: Promise<Tracing | undefined> | undefined;
   /** Calls off what is being opened. */
   readonly #end = new AbortController();
   #closing: Promise<void> | undefined;
@@ -122,6 +129,15 @@ export class TopicLinks {
     for (const link of this.#opened.values()) opened(link);
   }
 
+  /**
+   * What traces publish calls and attempts in this process; undefined where nothing is traced.
+   * @throws OPTIONS_INVALID if `@opentelemetry/api` is not installed
+   */
+  tracing(): Promise<Tracing | undefined> {
+    this.#tracing ??= this.#loadTracing();
+    return this.#tracing;
+  }
+
   async openAll(): Promise<void> {
     await Promise.all([...this.options.topics.keys()].map((name) => this.open(name)));
   }
@@ -139,6 +155,7 @@ export class TopicLinks {
     const topic = this.options.topics.get(name);
     if (topic === undefined) throw undeclaredError(name, this.options);
     const log = logAt<'topic'>(this.log, { topic: name });
+    const tracing = await this.tracing();
     const wire = await this.wires.open(topic, this.#end.signal);
     const sequencer = new Sequencer({
       topic: name,
@@ -162,13 +179,15 @@ export class TopicLinks {
       sequencer,
       writes: new WriteBudget(this.clock),
       settings: new SettingsWatch({ topic: name, wire, clock: this.clock, log }),
-      prepare: (event) =>
+      spans: tracing && new SendSpans(tracing, name),
+      prepare: (event, trace) =>
         prepareEvent(event, {
           topic: name,
           codec: topic.codec,
           maxPayloadBytes: wire.maxPayloadBytes,
           wallMs: this.clock.wallNow(),
           versionOf: link.versionOf,
+          trace,
         }),
       versionOf: undefined,
       subjectOf: (token) => subjectOf(name, token),
@@ -180,6 +199,11 @@ export class TopicLinks {
     this.#shape(link);
     for (const opened of this.#watchers) opened(link);
     return link;
+  }
+
+  async #loadTracing(): Promise<Tracing | undefined> {
+    const { tracing } = this.options;
+    return tracing && new Tracing({ ...tracing, api: await loadOpenTelemetry(), log: this.log });
   }
 
   #shape(link: OpenLink): void {

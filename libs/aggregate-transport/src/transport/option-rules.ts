@@ -73,6 +73,17 @@ function meter(value: unknown): string | undefined {
   return missing === undefined ? undefined : `an OpenTelemetry meter (it has no ${missing})`;
 }
 
+function tracer(value: unknown): string | undefined {
+  const { startSpan } = (value ?? {}) as Record<string, unknown>;
+  return typeof startSpan === 'function' ? undefined : 'an OpenTelemetry tracer (it has no startSpan)';
+}
+
+function propagator(value: unknown): string | undefined {
+  const given = (value ?? {}) as Record<string, unknown>;
+  const missing = ['inject', 'extract', 'fields'].find((name) => typeof given[name] !== 'function');
+  return missing === undefined ? undefined : `an OpenTelemetry propagator (it has no ${missing})`;
+}
+
 const onExhausted = oneOf('park', 'skip', 'block', 'halt');
 
 function callback(value: unknown): string | undefined {
@@ -169,6 +180,7 @@ const ROOT_RULES: Rules = {
   topics: anyObject,
   shutdown: { drainMs: whole(0, 2_147_483_647) },
   metrics: { meter, handlerDuration: boolean },
+  tracing: { tracer, propagator, aggregateId: boolean },
   hooks: { onParked: callback, onUnparked: callback, onStuck: callback },
 };
 

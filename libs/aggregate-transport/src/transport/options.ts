@@ -10,6 +10,7 @@ import type { JetStreamOptions } from '../stream/connection/jetstream-place.js';
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { NatsClientName } from '../stream/port/nats-port.js';
+import type { TracingOptions } from '../tracing/tracing.js';
 import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 
@@ -201,6 +202,12 @@ export interface AggregateTransportOptions extends TopicOptions {
    * Without it nothing is measured, and the path of an event pays nothing.
    */
   metrics?: MetricsOptions;
+  /**
+   * Where spans go: `tracer` is what `trace.getTracer('…')` of `@opentelemetry/api` gives. That package must be
+   * installed, and an SDK registered before the application starts. Without this option it is never loaded, and the
+   * path of an event pays nothing. See docs/tracing.md.
+   */
+  tracing?: TracingOptions;
 }
 
 export interface MetricsOptions {

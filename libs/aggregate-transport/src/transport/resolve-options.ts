@@ -12,6 +12,7 @@ import { withCredentialsOfAddresses } from '../stream/connection/server-address.
 import type { ParkedOptions } from '../stream/groups/parked-streams.js';
 import type { PositionsOptions } from '../stream/groups/positions-stream.js';
 import type { NatsClientName } from '../stream/port/nats-port.js';
+import type { TracingOptions } from '../tracing/tracing.js';
 import type { Around } from './around.js';
 import type { AggregateHooks } from './hooks.js';
 import { checkRootOptions, checkTopicOptions } from './option-rules.js';
@@ -50,6 +51,7 @@ export interface ResolvedOptions {
   readonly drainMs: number;
   readonly hooks: AggregateHooks;
   readonly metrics: Required<MetricsOptions> | undefined;
+  readonly tracing: TracingOptions | undefined;
 }
 
 /** Copies of an event stop well before the stream forgets its id: the last one may still be under way. */
@@ -68,6 +70,12 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     );
   }
   if (given.group !== undefined) checkName('group', given.group);
+  if (given.tracing !== undefined && (given.tracing as { tracer?: unknown }).tracer === undefined) {
+    throw new AggregateTransportError(
+      'OPTIONS_INVALID',
+      "expected option tracing.tracer, found none; give it trace.getTracer('…') of @opentelemetry/api",
+    );
+  }
   const topics = new Map<string, ResolvedTopic>();
   for (const [name, options] of Object.entries(given.topics)) {
     checkName('topic', name);
@@ -85,6 +93,7 @@ export function resolveOptions(given: AggregateTransportOptions): ResolvedOption
     drainMs: given.shutdown?.drainMs ?? DEFAULTS.shutdown.drainMs,
     hooks: given.hooks ?? {},
     metrics: given.metrics && { handlerDuration: true, ...given.metrics },
+    tracing: given.tracing,
   });
 }
 

@@ -3,13 +3,14 @@ import { describeError } from '../../errors.js';
 import type { Envelope } from '../../message/envelope.js';
 import { newEventId } from '../../message/event-id.js';
 import { aggregateIdOf } from '../../message/subject.js';
+import { namedSpanIn } from '../../traceparent.js';
 import {
   beginPaced,
   type CommandResult,
   ParkedCommands,
 } from '../../operating/commands/operator-commands.js';
 import { letterSummaryOf, summaryOf } from '../../operating/commands/parked-summary.js';
-import type { Letter } from '../../records/letter.js';
+import { type Letter, traceIdsOf } from '../../records/letter.js';
 import type { ParkedCommandKind, StoredMarker } from '../../records/marker.js';
 import { findParked } from '../../operating/letters/find-parked.js';
 import type { LetterFilter } from '../../operating/letters/letter-filter.js';
@@ -19,6 +20,9 @@ import { groupsWithParked, ParkedWire } from '../../stream/wires/parked-wire.js'
 import { ageOf, tableOf } from '../command/table.js';
 import { type Terminal, UsageError } from '../command/terminal.js';
 import { jsonLine } from '../command/json-line.js';
+
+/** The bit of a trace's flags that says that it is recorded. */
+const SAMPLED = 1;
 
 /** What the command line says, beside the verb. */
 export interface ParkedArguments {
@@ -83,14 +87,15 @@ export class ParkedVerbs {
       }
     } else if (letters.length === 0) this.terminal.print(`aggregate "${aggregateId}" has no letter`);
     else {
-      const rows = letters.map(({ note, body }) => [
-        String(note.sequence),
-        new Date(note.storedAt).toISOString(),
-        note.reason ?? '',
-        whyShown(note),
-        sayEvent(body),
+      const rows = letters.map((letter) => [
+        String(letter.note.sequence),
+        new Date(letter.note.storedAt).toISOString(),
+        letter.note.reason ?? '',
+        whyShown(letter.note),
+        traceShown(letter),
+        sayEvent(letter.body),
       ]);
-      this.terminal.print(tableOf(['SEQUENCE', 'STORED', 'REASON', 'ERROR', 'EVENT'], rows, 100));
+      this.terminal.print(tableOf(['SEQUENCE', 'STORED', 'REASON', 'ERROR', 'TRACE', 'EVENT'], rows, 100));
     }
     return letters.length === 0 ? 1 : 0;
   }
@@ -185,6 +190,13 @@ function whyShown({ error, edit, replacedBy }: Letter['note']): string {
   if (replacedBy !== undefined) return `replaced by edit ${replacedBy}`;
   if (edit === undefined) return error ?? '';
   return `edit ${edit.id}${edit.comment === undefined ? '' : `: ${edit.comment}`}`;
+}
+
+/** The trace of the attempt that failed, if it was recorded; else that of the event. */
+function traceShown(letter: Letter): string {
+  const { traceId = '', attemptTraceId = traceId } = traceIdsOf(letter);
+  const isRecorded = ((namedSpanIn(letter.note.trace)?.traceFlags ?? 0) & SAMPLED) !== 0;
+  return isRecorded || traceId === '' ? attemptTraceId : traceId;
 }
 
 /** With the default codec; another one is not known here. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js';
 import type { Delivery } from '../../message/delivery.js';
 import type { Breaker } from '../breaker/breaker.js';
-import type { AttemptSink, LaneObserver } from './lane-listener.js';
+import type { AttemptOutcome, AttemptSink, LaneObserver } from './lane-listener.js';
 import type { Failure } from './outcome.js';
 
 /** How long attempts take. Told of every one, so it must be cheap. */
@@ -14,7 +14,7 @@ export interface AttemptTimes {
 export interface AttemptEndsOptions {
   readonly breaker: Pick<Breaker, 'attempted'>;
   readonly attempts: AttemptSink;
-  readonly observer: Pick<LaneObserver, 'attemptEnded'>;
+  readonly observer: Pick<LaneObserver, 'attemptEnded' | 'spans'>;
   readonly times: AttemptTimes;
   readonly clock: Clock;
 }
@@ -35,6 +35,16 @@ export class AttemptEnds {
     const ms = clock.now() - event.startedAt;
     if (isChosen) times.ended(ms);
     observer.attemptEnded?.(ms, failure?.stage);
+  }
+
+  /** The attempt has failed. Told before anything is written down of it, so that what is written names its trace. */
+  noteFailed(event: Delivery): void {
+    this.options.observer.spans?.noteFailed(event);
+  }
+
+  /** What follows the attempt is decided, or nothing does because the lease has ended. */
+  decided(event: Delivery, outcome: AttemptOutcome, failure?: Failure): void {
+    this.options.observer.spans?.ended(event, outcome, failure);
   }
 
   /** The end counts: the event is still this owner's. */

@@ -128,26 +128,33 @@ export class Attempts implements SuspectHandling {
 
   /** An attempt has failed, or none can be made. */
   fail(event: Delivery, failure: Failure, policy: FailurePolicy): Step | Promise<Step> {
-    const { failed, letterLanes, listener } = this.options;
+    const { ends, failed, letterLanes, listener } = this.options;
+    ends.noteFailed(event);
     const outcome = failed.decide(event, failure, policy);
     this.counts.failedIn[failure.stage]++;
     const noted = failed.note(event, failure, outcome);
     switch (outcome.kind) {
       case 'retry':
         this.counts.retried++;
+        ends.decided(event, 'retried', failure);
         return outcome.delayMs;
       case 'block':
         this.counts.blocked++;
+        ends.decided(event, 'blocked', failure);
         return outcome.delayMs;
       case 'park':
       case 'skip': {
-        const note = { reason: outcome.reason, error: noted.why, attempts: event.attempt };
+        const trace = event.trace?.traceparent;
+        const note = { reason: outcome.reason, error: noted.why, attempts: event.attempt, trace };
         const step = letterLanes[outcome.kind](event, note);
         if (typeof step === 'number') {
           failed.noteKept(event, noted);
+          ends.decided(event, 'kept', failure);
           return step;
         }
-        this.counts[outcome.kind === 'park' ? 'parked' : 'skipped']++;
+        const ending = outcome.kind === 'park' ? 'parked' : 'skipped';
+        this.counts[ending]++;
+        ends.decided(event, ending, failure);
         const told = outcome.kind === 'park' ? 'aggregate-parked' : 'event-skipped';
         const { reason } = outcome;
         failed.tell(noted, { event: told, reason }, `; ${thenOf(outcome.kind, failure)} (${reason})`);
@@ -155,6 +162,7 @@ export class Attempts implements SuspectHandling {
       }
       case 'halt':
         failed.tell(noted, { event: 'event-halts' }, '');
+        ends.decided(event, 'halted', failure);
         listener.halt(`${noted.what}: ${noted.why}`);
         return CLOSE;
     }
@@ -196,15 +204,19 @@ export class Attempts implements SuspectHandling {
 
   #ended(event: Delivery, handler: EventHandler, failure: Failure | undefined): Step | Promise<Step> {
     const { ends, listener } = this.options;
-    if (!listener.isCurrent(event)) return NEXT;
+    if (!listener.isCurrent(event)) {
+      ends.decided(event, 'lost', failure);
+      return NEXT;
+    }
     ends.count(event, failure);
     return failure === undefined ? this.#done(event) : this.fail(event, failure, handler.failurePolicy);
   }
 
   #done(event: Delivery): Step | Promise<Step> {
-    const { failed, letterLanes, listener } = this.options;
+    const { ends, failed, letterLanes, listener } = this.options;
     this.counts.handled++;
     failed.noteHandled(event);
+    ends.decided(event, 'handled');
     if (letterLanes.isHeadOfDetour(event)) return letterLanes.settleHead(event);
     listener.settled(event);
     return NEXT;

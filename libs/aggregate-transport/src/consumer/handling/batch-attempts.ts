@@ -101,14 +101,18 @@ export class BatchAttempts {
   #ended(events: Batch, failure: Failure | undefined): Step | Promise<Step> {
     const { ends, listener } = this.options;
     const [head] = events;
-    if (!listener.isCurrent(head)) return NEXT;
+    if (!listener.isCurrent(head)) {
+      ends.decided(head, 'lost', failure);
+      return NEXT;
+    }
     ends.count(head, failure);
     return failure === undefined ? this.#done(events, head) : this.#failed(events, head, failure);
   }
 
   #done(events: Batch, head: Delivery): Step | Promise<Step> {
-    const { listener, letterLanes, counts } = this.options;
+    const { ends, listener, letterLanes, counts } = this.options;
     counts.handled += events.length;
+    ends.decided(head, 'handled');
     if (letterLanes.isHeadOfDetour(head))
       return letterLanes.settleHead(head, events.at(-1)?.sequence ?? head.sequence);
     for (const event of events) listener.settled(event);
@@ -117,10 +121,12 @@ export class BatchAttempts {
 
   /** The head is tried alone at once. The pause before its next attempt is that of its own failure. */
   #failed(events: Batch, head: Delivery, failure: Failure): Step {
-    const { failed, counts } = this.options;
+    const { ends, failed, counts } = this.options;
     counts.failedIn[failure.stage]++;
     counts.retried++;
+    ends.noteFailed(head);
     failed.noteTogether(head, events.length - 1, failure);
+    ends.decided(head, 'retried', failure);
     return AT_ONCE;
   }
 }

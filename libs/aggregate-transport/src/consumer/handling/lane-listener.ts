@@ -1,6 +1,6 @@
 import type { Delivery } from '../../message/delivery.js';
 import type { ParkNote } from '../../message/park-reason.js';
-import type { FailureStage } from './outcome.js';
+import type { Failure, FailureStage } from './outcome.js';
 
 /** The partition, as its lanes see it. */
 export interface LaneListener {
@@ -54,11 +54,31 @@ export interface OtherReplicas {
   handlesElsewhere(type: string): boolean;
 }
 
+/** What follows an attempt. `kept`: the breaker keeps its event from being parked. `lost`: the lease ended first. */
+export type AttemptOutcome =
+  'handled' | 'retried' | 'blocked' | 'parked' | 'skipped' | 'halted' | 'kept' | 'lost';
+
+/** Traces attempts. Nothing it does may throw. */
+export interface AttemptSpans {
+  /** An attempt at this event begins. */
+  begin(event: Delivery): void;
+  /** An attempt at these events together begins. */
+  beginAll(events: readonly [Delivery, ...Delivery[]]): void;
+  /** Calls the method of `self`, which does not throw, in the context of the attempt that was begun. */
+  within<S, A, R>(event: Delivery, method: (this: S, argument: A) => R, self: S, argument: A): R;
+  /** An attempt has failed, no matter whether its handler was reached. */
+  noteFailed(event: Delivery): void;
+  /** What follows the attempt is decided. Of several events together, `event` is any. */
+  ended(event: Delivery, outcome: AttemptOutcome, failure: Failure | undefined): void;
+}
+
 /** Hears what happens to aggregates, and how long handlers take. Nothing it does may throw. */
 export interface LaneObserver {
   parked(event: Delivery, note: ParkNote): void;
   unparked(aggregateId: string): void;
   stuck(event: Delivery, ageMs: number): void;
+  /** Undefined where attempts are not traced. */
+  readonly spans?: AttemptSpans | undefined;
   /** The one call per event; undefined where nothing is measured, and then no clock is read for it. */
   attemptEnded?: (ms: number, failedIn: FailureStage | undefined) => void;
 }

@@ -8,7 +8,7 @@ const RATE_MS = 10_000;
 const LEAST_RATE_MS = 1_000;
 const MS_PER_S = 1_000;
 
-/** Times from 1/16 ms on; each bucket ends a fourth of an octave above the one before: 2^22 ms are more than an hour. */
+/** Times from 1/16 ms to 2^22 ms, more than an hour. Each bucket ends a fourth of an octave above the one before. */
 const BUCKETS_PER_OCTAVE = 4;
 const LOWEST_OCTAVE = -4;
 const OCTAVES = 26;
@@ -44,7 +44,7 @@ interface Slice {
 
 /**
  * How long the handlers of a partition take, and how many events it handles a second, over the last minute. It is told
- * of every attempt, so it reads no clock: it is given the time at which an attempt begins, and says whether its end is
+ * of every attempt, so it reads no clock. It is given the time at which an attempt begins, and says whether its end is
  * to be measured. One attempt in 5 ms is: all of a slow partition, and few of a fast one. An attempt is chosen when it
  * begins, so slow handlers are not chosen less often.
  */

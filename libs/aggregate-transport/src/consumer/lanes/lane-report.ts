@@ -118,8 +118,8 @@ function keepWorst<T extends { badness: number }>(worst: T[], found: T, top: num
   if (worst.length > top) worst.pop();
 }
 
-function failureOf({ stage, outcome, error }: AttemptFailure): AttemptFailure {
-  return { stage, outcome, error };
+function failureOf({ stage, outcome, error, traceId }: AttemptFailure): AttemptFailure {
+  return { stage, outcome, error, ...(traceId === undefined ? {} : { traceId }) };
 }
 
 function aggregateOf({ token, mode, size, event, isLetter }: LaneNow, now: number): AggregateStatus {

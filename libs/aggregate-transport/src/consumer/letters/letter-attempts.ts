@@ -8,7 +8,8 @@ import { endsLater } from '../handling/event-handlers.js';
 import type { FailedAttempts } from '../handling/failed-attempts.js';
 import type { HandlerCalls } from '../handling/handler-calls.js';
 import type { MissingHandlers } from '../handling/missing-handlers.js';
-import { type Failure, type FailurePolicy, reasonOf } from '../handling/outcome.js';
+import type { AttemptOutcome } from '../handling/lane-listener.js';
+import { type Failure, type FailurePolicy, type Outcome, reasonOf } from '../handling/outcome.js';
 import { letterEvent } from './letter-event.js';
 
 export interface LetterAttemptsOptions {
@@ -39,6 +40,10 @@ export type LetterEnd =
   | { readonly kind: 'halts'; readonly reason: string };
 
 const HANDLED: LetterEnd = { kind: 'handled' };
+
+const ENDINGS = {
+  ...{ retry: 'retried', block: 'blocked', park: 'parked', skip: 'skipped', halt: 'halted' },
+} as const satisfies Record<Outcome['kind'], AttemptOutcome>;
 
 /**
  * Runs the events of letters through the handlers that would have had them. A retry by command ends at the first
@@ -112,17 +117,25 @@ export class LetterAttempts {
     if (failure !== undefined) return this.#failed(event, failure, isRetry);
     this.handled++;
     failed.noteHandled(event, true);
+    ends.decided(event, 'handled');
     return HANDLED;
   }
 
+  /** The lease ended while the handler ran: the next owner finds the letter where it was. */
+  lost(event: Delivery, failure: Failure | undefined): void {
+    this.options.ends.decided(event, 'lost', failure);
+  }
+
   #failed(event: Delivery, failure: Failure, isRetry: boolean): LetterEnd {
-    const { calls, failed, failurePolicy } = this.options;
+    const { calls, ends, failed, failurePolicy } = this.options;
     this.failed++;
+    ends.noteFailed(event);
     const policy = calls.find(event)?.failurePolicy ?? failurePolicy;
     const outcome = isRetry
       ? ({ kind: 'park', reason: reasonOf(failure) } as const)
       : failed.decide(event, failure, policy);
     const noted = failed.note(event, failure, outcome, true);
+    ends.decided(event, ENDINGS[outcome.kind], failure);
     switch (outcome.kind) {
       case 'retry':
       case 'block':
@@ -135,7 +148,8 @@ export class LetterAttempts {
         const { reason } = outcome;
         const last = { event: isSkipped ? 'event-skipped' : 'aggregate-stays-parked', reason } as const;
         failed.tell(noted, last, isSkipped ? ' and is skipped' : '; its aggregate stays parked');
-        const note = { reason, error: noted.why, attempts: event.attempt };
+        const trace = event.trace?.traceparent;
+        const note = { reason, error: noted.why, attempts: event.attempt, trace };
         return { kind: isSkipped ? 'skipped' : 'stays', note };
       }
     }

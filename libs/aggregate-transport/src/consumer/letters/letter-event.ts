@@ -17,6 +17,7 @@ export function letterEvent(topic: string, { token, note, headers, body, isRepla
     ...(note.run === undefined ? {} : { run: note.run }),
     ...(isReplay === undefined ? {} : { isReplay }),
     ...(note.edit === undefined ? {} : { edit: note.edit }),
+    ...(note.trace === undefined ? {} : { trace: note.trace }),
     readHeaders: () => headers,
     readStoredAt: () => `${note.storedAt}${NANOS_OF_A_MILLISECOND}`,
   });

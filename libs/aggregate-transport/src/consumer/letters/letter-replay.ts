@@ -208,8 +208,10 @@ export class LetterReplay implements DetourListener {
     const waitMs = attempts.waitMsOf(event);
     if (waitMs !== undefined) return waitMs;
     const failure = await attempts.run(event);
-    // The lease ended meanwhile: the next owner finds the letter where it was.
-    if (!this.#isStillOurs(parked)) return NEXT;
+    if (!this.#isStillOurs(parked)) {
+      attempts.lost(event, failure);
+      return NEXT;
+    }
     const end = attempts.judge(event, failure, parked.marker.state === 'retrying');
     switch (end.kind) {
       case 'handled':

@@ -15,14 +15,15 @@ export interface CheckedEvent {
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
-/** What an outbox keeps of an event that is ready to be sent. */
+/** What an outbox keeps of an event that is ready to be sent. `isTraced`: its headers may tell a trace, too. */
 export function checkedEvent(
   { token, messageId, body, headers: block }: OutgoingEvent,
   headers: Readonly<Record<string, string>> | undefined,
   codec: Codec,
+  isTraced = false,
 ): CheckedEvent {
   const eventId = messageId.slice(token.length + 1);
-  const sent = codec.headersOf === undefined ? headers : ownHeadersOf(block);
+  const sent = codec.headersOf === undefined && !isTraced ? headers : ownHeadersOf(block);
   const own = sent === undefined ? undefined : { ...sent };
   return { token, eventId, body, isJson: codec === jsonCodec, headers: own };
 }

@@ -7,7 +7,7 @@ import { isPlainObject } from '../json.js';
 type Headers = Readonly<Record<string, string>>;
 
 /**
- * The caller's headers with those that the codec adds.
+ * The caller's headers with those that the codec and the trace add. A header that both add is the codec's.
  * @throws PAYLOAD_NOT_SERIALIZABLE if the codec throws, or answers what no header can carry
  * @throws HEADER_RESERVED if the caller has set one of them
  */
@@ -15,9 +15,10 @@ export function withCodecHeaders(
   codec: Codec,
   envelope: Envelope,
   own: Headers | undefined,
+  trace?: Headers,
 ): Headers | undefined {
-  if (codec.headersOf === undefined) return own;
-  const added = headersOf(codec, envelope);
+  if (codec.headersOf === undefined) return trace === undefined ? own : { ...trace, ...own };
+  const added = { ...trace, ...headersOf(codec, envelope) };
   if (own === undefined) return added;
   const names = new Set(Object.keys(added).map((name) => name.toLowerCase()));
   const taken = Object.keys(own).find((name) => names.has(name.toLowerCase()));

@@ -1,11 +1,4 @@
-import {
-  AFTER_ID,
-  BEFORE_ID,
-  batchLinesOf,
-  type BatchPlace,
-  encodeHeaders,
-  messageIdOf,
-} from '../headers.js';
+import { AFTER_ID, BEFORE_ID, batchLinesOf, type BatchPlace, messageIdOf } from '../headers.js';
 import { bitsOfToken, subjectOf } from '../subject.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 
@@ -21,21 +14,28 @@ const BITS_BYTES = bitsOfToken('').length;
 const EMPTY_BLOCK_BYTES = BEFORE_ID.length + messageIdOf('', '').length + AFTER_ID.length;
 
 /**
- * An event of the JSON codec without headers of its own. It keeps its body as the text that JSON wrote. Bytes of it are
- * made where they are asked for, and a publisher that writes texts to its socket asks for none. Subject and headers are
+ * An event of the JSON codec without headers of its own, but for those that tell its trace. It keeps its body as the
+ * text that JSON wrote. Bytes of it are made where they are asked for. A publisher that writes texts to its socket asks
+ * for none. Subject and headers are
  * made for each send, because thousands of events may wait and the collector copies what they hold.
  */
 export class JsonEvent implements OutgoingEvent {
   readonly expectedSequence = undefined;
   readonly size: number;
+  readonly token: string;
+  private readonly topic: string;
+  private readonly eventId: string;
 
   constructor(
-    private readonly topic: string,
-    readonly token: string,
-    private readonly eventId: string,
+    { topic, token, eventId }: { readonly topic: string; readonly token: string; readonly eventId: string },
     /** The body. */
     readonly text: string,
+    /** Header lines in ASCII, each with its line break before it. */
+    private readonly lines = '',
   ) {
+    this.topic = topic;
+    this.token = token;
+    this.eventId = eventId;
     this.size = this.headerBytes + Buffer.byteLength(text, 'utf8');
   }
 
@@ -52,11 +52,11 @@ export class JsonEvent implements OutgoingEvent {
   }
 
   get headers(): Uint8Array {
-    return encodeHeaders(this.messageId, undefined, undefined);
+    return Buffer.from(`${BEFORE_ID}${this.messageId}${this.lines}${AFTER_ID}`, 'latin1');
   }
 
   get headerBytes(): number {
-    return EMPTY_BLOCK_BYTES + this.token.length + this.eventId.length;
+    return EMPTY_BLOCK_BYTES + this.token.length + this.eventId.length + this.lines.length;
   }
 
   get body(): Uint8Array {
@@ -86,6 +86,7 @@ export class JsonEvent implements OutgoingEvent {
     to.ascii(this.token);
     to.ascii(COLON);
     to.ascii(this.eventId);
+    if (this.lines !== '') to.ascii(this.lines);
     to.ascii(end);
   }
 }

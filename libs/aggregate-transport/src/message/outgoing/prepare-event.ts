@@ -17,6 +17,11 @@ export interface PrepareOptions {
   readonly wallMs: number;
   /** The version of an event that names none, by its type; undefined where no type has a declared one. */
   readonly versionOf?: ((type: string) => number | undefined) | undefined;
+  /**
+   * Headers that tell the event's trace, in ASCII, under names that the event does not have. They are left out if the
+   * event would be too large with them: a trace is never the reason to refuse an event.
+   */
+  readonly trace?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -35,10 +40,14 @@ export function prepareEvent(event: AggregateEvent, options: PrepareOptions): Ou
       'expected event.expectedSequence to be a whole number from 0, found another value; nothing was sent',
     );
   }
-  const outgoing = encoded(event, envelope, { token, expectedSequence }, options);
-  if (sizeOf(outgoing) > largestEventBytes(options.maxPayloadBytes)) {
-    throw tooLarge(outgoing, options.maxPayloadBytes);
+  const largest = largestEventBytes(options.maxPayloadBytes);
+  const place = { token, expectedSequence };
+  if (options.trace !== undefined) {
+    const traced = encoded(event, envelope, place, options);
+    if (sizeOf(traced) <= largest) return traced;
   }
+  const outgoing = encoded(event, envelope, place, { ...options, trace: undefined });
+  if (sizeOf(outgoing) > largest) throw tooLarge(outgoing, options.maxPayloadBytes);
   return outgoing;
 }
 
@@ -46,15 +55,22 @@ function encoded(
   { headers }: AggregateEvent,
   envelope: Envelope,
   { token, expectedSequence }: Pick<OutgoingEvent, 'token' | 'expectedSequence'>,
-  { codec, topic }: PrepareOptions,
+  { codec, topic, trace }: PrepareOptions,
 ): OutgoingEvent {
   const { event_id: eventId } = envelope;
   if (codec === jsonCodec && headers === undefined && expectedSequence === undefined)
-    return new JsonEvent(topic, token, eventId, encodeAsText(envelope));
+    return new JsonEvent({ topic, token, eventId }, encodeAsText(envelope), linesOf(trace));
   const messageId = messageIdOf(token, eventId);
   return {
     ...{ token, messageId, expectedSequence, subject: subjectOf(topic, token) },
     body: encodeEnvelope(codec, envelope),
-    headers: encodeHeaders(messageId, expectedSequence, withCodecHeaders(codec, envelope, headers)),
+    headers: encodeHeaders(messageId, expectedSequence, withCodecHeaders(codec, envelope, headers, trace)),
   };
+}
+
+/** Header lines, each with its line break before it. */
+function linesOf(headers: PrepareOptions['trace']): string {
+  let lines = '';
+  for (const name in headers) lines += `\r\n${name}: ${headers[name] ?? ''}`;
+  return lines;
 }

@@ -6,7 +6,8 @@ import type { CheckedEvent } from '../../message/outgoing/checked-event.js';
 import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { StreamState } from '../../message/reader-port.js';
 import type { StoredMessage } from '../../message/stored-event.js';
-import { subjectOf } from '../../message/subject.js';
+import { aggregateIdOf, subjectOf } from '../../message/subject.js';
+import type { SentEvent } from '../../tracing/send-spans.js';
 import { aborted } from '../../publisher/publish-errors.js';
 import type { TopicLinks } from '../../transport/open-topics.js';
 import { ExpectationChain } from './expectation-chain.js';
@@ -48,12 +49,15 @@ export class ChainedPublisher {
     after: number,
     signal: AbortSignal,
   ): Promise<readonly ChainOutcome[]> {
-    const { sequencer } = await this.links.open(this.topic);
+    const { sequencer, spans } = await this.links.open(this.topic);
     const chain = new ExpectationChain();
     const first = isSabotaged('chain-without-expectation') ? undefined : after;
-    const calls = events.map((event, index) =>
-      sequencer.publish(chain.link(this.#outgoing(event, index === 0 ? first : undefined)), signal),
-    );
+    const calls = events.map((event, index) => {
+      const span = spans?.beginKept(sentEventOf(event));
+      const outgoing = this.#outgoing(event, index === 0 ? first : undefined, span?.headers);
+      const stored = sequencer.publish(chain.link(outgoing), signal);
+      return span === undefined ? stored : span.settle(stored);
+    });
     const outcomes = await Promise.allSettled(calls);
     return outcomes.map((outcome) =>
       outcome.status === 'fulfilled' ? outcome.value : errorOf(outcome.reason),
@@ -113,14 +117,23 @@ export class ChainedPublisher {
     this.links.opened(this.topic)?.sequencer.resume(token);
   }
 
-  #outgoing({ token, eventId, body, headers }: CheckedEvent, after: number | undefined): OutgoingEvent {
+  #outgoing(
+    { token, eventId, body, headers }: CheckedEvent,
+    after: number | undefined,
+    trace: CheckedEvent['headers'],
+  ): OutgoingEvent {
     const messageId = messageIdOf(token, eventId);
     return {
       ...{ token, messageId, body, subject: subjectOf(this.topic, token) },
-      headers: encodeHeaders(messageId, after, headers),
+      headers: encodeHeaders(messageId, after, trace === undefined ? headers : { ...headers, ...trace }),
       expectedSequence: after,
     };
   }
+}
+
+/** Its body is not read again: its type stays unsaid. */
+function sentEventOf({ token, eventId, headers }: CheckedEvent): SentEvent {
+  return { aggregateId: aggregateIdOf(token), eventId, headers };
 }
 
 function errorOf(reason: unknown): AggregateTransportError {

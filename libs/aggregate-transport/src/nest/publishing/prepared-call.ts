@@ -22,9 +22,13 @@ export type Turn<R> = { readonly now: R } | { readonly later: Promise<{ readonly
  * Checks one event and encodes it. The error is that of `prepareEvent`; EVENT_INVALID too if a getter or a proxy of the
  * caller throws.
  */
-export function preparedOn(link: TopicLink, event: AggregateEvent): Prepared {
+export function preparedOn(
+  link: TopicLink,
+  event: AggregateEvent,
+  trace?: Readonly<Record<string, string>>,
+): Prepared {
   try {
-    return link.prepare(event);
+    return link.prepare(event, trace);
   } catch (thrown) {
     return errorOf(thrown);
   }

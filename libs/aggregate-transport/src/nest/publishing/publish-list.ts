@@ -11,13 +11,23 @@ import { type Prepared, preparedOn, takeTurn } from './prepared-call.js';
 /** What a refused event takes with it: the later events of its aggregate, or the whole list. */
 export type RefusalReach = 'aggregate' | 'list';
 
-/** Publishes one event. Never throws. Rejects as `AggregatePublisher.publish`. */
+/** Publishes one event, within its span. Never throws. Rejects as `AggregatePublisher.publish`. */
 export function publishOne(
   link: TopicLink,
   event: AggregateEvent,
   signal: AbortSignal | undefined,
 ): Promise<PublishReceipt> {
-  const outgoing = preparedOn(link, event);
+  const { spans } = link;
+  if (spans === undefined) return sendOne(link, preparedOn(link, event), { event, signal });
+  const span = spans.begin(event);
+  return span.settle(sendOne(link, preparedOn(link, event, span.headers), { event, signal }));
+}
+
+function sendOne(
+  link: TopicLink,
+  outgoing: Prepared,
+  { event, signal }: { readonly event: AggregateEvent; readonly signal: AbortSignal | undefined },
+): Promise<PublishReceipt> {
   if (outgoing instanceof Error) return Promise.reject(outgoing);
   if (link.checks === undefined) return link.sequencer.publish(outgoing, signal);
   const turn = takeTurn(link.checks, { events: [event], prepared: [outgoing], signal }, ([verdict]) =>
@@ -29,15 +39,38 @@ export function publishOne(
 }
 
 /**
- * Publishes a list in its order. The whole list is checked and encoded before any of it is sent. So an event that is
- * refused leaves no hole: no later event of its aggregate in the list is sent.
+ * Publishes a list in its order, each event within a span of its own. The whole list is checked and encoded before any
+ * of it is sent. So an event that is refused leaves no hole: no later event of its aggregate in the list is sent.
  */
 export function publishList(
   link: TopicLink,
   events: readonly AggregateEvent[],
-  { signal, reach }: { readonly signal: AbortSignal | undefined; readonly reach: RefusalReach },
+  options: ListOptions,
 ): Promise<PublishReceipt>[] {
-  const prepared = events.map((event) => preparedOn(link, event));
+  const { spans } = link;
+  if (spans === undefined) {
+    const prepared = events.map((event) => preparedOn(link, event));
+    return sendList(link, { events, prepared }, options);
+  }
+  const begun = events.map((event) => spans.begin(event));
+  const prepared = events.map((event, index) => preparedOn(link, event, begun[index]?.headers));
+  const stored = sendList(link, { events, prepared }, options);
+  return stored.map((one, index) => begun[index]?.settle(one) ?? one);
+}
+
+interface ListOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly reach: RefusalReach;
+}
+
+function sendList(
+  link: TopicLink,
+  {
+    events,
+    prepared,
+  }: { readonly events: readonly AggregateEvent[]; readonly prepared: readonly Prepared[] },
+  { signal, reach }: ListOptions,
+): Promise<PublishReceipt>[] {
   const send = (verdicts: readonly Verdict[]): Promise<PublishReceipt>[] => {
     const chain = new ExpectationChain();
     return withRefusals(events, { prepared, verdicts, reach }).map((event) =>
@@ -52,7 +85,8 @@ export function publishList(
 }
 
 /**
- * Checks and encodes a list as {@link publishList} does, and sends nothing. Lists of one aggregate resolve in call
+ * Checks and encodes a list as {@link publishList} does, and sends nothing. The caller's trace is kept in the headers,
+ * so that what sends the event later continues it. Lists of one aggregate resolve in call
  * order.
  * @throws the error of the first event that is refused
  */
@@ -60,12 +94,15 @@ export async function checkList(
   link: TopicLink,
   events: readonly AggregateEvent[],
 ): Promise<readonly CheckedEvent[]> {
-  const prepared = events.map((event) => preparedOn(link, event));
+  const { spans } = link;
+  const prepared = events.map((event) => preparedOn(link, event, spans?.keep(event)));
   const check = (verdicts: readonly Verdict[]): CheckedEvent[] | Error => {
     const refusal = prepared.map((one, index) => refusalIn(one, verdicts[index])).find((one) => one);
     if (refusal !== undefined) return refusal;
     return prepared.flatMap((one, index) =>
-      one instanceof Error ? [] : [checkedEvent(one, events[index]?.headers, link.topic.codec)],
+      one instanceof Error
+        ? []
+        : [checkedEvent(one, events[index]?.headers, link.topic.codec, spans !== undefined)],
     );
   };
   let checked: CheckedEvent[] | Error;

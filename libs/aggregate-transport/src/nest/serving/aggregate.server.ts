@@ -220,6 +220,7 @@ export class AggregateServer
     const log = this.#log;
     const { metrics } = this.#links.options;
     const measures = metrics && new Measures(metrics, log);
+    const tracing = await this.#links.tracing();
     for (const group of groups) {
       const link = await this.#links.open(group.topic.name);
       this.#groups.push(
@@ -227,11 +228,12 @@ export class AggregateServer
           link,
           group: group.group,
           handlers: {
-            handlersOf: (partition, view) => this.#registry.handlersOf(group, partition, view),
+            handlersOf: (place) => this.#registry.handlersOf(group, place),
             handled: this.#registry.handledBy(group),
           },
           hooks: this.#links.options.hooks,
           measures,
+          tracing,
           drainMs: this.#links.options.drainMs,
           turns: this.#turns,
           clock: this.#links.clock,

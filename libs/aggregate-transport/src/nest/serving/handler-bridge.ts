@@ -1,4 +1,5 @@
 import type { BatchHandler, EventHandler, HandlerRun } from '../../consumer/handling/event-handlers.js';
+import type { AttemptSpans } from '../../consumer/handling/lane-listener.js';
 import type { Failure, FailurePolicy } from '../../consumer/handling/outcome.js';
 import { AggregateTransportError } from '../../errors.js';
 import type { Delivery } from '../../message/delivery.js';
@@ -24,6 +25,8 @@ export interface HandlerBridgeOptions {
   /** Undefined while no tool of Nest's wraps messages. With one, every event goes through Nest. */
   readonly hooks: () => ProcessingHooks | undefined;
   readonly contexts: AttemptContexts;
+  /** Undefined where attempts are not traced. */
+  readonly spans: AttemptSpans | undefined;
 }
 
 type Events = Parameters<BatchHandler['handleAll']>[0];
@@ -56,7 +59,11 @@ export class HandlerBridge implements EventHandler {
   static #attempt(this: HandlerBridge, event: Delivery): HandlerRun {
     const { envelope } = event;
     if (envelope === undefined) return notDecoded();
-    return this.#surrounded(new AggregateContext(event, envelope, this.options.scope));
+    const { scope, spans } = this.options;
+    const context = new AggregateContext(event, envelope, scope);
+    if (spans === undefined) return this.#surrounded(context);
+    spans.begin(event);
+    return spans.within(event, this.#surrounded, this, context);
   }
 
   static #attemptAll(this: HandlerBridge, events: Events): HandlerRun {
@@ -66,9 +73,12 @@ export class HandlerBridge implements EventHandler {
       contexts.push(new AggregateContext(event, event.envelope, this.options.scope));
     }
     const [head] = events;
-    return head.envelope === undefined
-      ? notDecoded()
-      : this.#surrounded(new BatchContext(head, head.envelope, this.options.scope, contexts));
+    if (head.envelope === undefined) return notDecoded();
+    const { scope, spans } = this.options;
+    const context = new BatchContext(head, head.envelope, scope, contexts);
+    if (spans === undefined) return this.#surrounded(context);
+    spans.beginAll(events);
+    return spans.within(head, this.#surrounded, this, context);
   }
 
   #surrounded(context: AggregateContext): HandlerRun {

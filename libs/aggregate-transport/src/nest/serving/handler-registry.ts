@@ -13,7 +13,7 @@ import { HandlerBridge } from './handler-bridge.js';
 import { NestCall } from './nest-call.js';
 import type { ProcessingHooks } from './processing-hooks.js';
 import { merge, type ResolvedOptions, type ResolvedTopic } from '../../transport/resolve-options.js';
-import type { PartitionView } from '../../transport/open-group.js';
+import type { PartitionPlace } from '../../transport/open-group.js';
 import { undeclaredError } from '../../transport/open-topics.js';
 
 interface Registration {
@@ -94,8 +94,7 @@ export class HandlerRegistry {
   /** The handlers of a group for one partition. */
   handlersOf(
     { topic, group, registrations }: HandlerGroup,
-    partition: number,
-    view: PartitionView,
+    { partition, view, spans }: PartitionPlace,
   ): EventHandlers {
     const handlers = new EventHandlers();
     const shapes = this.topics.shapesOf(topic.name);
@@ -115,6 +114,7 @@ export class HandlerRegistry {
         batch: options.batch,
         hooks: this.hooks,
         contexts: this.contexts,
+        spans,
       });
       const handler = shapes?.isChecked === true ? new ShapedHandler(bridge, shapes, view) : bridge;
       for (const type of typesOf(options)) handlers.add(type, handler);

@@ -11,6 +11,8 @@ const LANES_PER_TURN = 2_000;
 const ENDS_AFTER_MS = 500;
 
 export interface WorstLanes {
+  /** How long the event loop was kept, in milliseconds. */
+  readonly busyMs: number;
   readonly trouble: TroubleCounts;
   readonly worst: readonly AggregateAnswer[];
 }
@@ -36,30 +38,34 @@ export async function findWorst(
   const endsAt = clock.now() + ENDS_AFTER_MS;
   const aggregates = partitions.reduce((sum, { consumer }) => sum + consumer.load.lanes, 0);
   let looked = 0;
+  let busyMs = 0;
   let leftInTurn = LANES_PER_TURN;
   for (const { partition, consumer } of partitions) {
     const walk = consumer.inside.walk();
     for (;;) {
       const before = walk.looked;
+      const startedAt = clock.now();
       const isDone = walk.step(leftInTurn, (lane) => found.look(lane, partition));
       looked += walk.looked - before;
       leftInTurn -= walk.looked - before;
+      const now = clock.now();
+      busyMs += now - startedAt;
       if (isDone) break;
-      if (clock.now() >= endsAt) return worstOf(found, { looked, aggregates }, clock);
+      if (now >= endsAt) return worstOf(found, { looked, aggregates, busyMs }, clock);
       await new Promise<void>((resolve) => clock.nextTurn(resolve));
       leftInTurn = LANES_PER_TURN;
     }
   }
-  return worstOf(found, { looked, aggregates }, clock);
+  return worstOf(found, { looked, aggregates, busyMs }, clock);
 }
 
 function worstOf(
   found: Worst,
-  { looked, aggregates }: Pick<TroubleCounts, 'looked' | 'aggregates'>,
+  { looked, aggregates, busyMs }: Pick<TroubleCounts, 'looked' | 'aggregates'> & { readonly busyMs: number },
   clock: Clock,
 ): WorstLanes {
   const trouble = { ...found.counts, looked, aggregates: Math.max(aggregates, looked) };
-  return { trouble, worst: found.list(clock) };
+  return { trouble, worst: found.list(clock), busyMs };
 }
 
 class Worst {
@@ -81,6 +87,10 @@ class Worst {
     else if (state === 'retrying') this.#retrying++;
     if (state === 'waiting') return;
     const since = lane.event?.firstStartedAt ?? Number.POSITIVE_INFINITY;
+    const last = this.#kept.at(-1);
+    // Most of many lanes are no worse than those that are kept: nothing is made for them.
+    const isNoWorse = last?.state === state && since >= last.since;
+    if (isNoWorse && this.#kept.length >= this.top) return;
     this.#keep({ state, since, partition, lane });
   }
 

@@ -62,8 +62,8 @@ export class ParkedCommands {
   }
 
   /**
-   * The letters of an aggregate behind a position, first to last; without a marker, none. One that an operator edited comes twice: the
-   * original, whose note says `replacedBy`, then the form that is handled in its place.
+   * The letters of an aggregate behind a position, first to last; without a marker, none. One that an operator edited
+   * comes twice: the original, whose note says `replacedBy`, then the form that is handled in its place.
    * @throws AGGREGATE_ID_INVALID, JETSTREAM_REQUEST_FAILED
    */
   async *letters(aggregateId: string, after = 0): AsyncGenerator<Letter> {

@@ -1,6 +1,7 @@
 import type { ParkReason } from '../../message/park-reason.js';
+import { traceIdIn } from '../../traceparent.js';
 import { aggregateIdOf } from '../../message/subject.js';
-import type { Letter } from '../../records/letter.js';
+import { type Letter, traceIdsOf } from '../../records/letter.js';
 import type { ParkedState, StoredMarker } from '../../records/marker.js';
 
 /** What an operator is shown of a parked aggregate. */
@@ -10,6 +11,8 @@ export interface ParkedSummary {
   readonly reason: ParkReason;
   readonly error: string;
   readonly attempts: number;
+  /** The trace of the last attempt, if attempts are traced. */
+  readonly traceId?: string;
   /** Of the event that failed, in the topic's stream. */
   readonly sequence: number;
   readonly since: Date;
@@ -27,6 +30,10 @@ export interface LetterSummary {
   readonly reason?: ParkReason;
   readonly error?: string;
   readonly attempts?: number;
+  /** The trace that the event was sent in, if its headers tell one. */
+  readonly traceId?: string;
+  /** The trace of the attempt that parked it, if attempts are traced. */
+  readonly attemptTraceId?: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Set if an operator has written its body. */
   readonly edit?: { readonly id: string; readonly at: Date; readonly comment?: string };
@@ -35,12 +42,17 @@ export interface LetterSummary {
 }
 
 export function summaryOf({ token, marker, letters }: StoredMarker & { letters: number }): ParkedSummary {
-  const { state, reason, error, attempts, sequence } = marker;
+  const { state, reason, error, attempts, sequence, trace } = marker;
   const since = new Date(marker.since);
-  return { aggregateId: aggregateIdOf(token), state, reason, error, attempts, sequence, since, letters };
+  const traceId = traceIdIn(trace);
+  return {
+    ...{ aggregateId: aggregateIdOf(token), state, reason, error, attempts, sequence, since, letters },
+    ...(traceId === undefined ? {} : { traceId }),
+  };
 }
 
-export function letterSummaryOf({ token, note, headers }: Letter): LetterSummary {
+export function letterSummaryOf(letter: Letter): LetterSummary {
+  const { token, note, headers } = letter;
   const { sequence, storedAt, reason, error, attempts, edit, replacedBy } = note;
   return {
     ...(edit === undefined ? {} : { edit: { ...edit, at: new Date(edit.at) } }),
@@ -51,6 +63,7 @@ export function letterSummaryOf({ token, note, headers }: Letter): LetterSummary
     ...(reason === undefined ? {} : { reason }),
     ...(error === undefined ? {} : { error }),
     ...(attempts === undefined ? {} : { attempts }),
+    ...traceIdsOf(letter),
     headers,
   };
 }

@@ -192,8 +192,9 @@ async function parkedByPartition(
   partitions: number,
 ): Promise<{ parked: number; letters: number }[]> {
   const counts = Array.from({ length: partitions }, () => ({ parked: 0, letters: 0 }));
-  const [markers, letters] = await Promise.all([parked.markers(), parked.letterCounts()]);
-  for (const { token } of markers) {
+  // Their names are enough to count them: reading 10 000 markers costs 10 000 requests.
+  const [tokens, letters] = await Promise.all([parked.markedTokens(), parked.letterCounts()]);
+  for (const token of tokens) {
     const count = counts[partitions === 0 ? 0 : partitionOf(token, partitions)];
     if (count === undefined) continue;
     count.parked++;

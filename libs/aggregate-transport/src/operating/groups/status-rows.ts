@@ -30,7 +30,7 @@ export interface StatusRow extends PartitionOwnership {
   readonly missing: readonly string[] | undefined;
 }
 
-/** A topic's ways to what status tells. Every call rejects with JETSTREAM_REQUEST_FAILED if the server does not answer. */
+/** A topic's ways to what status tells. Every call rejects with JETSTREAM_REQUEST_FAILED without an answer. */
 export interface StatusPorts {
   /** The topic's groups that have ever started, or the one of this name if it has. */
   readonly known: (group: string | undefined) => Promise<readonly KnownGroup[]>;

@@ -32,6 +32,12 @@ function bodyBytesOf(message: NatsMessage): Uint8Array | undefined {
   return _msg?.hdr === NO_HEADERS && _rdata instanceof Uint8Array ? _rdata : undefined;
 }
 
+function headerBytesOf(message: NatsMessage): Uint8Array | undefined {
+  const { _msg, _rdata } = message as ClientMessage;
+  const size = _msg?.hdr;
+  return typeof size === 'number' && size > 0 && _rdata instanceof Uint8Array ? _rdata : undefined;
+}
+
 class ProtocolSocket implements ClientSocket {
   constructor(private readonly protocol: ClientProtocol) {}
 
@@ -70,6 +76,11 @@ function socketOf(connection: object): ClientSocket | undefined {
  */
 export function framesOf(connection: object): ClientFrames {
   if (process.env[PUBLIC_CLIENT_ONLY] === '1')
-    return { socket: undefined, subjectBytesOf: () => undefined, bodyBytesOf: () => undefined };
-  return { socket: socketOf(connection), subjectBytesOf, bodyBytesOf };
+    return {
+      socket: undefined,
+      subjectBytesOf: () => undefined,
+      bodyBytesOf: () => undefined,
+      headerBytesOf: () => undefined,
+    };
+  return { socket: socketOf(connection), subjectBytesOf, bodyBytesOf, headerBytesOf };
 }

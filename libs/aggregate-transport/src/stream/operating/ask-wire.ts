@@ -48,6 +48,12 @@ export class AskWire {
   ask(body: string, listener: Heard): Ending {
     const { nats } = this.connection;
     let subscription: NatsSubscription | undefined;
+    const denied = {
+      publishDenied: (subject: string): void => {
+        if (subject === this.#subject) listener.unheard();
+      },
+    };
+    this.connection.listen(denied);
     try {
       const inbox = nats.createInbox();
       subscription = nats.subscribe(inbox, {
@@ -62,7 +68,12 @@ export class AskWire {
       // The connection is closed: nothing hears the question.
       listener.unheard();
     }
-    return { end: () => subscription?.unsubscribe() };
+    return {
+      end: () => {
+        this.connection.forget(denied);
+        subscription?.unsubscribe();
+      },
+    };
   }
 
   hear(listener: Asked): Ending {

@@ -11,6 +11,8 @@ export interface ClientFrames {
   subjectBytesOf(message: NatsMessage): Uint8Array | undefined;
   /** The message's body as the server sent it; undefined also if the message has headers. */
   bodyBytesOf(message: NatsMessage): Uint8Array | undefined;
+  /** Bytes that begin with the message's header block, as the server sent it; undefined if it has none. */
+  headerBytesOf(message: NatsMessage): Uint8Array | undefined;
 }
 
 /** Takes bytes of the protocol, as the client makes them itself. */

@@ -1,9 +1,17 @@
 import type { DeliveryOrigin } from '../../message/delivery.js';
+import { isUnsampledIn } from '../../traceparent.js';
 import { tokenOfSubject } from '../../message/subject.js';
 import { bodyOf, headersOf, type RawMessage } from '../api/stored-message.js';
 import { exactNanosOf } from '../api/time.js';
+import type { ClientFrames } from '../port/client-frames.js';
 import type { MessageHeaders, NatsMessage } from '../port/nats-message.js';
 import { parseReplySubject, storedAtOf } from './reply-subject.js';
+
+/** What all deliveries of a reader have in common. */
+export interface DeliverySource {
+  readonly replyPrefix: string;
+  readonly frames: Pick<ClientFrames, 'headerBytesOf'>;
+}
 
 /** An event that a reader delivered. Times and headers are read only if they are asked for. */
 export class DeliveredEvent implements DeliveryOrigin {
@@ -15,11 +23,11 @@ export class DeliveredEvent implements DeliveryOrigin {
 
   constructor(
     private readonly message: NatsMessage,
-    replyPrefix: string,
+    private readonly source: DeliverySource,
   ) {
     this.subject = message.subject;
     this.token = tokenOfSubject(message.subject);
-    const place = parseReplySubject(message.reply ?? '', replyPrefix);
+    const place = parseReplySubject(message.reply ?? '', source.replyPrefix);
     this.sequence = place.streamSequence;
     this.consumerSequence = place.consumerSequence;
     this.body = message.data;
@@ -27,6 +35,11 @@ export class DeliveredEvent implements DeliveryOrigin {
 
   readHeaders(): Readonly<Record<string, string>> {
     return recordOf(this.message.headers);
+  }
+
+  isTraceUnsampled(): boolean | undefined {
+    const block = this.source.frames.headerBytesOf(this.message);
+    return block && isUnsampledIn(block);
   }
 
   readStoredAt(): string {

@@ -8,7 +8,7 @@ import { nanosOf } from '../api/time.js';
 import type { NatsFailure } from '../port/nats-failure.js';
 import type { NatsMessage } from '../port/nats-message.js';
 import type { NatsSubscription } from '../port/nats-port.js';
-import { DeliveredEvent } from './event-origin.js';
+import { DeliveredEvent, type DeliverySource } from './event-origin.js';
 import { replyPrefixOf } from './reply-subject.js';
 import { describeEdit } from './reader-edit.js';
 
@@ -31,7 +31,7 @@ const INFO_TIMEOUT_MS = 2_000;
 export class ReaderFeed implements Feed {
   readonly #inbox: string;
   readonly #pullSubject: string;
-  readonly #replyPrefix: string;
+  readonly #source: DeliverySource;
   readonly #subscription: NatsSubscription;
   #made: ConsumerInfo | undefined;
   #isClosed = false;
@@ -40,7 +40,7 @@ export class ReaderFeed implements Feed {
     const { connection, api, stream, reader } = options;
     this.#inbox = connection.nats.createInbox();
     this.#pullSubject = api.subjectOf(`CONSUMER.MSG.NEXT.${stream}.${reader}`);
-    this.#replyPrefix = replyPrefixOf(stream, reader);
+    this.#source = { replyPrefix: replyPrefixOf(stream, reader), frames: connection.frames };
     this.#subscription = connection.nats.subscribe(this.#inbox, {
       callback: (failure, message) => this.#hear(failure, message),
     });
@@ -86,7 +86,7 @@ export class ReaderFeed implements Feed {
     try {
       if (lost !== null) listener.lost(describeError(lost));
       else if (message.subject === this.#inbox) this.#hearStatus(message);
-      else listener.delivered(new Delivery(new DeliveredEvent(message, this.#replyPrefix)));
+      else listener.delivered(new Delivery(new DeliveredEvent(message, this.#source)));
     } catch (failure) {
       this.#fail(failure);
     }
