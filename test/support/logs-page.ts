@@ -32,7 +32,7 @@ const MADE: Readonly<Record<string, readonly string[]>> = {
   'day-table-made': [`the day table ${GAP} was made`],
   'day-table-dropped': [`the day table ${GAP} was dropped`],
   'events-dropped': [
-    `${GAP}: the stream has dropped events between sequences ${GAP} and ${GAP} before they were read`,
+    `${GAP}: the stream has dropped events${GAP} before they were read: ${GAP} of this partition`,
     `${GAP}: the stream has dropped events up to sequence ${GAP}; those after ${GAP} were never handled here`,
     `${GAP}: the stream has dropped event ${GAP} before it was handled`,
   ],
@@ -79,10 +79,9 @@ export function partsNotInSources(): string[] {
     .join('\n');
   return Object.values(MADE)
     .flat()
-    .flatMap((text) => text.split(GAP))
-    .flatMap((part) => part.split(/(?<=\) )|(?=\) )|(?<=; its )|(?=was (?:made|dropped))/))
+    .flatMap((text) => text.split(/[…();:",]/))
     .map((part) => part.trim())
-    .filter((part) => part.length > 12 && !texts.includes(part));
+    .filter((part) => part.length > 14 && !texts.includes(part));
 }
 
 function textsFor(event: string): readonly string[] {

@@ -20,7 +20,9 @@ export type LogLine = {
   [Name in LogEventName]: [event: Name, fields: FieldsOf<Events[Name]>, text: string];
 }[LogEventName];
 
-/** Where the relay says what happened. Texts and fields name aggregates, ids and codes; never payloads or credentials. */
+/**
+ * Where the relay says what happened. Texts and fields name aggregates, ids and codes; never payloads or credentials.
+ */
 export interface Log {
   readonly write: (...line: LogLine) => void;
 }

@@ -5,8 +5,8 @@ import { type LoggedLine, writeLine } from './log-forms.js';
 const METHODS = { debug: 'debug', info: 'log', warn: 'warn', error: 'error' } as const;
 
 /**
- * Nest's `Logger` in front of the application's own one. Nest keeps what is said before that is known
- * (`bufferLogs: true`), so the form of a line is chosen when Nest hands it on, and not before.
+ * Nest's `Logger` in front of the application's own one. With `bufferLogs: true` Nest keeps lines until that one is
+ * known. So the form of a line is chosen when Nest hands it on.
  */
 class LateLogger extends Logger {
   constructor(private readonly of: string) {

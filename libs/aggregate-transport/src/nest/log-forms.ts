@@ -28,10 +28,10 @@ interface PinoSink {
 }
 
 /** What a console logger is made of. */
-type ConsoleSink = ConsoleLogger & {
+interface ConsoleSink extends LoggerService {
   readonly options?: ConsoleLoggerOptions & { readonly structuredParams?: boolean };
-  getJsonLogObject?: (message: unknown, options: unknown) => object;
-};
+  readonly getJsonLogObject?: (this: ConsoleSink, message: unknown, options: unknown) => object;
+}
 
 let takesParams: boolean | undefined;
 
@@ -50,8 +50,8 @@ function consoleTakesParams(): boolean {
 }
 
 /**
- * Writes a line in the form that this logger shows with its fields: Nest's console logger in JSON, the loggers of
- * nestjs-pino, and those that have `writeLine`. Nest's console logger in text mode, and all others, get the text alone.
+ * Writes a line in the form that this logger shows with its fields. Those are Nest's console logger in JSON, loggers of
+ * nestjs-pino, and loggers with `writeLine`. All others get the text alone, and so does a console in text mode.
  */
 export function writeLine(sink: LoggerService, line: LoggedLine, context: string): void {
   if (isLineLogger(sink)) sink.writeLine(line, context);
@@ -92,7 +92,7 @@ function writeJson(sink: ConsoleSink, line: LoggedLine, context: string): void {
   }
   const optional: unknown[] = [params, ...(level === 'error' ? [stack, context] : [context])];
   if (level === 'error') sink.error(text, ...optional);
-  else sink[level === 'info' ? 'log' : level](text, ...optional);
+  else sink[level === 'info' ? 'log' : level]?.(text, ...optional);
 }
 
 /** Adds the fields to the record; before Nest 11.1 a record can take them as its message only. */
@@ -115,7 +115,7 @@ function isLineLogger(sink: LoggerService): sink is LoggerService & LineLogger {
 }
 
 function isJsonConsole(sink: LoggerService): sink is ConsoleSink {
-  return sink instanceof ConsoleLogger && (sink as unknown as ConsoleSink).options?.json === true;
+  return sink instanceof ConsoleLogger && (sink as LoggerService as ConsoleSink).options?.json === true;
 }
 
 function isPino(sink: LoggerService): sink is LoggerService & PinoSink {
