@@ -7,6 +7,7 @@ import { makeRelative } from './build/base.js';
 import { writeLlms } from './build/llms.js';
 import { Pages } from './build/pages.js';
 import { sidebarOf } from './build/sidebar.js';
+import { buildPlayground } from './playground/build.js';
 
 const here = import.meta.dirname;
 const root = join(here, '..');
@@ -16,6 +17,7 @@ const target = join(here, 'dist');
 rmSync(target, { recursive: true, force: true });
 new Pages(root, pages).write();
 await writeApi(root, join(pages, 'api'));
+await buildPlayground(join(pages, 'public', 'playground'));
 writeLlms(pages, join(pages, 'public'), sidebarOf(pages));
 await build(here);
 makeRelative(target);

@@ -1,4 +1,4 @@
-// Bundles the front end and writes it into the compiled `http/page-files.js` of the formats that are built: run it after
+// Bundles the front end into the compiled `http/page-files.js` of the formats that are built: run it after
 // tsc. The files have their hashes in their names, so a browser keeps them until they change.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

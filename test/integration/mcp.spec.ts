@@ -72,6 +72,10 @@ test('a model finds the stuck aggregate, sees no payload, changes nothing, and r
   );
   expect((await call('list_topics')).value).toMatchObject([{ topic: 'orders', events: 3, aggregates: 2 }]);
   expect((await call('list_groups')).value).toMatchObject([{ ...at, parked: 1, letters: 2, lag: 0 }]);
+  // Health looks once a second.
+  await eventually('health to name it', async () =>
+    (await call('show_group', at)).text.includes('"code":"parked"'),
+  );
   const shown = await call('show_group', at);
   expect(shown.value).toMatchObject({
     group: { condition: 'living', owned: 1 },

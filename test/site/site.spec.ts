@@ -149,7 +149,7 @@ describe('in a browser', () => {
     expect(faults).toEqual([]);
   }, 60_000);
 
-  test('links of the sidebar lead on from a page in a folder, without loading anew', async () => {
+  test('links of the sidebar lead on from a page in a folder, without another load', async () => {
     await page.goto(`${url}reference/errors.html`);
     await page.evaluate('self.isSamePage = true');
     await page.locator('.VPSidebar a[href$="glossary.html"]').click();

@@ -23,7 +23,7 @@ function tableAfter(page: string, heading: string): string[][] {
 describe('docs/logs.md', () => {
   const page = readFileSync(LOGS_PAGE, 'utf8');
 
-  // To mend it: node dist/test/support/write-logs-page.js && npx prettier --write docs/logs.md
+  // To correct it: node dist/test/support/write-logs-page.js && npx prettier --write docs/logs.md
   test('has every event with the level, text, fields, meaning and remedy that the source has, and no other', () => {
     const tables = logTables();
     expect(tables.size).toBe(6);

@@ -69,7 +69,7 @@ const DURATIONS: Record<FaultKind, readonly [number, number]> = {
   rolling: [0, 0],
   block: [1_900, 3_000],
   hang: [1_500, 4_000],
-  // Ends when the lease is over and nobody else may take it yet: the same process gets it again.
+  // Ends when the lease is over and no other process may take it yet: the same process gets it again.
   'hang-lapse': [1_450, 1_600],
   cut: [0, 0],
   'cut-storm': [120, 270],

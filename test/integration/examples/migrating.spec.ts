@@ -19,7 +19,7 @@ import { publisherOf, startApp } from '../../support/app.js';
 import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 
-/** docs/migrating: what is after the move runs, what was before it is read by a parser, and the bridge keeps the order. */
+/** docs/migrating: what is after the move runs, what was before it is parsed, and the bridge keeps the order. */
 
 const server = serverForAll();
 const closers: (() => unknown)[] = [];

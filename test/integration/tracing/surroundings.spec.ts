@@ -83,7 +83,7 @@ describe('a sampler', () => {
   const inUnsampled = <T>(run: () => Promise<T>): Promise<T> =>
     context.with(trace.setSpanContext(context.active(), unsampled), run);
 
-  test('is not asked for an event whose trace is not recorded; the trace goes on all the same', async () => {
+  test('is not asked for an event whose trace is not recorded; its trace continues all the same', async () => {
     spans = new Spans();
     const seen: unknown[] = [];
     const traceparents: unknown[] = [];

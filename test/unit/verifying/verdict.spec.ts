@@ -48,7 +48,7 @@ test('a run in which enough happened is green', () => {
   });
 });
 
-test('a broken promise is red whatever else lacks, and shows the history around it', () => {
+test('a broken promise is red beside all that lacks, and shows the history around it', () => {
   const history = goodHistory();
   history.runs = history.runs.filter(({ sequence }) => sequence !== 3);
   const verdict = verdictOf(runOf({ history: { ...history, errors: new Map(), failedAttempts: 1 } }));

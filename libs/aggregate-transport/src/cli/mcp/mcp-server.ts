@@ -24,8 +24,9 @@ export interface McpServerOptions {
  * @throws UsageError if the SDK is not installed
  */
 export async function serveMcp(options: McpServerOptions): Promise<void> {
-  const { Server, StdioServerTransport, types } = await loadSdk();
-  const server = new Server(
+  const { McpServer, StdioServerTransport, types } = await loadSdk();
+  // Its lower half takes our tools as they are; the upper one wants their schemas in zod.
+  const { server } = new McpServer(
     { name: 'nestjs-aggregate-transport', version: '0.1.0' },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
@@ -53,14 +54,14 @@ const SDK = '@modelcontextprotocol/sdk';
 async function loadSdk() {
   const load = (path: string): Promise<unknown> =>
     required({ specifier: `${SDK}/${path}`, name: SDK, wantedFor: 'mcp' });
-  const { Server } = (await load(
-    'server/index.js',
-  )) as typeof import('@modelcontextprotocol/sdk/server/index.js');
+  const { McpServer } = (await load(
+    'server/mcp.js',
+  )) as typeof import('@modelcontextprotocol/sdk/server/mcp.js');
   const { StdioServerTransport } = (await load(
     'server/stdio.js',
   )) as typeof import('@modelcontextprotocol/sdk/server/stdio.js');
   const types = (await load('types.js')) as typeof import('@modelcontextprotocol/sdk/types.js');
-  return { Server, StdioServerTransport, types };
+  return { McpServer, StdioServerTransport, types };
 }
 
 function describeTool({ name, description, properties, required, changes }: Tool) {
