@@ -19,6 +19,7 @@ const NESTS: Readonly<Record<string, readonly string[]>> = {
 const ENTRY_POINTS: Readonly<Record<string, string>> = {
   'nestjs-aggregate-transport': 'libs/aggregate-transport/src/index.ts',
   'nestjs-aggregate-transport/testing': 'libs/aggregate-transport/src/testing.ts',
+  'nestjs-aggregate-transport-board': 'libs/aggregate-transport-board/src/index.ts',
   'nestjs-aggregate-transport-postgres': 'libs/aggregate-transport-postgres/src/index.ts',
   'nestjs-aggregate-transport-postgres/testing': 'libs/aggregate-transport-postgres/src/testing.ts',
 };

@@ -12,6 +12,8 @@ import { codeBlocks } from '../../support/pages.js';
 
 /** A block that is a part of a file that is compiled. */
 const REGION = /^(\S+)#(\w+)$/;
+/** A block that is a whole file that is compiled. */
+const FILE = /^\S+\.ts$/;
 /** A block of another library's code, which is not installed here, with the reason. */
 const FOREIGN = /^not compiled: .+/;
 
@@ -32,8 +34,13 @@ test('blocks that name a file show what stands in it', () => {
   }
 });
 
+test('blocks that name a whole file show all of it', () => {
+  for (const { page, line, code, comment } of blocks.filter((block) => FILE.test(block.comment)))
+    expect([page, line, code]).toEqual([page, line, readFileSync(comment, 'utf8')]);
+});
+
 test('every other block of TypeScript compiles', () => {
-  const others = blocks.filter(({ comment }) => !REGION.test(comment) && !FOREIGN.test(comment));
+  const others = blocks.filter(({ comment }) => ![REGION, FILE, FOREIGN].some((kind) => kind.test(comment)));
   expect(others.length).toBeGreaterThan(10);
   expect(faultsOf(others)).toEqual([]);
 }, 120_000);
@@ -104,9 +111,13 @@ describe('commands', () => {
   });
 
   test('of npm name scripts that there are', () => {
-    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-      scripts: Record<string, string>;
-    };
+    // A page about a service that was created names the scripts of that service.
+    const scripts = Object.assign(
+      {},
+      ...['package.json', 'libs/create-aggregate-service/template/package.json'].map(
+        (file) => (JSON.parse(readFileSync(file, 'utf8')) as { scripts: object }).scripts,
+      ),
+    ) as Record<string, string>;
     const named = lines.flatMap(({ at, text }) =>
       [...text.matchAll(/npm (?:run )?((?:test|[\w:-]+)(?=\s|$))/g)].map(([all, script = '']) => ({
         at,
