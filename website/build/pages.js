@@ -25,6 +25,8 @@ const IMAGES = new Set(['.svg', '.png', '.jpg', '.gif', '.webp']);
 /** Larger files of a folder are only named, in bytes. */
 const LARGEST_SOURCE = 100_000;
 /** The target of a link or an image of Markdown, or of an attribute of HTML; none that leads out of the repository. */
+/** What the build puts beside the pages of docs. */
+const MADE = new Set(['docs/playground/index.html']);
 const LINK = /(?<=\]\(|(?:href|src|srcset)=")(?!https?:|mailto:|#|\/)[^)"\s]+(?=[)"])/g;
 
 /** Every Markdown file of a folder, by its path from the repository's root. */
@@ -86,6 +88,7 @@ export class Pages {
     const hash = anchor === undefined ? '' : `#${anchor}`;
     const place = this.#map.get(target) ?? this.#map.get(`${target}/README.md`);
     if (place !== undefined) return relativeTo(page, place) + hash;
+    if (MADE.has(target)) return link;
     const absolute = join(this.root, target);
     if (!existsSync(absolute)) throw new Error(`${path} links to ${link}, and there is no ${target}`);
     if (IMAGES.has(extname(target))) return relativeTo(page, this.#copyImage(target));

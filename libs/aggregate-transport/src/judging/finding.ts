@@ -12,6 +12,7 @@ export const JUDGED = {
   'at-rest': 'at the end everything is settled, and nothing is parked',
 } as const;
 
+/** The promises that a history is judged by; docs/verify.md explains each. */
 export type JudgedPromise = keyof typeof JUDGED;
 
 /** A broken promise. */

@@ -33,6 +33,7 @@ export type TraceContext = object;
 
 /** What we use of OpenTelemetry's `Tracer`, which `trace.getTracer('…')` of `@opentelemetry/api` gives. */
 export interface Tracer {
+  /** Starts a span; it is a child of the span in the context, if there is one. */
   startSpan(name: string, options?: SpanOptions, context?: TraceContext): Span;
 }
 
@@ -49,8 +50,11 @@ export interface CarrierGetter {
 
 /** What we use of OpenTelemetry's `TextMapPropagator`. */
 export interface TracePropagator {
+  /** Writes the context into headers of an event, one call of the setter each. */
   inject(context: TraceContext, carrier: unknown, setter: CarrierSetter): void;
+  /** The context given, with what the headers of an event say. */
   extract(context: TraceContext, carrier: unknown, getter: CarrierGetter): TraceContext;
+  /** Names of the headers that it writes. */
   fields(): string[];
 }
 

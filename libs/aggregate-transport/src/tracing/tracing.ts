@@ -12,6 +12,7 @@ import type {
 } from './api.js';
 import { type Headers, READ_HEADERS, WRITE_HEADERS } from './carrier.js';
 
+/** Spans for publish calls and attempts, by OpenTelemetry; docs/tracing.md tells their names and attributes. */
 export interface TracingOptions {
   /** Makes the spans: `trace.getTracer('…')` of `@opentelemetry/api`, which must be installed. */
   tracer: Tracer;
