@@ -12,7 +12,7 @@ const HERE = 'self.__site__';
 export function makeRelative(folder) {
   for (const name of readdirSync(folder, { recursive: true })) {
     const path = name.replaceAll('\\', '/');
-    if (/\.(?:html|js|css)$/.test(path) && !path.startsWith('source/')) {
+    if (/\.(?:html|js|css)$/.test(path) && !path.startsWith('source/') && !path.startsWith('playground/')) {
       const file = join(folder, path);
       const text = readFileSync(file, 'utf8');
       writeFileSync(file, path.endsWith('.html') ? ofHtml(text, path) : ofAsset(text, path));
