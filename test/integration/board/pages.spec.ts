@@ -290,6 +290,8 @@ test('is walked by keyboard alone: search, rows, a confirmation and back', async
     'the page to have the focus',
     async () => (await page.evaluate('document.activeElement.id')) === 'main',
   );
+  // The heading is there before the answer is.
+  await page.getByRole('button', { name: 'Retry…' }).waitFor();
   const isOn = async (name: string): Promise<boolean> =>
     (await page.evaluate('document.activeElement.textContent')) === name;
   for (let tabs = 0; tabs < 10 && !(await isOn('Retry…')); tabs++) await page.keyboard.press('Tab');
