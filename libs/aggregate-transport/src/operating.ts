@@ -63,6 +63,7 @@ export type {
 } from './asking/answers.js';
 export type { ParkReason } from './message/park-reason.js';
 export type { AggregatePlace, ParkedPlace } from './operating/aggregates/aggregate-places.js';
+export type { StreamStand } from './operating/server/server-ports.js';
 export type { CommandResult } from './operating/commands/operator-commands.js';
 export type { RetryAllProgress, RetryAllResult } from './operating/commands/retry-each.js';
 export type { LetterSummary, ParkedSummary } from './operating/commands/parked-summary.js';

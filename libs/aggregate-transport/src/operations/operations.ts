@@ -12,6 +12,7 @@ import type {
 } from '../operating/groups/groups.js';
 import type { StatusRow } from '../operating/groups/status-rows.js';
 import type { LetterFilter } from '../operating/letters/letter-filter.js';
+import type { StreamStand } from '../operating/server/server-ports.js';
 import type { AskGroupOptions, AskOptions, LiveAggregateView, LiveGroup } from './live.js';
 import type { AggregateOptions, AggregateView } from './timeline.js';
 
@@ -27,16 +28,8 @@ export interface AggregateInGroup extends GroupAddress {
 }
 
 /** A topic that has a stream of ours on the server. */
-export interface TopicOnServer {
+export interface TopicOnServer extends StreamStand {
   readonly topic: string;
-  /** Events that its stream holds, their bytes, and how many aggregates they are of. */
-  readonly events: number;
-  readonly bytes: number;
-  readonly aggregates: number;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-  /** When its last event was stored, in milliseconds since 1970; undefined without one. */
-  readonly lastStoredAt: number | undefined;
   /** Sorted; deleted ones included. */
   readonly groups: readonly string[];
   /** False if groups have started on it and its stream is missing. */

@@ -1,3 +1,5 @@
+import { traceIdIn } from '../traceparent.js';
+
 /** What tools show of a stored event or a letter. */
 export interface ShownEvent {
   readonly type: string | undefined;
@@ -7,8 +9,6 @@ export interface ShownEvent {
   readonly bytes: number;
   readonly payload?: unknown;
 }
-
-const TRACE_ID = /^[0-9a-f]{2}-([0-9a-f]{32})-/;
 
 /**
  * Reads an event without its service's codec: as the envelope of the default codec, else by the headers of a
@@ -25,7 +25,7 @@ export function shownEventOf(
   return {
     type: textOf(event_type) ?? header.get('ce-type'),
     eventId: textOf(event_id) ?? header.get('ce-id'),
-    traceId: TRACE_ID.exec(header.get('traceparent') ?? '')?.[1] ?? textOf(trace_id),
+    traceId: traceIdIn(header.get('traceparent')) ?? textOf(trace_id),
     correlationId: textOf(correlation_id),
     bytes: body.length,
     ...(withPayload ? { payload: envelope === undefined ? text : envelope['payload'] } : {}),

@@ -5,7 +5,7 @@ import type { AggregatePorts } from '../aggregates/aggregate-ports.js';
 import type { TopicGroups } from '../groups/group-ports.js';
 import type { StatusPorts } from '../groups/status-rows.js';
 
-/** What the server holds of a topic's stream. */
+/** What the server holds of a topic's stream: events, their bytes, and how many aggregates they are of. */
 export interface StreamStand {
   readonly events: number;
   readonly bytes: number;
