@@ -28,13 +28,10 @@ const IN_PAIRS = [
   'test/integration/(mixed-handlers|order-under-load|parking|poison-event|positions)\\.spec',
   'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
-/** Builds the site, and looks at it in a browser. */
-const SITE = 'test/site/';
 const PARTS = [
-  { args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', SITE, ...IN_PAIRS, '--'] },
+  { args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...IN_PAIRS, '--'] },
   { args: ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', ...ALONE, '--', ...IN_PAIRS] },
   { args: ['--runInBand', ...ALONE] },
-  { args: ['--runInBand', SITE] },
 ];
 /** Every other part runs over the client `nats`. With AGGREGATE_CLIENT set, all parts run over that one. */
 const OVER_THE_OTHER = [
