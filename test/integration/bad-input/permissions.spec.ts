@@ -37,7 +37,8 @@ const HANDLER = {
     '$JS.API.CONSUMER.INFO.topic.>',
     '$JS.API.CONSUMER.NAMES.topic',
   ],
-  subscribe: [...PUBLISHER.subscribe, ...KEYS],
+  // Without the last one a service works, and does not hear what operators ask.
+  subscribe: [...PUBLISHER.subscribe, ...KEYS, 'aggregate-transport.topic.*.ask'],
 };
 /** Until all streams exist. */
 const CREATE = '$JS.API.STREAM.CREATE.*';
@@ -87,7 +88,7 @@ test('docs/operations.md lists these permissions, and no others', () => {
   const section = between(page, '## Permissions', 'The command line needs');
   const named = [...section.matchAll(/`([^`]+)`/g)]
     .map(([, text = '']) => text.replaceAll('<topic>', 'topic'))
-    .filter((text) => /^(\$KV|\$JS\.API|_INBOX|topic)/.test(text));
+    .filter((text) => /^(\$KV|\$JS\.API|_INBOX|topic|aggregate-transport\.topic\.\*)/.test(text));
   expect([...new Set(named)].sort()).toEqual(
     [...new Set([...HANDLER.publish, ...HANDLER.subscribe, CREATE])].sort(),
   );
