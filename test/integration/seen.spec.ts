@@ -165,7 +165,12 @@ test('the board shows each by name, age and error, worst first, and its own page
       error: 'LedgerLockedError: the ledger is locked',
       waiting: 2,
     },
-    { aggregateId: 'refused-1', kind: 'parked', error: expect.stringContaining('the card has expired') },
+    {
+      aggregateId: 'refused-1',
+      kind: 'parked',
+      error: expect.stringContaining('card has expired'),
+      waiting: 2,
+    },
   ]);
   expectAge(troubles[0]?.['forMs'], 2 * TIMEOUT_MS);
   for (const { forMs } of troubles) expectAge(forMs);
@@ -210,7 +215,7 @@ test('a metric counts each by its code', async () => {
     );
   expect(text).toMatch(/^aggregate_transport_aggregates_parked_current\{.*\} 1\b/m);
   expect(text).toMatch(/^aggregate_transport_attempts_blocked_total\{.*\} [1-9]/m);
-  expect(text).toMatch(/^aggregate_transport_handlers_running\{.*\} 1\b/m);
+  expect(text).toMatch(/^aggregate_transport_handlers_running\{.*\} [1-9]/m);
 });
 
 test('health says what is wrong with each, since when, and names those that stand in memory', async () => {
@@ -266,6 +271,8 @@ test('the command line prints each by name, age and error', async () => {
   expect(refused?.['traceId']).toMatch(/^[0-9a-f]{32}$/);
   expectAge(Date.now() - Date.parse(String(refused?.['since'])));
   const [partition] = status.filter(({ kind }) => kind === 'partition');
-  expect(partition).toMatchObject({ ...GROUP, lease: 'held', parked: 1, letters: 2, lag: 4 });
+  expect(partition).toMatchObject({ ...GROUP, lease: 'held', parked: 1, letters: 2 });
+  // More until the position is written.
+  expect(partition?.['lag']).toBeGreaterThanOrEqual(4);
   expectAge(partition?.['oldestUnsettledMs'], 2 * TIMEOUT_MS);
 });
