@@ -1,4 +1,11 @@
-import type { INestApplication, INestMicroservice, LoggerService, Provider, Type } from '@nestjs/common';
+import type {
+  DynamicModule,
+  INestApplication,
+  INestMicroservice,
+  LoggerService,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -15,6 +22,8 @@ export interface TestAppOptions {
   readonly options: AggregateTransportOptions;
   readonly publishers?: readonly TopicRef[];
   readonly controllers?: Type[];
+  /** Imported beside the transport's own. */
+  readonly modules?: readonly (Type | DynamicModule)[];
   readonly providers?: Provider[];
   /** Where Nest's log goes, and with it ours. */
   readonly logger?: LoggerService;
@@ -31,6 +40,7 @@ export async function startApp(test: TestAppOptions): Promise<INestApplication> 
     imports: [
       AggregateTransportModule.forRoot(inThisWay(test.options)),
       AggregateTransportModule.forFeature(test.publishers ?? []),
+      ...(test.modules ?? []),
     ],
     controllers: test.controllers ?? [],
     providers: test.providers ?? [],

@@ -206,20 +206,21 @@ test('an application without handlers need not listen', () => {
   expect(new Health(fixture).problems()).toEqual([]);
 });
 
-test('the worst aggregate is named, and nothing of its payload', () => {
+test('the oldest aggregate of each kind is named, and nothing of its payload', () => {
   const fixture = new ObservedFixture();
-  const worst = {
-    aggregateId: 'order 7',
-    sequence: 12,
-    type: 'Placed',
-    state: 'waiting',
-    attempts: 3,
-    ageMs: 5,
-  };
-  const failure = { stage: 'handler', outcome: 'block', error: 'no stock' };
-  const slowest = [{ ...worst, queued: 1, isStuck: false, isLetter: false, lastFailure: failure } as const];
-  Object.assign(fixture.lanes, { blocked: 1, slowest });
-  expect(new Health(fixture).problems()[0]?.why).toContain('aggregate "order 7", sequence 12');
+  const of = (aggregateId: string, sequence: number) =>
+    ({
+      ...{ aggregateId, sequence, type: 'Placed', state: 'waiting', attempts: 3, ageMs: 5, queued: 1 },
+      ...{ isStuck: false, isLetter: false },
+      lastFailure: { stage: 'handler', outcome: 'block', error: 'no stock' },
+    }) as const;
+  const oldest = { guard: of('order 6', 11), blocked: of('order 7', 12), stuck: of('order 8', 13) };
+  Object.assign(fixture.lanes, { blocked: 2, refusedByGuard: 1, stuck: 1, oldest, slowest: [oldest.stuck] });
+  expect(new Health(fixture).problems()).toMatchObject([
+    { code: 'guard-refuses', why: expect.stringContaining('aggregate "order 6", sequence 11') },
+    { code: 'blocked', why: expect.stringContaining('aggregate "order 7", sequence 12') },
+    { code: 'stuck', why: expect.stringContaining('aggregate "order 8", sequence 13') },
+  ]);
 });
 
 test('a loss is reported for an hour, and again when more is lost', async () => {

@@ -43,6 +43,7 @@ export class ObservedFixture implements Observed {
     refusedByGuard: 0,
     byReason: [],
     stuck: 0,
+    oldest: {},
     slowest: [],
   };
   readonly counts: Mutable<PartitionCounts> = {

@@ -1,4 +1,4 @@
-import type { LaneReport } from '../consumer/lanes/lane-report.js';
+import type { AggregateStatus, LaneReport } from '../consumer/lanes/lane-report.js';
 import { counted } from '../counted.js';
 import type { BlockReason } from '../errors.js';
 import type { Finding } from './health-problem.js';
@@ -123,7 +123,7 @@ function laneFindings(where: Where, { consumer, lease }: ObservedPartition): Fin
     });
   }
   if (lanes === 0) return found;
-  return [...found, ...standingFindings(where, consumer.report(1))];
+  return [...found, ...standingFindings(where, consumer.report(0))];
 }
 
 /** What releases aggregates that block for this reason. */
@@ -134,16 +134,13 @@ const UNTIL: Readonly<Record<BlockReason['problem'], string>> = {
 
 /** What is wrong with aggregates that stand still. */
 function standingFindings(where: Where, report: LaneReport): Finding[] {
-  const { blocked, refusedByGuard, byReason, stuck, slowest } = report;
+  const { blocked, refusedByGuard, byReason, stuck, oldest } = report;
   const found: Finding[] = [];
-  const worst = slowest[0];
-  const example =
-    worst === undefined ? '' : ` (the worst: aggregate "${worst.aggregateId}", sequence ${worst.sequence})`;
   if (refusedByGuard > 0) {
     found.push({
       ...where,
       code: 'guard-refuses',
-      why: `a guard refuses ${refusedByGuard} aggregates${example}; they continue when it lets them pass`,
+      why: `a guard refuses ${refusedByGuard} aggregates${named(oldest.guard)}; they continue when it lets them pass`,
       do: "let a guard that is meant for HTTP only pass where context.getType() === 'rpc'",
     });
   }
@@ -158,7 +155,7 @@ function standingFindings(where: Where, report: LaneReport): Finding[] {
     found.push({
       ...where,
       code: 'blocked',
-      why: `${counted(otherwise, 'aggregate')} ${otherwise === 1 ? 'is' : 'are'} blocked and tried for ever${example}`,
+      why: `${counted(otherwise, 'aggregate')} ${otherwise === 1 ? 'is' : 'are'} blocked and tried for ever${named(oldest.blocked)}`,
       do: 'fix the cause; they continue by themselves',
     });
   }
@@ -166,11 +163,18 @@ function standingFindings(where: Where, report: LaneReport): Finding[] {
     found.push({
       ...where,
       code: 'stuck',
-      why: `${stuck} handlers have not settled for twice their time${example}`,
+      why: `${stuck} handlers have not settled for twice their time${named(oldest.stuck)}`,
       do: 'find what they wait for',
     });
   }
   return found;
+}
+
+/** The oldest of those that stand still for the same reason. */
+function named(oldest: AggregateStatus | undefined): string {
+  return oldest === undefined
+    ? ''
+    : ` (the worst: aggregate "${oldest.aggregateId}", sequence ${oldest.sequence})`;
 }
 
 function reason(why: string | undefined): string {

@@ -48,6 +48,24 @@ test('counts blocked, refused and stuck lanes, even if none of them is listed', 
   expect(reportLanes(stories.map(laneOf), NOW, 0)).toMatchObject({ blocked: 2, refusedByGuard: 1, stuck: 1 });
 });
 
+test('names the oldest lane of each kind, even if none is listed', () => {
+  const stories = [
+    { age: 1, stuck: true },
+    { age: 9, outcome: 'block' },
+    { age: 8, outcome: 'block' },
+    { age: 7, outcome: 'block', stage: 'guard' },
+    { age: 2, stuck: true },
+    { age: 99, outcome: 'retry' },
+  ];
+  const { oldest, slowest } = reportLanes(stories.map(laneOf), NOW, 0);
+  expect(oldest).toMatchObject({
+    guard: { aggregateId: 'order 3', ageMs: 7 },
+    blocked: { aggregateId: 'order 1', ageMs: 9 },
+    stuck: { aggregateId: 'order 4', ageMs: 2, isStuck: true },
+  });
+  expect(slowest).toEqual([]);
+});
+
 test('tells apart the blocked lanes whose error names settings, with what the first of them says', () => {
   const blocked = [1, 2, 3].map((n) => {
     const lane = laneOf({ age: 1 }, n);
@@ -59,6 +77,7 @@ test('tells apart the blocked lanes whose error names settings, with what the fi
   expect(reportLanes(blocked, NOW, 0)).toMatchObject({
     blocked: 3,
     byReason: [{ lanes: 2, first: { why: 'stored token 2', do: 'reset' } }],
+    oldest: { blocked: { aggregateId: 'order 1' } },
   });
 });
 

@@ -27,6 +27,9 @@ export interface AggregateStatus {
   readonly lastFailure: AttemptFailure | undefined;
 }
 
+/** Why an aggregate stands still: it waits for a guard, is blocked otherwise, or its handler does not settle. */
+export type Standing = 'guard' | 'blocked' | 'stuck';
+
 /** What all lanes of a partition say together. */
 export interface LaneReport {
   /** Lanes that try for ever: a guard refuses, the error says so, or `onExhausted: 'block'`. */
@@ -36,6 +39,8 @@ export interface LaneReport {
   /** Those of them whose error says the reason, by kind of reason, and what the first one says. */
   readonly byReason: readonly { readonly lanes: number; readonly first: BlockReason }[];
   readonly stuck: number;
+  /** The oldest of each kind. A blocked one whose error says the reason is not among them. */
+  readonly oldest: Readonly<Partial<Record<Standing, AggregateStatus>>>;
   /** Stuck and blocked ones first, then the oldest. */
   readonly slowest: readonly AggregateStatus[];
 }
@@ -52,30 +57,48 @@ export interface LaneNow {
   readonly runsAgainAt: number;
 }
 
-/** What blocked lanes say together, lane by lane. */
-class BlockedLanes {
+/** What lanes that stand still say together, lane by lane. */
+class StandingLanes {
   blocked = 0;
   refusedByGuard = 0;
+  stuck = 0;
   readonly #byReason = new Map<BlockReason['problem'], { lanes: number; readonly first: BlockReason }>();
+  readonly #oldest = new Map<Standing, { readonly lane: LaneNow; readonly startedAt: number }>();
 
   get byReason(): LaneReport['byReason'] {
     return [...this.#byReason.values()];
   }
 
-  count({ stage, block }: LastFailure): void {
+  oldestAt(now: number): LaneReport['oldest'] {
+    return Object.fromEntries([...this.#oldest].map(([kind, { lane }]) => [kind, aggregateOf(lane, now)]));
+  }
+
+  countBlocked(lane: LaneNow, startedAt: number, { stage, block }: LastFailure): void {
     this.blocked++;
     if (stage === 'guard') this.refusedByGuard++;
-    if (block === undefined) return;
+    if (block === undefined) {
+      this.#keep(stage === 'guard' ? 'guard' : 'blocked', lane, startedAt);
+      return;
+    }
     const known = this.#byReason.get(block.problem);
     if (known === undefined) this.#byReason.set(block.problem, { lanes: 1, first: block });
     else known.lanes++;
+  }
+
+  countStuck(lane: LaneNow, startedAt: number): void {
+    this.stuck++;
+    this.#keep('stuck', lane, startedAt);
+  }
+
+  #keep(kind: Standing, lane: LaneNow, startedAt: number): void {
+    const known = this.#oldest.get(kind);
+    if (known === undefined || startedAt < known.startedAt) this.#oldest.set(kind, { lane, startedAt });
   }
 }
 
 /** Goes through all lanes once and keeps the `top` worst. Pure. */
 export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number): LaneReport {
-  const found = new BlockedLanes();
-  let stuck = 0;
+  const found = new StandingLanes();
   const worst: { lane: LaneNow; badness: number }[] = [];
   for (const lane of lanes) {
     const { event } = lane;
@@ -83,15 +106,15 @@ export function reportLanes(lanes: Iterable<LaneNow>, now: number, top: number):
     if (event === undefined || event.attempt === 0) continue;
     const { lastFailure } = event;
     const isBlocked = lastFailure?.outcome === 'block';
-    if (isBlocked) found.count(lastFailure);
+    if (isBlocked) found.countBlocked(lane, event.firstStartedAt, lastFailure);
     const isStuck = lane.mode === 'running' && event.reportedStuck;
-    if (isStuck) stuck++;
+    if (isStuck) found.countStuck(lane, event.firstStartedAt);
     const badness = badnessOf({ ageMs: now - event.firstStartedAt, isBlocked, isStuck });
     keepWorst(worst, { lane, badness }, top);
   }
-  const { blocked, refusedByGuard, byReason } = found;
+  const { blocked, refusedByGuard, byReason, stuck } = found;
   const slowest = worst.map(({ lane }) => aggregateOf(lane, now));
-  return { blocked, refusedByGuard, byReason, stuck, slowest };
+  return { blocked, refusedByGuard, byReason, stuck, oldest: found.oldestAt(now), slowest };
 }
 
 /** More than any age in milliseconds. */
