@@ -96,6 +96,9 @@ function textsFor(event: string): readonly string[] {
 const asCode = (texts: readonly string[]): string =>
   texts.map((text) => `\`${text.replaceAll('|', '\\|').replaceAll('`', "'")}\``).join(' or ');
 
+/** As GitHub makes it of a heading. */
+const anchorOf = (heading: string): string => heading.toLowerCase().replaceAll(' ', '-');
+
 function rowOf(event: string, definition: Definition): string[] {
   const { level, place, fields, sometimes = [], fails } = definition;
   const always = [
@@ -111,7 +114,10 @@ function rowOf(event: string, definition: Definition): string[] {
     asCode(textsFor(event)),
     names.join(', ') || '—',
     definition.means,
-    definition.do,
+    definition.do.replace(
+      /see _([^_]+)_/g,
+      (_, name: string) => `see [${name}](operations.md#${anchorOf(name)})`,
+    ),
   ];
 }
 

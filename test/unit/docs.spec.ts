@@ -104,10 +104,15 @@ describe('docs/operations.md', () => {
     const sections = [...head.matchAll(/^## (.*)$/gm)].map(([, name]) => name!);
     // Bold beginnings of paragraphs, except those that only describe.
     const told = [...head.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, name]) => name!.replace(/\.$/, ''));
+    const others = [...head.slice(head.indexOf('## Other recipes')).matchAll(/^### (.*)$/gm)];
     const rows = [['lost, or restored alone'], ['key'], ['reason']].flatMap((columns) =>
       tableOf(head, ...columns).map(([name]) => name!),
     );
-    const recipes = new Set([...sections, ...told, ...rows].filter((name) => !NO_RECIPES.includes(name)));
+    const recipes = new Set(
+      [...sections, ...told, ...others.map(([, name]) => name!), ...rows].filter(
+        (name) => !NO_RECIPES.includes(name),
+      ),
+    );
     const walked = tableOf(readFileSync('docs/proof/recipes.md', 'utf8'), 'recipe');
     expect(walked.map(([name]) => name).toSorted()).toEqual([...recipes].toSorted());
     const specs = walked.flatMap(([, names = '']) =>

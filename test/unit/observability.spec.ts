@@ -139,6 +139,12 @@ describe('alerts', () => {
     expect(named.toSorted()).toEqual(codes.toSorted());
   });
 
+  test('stand by name in the page that says what to run first, and no other does', () => {
+    const page = readFileSync('docs/observability.md', 'utf8');
+    const told = [...page.matchAll(/^\| `(AggregateTransport\w+)`/gm)].map(([, name]) => name);
+    expect(told.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
+  });
+
   test('say what is wrong, what to do, and on which page of the manual', () => {
     expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
     for (const { annotations } of alerts) {
@@ -147,7 +153,7 @@ describe('alerts', () => {
       const text = readFileSync(join('docs', page), 'utf8');
       const quoted = /"(.*)"/.exec(section)?.[1];
       const [head = '', code] = section.split(/ codes? /);
-      if (quoted !== undefined) expect(text).toContain(`**${quoted}.**`);
+      if (quoted !== undefined) expect(text).toContain(`### ${quoted}\n`);
       else if (code !== undefined) expect(text).toContain(`\`${code.split(' ')[0]}\``);
       else if (head !== '' && head !== 'health codes')
         expect(text.toLowerCase()).toContain(`## ${head.toLowerCase()}\n`);

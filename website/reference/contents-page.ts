@@ -11,7 +11,7 @@ were published, and handled in the order in which they were stored. A crash, a c
 delays them; it never reorders and never loses them.
 
 What it looks like in code: the [README](../README.md). What is promised, and what is not:
-[guarantees](guarantees.md).
+[guarantees](guarantees.md). An alarm fired: [what to run first](observability.md#when-an-alarm-fires).
 `;
 
 type Section = readonly [title: string, names: readonly string[]];

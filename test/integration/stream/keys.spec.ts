@@ -114,7 +114,10 @@ describe.each(VERSIONS)('a key on nats-server %s', (version) => {
     await presence.announce({ ...one, member: 'two' }, 0);
     await world.connection.nats.request(`${memberPrefix('t', 'seen')}odd`, 'hello');
     expect((await presence.list()).sort()).toEqual(['odd', 'one', 'two']);
-    expect(await presence.read('one')).toEqual({ value: one, revision: first });
+    expect(await presence.read('one')).toEqual({
+      ...{ value: one, revision: first },
+      writtenAt: expect.any(Number),
+    });
     const odd = await presence.read('odd');
     expect(odd.value).toBeUndefined();
     expect(odd.revision).toBeGreaterThan(0);
