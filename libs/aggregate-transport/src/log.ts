@@ -52,6 +52,12 @@ export function logAt<Place extends keyof PlaceFields>(log: Log, place: PlaceFie
   };
 }
 
+/** True if many aggregates or events can have a line of this event at once. */
+export function isLimited(event: LogEventName): boolean {
+  const definition: LogEventDefinition = LOG_EVENTS[event];
+  return definition.limited === true;
+}
+
 export function levelOf(event: LogEventName): LogLevel {
   return LOG_EVENTS[event].level;
 }

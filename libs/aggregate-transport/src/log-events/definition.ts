@@ -14,6 +14,8 @@ export interface LogEventDefinition {
   readonly sometimes?: readonly FieldName[];
   /** It is about an error: the line has `why`, `errorName`, and `errorCode` if the error has a code. */
   readonly fails?: true;
+  /** Many aggregates or events can have a line at once: of those only so many are said in a time. */
+  readonly limited?: true;
   readonly means: string;
   readonly do: string;
 }

@@ -52,6 +52,8 @@ export interface LogFields {
   readonly count?: number;
   readonly aggregates?: number;
   readonly recovered?: number;
+  /** Names of events of the log, each with a count. */
+  readonly events?: string;
   readonly from?: number;
   readonly through?: number;
   readonly limitMs?: number;

@@ -120,6 +120,7 @@ export const PARTITION_EVENTS = {
     place: 'partition',
     fields: ['count'],
     sometimes: ['from', 'through'],
+    limited: true,
     means: 'retention, a purge or a deletion removed what was not handled',
     do: "a larger stream, a faster group, `discard: 'new'`",
   },

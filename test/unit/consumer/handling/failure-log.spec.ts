@@ -47,6 +47,36 @@ test('lines of single aggregates are bounded in each window, and the rest is cou
   expect(log.lines.at(-1)).toBe('warn b');
 });
 
+test('lines that each aggregate can have share that room, and those without room are counted by event', async () => {
+  const { clock, log, warn, failures } = fixture();
+  const limited = failures.limit(log);
+  const live = (n: number): void =>
+    limited.write('aggregate-live', { aggregate: `a${n}`, why: 'handled' }, `a${n} is live`);
+  const late = (n: number): void =>
+    limited.write('marker-late', { aggregate: `a${n}`, epoch: 3 }, `marker of a${n}`);
+  failures.attemptFailed('a', 'away', warn('a fails'));
+  for (let n = 0; n < MAX_LINES + 4; n++) live(n);
+  late(1);
+  late(2);
+  expect(log.lines).toHaveLength(MAX_LINES);
+  // What can happen once for each partition is never left out.
+  limited.write('partition-halted', { why: 'boom' }, 'halted');
+  expect(log.lines.slice(MAX_LINES)).toEqual(['error halted']);
+  await clock.advance(SUMMARY_EVERY_MS);
+  expect(log.lines.slice(MAX_LINES + 1)).toEqual([
+    'warn orders/billing: 7 further line(s) of single aggregates had no room within 10 s: aggregate-live 5, marker-late 2',
+  ]);
+  expect(log.said.at(-1)).toEqual({
+    event: 'lines-left-out',
+    fields: { count: 7, events: 'aggregate-live 5, marker-late 2' },
+  });
+  live(0);
+  expect(log.lines.at(-1)).toBe('info a0 is live');
+  await clock.advance(3 * SUMMARY_EVERY_MS);
+  expect(log.lines).toHaveLength(MAX_LINES + 3);
+  expect(clock.pendingTimers).toBe(0);
+});
+
 test('what is not told yet is told when the process stops, and no timer is left', () => {
   const { clock, log, failures } = fixture();
   failures.attemptFailed('a', 'away');

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../clock.js';
-import type { LogAt } from '../../log.js';
+import { isLimited, type LogAt, type LogEventName } from '../../log.js';
 
 /** How often a summary is logged while attempts fail, in milliseconds. Also the window of {@link MAX_LINES}. */
 export const SUMMARY_EVERY_MS = 10_000;
@@ -12,11 +12,11 @@ const MAX_FAULTS = 100;
 
 /**
  * Tells of failing aggregates in few lines. Each aggregate has one for each change of its state: failing, blocked,
- * recovered. A summary tells of the rest. A database that is away fails every attempt of every aggregate, and
- * retries that succeed are no news. One per topic and group of a process. Its modes:
+ * parked, recovered, live. A summary tells of the rest. A database that is away fails every attempt of every
+ * aggregate, and retries that succeed are no news. One per topic and group of a process. Its modes:
  *
  * - quiet: everything was told. No timer runs.
- * - counting: entered by the first attempt or change without a line, left by the summary.
+ * - counting: entered by the first attempt, change or line that is not told, left by the summary.
  */
 export class FailureLog {
   readonly #faults = new Set<string>();
@@ -24,6 +24,8 @@ export class FailureLog {
   #attempts = 0;
   #recovered = 0;
   #lastWhy = 'none';
+  /** Limited lines that had no room, by event. */
+  readonly #leftOut = new Map<LogEventName, number>();
   #lines = 0;
   #windowEndsAt = Number.NEGATIVE_INFINITY;
   #summary: Timer | undefined;
@@ -60,6 +62,21 @@ export class FailureLog {
     this.#count();
   }
 
+  /** The log, with room for only so many of the lines that many aggregates can have at once. The rest is counted. */
+  limit(log: LogAt<'partition'>): LogAt<'partition'> {
+    return {
+      write: (...line) => {
+        const [event] = line;
+        if (!isLimited(event) || this.#mayWrite()) {
+          log.write(...line);
+          return;
+        }
+        this.#leftOut.set(event, (this.#leftOut.get(event) ?? 0) + 1);
+        this.#count();
+      },
+    };
+  }
+
   /** The answer of `classify` for an event does not count. */
   classifierFailed(name: string, fault: string): void {
     if (this.#faults.has(fault) || this.#faults.size >= MAX_FAULTS) return;
@@ -72,10 +89,11 @@ export class FailureLog {
     );
   }
 
-  /** Logs the summary now, if there is something to tell. */
+  /** Logs the summaries now, if there is something to tell. */
   flush(): void {
     this.#summary?.cancel();
     this.#summary = undefined;
+    this.#sumLeftOut();
     if (this.#attempts + this.#recovered === 0) return;
     const { size } = this.#aggregates;
     const aggregates = `${size}${size === MAX_COUNTED ? ' or more' : ''} aggregate(s)`;
@@ -88,6 +106,19 @@ export class FailureLog {
     this.#aggregates = new Set();
     this.#attempts = 0;
     this.#recovered = 0;
+  }
+
+  #sumLeftOut(): void {
+    if (this.#leftOut.size === 0) return;
+    const counts = [...this.#leftOut];
+    this.#leftOut.clear();
+    const count = counts.reduce((sum, [, of]) => sum + of, 0);
+    const events = counts.map(([event, of]) => `${event} ${of}`).join(', ');
+    this.log.write(
+      'lines-left-out',
+      { count, events },
+      `${this.name}: ${count} further line(s) of single aggregates had no room within ${SUMMARY_EVERY_MS / 1_000} s: ${events}`,
+    );
   }
 
   /** Counts a line. False if this window has had its lines. */
