@@ -1,12 +1,13 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { Controller, type INestApplication } from '@nestjs/common';
 import { AggregateHandler, AggregateServer } from 'nestjs-aggregate-transport';
+import { MAX_LINES, SUMMARY_EVERY_MS } from '#library/consumer/handling/failure-log.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { KeptLines } from '../support/kept-lines.js';
 import { serverForAll } from '../support/server.js';
 
-// How much a service says that has nothing to complain of: each line that is added to these costs its readers something.
+// How much a service says that has nothing to complain of. Each line more than these costs its readers something.
 
 const server = serverForAll();
 const TOPIC = 'quiet';
@@ -17,6 +18,14 @@ const EVENTS_OF_EACH = 6;
 const log = new KeptLines();
 let handled = 0;
 let running: INestApplication[] = [];
+
+@Controller()
+class Skipping {
+  @AggregateHandler('flooded', { retry: { attempts: 1 }, onExhausted: 'skip' })
+  handle() {
+    throw new Error('the database is away');
+  }
+}
 
 @Controller()
 class Handler {
@@ -163,3 +172,38 @@ test('a healthy service says few lines at its start, and none above debug after 
   expect(await said(() => work(app))).toEqual(NOTHING);
   expect(await said(() => close(app))).toEqual(NOTHING);
 }, 60_000);
+
+test('a flood of failing aggregates is told in 100 lines for each 10 s, and the rest is counted', async () => {
+  const aggregates = 400;
+  const flooded = new KeptLines();
+  const began = performance.now();
+  const app = await startApp({
+    options: { servers: server().url, group: 'billing', topics: { flooded: {} } },
+    publishers: ['flooded'],
+    controllers: [Skipping],
+    logger: flooded,
+  });
+  running.push(app);
+  const events = Array.from({ length: aggregates }, (_, n) => ({
+    aggregateId: `order-${n}`,
+    type: 'Counted',
+    payload: { n },
+  }));
+  await publisherOf(app, 'flooded').publishAll(events);
+  const skipped = (): number =>
+    app.get(AggregateServer).partitions.reduce((sum, { counts }) => sum + counts.skipped, 0);
+  await eventually('all events to be skipped', () => skipped() === aggregates);
+  await close(app);
+
+  const windows = 1 + Math.ceil((performance.now() - began) / SUMMARY_EVERY_MS);
+  const lines = flooded.kept.filter(({ event }) => event === 'event-skipped').length;
+  expect(lines).toBeGreaterThanOrEqual(MAX_LINES);
+  expect(lines).toBeLessThanOrEqual(windows * MAX_LINES);
+  // None is lost: what has no line is in the counts, by the time the process has ended.
+  const leftOut = flooded.kept.filter(({ event }) => event === 'lines-left-out');
+  const counted = leftOut.reduce((sum, { fields }) => sum + (fields as { count: number }).count, 0);
+  expect(lines + counted).toBe(aggregates);
+  expect(leftOut.map(({ fields }) => fields)).toContainEqual(
+    expect.objectContaining({ events: expect.stringMatching(/^event-skipped \d+$/) }),
+  );
+}, 30_000);

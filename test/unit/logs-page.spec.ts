@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { COLUMNS, LOGS_PAGE, logTables, partsNotInSources, unusedEvents } from '../support/logs-page.js';
+import { isLimited, type LogEventName } from '#library/log.js';
 import { LOG_EVENTS } from '#library/log-events/log-events.js';
 import { LOG_EVENTS as POSTGRES_EVENTS } from '#postgres/log-events.js';
 
@@ -34,6 +35,13 @@ describe('docs/logs.md', () => {
         [[...COLUMNS], ...rows.map((row) => [...row])],
       ]);
     }
+  });
+
+  test('names the events whose lines share room, in the order of the source, and no other', () => {
+    const [, bounded = ''] = page.split('in `lines-left-out`, by event:\n');
+    const [list = ''] = bounded.trim().split('\n\n');
+    const limited = Object.keys(LOG_EVENTS).filter((name) => isLimited(name as LogEventName));
+    expect([...list.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name)).toEqual(limited);
   });
 
   test('shows texts whose parts the sources have', () => {

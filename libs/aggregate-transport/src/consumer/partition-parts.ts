@@ -68,8 +68,7 @@ export class PartitionParts {
 
   constructor(options: PartitionConsumerOptions, hall: PartitionHall) {
     const { address, ports, handling, reading, shared, group, surroundings } = options;
-    const { clock } = surroundings;
-    const log = shared.failures.limit(surroundings.log);
+    const { clock, log } = surroundings;
     const name = (this.name = nameOf(address));
     const common = { name, clock, log, listener: hall };
     this.port = ports.connect(hall);
@@ -90,7 +89,6 @@ export class PartitionParts {
       {
         ...{ name, shared, policy: handling, listener: hall, suspects: this.suspects, others: group },
         ...surroundings,
-        log,
         calls: { ...options.calls, topic: address.topic },
       },
       this.parking,

@@ -146,7 +146,7 @@ function partitionOf(
       group,
       surroundings: {
         ...{ clock, random: Math.random, observer: { ...observerFor(options, address), spans } },
-        log: logAt<'partition'>(log, placeOf(address)),
+        log: shared.failures.limit(logAt<'partition'>(log, placeOf(address))),
       },
     },
   });
