@@ -25,7 +25,7 @@ const IN_PAIRS = [
   'test/integration/nest-features/(long-outage|one-at-a-time)\\.spec',
   'test/integration/stream/(cluster|group-status|permissions|readers)\\.spec',
   'test/integration/(batching|connection-ends|edited-readers|full-positions|health-matrix|losses)\\.spec',
-  'test/integration/(mixed-handlers|order-under-load|parking|poison-event|positions)\\.spec',
+  'test/integration/(mixed-handlers|order-under-load|parking|poison-event|positions|quiet-log)\\.spec',
   'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
 const PARTS = [
