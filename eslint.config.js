@@ -13,6 +13,7 @@ export default tseslint.config(
       '**/dist/',
       '**/node_modules/',
       'coverage/',
+      'website/pages/',
       'libs/create-aggregate-service/template/',
       'examples/',
     ],
