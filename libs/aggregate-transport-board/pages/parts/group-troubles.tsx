@@ -1,3 +1,4 @@
+import { useEffect, useState } from 'preact/hooks';
 import type { GroupView, TroubleKind } from '../../src/source/board-source.js';
 import { counted, countOf } from '../format.js';
 import { hrefOf, type Route } from '../route.js';
@@ -87,14 +88,24 @@ function Filters({ route }: { readonly route: GroupRoute }) {
           </option>
         ))}
       </select>
-      <input
-        type="search"
-        aria-label="Part of the id or the error"
-        placeholder="part of the id or the error"
-        value={route.text}
-        onChange={({ currentTarget: { value } }) => go({ text: value })}
-      />
+      <TextFilter text={route.text ?? ''} go={(text) => go({ text })} />
     </>
+  );
+}
+
+/** What is typed is kept while the page gets newer states. */
+function TextFilter({ text, go }: { readonly text: string; readonly go: (text: string) => void }) {
+  const [typed, setTyped] = useState(text);
+  useEffect(() => setTyped(text), [text]);
+  return (
+    <input
+      type="search"
+      aria-label="Part of the id or the error"
+      placeholder="part of the id or the error"
+      value={typed}
+      onInput={({ currentTarget: { value } }) => setTyped(value)}
+      onChange={() => go(typed)}
+    />
   );
 }
 
