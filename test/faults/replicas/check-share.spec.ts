@@ -30,7 +30,7 @@ test('a partition without a lease, one that is let go, and one that is not renew
   const still = look(['a', 'a'], ['a'], 1);
   expect(checkOwners(still, still)).toHaveLength(2);
   const released = { ...still, leases: [{ owner: 'a', released: true, revision: 2 }] };
-  expect(checkOwners(still, released)[0]?.text).toMatch(/was let go by a, and nobody took it/);
+  expect(checkOwners(still, released)[0]?.text).toMatch(/was let go by a, and no replica took it/);
 });
 
 test('an uneven share, a replica with nothing and a record of one that is gone are found', () => {
