@@ -88,7 +88,7 @@ function Filters({ route }: { readonly route: GroupRoute }) {
           </option>
         ))}
       </select>
-      <TextFilter text={route.text ?? ''} go={(text) => go({ text })} />
+      <TextFilter text={route.text} go={(text) => go({ text })} />
     </>
   );
 }
