@@ -130,6 +130,7 @@ function Pulse({
 }
 
 function Search({ initial }: { readonly initial: string }) {
+  const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(initial);
   useEffect(() => setText(initial), [initial]);
   return (
@@ -138,10 +139,13 @@ function Search({ initial }: { readonly initial: string }) {
       role="search"
       onSubmit={(event) => {
         event.preventDefault();
-        if (text.trim() !== '') location.hash = hrefOf({ page: 'find', text: text.trim() });
+        // What is typed: the state may be a key behind.
+        const asked = input.current?.value.trim() ?? '';
+        if (asked !== '') location.hash = hrefOf({ page: 'find', text: asked });
       }}
     >
       <input
+        ref={input}
         id="search"
         type="search"
         aria-label="Find an aggregate by its id"

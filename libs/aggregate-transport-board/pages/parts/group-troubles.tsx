@@ -104,7 +104,7 @@ function TextFilter({ text, go }: { readonly text: string; readonly go: (text: s
       placeholder="part of the id or the error"
       value={typed}
       onInput={({ currentTarget: { value } }) => setTyped(value)}
-      onChange={() => go(typed)}
+      onChange={({ currentTarget: { value } }) => go(value)}
     />
   );
 }

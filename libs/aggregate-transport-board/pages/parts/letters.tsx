@@ -1,7 +1,7 @@
 import type { AggregateView, LetterLine } from '../../src/source/board-source.js';
 import { counted } from '../format.js';
 import { TraceLink } from './timeline.js';
-import { Foreign, Time } from './words.js';
+import { Foreign, Payload, Time } from './words.js';
 
 /** Events that wait in the parked stream, first to last. */
 export function Letters({
@@ -55,14 +55,7 @@ function Letter({ letter, isTold }: { readonly letter: LetterLine; readonly isTo
           <Foreign text={error} />
         </pre>
       )}
-      {payload === undefined ? null : (
-        <details>
-          <summary>Payload</summary>
-          <pre class="payload">
-            <bdi>{payload}</bdi>
-          </pre>
-        </details>
-      )}
+      <Payload text={payload} />
     </li>
   );
 }

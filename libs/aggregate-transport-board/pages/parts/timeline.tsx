@@ -1,7 +1,7 @@
 import type { EventPlace, LetterLine, StoredMoment } from '../../src/source/board-source.js';
 import { counted, spanOf } from '../format.js';
 import { SETTINGS } from '../settings.js';
-import { Foreign, Owner, Time } from './words.js';
+import { Foreign, Owner, Payload, Time } from './words.js';
 
 const STATE_WORDS: Readonly<Record<EventPlace['state'], string>> = {
   handled: 'handled',
@@ -73,14 +73,7 @@ function Moment({ moment, at, told }: MomentProps) {
           event <Foreign text={eventId} />
         </p>
       )}
-      {payload === undefined ? null : (
-        <details>
-          <summary>Payload</summary>
-          <pre class="payload">
-            <bdi>{payload}</bdi>
-          </pre>
-        </details>
-      )}
+      <Payload text={payload} />
     </li>
   );
 }

@@ -8,6 +8,19 @@ export function Foreign({ text }: { readonly text: string }) {
   return <bdi class="foreign">{visible(text)}</bdi>;
 }
 
+/** What an event carries, closed until an operator opens it; nothing where payloads are not shown. */
+export function Payload({ text }: { readonly text: string | undefined }) {
+  if (text === undefined) return null;
+  return (
+    <details>
+      <summary>Payload</summary>
+      <pre class="payload">
+        <bdi>{text}</bdi>
+      </pre>
+    </details>
+  );
+}
+
 export function Unknown({ why = 'No process of the group answered' }: { readonly why?: string }) {
   return (
     <span class="unknown" title={why}>
