@@ -57,7 +57,9 @@ export type PublisherRule =
   /** The rest of a batch leaves before the server has said that it knows batches. */
   | 'publisher-fills-unopened-batch'
   /** An event is queued although the schema of an earlier one of its aggregate has not answered. */
-  | 'publisher-passes-checks';
+  | 'publisher-passes-checks'
+  /** An event that waited for its schema is sent although an earlier one was refused meanwhile. */
+  | 'publisher-skips-waiting-calls';
 
 /** The rules about parked aggregates. */
 export type ParkingRule =

@@ -25,4 +25,9 @@ export const SABOTAGES: Readonly<Record<PublisherRule, Sabotage>> = {
   },
   'publisher-fills-unopened-batch': { checkers: ['wire'], faults: ['cut', 'lag'], longQueues: true },
   'publisher-passes-checks': { checkers: ['order'], faults: ['burst', 'cut'], setup: { laterShare: 0.2 } },
+  'publisher-skips-waiting-calls': {
+    checkers: ['hole'],
+    faults: ['oversize', 'stream-full', 'burst'],
+    setup: { laterShare: 0.2 },
+  },
 };

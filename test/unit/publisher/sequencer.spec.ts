@@ -410,6 +410,36 @@ describe('expectedSequence', () => {
   });
 });
 
+describe('what fails is heard by those whose events are not queued yet', () => {
+  const heardBy = (options: Parameters<typeof fixture>[0] = {}) => {
+    const heard: string[] = [];
+    const failures = {
+      predecessorFailed: (token: string, { code }: { code: string }) => heard.push(`${token} ${code}`),
+    };
+    return { heard, ...fixture({ ...options, failures }) };
+  };
+
+  test('a refusal', () => {
+    const { heard, port, publish } = heardBy();
+    publish('a', 1);
+    publish('b', 1);
+    port.answer('a:1', refused);
+    expect(heard).toEqual(['a PREDECESSOR_REJECTED']);
+  });
+
+  test('an unknown outcome, and nothing of what is stored or called off', async () => {
+    const { heard, clock, publish } = heardBy();
+    const end = new AbortController();
+    publish('a', 1);
+    publish('a', 2, { signal: end.signal });
+    end.abort();
+    await clock.advance(59_900);
+    expect(heard).toEqual([]);
+    await clock.advance(100);
+    expect(heard).toEqual(['a PREDECESSOR_UNKNOWN']);
+  });
+});
+
 describe('an outcome that stays unknown', () => {
   test('rejects its call and the calls after it at giveUpAfterMs, and closes its aggregate', async () => {
     const { clock, port, sequencer, publish } = fixture();

@@ -6,6 +6,7 @@ import type { Dispatcher } from './dispatcher.js';
 import * as errors from './publish-errors.js';
 import type { PublishOutcomes } from './publish-outcomes.js';
 import { PublishQueue, type QueuedEvent } from './publish-queue.js';
+import type { FailureListener } from './sequencer-options.js';
 import type { ServerAnswer } from './server-answer.js';
 
 /**
@@ -18,6 +19,7 @@ export class AggregateQueues {
   constructor(
     private readonly outcomes: PublishOutcomes,
     private readonly dispatcher: Dispatcher,
+    private readonly failures?: FailureListener,
   ) {}
 
   find(token: string): PublishQueue | undefined {
@@ -92,6 +94,7 @@ export class AggregateQueues {
     this.outcomes.reject(event, error);
     const followers = isSabotaged('publisher-skips-after-refusal') ? [] : queue.takeFollowers();
     for (const follower of followers) this.outcomes.reject(follower, errors.predecessorRejected(error));
+    this.failures?.predecessorFailed(queue.token, errors.predecessorRejected(error));
     this.#removeHead(queue);
   }
 
@@ -113,6 +116,7 @@ export class AggregateQueues {
     }
     for (const follower of queue.takeFollowers())
       this.outcomes.reject(follower, errors.followsUnknown(follower, reason));
+    this.failures?.predecessorFailed(queue.token, errors.predecessorUnknown());
   }
 
   /** The unknown outcome of the head is known, or a caller vouches for it: the queue accepts events again. */

@@ -1,7 +1,17 @@
 import type { Clock } from '../clock.js';
+import type { AggregateTransportError } from '../errors.js';
 import type { LogAt } from '../log.js';
 import type { BatchingOptions } from './batching.js';
 import type { PublishConnector } from './publish-port.js';
+
+/** Hears what failed, for events that are not queued yet. */
+export interface FailureListener {
+  /**
+   * A queued event of this aggregate was refused, or its outcome is unknown. `error` is that of the events queued after
+   * it.
+   */
+  predecessorFailed(token: string, error: AggregateTransportError): void;
+}
 
 export interface SequencerOptions {
   readonly topic: string;
@@ -15,6 +25,7 @@ export interface SequencerOptions {
   /** How long the stream knows an event's dedup id. */
   readonly duplicateWindowMs: number;
   readonly batching: BatchingOptions;
+  readonly failures?: FailureListener | undefined;
   readonly clock: Clock;
   readonly log: LogAt<'topic'>;
 }

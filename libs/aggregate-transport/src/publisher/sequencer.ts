@@ -58,7 +58,7 @@ export class Sequencer implements PublishListener, DispatchListener {
     this.#batching = batching;
     this.#dispatcher = new Dispatcher({ maxInFlight, clock, port, batching, listener: this });
     this.#outcomes = new PublishOutcomes(topic, clock);
-    this.#queues = new AggregateQueues(this.#outcomes, this.#dispatcher);
+    this.#queues = new AggregateQueues(this.#outcomes, this.#dispatcher, options.failures);
     this.#lookup = new OutcomeLookup(topic, port, log);
     this.#resendWindow = new ResendWindow(options.giveUpAfterMs, options.duplicateWindowMs);
     this.#sweep = every(clock, SWEEP_MS, () => this.#sweepOnce());

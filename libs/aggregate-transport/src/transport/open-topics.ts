@@ -12,6 +12,7 @@ import type { Headers } from '../tracing/carrier.js';
 import { loadOpenTelemetry } from '../tracing/load-api.js';
 import { SendSpans } from '../tracing/send-spans.js';
 import { Tracing } from '../tracing/tracing.js';
+import { CallTurns } from '../publisher/checks/call-turns.js';
 import { PayloadChecks } from '../publisher/checks/payload-checks.js';
 import { Sequencer } from '../publisher/sequencer.js';
 import { NatsWires } from './nats-wires.js';
@@ -41,6 +42,7 @@ export interface TopicLink {
 
 /** A link as it stands here: a definition may come later than the connection. */
 type OpenLink = { -readonly [K in keyof TopicLink]: TopicLink[K] } & {
+  readonly turns: CallTurns;
   versionOf: ((type: string) => number | undefined) | undefined;
 };
 
@@ -157,6 +159,10 @@ export class TopicLinks {
     const log = logAt<'topic'>(this.log, { topic: name });
     const tracing = await this.tracing();
     const wire = await this.wires.open(topic, this.#end.signal);
+    const turns = new CallTurns({
+      maxWaiting: topic.publish.maxPending + topic.publish.maxBlocked,
+      clock: this.clock,
+    });
     const sequencer = new Sequencer({
       topic: name,
       connector: wire,
@@ -169,11 +175,13 @@ export class TopicLinks {
         maxOpenBatches: topic.publish.maxOpenBatches,
         obstacle: wire.batchObstacle,
       },
+      failures: turns,
       clock: this.clock,
       log,
     });
     const link: OpenLink = {
       topic,
+      turns,
       checks: undefined,
       wire,
       sequencer,
@@ -207,13 +215,9 @@ export class TopicLinks {
   }
 
   #shape(link: OpenLink): void {
-    const { name, publish } = link.topic;
-    const shapes = this.#shapes.get(name);
+    const shapes = this.#shapes.get(link.topic.name);
     if (shapes?.isChecked !== true) return;
-    const checks = new PayloadChecks(shapes, {
-      maxWaiting: publish.maxPending + publish.maxBlocked,
-      clock: this.clock,
-    });
+    const checks = new PayloadChecks(shapes, link.turns);
     link.checks = checks;
     link.versionOf = (type) => checks.versionOf(type);
   }

@@ -216,6 +216,71 @@ describe('while a schema answers later', () => {
     expect((await refusalOf(later('a', 4, end.signal))).code).toBe('ABORTED');
   });
 
+  describe('and an earlier event, which is queued, is refused', () => {
+    const refused = (aggregateId: string, n: number): Promise<AggregateTransportError> =>
+      refusalOf(publisher.publish({ aggregateId, type: 'Paid', payload: { n }, expectedSequence: 99 }));
+
+    test('calls that wait are refused with it, at once, and calls made after that are stored', async () => {
+      const first = refused('a', 1);
+      const waiting = [later('a', 2), paid('a', 3)].map(refusalOf);
+      const other = paid('b', 4);
+      expect((await first).code).toBe('SEQUENCE_CONFLICT');
+      const codes = (await Promise.all(waiting)).map(({ code, cause }) => [code, cause]);
+      expect(codes).toEqual(waiting.map(() => ['PREDECESSOR_REJECTED', expect.anything()]));
+      await Promise.all([other, paid('a', 5)]);
+      answers.answer(2);
+      await streams.settle();
+      expect(stored().toSorted()).toEqual(['a 5', 'b 4']);
+      expect([publisher.pending, publisher.failed]).toEqual([0, 3]);
+    });
+
+    test('a list that waits loses its events of that aggregate, at once, and no other', async () => {
+      const first = refused('a', 1);
+      const events = [
+        { aggregateId: 'a', type: 'Paid', payload: { n: 2 } },
+        { aggregateId: 'b', type: 'Later', payload: { n: 3 } },
+        { aggregateId: 'a', type: 'Later', payload: { n: 4 } },
+      ];
+      const list = refusalOf(publisher.publishAll(events));
+      const outcomes: PublishResult[] = [];
+      publisher.results$.subscribe((result) => outcomes.push(result));
+      await first;
+      await streams.settle();
+      expect(stored()).toEqual([]);
+      for (const n of [3, 4]) answers.answer(n);
+      const { results } = (await list) as PublishAllError;
+      expect(results.map((one) => ('code' in one ? one.code : 'stored'))).toEqual([
+        ...['PREDECESSOR_REJECTED', 'stored', 'PREDECESSOR_REJECTED'],
+      ]);
+      expect(stored()).toEqual(['b 3']);
+    });
+
+    test('a list that goes whole or not at all does not go', async () => {
+      const first = refused('a', 1);
+      const uncommitted = ['b', 'a'].map((aggregateId) => ({
+        aggregateId,
+        type: 'Later',
+        payload: { n: aggregateId === 'a' ? 2 : 3 },
+      }));
+      const aggregate = { getUncommittedEvents: () => uncommitted, uncommit: () => undefined };
+      const whole = refusalOf(publisher.publishAggregate(aggregate, (event) => event));
+      await first;
+      const { results } = (await whole) as PublishAllError;
+      expect(results).toMatchObject(results.map(() => ({ code: 'PREDECESSOR_REJECTED' })));
+      for (const n of [3, 2]) answers.answer(n);
+      await paid('b', 4);
+      expect(stored()).toEqual(['b 4']);
+    });
+
+    test('what is checked for an outbox is not touched: it is sent by another', async () => {
+      const first = refused('a', 1);
+      const checked = publisher.check({ aggregateId: 'a', type: 'Later', payload: { n: 2 } });
+      await first;
+      answers.answer(2);
+      await expect(checked).resolves.toMatchObject({ token: 'a' });
+    });
+  });
+
   test('a schema that never answers holds its aggregate for 10 s, and is named', async () => {
     const hanging = refusalOf(later('a', 1));
     const next = paid('a', 2);
@@ -313,6 +378,48 @@ test('in any order of calls and answers each aggregate is stored in call order',
       }
     }),
     { numRuns: 25 },
+  );
+});
+
+test('in any order of answers nothing is stored that was called after an event which the stream refuses', async () => {
+  const call = fc.record({
+    id: fc.constantFrom('a', 'b'),
+    kind: fc.constantFrom('Later', 'Paid', 'refused'),
+    answersAt: fc.nat({ max: 100 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { maxLength: 12 }), async (calls) => {
+      await app.close();
+      answers = new Answers();
+      await start([topicOf(answers)]);
+      const codes: string[] = [];
+      const outcomes = calls.map(({ id, kind }, n) => {
+        const type = kind === 'refused' ? 'Paid' : kind;
+        const expected = kind === 'refused' ? { expectedSequence: 99 } : {};
+        return publisher.publish({ aggregateId: id, type, payload: { n }, ...expected }).then(
+          () => (codes[n] = 'stored'),
+          (error: unknown) => (codes[n] = (error as AggregateTransportError).code),
+        );
+      });
+      for (const n of answers.asked.toSorted((x, y) => weightOf(calls, x) - weightOf(calls, y))) {
+        answers.answer(n);
+        await streams.settle();
+      }
+      await Promise.all(outcomes);
+      for (const id of ['a', 'b']) {
+        const ofId = calls.flatMap((one, n) => (one.id === id ? [{ ...one, code: codes[n] }] : []));
+        const first = ofId.findIndex(({ kind }) => kind === 'refused');
+        const expected = ofId.map((_, index) =>
+          first < 0 || index < first
+            ? 'stored'
+            : index === first
+              ? 'SEQUENCE_CONFLICT'
+              : 'PREDECESSOR_REJECTED',
+        );
+        expect(ofId.map(({ code }) => code)).toEqual(expected);
+      }
+    }),
+    { numRuns: 50 },
   );
 });
 

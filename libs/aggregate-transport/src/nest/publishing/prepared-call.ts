@@ -3,6 +3,7 @@ import { muteRejection } from '../../foreign.js';
 import type { AggregateEvent } from '../../message/event.js';
 import type { OutgoingEvent } from '../../message/outgoing/outgoing-event.js';
 import type { PayloadChecks, Verdict } from '../../publisher/checks/payload-checks.js';
+import { type CallReach, WaitingCall } from '../../publisher/checks/waiting-call.js';
 import type { TopicLink } from '../../transport/open-topics.js';
 
 /** An event that is encoded, or why it cannot be. */
@@ -13,10 +14,12 @@ export interface PreparedCall {
   readonly events: readonly AggregateEvent[];
   readonly prepared: readonly Prepared[];
   readonly signal: AbortSignal | undefined;
+  readonly reach: CallReach;
 }
 
 /** What a call does goes at once, or when schemas have answered and earlier calls of its aggregates have gone. */
-export type Turn<R> = { readonly now: R } | { readonly later: Promise<{ readonly value: R }> };
+export type Turn<R> =
+  { readonly now: R } | { readonly later: Promise<{ readonly value: R }>; readonly call: WaitingCall };
 
 /**
  * Checks one event and encodes it. The error is that of `prepareEvent`; EVENT_INVALID too if a getter or a proxy of the
@@ -37,11 +40,11 @@ export function preparedOn(
 /**
  * Checks the payloads of a call, then calls `go` with a verdict for each event. That happens at once if every schema
  * answers at once and no earlier call of these aggregates waits. Calls of an aggregate go in call order. `later`
- * rejects as {@link CallTurns.wait}.
+ * rejects as {@link CallTurns.wait}, `call.failed` before that when an earlier event of an aggregate fails.
  */
 export function takeTurn<R>(
   checks: PayloadChecks,
-  { events, prepared, signal }: PreparedCall,
+  { events, prepared, signal, reach }: PreparedCall,
   go: (verdicts: readonly Verdict[]) => R,
 ): Turn<R> {
   const verdicts = events.map((event, index) =>
@@ -50,15 +53,15 @@ export function takeTurn<R>(
   const tokens = new Set(prepared.flatMap((one) => (one instanceof Error ? [] : [one.token])));
   const { turns } = checks;
   if (areKnown(verdicts) && turns.isFree(tokens)) return { now: go(verdicts) };
-  const call = {
-    tokens,
-    events: events.length,
-    ready: Promise.all(verdicts.map((one) => Promise.resolve(one))),
-    signal,
-  };
-  const later = turns.wait(call, go);
+  const call = new WaitingCall({ tokens, events: events.length, signal, reach });
+  const failureOf = (one: Prepared | undefined): Verdict =>
+    one === undefined || one instanceof Error ? undefined : call.failureOf(one.token);
+  const ready = Promise.all(verdicts.map((one) => Promise.resolve(one)));
+  const later = turns.wait(call, ready, (own) =>
+    go(own.map((one, index) => one ?? failureOf(prepared[index]))),
+  );
   muteRejection(later);
-  return { later };
+  return { later, call };
 }
 
 function verdictOn(checks: PayloadChecks, event: AggregateEvent): Verdict | Promise<Verdict> {

@@ -30,7 +30,8 @@ function sendOne(
 ): Promise<PublishReceipt> {
   if (outgoing instanceof Error) return Promise.reject(outgoing);
   if (link.checks === undefined) return link.sequencer.publish(outgoing, signal);
-  const turn = takeTurn(link.checks, { events: [event], prepared: [outgoing], signal }, ([verdict]) =>
+  const call = { events: [event], prepared: [outgoing], signal, reach: 'aggregate' as const };
+  const turn = takeTurn(link.checks, call, ([verdict]) =>
     verdict === undefined ? link.sequencer.publish(outgoing, signal) : Promise.reject(verdict),
   );
   if ('now' in turn) return turn.now;
@@ -78,10 +79,14 @@ function sendList(
     );
   };
   if (link.checks === undefined) return send([]);
-  const turn = takeTurn(link.checks, { events, prepared, signal }, send);
+  const turn = takeTurn(link.checks, { events, prepared, signal, reach }, send);
   if ('now' in turn) return turn.now;
-  turn.later.catch(() => link.sequencer.noteTurnedAway(events.length));
-  return events.map((_, index) => turn.later.then(({ value }) => value[index] ?? noOutcome()));
+  const { later, call } = turn;
+  later.catch(() => link.sequencer.noteTurnedAway(events.length));
+  return prepared.map((one, index) => {
+    const sent = later.then(({ value }) => value[index] ?? noOutcome());
+    return one instanceof Error ? sent : Promise.race([call.failed(one.token), sent]);
+  });
 }
 
 /**
@@ -108,7 +113,7 @@ export async function checkList(
   let checked: CheckedEvent[] | Error;
   if (link.checks === undefined) checked = check([]);
   else {
-    const turn = takeTurn(link.checks, { events, prepared, signal: undefined }, check);
+    const turn = takeTurn(link.checks, { events, prepared, signal: undefined, reach: 'none' }, check);
     checked = 'now' in turn ? turn.now : (await turn.later).value;
   }
   if (checked instanceof Error) throw checked;

@@ -3,21 +3,17 @@ import type { AggregateEvent } from '../../message/event.js';
 import { eventRefused } from '../../message/shapes/shape-errors.js';
 import { type Shaped, shapePayload } from '../../message/shapes/shaped-payload.js';
 import type { TopicShapes } from '../../message/shapes/topic-shapes.js';
-import { CallTurns, type CallTurnsOptions } from './call-turns.js';
+import type { CallTurns } from './call-turns.js';
 
 /** Why an event may not be published; undefined if it may. */
 export type Verdict = AggregateTransportError | undefined;
 
 /** Checks the events of one topic before they are queued. Shared by all publishers of the topic in a process. */
 export class PayloadChecks {
-  readonly turns: CallTurns;
-
   constructor(
     readonly shapes: TopicShapes,
-    options: CallTurnsOptions,
-  ) {
-    this.turns = new CallTurns(options);
-  }
+    readonly turns: CallTurns,
+  ) {}
 
   /** The version of an event of this type that names none. */
   versionOf(type: string): number | undefined {
