@@ -1,8 +1,8 @@
-/** Polls until the condition holds; fails with `what` after the bound. */
+/** Polls until the condition holds; fails with `what` after the bound, which ends what hangs and measures nothing. */
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const until = performance.now() + withinMs;
   while (!(await condition())) {
