@@ -53,8 +53,8 @@ const LEASE_TTL_MS = 2_000;
 const SETTLED_BESIDE_MS = 300;
 const BURST = 4;
 const BURST_EVERY_MS = 15;
-const CHANGED_WITHIN_MS = 40_000;
-const STOPPED_WITHIN_MS = 20_000;
+const CHANGED_WITHIN_MS = 90_000;
+const STOPPED_WITHIN_MS = 60_000;
 const LEASE_STREAM = 'KV_aggregate-transport';
 let count = 0;
 

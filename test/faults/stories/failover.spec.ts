@@ -17,7 +17,7 @@ const CRASH_BOUND_MS = LEASE_TTL_MS + 500;
 const RELEASE_BOUND_MS = 300;
 const RECONNECT_BOUND_MS = 200;
 const GENEROUS = 3;
-const QUIET_WITHIN_MS = 20_000;
+const QUIET_WITHIN_MS = 60_000;
 const PARTITION = 0;
 
 const clock = fairClockForAll();
