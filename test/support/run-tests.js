@@ -1,6 +1,7 @@
-// The whole test suite, in parts that follow each other. Most files work; those run three side by side on two
-// processors. Those that kill servers or owners, or wait for times, wait more than they work: four. Those whose bounds
-// on time are their point run alone. Some tests run once more over the other NATS client. Prints one sum.
+// The whole test suite, in steps that follow each other. Most files work; those run three side by side on two
+// processors. Those that kill servers or owners, or wait for times, wait more than they work: four, and beside them
+// those that run once more over the other NATS client. Those that are busy for long, and bound it, come last.
+// Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,7 @@ const JEST = [
   'node_modules/jest/bin/jest.js',
 ];
 /** Busy processes of their own, and bounds on how long they take. */
-const ALONE = [
+const BUSY = [
   'test/faults/(long|replicas|repartition)/',
   'test/faults/parking/parked-races\\.spec',
   'test/faults/publisher/outbox\\.spec',
@@ -21,7 +22,7 @@ const ALONE = [
 const WAITING = [
   'test/faults/',
   'test/integration/fuzz/',
-  'test/integration/bad-input/servers\\.spec',
+  'test/integration/(access/ways-in|bad-input/servers)\\.spec',
   'test/integration/nest-features/(long-outage|one-at-a-time)\\.spec',
   'test/integration/stream/(cluster|group-status|permissions|readers)\\.spec',
   'test/integration/(batching|connection-ends|edited-readers|full-positions|health-matrix|losses)\\.spec',
@@ -29,17 +30,13 @@ const WAITING = [
   'test/integration/(refused-publishes|retention-near|settings-watch)\\.spec',
 ];
 const ignored = (paths) => ['--testPathIgnorePatterns', '/node_modules/', ...paths, '--'];
-const PARTS = [
-  { name: 'working', args: ['--maxWorkers=3', ...ignored(WAITING)] },
-  { name: 'waiting', args: ['--maxWorkers=4', ...ignored(ALONE), ...WAITING] },
-  { name: 'alone', args: ['--runInBand', ...ALONE] },
-];
 /** Every other part runs over the client `nats`. With AGGREGATE_CLIENT set, all parts run over that one. */
-const OVER_THE_OTHER = [
+const OTHER_CLIENT = [
   {
     name: 'other client',
+    client: 'nats-io',
     args: [
-      '--maxWorkers=3',
+      '--maxWorkers=1',
       'test/contract/nats-server\\.spec',
       'test/integration/(expected-sequence|first-path|groups|parking|start-up)\\.spec',
       'test/integration/stream/(keys|permissions|publish-ways|readers)\\.spec',
@@ -47,11 +44,19 @@ const OVER_THE_OTHER = [
   },
   {
     name: 'other client, cut',
+    client: 'nats-io',
     args: ['--runInBand', 'stories/order-survives-faults', '-t', 'on 2.15, order survives a connection cut'],
   },
 ];
-if (process.env['AGGREGATE_CLIENT'] === undefined)
-  PARTS.push(...OVER_THE_OTHER.map((part) => ({ ...part, client: 'nats-io' })));
+/** Parts, each a run of Jest. Those of a line follow each other; the lines of a step run beside each other. */
+const STEPS = [
+  [[{ name: 'working', args: ['--maxWorkers=3', ...ignored(WAITING)] }]],
+  [
+    [{ name: 'waiting', args: ['--maxWorkers=4', ...ignored(BUSY), ...WAITING] }],
+    process.env['AGGREGATE_CLIENT'] === undefined ? OTHER_CLIENT : [],
+  ],
+  [[{ name: 'busy', args: ['--maxWorkers=2', ...BUSY] }]],
+];
 
 /** What a random test finds another seed may not find: it stays red, whatever it would be alone. */
 const isRandom = (path) => path.startsWith('test/faults/') || /seed/i.test(readFileSync(path, 'utf8'));
@@ -91,11 +96,16 @@ async function runAgain(file) {
 
 const files = [];
 const seconds = [];
-for (const part of PARTS) {
-  const startedAt = performance.now();
-  files.push(...(await run(part)));
-  seconds.push(`${part.name} ${Math.round((performance.now() - startedAt) / 1_000)}`);
+
+async function runLine(parts) {
+  for (const part of parts) {
+    const startedAt = performance.now();
+    files.push(...(await run(part)));
+    seconds.push(`${part.name} ${Math.round((performance.now() - startedAt) / 1_000)}`);
+  }
 }
+
+for (const lines of STEPS) await Promise.all(lines.map(runLine));
 const red = files.filter(({ failed }) => failed > 0);
 const passedAlone = [];
 for (const file of red.length > MOST_AGAIN ? [] : red) {
