@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll } from '@jest/globals';
 
 /**
- * Units of work in one burst. A burst is longer than a turn of the scheduler, so that it waits as others do; a unit is
- * shorter, so that the quickest one shows what the processor can do, however busy the machine is.
+ * Units of work in one burst. A burst is longer than a turn of the scheduler, so it waits as others do. A unit is
+ * shorter, so the quickest one shows what the processor can do, however busy the machine is.
  */
 const UNITS = 12;
 const PAUSE_MS = 120;
@@ -44,9 +44,9 @@ parentPort.postMessage('ready');
 `;
 
 /**
- * A clock for promises about time. Beside the test, a thread does the same small work again and again; while that takes
- * longer than its quickest turn, this clock goes slower by as much. So a machine that runs other things, too, breaks no
- * bound, and what waits for a timer that is too long still does: waiting costs no processor.
+ * A clock for promises about time. A thread does the same small work again and again. While that takes longer than its
+ * quickest turn, this clock goes slower by as much. So a busy machine breaks no bound. A timer that is too long still
+ * does: waiting costs no processor.
  */
 export class FairClock {
   readonly #withheld: Float64Array;
@@ -72,7 +72,7 @@ export class FairClock {
   /** Milliseconds since some moment, less those that the machine withheld. */
   readonly now = (): number => performance.now() - this.#withheld[0]!;
 
-  /** From now on; the function tells which share of the time since then this clock has gone. For times that others took. */
+  /** For times that others took: tells which share of the time since now this clock has gone. */
   shareFromNow(): () => number {
     const [fair, real] = [this.now(), performance.now()];
     return () => (this.now() - fair) / (performance.now() - real);

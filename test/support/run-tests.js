@@ -1,7 +1,6 @@
-// The whole test suite, in steps that follow each other. Most files work; those run three side by side on two
-// processors. Those that kill servers or owners, or wait for times, wait more than they work: four, and beside them
-// those that run once more over the other NATS client. Those that are busy for long, and bound it, come last.
-// Prints one sum.
+// The whole test suite, in steps that follow each other. Most files work: three side by side on two processors. Those
+// that kill servers or owners wait more than they work: four. Beside them some run once more over the other client.
+// Those that are busy for long, and bound it, come last. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -58,7 +57,7 @@ const STEPS = [
   [[{ name: 'busy', args: ['--maxWorkers=2', ...BUSY] }]],
 ];
 
-/** What a random test finds another seed may not find: it stays red, whatever it would be alone. */
+/** What a random test finds another seed may not find: it stays red, also if it is green alone. */
 const isRandom = (path) => path.startsWith('test/faults/') || /seed/i.test(readFileSync(path, 'utf8'));
 /** More than these are no accident of a busy machine. */
 const MOST_AGAIN = 4;

@@ -13,7 +13,7 @@ export interface HungOptions {
   readonly takeoverBoundMs: number;
   readonly serverVersion: string;
   readonly say: (text: string) => void;
-  /** The load goes on, at most five times as long, until there were so many takeovers, and one of them far behind. */
+  /** The load lasts up to five times as long, until there were so many takeovers, and one of them far behind. */
   readonly leastTakeovers?: number;
   /** In milliseconds; measures the takeovers. */
   readonly now?: () => number;

@@ -6,9 +6,9 @@ import { readStored } from '../oracle/stored.js';
 import { fairClockForAll } from '../../support/fair-clock.js';
 import { World } from '../consumer/world.js';
 
-// How long a group stands still when its owner goes. Medians are reported; the bounds that fail a test are three
-// times as wide, and by a fair clock, because a machine that runs other tests is no stopwatch. Needs `npm run build`: workers are built
-// code.
+// How long a group stands still when its owner goes. Medians are reported. A machine that runs other tests is no
+// stopwatch: the bounds that fail a test are three times as wide, and by a fair clock. Needs `npm run build`: workers
+// are built code.
 
 /** Two keep the ordinary run short; the figures in docs/proof come from five. */
 const ROUNDS = Number(process.env['FAILOVER_ROUNDS'] ?? 2);
