@@ -1,7 +1,7 @@
 // Native ES modules: Nest 12 is ESM only, and Jest on Node 20 cannot require() it.
 // Types are checked by `tsc -b`; here each file is only transpiled.
 const project = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/patient-environment.js',
   extensionsToTreatAsEsm: ['.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/libs/[^/]+/dist'],
   moduleNameMapper: {
@@ -35,6 +35,7 @@ const BOTH_WAYS = [
 
 export default {
   testTimeout: 30_000,
+  testSequencer: '<rootDir>/test/support/longest-first.js',
   reporters: ['<rootDir>/test/support/reporter.js'],
   projects: [
     { ...project, roots: ['<rootDir>/test', '<rootDir>/apps'], testRegex: '\\.spec\\.ts$' },

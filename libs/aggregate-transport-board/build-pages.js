@@ -49,5 +49,6 @@ for (const [format, statement] of [
   ],
 ]) {
   const path = `${here}dist/${format}/http/page-files.js`;
-  if (existsSync(path)) writeFileSync(path, statement);
+  // What is the same is left alone: a board that starts meanwhile must not read half of it.
+  if (existsSync(path) && readFileSync(path, 'utf8') !== statement) writeFileSync(path, statement);
 }

@@ -13,6 +13,7 @@ import { tokenOf } from '#library/message/subject.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
+import { fairClockForAll } from '../support/fair-clock.js';
 import { serverForAll } from '../support/server.js';
 
 /** Promised: an edit of a reader is noticed within this time. */
@@ -24,6 +25,8 @@ const AGGREGATES = Array.from({ length: 200 }, (_, index) => `a${index}`)
   .filter((id) => partitionOf(tokenOf(id), PARTITIONS) === 0)
   .slice(0, 20);
 const NARROW = 'narrow';
+
+const clock = fairClockForAll();
 
 type Config = Record<string, unknown>;
 
@@ -197,6 +200,7 @@ describe.each(['2.15', '2.10'])('on nats-server %s', (version) => {
       'all events to be handled',
       () => topics.every((topic) => served.handled.get(topic)!.length >= rounds * AGGREGATES.length),
       NOTICED_WITHIN_MS,
+      clock().now,
     ).catch(() => undefined);
     for (const topic of topics) expectAllOnce(served, topic, rounds);
     // An edit may show as a gap before it is looked for; then the reader is replaced for that.
@@ -213,6 +217,7 @@ describe.each(['2.15', '2.10'])('on nats-server %s', (version) => {
       'all edits in the log',
       () => noticed().every(([, lines], at) => lines >= Number(promised[at]![1])),
       NOTICED_WITHIN_MS,
+      clock().now,
     );
     expect(noticed()).toEqual(promised);
     const { problems } = await served.app.get(AggregateTransportStatus).snapshot();
@@ -231,7 +236,7 @@ describe('on the newest nats-server', () => {
     await eventually('a round', () => served.handled.get(topic)!.length === AGGREGATES.length);
     await operator.pause(topic, await operator.readerOf(topic));
     await publishRound(served, topic, 1);
-    const line = await served.log.says(/this one was edited/, NOTICED_WITHIN_MS);
+    const line = await served.log.says(/this one was edited/, NOTICED_WITHIN_MS, clock().now);
     expect(line).toMatch(
       /partition 0: another reader is made: this one was edited: expected it to deliver, found it paused/,
     );
@@ -267,12 +272,13 @@ describe('on the newest nats-server', () => {
         return false;
       },
       NOTICED_WITHIN_MS,
+      clock().now,
     );
     const { problems } = await served.app.get(AggregateTransportStatus).snapshot();
     expect(problems).toEqual([expect.objectContaining({ code, topic, group: 'shop', partition: 0 })]);
     expect(JSON.stringify(await health.isReady('events'))).toContain('"up"');
     await publishRound(served, topic, round++);
-    await eventually('no problem', async () => !(await isNamed()), 5_000);
+    await eventually('no problem', async () => !(await isNamed()), 5_000, clock().now);
     await publishRound(served, topic, round++);
     await eventually('all', () => served.handled.get(topic)!.length === round * AGGREGATES.length);
     expectAllOnce(served, topic, round);

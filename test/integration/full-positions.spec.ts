@@ -9,11 +9,13 @@ import {
 import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
+import { fairClockForAll } from '../support/fair-clock.js';
 import { serverForAll } from '../support/server.js';
 
 /** Promised: named within this time, and over within this time of the repair. */
 const WITHIN_MS = 5_000;
 const server = serverForAll();
+const clock = fairClockForAll();
 const open: { close(): Promise<unknown> }[] = [];
 
 afterEach(async () => {
@@ -61,7 +63,7 @@ test('a claim that a full positions stream refuses is named by health within 5 s
   const health = app.get(AggregateHealthIndicator);
   const isNamed = async (): Promise<boolean> =>
     JSON.stringify(await health.isHealthy('events')).includes('not-committing');
-  await eventually('the problem', isNamed, WITHIN_MS);
+  await eventually('the problem', isNamed, WITHIN_MS, clock().now);
   const { problems } = await app.get(AggregateTransportStatus).snapshot();
   expect(problems).toContainEqual(
     expect.objectContaining({
@@ -77,7 +79,7 @@ test('a claim that a full positions stream refuses is named by health within 5 s
     [],
   );
   await manager.streams.update(`${topic}_positions`, { max_bytes: -1 });
-  await eventually('no problem', async () => !(await isNamed()), WITHIN_MS);
+  await eventually('no problem', async () => !(await isNamed()), WITHIN_MS, clock().now);
   await publisherOf(app, topic).publish({ aggregateId: 'a', type: 'Placed', payload: 'two' });
   await eventually('all events', () => handled.length === 3);
   // Its place is gone, so the group begins again.

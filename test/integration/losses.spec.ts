@@ -11,11 +11,13 @@ import {
 import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
+import { fairClockForAll } from '../support/fair-clock.js';
 import { serverForAll } from '../support/server.js';
 
 /** Promised: a loss is noticed within this time, without a question of the application. */
 const NOTICED_WITHIN_MS = 13_000;
 
+const clock = fairClockForAll();
 const server = serverForAll();
 const open: { close(): Promise<unknown> }[] = [];
 
@@ -131,7 +133,7 @@ test('one partition: a deleted message, a purge by subject and the last message 
   await manager.streams.deleteMessage('exact', sequences[6]!);
   service.release();
   await service.hasHandled('a1', 'a3', 'c1');
-  await eventually('4 lost events', () => service.lost === 4, NOTICED_WITHIN_MS);
+  await eventually('4 lost events', () => service.lost === 4, NOTICED_WITHIN_MS, clock().now);
   expect(await service.healthCodes()).toContain('events-lost');
   expect(service.log.matching(/error .*the stream has dropped events/).length).toBeGreaterThan(0);
   await service.publish('d1');
@@ -150,7 +152,7 @@ test.each([1, 4])(
     await service.isBlocked();
     // The last aggregate waits behind others, or is alone in its partition; its second event waits in any case.
     await manager.streams.deleteMessage(topic, sequences[15]!);
-    await eventually('a loss', () => service.lost > 0, NOTICED_WITHIN_MS);
+    await eventually('a loss', () => service.lost > 0, NOTICED_WITHIN_MS, clock().now);
     expect(service.lost).toBeLessThanOrEqual(partitions);
     expect(await service.healthCodes()).toContain('events-lost');
     service.release();
@@ -178,7 +180,7 @@ test.each([1, 4])(
     service.release();
     await service.start();
     await service.hasHandled('a1', 'b1', 'a2', 'b2', 'a4');
-    await eventually('a loss', () => service.lost > 0, NOTICED_WITHIN_MS);
+    await eventually('a loss', () => service.lost > 0, NOTICED_WITHIN_MS, clock().now);
     expect(service.lost).toBeLessThanOrEqual(partitions);
     expect(await service.healthCodes()).toContain('events-lost');
   },

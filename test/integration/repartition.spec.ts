@@ -229,7 +229,7 @@ test('a handler that never ends holds the change up, is named, and --cancel brin
     await publish('first');
     await eventually('the first to be handled', () => handled.includes('first'));
 
-    const held = await repartition(topic, 'billing', '8', '--yes', '--wait', '3000');
+    const held = await repartition(topic, 'billing', '8', '--yes', '--wait', '5000');
     expect(held.code).toBe(1);
     expect(held.output).toMatch(
       /drained 3 of 4; partition \d: the handler of aggregate "hangs" \(sequence 1\) runs for \d+ s/,

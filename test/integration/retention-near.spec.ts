@@ -10,11 +10,13 @@ import {
 import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
+import { fairClockForAll } from '../support/fair-clock.js';
 import { serverForAll } from '../support/server.js';
 
 /** Promised: named and over within this time. */
 const WITHIN_MS = 11_000;
 const server = serverForAll();
+const clock = fairClockForAll();
 /** Nest has one log in a process. */
 const log = new CapturedLog();
 const open: { close(): Promise<unknown> }[] = [];
@@ -104,7 +106,7 @@ async function catchesUp(): Promise<void> {
   const { app, publish, release } = await serve(topic, { maxMessages: 100 });
   await publish(80);
   await publish(11);
-  await eventually('the problem', () => isNamed(app), WITHIN_MS);
+  await eventually('the problem', () => isNamed(app), WITHIN_MS, clock().now);
   expect(await problemsOf(app)).toEqual([
     {
       ...{ code: 'retention-near', topic, group: 'shop', partition: 0, since: expect.any(Number) },
@@ -117,10 +119,10 @@ async function catchesUp(): Promise<void> {
   const health = app.get(AggregateHealthIndicator);
   expect(JSON.stringify(await health.isHealthy('events'))).toContain('"down"');
   expect(JSON.stringify(await health.isReady('events'))).toContain('"up"');
-  await log.says(/topic "near".*health goes down, retention-near: /, 5_000);
+  await log.says(/topic "near".*health goes down, retention-near: /, 5_000, clock().now);
   release();
-  await eventually('no problem', async () => !(await isNamed(app)), WITHIN_MS);
-  await log.says(/topic "near".*retention-near is over/, 5_000);
+  await eventually('no problem', async () => !(await isNamed(app)), WITHIN_MS, clock().now);
+  await log.says(/topic "near".*retention-near is over/, 5_000, clock().now);
 }
 
 async function isEnlarged(): Promise<void> {
@@ -128,9 +130,9 @@ async function isEnlarged(): Promise<void> {
   const one = await serve(near, { maxMessages: 100 });
   const other = await serve(full, { maxMessages: 100, discard: 'new' });
   await Promise.all([one.publish(95), other.publish(95)]);
-  await eventually('the problem', () => isNamed(one.app), WITHIN_MS);
+  await eventually('the problem', () => isNamed(one.app), WITHIN_MS, clock().now);
   await (await operator()).streams.update(near, { max_msgs: 1_000 });
-  await eventually('no problem', async () => !(await isNamed(one.app)), WITHIN_MS);
+  await eventually('no problem', async () => !(await isNamed(one.app)), WITHIN_MS, clock().now);
   expect(await problemsOf(other.app)).toEqual([]);
 }
 
@@ -140,9 +142,17 @@ async function isAged(): Promise<void> {
   await (
     await operator()
   ).streams.update(topic, { max_age: 12_000_000_000, duplicate_window: 12_000_000_000 });
-  await publish(1);
   // Each snapshot asks the server, so that so short an age is not missed.
   const isOld = async (): Promise<boolean> =>
     (await problemsOf(app)).some(({ code, why }) => code === 'retention-near' && why.includes('max_age'));
-  await eventually('the problem', isOld, 22_000);
+  // On a busy machine an event may be gone before it was seen to be old; then the next one has its turn.
+  for (let round = 1; ; round++) {
+    await publish(1);
+    const isSeen = await eventually('the problem', isOld, 14_000).then(
+      () => true,
+      () => false,
+    );
+    if (isSeen) return;
+    expect(round).toBeLessThan(4);
+  }
 }

@@ -10,6 +10,7 @@ import {
 import { startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
+import { fairClockForAll } from '../support/fair-clock.js';
 import { serverForAll } from '../support/server.js';
 
 /** Promised: an edit that breaks a promise is noticed within this time. */
@@ -18,6 +19,7 @@ const HOUR = 3_600_000_000_000;
 const BREAKS = /breaks a promise since it was edited/;
 
 const server = serverForAll();
+const clock = fairClockForAll();
 const open: { close(): Promise<unknown> }[] = [];
 
 afterEach(async () => {
@@ -78,6 +80,7 @@ test('an edit of each of the five streams is noticed within 10 s, logged once, a
     'five changes to be noticed',
     async () => (await changedIn(app)).length === edits.length,
     NOTICED_WITHIN_MS,
+    clock().now,
   );
   const changed = await changedIn(app);
   for (const [stream, , , names] of edits) {
@@ -88,6 +91,7 @@ test('an edit of each of the five streams is noticed within 10 s, logged once, a
     'no change to be left',
     async () => (await changedIn(app)).length === 0,
     NOTICED_WITHIN_MS,
+    clock().now,
   );
   // Between the two there was more than one look.
   expect(log.matching(BREAKS)).toHaveLength(edits.length);
@@ -104,6 +108,7 @@ test('a process that only publishes notices edits of the topic: no answers, a sh
     'two changes to be noticed',
     async () => (await changedIn(app)).length === 2,
     NOTICED_WITHIN_MS,
+    clock().now,
   );
   expect((await changedIn(app)).map(({ what }) => what).sort()).toEqual([
     expect.stringMatching(/^expected duplicate_window of at least 120000000000, found 1000000000/),
@@ -114,6 +119,7 @@ test('a process that only publishes notices edits of the topic: no answers, a sh
     'the missing stream to be noticed',
     async () => (await changedIn(app)).some(({ what }) => what.startsWith('expected stream to exist')),
     NOTICED_WITHIN_MS,
+    clock().now,
   );
 }, 40_000);
 
@@ -137,8 +143,9 @@ test('more room is no change, and with provision "off" nothing is compared', asy
     'the last edit to be noticed',
     async () => (await changedIn(witness)).length === 1,
     NOTICED_WITHIN_MS,
+    clock().now,
   );
   await manager.streams.update(marked, { max_msgs_per_subject: 8 });
-  await log.says(/found 8/, NOTICED_WITHIN_MS);
+  await log.says(/found 8/, NOTICED_WITHIN_MS, clock().now);
   expect(log.matching(BREAKS).every((line) => line.includes(`"${marked}"`))).toBe(true);
 }, 40_000);

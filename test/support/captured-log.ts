@@ -26,8 +26,9 @@ export class CapturedLog implements LoggerService {
   }
 
   /** Resolves with the first line that matches. */
-  async says(pattern: RegExp, withinMs?: number): Promise<string> {
-    await eventually(`a log line like ${pattern.source}`, () => this.matching(pattern).length > 0, withinMs);
+  async says(pattern: RegExp, withinMs?: number, now?: () => number): Promise<string> {
+    const isSaid = (): boolean => this.matching(pattern).length > 0;
+    await eventually(`a log line like ${pattern.source}`, isSaid, withinMs, now);
     return this.matching(pattern)[0]!;
   }
 

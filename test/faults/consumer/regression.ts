@@ -7,8 +7,8 @@ import { stamp } from '../harness/journal.js';
 import type { World } from './world.js';
 
 const EVENTS = 40;
-const QUIET_WITHIN_MS = 15_000;
-const NOTICED_WITHIN_MS = 10_000;
+const QUIET_WITHIN_MS = 60_000;
+const NOTICED_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 100;
 const NANOS_PER_MS = 1_000_000;
 

@@ -1,7 +1,7 @@
 import type { NatsConnection } from 'nats';
 import { decodeUnsettled } from './position-tap.js';
 
-const ANSWER_WITHIN_MS = 1_000;
+const ANSWER_WITHIN_MS = 10_000;
 const NOT_FOUND = 10037;
 
 /** A message as the leader of its stream holds it. */

@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { runHung } from './hung.js';
+import { fairClockForAll } from '../../support/fair-clock.js';
 import { runNeverSettles } from './never-settles.js';
 
 // Short forms of what `npm run test:faults -- --profile hung|never-settles` does for minutes. A machine that runs
 // other tests is no stopwatch, so what is fast and how much is bounded generously here.
 
+const clock = fairClockForAll();
 const say = (): void => undefined;
 
 test('while one handler hangs and others continue, leases and connections may be lost: nothing settled comes again', async () => {
@@ -13,6 +15,8 @@ test('while one handler hangs and others continue, leases and connections may be
     eventsPerSecond: 4_000,
     faultEveryMs: 3_300,
     takeoverBoundMs: 3_000,
+    leastTakeovers: 3,
+    now: clock().now,
     serverVersion: '2.15',
     say,
   });

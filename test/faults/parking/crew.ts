@@ -15,7 +15,7 @@ export interface SpawnOptions {
   readonly setup?: Partial<WorkerSetup>;
 }
 
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 90_000;
 
 /** A replica, behind a proxy of its own. */
 export class Worker {

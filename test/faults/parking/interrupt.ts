@@ -36,7 +36,7 @@ const CAUSE = 'stock';
 const MAX_ACK_PENDING = 100;
 const TRICKLE_EVERY_MS = 60;
 const MAX_TRICKLE = 150;
-const STOPPED_WITHIN_MS = 15_000;
+const STOPPED_WITHIN_MS = 60_000;
 const THAWED_FOR_MS = 500;
 let count = 0;
 
@@ -112,7 +112,7 @@ class Story {
     this.#trickle = false;
     await trickled;
     if (sabotage === undefined) await world.whenAllHandled();
-    await this.#whenNothingIsParked();
+    await this.#whenNothingIsParked(sabotage !== undefined);
     return stopped;
   }
 
@@ -172,9 +172,9 @@ class Story {
     await whenRead('its followers to be handled', () => this.world.handled().has(`${ILL} 3`));
   }
 
-  async #whenNothingIsParked(): Promise<void> {
+  async #whenNothingIsParked(isSabotaged: boolean): Promise<void> {
     const isOver = async (): Promise<boolean> => (await this.world.parkedTokens()).length === 0;
     // The checker says what is left.
-    await eventually('nothing to be parked', isOver, 3_000).catch(() => undefined);
+    await eventually('nothing to be parked', isOver, isSabotaged ? 3_000 : 30_000).catch(() => undefined);
   }
 }

@@ -13,7 +13,7 @@ const PULLS_END_AFTER_MS = 2_500;
 const EVENTS = 40;
 const BUFFER_BYTES = 2 ** 20;
 const WELL = Array.from({ length: 20 }, (_, index) => `well-${index}`);
-const BESIDE_WITHIN_MS = 15_000;
+const BESIDE_WITHIN_MS = 60_000;
 
 export interface LargeEventsResult {
   readonly findings: readonly string[];

@@ -14,7 +14,7 @@ const BATCH_HEADER = 'Nats-Batch-Id';
 const COMMIT_HEADER = 'Nats-Batch-Commit';
 const MARKER_BUCKET = 'aggregate-transport-parked';
 const NANOS_PER_MS = 1_000_000;
-const READ_WITHIN_MS = 2_000;
+const READ_WITHIN_MS = 5_000;
 
 interface Note {
   readonly marker: number;

@@ -138,7 +138,7 @@ export class ParkingWorld {
   }
 
   /** Retries until the aggregate is live; its owner may die meanwhile. */
-  async retryUntilLive(aggregateId: string, withinMs = 30_000): Promise<void> {
+  async retryUntilLive(aggregateId: string, withinMs = 60_000): Promise<void> {
     await eventually(
       `${aggregateId} to be live again`,
       async () => {
@@ -173,7 +173,7 @@ export class ParkingWorld {
     }
   }
 
-  async whenAllHandled(withinMs = 20_000): Promise<void> {
+  async whenAllHandled(withinMs = 60_000): Promise<void> {
     try {
       await whenRead('every event to be handled', () => this.missing().length === 0, withinMs);
     } catch (error) {

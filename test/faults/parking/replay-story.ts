@@ -38,7 +38,7 @@ const WELL = ['well-0', 'well-1'];
 const CAUSE = 'stock';
 const EVENTS = 12;
 const TRICKLE_EVERY_MS = 40;
-const STOPPED_WITHIN_MS = 15_000;
+const STOPPED_WITHIN_MS = 60_000;
 const THAWED_FOR_MS = 500;
 let count = 0;
 

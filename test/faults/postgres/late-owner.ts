@@ -16,7 +16,7 @@ export interface StoryOptions {
 
 /** Nothing is settled on the server before the story is over: the next owner gets all events again. */
 const NEVER_SETTLED_MS = 10_000;
-const STEP_WITHIN_MS = 15_000;
+const STEP_WITHIN_MS = 60_000;
 const APPLIED_FIRST = 3;
 
 /**

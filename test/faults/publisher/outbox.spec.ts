@@ -32,13 +32,13 @@ test('results$ drives an outbox: through lost answers and two kills every row is
       });
     const marked = (share: number) => (): boolean => table.marks().length >= ROWS * share;
     let relay = start();
-    await eventually('the first marks', marked(DEAF_AT), 10_000);
+    await eventually('the first marks', marked(DEAF_AT));
     // Longer than it takes to give up: the heads become unknown, and are stored.
     proxy.blackhole('s2c');
     await new Promise((resolve) => setTimeout(resolve, 2_200));
     proxy.heal();
     for (const share of [FIRST_KILL_AT, SECOND_KILL_AT]) {
-      await eventually(`${share} of the marks`, marked(share), 20_000);
+      await eventually(`${share} of the marks`, marked(share));
       relay.signal('SIGKILL');
       await relay.exited;
       expect(table.unpublished().length).toBeGreaterThan(0);

@@ -53,7 +53,7 @@ const LEASE_TTL_MS = 2_000;
 const BURST = 3;
 const BURST_EVERY_MS = 25;
 const WAIT_MS = 40_000;
-const STOPPED_WITHIN_MS = 20_000;
+const STOPPED_WITHIN_MS = 60_000;
 /** Between two writes that the clock of the server must tell apart. */
 const APART_MS = 30;
 const JUDGED_LATE_MS = 8_000;

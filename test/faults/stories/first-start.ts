@@ -5,7 +5,7 @@ const KEYS = Array.from({ length: 40 }, (_, index) => `key-${index}`);
 const BEFORE = 'before-';
 const LEASE_TTL_MS = 1_000;
 const PARTITIONS = 8;
-const STOPPED_WITHIN_MS = 15_000;
+const STOPPED_WITHIN_MS = 60_000;
 
 /**
  * The first start of a group with `startAt: 'new'` dies at one of its writes. Events are published before the next

@@ -19,7 +19,7 @@ const KEYS = Array.from({ length: 8 }, (_, index) => `key-${index}`);
 const EVENTS = 160;
 const PUBLISH_EVERY_MS = 5;
 const LEASE_TTL_MS = 1_000;
-const STOPPED_WITHIN_MS = 15_000;
+const STOPPED_WITHIN_MS = 60_000;
 const THAWED_FOR_MS = 300;
 
 /**

@@ -38,7 +38,7 @@ export interface Plot extends Partial<WorldOptions> {
   readonly suspended?: CheckerName;
 }
 
-const QUIET_WITHIN_MS = 20_000;
+const QUIET_WITHIN_MS = 60_000;
 /** A broken rule may keep events unsettled for ever. */
 const SABOTAGED_QUIET_WITHIN_MS = 4_000;
 

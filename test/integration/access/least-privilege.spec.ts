@@ -187,7 +187,9 @@ async function untilParked(
 async function untilAnswered(admin: INestApplication, life: Life, without: Line | undefined): Promise<void> {
   const isNeeded = without?.filter.endsWith('.ask') === true || without?.isResponses === true;
   await eventually('an answer, or its refusal', async () => {
-    const live = await admin.get(AggregateOperations).askGroup({ topic: life.name, group: GROUP });
+    const live = await admin
+      .get(AggregateOperations)
+      .askGroup({ topic: life.name, group: GROUP }, { withinMs: 5_000 });
     if (isNeeded) return life.said.text.includes('lacks the permission');
     return live.isComplete && live.replicas.length > 0;
   });

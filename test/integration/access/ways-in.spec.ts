@@ -120,7 +120,7 @@ describe.each(WAYS)('$name', (way) => {
     const app = await start(scene.right(client), { controllers: [Handler], logger: log });
     const id = `${way.name} ${client}`;
     expect(await publish(app, id)).toBe('stored');
-    await eventually('the event to be handled', () => handled.includes(id), 8_000);
+    await eventually('the event to be handled', () => handled.includes(id));
     expect(log.lines.join(' ')).not.toMatch(SECRET);
   });
 

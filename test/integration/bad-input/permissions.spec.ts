@@ -144,10 +144,8 @@ test('with these permissions a service publishes, handles, parks, retries, dies 
   await eventually('everything is handled', () => handled.length === letters + 1);
   expect(handled).toEqual(['sound', ...Array<string>(letters).fill('broken')]);
   // Readers are looked at every few seconds.
-  await eventually(
-    'a look at the reader',
-    () => [...handlers.published].some((subject) => subject.startsWith('$JS.API.CONSUMER.INFO.')),
-    10_000,
+  await eventually('a look at the reader', () =>
+    [...handlers.published].some((subject) => subject.startsWith('$JS.API.CONSUMER.INFO.')),
   );
   await app.close();
   await publisherApp.close();

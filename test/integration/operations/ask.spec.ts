@@ -18,6 +18,9 @@ const server = serverForAll();
 const shop = { topic: 'asked', group: 'shop' };
 const SECRET = 'card 4111-1111';
 
+/** A busy machine answers late; the answers end the wait. */
+const PATIENT = { withinMs: 5_000 };
+
 class OutOfStockError extends Error {
   override readonly name = 'OutOfStockError';
   readonly code = 'E_STOCK';
@@ -83,11 +86,11 @@ describe('processes of a group that are asked', () => {
 
   test('each answers for the partitions that it owns, and the stuck aggregate is found by name and age', async () => {
     await eventually('the stuck aggregate, and all others handled', async () => {
-      const { worst, partitions } = await operations.askGroup(shop);
+      const { worst, partitions } = await operations.askGroup(shop, PATIENT);
       const handled = partitions.reduce((sum, one) => sum + one.handled, 0);
       return worst[0]?.state === 'stuck' && handled === 100;
     });
-    const live = await operations.askGroup(shop);
+    const live = await operations.askGroup(shop, PATIENT);
     expect(live).toMatchObject({ ...shop, isComplete: true, partitionCount: 4, unknown: [] });
     expect(live.replicas.map(({ state }) => state)).toEqual(['answered', 'answered']);
     expect(live.partitions.map(({ partition }) => partition)).toEqual([0, 1, 2, 3]);
@@ -106,24 +109,25 @@ describe('processes of a group that are asked', () => {
     expect(second!.nextAt! - live.at).toBeGreaterThan(10_000);
     const owner = live.partitions.find(({ partition }) => partition === partitionOf('stuck', 4));
     expect(owner).toMatchObject({ replica: first!.replica, running: 1, mode: 'running' });
-    expect(owner?.leaseAgeMs).toBeLessThan(1_500);
+    // A lease that is held was renewed; on a busy machine the look at it is later.
+    expect(owner?.leaseAgeMs).toBeLessThan(10_000);
     expect(live.partitions.reduce((sum, { handled }) => sum + handled, 0)).toBe(100);
     expect(live.partitions.some(({ handlerMs }) => handlerMs !== undefined)).toBe(true);
     expect(JSON.stringify(live)).not.toContain('4111');
   });
 
   test('the owner of one aggregate tells of its lane, and of its marker', async () => {
-    const running = await operations.askAggregate({ ...shop, aggregateId: 'stuck' });
+    const running = await operations.askAggregate({ ...shop, aggregateId: 'stuck' }, PATIENT);
     expect(running.owner).toMatchObject({
       lane: { isRunning: true, queued: 2 },
       partition: partitionOf('stuck', 4),
     });
-    const parked = await operations.askAggregate({ ...shop, aggregateId: 'parked' });
+    const parked = await operations.askAggregate({ ...shop, aggregateId: 'parked' }, PATIENT);
     expect(parked.owner).toMatchObject({
       parked: { reason: 'UNRECOVERABLE', error: { text: 'Error: no such order' } },
     });
     expect(parked.owner?.lane).toBeUndefined();
-    const idle = await operations.askAggregate({ ...shop, aggregateId: 'well 3' });
+    const idle = await operations.askAggregate({ ...shop, aggregateId: 'well 3' }, PATIENT);
     expect(idle.owner).toEqual(expect.objectContaining({ lane: undefined, parked: undefined }));
     const { timeline } = await operations.aggregate({ topic: 'asked', aggregateId: 'retrying' });
     expect(timeline.find(({ kind }) => kind === 'failed')).toMatchObject({
@@ -132,7 +136,7 @@ describe('processes of a group that are asked', () => {
   });
 
   test('an application asks its own group, too', async () => {
-    const live = await apps[0]!.get(AggregateOperations).askGroup(shop, { worst: 0 });
+    const live = await apps[0]!.get(AggregateOperations).askGroup(shop, { ...PATIENT, worst: 0 });
     expect(live).toMatchObject({ isComplete: true, worst: [], unknown: [] });
   });
 

@@ -37,7 +37,7 @@ async function haltedByPolicy(topic: string): Promise<Service> {
 
 /** Events of two aggregates: of either, in order, once. */
 async function hasHandledAll(service: Service, a: readonly string[], b: readonly string[]): Promise<void> {
-  await eventually([...a, ...b].join(' '), () => service.handled.length >= a.length + b.length, 10_000);
+  await eventually([...a, ...b].join(' '), () => service.handled.length >= a.length + b.length);
   expect(service.handledOf('a')).toEqual(a);
   expect(service.handledOf('b')).toEqual(b);
 }

@@ -112,13 +112,11 @@ export class Service {
 
   /** Resolves once exactly these were handled, in this order. */
   async hasHandled(...events: string[]): Promise<void> {
-    await eventually(
-      `${events.join(' ')} to be handled`,
-      () => this.handled.length >= events.length,
-      10_000,
-    ).catch((error: unknown) => {
-      throw new Error(`${String(error)}; found ${this.handled.join(' ')}\n${this.log.lines.join('\n')}`);
-    });
+    await eventually(`${events.join(' ')} to be handled`, () => this.handled.length >= events.length).catch(
+      (error: unknown) => {
+        throw new Error(`${String(error)}; found ${this.handled.join(' ')}\n${this.log.lines.join('\n')}`);
+      },
+    );
     expect(this.handled).toEqual(events);
   }
 

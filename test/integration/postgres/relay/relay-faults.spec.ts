@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { eventually } from '../../../support/eventually.js';
+import { fairClockForAll } from '../../../support/fair-clock.js';
 import { postgresForAll } from '../../../support/postgres.js';
 import { relayFixtures } from '../../../support/relay.js';
 import { serverForAll } from '../../../support/server.js';
@@ -11,6 +12,7 @@ const AFTER_WINDOW_MS = 2_500;
 
 const postgres = postgresForAll({});
 const nats = serverForAll({});
+const clock = fairClockForAll();
 const fixture = relayFixtures(postgres, nats);
 
 test('stores an event once if the relay is killed between send and mark, for longer than the window', async () => {
@@ -70,7 +72,7 @@ test('takes over within a second of a kill', async () => {
   await world.untilEmpty();
   const second = world.relay();
   await first.kill();
-  await eventually('the other relay to take over', () => second.mode === 'relaying', 1_500);
+  await eventually('the other relay to take over', () => second.mode === 'relaying', 1_500, clock().now);
 });
 
 test('relays on after PostgreSQL was restarted at once (-m immediate)', async () => {

@@ -195,11 +195,14 @@ export class Connection {
     if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
   }
 
-  /** Said once until JetStream answers again: a client that keeps dialling hears it at every attempt. */
+  /**
+   * Said once until JetStream answers again: a client that keeps dialling hears it at every attempt. What has expired
+   * while it was connected is a violation when it dials again.
+   */
   #refused(code: string): void {
     const refusal = this.#refusal;
     this.#refusal = { code, answers: this.#answers };
-    if (refusal?.code === code && refusal.answers === this.#answers) return;
+    if (refusal?.answers === this.#answers) return;
     this.log.write(
       'credentials-refused',
       { errorCode: code },
