@@ -19,6 +19,7 @@ import {
   builtPages,
   buildSite,
   DIST,
+  FOLDER,
   serveSite,
 } from './built-site.js';
 
@@ -140,6 +141,10 @@ describe('in a browser', () => {
     const rest = [...paths];
     const tab = async (): Promise<void> => {
       const page = await opened(options);
+      // Every page is opened anyway, so none fetches beforehand what its links lead to.
+      await page.addInitScript(
+        `Object.defineProperty(navigator, 'connection', { value: { saveData: true } })`,
+      );
       for (let path = rest.shift(); path !== undefined; path = rest.shift()) {
         await page.goto(url + path, { waitUntil: 'load' });
         await visit(page, path);
@@ -152,6 +157,14 @@ describe('in a browser', () => {
     page.evaluate<string[]>(
       '[...document.images].filter((one) => !one.complete || one.naturalWidth === 0).map(({ src }) => src)',
     );
+
+  /** Paths of the pages that the sidebar leads to. */
+  const sidebarOf = async (page: Page): Promise<string[]> => {
+    const links = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('.VPSidebar a[href]')].map(({ href }) => href)`,
+    );
+    return links.map((link) => link.slice(url.length));
+  };
 
   test('every page is readable at 360 px, dark and light, without an error and without another host', async () => {
     // The playground is a page of its own kind, with a spec of its own.
@@ -188,8 +201,8 @@ describe('in a browser', () => {
     await page.evaluate('self.isSamePage = true');
     for (const path of await sidebarOf(page)) {
       // Sections that stand closed hold links, too.
-      await page.locator(`.VPSidebar a[href$="/${path}"]`).dispatchEvent('click');
-      await page.waitForURL(url + path);
+      await page.locator(`.VPSidebar a[href="${FOLDER}${path}"]`).dispatchEvent('click');
+      await page.waitForURL(url + path.replace(/(^|\/)index\.html$/, '$1'));
       await page.locator('main h1').waitFor();
       expect([path, await brokenImages(page)]).toEqual([path, []]);
     }

@@ -381,10 +381,19 @@ describe('nothing that comes meanwhile takes away', () => {
     await expect(field.inputValue()).resolves.toBe('order');
   });
 
-  test('the place from which a command was confirmed', async () => {
+  test('the place from which a command was confirmed, or the one that someone has gone to', async () => {
     const board = await opened();
     const page = await looked(board, AGGREGATE);
     const button = page.getByRole('button', { name: 'Retry…' });
+    await button.click();
+    await page.getByRole('dialog').waitFor();
+    // The browser tells of the end of a dialog later, when a key may have led elsewhere.
+    const left = await page.evaluate<string>(`new Promise((resolve) => {
+      document.querySelector('dialog').close();
+      document.getElementById('search').focus();
+      setTimeout(() => resolve(document.activeElement.id), 300);
+    })`);
+    expect(left).toBe('search');
     await button.click();
     await page.getByRole('dialog').getByText('Nothing is lost').click();
     await page.keyboard.press('h');

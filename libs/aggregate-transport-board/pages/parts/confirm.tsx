@@ -23,14 +23,11 @@ export function Confirm({ asked, close }: { readonly asked: Asked; readonly clos
   const [refusal, setRefusal] = useState<string | undefined>(undefined);
   // It opens with the click that asks for it: no key goes to the page between them.
   useLayoutEffect(() => {
-    const opener = document.activeElement;
     const shown = dialog.current;
     shown?.showModal();
-    return () => {
-      // Behind an open dialog nothing takes the focus.
-      shown?.close();
-      if (opener instanceof HTMLElement) opener.focus();
-    };
+    // The browser gives the focus back to the button, also where the dialog ends by its command. Only it may: once the
+    // end of a dialog is heard of here, someone may have gone on.
+    return () => shown?.close();
   }, []);
   const submit = async (): Promise<void> => {
     setSending(true);
