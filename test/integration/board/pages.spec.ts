@@ -350,7 +350,7 @@ describe('nothing that comes meanwhile takes away', () => {
     await page.getByRole('searchbox', { name: 'Find an aggregate by its id' }).fill('order-4822');
     await page.keyboard.press('Enter');
     await page.locator('.numbers').waitFor();
-    await page.waitForFunction('globalThis.isAnswered');
+    await eventually('the late answer', () => page.evaluate<boolean>('globalThis.isAnswered === true'));
     expect(new URL(page.url()).hash).toBe(GROUP);
   });
 
@@ -478,8 +478,8 @@ test('weighs at most 150 kB, and shows data within a second', async () => {
   let shownMs = Infinity;
   for (let loads = 0; loads < 10 && shownMs >= 1_000; loads++) {
     await one.page.goto(board.url);
-    await one.page.waitForFunction('globalThis.shownAtMs !== undefined');
-    shownMs = Math.min(shownMs, await one.page.evaluate<number>('globalThis.shownAtMs'));
+    await one.page.locator('.trouble-id').first().waitFor();
+    shownMs = Math.min(shownMs, await one.page.evaluate<number>('globalThis.shownAtMs ?? Infinity'));
   }
   expect(shownMs).toBeLessThan(1_000);
 });
