@@ -40,7 +40,7 @@ test('with --break a replica is killed, and the other one keeps the order of eve
   expect(output).toMatch(/order violations +0 +holds/);
   expect(output).toContain('every promise held');
   expect(code).toBe(0);
-}, 60_000);
+}, 180_000);
 
 describe('replay of a CSV event log', () => {
   const columns = ['--aggregate', 'permit', '--type', 'activity'];
