@@ -74,8 +74,6 @@ describe('the page', () => {
     '.css': 'text/css',
     '.js': 'text/javascript',
   };
-  /** The run on the page takes some seconds of its own, and more on a busy machine. */
-  const STEP_MS = 30_000;
   let folder: string;
   let server: Server;
   let browser: Browser;
@@ -104,7 +102,7 @@ describe('the page', () => {
 
   async function open(query: string, options: LookOptions = {}): Promise<Page> {
     const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    const one = await look(browser, { ...options, stepMs: STEP_MS, site });
+    const one = await look(browser, { ...options, site });
     looks.push(one);
     await one.page.goto(site + query);
     return one.page;

@@ -26,7 +26,6 @@ import {
 const NARROW = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 800 };
 const BUILD_MS = 300_000;
-const STEP_MS = 15_000;
 const TABS = 3;
 
 beforeAll(buildSite, BUILD_MS);
@@ -127,7 +126,7 @@ describe('in a browser', () => {
   });
 
   async function opened(options: LookOptions = {}): Promise<Page> {
-    const one = await look(browser, { ...WIDE, stepMs: STEP_MS, ...options, site: url });
+    const one = await look(browser, { ...WIDE, ...options, site: url });
     looks.push(one);
     return one.page;
   }

@@ -41,7 +41,7 @@ function startBoard(...args: string[]): Promise<{ url: string; child: ChildProce
 
 test('runs from the server alone, survives an outage of it, and ends by a signal', async () => {
   const { url, child } = await startBoard('--server', server().url, '--payloads');
-  const one = await look(browser, { stepMs: 20_000 });
+  const one = await look(browser);
   const { page } = one;
   await page.goto(url);
   await page.getByText('No group has started yet').waitFor();
@@ -70,7 +70,7 @@ test('runs from the server alone, survives an outage of it, and ends by a signal
 
 test('starts without a server, says that it is away, and ends by a signal', async () => {
   const { url, child } = await startBoard('--server', 'nats://127.0.0.1:1');
-  const { page, context } = await look(browser, { stepMs: 20_000 });
+  const { page, context } = await look(browser);
   await page.goto(url);
   await page.getByText('expected a connection to the NATS server, found none').waitFor();
   await context.close();

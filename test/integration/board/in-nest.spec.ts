@@ -42,7 +42,7 @@ test('shows the stuck and the parked aggregate of a real service, and retries th
     service.publish('fine-1'),
   ]);
 
-  const one = await look(browser, { stepMs: 20_000 });
+  const one = await look(browser);
   looks.push(one);
   const { page } = one;
   await page.goto(`${service.url}/api/aggregates`);

@@ -6,7 +6,7 @@ const ARGS = [
 ];
 
 /** A step of a page that takes longer fails, with its name: long before Jest ends the whole test without one. */
-const STEP_MS = 8_000;
+const STEP_MS = 20_000;
 
 /** Debian's browser, without a window. */
 export function startBrowser(): Promise<Browser> {
@@ -17,8 +17,6 @@ export interface LookOptions {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
-  /** For steps that wait for more than a page, such as for a lease that ends. @default 8_000 */
-  readonly stepMs?: number;
   /** Where a finished site stands: warnings, answers that are errors, and requests to elsewhere are faults, too. */
   readonly site?: string;
 }
@@ -36,7 +34,7 @@ export interface Look {
 
 export async function look(
   browser: Browser,
-  { width = 1_280, height = 900, dark = false, stepMs = STEP_MS, site }: LookOptions = {},
+  { width = 1_280, height = 900, dark = false, site }: LookOptions = {},
 ): Promise<Look> {
   const context = await browser.newContext({
     viewport: { width, height },
@@ -44,7 +42,7 @@ export async function look(
     timezoneId: 'UTC',
     locale: 'en-GB',
   });
-  context.setDefaultTimeout(stepMs);
+  context.setDefaultTimeout(STEP_MS);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('console', (message) => {
