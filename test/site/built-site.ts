@@ -75,7 +75,7 @@ export function addressesOfStyle(style: string): string[] {
   return [
     ...style.matchAll(/url\(\s*(?:"([^"]*)"|'([^']*)'|&quot;(.*?)&quot;|([^)"']*))\s*\)/g),
     ...style.matchAll(/@import\s+["']([^"']*)["']/g),
-  ].map((found) => found.slice(1).find((one) => one !== undefined) ?? '');
+  ].map((found) => found.slice(1).join(''));
 }
 
 /** Files of the built site that the application consists of, by their paths; sources and the playground stay as is. */

@@ -89,7 +89,7 @@ describe('the built site', () => {
       '<a href="1&amp;" title="href=&quot;no&quot;">href="no"</a><img alt="a > b" src="2"/>' +
       '<video poster="3"></video><source media="x" srcset="4 1x, 5 2x"><object data="6"></object>' +
       `<p style="background:url(&quot;7&quot;)"></p><style>p{background:url('8')}q{src:url(9)}</style>`;
-    expect(addressesOf(html).toSorted()).toEqual(['1&', ...'23456789']);
+    expect(addressesOf(html).toSorted()).toEqual('1& 2 3 4 5 6 7 8 9'.split(' '));
     expect(addressesOfStyle('@import "1";')).toEqual(['1']);
   });
 

@@ -101,7 +101,8 @@ export function placeOf(route: Route): string {
       return groupHref(route);
     case 'aggregate':
       return aggregateHref(route.topic, route.aggregateId);
-    default:
+    case 'overview':
+    case 'find':
       return hrefOf(route);
   }
 }
