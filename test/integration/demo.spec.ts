@@ -34,13 +34,13 @@ test('on PostgreSQL, with both services and the server killed, the rows of both 
 
 test('with --break a replica is killed, and the other one keeps the order of every event', async () => {
   const { code, output } = await run('demo', ['--break', '--events', '300', '--orders', '20']);
-  expect(output).toMatch(/killed: billing-1 \(SIGKILL\), after \d+ events/);
+  expect(output).toMatch(/killed: billing-[12] \(SIGKILL\), after \d+ events/);
   expect(output).toMatch(/handled by the killed replica +[1-9]\d* +holds/);
   expect(output).toMatch(/different events handled: none is lost +300 +holds/);
   expect(output).toMatch(/order violations +0 +holds/);
   expect(output).toContain('every promise held');
   expect(code).toBe(0);
-}, 60_000);
+}, 180_000);
 
 describe('replay of a CSV event log', () => {
   const columns = ['--aggregate', 'permit', '--type', 'activity'];

@@ -52,6 +52,39 @@ export function builtPages(): string[] {
     .filter((path) => path.endsWith('.html'));
 }
 
+const TAG = /<[a-z][^\s>]*(?:\s+[^\s=>"]+(?:="[^"]*")?)*\s*\/?>/gi;
+const ADDRESS = /\s(?:href|src|poster|data|action|background|xlink:href)="([^"]*)"/g;
+const SET = /\s(?:srcset|imagesrcset)="([^"]*)"/g;
+const STYLE = /\sstyle="([^"]*)"|<style[^>]*>([^<]*)<\/style>/g;
+
+/** Every address that a page leads to or shows: of links, scripts and media, each of a set, and those in styles. */
+export function addressesOf(html: string): string[] {
+  const tags = (html.match(TAG) ?? []).join('\n');
+  const styles = [...html.matchAll(STYLE)].map(([, inTag = '', ofPage = '']) => inTag + ofPage);
+  return [
+    ...[...tags.matchAll(ADDRESS)].map(([, address = '']) => address),
+    ...[...tags.matchAll(SET)].flatMap(([, set = '']) =>
+      set.split(',').map((one) => one.trim().split(/\s/)[0] ?? ''),
+    ),
+    ...addressesOfStyle(styles.join('\n')),
+  ].map((address) => address.replaceAll('&amp;', '&'));
+}
+
+/** Every address in a style sheet. */
+export function addressesOfStyle(style: string): string[] {
+  return [
+    ...style.matchAll(/url\(\s*(?:"([^"]*)"|'([^']*)'|&quot;(.*?)&quot;|([^)"']*))\s*\)/g),
+    ...style.matchAll(/@import\s+["']([^"']*)["']/g),
+  ].map((found) => found.slice(1).join(''));
+}
+
+/** Files of the built site that the application consists of, by their paths; sources and the playground stay as is. */
+export function builtFiles(...endings: readonly string[]): string[] {
+  return readdirSync(DIST, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => endings.includes(extname(path)) && !/^(?:source|playground)\//.test(path));
+}
+
 /** Serves the site below {@link FOLDER}, and nothing else. */
 export async function serveSite(): Promise<{ readonly server: Server; readonly url: string }> {
   const server = createServer((request, response) => {
@@ -62,7 +95,11 @@ export async function serveSite(): Promise<{ readonly server: Server; readonly u
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': KINDS[extname(found)] ?? 'application/octet-stream' });
+    response.writeHead(200, {
+      'content-type': KINDS[extname(found)] ?? 'application/octet-stream',
+      // Their names change with what is in them.
+      'cache-control': path.startsWith(`${FOLDER}assets/`) ? 'max-age=3600' : 'no-cache',
+    });
     response.end(readFileSync(found));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

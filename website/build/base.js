@@ -25,9 +25,13 @@ function upFrom(path) {
   return up === '' ? './' : `${up}/`;
 }
 
+/** What stands before it in the site's data: a script gives those the folder, see below. */
+const IN_DATA = String.raw`\"base\":\"`;
+
 /**
- * Links are relative in the file, so it reads well without scripts. A script makes them absolute before the
- * application starts: it goes from page to page without loading any, and relative ones would lead astray.
+ * Every address is relative in the file, be it of a link, of an image, in a `srcset` or a style, so the page reads well
+ * without scripts. A script makes links absolute before the application starts: it goes from page to page without
+ * loading any, and relative ones would lead astray.
  */
 function ofHtml(text, path) {
   const up = upFrom(path);
@@ -37,7 +41,9 @@ function ofHtml(text, path) {
     'if(a.origin===location.origin)a.setAttribute("href",a.pathname+a.hash);' +
     `if(self.__VP_SITE_DATA__)__VP_SITE_DATA__.base=${HERE}</script>`;
   return text
-    .replaceAll(/(href|src)="\/__site__\//g, (_, attribute) => `${attribute}="${up}`)
+    .split(IN_DATA + BASE)
+    .map((part) => part.replaceAll(BASE, up))
+    .join(IN_DATA + BASE)
     .replace('<head>', `<head>${head}`)
     .replace('</body>', `${tail}</body>`);
 }
@@ -46,8 +52,11 @@ function ofAsset(text, path) {
   if (path.endsWith('.css')) return text.replaceAll(BASE, upFrom(path));
   // The index of the search is one long text in single quotes.
   if (path.includes('localSearchIndex')) return text.replaceAll(BASE, `'+${HERE}+'`);
-  return text.replace(
+  const led = text.replace(
     /(["'])\/__site__\/((?:(?!\1)[^\\]|\\.)*)\1/g,
     (_, quote, rest) => `(${HERE}+${quote}${rest}${quote})`,
   );
+  if (led.includes(BASE))
+    throw new Error(`expected ${BASE} only at the beginning of texts of ${path}, found it within one`);
+  return led;
 }

@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { AggregateView, GroupView, Overview } from '../src/source/board-source.js';
 import { spanOf, visible } from './format.js';
+import { useField } from './live/use-field.js';
 import { type Live, useLive } from './live/use-live.js';
 import { Commands } from './parts/commands.js';
 import { Empty, Foreign } from './parts/words.js';
-import { hrefOf, liveQuery, type Route, routeOf } from './route.js';
+import { hrefOf, liveQuery, placeOf, type Route, routeOf } from './route.js';
 import { SETTINGS } from './settings.js';
 import { AggregatePage } from './views/aggregate.js';
 import { FindPage } from './views/find.js';
@@ -18,7 +19,7 @@ const OLD_MS = 15_000;
 /** The frame of every page: search, how live it is, the page, and commands under way. */
 export function App() {
   const route = useRoute();
-  const live = useLive<Overview | GroupView | AggregateView>(liveQuery(route));
+  const live = useLive<Overview | GroupView | AggregateView>(liveQuery(route), placeOf(route));
   useKeys();
   useTitle(route);
   return (
@@ -75,7 +76,7 @@ function Page({
     case 'overview':
       return <OverviewPage view={view as Overview} />;
     case 'group':
-      return <GroupPage view={view as GroupView} route={route} />;
+      return <GroupPage view={view as GroupView} route={route} isAnswer={live.isAnswer} />;
     case 'aggregate':
       return <AggregatePage view={view as AggregateView} route={route} />;
   }
@@ -131,8 +132,7 @@ function Pulse({
 
 function Search({ initial }: { readonly initial: string }) {
   const input = useRef<HTMLInputElement>(null);
-  const [text, setText] = useState(initial);
-  useEffect(() => setText(initial), [initial]);
+  const { text, type, send } = useField(initial);
   return (
     <form
       class="search"
@@ -141,7 +141,11 @@ function Search({ initial }: { readonly initial: string }) {
         event.preventDefault();
         // What is typed: the state may be a key behind.
         const asked = input.current?.value.trim() ?? '';
-        if (asked !== '') location.hash = hrefOf({ page: 'find', text: asked });
+        if (asked === '') return;
+        send();
+        // The keys go to the page that comes.
+        input.current?.blur();
+        location.hash = hrefOf({ page: 'find', text: asked });
       }}
     >
       <input
@@ -153,7 +157,7 @@ function Search({ initial }: { readonly initial: string }) {
         autocomplete="off"
         spellcheck={false}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => type(event.currentTarget.value)}
       />
     </form>
   );
@@ -191,15 +195,18 @@ function titleOf(route: Route): string {
   }
 }
 
-/** Readers of the screen and of the tab bar hear where they are. */
+/**
+ * Readers of the screen and of the tab bar hear where they are: at once, before the next key or click. A field that
+ * someone types in keeps the focus.
+ */
 function useTitle(route: Route): void {
   const title = titleOf(route);
   const isFirst = useRef(true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = title;
     if (!isFirst.current) {
       scrollTo(0, 0);
-      document.getElementById('main')?.focus({ preventScroll: true });
+      if (!isTypedIn(document.activeElement)) document.getElementById('main')?.focus({ preventScroll: true });
     }
     isFirst.current = false;
   }, [title]);
@@ -208,9 +215,8 @@ function useTitle(route: Route): void {
 function useKeys(): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
-      const { target } = event;
-      const isTyping = target instanceof HTMLElement && target.matches('input, select, textarea, dialog *');
-      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      const isTaken = isTypedIn(event.target) || document.querySelector('dialog[open]') !== null;
+      if (isTaken || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === '/') {
         event.preventDefault();
         document.getElementById('search')?.focus();
@@ -221,6 +227,10 @@ function useKeys(): void {
     addEventListener('keydown', pressed);
     return () => removeEventListener('keydown', pressed);
   }, []);
+}
+
+function isTypedIn(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('input, select, textarea');
 }
 
 function focusRow(by: 1 | -1): void {

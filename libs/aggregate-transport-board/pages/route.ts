@@ -94,6 +94,19 @@ export function liveQuery(route: Route): string | undefined {
   }
 }
 
+/** Routes of one place show the same thing in another way: other rows of a group, more events of an aggregate. Pure. */
+export function placeOf(route: Route): string {
+  switch (route.page) {
+    case 'group':
+      return groupHref(route);
+    case 'aggregate':
+      return aggregateHref(route.topic, route.aggregateId);
+    case 'overview':
+    case 'find':
+      return hrefOf(route);
+  }
+}
+
 export function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) if (value !== undefined) query.set(name, String(value));

@@ -1,6 +1,6 @@
 // Takes the pictures of docs/pictures: `npm run pictures:board`. Needs /usr/bin/chromium.
 import { mkdir } from 'node:fs/promises';
-import { look, startBrowser } from './browser.js';
+import { look, startBrowser } from '../browser/browser.js';
 import { startSampleBoard } from './sample-board.js';
 
 const FOLDER = process.argv[2] ?? 'docs/pictures';

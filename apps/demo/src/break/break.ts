@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
+import { getJson } from '../http.js';
 import { postBatches } from '../post-batches.js';
 import { orderStories } from '../order-stories.js';
 import { Progress } from '../progress.js';
@@ -10,13 +11,14 @@ import { printVerdict, type VerdictLine } from '../verdict.js';
 import { judge, type JournalReport, readJournal } from './journal.js';
 
 const REPLICAS = ['billing-1', 'billing-2'] as const;
-const KILLED = REPLICAS[0];
 const KILL_AFTER_SHARE = 0.3;
 /** Slow enough that events arrive before the kill, while partitions have no owner, and after it. */
 const EVENTS_PER_SECOND = 200;
 const LOOK_EVERY_MS = 50;
 /** Longer than a lease and any backoff the run can cause: a stalled run ends with a verdict, not never. */
 const PATIENCE_MS = 30_000;
+/** A replica that starts last gets its share of the partitions from the first one, within seconds. */
+const SHARED_WITHIN_MS = 60_000;
 
 export interface BreakSize {
   readonly events: number;
@@ -30,9 +32,15 @@ interface Stage {
   readonly replicas: readonly Service[];
 }
 
+interface Kill {
+  readonly name: string;
+  /** Events that both had handled by then. */
+  readonly after: number;
+}
+
 /**
- * Two replicas of billing share the partitions of `orders`. One is killed in the middle; the other must keep the
- * order.
+ * Two replicas of billing share the partitions of `orders`. One that has handled events is killed in the middle; the
+ * other must keep the order.
  */
 export async function runBreak(size: BreakSize): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'demo-break-'));
@@ -48,7 +56,7 @@ export async function runBreak(size: BreakSize): Promise<boolean> {
     };
     const [orders, ...replicas] = await Promise.all([
       started('orders', '../../orders/src/main.js', '/'),
-      ...REPLICAS.map((name) => started(name, './break/replica.js', '/handled')),
+      ...REPLICAS.map((name) => started(name, './break/replica.js', '/partitions')),
     ]);
     return await play({ nats, orders, replicas }, journal, size);
   } finally {
@@ -60,33 +68,52 @@ export async function runBreak(size: BreakSize): Promise<boolean> {
 
 async function play({ nats, orders, replicas }: Stage, journal: string, size: BreakSize): Promise<boolean> {
   const { events, invoices } = orderStories(size.orders, size.events);
+  await whenShared(replicas);
   console.log(
     `nats-server ${nats.version}, two replicas of billing, 4 partitions; ${events.length} events of ` +
       `${invoices.length} orders, handlers of 0 to 5 ms, 1 % of first attempts fail`,
   );
   const progress = new Progress('handled', events.length);
   const publishing = postBatches(`${orders.url}/orders/events`, events, EVENTS_PER_SECOND);
-  let killedAt: number | undefined;
-  let idleMs = 0;
-  let report = judge([], KILLED);
+  let kill: Kill | undefined;
+  let report = judge([], undefined);
   for (let movedAt = Date.now(); report.handled < events.length && Date.now() - movedAt < PATIENCE_MS;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    const now = judge(linesOf(journal), KILLED);
-    if (now.lines !== report.lines) {
-      if (killedAt !== undefined) idleMs = Math.max(idleMs, Date.now() - movedAt);
-      movedAt = Date.now();
-    }
+    const now = judge(linesOf(journal), kill?.name);
+    if (now.lines !== report.lines) movedAt = Date.now();
     report = now;
     progress.update(report.handled);
-    if (killedAt === undefined && report.handled >= KILL_AFTER_SHARE * events.length) {
-      killedAt = report.handled;
-      await replicas.find(({ name }) => name === KILLED)?.kill();
-      console.log(`killed: ${KILLED} (SIGKILL), after ${killedAt} events`);
+    if (kill === undefined && report.handled >= KILL_AFTER_SHARE * events.length) {
+      kill = { name: busiestOf(report), after: report.handled };
+      await replicas.find(({ name }) => name === kill?.name)?.kill();
+      console.log(`killed: ${kill.name} (SIGKILL), after ${kill.after} events`);
     }
   }
   progress.end(report.handled);
   const sent = await publishing;
-  return printVerdict('Verdict', verdictOf(report, { sent, total: events.length, killedAt }));
+  return printVerdict('Verdict', verdictOf(report, { sent, total: events.length, kill }));
+}
+
+/** Resolves when each replica owns partitions. Until then the first one does all the work. */
+async function whenShared(replicas: readonly Service[]): Promise<void> {
+  const until = Date.now() + SHARED_WITHIN_MS;
+  for (;;) {
+    const owned = await Promise.all(replicas.map(({ url }) => getJson(`${url}/partitions`)));
+    const counts = (owned as number[][]).map(({ length }) => length);
+    if (counts.every((count) => count > 0)) return;
+    if (Date.now() > until)
+      throw new Error(
+        `expected each replica to own partitions after ${SHARED_WITHIN_MS / 1_000} s, ` +
+          `found ${counts.join(' and ')}; run it again while the machine is less busy`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+/** The replica that has handled most: its end must matter. */
+function busiestOf({ perReplica }: JournalReport): string {
+  const [first, second] = REPLICAS;
+  return (perReplica.get(second) ?? 0) > (perReplica.get(first) ?? 0) ? second : first;
 }
 
 /** No file before the first handler. */
@@ -100,18 +127,19 @@ function linesOf(journal: string): ReturnType<typeof readJournal> {
 
 function verdictOf(
   report: JournalReport,
-  { sent, total, killedAt }: { sent: number; total: number; killedAt: number | undefined },
+  { sent, total, kill }: { sent: number; total: number; kill: Kill | undefined },
 ): VerdictLine[] {
-  const [first, second] = REPLICAS.map((name) => report.perReplica.get(name) ?? 0);
+  const killed = kill === undefined ? 0 : (report.perReplica.get(kill.name) ?? 0);
+  const other = [...report.perReplica.values()].reduce((sum, count) => sum + count, 0) - killed;
   return [
     { what: 'events sent to orders', value: sent, holds: sent === total },
     {
       what: `replica killed with SIGKILL, after events`,
-      value: killedAt ?? 0,
-      holds: killedAt !== undefined,
+      value: kill?.after ?? 0,
+      holds: kill !== undefined,
     },
-    { what: 'handled by the killed replica', value: first ?? 0, holds: first !== 0 },
-    { what: 'handled by the other one', value: second ?? 0, holds: second !== 0 },
+    { what: 'handled by the killed replica', value: killed, holds: killed !== 0 },
+    { what: 'handled by the other one', value: other, holds: other !== 0 },
     {
       what: 'different events handled: none is lost',
       value: report.handled,

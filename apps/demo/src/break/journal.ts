@@ -54,9 +54,9 @@ interface Story {
 
 /**
  * Judges the order of all events from outside. Per order they start one after the other. After the kill they come
- * again without a hole. What the killed replica had started has ended with it.
+ * again without a hole. What the killed replica had started has ended with it. `killed` is undefined before.
  */
-export function judge(lines: readonly JournalLine[], killed: string): JournalReport {
+export function judge(lines: readonly JournalLine[], killed: string | undefined): JournalReport {
   const stories = new Map<string, Story>();
   const perReplica = new Map<string, number>();
   let [handledAgain, failed, orderViolations, overlaps] = [0, 0, 0, 0];
@@ -88,7 +88,7 @@ export function judge(lines: readonly JournalLine[], killed: string): JournalRep
 const newStory = (): Story => ({ highest: 0, last: 0, replica: '', running: undefined, handled: new Set() });
 
 /** The next event of its order; or, where the killed replica handled it last, one that comes again. */
-function mayStart(story: Story, { replica, version }: JournalLine, killed: string): boolean {
+function mayStart(story: Story, { replica, version }: JournalLine, killed: string | undefined): boolean {
   if (version === story.last + 1) return true;
   return story.replica === killed && replica !== killed && version <= story.highest;
 }

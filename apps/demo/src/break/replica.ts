@@ -6,6 +6,7 @@ import {
   AggregateHandler,
   AggregateServer,
   AggregateTransportModule,
+  AggregateTransportStatus,
 } from 'nestjs-aggregate-transport';
 import { orders } from '../../../orders/src/orders.topic.js';
 import { type JournalLine, note } from './journal.js';
@@ -17,7 +18,7 @@ const FAILING_SHARE = 0.01;
 /** A replica of billing that keeps no rows: it writes down when each handler starts and ends. */
 @Controller()
 class ReplicaController implements OnModuleInit {
-  #handled = 0;
+  constructor(private readonly status: AggregateTransportStatus) {}
 
   onModuleInit(): void {
     if (JOURNAL === '')
@@ -31,12 +32,17 @@ class ReplicaController implements OnModuleInit {
     const fails = ctx.attempt === 1 && Math.random() < FAILING_SHARE;
     this.#note(fails ? 'failed' : 'handled', ctx);
     if (fails) throw new Error('the first attempt fails');
-    this.#handled++;
   }
 
-  @Get('handled')
-  handled(): { handled: number } {
-    return { handled: this.#handled };
+  /** The partitions that this replica owns now. */
+  @Get('partitions')
+  async partitions(): Promise<number[]> {
+    const { topics } = await this.status.snapshot({ slowest: 0 });
+    return topics
+      .flatMap(({ groups }) => groups)
+      .flatMap(({ partitions }) => partitions)
+      .filter(({ owner }) => owner?.isThisProcess === true)
+      .map(({ partition }) => partition);
   }
 
   #note(what: JournalLine['what'], { aggregateId, aggregateVersion = 0 }: AggregateContext): void {

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { BoardCommand } from '../../src/commands/board-command.js';
 import { send } from '../live/send.js';
 
@@ -21,12 +21,13 @@ export function Confirm({ asked, close }: { readonly asked: Asked; readonly clos
   const [isTicked, setTicked] = useState(false);
   const [isSending, setSending] = useState(false);
   const [refusal, setRefusal] = useState<string | undefined>(undefined);
-  useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (opener instanceof HTMLElement) opener.focus();
-    };
+  // It opens with the click that asks for it: no key goes to the page between them.
+  useLayoutEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    // The browser gives the focus back to the button, also where the dialog ends by its command. Only it may: once the
+    // end of a dialog is heard of here, someone may have gone on.
+    return () => shown?.close();
   }, []);
   const submit = async (): Promise<void> => {
     setSending(true);
@@ -74,9 +75,15 @@ export function Confirm({ asked, close }: { readonly asked: Asked; readonly clos
   );
 }
 
-/** Opens and closes the dialog of a page. */
+/** Opens and closes the dialog of a page. Each asking has a dialog of its own: the end of one closes no other. */
 export function useConfirm(): { readonly ask: (asked: Asked) => void; readonly dialog: ComponentChildren } {
-  const [asked, setAsked] = useState<Asked | undefined>(undefined);
-  const dialog = asked === undefined ? null : <Confirm asked={asked} close={() => setAsked(undefined)} />;
-  return { ask: setAsked, dialog };
+  const [asking, setAsking] = useState<{ readonly id: number; readonly asked: Asked } | undefined>(undefined);
+  const last = useRef(0);
+  const ask = (asked: Asked): void => setAsking({ id: ++last.current, asked });
+  const close = (id: number): void => setAsking((now) => (now?.id === id ? undefined : now));
+  const dialog =
+    asking === undefined ? null : (
+      <Confirm key={asking.id} asked={asking.asked} close={() => close(asking.id)} />
+    );
+  return { ask, dialog };
 }

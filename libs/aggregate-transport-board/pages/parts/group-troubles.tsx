@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { GroupView, TroubleKind } from '../../src/source/board-source.js';
 import { counted, countOf } from '../format.js';
+import { useField } from '../live/use-field.js';
 import { hrefOf, type Route } from '../route.js';
 import { SETTINGS } from '../settings.js';
 import type { Asked } from './confirm.js';
@@ -14,12 +14,12 @@ interface TroublesProps {
   readonly view: GroupView;
   readonly route: GroupRoute;
   readonly ask: (asked: Asked) => void;
+  /** False while the rows answer an older question. */
+  readonly isAnswer: boolean;
 }
 
 /** The aggregates of a group that need a look, by kind and text, a page at a time. */
-export function GroupTroubles({ view, route, ask }: TroublesProps) {
-  const { troubles, at } = view;
-  const isFiltered = route.kind !== undefined || route.text !== '';
+export function GroupTroubles({ view, route, ask, isAnswer }: TroublesProps) {
   return (
     <section aria-labelledby="troubles">
       <div class="section-head">
@@ -27,6 +27,15 @@ export function GroupTroubles({ view, route, ask }: TroublesProps) {
         <Filters route={route} />
         <RetryAll view={view} ask={ask} />
       </div>
+      {isAnswer ? <Rows view={view} route={route} /> : <p class="waiting">Asking the server…</p>}
+    </section>
+  );
+}
+
+function Rows({ view: { troubles, at }, route }: Pick<TroublesProps, 'view' | 'route'>) {
+  const isFiltered = route.kind !== undefined || route.text !== '';
+  return (
+    <>
       {troubles.total === 0 ? (
         <Empty title={isFiltered ? 'None is like that' : 'No aggregate is stuck, blocked or parked'}>
           {isFiltered ? 'Take another kind, or a shorter text.' : 'Nothing to do here.'}
@@ -35,7 +44,7 @@ export function GroupTroubles({ view, route, ask }: TroublesProps) {
         <TroubleList troubles={troubles.rows} at={at} />
       )}
       <Pages troubles={troubles} route={route} />
-    </section>
+    </>
   );
 }
 
@@ -95,16 +104,18 @@ function Filters({ route }: { readonly route: GroupRoute }) {
 
 /** What is typed is kept while the page gets newer states. */
 function TextFilter({ text, go }: { readonly text: string; readonly go: (text: string) => void }) {
-  const [typed, setTyped] = useState(text);
-  useEffect(() => setTyped(text), [text]);
+  const field = useField(text);
   return (
     <input
       type="search"
       aria-label="Part of the id or the error"
       placeholder="part of the id or the error"
-      value={typed}
-      onInput={({ currentTarget: { value } }) => setTyped(value)}
-      onChange={({ currentTarget: { value } }) => go(value)}
+      value={field.text}
+      onInput={({ currentTarget: { value } }) => field.type(value)}
+      onChange={({ currentTarget: { value } }) => {
+        field.send();
+        go(value);
+      }}
     />
   );
 }

@@ -3,12 +3,18 @@ import type { Failure } from '../../src/failure.js';
 import type { FoundAggregate } from '../../src/source/board-source.js';
 import { find } from '../live/send.js';
 import { Empty, Foreign } from '../parts/words.js';
-import { aggregateHref } from '../route.js';
+import { aggregateHref, routeOf } from '../route.js';
 
 type Found = readonly FoundAggregate[] | Failure | undefined;
 
 function isFailure(found: Exclude<Found, undefined>): found is Failure {
   return 'code' in found;
+}
+
+/** False once the address is another one, which comes before the page is: nobody is taken back. */
+function isAsked(text: string): boolean {
+  const route = routeOf(location.hash);
+  return route.page === 'find' && route.text === text;
 }
 
 /** Aggregates whose id was asked for. */
@@ -17,7 +23,7 @@ export function FindPage({ text }: { readonly text: string }) {
   useEffect(() => {
     let isWanted = true;
     void find(text).then((answer) => {
-      if (!isWanted) return;
+      if (!isWanted || !isAsked(text)) return;
       const [only, ...others] = isFailure(answer) ? [] : answer;
       if (only !== undefined && others.length === 0 && only.aggregateId === text)
         location.replace(aggregateHref(only.topic, only.aggregateId));

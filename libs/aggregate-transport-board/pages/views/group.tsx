@@ -13,7 +13,15 @@ import { SETTINGS } from '../settings.js';
 type GroupRoute = Extract<Route, { readonly page: 'group' }>;
 
 /** One group: how it stands, what is wrong in it, its partitions and processes, and what can be changed. */
-export function GroupPage({ view, route }: { readonly view: GroupView; readonly route: GroupRoute }) {
+export function GroupPage({
+  view,
+  route,
+  isAnswer,
+}: {
+  readonly view: GroupView;
+  readonly route: GroupRoute;
+  readonly isAnswer: boolean;
+}) {
   const { group, findings, notes, partitions, processes } = view;
   const { ask, dialog } = useConfirm();
   return (
@@ -35,7 +43,7 @@ export function GroupPage({ view, route }: { readonly view: GroupView; readonly 
         </p>
       ) : null}
       {group.change === undefined ? null : <Change change={group.change} view={view} ask={ask} />}
-      <GroupTroubles view={view} route={route} ask={ask} />
+      <GroupTroubles view={view} route={route} ask={ask} isAnswer={isAnswer} />
       <Findings findings={findings} isOfGroup />
       <section aria-labelledby="partitions">
         <h2 id="partitions">Partitions</h2>
