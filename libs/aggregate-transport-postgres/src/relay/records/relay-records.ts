@@ -71,8 +71,8 @@ export class RelayRecords {
   /**
    * In one step: marks rows as published, or deletes them, and moves the checkpoint.
    *
-   * The commit does not wait for the disk. A server that crashes may lose the last marks, up to some 0.6 s of them. That
-   * stores no row twice:
+   * The commit does not wait for the disk. A server that crashes may lose the last marks, up to some 0.6 s of them.
+   * That stores no row twice:
    *
    * 1. A row's mark and the checkpoint are lost together, so the row stands above the checkpoint in the stream.
    * 2. `sent_below` was written to disk before the row was sent. So the next relay looks the row up by its event id.
