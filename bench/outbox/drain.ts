@@ -1,6 +1,7 @@
 import { MemoryPeak } from '../memory-peak.js';
 import type { Contender } from '../section.js';
 import type { Bench } from '../suite.js';
+import { fillNaively, makeNaiveTable, relayNaively } from './naive-relay.js';
 import { disordersIn, type OutboxWorld, type ServiceOptions } from './outbox-world.js';
 
 const HOT_ROWS = 40_000;
@@ -11,23 +12,37 @@ export const ALONE = 'one event a round trip';
 export const BATCHED = 'atomic batches';
 export const BACKLOG = 'relay';
 export const HOT = [1, 10] as const;
+export const RELAY = 'relay alone';
+export const NAIVE_RELAY = 'naive polling relay alone';
+
+const WAITING_ROWS = 40_000;
+const WAITING_AGGREGATES = 1_000;
+/** The naive relay gets fewer, or a round would take minutes. */
+const NAIVE_SHARE = 20;
 
 interface Drain {
   readonly rows: number;
   readonly aggregates: number;
   readonly options?: ServiceOptions;
+  /** The start of the service counts, too: its relay may begin before the start has ended. */
+  readonly withStart?: boolean;
 }
 
 /** Rows that wait when the relay starts, to the last one stored. */
-function draining(world: OutboxWorld, name: string, { rows, aggregates, options = {} }: Drain): Contender {
+function draining(
+  world: OutboxWorld,
+  name: string,
+  { rows, aggregates, options = {}, withStart = false }: Drain,
+): Contender {
   return {
     name,
     run: async () => {
       const topic = world.nextTopic();
       await world.fill(topic, rows, aggregates);
       const peak = new MemoryPeak();
+      const calledAt = performance.now();
       const service = await world.service(topic, options);
-      const startedAt = performance.now();
+      const startedAt = withStart ? calledAt : performance.now();
       await world.untilStored(topic, rows);
       const ms = performance.now() - startedAt;
       await world.untilMarked();
@@ -67,6 +82,37 @@ export async function compareHot(bench: Bench, world: OutboxWorld): Promise<void
       notes: ['One event a round trip is what a stream without allow_atomic, or nats-server 2.10, has.'],
     });
   }
+}
+
+/** What the relays alone can do: nothing is added while they run. */
+export async function compareRelays(bench: Bench, world: OutboxWorld): Promise<void> {
+  await makeNaiveTable(world);
+  const rows = bench.scaled(WAITING_ROWS, 200);
+  const naiveRows = Math.ceil(rows / NAIVE_SHARE);
+  const naively: Contender = {
+    name: NAIVE_RELAY,
+    run: async () => {
+      const topic = world.nextTopic();
+      await world.streams.add(topic, [`${topic}.>`]);
+      await fillNaively(world, topic, naiveRows, WAITING_AGGREGATES);
+      const startedAt = performance.now();
+      await relayNaively(world, naiveRows);
+      const ms = performance.now() - startedAt;
+      await world.remove(topic);
+      return { rate: (naiveRows * 1_000) / ms };
+    },
+  };
+  await bench.compare({
+    id: 'relay',
+    title: `rows of ${WAITING_AGGREGATES} aggregates that wait when the relay starts, nothing is added meanwhile`,
+    metrics: METRICS,
+    baseline: NAIVE_RELAY,
+    contenders: [naively, draining(world, RELAY, { rows, aggregates: WAITING_AGGREGATES, withStart: true })],
+    notes: [
+      `The naive relay has a ${NAIVE_SHARE}th of the rows, and its order is not read.`,
+      'Ours counts from before its service starts.',
+    ],
+  });
 }
 
 export async function drainBacklog(bench: Bench, world: OutboxWorld): Promise<void> {

@@ -1,5 +1,14 @@
 import type { Goal } from '../goal.js';
-import { ALONE, BACKLOG, BATCHED, compareHot, drainBacklog } from '../outbox/drain.js';
+import {
+  ALONE,
+  BACKLOG,
+  BATCHED,
+  compareHot,
+  compareRelays,
+  drainBacklog,
+  NAIVE_RELAY,
+  RELAY,
+} from '../outbox/drain.js';
 import { compareInbox, ONCE, PLAIN } from '../outbox/inbox.js';
 import { IDLE, measureLag } from '../outbox/lag.js';
 import { OutboxWorld } from '../outbox/outbox-world.js';
@@ -11,6 +20,10 @@ const goals: Goal[] = [
   {
     text: 'add, commit, relay, stored: against a naive polling relay',
     ...{ section: 'way', contender: OURS, metric: 'rate', against: NAIVE, atLeast: 10 },
+  },
+  {
+    text: 'rows that wait, nothing is added meanwhile: against a naive polling relay',
+    ...{ section: 'relay', contender: RELAY, metric: 'rate', against: NAIVE_RELAY, atLeast: 10 },
   },
   {
     text: 'rows of one aggregate that wait: batches against one event a round trip',
@@ -42,6 +55,7 @@ async function run(bench: Bench): Promise<void> {
   const world = await OutboxWorld.open(bench.server.url);
   try {
     await compareWays(bench, world);
+    await compareRelays(bench, world);
     await compareHot(bench, world);
     await measureLag(bench, world);
     await compareInbox(bench, world);

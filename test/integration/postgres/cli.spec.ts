@@ -59,7 +59,10 @@ test.each([
 
 test('ends with 1 and the code of the failure, without the password, if there is no server', async () => {
   const url = 'postgres://shop:secret@127.0.0.1:1/shop';
-  const { code, errors } = await runCommand({ args: ['postgres', 'migrate', '--url', url] });
+  const { code, output, errors } = await runCommand({
+    args: ['postgres', 'migrate', '--url', url, '--json'],
+  });
+  expect(JSON.parse(output)).toMatchObject({ kind: 'error', code: 'POSTGRES_UNAVAILABLE' });
   expect(code).toBe(1);
   expect(errors).toContain('POSTGRES_UNAVAILABLE');
   expect(errors).not.toContain('secret');

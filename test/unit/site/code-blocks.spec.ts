@@ -4,6 +4,7 @@ import ts from 'typescript';
 import { parse as parseYaml } from 'yaml';
 import { packageOf } from '#library/cli/add-on.js';
 import { readCommandLine } from '#library/cli/command-line.js';
+import { ACCESS_FLAGS } from '#library/cli/command/access-flags.js';
 import type { Surroundings } from '#library/cli/command/command.js';
 import { COMMANDS } from '#library/cli/commands.js';
 import { checkUse, parse as parsePostgres } from '#postgres/cli/arguments.js';
@@ -141,8 +142,8 @@ function wordsOf(line: string): string[] {
 function understand(words: readonly string[]): void {
   const other = packageOf(words[0]);
   if (other === 'nestjs-aggregate-transport-postgres') {
-    const { values, positionals } = parsePostgres(words);
-    checkUse(words[0] ?? '', positionals.slice(1), values);
+    const { values, positionals } = parsePostgres(words, ACCESS_FLAGS);
+    checkUse(words[0] ?? '', positionals.slice(1), values, ACCESS_FLAGS);
   }
   if (other !== undefined) return;
   const { command, input } = readCommandLine(words, COMMANDS);

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { AccessFlags, AddOnSurroundings } from 'nestjs-aggregate-transport/operating';
 import { AggregatePostgresError } from '../errors.js';
 import { SchemaNames, TABLES, type TableName } from '../schema/schema-names.js';
 import { UsageError } from './terminal.js';
@@ -44,8 +45,8 @@ export const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [option
   --url URL       the database; default: DATABASE_URL
   --schema NAME   the schema of the tables; default: messaging
   --table OLD=NEW another name for one of the tables ${TABLES.join(', ')}; may be repeated
-  --server URL    or --servers: of NATS, for relay; default: NATS_URL, else nats://127.0.0.1:4222
-  --creds FILE    credentials of the NATS user, for relay
+  --server URL, --context NAME, --creds FILE and the other ways to reach NATS: for relay, as every command of
+                  aggregate-transport has them
   --wait MS       how long to wait for the relay, 30000 (1 to 3600000)
   --yes           do not ask before events are deleted
   --json          one JSON value per line
@@ -62,9 +63,6 @@ const COMMON = {
   'by-day': { type: 'boolean' },
   days: { type: 'string' },
   topic: { type: 'string', multiple: true },
-  server: { type: 'string' },
-  servers: { type: 'string' },
-  creds: { type: 'string' },
   shards: { type: 'string' },
   wait: { type: 'string' },
   all: { type: 'boolean' },
@@ -73,14 +71,33 @@ const COMMON = {
 
 type Flag = keyof typeof COMMON;
 
+/** What was given: a command's own options, and those by which a relay reaches NATS. */
+export type Values = AccessFlags & {
+  readonly [K in Flag]?: (typeof COMMON)[K] extends { readonly multiple: true }
+    ? string[]
+    : (typeof COMMON)[K]['type'] extends 'string'
+      ? string
+      : boolean;
+};
+
+type Ways = AddOnSurroundings['accessFlags'];
+
 const DATABASE: readonly Flag[] = ['url', 'schema', 'table'];
 const SAID_EVERYWHERE: readonly Flag[] = ['json', 'help'];
 
-/** What each command understands, and how many words come after its name. */
-const COMMANDS: ReadonlyMap<string, { readonly flags: readonly Flag[]; readonly words: number }> = new Map([
+interface Use {
+  readonly flags: readonly Flag[];
+  /** How many words come after its name, at most. */
+  readonly words: number;
+  /** The other commands ask the database alone. */
+  readonly reachesNats?: boolean;
+}
+
+/** What each command understands. */
+const COMMANDS: ReadonlyMap<string, Use> = new Map([
   ['postgres migrate', { flags: [...DATABASE, 'by-day', 'days'], words: 0 }],
   ['postgres print', { flags: ['schema', 'table', 'by-day'], words: 0 }],
-  ['outbox relay', { flags: [...DATABASE, 'topic', 'shards', 'server', 'servers', 'creds'], words: 0 }],
+  ['outbox relay', { flags: [...DATABASE, 'topic', 'shards'], words: 0, reachesNats: true }],
   ['outbox list', { flags: [...DATABASE, 'topic'], words: 0 }],
   ['outbox retry', { flags: [...DATABASE, 'topic', 'all', 'wait'], words: 1 }],
   ['outbox skip', { flags: [...DATABASE, 'topic', 'wait', 'yes'], words: 1 }],
@@ -92,12 +109,11 @@ const WAIT_MS = { otherwise: 30_000, least: 1, most: 3_600_000 };
 const SHARDS = { otherwise: 1, least: 1, most: 256 };
 const DAYS = { otherwise: 7, least: 1, most: 366 };
 
-export type Values = ReturnType<typeof parse>['values'];
-
 /** @throws UsageError */
-export function parse(args: readonly string[]) {
+export function parse(args: readonly string[], ways: Ways): { values: Values; positionals: string[] } {
+  const reaching = Object.fromEntries(Object.entries(ways).map(([name, type]) => [name, { type }]));
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options: COMMON });
+    return parseArgs({ args: [...args], allowPositionals: true, options: { ...reaching, ...COMMON } });
   } catch (error) {
     throw new UsageError(`${(error as Error).message}; see --help`);
   }
@@ -107,11 +123,17 @@ export function parse(args: readonly string[]) {
  * Refuses commands, options and words that would be passed over in silence.
  * @throws UsageError
  */
-export function checkUse(area: string, [verb = '', ...words]: readonly string[], values: Values): void {
+export function checkUse(
+  area: string,
+  [verb = '', ...words]: readonly string[],
+  values: Values,
+  ways: Ways,
+): void {
   const known = COMMANDS.get(`${area} ${verb}`);
   if (known === undefined) throw new UsageError(`unknown command "${area} ${verb}"\n\n${usageOf(area)}`);
-  const flags = [...known.flags, ...SAID_EVERYWHERE];
-  const other = (Object.keys(values) as Flag[]).find((flag) => !flags.includes(flag));
+  const reaching = known.reachesNats === true ? Object.keys(ways) : [];
+  const flags: readonly string[] = [...known.flags, ...reaching, ...SAID_EVERYWHERE];
+  const other = Object.keys(values).find((flag) => !flags.includes(flag));
   if (other !== undefined) {
     const list = flags.map((flag) => `--${flag}`).join(', ');
     throw new UsageError(`expected an option of "${area} ${verb}", found --${other}; it has ${list}`);
@@ -145,6 +167,11 @@ export function namesOf({ schema, table = [] }: Values): SchemaNames {
   } catch (error) {
     throw error instanceof AggregatePostgresError ? new UsageError(error.message) : error;
   }
+}
+
+/** What was given of the ways to reach NATS. */
+export function accessIn(values: Values, ways: Ways): AccessFlags {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => Object.hasOwn(ways, name)));
 }
 
 /** @throws UsageError */

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AggregateTransportOptions, natsAuthenticators } from 'nestjs-aggregate-transport';
+import type { AggregateTransportOptions } from 'nestjs-aggregate-transport';
+import type { AddOnSurroundings } from 'nestjs-aggregate-transport/operating';
 import type { Database } from '../database/database.js';
 import { runRelay } from '../nest/run-relay.js';
 import { OutboxCommands, type StoppedAddress } from '../relay/operating/outbox-commands.js';
 import { OutboxLooks, type StoppedAggregate } from '../relay/operating/outbox-looks.js';
-import { namesOf, shardsOf, topicsOf, urlOf, type Values, waitOf } from './arguments.js';
+import { accessIn, namesOf, shardsOf, topicsOf, urlOf, type Values, waitOf } from './arguments.js';
 import { confirm, connected } from './connected.js';
 import { type Terminal, UsageError } from './terminal.js';
 import { jsonLine } from './json-line.js';
@@ -30,10 +30,10 @@ const LOSSES: Readonly<Record<Verb, ((address: StoppedAddress) => string) | unde
 export async function runOutboxCommand(
   words: readonly string[],
   values: Values,
-  terminal: Terminal,
+  { terminal, surroundings }: { readonly terminal: Terminal; readonly surroundings: AddOnSurroundings },
 ): Promise<number> {
   const [verb = '', aggregateId] = words;
-  if (verb === 'relay') return relay(values, terminal);
+  if (verb === 'relay') return relay(values, terminal, surroundings);
   if (verb === 'list') return connected(values, (database) => list(database, values, terminal));
   const known = VERBS.find((one) => one === verb);
   if (known === undefined) throw new UsageError(`unknown command "outbox ${verb}"; see --help`);
@@ -117,7 +117,11 @@ async function retryAll(database: Database, values: Values, terminal: Terminal):
   return 0;
 }
 
-async function relay(values: Values, terminal: Terminal): Promise<number> {
+async function relay(
+  values: Values,
+  terminal: Terminal,
+  { accessFlags, accessOf }: AddOnSurroundings,
+): Promise<number> {
   const topics = topicsOf(values);
   if (topics.length === 0) throw new UsageError('expected --topic, once for each topic to relay; see --help');
   const names = namesOf(values);
@@ -130,7 +134,7 @@ async function relay(values: Values, terminal: Terminal): Promise<number> {
     });
   const running = runRelay(
     {
-      transport: await transportOf(values, topics),
+      transport: { ...(await accessOf(accessIn(values, accessFlags))), topics: verified(topics) },
       postgres: {
         ...{
           connectionString,
@@ -161,17 +165,8 @@ function tablesOf({ table = [] }: Values): Record<string, string> {
   return Object.fromEntries(table.map((pair) => pair.split(/=(.*)/s).slice(0, 2) as [string, string]));
 }
 
-async function transportOf(values: Values, topics: readonly string[]): Promise<AggregateTransportOptions> {
-  const servers = values.server ?? values.servers ?? process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222';
-  const connection = values.creds === undefined ? {} : { connection: await credentialsOf(values.creds) };
+/** The service that publishes a topic has made its stream. */
+function verified(topics: readonly string[]): AggregateTransportOptions['topics'] {
   const topic = { stream: { provision: 'verify' as const } };
-  return { servers, ...connection, topics: Object.fromEntries(topics.map((name) => [name, topic])) };
-}
-
-async function credentialsOf(file: string): Promise<NonNullable<AggregateTransportOptions['connection']>> {
-  const bytes = await readFile(file).catch(() => {
-    throw new UsageError(`expected --creds to name a file that can be read, found "${file}"`);
-  });
-  const { credsAuthenticator } = await natsAuthenticators();
-  return { authenticator: credsAuthenticator(bytes) };
+  return Object.fromEntries(topics.map((name) => [name, topic]));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
-import { AggregateTransportError, describeError } from '../errors.js';
+import { CodedError, describeError } from '../errors.js';
 import { accessOf } from './access/connection-options.js';
 import { loadAddOn, packageOf } from './add-on.js';
 import { ACCESS_FLAGS } from './command/access-flags.js';
@@ -61,7 +61,7 @@ async function run(): Promise<number> {
 /** Scripts read the output alone. */
 function errorLine(error: unknown): string {
   if (isUsageError(error)) return jsonLine('error', { code: 'USAGE', message: error.message });
-  const code = error instanceof AggregateTransportError ? error.code : 'UNEXPECTED';
+  const code = error instanceof CodedError ? String(error.code) : 'UNEXPECTED';
   return jsonLine('error', { code, message: describeError(error) });
 }
 

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { credsAuthenticator } from 'nats';
 import { createAccount, createOperator, createUser, type KeyPair } from 'nkeys.js';
 import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { runCommand } from '../../../support/command.js';
+import { COMMAND_FILE, runCommand } from '../../../support/command.js';
 import { startApp } from '../../../support/app.js';
 import { readJsonLines } from '../../../support/json-lines.js';
 import { eventually } from '../../../support/eventually.js';
@@ -25,9 +25,10 @@ class RelayCommand {
   readonly ended: Promise<number | null>;
   readonly #child;
 
-  constructor(args: readonly string[]) {
-    const main = 'libs/aggregate-transport/dist/esm/cli/main.js';
-    this.#child = spawn(process.execPath, [main, 'outbox', 'relay', ...args]);
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.#child = spawn(process.execPath, [COMMAND_FILE, 'outbox', 'relay', ...args], {
+      env: { ...process.env, ...env },
+    });
     diesWithParent(this.#child);
     this.#child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     this.#child.stderr.on('data', (chunk: Buffer) => (this.errors += chunk.toString()));
@@ -104,6 +105,13 @@ test('inbox reset asks, removes the rows that it names, and says how many', asyn
 
 test.each([
   ['outbox list --by-day', 'expected an option of "outbox list", found --by-day'],
+  ['outbox list --server x', 'expected an option of "outbox list", found --server'],
+  [
+    'outbox relay --topic a --creds x --token y',
+    'expected one kind of credentials, found --token and --creds',
+  ],
+  ['outbox relay --topic a --tlscert x', 'expected --tlscert and --tlskey together'],
+  ['outbox relay --topic a --context no-such', 'no-such'],
   ['outbox list a', 'expected nothing after "outbox list", found "a"'],
   ['outbox list --topic a --topic b', 'expected --topic once, found a and b'],
   ['outbox retry a --all', 'expected an aggregate or --all, found "a" and --all'],
@@ -142,15 +150,25 @@ describe('on a nats-server that asks for credentials', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('--creds lets the relay in, and without it the start ends with 1', async () => {
+  test('credentials let the relay in: by option, by variable, by context. Without any the start ends with 1', async () => {
     const { url, names } = await fixture();
-    const where = ['--url', url, '--schema', names.schema, '--server', server.url, '--topic', 'guarded'];
-    const without = new RelayCommand(where);
+    const where = ['--url', url, '--schema', names.schema, '--topic', 'guarded'];
+    const without = new RelayCommand([...where, '--server', server.url]);
     expect(await without.ended).toBe(1);
     expect(without.errors).toContain('CONNECTION_FAILED');
-    const relay = new RelayCommand([...where, '--creds', creds]);
-    await relay.started();
-    expect(await relay.end('SIGTERM')).toBe(0);
+    const context = join(folder, 'nats', 'context', 'ours.json');
+    await mkdir(dirname(context), { recursive: true });
+    await writeFile(context, JSON.stringify({ url: server.url, creds }));
+    const ways: [string[], Record<string, string>?][] = [
+      [['--server', server.url, '--creds', creds]],
+      [[], { NATS_URL: server.url, NATS_CREDS: creds }],
+      [['--context', 'ours'], { XDG_CONFIG_HOME: folder }],
+    ];
+    for (const [args, env] of ways) {
+      const relay = new RelayCommand([...where, ...args], env);
+      await relay.started();
+      expect(await relay.end('SIGTERM')).toBe(0);
+    }
   });
 });
 

@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import { accessOf } from '#library/cli/access/connection-options.js';
+import { ACCESS_FLAGS } from '#library/cli/command/access-flags.js';
 import { run } from 'nestjs-aggregate-transport-postgres/cli';
 import { OutboxCommands } from '#postgres/relay/operating/outbox-commands.js';
 import { OutboxLooks } from '#postgres/relay/operating/outbox-looks.js';
@@ -123,7 +125,9 @@ test('the command line lists, asks before it deletes, and tells how it ended', a
     ask: () => Promise.resolve(answers.shift()),
   };
   const where = ['--url', world.url, '--schema', world.names.schema, '--json'];
-  const outbox = (...args: string[]): Promise<number> => run('outbox', [...args, ...where], terminal);
+  const surroundings = { accessFlags: ACCESS_FLAGS, accessOf };
+  const outbox = (...args: string[]): Promise<number> =>
+    run('outbox', [...args, ...where], terminal, surroundings);
   expect(await outbox('list')).toBe(0);
   expect(JSON.parse(printed.pop()!)).toMatchObject({ topic: world.topic, aggregateId: 'x', eventId: 'x:2' });
   expect(await outbox('retry', '--topic', world.topic, 'x')).toBe(1);

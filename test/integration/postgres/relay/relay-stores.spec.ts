@@ -18,6 +18,16 @@ test('stores the events of committed rows in the order of their aggregate, and d
   expect(await world.stored('b')).toEqual(['b:1']);
 });
 
+test('stores an event id that was added twice once, and what follows it', async () => {
+  const world = await fixture();
+  world.relay();
+  await world.add('a:1', 'a:1', 'a:2');
+  await world.add('a:1');
+  await world.add('a:3');
+  await world.untilEmpty();
+  expect(await world.stored('a')).toEqual(['a:1', 'a:2', 'a:3']);
+});
+
 test('never publishes a row that was rolled back', async () => {
   const world = await fixture();
   world.relay();

@@ -68,7 +68,17 @@ export class RelayRecords {
     await this.#update('checkpoint_sequence = 0, stream_created = $4::text', [created]);
   }
 
-  /** In one step: marks rows as published, or deletes them, and moves the checkpoint. */
+  /**
+   * In one step: marks rows as published, or deletes them, and moves the checkpoint.
+   *
+   * The commit does not wait for the disk. A server that crashes may lose the last marks, up to some 0.6 s of them.
+   * That stores no row twice:
+   *
+   * 1. A row's mark and the checkpoint are lost together, so the row stands above the checkpoint in the stream.
+   * 2. `sent_below` was written to disk before the row was sent. So the next relay looks the row up by its event id.
+   *
+   * All other records wait for the disk, and with them every mark before them.
+   */
   async mark(ids: readonly number[], checkpoint: number | undefined): Promise<void> {
     const { run, names, topic, shard, keepsPublished } = this.parts;
     const outbox = names.of('outbox');
@@ -76,17 +86,18 @@ export class RelayRecords {
       ? `update ${outbox} as o set published_at = now() from given where o.id = given.id and o.published_at is null`
       : `delete from ${outbox} as o using given where o.id = given.id`;
     const [row] = await run(
-      `with given as (select value::bigint as id from json_array_elements_text($5::text::json)),
+      `with given as (select unnest($5::text::bigint[]) as id),
       marked as (${marked} returning 1),
       moved as (
         update ${names.of('outbox_relay')} set updated_at = now(),
           checkpoint_sequence = greatest(checkpoint_sequence, coalesce($4::text::bigint, 0))
         where topic = $1::text and shard = $2::text::smallint and epoch = $3::text::bigint returning 1
       )
-      select (select count(*) from marked)::text as marked, (select count(*) from moved)::text as held`,
+      select (select count(*) from marked)::text as marked, (select count(*) from moved)::text as held,
+        set_config('synchronous_commit', 'off', true) as waits`,
       [
         ...[topic, String(nodeOf(shard)), String(this.#epoch)],
-        ...[checkpoint === undefined ? null : String(checkpoint), JSON.stringify(ids)],
+        ...[checkpoint === undefined ? null : String(checkpoint), `{${ids.join(',')}}`],
       ],
     );
     if (textIn(row, 'held') !== '1') throw superseded(topic);

@@ -18,7 +18,8 @@ export interface PostgresProcessOptions extends RunAs {
 const READY_WITHIN_MS = 30_000;
 const READY_CHECK_EVERY_MS = 10;
 const EXIT_AFTER_SIGKILL_WITHIN_MS = 5_000;
-const LIST_WITHIN_MS = 5_000;
+/** Also while the machine is busy: a list that never comes would end a run. */
+const LIST_WITHIN_MS = 30_000;
 const LOG_LINES_IN_ERRORS = 12;
 /** The server writes its state into this line of its file `postmaster.pid`. */
 const STATE_LINE = 7;
