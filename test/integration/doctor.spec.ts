@@ -165,7 +165,9 @@ test('a name that is not on the server, and what a group that has run has lost, 
     const { lines } = await doctor(...at, ...args);
     return lines.filter(({ level }) => level !== 'ok').map(({ level, check, todo }) => [level, check, todo]);
   };
-  expect(await found('--topic', 'sene')).toEqual([['warn', 'topic', expect.stringContaining('check the name')]]);
+  expect(await found('--topic', 'sene')).toEqual([
+    ['warn', 'topic', expect.stringContaining('check the name')],
+  ]);
   expect(await found('--topic', 'whole', '--group', 'shpo')).toContainEqual([
     ...['warn', 'group shpo'],
     expect.stringContaining('group list whole'),

@@ -56,9 +56,7 @@ test('a second group catches up beside the first, reads switch, and the first is
   const samples = output
     .trim()
     .split('\n')
-    .map(
-      (line) => JSON.parse(line) as { caughtUp: boolean; waitsFor: string[]; beside: { group: string } },
-    );
+    .map((line) => JSON.parse(line) as { caughtUp: boolean; waitsFor: string[]; beside: { group: string } });
   expect(samples.at(-1)).toMatchObject({ caughtUp: true, waitsFor: [], beside: { group: 'stock' } });
   expect(samples.slice(0, -1).every(({ caughtUp }) => !caughtUp)).toBe(true);
   await Promise.all([old, made].map((service) => service.hasHandled(2 * EVENTS)));
@@ -70,7 +68,10 @@ test('a second group catches up beside the first, reads switch, and the first is
   made.ill.add('order-7');
   await made.publish(2 * EVENTS + 7, 1, KEYS);
   await old.hasHandled(2 * EVENTS + 1);
-  await eventually('it to be parked', async () => (await made.parked.list({ topic: 'rebuilt' })).length === 1);
+  await eventually(
+    'it to be parked',
+    async () => (await made.parked.list({ topic: 'rebuilt' })).length === 1,
+  );
   const parked = await group('follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--wait', '300');
   expect(parked).toMatchObject({
     code: 1,

@@ -6,9 +6,9 @@ const LOOK: CatchUpLook = {
   ...{ lag: 0, stored: 100, oldest: undefined, parked: 0, aside: [] },
 };
 
-function catchUp(bounds: { maxLag?: number; maxParked?: number } = {}): (
-  look: Partial<CatchUpLook>,
-) => readonly string[] {
+function catchUp(
+  bounds: { maxLag?: number; maxParked?: number } = {},
+): (look: Partial<CatchUpLook>) => readonly string[] {
   const judge = new CatchUp({ withinMs: 10_000, maxLag: undefined, maxParked: 0, ...bounds });
   return (look) => judge.judge({ ...LOOK, ...look });
 }
@@ -68,5 +68,7 @@ test.each<[string, Partial<CatchUpLook>, string]>([
 test('bounds that are asked for: so few events, so many parked', () => {
   expect(catchUp({ maxLag: 5 })({ lag: 6, oldest: 101 })).toEqual(['6 events of at most 5 are left']);
   expect(catchUp({ maxLag: 5 })({ lag: 5, oldest: 101 })).toEqual([]);
-  expect(catchUp({ maxParked: 1 })({ parked: 1, aside: [{ aggregateId: 'a', state: 'parked' }] })).toEqual([]);
+  expect(catchUp({ maxParked: 1 })({ parked: 1, aside: [{ aggregateId: 'a', state: 'parked' }] })).toEqual(
+    [],
+  );
 });
