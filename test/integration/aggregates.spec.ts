@@ -234,7 +234,7 @@ test('what is asked for wrongly is refused before anything is written', async ()
       code: 1,
       errors: expect.stringContaining('STREAM_MISSING: expected a stream "odrers" for the topic'),
     });
-}, 30_000);
+}, 60_000);
 
 test('an aggregate is purged from stream, letters and markers of every group, and none counts it as lost', async () => {
   const topic = 'purged';

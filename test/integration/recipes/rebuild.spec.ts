@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import { runCommand } from '../../support/command.js';
 import { CountingService, numbersOf } from '../../support/counting-service.js';
@@ -12,6 +13,7 @@ const server = serverForAll();
 const services: CountingService[] = [];
 const EVENTS = 600;
 const KEYS = 20;
+const PAGE = readFileSync('docs/migrations.md', 'utf8');
 
 afterEach(async () => {
   await Promise.all(services.splice(0).map((service) => service.close()));
@@ -19,6 +21,13 @@ afterEach(async () => {
 
 function group(...args: string[]): Promise<{ code: number; output: string; errors: string }> {
   return runCommand({ args: ['group', ...args, '--server', server().url] });
+}
+
+/** The command of docs/migrations.md, _Start over, rewind, rebuild_, with the names of this test. */
+function commandOfPage(): string[] {
+  const [, line = ''] = /transport group (follow orders billing-2 .*)$/m.exec(PAGE) ?? [];
+  const names: Record<string, string> = { orders: 'rebuilt', billing: 'stock', 'billing-2': 'stock-v2' };
+  return line.split(' ').map((word) => names[word] ?? word);
 }
 
 /** What a projection holds: per aggregate the last number, and how many events went into it. */
@@ -43,10 +52,7 @@ test('a second group catches up beside the first, reads switch, and the first is
   await made.start();
   const early = await group('follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--wait', '300', '--json');
   expect(early.code).toBe(1);
-  const follow = group(
-    ...['follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--with', 'stock'],
-    ...['--interval', '100', '--json'],
-  );
+  const follow = group(...commandOfPage(), '--interval', '100', '--json');
   const load = made.publish(EVENTS + 1, EVENTS, KEYS);
   made.held = undefined;
   release();

@@ -38,7 +38,7 @@ test('under load it ends when what was stored ten seconds ago is settled, and no
   expect(judge({ at: 32_000, lag: 9_000, oldest: 23_150, stored: 32_100 })).toEqual([]);
 });
 
-test('a stream that was made again is counted anew', () => {
+test('a stream that was made again is counted from its beginning', () => {
   const judge = catchUp();
   judge({ lag: 90, oldest: 11 });
   expect(judge({ at: 1_000, lag: 1, oldest: 5, stored: 5 })).not.toEqual([]);
@@ -48,7 +48,7 @@ test('a stream that was made again is counted anew', () => {
 test.each<[string, Partial<CatchUpLook>, string]>([
   ['a change', { condition: 'changing' }, 'a change of the group is under way'],
   ['a lost record', { condition: 'lost' }, 'its record is lost: restore it, or run group reset'],
-  ['a lag that nobody knows', { lag: undefined }, 'the server does not tell its lag'],
+  ['a lag that is not told', { lag: undefined }, 'the server does not tell its lag'],
   ['no owner', { owned: 0, lag: 1, oldest: 1 }, 'no process owns a partition of it: start its service'],
   [
     'what comes back by itself',

@@ -60,8 +60,8 @@ interface Raised {
  *    dropped. Then the marker falls, as after any replay of letters.
  *
  * A replay never begins after an event that is not handled. It begins at the first letter, or at the first event that
- * waits, if that is earlier than what was asked for. If the stream holds the event of the first letter no more, it is refused:
- * the letter is the only copy.
+ * waits, if that is earlier than what was asked for. If the stream holds the event of the first letter no more, it is
+ * refused: the letter is the only copy.
  */
 export class AggregateReplay {
   /** Live aggregates for which step 2 has read all that was inherited. */

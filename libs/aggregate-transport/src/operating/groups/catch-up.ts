@@ -39,8 +39,8 @@ interface Mark {
 }
 
 /**
- * Tells when a group has caught up: nothing waits any more of what the stream held at the first look, nor of what it
- * held `withinMs` ago. It counts by sequences and not by times of storage, so the clocks of two machines do not matter.
+ * Tells when a group has caught up. Then nothing waits of what the stream held at the first look, nor of what it held
+ * `withinMs` ago. It counts sequences and not times of storage, so the clocks of two machines do not matter.
  */
 export class CatchUp {
   /** The first look, then those of the last `withinMs`. */
@@ -61,7 +61,7 @@ export class CatchUp {
   #mark({ at, stored }: CatchUpLook): void {
     if (stored === undefined) return;
     const last = this.#marks.at(-1);
-    // The stream was made again: its sequences begin anew.
+    // The stream was made again, and its sequences begin at 1.
     if (last !== undefined && stored < last.stored) this.#marks = [];
     const [first, ...others] = this.#marks;
     const kept = others.filter((mark) => at - mark.at <= this.bounds.withinMs);

@@ -66,9 +66,9 @@ const MS_PER_SECOND = 1_000;
 const NAMED = 5;
 
 /**
- * Looks at a group again and again, until it has caught up: that sample is the last one. It has caught up when all is
- * settled that was stored before the call, and all that was stored `withinMs` before that look; when no change of it is
- * under way, and no aggregate is parked. Each look costs what `show` costs, for both groups.
+ * Looks at a group again and again, until it has caught up: that sample is the last one. Then all is settled that was
+ * stored before the call, and all that was stored `withinMs` before that look. No change of the group is under way, and
+ * no aggregate is parked. Each look costs what `show` costs, for both groups.
  * @throws GROUP_UNKNOWN, also if it is deleted; OPTIONS_INVALID, ABORTED, JETSTREAM_REQUEST_FAILED
  */
 export async function* followGroup(
