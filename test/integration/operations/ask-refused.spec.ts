@@ -19,6 +19,12 @@ const USERS = `
   { user: unasking, password: pw, permissions: { publish: { allow: ">", deny: "${SUBJECT}" }, subscribe: ">" } }
 `;
 
+/** What the log says to add for each. */
+const ADDED: Readonly<Record<string, string>> = {
+  deaf: 'subscribe to "aggregate-transport.deaf.*.ask", with allow_responses: true, and start again',
+  mute: 'allow it to answer: allow_responses: true, and start again',
+};
+
 let server: BareServer;
 let operations: ConnectedOperations;
 beforeAll(async () => {
@@ -68,6 +74,9 @@ test.each(['deaf', 'mute'])('a service whose user is %s works on, and is told as
   await eventually('the event', () => handled.includes(user));
   const said = log.lines.filter((line) => line.includes('lacks the permission'));
   expect(said).toHaveLength(1);
+  expect(said[0]).toMatch(/^warn .*; events are handled without it, but operators are not told what runs/);
+  expect(said[0]).toContain(ADDED[user]);
+  expect(log.matching(/^error /)).toEqual([]);
   await app.close();
 });
 

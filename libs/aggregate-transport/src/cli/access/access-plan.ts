@@ -8,7 +8,9 @@ export type CredentialSource =
   | { readonly kind: 'user'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'creds'; readonly file: string }
-  | { readonly kind: 'nkey'; readonly file: string; readonly jwt?: string };
+  | { readonly kind: 'nkey'; readonly file: string; readonly jwt?: string }
+  /** Without a seed the JWT alone lets in: a bearer's. */
+  | { readonly kind: 'jwt'; readonly jwt: string; readonly seed?: string };
 
 export interface AccessPlan {
   readonly servers: readonly string[];
@@ -54,27 +56,31 @@ export function planAccess({ flags, environment, context }: AccessSources): Acce
   const servers = flags.server ?? flags.servers ?? merged.server ?? DEFAULT_SERVER;
   return {
     servers: servers.split(',').map((server) => server.trim()),
-    credentials: credentialsOf([flags, environment, ofContext], context.user_jwt),
+    credentials: credentialsOf([flags, environment, ofContext], context),
     tls: Object.keys(tls).length === 0 ? undefined : tls,
     inboxPrefix: merged['inbox-prefix'],
     jetstream: jetStreamOf(flags) ?? jetStreamOf(ofContext) ?? {},
   };
 }
 
-function credentialsOf(places: readonly AccessFlags[], jwt: string | undefined): CredentialSource {
+function credentialsOf(
+  places: readonly AccessFlags[],
+  { user_jwt: jwt = '', user_seed: seed = '' }: NatsContext,
+): CredentialSource {
   const place = places.find((one) => CREDENTIAL_FLAGS.some((flag) => one[flag] !== undefined));
+  const isOfContext = place === undefined || place === places.at(-1);
+  const { user, password, token, creds, nkey } = place ?? {};
+  // As the `nats` command line: a JWT of the context is looked for before its token.
+  if (isOfContext && jwt !== '' && [user, creds, nkey].every((one) => one === undefined))
+    return { kind: 'jwt', jwt, ...(seed === '' ? {} : { seed }) };
   if (place === undefined) return { kind: 'none' };
   const kinds = CREDENTIAL_FLAGS.filter((flag) => place[flag] !== undefined);
   if (kinds.length > 1)
     throw new UsageError(
       `expected one kind of credentials, found ${kinds.map((kind) => `--${kind}`).join(' and ')}`,
     );
-  const { user, password, token, creds, nkey } = place;
   if (creds !== undefined) return { kind: 'creds', file: creds };
-  if (nkey !== undefined) {
-    const isOfContext = place === places.at(-1);
-    return { kind: 'nkey', file: nkey, ...(isOfContext && jwt !== undefined && jwt !== '' ? { jwt } : {}) };
-  }
+  if (nkey !== undefined) return { kind: 'nkey', file: nkey, ...(isOfContext && jwt !== '' ? { jwt } : {}) };
   // As the `nats` command line: a user without a password is a token.
   if (user === undefined || password === undefined) return { kind: 'token', token: token ?? user ?? '' };
   return { kind: 'user', user, password };

@@ -18,6 +18,8 @@ export interface ConnectionListener {
   reconnected?(): void;
   /** The server dropped what was sent to this subject: the user may not publish there. */
   publishDenied?(subject: string): void;
+  /** What is lost without a permission that nothing depends on, and how to grant it; undefined for any other one. */
+  lossWithout?(denial: Denial): string | undefined;
   /** The client has closed the connection for good. It never comes back. */
   ended?(error: AggregateTransportError): void;
 }
@@ -186,13 +188,30 @@ export class Connection {
   #denied(denial: Denial): void {
     const text = describeDenial(denial);
     if (this.#noteSaid(text)) {
-      this.log.write(
-        'permission-denied',
-        { subject: denial.subject, why: text },
-        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
-      );
+      const fields = { subject: denial.subject, why: text };
+      const loss = this.#lossWithout(denial);
+      if (loss === undefined)
+        this.log.write(
+          'permission-denied',
+          fields,
+          `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
+        );
+      else
+        this.log.write(
+          'optional-permission-denied',
+          fields,
+          `connection "${this.name}" reports ${text}; ${loss} (said once)`,
+        );
     }
     if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
+  }
+
+  #lossWithout(denial: Denial): string | undefined {
+    for (const listener of this.#listeners) {
+      const loss = listener.lossWithout?.(denial);
+      if (loss !== undefined) return loss;
+    }
+    return undefined;
   }
 
   /** Said once until JetStream answers again: a client that keeps dialling hears it at every attempt. */
