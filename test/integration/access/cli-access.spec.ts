@@ -1,12 +1,18 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
 import { Certificates } from '../../support/access/certificates.js';
 import { Operator } from '../../support/access/operator.js';
 import { accountsOf, TOPIC } from '../../support/access/place-ways.js';
 import { startApp } from '../../support/app.js';
 import { BareServer } from '../../support/bare-server.js';
-import { runCommand } from '../../support/command.js';
+import { COMMAND_FILE, runCommand } from '../../support/command.js';
+import { eventually } from '../../support/eventually.js';
 
 /** A server that takes credentials files over TLS with a client certificate, and one whose JetStream is imported. */
 let secured: BareServer;
@@ -78,6 +84,55 @@ test.each<[string, () => readonly string[], () => Record<string, string>]>([
   ],
 ])('the command line gets in with %s', async (_what, args, env) => {
   expect(await status(args(), env())).toEqual({ code: 0, output: '', errors: '' });
+});
+
+test.each<[string, readonly string[], RegExp]>([
+  ['doctor', ['doctor'], /connection +ok/],
+  ['group list', ['group', 'list'], /^$/],
+  ['verify', ['verify', '--clean', '--yes'], /^/],
+])('%s gets in with a context, as all commands do', async (_what, args, text) => {
+  const env = { XDG_CONFIG_HOME: files.file('config'), NATS_CONTEXT: 'secured' };
+  const { code, output, errors } = await runCommand({ args, env });
+  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect(output).toMatch(text);
+});
+
+test('the board and the server for language models get in with a context', async () => {
+  const env = { ...process.env, XDG_CONFIG_HOME: files.file('config') };
+  const board = spawn(process.execPath, [COMMAND_FILE, 'board', '--port', '0', '--context', 'secured'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  diesWithParent(board);
+  let said = '';
+  board.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const client = new Client({ name: 'test', version: '1' });
+  await client.connect(
+    new StdioClientTransport({
+      ...{ command: process.execPath, args: [COMMAND_FILE, 'mcp', '--context', 'secured'] },
+      env: { PATH: process.env['PATH'] ?? '', XDG_CONFIG_HOME: files.file('config') },
+    }),
+  );
+  expect(await client.callTool({ name: 'list_topics', arguments: {} })).toMatchObject({
+    content: [{ text: '[]' }],
+  });
+  await client.close();
+  await eventually('the board', () => /http:\S+/.test(said), 20_000);
+  const [url = ''] = /http:\S+/.exec(said) ?? [];
+  await eventually('its connection', async () => (await fetch(`${url}find?text=a`)).status === 200, 20_000);
+  expect(said).not.toContain('no connection');
+  const ended = once(board, 'exit');
+  board.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+}, 60_000);
+
+test('a proxy that it would not use is refused', async () => {
+  const { code, errors } = await status(['--server', shared.url], {
+    NATS_SOCKS_PROXY: 'socks5://secret@proxy',
+  });
+  expect(code).toBe(2);
+  expect(errors).toMatch(/expected no NATS_SOCKS_PROXY, found one/);
+  expect(errors).not.toMatch(/secret/);
 });
 
 test('what does not let it in is named, and no secret is shown', async () => {
