@@ -87,8 +87,8 @@ test.each<[string, () => readonly string[], () => Record<string, string>]>([
 });
 
 test.each<[string, readonly string[], RegExp]>([
-  ['doctor', ['doctor'], /connection +ok/],
-  ['group list', ['group', 'list'], /^$/],
+  ['doctor', ['doctor'], /ok +connection/],
+  ['group list', ['group', 'list'], /no group has started yet/],
   ['verify', ['verify', '--clean', '--yes'], /^/],
 ])('%s gets in with a context, as all commands do', async (_what, args, text) => {
   const env = { XDG_CONFIG_HOME: files.file('config'), NATS_CONTEXT: 'secured' };

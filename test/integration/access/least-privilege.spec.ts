@@ -9,7 +9,7 @@ import {
 import { connectOperations } from 'nestjs-aggregate-transport/operating';
 import { systemClock as boardClock } from '#board/clock.js';
 import { OperationsSource } from '#board/operations/operations-source.js';
-import { denialLog } from '#library/cli/access/denial-log.js';
+import { denialLog } from '#library/cli/denial-log.js';
 import { COMMANDS } from '#library/cli/commands.js';
 import { toolsOf } from '#library/cli/mcp/mcp-tools.js';
 import { readCommandLine } from '#library/cli/command-line.js';

@@ -7,7 +7,7 @@ const living = new Map<ChildProcess, ChildProcess | undefined>();
 const parent = runInThisContext('process') as NodeJS.Process;
 
 /**
- * Its input ends with the process that holds the other end, whatever ends that. SIGQUIT is PostgreSQL's immediate end:
+ * Its input ends with the process that holds the other end, however that ends. SIGQUIT is PostgreSQL's immediate end:
  * it takes its own processes along.
  */
 const WATCHDOG = 'read line; kill -CONT "$1"; kill -QUIT "$1"';

@@ -8,7 +8,8 @@ import type { NatsPort, PortStatus, SendOptions } from '../port/nats-port.js';
 import { type DialOptions, openPort } from './dial.js';
 import { type JetStreamPlace, OWN_JETSTREAM } from './jetstream-place.js';
 import { MessagePieces, type TextMessage } from './message-pieces.js';
-import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
+import { checkServer } from './check-server.js';
+import { OLDEST_SERVER } from './server-version.js';
 
 /** What a part of the transport wants to hear of its connection. */
 export interface ConnectionListener {
@@ -233,11 +234,8 @@ export class Connection {
   }
 
   #noteBack(server: string): void {
-    this.log.write(
-      'connection-back',
-      { server },
-      `connection "${this.name}" is back, on ${JSON.stringify(server)}`,
-    );
+    const text = `connection "${this.name}" is back, on ${JSON.stringify(server)}`;
+    this.log.write('connection-back', { server }, text);
   }
 
   #reported(why: string): void {
@@ -348,21 +346,3 @@ const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   ended: ['up', 'away'],
   closed: ['up', 'away', 'ended', 'closed'],
 };
-
-function checkServer(nats: NatsPort, { option }: JetStreamPlace): void {
-  const version = nats.info?.version ?? '0.0.0';
-  if (!isServerAtLeast(version, OLDEST_SERVER)) {
-    throw new AggregateTransportError(
-      'SERVER_TOO_OLD',
-      `expected nats-server ${OLDEST_SERVER.slice(0, 2).join('.')} or newer, found ${version}; upgrade the server`,
-    );
-  }
-  // A leaf node without JetStream reaches that of its hub.
-  if (option === undefined && nats.info?.jetstream !== true) {
-    throw new AggregateTransportError(
-      'JETSTREAM_UNAVAILABLE',
-      `expected a server with JetStream, found ${version} without it; start nats-server with -js or a jetstream block, ` +
-        'or, if this is a leaf node, set jetstream.domain to the domain of its hub',
-    );
-  }
-}

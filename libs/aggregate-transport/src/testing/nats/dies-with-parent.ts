@@ -6,7 +6,7 @@ const living = new Map<ChildProcess, ChildProcess | undefined>();
 // Under Jest the global `process` is a copy that never emits 'exit'; this is the real one everywhere.
 const parent = runInThisContext('process') as NodeJS.Process;
 
-/** Its input ends with the process that holds the other end, whatever ends that. */
+/** Its input ends with the process that holds the other end, however that ends. */
 const WATCHDOG = 'read line; kill -9 "$1"';
 
 /** Kills the child at the latest when this process ends, however it does. On Windows SIGKILL is excepted. */

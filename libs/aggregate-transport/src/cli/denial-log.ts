@@ -1,4 +1,4 @@
-import type { Log, LogEventName } from '../../log.js';
+import type { Log, LogEventName } from '../log.js';
 
 const DENIALS: ReadonlySet<LogEventName> = new Set(['permission-denied', 'optional-permission-denied']);
 
