@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -97,15 +97,25 @@ test.each<[string, readonly string[], RegExp]>([
   expect(output).toMatch(text);
 });
 
-test('the board and the server for language models get in with a context', async () => {
+/** The board as an operator starts it, with what it has said. */
+function startBoard(context: string): { readonly board: ChildProcess; readonly said: () => string } {
+  const args = [COMMAND_FILE, 'board', '--port', '0', '--context', context];
   const env = { ...process.env, XDG_CONFIG_HOME: files.file('config') };
-  const board = spawn(process.execPath, [COMMAND_FILE, 'board', '--port', '0', '--context', 'secured'], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const board = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   diesWithParent(board);
   let said = '';
   board.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  return { board, said: () => said };
+}
+
+/** The status of an answer that needs the server; undefined while there is no board. */
+async function lookAt(said: string): Promise<number | undefined> {
+  const [url] = /http:\S+/.exec(said) ?? [];
+  return url === undefined ? undefined : (await fetch(`${url}find?text=a`)).status;
+}
+
+test('the board and the server for language models get in with a context', async () => {
+  const { board, said } = startBoard('secured');
   const client = new Client({ name: 'test', version: '1' });
   await client.connect(
     new StdioClientTransport({
@@ -117,14 +127,37 @@ test('the board and the server for language models get in with a context', async
     content: [{ text: '[]' }],
   });
   await client.close();
-  await eventually('the board', () => /http:\S+/.test(said), 20_000);
-  const [url = ''] = /http:\S+/.exec(said) ?? [];
-  await eventually('its connection', async () => (await fetch(`${url}find?text=a`)).status === 200, 20_000);
-  expect(said).not.toContain('no connection');
+  await eventually('its connection', async () => (await lookAt(said())) === 200, 20_000);
+  expect(said()).not.toContain('no connection');
   const ended = once(board, 'exit');
   board.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
 }, 60_000);
+
+test('the board connects again after its credentials were replaced', async () => {
+  const users = (password: string) => (): string =>
+    `accounts { A: { jetstream: enabled, users: [ { user: svc, password: "${password}" } ] } }`;
+  const server = await BareServer.start(users('first-secret'), '');
+  const context = (password: string): Promise<void> =>
+    writeFile(
+      files.file('config/nats/context/rotated.json'),
+      JSON.stringify({ url: server.url, user: 'svc', password }),
+    );
+  await context('first-secret');
+  const { board, said } = startBoard('rotated');
+  try {
+    await eventually('its connection', async () => (await lookAt(said())) === 200, 20_000);
+    await context('second-secret');
+    await server.reload(users('second-secret'));
+    await eventually('the end of its connection', async () => (await lookAt(said())) !== 200, 20_000);
+    await eventually('another one', async () => (await lookAt(said())) === 200, 30_000);
+    expect(said()).toMatch(/no connection yet: .*AUTHORIZATION_VIOLATION/);
+    expect(said()).not.toMatch(/secret/);
+  } finally {
+    board.kill('SIGKILL');
+    await server.stop();
+  }
+}, 90_000);
 
 test('a proxy that it would not use is refused', async () => {
   const { code, errors } = await status(['--server', shared.url], {

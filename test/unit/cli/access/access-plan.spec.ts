@@ -5,11 +5,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AccessPlan, planAccess } from '#library/cli/access/access-plan.js';
 import { contextFolder, readContext } from '#library/cli/access/context-files.js';
 import {
+  ACCESS_FLAGS,
   type AccessFlags,
   flagsOfEnvironment,
   flagsTo,
   type NatsContext,
 } from '#library/cli/command/access-flags.js';
+import { readCommandLine } from '#library/cli/command-line.js';
+import { COMMANDS } from '#library/cli/commands.js';
 
 const NOTHING: AccessPlan = {
   servers: ['nats://127.0.0.1:4222'],
@@ -113,6 +116,15 @@ describe('what a command line is told of its servers', () => {
     expect(() => plan(flags)).toThrow(text);
     expect(() => plan(flags)).not.toThrow(/hidden/);
   });
+});
+
+test.each(COMMANDS.map(({ name }) => name))('%s takes every way in', (name) => {
+  const flags = Object.entries(ACCESS_FLAGS).flatMap(([flag, type]) =>
+    type === 'string' ? [`--${flag}`, 'x'] : [`--${flag}`],
+  );
+  const { command, input } = readCommandLine([...name.split(' '), ...flags], COMMANDS);
+  expect(command?.name).toBe(name);
+  expect(Object.keys(input.flags).sort()).toEqual(Object.keys(ACCESS_FLAGS).sort());
 });
 
 test('another server takes credentials of its own instead of all others', () => {
