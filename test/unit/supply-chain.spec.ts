@@ -189,6 +189,12 @@ test('the release script publishes every library with provenance, and nothing ou
     LIBRARIES.map((library) => (manifestOf(library) as { name?: string }).name).toSorted(),
   );
   for (const line of commands) expect(line).toContain('--provenance');
+  // The registry compares the repository of a package with that of its provenance.
+  const github = { GITHUB_SERVER_URL: 'https://github.com', GITHUB_REPOSITORY: 'acme/transport' };
+  const there = { ...process.env, ...github };
+  expect(
+    execFileSync(process.execPath, ['release.js', '--plan'], { encoding: 'utf8', env: there }),
+  ).toContain('repository git+https://github.com/acme/transport.git');
   const env = { ...process.env, GITHUB_ACTIONS: '' };
   expect(spawnSync(process.execPath, ['release.js'], { encoding: 'utf8', env }).status).toBe(1);
 });
