@@ -63,24 +63,28 @@ export function planAccess({ flags, environment, context }: AccessSources): Acce
   };
 }
 
-function credentialsOf(
-  places: readonly AccessFlags[],
-  { user_jwt: jwt = '', user_seed: seed = '' }: NatsContext,
-): CredentialSource {
+function credentialsOf(places: readonly AccessFlags[], context: NatsContext): CredentialSource {
   const place = places.find((one) => CREDENTIAL_FLAGS.some((flag) => one[flag] !== undefined));
-  const isOfContext = place === undefined || place === places.at(-1);
-  const { user, password, token, creds, nkey } = place ?? {};
+  if (place !== undefined && place !== places.at(-1)) return credentialsIn(place, undefined);
+  const jwt = context.user_jwt === '' ? undefined : context.user_jwt;
   // As the `nats` command line: a JWT of the context is looked for before its token.
-  if (isOfContext && jwt !== '' && [user, creds, nkey].every((one) => one === undefined))
-    return { kind: 'jwt', jwt, ...(seed === '' ? {} : { seed }) };
-  if (place === undefined) return { kind: 'none' };
+  const isBefore = [place?.user, place?.creds, place?.nkey].some((one) => one !== undefined);
+  if (jwt === undefined || isBefore)
+    return place === undefined ? { kind: 'none' } : credentialsIn(place, jwt);
+  const seed = context.user_seed ?? '';
+  return { kind: 'jwt', jwt, ...(seed === '' ? {} : { seed }) };
+}
+
+/** @throws UsageError */
+function credentialsIn(place: AccessFlags, jwt: string | undefined): CredentialSource {
   const kinds = CREDENTIAL_FLAGS.filter((flag) => place[flag] !== undefined);
   if (kinds.length > 1)
     throw new UsageError(
       `expected one kind of credentials, found ${kinds.map((kind) => `--${kind}`).join(' and ')}`,
     );
+  const { user, password, token, creds, nkey } = place;
   if (creds !== undefined) return { kind: 'creds', file: creds };
-  if (nkey !== undefined) return { kind: 'nkey', file: nkey, ...(isOfContext && jwt !== '' ? { jwt } : {}) };
+  if (nkey !== undefined) return { kind: 'nkey', file: nkey, ...(jwt === undefined ? {} : { jwt }) };
   // As the `nats` command line: a user without a password is a token.
   if (user === undefined || password === undefined) return { kind: 'token', token: token ?? user ?? '' };
   return { kind: 'user', user, password };

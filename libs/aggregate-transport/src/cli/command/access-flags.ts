@@ -93,8 +93,10 @@ export function flagsOfContext(context: NatsContext): AccessFlags {
 /** The flags to reach another server. Credentials of its own take the place of all others. Pure. */
 export function flagsTo(flags: AccessFlags, server: string, creds: string | undefined): AccessFlags {
   if (creds === undefined) return { ...flags, server };
-  const { user: _user, password: _password, token: _token, nkey: _nkey, ...others } = flags;
-  return { ...others, server, creds };
+  const others = Object.entries(flags).filter(
+    ([flag]) => !['user', 'password', 'token', 'nkey'].includes(flag),
+  );
+  return { ...Object.fromEntries(others), server, creds };
 }
 
 function given(fields: Readonly<Record<string, string | undefined>>): boolean {
