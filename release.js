@@ -3,7 +3,7 @@
 //   node release.js --dry-run   checks it, packs each package as it would be published, and publishes none
 //   node release.js             publishes; in the release workflow only, where npm trusts this repository
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
@@ -15,9 +15,34 @@ const read = (path) => readFileSync(`${root}${path}`, 'utf8');
 function packages() {
   return readdirSync(`${root}libs`, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map(({ name }) => JSON.parse(read(`libs/${name}/package.json`)))
+    .map(({ name }) => ({ ...JSON.parse(read(`libs/${name}/package.json`)), folder: `libs/${name}` }))
     .filter((manifest) => manifest.private !== true)
     .sort((a, b) => Number(b.name === CORE) - Number(a.name === CORE) || a.name.localeCompare(b.name));
+}
+
+/**
+ * Where the workflow runs: npm refuses a package whose `repository` is not that of its statement of provenance. The
+ * sources do not name it, so that a fork can release, too. Undefined outside of the workflow.
+ */
+function repositoryUrl() {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env;
+  return server && name ? `git+${server}/${name}.git` : undefined;
+}
+
+/** Names the repository in the packages while `run` runs. */
+function withRepository(manifests, run) {
+  const url = repositoryUrl();
+  const files = url === undefined ? [] : manifests.map(({ folder }) => [folder, `${folder}/package.json`]);
+  const before = files.map(([, file]) => read(file));
+  try {
+    files.forEach(([directory, file], index) => {
+      const manifest = { ...JSON.parse(before[index]), repository: { type: 'git', url, directory } };
+      writeFileSync(`${root}${file}`, `${JSON.stringify(manifest, undefined, 2)}\n`);
+    });
+    run();
+  } finally {
+    files.forEach(([, file], index) => writeFileSync(`${root}${file}`, before[index]));
+  }
 }
 
 /** What keeps this release from being published; empty if nothing does. */
@@ -31,6 +56,9 @@ function obstacles(manifests, version, tag) {
     if (asked !== undefined && asked !== version)
       found.push(`expected ${name} to ask for ${CORE} ${version}, found ${asked}`);
   }
+  for (const { name, repository } of manifests)
+    if (repository !== undefined && repositoryUrl() !== undefined && repository.url !== repositoryUrl())
+      found.push(`expected ${name} to name the repository ${repositoryUrl()}, found ${repository.url}`);
   if (tag !== undefined && tag !== `v${version}`) found.push(`expected the tag v${version}, found ${tag}`);
   if (
     !new RegExp(`^## \\[${version.replaceAll('.', '\\.')}\\] - \\d{4}-\\d{2}-\\d{2}$`, 'm').test(
@@ -72,9 +100,13 @@ const found = obstacles(
 );
 for (const obstacle of found) console.log(`not ready: ${obstacle}`);
 const commands = commandsOf(manifests, isDry);
+if (repositoryUrl() !== undefined) console.log(`repository ${repositoryUrl()}`);
 for (const args of commands) console.log(`npm ${args.join(' ')}`);
 if (!isPlan && !isDry && found.length > 0) process.exitCode = 1;
 else if (!isPlan && !isDry && process.env.GITHUB_ACTIONS !== 'true') {
   console.log('not published: expected to run in the release workflow; try --dry-run here');
   process.exitCode = 1;
-} else if (!isPlan) for (const args of commands) publish(args);
+} else if (!isPlan)
+  withRepository(manifests, () => {
+    for (const args of commands) publish(args);
+  });

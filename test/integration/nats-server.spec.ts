@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -18,6 +18,7 @@ import {
   startNatsServer,
   type StartNatsServerOptions,
 } from '#library/testing/nats/nats-server.js';
+import { isRunning } from '../support/is-running.js';
 
 const FETCH_WITHIN_MS = 90_000;
 const POLL_WITHIN_MS = 10_000;
@@ -286,6 +287,23 @@ describe('a started nats-server', () => {
     expect(await eventually('stored after restart', stored)).toBe(3);
     expect(pids.size).toBe(4);
     expect(server.url).toContain(`:${connection.getServer().split(':')[1]!}`);
+  });
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)('ends with a process that %s ends', async (signal) => {
+    const script = `
+      import { startNatsServer } from 'nestjs-aggregate-transport/testing';
+      const server = await startNatsServer({ config: '' });
+      console.log(server.pid);
+      setInterval(() => undefined, 1_000);`;
+    const args = ['--input-type=module', '-e', script];
+    const parent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    cleanups.push(() => parent.kill('SIGKILL'));
+    let output = '';
+    parent.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const pid = await eventually('the server', () => Number(/^(\d+)\n/.exec(output)?.[1]) || undefined);
+    expect(isRunning(pid)).toBe(true);
+    parent.kill(signal);
+    await eventually('its end', () => !isRunning(pid) || undefined);
   });
 
   test('is silent while frozen, answers again after resume, and can be stopped frozen', async () => {

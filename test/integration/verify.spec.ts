@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect } from 'nats';
 import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
 import type { Verdict } from '#library/verifying/verdict.js';
 import { COMMAND_FILE, runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';
+import { isRunning } from '../support/is-running.js';
 import { serverForAll } from '../support/server.js';
 
 const TOPIC = 'aggregate-verify-orders';
@@ -51,12 +52,6 @@ async function streams(): Promise<string[]> {
 
 function verify(...args: string[]) {
   return runCommand({ args: ['verify', '--server', server().url, ...args] });
-}
-
-/** One that has ended may stay in the list until its parent asks for it. */
-function isRunning(pid: number): boolean {
-  const file = `/proc/${pid}/stat`;
-  return existsSync(file) && !/\) Z /.test(readFileSync(file, 'utf8'));
 }
 
 /** A run that has its processes; resolves with those. */

@@ -4,6 +4,7 @@ import { join, sep } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 
 interface Manifest {
+  readonly name?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
@@ -63,6 +64,12 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
   ],
   code: [],
 };
+/** What other packages may touch besides: a file, or a folder of it. */
+const OF_OTHERS: Readonly<Record<string, Partial<Record<Reach, readonly string[]>>>> = {
+  'libs/aggregate-transport-postgres': { files: ['cli/'], variables: ['cli/'] },
+  'libs/aggregate-transport-board': { files: ['cli/arguments.ts'], network: ['http/board-server.ts'] },
+  'libs/create-aggregate-service': { files: ['main.ts', 'service-folder.ts'], processes: ['install.ts'] },
+};
 const FOR_TESTS = /^testing\/(?:nats\/|sabotage\.ts$)/;
 
 function withoutComments(source: string): string {
@@ -104,6 +111,28 @@ describe('what the core library may touch', () => {
     expect(REACHES.network.test("import { connect } from 'node:tls';")).toBe(true);
   });
 });
+
+test.each(Object.entries(OF_OTHERS))(
+  '%s touches what docs/security.md says, and no more',
+  (library, listed) => {
+    expect(readFileSync('docs/security.md', 'utf8')).toContain(`\`${manifestOf(library).name ?? ''}\``);
+    // Types are gone when it runs.
+    const sources = sourcesOf(library).map(([path, source]) => [
+      path,
+      source.replace(/^import type [^;]*;/gm, ''),
+    ]);
+    for (const [reach, pattern] of Object.entries(REACHES)) {
+      const found = sources.filter(
+        ([path = '', source = '']) => !path.startsWith('testing/') && pattern.test(source),
+      );
+      const allowed = listed[reach as Reach] ?? [];
+      expect(
+        found.map(([path = '']) => path).filter((path) => !allowed.some((one) => path.startsWith(one))),
+      ).toEqual([]);
+      for (const one of allowed) expect(found.some(([path = '']) => path.startsWith(one))).toBe(true);
+    }
+  },
+);
 
 describe.each(LIBRARIES)('%s', (library) => {
   const manifest = manifestOf(library);
@@ -160,6 +189,12 @@ test('the release script publishes every library with provenance, and nothing ou
     LIBRARIES.map((library) => (manifestOf(library) as { name?: string }).name).toSorted(),
   );
   for (const line of commands) expect(line).toContain('--provenance');
+  // The registry compares the repository of a package with that of its provenance.
+  const github = { GITHUB_SERVER_URL: 'https://github.com', GITHUB_REPOSITORY: 'acme/transport' };
+  const there = { ...process.env, ...github };
+  expect(
+    execFileSync(process.execPath, ['release.js', '--plan'], { encoding: 'utf8', env: there }),
+  ).toContain('repository git+https://github.com/acme/transport.git');
   const env = { ...process.env, GITHUB_ACTIONS: '' };
   expect(spawnSync(process.execPath, ['release.js'], { encoding: 'utf8', env }).status).toBe(1);
 });

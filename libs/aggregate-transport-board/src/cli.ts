@@ -20,9 +20,12 @@ export async function run(
     terminal.print(USAGE);
     return 0;
   }
-  const way = await accessOf(flags);
+  // Files and flags are understood before anything is opened, and read again for each connection.
+  await accessOf(flags);
   const log = { info: (text: string) => terminal.print(text), warn: (text: string) => terminal.print(text) };
-  const link = new ServerLink({ connect: () => connectOperations(way), clock: systemClock, log });
+  const link = new ServerLink({
+    ...{ connect: async () => connectOperations(await accessOf(flags)), clock: systemClock, log },
+  });
   const source = new OperationsSource(link.open, systemClock);
   try {
     const server = await BoardServer.listen(
@@ -33,7 +36,7 @@ export async function run(
     const hint = access.kind === 'token' ? '?token=…, with the token of your file' : '';
     terminal.print(`the board is at http://${name}:${server.port}/${hint}`);
     try {
-      // What no waiting helps, such as wrong credentials, ends the command.
+      // What no waiting helps, such as a client that is not installed, ends the command.
       await Promise.race([untilEnded(), link.failed]);
     } finally {
       await server.close();

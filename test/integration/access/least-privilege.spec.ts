@@ -6,11 +6,15 @@ import {
   AggregateOperations,
   ParkedAggregates,
 } from 'nestjs-aggregate-transport';
+import { connectOperations } from 'nestjs-aggregate-transport/operating';
+import { systemClock as boardClock } from '#board/clock.js';
+import { OperationsSource } from '#board/operations/operations-source.js';
+import { denialLog } from '#library/cli/denial-log.js';
 import { COMMANDS } from '#library/cli/commands.js';
+import { toolsOf } from '#library/cli/mcp/mcp-tools.js';
 import { readCommandLine } from '#library/cli/command-line.js';
 import { systemClock } from '#library/clock.js';
 import { describeError } from '#library/errors.js';
-import { levelOf, type Log } from '#library/log.js';
 import { Connection } from '#library/stream/connection/connection.js';
 import { admits, deniedIn, type Line, type Role, rolesOnPage, userOf } from '../../support/access/roles.js';
 import { publisherOf, startApp } from '../../support/app.js';
@@ -34,9 +38,20 @@ interface Trial {
   readonly without: Line | undefined;
 }
 
-const TRIALS: readonly Trial[] = ROLES.flatMap((role) =>
-  [undefined, ...role.lines].map((without, index) => ({ name: `${role.name}-${index}-`, role, without })),
-);
+/** An operator who only looks. */
+const ONLOOKER: Role = {
+  name: 'onlooker',
+  lines: ROLES.flatMap(({ name, lines }) =>
+    name === 'operator' ? lines.filter(({ changes }) => changes !== true) : [],
+  ),
+};
+
+const TRIALS: readonly Trial[] = [
+  ...ROLES.flatMap((role) =>
+    [undefined, ...role.lines].map((without, index) => ({ name: `${role.name}-${index}-`, role, without })),
+  ),
+  { name: 'onlooker-0-', role: ONLOOKER, without: undefined },
+];
 
 function ofTrial(name: string, lines: readonly Line[]): Line[] {
   return lines.map((line) => ({ ...line, filter: line.filter.replaceAll(PAGE_TOPIC, name) }));
@@ -131,11 +146,7 @@ class Life {
   async commandAs(user: string, args: readonly string[]): Promise<void> {
     if (this.#isOver) throw new Error('the life is over');
     const { command, input } = readCommandLine(args, COMMANDS);
-    const commandLog: Log = {
-      write: (event, _fields, text) => {
-        if (levelOf(event) === 'error') this.said.errors.push(text);
-      },
-    };
+    const commandLog = denialLog((text) => void this.said.errors.push(text));
     const terminal = { print: () => undefined, ask: () => Promise.resolve(undefined) };
     const prepared = command!.prepare(input, {
       terminal,
@@ -230,6 +241,31 @@ const LIVES: Readonly<Record<string, (life: Life, without: Line | undefined) => 
     await life.close(app);
   },
 
+  async onlooker(life) {
+    const app = await life.app(`admin-${life.name}`, { publishes: true, isBroken: () => true });
+    await publishAll(app, life.name, ['sound', 'broken']);
+    await untilParked(app, life.name, { broken: 1 });
+    const at = ['--topic', life.name, '--group', GROUP];
+    await life.command('status');
+    await life.command('group', 'show', life.name, GROUP);
+    await life.command('group', 'ask', life.name, GROUP);
+    await life.command('parked', 'show', 'broken', ...at);
+    await life.command('aggregate', 'show', 'broken', '--topic', life.name);
+    // What the board and language models look at.
+    const connection = { user: life.name, pass: 'pw' };
+    const operations = await connectOperations({ servers: server.url, connection });
+    try {
+      const board = new OperationsSource(() => operations, boardClock);
+      expect((await board.overview()).notes).toEqual([]);
+      await board.aggregate({ topic: life.name, aggregateId: 'broken', limit: 10, payloads: true });
+      const input = { topic: life.name, group: GROUP, aggregateId: 'broken', text: 'broken' };
+      for (const tool of toolsOf({ payloads: true }))
+        if (tool.changes === undefined) await tool.run(operations, input);
+    } finally {
+      await operations.close();
+    }
+  },
+
   async operator(life) {
     const app = await life.app(`admin-${life.name}`, {
       publishes: true,
@@ -245,12 +281,23 @@ const LIVES: Readonly<Record<string, (life: Life, without: Line | undefined) => 
     await life.command('parked', 'show', 'broken-1', ...at);
     await life.command('parked', 'skip', 'broken-1', ...at, '--yes');
     await life.command('parked', 'discard', 'broken-2', ...at, '--yes');
+    const edited = `${life.name}/${GROUP}/broken-3`;
+    // The second edit takes the place of the first.
+    for (const payload of ['2', '3'])
+      await life.command('parked', 'edit', edited, '--payload', payload, '--yes', '--wait', '5000');
     life.isBroken = false;
     await life.command('parked', 'retry', 'broken-3', ...at);
+    await life.command('parked', 'export', `${life.name}/${GROUP}`, '--json');
+    await life.command('group', 'list', life.name);
+    await life.command('group', 'show', life.name, GROUP);
+    await life.command('aggregate', 'show', 'sound', '--topic', life.name);
+    await life.command('aggregate', 'purge', 'sound', '--topic', life.name, '--yes', '--wait', '5000');
+    await life.command('topic', 'edit', life.name, '--max-messages', '999999', '--yes');
     await life.command('repartition', life.name, GROUP, '2', '--yes');
     // Without a process the command drains by itself.
     await life.close(app);
     await life.command('group', 'reset', life.name, GROUP, '--to', 'start', '--yes');
+    await life.command('group', 'delete', life.name, GROUP, '--yes');
   },
 };
 
@@ -317,7 +364,7 @@ describe('the roles of docs/security.md', () => {
     '$role.name without $without.side $without.filter: the subject is named',
     async (trial) => {
       const { named, text } = (await outcomes.get(trial))!;
-      expect({ named: named.length > 0, text }).toEqual({ named: true, text });
+      expect(named.length > 0 ? 'named' : text).toBe('named');
     },
     120_000,
   );

@@ -3,14 +3,19 @@ import { Controller } from '@nestjs/common';
 import {
   AggregateHandler,
   AggregateHealthIndicator,
+  AggregateOperations,
   AggregateTransportStatus,
   ParkedAggregates,
 } from 'nestjs-aggregate-transport';
+import { systemClock } from '#board/clock.js';
+import { OperationsSource } from '#board/operations/operations-source.js';
+import { toolsOf } from '#library/cli/mcp/mcp-tools.js';
 import { publisherOf, startApp } from '../../support/app.js';
 import { BareServer } from '../../support/bare-server.js';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
 import { KeptLines } from '../../support/kept-lines.js';
+import { Spans } from '../../support/spans.js';
 
 const TOPIC = 'orders';
 /** Each place that could leak has a word of its own. */
@@ -39,7 +44,29 @@ class Handler {
   }
 }
 
-test('nothing secret stands in lines and fields of the log, errors, status, health, snapshots or the output of commands', async () => {
+/** Everything that tools of operators tell without being asked for payloads: the facade, the board, and MCP. */
+async function toldByTools(operations: AggregateOperations): Promise<unknown[]> {
+  const group = { topic: TOPIC, group: 'g' };
+  const one = { ...group, aggregateId: 'a' };
+  const told: unknown[] = [
+    await operations.askGroup(group, { worst: 20 }),
+    await operations.askAggregate(one),
+    await operations.aggregate(one),
+    await operations.search('a'),
+    await operations.parked(group),
+    await operations.letters(one),
+    await operations.status(),
+  ];
+  for (const tool of toolsOf({ payloads: false }))
+    if (tool.changes === undefined) told.push(await tool.run(operations, { ...one, text: 'a' }));
+  const board = new OperationsSource(() => operations, systemClock);
+  const troubles = { kind: undefined, text: '', offset: 0, limit: 50 };
+  told.push(await board.overview(), await board.group(group, troubles), await board.find('a'));
+  told.push(await board.aggregate({ topic: TOPIC, aggregateId: 'a', limit: 100, payloads: false }));
+  return told;
+}
+
+test('nothing secret stands in logs, errors, status, health, snapshots, spans, or what commands and tools tell', async () => {
   const said: string[] = [];
   const note = (value: unknown): void => {
     // Of undefined and functions there is no text.
@@ -54,12 +81,14 @@ test('nothing secret stands in lines and fields of the log, errors, status, heal
     note(error);
   };
   const log = new KeptLines();
+  const spans = new Spans();
   const address = (password: string): string => `nats://svc:${password}@127.0.0.1:${server.ports.client}`;
   const options = {
     servers: address(WORDS.address),
     topics: { [TOPIC]: { publish: { giveUpAfterMs: 1_000 } } },
     group: 'g',
     shutdown: { drainMs: 100 },
+    tracing: { tracer: spans.tracer, aggregateId: true },
   };
   const app = await startApp({ options, publishers: [TOPIC], controllers: [Handler], logger: log });
   const publisher = publisherOf(app, TOPIC);
@@ -80,6 +109,7 @@ test('nothing secret stands in lines and fields of the log, errors, status, heal
   note(await parked.list({ topic: TOPIC }));
   note(await app.get(AggregateTransportStatus).snapshot());
   note(await app.get(AggregateHealthIndicator).isHealthy('events'));
+  for (const told of await toldByTools(app.get(AggregateOperations))) note(told);
 
   const inAddress = ['--server', address(WORDS.address)];
   const asOther = ['--server', server.url, '--user', 'other'];
@@ -87,6 +117,9 @@ test('nothing secret stands in lines and fields of the log, errors, status, heal
     ['status', ...inAddress],
     ['status', '--json', ...asOther, '--password', WORDS.option],
     ['parked', 'list', ...inAddress],
+    ['group', 'ask', TOPIC, 'g', '--json', ...inAddress],
+    ['aggregate', 'show', 'a', '--topic', TOPIC, '--json', ...inAddress],
+    ['doctor', '--json', ...inAddress],
     ['status', ...asOther, '--password', WORDS.guessed],
     ['status', '--server', address(WORDS.guessed)],
     ['status', ...inAddress, '--user', 'svc', '--password', WORDS.guessed],
@@ -113,6 +146,10 @@ test('nothing secret stands in lines and fields of the log, errors, status, heal
   note(await app.get(AggregateHealthIndicator).isHealthy('events'));
   await app.close();
 
+  for (const { name, attributes, events, status, resource } of spans.all)
+    note({ name, attributes, events, status, resource: resource.attributes });
+  expect(spans.all.length).toBeGreaterThan(2);
+  await spans.close();
   // Fields hold more than texts, and so do stacks. Those of the library's lines, and the lines of Nest.
   for (const line of log.kept) note(line);
   expect(log.kept.map(({ event }) => event)).toEqual(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Controller, type INestApplication } from '@nestjs/common';
 import { AggregateHandler, AggregateHealthIndicator, AggregateId } from 'nestjs-aggregate-transport';
+import { connectOperations } from 'nestjs-aggregate-transport/operating';
 import { CLIENTS } from '../../support/access/clients.js';
 import { CREDENTIAL_WAYS } from '../../support/access/credential-ways.js';
 import { PLACE_WAYS, TOPIC } from '../../support/access/place-ways.js';
@@ -42,8 +43,9 @@ const handled: string[] = [];
 
 @Controller()
 class Handler {
-  @AggregateHandler(TOPIC)
+  @AggregateHandler(TOPIC, { retry: { attempts: 1 } })
   handle(@AggregateId() id: string) {
+    if (id.startsWith('broken')) throw new Error('not this one');
     handled.push(id);
   }
 }
@@ -93,6 +95,24 @@ async function problemsOf(app: INestApplication): Promise<string> {
   return JSON.stringify(await app.get(AggregateHealthIndicator).isHealthy('events'));
 }
 
+/** The same way in lets tools of operators read all there is, and ask the running process. */
+async function looksIn(access: Access, aggregateId: string, isAsked: boolean): Promise<void> {
+  const address = { topic: TOPIC, group: `of-${access.client ?? ''}` };
+  const operations = await connectOperations(access);
+  try {
+    await eventually('the broken aggregate to be parked', async () => {
+      const letters = await operations.letters({ ...address, aggregateId: `broken ${aggregateId}` });
+      return letters.letters.length === 1;
+    });
+    expect(await operations.askGroup(address)).toMatchObject({ isComplete: isAsked });
+    const { timeline } = await operations.aggregate({ topic: TOPIC, aggregateId });
+    expect(timeline).toMatchObject([{ kind: 'stored', type: 'T' }]);
+    expect(await operations.group(address)).toMatchObject({ condition: 'living', owned: 1 });
+  } finally {
+    await operations.close();
+  }
+}
+
 function rowOf(way: Way, client: string): Row {
   const row = ROWS.get(`${way.name} ${client}`);
   if (row === undefined) throw new Error(`expected a row for "${way.name}", ${client}, in docs/security.md`);
@@ -121,6 +141,9 @@ describe.each(WAYS)('$name', (way) => {
     const id = `${way.name} ${client}`;
     expect(await publish(app, id)).toBe('stored');
     await eventually('the event to be handled', () => handled.includes(id));
+    expect(await publish(app, `broken ${id}`)).toBe('stored');
+    await looksIn(scene.right(client), id, way.isAsked ?? true);
+    expect(log.matching(/^error .*\.ask"/)).toEqual([]);
     expect(log.lines.join(' ')).not.toMatch(SECRET);
   });
 

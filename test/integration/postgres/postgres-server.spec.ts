@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
 import { startPostgres } from 'nestjs-aggregate-transport-postgres/testing';
 import pg from 'pg';
+import { eventually } from '../../support/eventually.js';
+import { isRunning } from '../../support/is-running.js';
 import { postgresForAll } from '../../support/postgres.js';
 
 const server = postgresForAll({ settings: {} });
@@ -71,4 +74,21 @@ describe('a server of our own', () => {
     await other.stop();
     expect(other.pid).toBeUndefined();
   });
+
+  test('ends with a process that is killed', async () => {
+    const script = `
+      import { startPostgres } from 'nestjs-aggregate-transport-postgres/testing';
+      const server = await startPostgres({ settings: {} });
+      console.log(server.pid);
+      setInterval(() => undefined, 1_000);`;
+    const args = ['--input-type=module', '-e', script];
+    const parent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    parent.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await eventually('the server', () => /^\d+\n/.test(output), 30_000);
+    const pid = Number(output);
+    expect(isRunning(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await eventually('its end', () => !isRunning(pid));
+  }, 60_000);
 });

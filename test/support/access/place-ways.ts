@@ -66,6 +66,7 @@ const apiPrefix: Way = {
 /** A user that may subscribe to its own inboxes and to keys, and to nothing else. */
 const inboxPrefix: Way = {
   name: 'inbox prefix',
+  isAsked: false,
   async open() {
     const keys = ['aggregate-transport', 'aggregate-transport-parked', `${TOPIC}_positions`];
     const subscribe = JSON.stringify(['INBOX_svc.>', ...keys.map((key) => `$KV.${key}.>`)]);

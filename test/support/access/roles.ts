@@ -10,6 +10,8 @@ export interface Line {
   readonly note: string;
   /** The server lets it answer what it is asked: `filter` is where answers go. */
   readonly isResponses?: true;
+  /** It stands after `# changes`: one that only looks does without. */
+  readonly changes?: true;
 }
 
 /** A role as the page grants it. */
@@ -30,13 +32,16 @@ export function rolesOnPage(): readonly Role[] {
 function linesOf(text: string): Line[] {
   const lines: Line[] = [];
   let side: Side = 'publish';
+  let changes = false;
   for (const line of text.split('\n')) {
-    if (/^\s*subscribe:/.test(line)) side = 'subscribe';
+    if (/^\s*subscribe:/.test(line)) [side, changes] = ['subscribe', false];
+    if (/^\s*# changes$/.test(line)) changes = true;
     const responses = /^\s*allow_responses: true\s*#\s*(?<note>.+)$/.exec(line)?.groups?.['note'];
     if (responses !== undefined)
       lines.push({ side: 'publish', filter: '_INBOX.>', note: responses, isResponses: true });
     const { filter, note } = /^\s*"(?<filter>[^"]+)"\s*#\s*(?<note>.+)$/.exec(line)?.groups ?? {};
-    if (filter !== undefined && note !== undefined) lines.push({ side, filter, note });
+    if (filter !== undefined && note !== undefined)
+      lines.push({ side, filter, note, ...(changes ? { changes } : {}) });
   }
   return lines;
 }

@@ -8,6 +8,8 @@ export interface Way {
   /** As the first column of the table in docs/security.md. */
   readonly name: string;
   readonly open: () => Promise<OpenWay>;
+  /** False if its user may not hear what operators ask. @default true */
+  readonly isAsked?: false;
 }
 
 type AccessOf = (client: NatsClientName) => Access;

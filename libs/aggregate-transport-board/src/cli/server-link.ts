@@ -14,7 +14,8 @@ const AGAIN_MS = 2_000;
 
 /**
  * The way to a NATS server that may not be there yet, or be away for a while: the board says so instead of ending. It
- * dials until the first connection is open; from then on the client dials by itself.
+ * dials until the first connection is open; from then on the client dials by itself. One that the client has given up,
+ * as after new credentials, is replaced: what says how to reach the server is read again.
  */
 export class ServerLink {
   #operations: ConnectedOperations | undefined;
@@ -37,12 +38,21 @@ export class ServerLink {
   /** @throws BOARD_DISCONNECTED at once, instead of a request that waits for its end */
   readonly open = (): Operations => {
     if (this.#operations?.isConnected() === true) return this.#operations;
+    this.#replaceEnded();
     const why = this.#operations === undefined ? this.#why : 'the connection was lost';
     throw new AggregateBoardError(
       'BOARD_DISCONNECTED',
       `expected a connection to the NATS server, found none: ${why}; see that the server runs and can be reached`,
     );
   };
+
+  #replaceEnded(): void {
+    const ended = this.#operations?.endedBy();
+    if (ended === undefined || this.#isClosed) return;
+    void this.#operations?.close();
+    this.#operations = undefined;
+    this.#again(ended);
+  }
 
   async close(): Promise<void> {
     this.#isClosed = true;

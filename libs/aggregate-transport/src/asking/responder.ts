@@ -31,7 +31,7 @@ const SECOND_MS = 1_000;
  *
  * - `idle`: hears nothing. Left by {@link start}.
  * - `hearing`: answers, at most 50 questions a second.
- * - `refused`: the server does not let it hear or answer. The connection has logged that.
+ * - `refused`: the server does not let it hear or answer. The connection has logged that, as a warning.
  * - `closed`: by {@link close}.
  */
 export class Responder {

@@ -2,13 +2,15 @@
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock.js';
 import { CodedError, describeError } from '../errors.js';
+import { silentLog } from '../log.js';
 import { accessOf } from './access/connection-options.js';
 import { loadAddOn, packageOf } from './add-on.js';
-import { ACCESS_FLAGS } from './command/access-flags.js';
+import { ACCESS_FLAGS, flagsTo } from './command/access-flags.js';
 import { jsonLine } from './command/json-line.js';
 import { isUsageError, type Terminal } from './command/terminal.js';
 import { readCommandLine } from './command-line.js';
 import { COMMANDS } from './commands.js';
+import { denialLog } from './denial-log.js';
 import { connectedBy } from './server-access.js';
 import { usageOf } from './usage.js';
 import { PROCESS_WORD } from './verify/run-verify.js';
@@ -30,6 +32,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (!process.emit('SIGTERM')) process.exit();
 });
 
+const denials = denialLog((text) => void process.stderr.write(`${text}\n`));
+
 async function run(): Promise<number> {
   const args = process.argv.slice(2);
   const [first, ...others] = args;
@@ -47,13 +51,13 @@ async function run(): Promise<number> {
     terminal.print(usageOf(command === undefined ? COMMANDS : [command]));
     return 0;
   }
+  const log = command.triesPermissions === true ? silentLog : denials;
   // Everything is understood before a server is asked.
   const prepared = command.prepare(input, {
     terminal,
     clock: systemClock,
-    connected: (use) => connectedBy(input.flags, use),
-    connectedTo: (server, creds, use) =>
-      connectedBy({ ...input.flags, server, ...(creds === undefined ? {} : { creds }) }, use),
+    connected: (use) => connectedBy(input.flags, log, use),
+    connectedTo: (server, creds, use) => connectedBy(flagsTo(input.flags, server, creds), log, use),
   });
   return prepared();
 }

@@ -46,6 +46,13 @@ export const CONNECTION_EVENTS = {
     means: 'the server does not let this process use a subject',
     do: 'grant it; see _Permissions_',
   },
+  'optional-permission-denied': {
+    level: 'warn',
+    place: 'connection',
+    fields: ['subject', 'why'],
+    means: 'the server refuses a subject that no event depends on; the text says what is lost without it',
+    do: 'grant it, or leave it so; see [ask.md](ask.md)',
+  },
   'credentials-refused': {
     level: 'error',
     place: 'connection',

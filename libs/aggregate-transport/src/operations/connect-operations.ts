@@ -44,6 +44,10 @@ class ConnectedServerOperations extends ServerOperations implements ConnectedOpe
     return this.connection.connected;
   }
 
+  endedBy(): string | undefined {
+    return this.connection.endedBy;
+  }
+
   close(): Promise<void> {
     return this.connection.close();
   }

@@ -72,12 +72,12 @@ export interface LetterPage {
   readonly limit?: number;
   /** Only letters behind this position: the `next` of the page before. @default 0 */
   readonly after?: number;
-  /** With their payloads. @default false */
+  /** With their payloads and headers. @default false */
   readonly payloads?: boolean;
 }
 
 /** An event that waits in the parked stream. */
-export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
+export interface ShownLetter extends Omit<LetterSummary, 'traceId' | 'headers'> {
   /** Its place among the letters. */
   readonly position: number;
   readonly type: string | undefined;
@@ -85,6 +85,8 @@ export interface ShownLetter extends Omit<LetterSummary, 'traceId'> {
   readonly traceId: string | undefined;
   readonly correlationId: string | undefined;
   readonly bytes: number;
+  /** Only if payloads were asked for: a service may send secrets in them. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Only if payloads were asked for; the text of the body if it is no envelope. */
   readonly payload?: unknown;
 }
@@ -217,6 +219,11 @@ export interface Operations {
 export interface ConnectedOperations extends Operations {
   /** False while the connection is away; it dials again by itself. */
   readonly isConnected: () => boolean;
+  /**
+   * Why the client has closed the connection for good, as after two refusals of its credentials; undefined if it has
+   * not. It never comes back: close it, and connect again.
+   */
+  readonly endedBy: () => string | undefined;
   /** Closes the connection. Safe to call twice. */
   readonly close: () => Promise<void>;
 }

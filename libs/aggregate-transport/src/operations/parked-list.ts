@@ -84,7 +84,9 @@ export async function readLetters(
 }
 
 function shownLetterOf(letter: Letter, payloads: boolean): LetterList['letters'][number] {
-  return { ...letterSummaryOf(letter), position: letter.position, ...shownEventOf(letter, payloads) };
+  const { headers, ...summary } = letterSummaryOf(letter);
+  const { position } = letter;
+  return { ...summary, position, ...(payloads ? { headers } : {}), ...shownEventOf(letter, payloads) };
 }
 
 /** The type of a letter's event; undefined if no codec known here wrote it. */

@@ -56,7 +56,7 @@ function storedEntry(message: StoredMessage, stands: readonly GroupStands[], pay
     kind: 'stored',
     at: Date.parse(message.storedAt),
     sequence,
-    headers,
+    ...(payloads ? { headers } : {}),
     ...shownEventOf(message, payloads),
     groups: stands.map(({ group, of }) => ({ group, stand: of(sequence) })),
   };

@@ -26,7 +26,8 @@ export interface StoredEntry extends Entry {
   /** Of its header `traceparent`, or of its envelope. */
   readonly traceId: string | undefined;
   readonly correlationId: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Only if payloads were asked for: a service may send secrets in them. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly bytes: number;
   /** Only if payloads were asked for; the text of the body if it is no envelope. */
   readonly payload?: unknown;

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AccessPlan, planAccess } from '#library/cli/access/access-plan.js';
 import { contextFolder, readContext } from '#library/cli/access/context-files.js';
-import { type AccessFlags, flagsOfEnvironment, type NatsContext } from '#library/cli/command/access-flags.js';
+import {
+  ACCESS_FLAGS,
+  type AccessFlags,
+  flagsOfEnvironment,
+  flagsTo,
+  type NatsContext,
+} from '#library/cli/command/access-flags.js';
+import { readCommandLine } from '#library/cli/command-line.js';
+import { COMMANDS } from '#library/cli/commands.js';
 
 const NOTHING: AccessPlan = {
   servers: ['nats://127.0.0.1:4222'],
@@ -78,6 +86,11 @@ describe('what a command line is told of its servers', () => {
       inboxPrefix: 'I',
       jetstream: { domain: 'hub' },
     });
+    const jwt = { user_jwt: 'e30', user_seed: 'SU', token: 't' };
+    expect(plan({}, {}, jwt).credentials).toEqual({ kind: 'jwt', jwt: 'e30', seed: 'SU' });
+    expect(plan({}, {}, { user_jwt: 'e30' }).credentials).toEqual({ kind: 'jwt', jwt: 'e30' });
+    expect(plan({}, {}, { ...jwt, creds: 'f' }).credentials).toEqual({ kind: 'creds', file: 'f' });
+    expect(plan({ nkey: 'f' }, {}, jwt).credentials).toEqual({ kind: 'nkey', file: 'f' });
     expect(plan({}, {}, { user: 'u', password: 'p', creds: 'f' }).credentials).toEqual({
       ...{ kind: 'user', user: 'u', password: 'p' },
     });
@@ -105,6 +118,21 @@ describe('what a command line is told of its servers', () => {
   });
 });
 
+test.each(COMMANDS.map(({ name }) => name))('%s takes every way in', (name) => {
+  const flags = Object.entries(ACCESS_FLAGS).flatMap(([flag, type]) =>
+    type === 'string' ? [`--${flag}`, 'x'] : [`--${flag}`],
+  );
+  const { command, input } = readCommandLine([...name.split(' '), ...flags], COMMANDS);
+  expect(command?.name).toBe(name);
+  expect(Object.keys(input.flags).sort()).toEqual(Object.keys(ACCESS_FLAGS).sort());
+});
+
+test('another server takes credentials of its own instead of all others', () => {
+  const flags = { server: 'a', user: 'u', password: 'p', tlsca: 'ca' };
+  expect(flagsTo(flags, 'b', undefined)).toEqual({ ...flags, server: 'b' });
+  expect(flagsTo(flags, 'b', 'f')).toEqual({ server: 'b', creds: 'f', tlsca: 'ca' });
+});
+
 describe('contexts of the nats command line', () => {
   let folder = '';
   beforeAll(async () => {
@@ -116,7 +144,21 @@ describe('contexts of the nats command line', () => {
       '{"description":"","url":"nats://one","password":"pw"}',
     );
     await writeFile(join(folder, 'context/bad.json'), '{"password":"hidden"');
-    await writeFile(join(folder, 'context/nsc.json'), '{"nsc":"nsc://a/b/c"}');
+    const others = {
+      nsc: { nsc: 'nsc://a/b/c' },
+      proxied: { socks_proxy: 'socks5://hidden@proxy' },
+      store: { windows_cert_store: 'user' },
+      vault: { creds: 'op://hidden/item/creds' },
+      inline: { nkey: 'data:;base64,hidden' },
+      variable: { user: 'u', password: 'env://hidden' },
+      signed: { user_jwt: 'e30', user_seed: 'op://hidden/seed' },
+      files: {
+        ...{ creds: '~/one.creds', ca: '$CERTS/ca.pem', cert: 'file:///c.pem', key: '${CERTS}/key.pem' },
+        ...{ password: 'pw:with$HOME', nkey: 'C:\\nkey', description: '', color_scheme: 'red' },
+      },
+    };
+    for (const [name, content] of Object.entries(others))
+      await writeFile(join(folder, `context/${name}.json`), JSON.stringify(content));
   });
   afterAll(() => rm(join(folder, '..'), { recursive: true }));
 
@@ -133,11 +175,25 @@ describe('contexts of the nats command line', () => {
     expect(await readContext(undefined, undefined)).toEqual({});
   });
 
+  test('name files as the nats command line does: with ~, variables and file://', async () => {
+    const environment = { HOME: '/home/me', CERTS: '/certs' };
+    expect(await readContext('files', folder, environment)).toMatchObject({
+      ...{ creds: '/home/me/one.creds', ca: '/certs/ca.pem', cert: '/c.pem', key: '/certs/key.pem' },
+      ...{ password: 'pw:with$HOME', nkey: 'C:\\nkey' },
+    });
+  });
+
   test.each([
     ['none', /expected context "none" in .*none\.json, found no file/],
     ['../one', /expected the name of a context, found "\.\.\/one"/],
     ['bad', /expected .*bad\.json to hold a JSON object/],
     ['nsc', /expected a context without "nsc"/],
+    ['proxied', /expected a context without "socks_proxy"/],
+    ['store', /expected a context without "windows_cert_store"/],
+    ['vault', /expected "creds" of a context to be a file, found op: in .*vault\.json/],
+    ['inline', /expected "nkey" of a context to be a file, found data: in /],
+    ['variable', /expected "password" of a context to be the text itself, found env: in /],
+    ['signed', /expected "user_seed" of a context to be the text itself, found op: in /],
   ])('%s is refused, and nothing of it shown', async (name, text) => {
     const reading = readContext(name, folder);
     await expect(reading).rejects.toThrow(text);

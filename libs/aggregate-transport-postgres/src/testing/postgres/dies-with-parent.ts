@@ -1,30 +1,54 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { runInThisContext } from 'node:vm';
 
-const living = new Set<ChildProcess>();
+const living = new Map<ChildProcess, ChildProcess | undefined>();
 // Under Jest the global `process` is a copy that never emits 'exit'; this is the real one everywhere.
 const parent = runInThisContext('process') as NodeJS.Process;
 
 /**
- * Ends the server at the latest when this process ends, however it does, SIGKILL excepted. The core has one of its own
- * with another signal. A shared one would be a public name of the core's `testing`, and so a promise to users.
+ * Its input ends with the process that holds the other end, however that ends. SIGQUIT is PostgreSQL's immediate end:
+ * it takes its own processes along.
+ */
+const WATCHDOG = 'read line; kill -CONT "$1"; kill -QUIT "$1"';
+
+/**
+ * Ends the server at the latest when this process ends, however it does. The core has one of its own with another
+ * signal. A shared one would be a public name of the core's `testing`, and so a promise to users.
  */
 export function diesWithParent(child: ChildProcess): void {
   if (living.size === 0) parent.on('exit', endAll);
-  living.add(child);
+  living.set(child, watchdogOf(child));
   // A child that could not be spawned emits an error and no exit.
   child.once('error', () => forget(child));
   child.once('exit', () => forget(child));
 }
 
+/** A signal that this process does not handle ends it without 'exit'. */
+function watchdogOf({ pid }: ChildProcess): ChildProcess | undefined {
+  if (pid === undefined || process.platform === 'win32') return undefined;
+  // In a group of its own: a terminal sends its signals to the whole group of this process.
+  const watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', String(pid)], {
+    ...{ stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' },
+  });
+  // Without a shell the server still ends with an orderly end.
+  watchdog.on('error', () => undefined);
+  watchdog.unref();
+  const held = watchdog.stdin as Socket | null;
+  held?.on('error', () => undefined);
+  held?.unref();
+  return watchdog;
+}
+
 function forget(child: ChildProcess): void {
+  // At once: its process id may soon belong to another.
+  living.get(child)?.kill('SIGKILL');
   living.delete(child);
   if (living.size === 0) parent.off('exit', endAll);
 }
 
-/** SIGQUIT is PostgreSQL's immediate end: it takes its own processes along. */
 function endAll(): void {
-  for (const child of living) {
+  for (const child of living.keys()) {
     child.kill('SIGCONT');
     child.kill('SIGQUIT');
   }

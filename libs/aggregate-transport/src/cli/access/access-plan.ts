@@ -8,7 +8,9 @@ export type CredentialSource =
   | { readonly kind: 'user'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'creds'; readonly file: string }
-  | { readonly kind: 'nkey'; readonly file: string; readonly jwt?: string };
+  | { readonly kind: 'nkey'; readonly file: string; readonly jwt?: string }
+  /** Without a seed the JWT alone lets in: a bearer's. */
+  | { readonly kind: 'jwt'; readonly jwt: string; readonly seed?: string };
 
 export interface AccessPlan {
   readonly servers: readonly string[];
@@ -54,16 +56,27 @@ export function planAccess({ flags, environment, context }: AccessSources): Acce
   const servers = flags.server ?? flags.servers ?? merged.server ?? DEFAULT_SERVER;
   return {
     servers: servers.split(',').map((server) => server.trim()),
-    credentials: credentialsOf([flags, environment, ofContext], context.user_jwt),
+    credentials: credentialsOf([flags, environment, ofContext], context),
     tls: Object.keys(tls).length === 0 ? undefined : tls,
     inboxPrefix: merged['inbox-prefix'],
     jetstream: jetStreamOf(flags) ?? jetStreamOf(ofContext) ?? {},
   };
 }
 
-function credentialsOf(places: readonly AccessFlags[], jwt: string | undefined): CredentialSource {
+function credentialsOf(places: readonly AccessFlags[], context: NatsContext): CredentialSource {
   const place = places.find((one) => CREDENTIAL_FLAGS.some((flag) => one[flag] !== undefined));
-  if (place === undefined) return { kind: 'none' };
+  if (place !== undefined && place !== places.at(-1)) return credentialsIn(place, undefined);
+  const jwt = context.user_jwt === '' ? undefined : context.user_jwt;
+  // As the `nats` command line: a JWT of the context is looked for before its token.
+  const isBefore = [place?.user, place?.creds, place?.nkey].some((one) => one !== undefined);
+  if (jwt === undefined || isBefore)
+    return place === undefined ? { kind: 'none' } : credentialsIn(place, jwt);
+  const seed = context.user_seed ?? '';
+  return { kind: 'jwt', jwt, ...(seed === '' ? {} : { seed }) };
+}
+
+/** @throws UsageError */
+function credentialsIn(place: AccessFlags, jwt: string | undefined): CredentialSource {
   const kinds = CREDENTIAL_FLAGS.filter((flag) => place[flag] !== undefined);
   if (kinds.length > 1)
     throw new UsageError(
@@ -71,10 +84,7 @@ function credentialsOf(places: readonly AccessFlags[], jwt: string | undefined):
     );
   const { user, password, token, creds, nkey } = place;
   if (creds !== undefined) return { kind: 'creds', file: creds };
-  if (nkey !== undefined) {
-    const isOfContext = place === places.at(-1);
-    return { kind: 'nkey', file: nkey, ...(isOfContext && jwt !== undefined && jwt !== '' ? { jwt } : {}) };
-  }
+  if (nkey !== undefined) return { kind: 'nkey', file: nkey, ...(jwt === undefined ? {} : { jwt }) };
   // As the `nats` command line: a user without a password is a token.
   if (user === undefined || password === undefined) return { kind: 'token', token: token ?? user ?? '' };
   return { kind: 'user', user, password };

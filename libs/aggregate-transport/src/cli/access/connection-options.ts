@@ -7,6 +7,8 @@ import { UsageError } from '../command/terminal.js';
 import { type AccessPlan, type CredentialSource, planAccess } from './access-plan.js';
 import { contextFolder, readContext } from './context-files.js';
 
+const PROXY_VARIABLE = 'NATS_SOCKS_PROXY';
+
 /** How to reach the servers, as the options of a connection. */
 export interface Access {
   readonly connection: NatsConnectionOptions;
@@ -24,13 +26,18 @@ export async function accessOf(flags: AccessFlags): Promise<Access> {
 
 async function planOf(flags: AccessFlags): Promise<AccessPlan> {
   const environment = flagsOfEnvironment(process.env);
+  // A command that passed it over would go to the server by another way than the user wants.
+  if ((process.env[PROXY_VARIABLE] ?? '') !== '')
+    throw new UsageError(
+      `expected no ${PROXY_VARIABLE}, found one; this command line has no proxies, so unset it, or open a tunnel`,
+    );
   const name = flags.context ?? environment.context;
   const namesServer = [flags.server, flags.servers, environment.server].some(
     (server) => server !== undefined,
   );
   // The selected context is for the server it names: its credentials must not go to another.
   const isAsked = name !== undefined || !namesServer;
-  const context = isAsked ? await readContext(name, contextFolder(process.env)) : {};
+  const context = isAsked ? await readContext(name, contextFolder(process.env), process.env) : {};
   return planAccess({ flags, environment, context });
 }
 
@@ -60,6 +67,12 @@ async function credentialOptionsOf(source: CredentialSource): Promise<NatsConnec
       return {
         authenticator: (await natsAuthenticators()).credsAuthenticator(await read('creds', source.file)),
       };
+    case 'jwt': {
+      const { jwtAuthenticator } = await natsAuthenticators();
+      const { jwt, seed } = source;
+      const bytes = seed === undefined ? undefined : Buffer.from(seed, 'utf8');
+      return { authenticator: jwtAuthenticator(jwt, bytes) };
+    }
     case 'nkey': {
       const { jwtAuthenticator, nkeyAuthenticator } = await natsAuthenticators();
       const seed = Buffer.from(

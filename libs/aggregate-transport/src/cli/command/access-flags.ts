@@ -33,6 +33,7 @@ export interface NatsContext {
   readonly creds?: string;
   readonly nkey?: string;
   readonly user_jwt?: string;
+  readonly user_seed?: string;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -87,6 +88,15 @@ export function flagsOfContext(context: NatsContext): AccessFlags {
     'js-api-prefix': context.jetstream_api_prefix,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+/** The flags to reach another server. Credentials of its own take the place of all others. Pure. */
+export function flagsTo(flags: AccessFlags, server: string, creds: string | undefined): AccessFlags {
+  if (creds === undefined) return { ...flags, server };
+  const others = Object.entries(flags).filter(
+    ([flag]) => !['user', 'password', 'token', 'nkey'].includes(flag),
+  );
+  return { ...Object.fromEntries(others), server, creds };
 }
 
 function given(fields: Readonly<Record<string, string | undefined>>): boolean {

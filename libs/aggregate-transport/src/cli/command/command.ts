@@ -47,6 +47,8 @@ export interface Command<F extends Flags = Flags> {
   readonly flags: F;
   /** How many words it takes after its name, at most. */
   readonly words: number;
+  /** It tries what its user may do: what the server refuses is what it finds, and is not told besides. */
+  readonly triesPermissions?: true;
   /** Its lines of help: how it is written, after its name, and what that does. */
   readonly help: readonly (readonly [use: string, what: string])[];
   /**

@@ -74,10 +74,10 @@ export async function examine(
 }
 
 /** As the service does: what its user may do is what matters. */
-function connectedAs({ connection }: ResolvedOptions): Surroundings['connected'] {
+function connectedAs({ connection, client, jetStream }: ResolvedOptions): Surroundings['connected'] {
   return async (use) => {
     const name = 'aggregate-transport-doctor';
-    const opened = await Connection.open(connection, name, silentLog, { mayWait: false });
+    const opened = await Connection.open(connection, name, silentLog, { client, jetStream, mayWait: false });
     try {
       return await use(opened);
     } finally {

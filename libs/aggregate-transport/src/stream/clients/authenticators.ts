@@ -8,8 +8,8 @@ export interface NatsAuthenticators {
   readonly credsAuthenticator: (creds: Uint8Array) => NatsAuthenticator;
   /** From the seed of an nkey. */
   readonly nkeyAuthenticator: (seed: Uint8Array) => NatsAuthenticator;
-  /** From a JWT and the seed that signs for it. */
-  readonly jwtAuthenticator: (jwt: string, seed: Uint8Array) => NatsAuthenticator;
+  /** From a JWT and the seed that signs for it; that of a bearer needs no seed. */
+  readonly jwtAuthenticator: (jwt: string, seed?: Uint8Array) => NatsAuthenticator;
 }
 
 /**

@@ -8,7 +8,8 @@ import type { NatsPort, PortStatus, SendOptions } from '../port/nats-port.js';
 import { type DialOptions, openPort } from './dial.js';
 import { type JetStreamPlace, OWN_JETSTREAM } from './jetstream-place.js';
 import { MessagePieces, type TextMessage } from './message-pieces.js';
-import { isServerAtLeast, OLDEST_SERVER } from './server-version.js';
+import { checkServer } from './check-server.js';
+import { OLDEST_SERVER } from './server-version.js';
 
 /** What a part of the transport wants to hear of its connection. */
 export interface ConnectionListener {
@@ -18,6 +19,8 @@ export interface ConnectionListener {
   reconnected?(): void;
   /** The server dropped what was sent to this subject: the user may not publish there. */
   publishDenied?(subject: string): void;
+  /** What is lost without a permission that nothing depends on, and how to grant it; undefined for any other one. */
+  lossWithout?(denial: Denial): string | undefined;
   /** The client has closed the connection for good. It never comes back. */
   ended?(error: AggregateTransportError): void;
 }
@@ -186,13 +189,30 @@ export class Connection {
   #denied(denial: Denial): void {
     const text = describeDenial(denial);
     if (this.#noteSaid(text)) {
-      this.log.write(
-        'permission-denied',
-        { subject: denial.subject, why: text },
-        `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
-      );
+      const fields = { subject: denial.subject, why: text };
+      const loss = this.#lossWithout(denial);
+      if (loss === undefined)
+        this.log.write(
+          'permission-denied',
+          fields,
+          `connection "${this.name}" reports ${text}; grant it (said once per subject, and of ${MAX_SAID} at most)`,
+        );
+      else
+        this.log.write(
+          'optional-permission-denied',
+          fields,
+          `connection "${this.name}" reports ${text}; ${loss} (said once)`,
+        );
     }
     if (denial.operation === 'publish') this.#tell((listener) => listener.publishDenied?.(denial.subject));
+  }
+
+  #lossWithout(denial: Denial): string | undefined {
+    for (const listener of this.#listeners) {
+      const loss = listener.lossWithout?.(denial);
+      if (loss !== undefined) return loss;
+    }
+    return undefined;
   }
 
   /**
@@ -217,11 +237,8 @@ export class Connection {
   }
 
   #noteBack(server: string): void {
-    this.log.write(
-      'connection-back',
-      { server },
-      `connection "${this.name}" is back, on ${JSON.stringify(server)}`,
-    );
+    const text = `connection "${this.name}" is back, on ${JSON.stringify(server)}`;
+    this.log.write('connection-back', { server }, text);
   }
 
   #reported(why: string): void {
@@ -332,21 +349,3 @@ const MAY_ENTER_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
   ended: ['up', 'away'],
   closed: ['up', 'away', 'ended', 'closed'],
 };
-
-function checkServer(nats: NatsPort, { option }: JetStreamPlace): void {
-  const version = nats.info?.version ?? '0.0.0';
-  if (!isServerAtLeast(version, OLDEST_SERVER)) {
-    throw new AggregateTransportError(
-      'SERVER_TOO_OLD',
-      `expected nats-server ${OLDEST_SERVER.slice(0, 2).join('.')} or newer, found ${version}; upgrade the server`,
-    );
-  }
-  // A leaf node without JetStream reaches that of its hub.
-  if (option === undefined && nats.info?.jetstream !== true) {
-    throw new AggregateTransportError(
-      'JETSTREAM_UNAVAILABLE',
-      `expected a server with JetStream, found ${version} without it; start nats-server with -js or a jetstream block, ` +
-        'or, if this is a leaf node, set jetstream.domain to the domain of its hub',
-    );
-  }
-}

@@ -1,5 +1,6 @@
 import { describeError } from '../../errors.js';
 import type { Connection } from '../connection/connection.js';
+import type { Denial } from '../port/nats-failure.js';
 import type { NatsSubscription } from '../port/nats-port.js';
 
 /** See `AskPort` of what the processes of a group are asked. */
@@ -35,7 +36,7 @@ export class AskWire {
 
   constructor(
     private readonly connection: Connection,
-    topic: string,
+    private readonly topic: string,
     group: string,
   ) {
     this.#subject = askSubject(topic, group);
@@ -52,6 +53,8 @@ export class AskWire {
       publishDenied: (subject: string): void => {
         if (subject === this.#subject) listener.unheard();
       },
+      lossWithout: ({ subject }: Denial): string | undefined =>
+        subject === this.#subject ? this.#lossOf(`allow it to publish to "${this.#filter}"`) : undefined,
     };
     this.connection.listen(denied);
     try {
@@ -79,22 +82,34 @@ export class AskWire {
   hear(listener: Asked): Ending {
     const { connection } = this;
     const replies = new RecentReplies();
+    let isRefused = false;
+    const refuse = (why: string): void => {
+      isRefused = true;
+      listener.refused(why);
+    };
     const denied = {
       publishDenied: (subject: string): void => {
-        if (replies.has(subject)) listener.refused(`the user may not publish to "${subject}"`);
+        if (replies.has(subject)) refuse(`the user may not publish to "${subject}"`);
+      },
+      lossWithout: ({ operation, subject }: Denial): string | undefined => {
+        if (operation === 'publish')
+          return replies.has(subject) ? this.#lossOf('allow it to answer: allow_responses: true') : undefined;
+        const line = `allow it to subscribe to "${this.#filter}", with allow_responses: true`;
+        return subject === this.#subject ? this.#lossOf(line) : undefined;
       },
     };
     try {
       const subscription = connection.nats.subscribe(this.#subject, {
         callback: (failure, message) => {
-          if (failure !== null) listener.refused(describeError(failure));
+          if (failure !== null) refuse(describeError(failure));
           else listener.asked(message.data, this.#replyTo(message.reply, replies));
         },
       });
       connection.listen(denied);
       return {
         end: () => {
-          connection.forget(denied);
+          // The connection tells of a refusal later than the subscription does, and of other answers still.
+          if (!isRefused) connection.forget(denied);
           subscription.unsubscribe();
         },
       };
@@ -102,6 +117,18 @@ export class AskWire {
       listener.refused(describeError(error));
       return { end: () => undefined };
     }
+  }
+
+  /** Of all groups of the topic, as docs/security.md grants it. */
+  get #filter(): string {
+    return askSubject(this.topic, '*');
+  }
+
+  #lossOf(line: string): string {
+    return (
+      'events are handled without it, but operators are not told what runs in this process (group ask, boards); ' +
+      `to change that, ${line}, and start again`
+    );
   }
 
   #replyTo(reply: string | undefined, replies: RecentReplies): ((body: string) => void) | undefined {

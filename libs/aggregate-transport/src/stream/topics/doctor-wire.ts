@@ -95,7 +95,10 @@ export class DoctorWire {
    * stream meets, calls with a body that no server can read. So nothing is stored, made or removed.
    */
   async permissions(topic: string, hasGroup: boolean): Promise<ProbedSubject[]> {
-    const probes = hasGroup ? [...publisherProbes(topic), ...handlerProbes(topic)] : publisherProbes(topic);
+    const { keys } = this.connection.jetStream;
+    const probes = hasGroup
+      ? [...publisherProbes(topic), ...handlerProbes(topic, keys)]
+      : publisherProbes(topic);
     const answers: ProbedSubject[] = [];
     for (const { subject, call, body, why } of probes) {
       const refused = await (call === undefined
@@ -138,13 +141,14 @@ function publisherProbes(topic: string): Probe[] {
   ];
 }
 
-function handlerProbes(topic: string): Probe[] {
+/** `keys` stands before the subject of every write of a key. */
+function handlerProbes(topic: string, keys: string): Probe[] {
   const parked = parkedStreamOf(topic);
   const leases = streamOfBucket(LEASE_BUCKET);
   return [
-    { subject: `$KV.${LEASE_BUCKET}.${NOTHING}`, why: 'leases and presence' },
-    { subject: `$KV.${positionsStreamOf(topic)}.${NOTHING}`, why: "positions and the group's record" },
-    { subject: `$KV.${MARKER_BUCKET}.${NOTHING}`, why: 'markers of parked aggregates' },
+    { subject: `${keys}$KV.${LEASE_BUCKET}.${NOTHING}`, why: 'leases and presence' },
+    { subject: `${keys}$KV.${positionsStreamOf(topic)}.${NOTHING}`, why: "positions and the group's record" },
+    { subject: `${keys}$KV.${MARKER_BUCKET}.${NOTHING}`, why: 'markers of parked aggregates' },
     { subject: `${parked}.${NOTHING}.skipped.${NOTHING}`, why: 'letters' },
     ...[positionsStreamOf(topic), parked, leases, streamOfBucket(MARKER_BUCKET)].flatMap((stream) => [
       apiProbe(`STREAM.INFO.${stream}`, 'the checks of settings', {}),
