@@ -4,7 +4,7 @@ import { serverForAll } from '../../support/server.js';
 import { GROUP, walkOn } from './walk.js';
 
 /**
- * docs/operations.md, `OLD_CONSUMERS` and `found durable consumers`: what a release with acks left is deleted with an
+ * docs/operations/repairs.md, `OLD_CONSUMERS` and `found durable consumers`: what a release with acks left is deleted with an
  * ordinary client, as the text says.
  */
 
