@@ -37,7 +37,10 @@ const LIBRARIES: readonly Library[] = [
 const MORE: Readonly<Record<string, readonly [page: string, name: string]>> = {
   PAYLOAD_INVALID: ['../shapes.md', 'shapes'],
   VERSION_NEWER: ['../shapes.md', 'shapes'],
-  SEQUENCE_UNKNOWN: ['../operations/repairs.md#a-chain-of-expectations-such-as-an-outboxs', 'a chain of expectations'],
+  SEQUENCE_UNKNOWN: [
+    '../operations/repairs.md#a-chain-of-expectations-such-as-an-outboxs',
+    'a chain of expectations',
+  ],
   RECORD_MISSING: ['../operations/backup.md#backup-and-restore', 'backup and restore'],
   OLD_CONSUMERS: ['../operations/repairs.md#old-consumers', 'old consumers'],
   PARK_REFUSED: ['../operations/repairs.md#a-full-parked-stream', 'a full parked stream'],
