@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { LOG_EVENTS } from '#library/log-events/log-events.js';
 import type { LogEventDefinition, LogPlace } from '#library/log-events/definition.js';
 import { LOG_EVENTS as POSTGRES_EVENTS } from '#postgres/log-events.js';
@@ -97,7 +98,16 @@ const asCode = (texts: readonly string[]): string =>
   texts.map((text) => `\`${text.replaceAll('|', '\\|').replaceAll('`', "'")}\``).join(' or ');
 
 /** As GitHub makes it of a heading. */
-const anchorOf = (heading: string): string => heading.toLowerCase().replaceAll(' ', '-');
+/** The page for operators that has this heading. */
+function placeOf(heading: string): string {
+  const page = readdirSync('docs/operations').find((name) =>
+    readFileSync(`docs/operations/${name}`, 'utf8')
+      .split('\n')
+      .some((line) => line.replace(/^#+ /, '') === heading),
+  );
+  if (page === undefined) throw new Error(`expected a page of docs/operations with the heading ${heading}`);
+  return `operations/${page}#${heading.toLowerCase().replaceAll(' ', '-')}`;
+}
 
 function rowOf(event: string, definition: Definition): string[] {
   const { level, place, fields, sometimes = [], fails } = definition;
@@ -114,10 +124,7 @@ function rowOf(event: string, definition: Definition): string[] {
     asCode(textsFor(event)),
     names.join(', ') || '—',
     definition.means,
-    definition.do.replace(
-      /see _([^_]+)_/g,
-      (_, name: string) => `see [${name}](operations.md#${anchorOf(name)})`,
-    ),
+    definition.do.replace(/see _([^_]+)_/g, (_, name: string) => `see [${name}](${placeOf(name)})`),
   ];
 }
 

@@ -10,7 +10,11 @@ import { GAP, mayRead, textsOf, treesOf, unionOf } from '../support/source-texts
 
 const README = readFileSync('README.md', 'utf8');
 const MAX_README_LINES = 150;
-const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
+const HEALTH = readFileSync('docs/operations/health.md', 'utf8');
+/** Where an operator reads what to do. */
+const REPAIRS = ['backup', 'deploys', 'groups', 'letters', 'repairs', 'topics'].map((name) =>
+  readFileSync(`docs/operations/${name}.md`, 'utf8'),
+);
 const sources = treesOf('libs/aggregate-transport/src');
 
 /** The rows of the table whose head begins with these columns, cell by cell. */
@@ -30,11 +34,21 @@ function tableOf(page: string, ...columns: readonly string[]): string[][] {
   return rows.slice(0, end < 0 ? undefined : end).map(cellsOf);
 }
 
-/** Beginnings of sections and paragraphs of docs/operations.md that tell what is, and nothing to do. */
-const NO_RECIPES = ['Other recipes', 'What happens', 'What you see'];
+/** Beginnings of paragraphs of docs/operations that tell what is, and nothing to do. */
+const NO_RECIPES = ['What happens', 'What you see'];
 
 function codeIn(cell = ''): string {
   return /^`(.+)`$/.exec(cell)?.[1] ?? cell;
+}
+
+/** The recipes of a page: its sections, bold beginnings of paragraphs, and rows of what is lost. */
+function recipesOf(page: string): string[] {
+  const sections = [...page.matchAll(/^## (.*)$/gm)].map(([, name]) => name!);
+  const told = [...page.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, name]) => name!.replace(/\.$/, ''));
+  const rows = [['lost, or restored alone'], ['key'], ['reason']].flatMap((columns) =>
+    tableOf(page, ...columns).map(([name]) => name!),
+  );
+  return [...(sections.length > 0 ? sections : [/^# (.*)$/m.exec(page)![1]!]), ...told, ...rows];
 }
 
 const RECIPES = pagesOf('docs/recipes');
@@ -85,9 +99,9 @@ test.each(RECIPES)(
   },
 );
 
-describe('docs/operations.md', () => {
+describe('docs/operations', () => {
   test('explains every health code, and no other, with what it makes fail', () => {
-    const rows = tableOf(OPERATIONS, 'code', 'meaning', 'healthy', 'ready', 'live');
+    const rows = tableOf(HEALTH, 'code', 'meaning', 'healthy', 'ready', 'live');
     const told = rows.map(([code, , healthy, ready, live]) => [codeIn(code), healthy, ready, live]);
     const declared = unionOf(sources.get('observe/health-problem.ts')!, 'HealthProblemCode');
     const codes = declared as HealthProblemCode[];
@@ -100,19 +114,7 @@ describe('docs/operations.md', () => {
   });
 
   test('tells no recipe that no test walks, and the list of walks has no other', () => {
-    const head = OPERATIONS.slice(OPERATIONS.indexOf('## Backup and restore'));
-    const sections = [...head.matchAll(/^## (.*)$/gm)].map(([, name]) => name!);
-    // Bold beginnings of paragraphs, except those that only describe.
-    const told = [...head.matchAll(/^\*\*(.+?)\*\*/gm)].map(([, name]) => name!.replace(/\.$/, ''));
-    const others = [...head.slice(head.indexOf('## Other recipes')).matchAll(/^### (.*)$/gm)];
-    const rows = [['lost, or restored alone'], ['key'], ['reason']].flatMap((columns) =>
-      tableOf(head, ...columns).map(([name]) => name!),
-    );
-    const recipes = new Set(
-      [...sections, ...told, ...others.map(([, name]) => name!), ...rows].filter(
-        (name) => !NO_RECIPES.includes(name),
-      ),
-    );
+    const recipes = new Set(REPAIRS.flatMap(recipesOf).filter((name) => !NO_RECIPES.includes(name)));
     const walked = tableOf(readFileSync('docs/proof/recipes.md', 'utf8'), 'recipe');
     expect(walked.map(([name]) => name).toSorted()).toEqual([...recipes].toSorted());
     const specs = walked.flatMap(([, names = '']) =>

@@ -152,11 +152,10 @@ describe('alerts', () => {
       const [page = '', section = ''] = annotations.page.split(/, (.*)/);
       const text = readFileSync(join('docs', page), 'utf8');
       const quoted = /"(.*)"/.exec(section)?.[1];
-      const [head = '', code] = section.split(/ codes? /);
-      if (quoted !== undefined) expect(text).toContain(`### ${quoted}\n`);
+      const [head = '', code] = section.split(/(?:^| )codes? /);
+      if (quoted !== undefined) expect(text).toContain(`## ${quoted}\n`);
       else if (code !== undefined) expect(text).toContain(`\`${code.split(' ')[0]}\``);
-      else if (head !== '' && head !== 'health codes')
-        expect(text.toLowerCase()).toContain(`## ${head.toLowerCase()}\n`);
+      else if (head !== '') expect(text.toLowerCase()).toContain(`## ${head.toLowerCase()}\n`);
     }
   });
 });

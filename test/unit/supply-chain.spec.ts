@@ -10,6 +10,7 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly scripts?: Readonly<Record<string, string>>;
+  readonly keywords?: readonly string[];
 }
 
 const CORE = 'libs/aggregate-transport';
@@ -172,6 +173,14 @@ test('the peers of the core library are Nest, what Nest needs, the NATS clients,
   expect(known.filter((name) => !peers.includes(name))).toEqual([]);
   expect(peers.filter((name) => ![...known, ...clients, ...optional].includes(name))).toEqual([]);
   for (const name of optional) expect(peerDependenciesMeta[name]).toEqual({ optional: true });
+});
+
+test('every package is found by what it is for', () => {
+  for (const library of LIBRARIES)
+    expect([library, manifestOf(library).keywords]).toEqual([
+      library,
+      expect.arrayContaining(['nestjs', 'nats', 'jetstream']),
+    ]);
 });
 
 test('the release workflow publishes with provenance, without a token, after the checks', () => {

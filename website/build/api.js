@@ -1,13 +1,15 @@
 // The reference of everything that the libraries export, made by TypeDoc from their docstrings.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Application } from 'typedoc';
+import { Application, ReflectionKind } from 'typedoc';
 
-/** What needs a docstring. A property whose name says all needs none; options do, which another test sees to. */
+/** What needs a docstring. Properties of interfaces and classes do, too; those of literal types need none. */
 const DOCUMENTED = [
   ...['Class', 'Interface', 'Enum', 'EnumMember', 'Function', 'TypeAlias', 'Variable'],
   ...['Method', 'Accessor', 'GetSignature', 'CallSignature'],
 ];
+
+const OWNERS = [ReflectionKind.Interface, ReflectionKind.Class];
 
 const OPTIONS = {
   name: 'API',
@@ -70,6 +72,7 @@ export async function writeApi(root, target) {
       throw new Error('expected TypeDoc to read the libraries; it says why not above');
     nameByPackage(project.children ?? [], entries);
     app.validate(project);
+    for (const name of bareProperties(project)) app.logger.warn(`${name} does not have any documentation`);
     await app.generateOutputs(project);
     const faults = app.logger.warningCount + app.logger.errorCount;
     if (faults > 0)
@@ -77,6 +80,19 @@ export async function writeApi(root, target) {
   } finally {
     rmSync(tsconfig);
   }
+}
+
+/** Properties of interfaces and classes that a reader would find without a word. */
+function bareProperties(project) {
+  return Object.values(project.reflections)
+    .filter((one) => one.kind === ReflectionKind.Property && OWNERS.includes(one.parent?.kind))
+    .filter((one) => !one.hasComment() && one.inheritedFrom === undefined && !isDocumentedCall(one))
+    .map((one) => one.getFullName());
+}
+
+/** A function member keeps its docstring at its signature. */
+function isDocumentedCall({ type }) {
+  return type?.type === 'reflection' && (type.declaration.signatures ?? []).some((one) => one.hasComment());
 }
 
 function writeTsconfig(file, entries) {

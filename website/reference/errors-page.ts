@@ -37,10 +37,13 @@ const LIBRARIES: readonly Library[] = [
 const MORE: Readonly<Record<string, readonly [page: string, name: string]>> = {
   PAYLOAD_INVALID: ['../shapes.md', 'shapes'],
   VERSION_NEWER: ['../shapes.md', 'shapes'],
-  SEQUENCE_UNKNOWN: ['../operations.md#other-recipes', 'a chain of expectations'],
-  RECORD_MISSING: ['../operations.md#backup-and-restore', 'backup and restore'],
-  OLD_CONSUMERS: ['../operations.md#other-recipes', 'old consumers'],
-  PARK_REFUSED: ['../operations.md#other-recipes', 'a full parked stream'],
+  SEQUENCE_UNKNOWN: [
+    '../operations/repairs.md#a-chain-of-expectations-such-as-an-outboxs',
+    'a chain of expectations',
+  ],
+  RECORD_MISSING: ['../operations/backup.md#backup-and-restore', 'backup and restore'],
+  OLD_CONSUMERS: ['../operations/repairs.md#old-consumers', 'old consumers'],
+  PARK_REFUSED: ['../operations/repairs.md#a-full-parked-stream', 'a full parked stream'],
   OUTCOME_UNKNOWN: ['../guarantees.md', 'guarantees'],
   FENCED: ['../postgres.md#the-inbox', 'the inbox'],
 };

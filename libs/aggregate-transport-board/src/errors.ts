@@ -16,5 +16,6 @@ export type AggregateBoardErrorCode =
 
 /** The base of every error this library throws or answers with. */
 export class AggregateBoardError extends CodedError<AggregateBoardErrorCode> {
+  /** The name of the class, which stacks show. Decide on `code`. */
   override readonly name: string = 'AggregateBoardError';
 }

@@ -72,5 +72,6 @@ export type AggregatePostgresErrorCode =
 
 /** The base of every error this library throws or rejects with. Errors about an event are those of `publish`. */
 export class AggregatePostgresError extends CodedError<AggregatePostgresErrorCode> {
+  /** The name of the class, which stacks show. Decide on `code`. */
   override readonly name: string = 'AggregatePostgresError';
 }

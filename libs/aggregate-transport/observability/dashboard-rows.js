@@ -25,7 +25,7 @@ const quantile = (q) =>
 export const ROWS = [
   [
     'Is something wrong?',
-    table('What health names now', 'What each code means, and what to do: operations.md.', [
+    table('What health names now', 'What each code means, and what to do: operations/health.md.', [
       [
         `sum by (aggregate_transport_problem_code, ${TOPIC_GROUP}) (${OWN}_problems{${WHERE}}) > 0`,
         'problem',

@@ -251,6 +251,7 @@ export type AggregateTransportErrorCode =
  */
 export abstract class CodedError<Code extends string> extends Error {
   constructor(
+    /** What went wrong; never reused for another meaning. */
     readonly code: Code,
     message: string,
     options?: ErrorOptions,
@@ -261,6 +262,7 @@ export abstract class CodedError<Code extends string> extends Error {
 
 /** The base of every error this library throws or rejects with. */
 export class AggregateTransportError extends CodedError<AggregateTransportErrorCode> {
+  /** The name of the class, which stacks show. Decide on `code`. */
   override readonly name: string = 'AggregateTransportError';
 }
 
@@ -273,6 +275,7 @@ export const BLOCKS_AGGREGATE: unique symbol = Symbol.for('aggregate-transport.b
 
 /** An event waits because something outside of its handler was set back or edited: only an operator can release it. */
 export interface BlockedBySettings {
+  /** The code under which health names the aggregate. */
   readonly problem: 'settings-changed';
   /** Expected and found, in one line. No payload, no credentials. */
   readonly why: string;
@@ -282,6 +285,7 @@ export interface BlockedBySettings {
 
 /** An event waits because only a newer release of the service can read it: a deploy releases it. */
 export interface BlockedByVersion extends Omit<BlockedBySettings, 'problem'> {
+  /** The code under which health names the aggregate. */
   readonly problem: 'newer-version';
 }
 

@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 import { SubjectTap } from '../../support/subject-tap.js';
 
-/** What docs/operations.md asks for, and nothing else. */
+/** What docs/operations/permissions.md asks for, and nothing else. */
 const PUBLISHER = {
   publish: [
     'topic.>',
@@ -83,9 +83,9 @@ function between(text: string, from: string, to: string): string {
   return start < 0 ? '' : text.slice(start, text.indexOf(to, start + from.length));
 }
 
-test('docs/operations.md lists these permissions, and no others', () => {
-  const page = readFileSync('docs/operations.md', 'utf8');
-  const section = between(page, '## Permissions', 'The command line needs');
+test('docs/operations/permissions.md lists these permissions, and no others', () => {
+  const page = readFileSync('docs/operations/permissions.md', 'utf8');
+  const section = between(page, '# Permissions', 'The command line needs');
   const named = [...section.matchAll(/`([^`]+)`/g)]
     .map(([, text = '']) => text.replaceAll('<topic>', 'topic'))
     .filter((text) => /^(\$KV|\$JS\.API|_INBOX|topic|aggregate-transport\.topic\.\*)/.test(text));

@@ -8,7 +8,7 @@ import { type Service, walkOn } from './walk.js';
 // Needs `npm run build`: the command is built code.
 
 /**
- * docs/operations.md, _Backup and restore_, with what `nats stream backup` and `nats stream restore` ask of the server.
+ * docs/operations/backup.md, with what `nats stream backup` and `nats stream restore` ask of the server.
  * Each row of its table: what follows when a stream is lost, or restored alone, and what its remedy does.
  */
 

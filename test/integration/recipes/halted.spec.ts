@@ -7,8 +7,8 @@ import { GROUP, type Service, walkOn } from './walk.js';
 // Needs `npm run build`: the command is built code.
 
 /**
- * docs/operations.md, _A halted partition_: a handler's failure with `onExhausted: 'halt'`, and a position that a newer
- * release wrote. The other reasons are walked in backup.spec, keys.spec and max-payload.spec.
+ * docs/operations/repairs.md, _A halted partition_: a handler's failure with `onExhausted: 'halt'`, and a position
+ * that a newer release wrote. The other reasons are walked in backup.spec, keys.spec and max-payload.spec.
  */
 
 const { service: serviceOf, operator, reset } = walkOn(serverForAll());

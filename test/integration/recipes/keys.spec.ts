@@ -7,9 +7,9 @@ import { GROUP, walkOn } from './walk.js';
 // Needs `npm run build`: the command is built code.
 
 /**
- * The recipes of docs/operations.md, walked with what an operator has: the ordinary client and our command line. A key
- * that was removed leaves a tombstone (`kv del`, `kv purge`) or nothing (`stream purge`). None may stop a group in
- * silence: events are handled in order, or health and log say what is wrong.
+ * The recipes of docs/operations/backup.md, walked with what an operator has: the ordinary client and our command
+ * line. A key that was removed leaves a tombstone (`kv del`, `kv purge`) or nothing (`stream purge`). None may stop a
+ * group in silence: events are handled in order, or health and log say what is wrong.
  */
 
 const { service: serviceOf, operator, reset } = walkOn(serverForAll());

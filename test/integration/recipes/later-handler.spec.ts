@@ -9,7 +9,7 @@ import { GROUP, walkOn } from './walk.js';
 
 // Needs `npm run build`: the command is built code.
 
-/** docs/operations.md, _A new handler type_ that is deployed after its events. */
+/** docs/operations/deploys.md, _A new handler type_ that is deployed after its events. */
 
 const server = serverForAll();
 const { reset } = walkOn(server);

@@ -7,7 +7,8 @@ import { eventually } from '../../support/eventually.js';
 import { type Service, walkOn } from './walk.js';
 
 /**
- * docs/operations.md, _`max_payload` lowered_: a server that is restarted with another `max_payload`, under a service.
+ * docs/operations/repairs.md, _`max_payload` lowered_: a server that is restarted with another `max_payload`, under a
+ * service.
  */
 
 const storeDir = mkdtempSync(join(tmpdir(), 'recipe-max-payload-'));

@@ -4,8 +4,8 @@ import { serverForAll } from '../../support/server.js';
 import { GROUP, walkOn } from './walk.js';
 
 /**
- * docs/operations.md, `OLD_CONSUMERS` and `found durable consumers`: what a release with acks left is deleted with an
- * ordinary client, as the text says.
+ * docs/operations/repairs.md, `OLD_CONSUMERS` and `found durable consumers`: what a release with acks left is
+ * deleted with an ordinary client, as the text says.
  */
 
 const { service: serviceOf, operator } = walkOn(serverForAll());

@@ -7,7 +7,7 @@ import { serverForAll } from '../../support/server.js';
 
 // Needs `npm run build`: the command is built code.
 
-/** docs/operations.md, _Rebuilding without downtime_. */
+/** docs/operations/groups.md, _Rebuilding without downtime_. */
 
 const server = serverForAll();
 const services: CountingService[] = [];

@@ -4,8 +4,8 @@ import { serverForAll } from '../../support/server.js';
 import { type Service, walkOn } from './walk.js';
 
 /**
- * docs/operations.md, _A full parked stream_, with an ordinary client: `nats stream edit` is a request to update a
- * stream, `parked retry` and `parked discard` are calls of `ParkedAggregates` too.
+ * docs/operations/repairs.md, _A full parked stream_, with an ordinary client: `nats stream edit` is a request to
+ * update a stream, `parked retry` and `parked discard` are calls of `ParkedAggregates` too.
  */
 
 const { service: serviceOf, operator } = walkOn(serverForAll());

@@ -6,7 +6,7 @@ import { AggregateHandler } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../../support/app.js';
 import { eventually } from '../../support/eventually.js';
 
-/** docs/operations.md, _Limits of the account or the server_: an account that wants a size for each stream. */
+/** docs/operations/deploys.md, _Limits of the account or the server_: an account that wants a size for each stream. */
 
 const MIB = 1_048_576;
 const login = { user: 'sized', pass: 'pw' };

@@ -49,12 +49,12 @@ function fakeMeter() {
   return { meter, made, collect };
 }
 
-test('docs/operations.md lists every instrument with its kind and unit, and no other', () => {
+test('docs/operations/metrics.md lists every instrument with its kind and unit, and no other', () => {
   const { meter, made } = fakeMeter();
   const fixture = new ObservedFixture();
   new Metrics({ meter, observed: fixture, looks: new GroupLooks(fixture) });
   new Measures({ meter, handlerDuration: true }, silentLog);
-  const page = readFileSync('docs/operations.md', 'utf8');
+  const page = readFileSync('docs/operations/metrics.md', 'utf8');
   const rows = [
     ...page.matchAll(/^\| `((?:messaging|aggregate_transport)\.[\w.]+)` +\| (\w+) +\| `(.+?)` +\|/gm),
   ].map(([, name, kind, unit]) => [name, kind, unit]);

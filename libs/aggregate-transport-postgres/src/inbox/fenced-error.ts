@@ -8,9 +8,11 @@ import type { InboxPlace } from './inbox-place.js';
  * and stream were restored to different times, and only an operator can tell.
  */
 export class FencedError extends AggregatePostgresError {
+  /** Why the aggregate waits, and what an operator does. */
   readonly [BLOCKS_AGGREGATE]: BlockedBySettings;
 
   constructor(
+    /** The row that would have been written. */
     readonly place: InboxPlace,
     /** The fencing token in the row. */
     readonly storedToken: bigint,

@@ -3,10 +3,15 @@ import type { InboxPlace } from './inbox-place.js';
 
 /** An aggregate that a newer token keeps from being handled here. */
 export interface InboxFence {
+  /** The group that handles it. */
   readonly group: string;
+  /** The topic of its events. */
   readonly topic: string;
+  /** The aggregate's subject token. */
   readonly aggregate: string;
+  /** The fencing token of this process. */
   readonly ownToken: bigint;
+  /** The higher one that the row holds. */
   readonly storedToken: bigint;
   /** In milliseconds since 1970. */
   readonly since: number;

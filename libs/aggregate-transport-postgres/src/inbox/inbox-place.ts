@@ -3,8 +3,11 @@ import { tokenOf } from 'nestjs-aggregate-transport';
 
 /** What the inbox reads of the context that `@Ctx()` injects. */
 export interface InboxContext {
+  /** The group that handles the event. */
   readonly group: string;
+  /** The topic of the event. */
   readonly topic: string;
+  /** The aggregate that it belongs to. */
   readonly aggregateId: string;
   /** Grows per aggregate and group, across streams made again and resets. */
   readonly position: bigint;
@@ -14,11 +17,15 @@ export interface InboxContext {
 
 /** An event's place: the row of its aggregate, and what it would write there. */
 export interface InboxPlace {
+  /** The group that handles the event. */
   readonly group: string;
+  /** The topic of the event. */
   readonly topic: string;
   /** The aggregate's subject token. */
   readonly aggregate: string;
+  /** The event's `ctx.position`. */
   readonly position: bigint;
+  /** The owner's fencing token. */
   readonly token: bigint;
 }
 

@@ -16,9 +16,11 @@ export type InboxOutcome = 'done' | 'repeat';
 
 /** Which rows of aggregates at rest are removed. */
 export interface PruneOptions {
+  /** A name, or what `defineTopic` returned. */
   readonly topic: TopicRef;
   /** @default the only group that this service handles the topic in */
   readonly group?: string | undefined;
+  /** Rows last written longer ago than this, in milliseconds, from 60 000. */
   readonly olderThanMs: number;
 }
 

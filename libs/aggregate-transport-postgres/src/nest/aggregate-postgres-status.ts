@@ -5,16 +5,23 @@ import { OutboxRelays } from './outbox-relays.js';
 
 /** A relay of this process. */
 export interface OwnRelay {
+  /** The topic that it publishes to. */
   readonly topic: string;
+  /** Its shard, from 0. */
   readonly shard: number;
+  /** How many there are. */
   readonly shards: number;
+  /** `waiting`: another process relays this shard. */
   readonly mode: 'waiting' | 'takingOver' | 'relaying' | 'draining' | 'stopped';
   /** In memory: rows and bytes of their events. */
   readonly rows: number;
+  /** Bytes of the bodies of those events. */
   readonly bytes: number;
   /** Since the start of this process. */
   readonly published: number;
+  /** Sends that were repeated. */
   readonly retried: number;
+  /** Aggregates that it has stopped, because an event was refused for good. */
   readonly stopped: number;
   /** Events of some aggregates are not stored now, and why; undefined if all are. Each is sent again. */
   readonly trouble: RelayTrouble | undefined;

@@ -2,8 +2,11 @@ import { invalid, numberIn, requireKnown } from './option-values.js';
 
 /** An aggregate whose event was refused for good. */
 export interface OutboxStoppedNotice {
+  /** The topic of the event. */
   readonly topic: string;
+  /** The aggregate that is stopped. */
   readonly aggregateId: string;
+  /** The event that was refused. */
   readonly eventId: string;
   /** The publisher's error code, such as `EVENT_TOO_LARGE`. */
   readonly code: string;

@@ -24,6 +24,7 @@ export type OutboxOf<T> = Outbox<InputsOf<T> & object>;
 
 /** What `add` has written. It counts once the transaction is committed. */
 export interface OutboxReceipt {
+  /** The topic that the events will be stored in. */
   readonly topic: string;
   /** The ids of the events, in the order given. Each will be the event's id in the stream. */
   readonly eventIds: readonly string[];

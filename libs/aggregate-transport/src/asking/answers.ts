@@ -12,8 +12,11 @@ export type Question =
 
 /** What begins every answer: which process it comes from, and when. */
 export interface AnswerHead {
+  /** The version of questions and answers. */
   readonly v: 1;
+  /** The topic that was asked about. */
   readonly topic: string;
+  /** The group that was asked about. */
   readonly group: string;
   /** The name of the process in leases and sessions. */
   readonly replica: string;
@@ -23,8 +26,11 @@ export interface AnswerHead {
 
 /** How long handlers took in the last minute, in milliseconds. Taken from a sample of at most 200 attempts a second. */
 export interface HandlerTimes {
+  /** Half of the attempts took at most this long. */
   readonly p50: number;
+  /** 99 of 100 attempts took at most this long. */
   readonly p99: number;
+  /** The longest attempt of the sample. */
   readonly longest: number;
   /** Attempts in the sample. */
   readonly sampled: number;
@@ -55,10 +61,16 @@ export interface PauseAnswer {
 
 /** A partition that the answering process owns. */
 export interface PartitionAnswer {
+  /** Its number, from 0. */
   readonly partition: number;
+  /** The fencing token of its handlers. */
   readonly epoch: number;
   /** Since its lease, or the session that keeps it, was last confirmed, in milliseconds. */
   readonly leaseAgeMs?: number;
+  /**
+   * `claiming`: its position is being claimed. `drained`: at rest for a change. `halted`: stopped for good. `idle`,
+   * `closed`: before and after.
+   */
   readonly mode: 'idle' | 'claiming' | 'drained' | 'running' | 'halted' | 'closed';
   /** Handlers that run. */
   readonly running: number;
@@ -72,9 +84,11 @@ export interface PartitionAnswer {
   readonly bytes: number;
   /** Counted since the process started, over all leases: handled events, and attempts that failed. */
   readonly handled: number;
+  /** Counted as `handled` is: attempts that failed, retried ones included. */
   readonly failed: number;
   /** Over the last 10 to 15 seconds; missing if the process has not counted that long. */
   readonly eventsPerSecond?: number;
+  /** Attempts that ended, over the same time; missing as `eventsPerSecond` is. */
   readonly attemptsPerSecond?: number;
   /** Missing if no attempt ended in the last minute. */
   readonly handlerMs?: HandlerTimes;
@@ -88,8 +102,11 @@ export interface PartitionAnswer {
 export interface ErrorAnswer {
   /** Where the attempt failed: `handler`, `guard`, `decode`, and so on. */
   readonly stage: string;
+  /** The class of the error, such as `TypeError`. */
   readonly name: string;
+  /** Its `code`, if it has one. */
   readonly code?: string;
+  /** The first line of its message, shortened. */
   readonly text: string;
 }
 
@@ -108,8 +125,11 @@ export type AggregateState = 'stuck' | 'blocked' | 'letters' | 'retrying' | 'run
 
 /** An aggregate with events in the answering process. */
 export interface AggregateAnswer {
+  /** Its id. */
   readonly aggregateId: string;
+  /** The partition that it belongs to. */
   readonly partition: number;
+  /** Where it stands. */
   readonly state: AggregateState;
   /** Its handler runs now. */
   readonly isRunning: boolean;
@@ -121,6 +141,7 @@ export interface AggregateAnswer {
   readonly attempt: number;
   /** When the first of them began, and the last one. */
   readonly since?: number;
+  /** When the last attempt began; missing without one. */
   readonly startedAt?: number;
   /** When the next one begins; missing if none is planned. */
   readonly nextAt?: number;
@@ -132,11 +153,15 @@ export interface AggregateAnswer {
 
 /** Aggregates in trouble, by state, over all partitions of the answering process. */
 export interface TroubleCounts {
+  /** Handlers that run for more than twice their `timeoutMs`. */
   readonly stuck: number;
+  /** Aggregates whose event is tried for ever. */
   readonly blocked: number;
+  /** Aggregates whose event failed and is tried again. */
   readonly retrying: number;
   /** Lanes that were looked at, and lanes there are: a process with many lanes stops after 500 ms. */
   readonly looked: number;
+  /** Lanes there are. */
   readonly aggregates: number;
 }
 
@@ -144,23 +169,31 @@ export interface TroubleCounts {
 export interface ProblemAnswer {
   /** A code of `HealthProblem`. */
   readonly code: string;
+  /** Which partition; missing if all, or if it makes no difference. */
   readonly partition?: number;
+  /** When it began, by the clock of that host. */
   readonly since: number;
+  /** What was found, with the reason of the server or the handler. */
   readonly why: string;
+  /** What an operator does about it. */
   readonly do: string;
 }
 
 /** What a process says of its share of a group. */
 export interface GroupAnswer extends AnswerHead {
+  /** Tells it from an answer about one aggregate. */
   readonly answers: 'group';
   /** The layout that it follows, and how many partitions that has. */
   readonly layout: number;
+  /** Partitions of that layout. */
   readonly partitionCount: number;
   /** Those it owns. */
   readonly partitions: readonly PartitionAnswer[];
+  /** Open while nearly all attempts fail; `probing` is the one aggregate that is tried meanwhile. */
   readonly breaker: { readonly isOpen: boolean; readonly probing?: string };
   /** Attempts of the group in this process over the last 5 seconds. */
   readonly attempts: { readonly withinMs: number; readonly total: number; readonly failed: number };
+  /** What health names, for this group. */
   readonly problems: readonly ProblemAnswer[];
   /** Missing if the worst were not asked for. */
   readonly trouble?: TroubleCounts;
@@ -172,20 +205,29 @@ export interface GroupAnswer extends AnswerHead {
 
 /** Why an aggregate is parked, as its owner knows it. */
 export interface ParkedAnswer {
+  /** `parked`, or what its owner does with it now. */
   readonly state: string;
+  /** Why it was parked. */
   readonly reason: ParkReason;
+  /** When, in milliseconds since 1970. */
   readonly since: number;
+  /** Attempts at the event that parked it. */
   readonly attempts: number;
+  /** The error of the last one. */
   readonly error: ErrorAnswer;
 }
 
 /** What a process says of one aggregate. */
 export interface OneAggregateAnswer extends AnswerHead {
+  /** Tells it from an answer about a group. */
   readonly answers: 'aggregate';
+  /** The aggregate that was asked about. */
   readonly aggregateId: string;
+  /** The partition that it belongs to. */
   readonly partition: number;
   /** The process owns the aggregate's partition. If not, nothing more is said. */
   readonly isOwner: boolean;
+  /** The fencing token of the partition; missing if the process does not own it. */
   readonly epoch?: number;
   /** Missing if it has no event here: all that were read are settled. */
   readonly lane?: AggregateAnswer;

@@ -19,6 +19,7 @@ export interface PartitionCounts extends Readonly<AttemptCounts> {
   readonly replayed: number;
   /** Attempts at letters that failed. */
   readonly replaysFailed: number;
+  /** Parked aggregates that are live again. */
   readonly unparked: number;
   /** Positions claimed. */
   readonly claims: number;

@@ -17,7 +17,9 @@ export type JudgedPromise = keyof typeof JUDGED;
 
 /** A broken promise. */
 export interface OrderFinding {
+  /** The promise that was broken. */
   readonly promise: JudgedPromise;
+  /** What was found, in one line. */
   readonly text: string;
   /** Undefined if it is about no single aggregate. */
   readonly aggregateId: string | undefined;

@@ -10,6 +10,7 @@ import { staleStarts } from './stale-starts.js';
 
 /** What a history shows. Green if there are no findings. */
 export interface HistoryVerdict {
+  /** The promises that were broken; empty if all held. */
   readonly findings: readonly OrderFinding[];
   /** Starts of events that had been handled: by new owners after a crash. */
   readonly repeats: number;
@@ -17,6 +18,7 @@ export interface HistoryVerdict {
   readonly ownerChanges: number;
   /** Handlers of owners that could not know that they had lost their lease, beside those of their successors. */
   readonly staleOverlaps: number;
+  /** Starts right after a freeze that had been decided on before it. */
   readonly staleStarts: number;
   /** Effects that a store guarded by the fencing token refuses. */
   readonly refusedEffects: number;

@@ -3,14 +3,19 @@ export type Ms = number;
 
 /** An event as the stream holds it. Events of an aggregate are numbered 1, 2, 3, … by their publisher. */
 export interface StoredNumber {
+  /** The aggregate that it belongs to. */
   readonly aggregateId: string;
+  /** Its number within the aggregate, from 1. */
   readonly number: number;
+  /** Its sequence in the stream. */
   readonly sequence: number;
 }
 
 /** A call of `publish` and what it came to. */
 export interface PublishedNumber {
+  /** The aggregate that it belongs to. */
   readonly aggregateId: string;
+  /** Its number within the aggregate, from 1. */
   readonly number: number;
   /** `unknown`: no outcome, or one that says so. */
   readonly outcome: 'stored' | 'refused' | 'unknown';
@@ -20,11 +25,13 @@ export interface PublishedNumber {
 
 /** One run of a handler. */
 export interface HandlerRun extends StoredNumber {
+  /** The partition that the handler was called for. */
   readonly partition: number;
   /** The fencing token that the handler read. */
   readonly token: number;
   /** Names the process, one life of it: a replica that is started again is another one. */
   readonly process: string;
+  /** When it began. */
   readonly start: Ms;
   /** When it ended, or when its process did; infinity if neither did. */
   readonly end: Ms;
@@ -38,7 +45,9 @@ export interface Disturbance {
   readonly kind: string;
   /** Undefined if it hits all. */
   readonly process: string | undefined;
+  /** When it began. */
   readonly from: Ms;
+  /** When it was over; infinity if it never was. */
   readonly to: Ms;
 }
 
@@ -46,9 +55,13 @@ export interface Disturbance {
 export interface RunHistory {
   /** In the order of the stream, all of it. */
   readonly stored: readonly StoredNumber[];
+  /** All calls, those without an outcome too. */
   readonly published: readonly PublishedNumber[];
+  /** All runs of handlers, in any order. */
   readonly runs: readonly HandlerRun[];
+  /** In any order. */
   readonly disturbances: readonly Disturbance[];
+  /** The `leaseTtlMs` of the group, in milliseconds. */
   readonly leaseTtlMs: number;
   /** What the server still held at the end. */
   readonly rest: { readonly unsettled: number; readonly parked: number };

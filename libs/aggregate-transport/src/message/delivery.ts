@@ -41,8 +41,11 @@ export interface DeliveryOrigin {
 
 /** Why an attempt failed, and what follows; the words are those of `handling/outcome.ts`. Never a payload. */
 export interface AttemptFailure {
+  /** Where it failed: `handler`, `guard`, `decode`, and so on. */
   readonly stage: string;
+  /** What follows: `retry`, `block`, `park`, `skip` or `halt`. */
   readonly outcome: string;
+  /** The text of its error. */
   readonly error: string;
   /** The trace of that attempt, if attempts are traced. */
   readonly traceId?: string;

@@ -4,16 +4,25 @@ import type { AggregateEvent } from './event.js';
 
 /** The body of a stored event, field for field as it lies in the stream. */
 export interface Envelope {
+  /** Unique among all events; 1 to 128 visible ASCII characters. */
   event_id: string;
+  /** 1 to 256 bytes of UTF-8. */
   aggregate_id: string;
+  /** What happened; not blank. */
   event_type: string;
+  /** Schema version of the payload, from 1. */
   event_version: number;
   /** ISO 8601. */
   timestamp: string;
+  /** The service's own count of the aggregate's events, if it keeps one. */
   aggregate_version?: number;
+  /** As its publisher gave it. */
   trace_id?: string;
+  /** As its publisher gave it. */
   correlation_id?: string;
+  /** As its publisher gave it. */
   tenant_id?: number;
+  /** What happened in detail; any JSON with the default codec. */
   payload: unknown;
 }
 

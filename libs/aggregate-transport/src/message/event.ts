@@ -14,8 +14,11 @@ export interface AggregateEvent<T = unknown, K extends string = string> {
   aggregateVersion?: number;
   /** When it happened. @default now */
   timestamp?: Date;
+  /** Stored with the event, and given to its handlers. Nothing is done with it; for spans see docs/tracing.md. */
   traceId?: string;
+  /** Stored with the event, and given to its handlers. */
   correlationId?: string;
+  /** Stored with the event, and given to its handlers. A whole number. */
   tenantId?: number;
   /** Message headers of your own, in a plain object; names beginning with `Nats-` are refused. */
   headers?: Record<string, string>;
@@ -29,6 +32,7 @@ export interface AggregateEvent<T = unknown, K extends string = string> {
 
 /** Proof that the stream has stored an event. */
 export interface PublishReceipt {
+  /** The topic that stored it. */
   topic: string;
   /** The event's sequence in the topic's stream. */
   sequence: number;

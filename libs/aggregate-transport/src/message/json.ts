@@ -4,6 +4,7 @@ declare const WHY: unique symbol;
 
 /** What the compiler shows where a payload is declared that JSON cannot carry. No value has this type. */
 export interface NotJson<Why extends string> {
+  /** The reason, for the message of the compiler. */
   readonly [WHY]: Why;
 }
 

@@ -4,19 +4,31 @@ import { aggregateIdOf } from './subject.js';
 
 /** An event as the stream holds it. */
 export interface StoredEvent<T = unknown, K extends string = string> {
+  /** The topic that holds it. */
   topic: string;
   /** Its sequence in the topic's stream. */
   sequence: number;
+  /** The aggregate that it belongs to. */
   aggregateId: string;
+  /** What happened. */
   type: K;
+  /** As the codec decodes it. Upcasters and schemas are not applied. */
   payload: T;
+  /** Names it; the same in every read. */
   eventId: string;
+  /** Schema version of the payload. */
   version: number;
+  /** The service's own count of the aggregate's events, if its publisher sets one. */
   aggregateVersion?: number;
+  /** When it happened; when it was stored, if its publisher does not say. */
   timestamp: Date;
+  /** As its publisher gave it. */
   traceId?: string;
+  /** As its publisher gave it. */
   correlationId?: string;
+  /** As its publisher gave it. */
   tenantId?: number;
+  /** Headers of the message, those of the transport included. */
   headers: Readonly<Record<string, string>>;
 }
 

@@ -12,6 +12,7 @@ declare const INPUTS: unique symbol;
  * differ where a schema makes one of the other.
  */
 export interface Topic<M extends object = EventMap, I extends object = M> {
+  /** The name of its stream, and the first part of its subjects. */
   readonly name: string;
   /** Exists for the compiler only. */
   readonly [EVENTS]?: M;

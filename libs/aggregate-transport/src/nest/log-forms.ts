@@ -2,11 +2,13 @@ import { ConsoleLogger, type ConsoleLoggerOptions, type LoggerService } from '@n
 
 /** A line of a log: what happened, by name, in fields for programs and in a text for people. */
 export interface LoggedLine {
+  /** How serious it is. */
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   /** The name of the event. */
   readonly event: string;
   /** No payload, no credentials. */
   readonly fields: object;
+  /** One line for people; decide on `event` and `fields`. */
   readonly text: string;
   /** Its stack is logged, and nothing else of it. */
   readonly stack?: string | undefined;

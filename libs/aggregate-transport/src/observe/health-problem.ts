@@ -1,4 +1,4 @@
-/** What can be wrong; docs/operations.md says what each means and what to do. */
+/** What can be wrong; docs/operations/health.md says what each means and what to do. */
 export type HealthProblemCode =
   | 'not-listening'
   | 'disconnected'
@@ -24,10 +24,13 @@ export type HealthProblemCode =
 
 /** Something an operator should look at. Names an aggregate at most; no payload, no credentials. */
 export interface HealthProblem {
+  /** What is wrong; decide on this. */
   readonly code: HealthProblemCode;
   /** Where; a part that is missing means all of them, or that it makes no difference. */
   readonly topic?: string;
+  /** The group that it is about. */
   readonly group?: string;
+  /** The partition that it is about, from 0. */
   readonly partition?: number;
   /** Milliseconds since 1970, by this host's clock. */
   readonly since: number;

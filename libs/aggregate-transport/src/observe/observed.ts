@@ -24,6 +24,7 @@ export interface ObservedGroup {
 
 /** A stream that an operator has edited or deleted so that it breaks a promise. */
 export interface ChangedSetting {
+  /** The stream's name on the server. */
   readonly stream: string;
   /** The setting, what was expected and found, what breaks, and what to do. */
   readonly what: string;

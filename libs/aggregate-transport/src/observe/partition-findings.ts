@@ -55,7 +55,8 @@ function haltFindings(where: Where, { consumer }: ObservedPartition): Finding[] 
     const todo = 'run the newer release here, too, or stop this process';
     return [{ ...where, code: 'newer-version', why: haltReason, do: todo }];
   }
-  const todo = 'fix what the reason names and restart the process (docs/operations.md, A halted partition)';
+  const todo =
+    'fix what the reason names and restart the process (docs/operations/repairs.md, A halted partition)';
   return [{ ...where, code: 'halted', why: `it halts: ${haltReason}`, do: todo }];
 }
 

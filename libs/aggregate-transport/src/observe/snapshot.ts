@@ -18,17 +18,23 @@ import type {
 export interface TransportSnapshot {
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** The microservice of the handlers is started, and not closed. False in a service that only publishes. */
   readonly isListening: boolean;
   /** What an operator should look at, as the health indicator names it. */
   readonly problems: readonly HealthProblem[];
+  /** One for each topic of the options. */
   readonly topics: readonly TopicStatus[];
 }
 
 /** How one topic of this process stands. */
 export interface TopicStatus {
+  /** Its name. */
   readonly topic: string;
+  /** `reconnecting` comes back by itself; `closed` does not, until a restart. */
   readonly connection: 'connected' | 'reconnecting' | 'closed';
+  /** The publisher of this process. */
   readonly publisher: PublisherStatus;
+  /** Groups whose handlers run in this process. */
   readonly groups: readonly GroupStatus[];
   /** Settings of the topic's streams that break a promise since an operator edited them. */
   readonly changedSettings: readonly ChangedSetting[];
@@ -38,7 +44,9 @@ export interface TopicStatus {
 export interface PublisherStatus {
   /** Events without an outcome. */
   readonly pending: number;
+  /** Events stored, duplicates included. */
   readonly published: number;
+  /** Calls that ended with an error, those that were never sent included. */
   readonly failed: number;
   /** Aggregates that accept nothing because an outcome is unknown. */
   readonly unknown: number;
@@ -48,8 +56,11 @@ export interface PublisherStatus {
 
 /** How a group stands, as far as this process takes part in it. */
 export interface GroupStatus {
+  /** Its name. */
   readonly group: string;
+  /** Open while nearly all attempts fail: nothing is parked then. `probing` is the one aggregate that is tried. */
   readonly breaker: { readonly isOpen: boolean; readonly probing: string | undefined };
+  /** All partitions of the group; counts are known of those that this process owns. */
   readonly partitions: readonly PartitionStatus[];
   /** Aggregates whose heads do not move, or not fast, over the partitions this process owns. */
   readonly slowest: readonly (AggregateStatus & { readonly partition: number })[];
@@ -59,6 +70,7 @@ export interface GroupStatus {
 
 /** How one partition stands. */
 export interface PartitionStatus extends Omit<PartitionLoad, 'breaker' | 'attempts'> {
+  /** Its number, from 0. */
   readonly partition: number;
   /** The holder of the lease, as far as is known; undefined if it is free. */
   readonly owner: { readonly id: string; readonly isThisProcess: boolean } | undefined;
@@ -72,6 +84,7 @@ export interface PartitionStatus extends Omit<PartitionLoad, 'breaker' | 'attemp
   readonly oldestUnsettledMs: number | undefined;
   /** Every event of the partition up to here is settled; undefined if the server did not tell. See `positionOf`. */
   readonly settledThrough: { readonly run: number; readonly sequence: number } | undefined;
+  /** What this process has counted since its start. */
   readonly counts: PartitionCounts;
 }
 

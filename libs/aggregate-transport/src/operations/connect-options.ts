@@ -10,6 +10,7 @@ export interface ConnectOperationsOptions {
   readonly connection?: NatsConnectionSource;
   /** @default the one that is installed */
   readonly client?: NatsClientName;
+  /** Where JetStream is, if not in the user's own account: `{ domain }` or `{ apiPrefix }`. */
   readonly jetstream?: JetStreamOptions;
   /** Waits for a server that is not there yet, instead of rejecting. @default false */
   readonly mayWait?: boolean;

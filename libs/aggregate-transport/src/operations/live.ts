@@ -11,7 +11,9 @@ import type {
  * lacks the permission, or its event loop is blocked. What only it knows is unknown.
  */
 export interface LiveReplica {
+  /** The name of the process in leases and sessions. */
   readonly replica: string;
+  /** Whether it answered in time. */
   readonly state: 'answered' | 'silent';
   /** How long its answer took, in milliseconds. */
   readonly tookMs: number | undefined;
@@ -19,10 +21,13 @@ export interface LiveReplica {
 
 /** Who answered a question, and who did not. */
 export interface Asked {
+  /** The topic that was asked about. */
   readonly topic: string;
+  /** The group that was asked about. */
   readonly group: string;
   /** When the answers were gathered, by this host's clock, in milliseconds since 1970. */
   readonly at: number;
+  /** All living replicas of the group, by name, silent ones included. */
   readonly replicas: readonly LiveReplica[];
   /** Every living replica answered. Without one, nothing is known of the group but what the server holds. */
   readonly isComplete: boolean;
@@ -30,14 +35,17 @@ export interface Asked {
 
 /** A partition as its owner sees it. */
 export interface LivePartition extends PartitionAnswer {
+  /** Its owner. */
   readonly replica: string;
 }
 
 export interface LiveAggregate extends AggregateAnswer {
+  /** The owner of its partition. */
   readonly replica: string;
 }
 
 export interface LiveProblem extends ProblemAnswer {
+  /** The process that names it. */
   readonly replica: string;
 }
 
@@ -51,6 +59,7 @@ export interface LiveGroup extends Asked {
   readonly unknown: readonly number[];
   /** Replicas whose breaker is open. */
   readonly breakers: readonly { readonly replica: string; readonly probing: string | undefined }[];
+  /** What health of each process says of this group. */
   readonly problems: readonly LiveProblem[];
   /** Over all answers. */
   readonly trouble: TroubleCounts;
@@ -62,6 +71,7 @@ export interface LiveGroup extends Asked {
 
 /** One aggregate as the owner of its partition sees it. */
 export interface LiveAggregateView extends Asked {
+  /** The aggregate that was asked about. */
   readonly aggregateId: string;
   /** Undefined if no owner answered: then it is unknown where the aggregate stands. */
   readonly owner:

@@ -18,17 +18,21 @@ import type { AggregateOptions, AggregateView } from './timeline.js';
 
 /** Names a group of a topic. */
 export interface GroupAddress {
+  /** The name of a topic. */
   readonly topic: string;
+  /** The name of a group of it. */
   readonly group: string;
 }
 
 /** Names one aggregate in one group. */
 export interface AggregateInGroup extends GroupAddress {
+  /** The aggregate's id, as its publisher gives it. */
   readonly aggregateId: string;
 }
 
 /** A topic that has a stream of ours on the server. */
 export interface TopicOnServer extends StreamStand {
+  /** Its name. */
   readonly topic: string;
   /** Sorted; deleted ones included. */
   readonly groups: readonly string[];
@@ -38,6 +42,7 @@ export interface TopicOnServer extends StreamStand {
 
 /** How the partitions of a group stand, as the server knows it. */
 export interface GroupStand extends GroupAddress {
+  /** One for each partition, by number. */
   readonly partitions: readonly StatusRow[];
   /** What the server lacks of this group, and what to do; empty if nothing is missing. */
   readonly missing: readonly string[];
@@ -45,7 +50,9 @@ export interface GroupStand extends GroupAddress {
 
 /** Which groups are meant. */
 export interface GroupFilter {
+  /** Only groups of this topic; all topics without it. */
   readonly topic?: string;
+  /** Only groups of this name. */
   readonly group?: string;
 }
 
@@ -59,6 +66,7 @@ export interface ParkedPage {
 
 /** A page of parked aggregates, in the order of their ids. */
 export interface ParkedList {
+  /** At most as many as the page was asked to have. */
   readonly aggregates: readonly ParkedSummary[];
   /** All that match. */
   readonly total: number;
@@ -80,10 +88,15 @@ export interface LetterPage {
 export interface ShownLetter extends Omit<LetterSummary, 'traceId' | 'headers'> {
   /** Its place among the letters. */
   readonly position: number;
+  /** The event's type; undefined if its body is no envelope. */
   readonly type: string | undefined;
+  /** The event's id; undefined if its body is no envelope. */
   readonly eventId: string | undefined;
+  /** The trace that the event was sent in; undefined if nothing tells it. */
   readonly traceId: string | undefined;
+  /** As its publisher gave it. */
   readonly correlationId: string | undefined;
+  /** Size of the body. */
   readonly bytes: number;
   /** Only if payloads were asked for: a service may send secrets in them. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -93,7 +106,9 @@ export interface ShownLetter extends Omit<LetterSummary, 'traceId' | 'headers'> 
 
 /** Letters of one parked aggregate, and whether there are more. */
 export interface LetterList {
+  /** In the order in which they are handled. */
   readonly letters: readonly ShownLetter[];
+  /** Where the next page begins; undefined at the end. */
   readonly next: number | undefined;
 }
 
@@ -115,7 +130,9 @@ export interface RetryAllOptions extends CommandOptions {
 
 /** An aggregate that a search found. */
 export interface FoundAggregate {
+  /** The topic that holds it. */
   readonly topic: string;
+  /** The aggregate's id. */
   readonly aggregateId: string;
   /** The last sequence of it that the stream holds; undefined if it holds none. */
   readonly lastSequence: number | undefined;

@@ -109,7 +109,9 @@ export function sequenceUnknown({ outgoing }: QueuedEvent): AggregateTransportEr
 /** The aggregate's last event is not the one the caller expected. */
 export class SequenceConflictError extends AggregateTransportError {
   constructor(
+    /** What the call expected; 0 for no event. */
     readonly expectedSequence: number,
+    /** The sequence of the aggregate's last event; 0 if the stream holds none. */
     readonly actualSequence: number,
   ) {
     super(

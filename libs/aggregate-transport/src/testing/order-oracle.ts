@@ -1,9 +1,14 @@
 /** What the oracle found wrong, in words a test can print. */
 export interface OracleVerdict {
+  /** Handlers that have ended well, repeats included. */
   readonly handled: number;
+  /** Those among them whose event had been handled before. */
   readonly repeated: number;
+  /** Events that started before their predecessor was handled; the first 20. */
   readonly violations: readonly string[];
+  /** Handlers of one aggregate that ran at once; the first 20. */
   readonly overlaps: readonly string[];
+  /** Aggregates with events that were published and never handled; the first 20. */
   readonly lost: readonly string[];
 }
 

@@ -5,16 +5,23 @@ import type { ParkReason } from '../message/park-reason.js';
 
 /** Which aggregate a hook is told of. */
 export interface AggregateNotice {
+  /** The topic of its events. */
   readonly topic: string;
+  /** The group that handles them. */
   readonly group: string;
+  /** The group's partition, from 0. */
   readonly partition: number;
+  /** Its id. */
   readonly aggregateId: string;
 }
 
 /** An aggregate that was parked, and why. */
 export interface ParkedNotice extends AggregateNotice {
+  /** Why it was parked. */
   readonly reason: ParkReason;
+  /** The text of the last attempt's error. */
   readonly error: string;
+  /** Attempts at the event that failed. */
   readonly attempts: number;
   /** The trace of the last attempt, if attempts are traced. */
   readonly traceId?: string;
@@ -24,7 +31,9 @@ export interface ParkedNotice extends AggregateNotice {
 
 /** An aggregate whose handler has not settled for twice its `timeoutMs`. */
 export interface StuckNotice extends AggregateNotice {
+  /** Of the event that is handled, in the topic's stream. */
   readonly sequence: number;
+  /** Its type; undefined if its body was not decoded. */
   readonly type: string | undefined;
   /** How long its handler has been running, in milliseconds. */
   readonly ageMs: number;

@@ -152,8 +152,11 @@ export interface ShutdownOptions {
 
 /** Options of one topic; what is missing comes from the root options. */
 export interface TopicOptions {
+  /** Limits and storage of the topic's stream. */
   stream?: AggregateStreamOptions;
+  /** Limits of this process's publisher. */
   publish?: PublishOptions;
+  /** How this process's handlers get events, retry and park. */
   consume?: ConsumeOptions;
   /**
    * Room for parked events, per topic: `maxBytes` from 1 MiB, `maxLetters` from 1. Full, it never drops: the aggregates
@@ -195,6 +198,7 @@ export interface AggregateTransportOptions extends TopicOptions {
   group?: string;
   /** Every topic this process publishes to or handles. */
   topics: Record<string, TopicOptions>;
+  /** How long a shutdown may take. */
   shutdown?: ShutdownOptions;
   /** Called when an aggregate is parked, is live again, or is stuck. */
   hooks?: AggregateHooks;

@@ -4,7 +4,9 @@ import type { OutboxLooks } from './outbox-looks.js';
 
 /** Something an operator should look at, in the shape of the core's health problems. */
 export interface OutboxProblem {
+  /** What is wrong; decide on this. */
   readonly code: 'outbox-stuck';
+  /** The topic whose outbox it is. */
   readonly topic: string;
   /** Milliseconds since 1970, by this host's clock. */
   readonly since: number;

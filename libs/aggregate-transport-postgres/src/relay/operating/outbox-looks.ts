@@ -4,11 +4,15 @@ import { type Row, type Statement, textIn } from '../../transaction/statement.js
 
 /** An aggregate whose event was refused. Never holds a payload. */
 export interface StoppedAggregate {
+  /** The topic of the event. */
   readonly topic: string;
+  /** The aggregate that is stopped. */
   readonly aggregateId: string;
+  /** The event that was refused. */
   readonly eventId: string;
   /** The publisher's error code, such as `EVENT_TOO_LARGE`. */
   readonly code: string;
+  /** The text of the publisher's error. */
   readonly reason: string;
   /** Milliseconds since 1970, by the database's clock. */
   readonly since: number;
@@ -20,6 +24,7 @@ export interface StoppedAggregate {
 export interface ShardOwner {
   /** The shard's number, from 0, and how many there are. */
   readonly shard: number;
+  /** How many shards there are. */
   readonly shards: number;
   /** Host and process. */
   readonly holder: string;
@@ -31,11 +36,13 @@ export interface ShardOwner {
 
 /** How the outbox of one topic stands. */
 export interface OutboxStatus {
+  /** Its name. */
   readonly topic: string;
   /** Rows that are not published yet; 100 000 means that many or more. */
   readonly rows: number;
   /** Age of the oldest of them, in milliseconds; 0 if there is none. */
   readonly oldestMs: number;
+  /** One for each shard that a process relays. */
   readonly owners: readonly ShardOwner[];
   /** How many aggregates are stopped. */
   readonly stopped: number;

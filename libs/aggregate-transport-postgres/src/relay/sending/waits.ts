@@ -5,6 +5,7 @@ import type { Lane } from './lane.js';
 export interface RelayTrouble {
   /** Milliseconds since 1970, by this host's clock. */
   readonly since: number;
+  /** How many aggregates wait. */
   readonly aggregates: number;
   /** The cause, as the last attempt found it. */
   readonly why: string;

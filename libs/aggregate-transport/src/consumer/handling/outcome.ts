@@ -38,9 +38,13 @@ export type Disposition = 'retry' | OnExhausted;
 
 /** What `consume.classify` decides on. */
 export interface FailedAttempt {
+  /** What was thrown, untouched. */
   readonly error: unknown;
+  /** Where the attempt failed. */
   readonly stage: FailureStage;
+  /** Which attempt it was, from 1. */
   readonly attempt: number;
+  /** The event's type; undefined if its body could not be decoded. */
   readonly type: string | undefined;
 }
 
@@ -61,7 +65,9 @@ export type Outcome =
   | { readonly kind: 'halt' };
 
 export interface FailurePolicy {
+  /** Attempts, and the waits between them. */
   readonly retry: RetryPolicy;
+  /** What follows when attempts are used up. */
   readonly onExhausted: OnExhausted;
   /**
    * Decides by the error; undefined leaves it to the rest of the policy. Pure, and answers at once. Anything but a

@@ -5,9 +5,11 @@ import { aggregateIdOf } from '../../message/subject.js';
 
 /** An aggregate whose lane stands still or is slow, as it is at this moment. Names, numbers and reasons; no payload. */
 export interface AggregateStatus {
+  /** Its id. */
   readonly aggregateId: string;
   /** The event at the head of its lane, in the topic's stream; 0 while a letter is looked for. */
   readonly sequence: number;
+  /** The type of that event; undefined until its body was decoded. */
   readonly type: string | undefined;
   /**
    * `running`: its handler runs; `waiting`: for its next attempt; `ready`: for a free handler; `closed`: for something
@@ -24,6 +26,7 @@ export interface AggregateStatus {
   readonly isStuck: boolean;
   /** The event is a letter that is handled again. */
   readonly isLetter: boolean;
+  /** The last attempt at it that failed; undefined without one. */
   readonly lastFailure: AttemptFailure | undefined;
 }
 

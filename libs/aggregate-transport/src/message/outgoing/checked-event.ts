@@ -6,6 +6,7 @@ import type { OutgoingEvent } from './outgoing-event.js';
 export interface CheckedEvent {
   /** The aggregate's subject token: `tokenOf(aggregateId)`. */
   readonly token: string;
+  /** The id that it will have in the stream. */
   readonly eventId: string;
   /** The envelope as the topic's codec has written it: what the stream would store. */
   readonly body: Uint8Array;

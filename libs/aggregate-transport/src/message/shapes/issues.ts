@@ -5,6 +5,7 @@ import type { SchemaIssue } from './standard-schema.js';
 export interface PayloadIssue {
   /** Such as `.lines[3].sku`; empty for the payload as a whole. A key that may be data is shown as `[…]`. */
   readonly path: string;
+  /** What the schema says of it, at most 200 characters; data in it is hidden. */
   readonly message: string;
 }
 

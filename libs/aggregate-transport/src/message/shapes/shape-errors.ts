@@ -65,6 +65,7 @@ function foundIn(fault: PayloadFault): string {
  * that release has its partition.
  */
 export class VersionNewerError extends AggregateTransportError {
+  /** Why the aggregate waits. */
   readonly [BLOCKS_AGGREGATE]: BlockReason;
 
   constructor({ type, version }: AboutPayload, known: number) {

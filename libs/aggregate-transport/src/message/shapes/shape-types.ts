@@ -7,6 +7,7 @@ declare const PAYLOAD: unique symbol;
 
 /** Stands for a payload type that the compiler alone checks; see {@link type}. */
 export interface TypeOnly<T> {
+  /** Tells it from a schema. */
   readonly isTypeOnly: true;
   /** Exists for the compiler only. */
   readonly [PAYLOAD]?: T;

@@ -3,6 +3,7 @@
  * it on every schema. It is written down here, so no such library is a dependency.
  */
 export interface StandardSchemaV1<Input = unknown, Output = Input> {
+  /** The properties that the specification asks for. */
   readonly '~standard': {
     readonly version: 1;
     /** The library that made the schema. */

@@ -3,8 +3,11 @@ import type { AggregateContext } from './aggregate.context.js';
 
 /** One event of a batch, with what `@Ctx()` would inject for it alone. */
 export interface AggregateBatchEvent<P = unknown, K extends string = string> {
+  /** After upcasters, schema and pipes. */
   readonly payload: P;
+  /** The type that it was published under. */
   readonly type: K;
+  /** What `@Ctx()` would inject for it. */
   readonly context: AggregateContext;
 }
 

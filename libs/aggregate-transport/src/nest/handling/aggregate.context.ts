@@ -14,7 +14,9 @@ import type { AttemptTrace } from './method-runs.js';
 
 /** An operator's edit of an event, as its handler sees it. */
 export interface EventEditView {
+  /** Names the edit. */
   readonly id: string;
+  /** When it was made. */
   readonly at: Date;
   /** Why, in the operator's words. */
   readonly comment?: string;

@@ -7,6 +7,7 @@ import { tokenOf } from '../../message/subject.js';
 
 /** A publisher, as a handler publishes through it: `AggregatePublisher` of any topic. */
 export interface EventTarget {
+  /** The topic that it publishes to. */
   readonly topic: string;
   /** Stores one event; see `AggregatePublisher.publish`. */
   publish(event: never, options?: { signal?: AbortSignal }): Promise<PublishReceipt>;

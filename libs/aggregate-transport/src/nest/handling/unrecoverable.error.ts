@@ -9,7 +9,9 @@ const MARK = Symbol.for('aggregate-transport.unrecoverable');
  * It reaches the transport whole, because an RpcException whose `getError` returns itself is not rewritten.
  */
 export class UnrecoverableError extends RpcException {
+  /** Tells it across two copies of this library in one process. */
   readonly [MARK] = true;
+  /** The name of the class, which stacks show. */
   override readonly name = 'UnrecoverableError';
 
   constructor(override readonly cause: unknown) {

@@ -17,7 +17,9 @@ import { TopicLinks } from '../../transport/open-topics.js';
 
 /** Names one aggregate of a topic. */
 export interface AggregateAddress {
+  /** A name, or what `defineTopic` returned. */
   readonly topic: TopicRef;
+  /** The aggregate's id, as its publisher gives it. */
   readonly aggregateId: string;
 }
 

@@ -23,17 +23,21 @@ import { type TopicLink, TopicLinks } from '../../transport/open-topics.js';
 
 /** Names a parked aggregate. */
 export interface ParkedAddress {
+  /** A name, or what `defineTopic` returned. */
   readonly topic: TopicRef;
   /** @default the group of `forRoot` */
   readonly group?: string;
+  /** The aggregate's id, as its publisher gives it. */
   readonly aggregateId: string;
 }
 
 /** Which parked aggregates are meant. Conditions are joined by "and". */
 export interface ParkedFilter {
+  /** A name, or what `defineTopic` returned. */
   readonly topic: TopicRef;
   /** @default the group of `forRoot` */
   readonly group?: string;
+  /** Why they were parked. */
   readonly reason?: ParkReason;
   /** Parked at least this long ago, in milliseconds. */
   readonly olderThanMs?: number;
@@ -67,12 +71,15 @@ export interface ParkedPage {
 
 /** A parked aggregate, as a list shows it. */
 export interface ParkedAggregate extends ParkedSummary {
+  /** The topic of its events. */
   readonly topic: string;
+  /** The group that parked it. */
   readonly group: string;
 }
 
 /** An event that waits in the parked stream. */
 export interface ParkedLetter extends LetterSummary {
+  /** The event's body, or what an operator wrote in its place. */
   readonly body: Uint8Array;
   /** Undefined if the body is no envelope. */
   readonly event: Envelope | undefined;

@@ -76,6 +76,7 @@ export class AggregatePublisher<M extends object = EventMap, I extends object = 
 
   /** @internal */
   constructor(
+    /** The topic that it publishes to. */
     readonly topic: string,
     private readonly links: TopicLinks,
   ) {}

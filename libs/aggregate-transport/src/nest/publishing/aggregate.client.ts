@@ -17,7 +17,10 @@ type EventsOfClient = { [E in keyof AggregateClientEvents]: AggregateClientEvent
 
 /** What `AggregateClient.emit` takes: an event, in a class of its own so that nothing else passes for one. */
 export class AggregateRecord<T = unknown> {
-  constructor(readonly event: AggregateEvent<T>) {}
+  constructor(
+    /** The event that is published. */
+    readonly event: AggregateEvent<T>,
+  ) {}
 }
 
 /**

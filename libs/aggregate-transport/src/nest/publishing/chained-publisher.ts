@@ -33,6 +33,7 @@ export type StreamProgress = Pick<StreamState, 'created' | 'lastSequence'>;
 export class ChainedPublisher {
   /** @internal `publisher.chained` makes it. */
   constructor(
+    /** The topic that it publishes to. */
     readonly topic: string,
     private readonly links: TopicLinks,
   ) {}

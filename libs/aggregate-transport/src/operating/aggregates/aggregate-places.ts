@@ -7,12 +7,17 @@ import type { AggregatePorts, PartitionOwner, StartedGroup } from './aggregate-p
 
 /** Why an aggregate is not in the live flow of a group, or is to leave it. */
 export interface ParkedPlace {
+  /** `parked`, or what its owner does with it now. */
   readonly state: ParkedState;
+  /** Why it was parked. */
   readonly reason: ParkReason;
+  /** The text of the last attempt's error. */
   readonly error: string;
+  /** Attempts at the event that failed. */
   readonly attempts: number;
   /** Of the event that failed, in the topic's stream. */
   readonly sequence: number;
+  /** When it was parked, by its owner's clock. */
   readonly since: Date;
   /** Of a replay that is not ended: what is left of it. */
   readonly replay: Pick<MarkedReplay, 'from' | 'to'> | undefined;
@@ -20,8 +25,11 @@ export interface ParkedPlace {
 
 /** Where an aggregate stands in one group. */
 export interface AggregatePlace {
+  /** The aggregate that was asked about. */
   readonly aggregateId: string;
+  /** The group that this is about. */
   readonly group: string;
+  /** The group's partition that it belongs to, from 0. */
   readonly partition: number;
   /** Undefined if no process has ever owned the partition. */
   readonly owner: PartitionOwner | undefined;
@@ -29,7 +37,9 @@ export interface AggregatePlace {
   readonly settledThrough: number;
   /** Its events that are not settled, and the first of them. */
   readonly waiting: number;
+  /** The sequence of the first of them; undefined without one. */
   readonly firstWaiting: number | undefined;
+  /** Undefined if it is live. */
   readonly parked: ParkedPlace | undefined;
   /** Letters and skipped events of it. */
   readonly letters: number;

@@ -20,6 +20,7 @@ export interface SettledPlace {
 
 /** The replica that holds the lease of a partition. */
 export interface PartitionOwner {
+  /** The name of its process in leases and sessions. */
   readonly owner: string;
   /** Of its lease. */
   readonly epoch: number;

@@ -8,16 +8,21 @@ import { commandsOf, type OperatorParts } from './replay-aggregate.js';
 
 /** What the server holds of an aggregate. */
 export interface PurgePlan {
+  /** The topic that holds it. */
   readonly topic: string;
+  /** The aggregate that was asked about. */
   readonly aggregateId: string;
+  /** Events of it that the stream holds. */
   readonly events: number;
   /** Groups with letters or skipped events of it. */
   readonly letters: readonly { readonly group: string; readonly count: number }[];
+  /** Where it stands in each group of the topic. */
   readonly places: readonly AggregatePlace[];
 }
 
 /** What was removed. */
 export interface Purged {
+  /** Events that were removed from the topic's stream. */
   readonly events: number;
   /** Letters and skipped events, those that owners have dropped included. */
   readonly letters: number;

@@ -4,14 +4,19 @@ import { beginPaced, type CommandResult } from './operator-commands.js';
 
 /** What became of each aggregate of a `retryAll`. */
 export interface RetryAllResult {
+  /** Ids of those that are live again. */
   readonly unparked: readonly string[];
+  /** Those that stay parked, and why. */
   readonly failed: readonly { readonly aggregateId: string; readonly error: string }[];
 }
 
 /** How far a `retryAll` is. */
 export interface RetryAllProgress {
+  /** Aggregates that match. */
   readonly total: number;
+  /** Live again so far. */
   readonly unparked: number;
+  /** Stayed parked so far. */
   readonly failed: number;
 }
 

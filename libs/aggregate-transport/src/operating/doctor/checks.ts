@@ -165,7 +165,7 @@ export function checkPermissions(
     ...of,
     level: OPTIONAL.test(subject) ? 'warn' : 'fail',
     found: `${subject} is refused, which is for ${what}`,
-    todo: 'grant it (docs/operations.md, Permissions)',
+    todo: 'grant it (docs/operations/permissions.md)',
   }));
 }
 

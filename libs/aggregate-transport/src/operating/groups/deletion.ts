@@ -21,8 +21,11 @@ export type DeletionState = 'none' | 'lost' | 'draining' | 'removing' | 'removed
 
 /** What the deletion of a group removes. */
 export interface DeletionPlan {
+  /** How far a deletion has come. */
   readonly state: DeletionState;
+  /** How many the group has. */
   readonly partitions: number;
+  /** How often the group began again. */
   readonly run: number;
   /** When the deletion began, if it has. */
   readonly begunAt: Date | undefined;

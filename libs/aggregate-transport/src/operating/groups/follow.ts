@@ -9,18 +9,23 @@ import { type GroupLook, lookAtGroup } from './group-state.js';
 
 /** How far a group is behind the end of its stream, at one moment. */
 export interface GroupLag {
+  /** Its name. */
   readonly group: string;
   /** Events stored and not settled; undefined if the server cannot tell. */
   readonly lag: number | undefined;
   /** Aggregates whose events wait as letters: parked, diverted or at their letters. */
   readonly parked: number;
+  /** Partitions that have an owner. */
   readonly owned: number;
+  /** Partitions there are. */
   readonly partitions: number;
 }
 
 /** Two groups side by side. */
 export interface FollowSample {
+  /** The topic that both read. */
   readonly topic: string;
+  /** When it was taken, by this host's clock. */
   readonly at: Date;
   /** The group that catches up. */
   readonly group: GroupLag;

@@ -13,6 +13,7 @@ export interface GroupRemains {
   readonly letters: number;
   /** Positions that are not deleted, of every layout. */
   readonly positions: number;
+  /** Leases of its partitions, of every layout. */
   readonly leases: number;
   /** Records of replicas that run, or ended without removing theirs. */
   readonly replicas: number;

@@ -15,6 +15,7 @@ export type GroupCondition = 'living' | 'changing' | 'deleted' | 'lost';
 export interface GroupChange {
   /** Counts the changes ever begun. */
   readonly number: number;
+  /** What is being done. */
   readonly kind: 'repartition' | 'reset' | 'deletion';
   /** How many partitions the group will have; 0 for a deletion. */
   readonly to: number;
@@ -26,9 +27,13 @@ export interface GroupChange {
 
 /** A group as the server knows it. */
 export interface GroupSummary {
+  /** The topic that it reads. */
   readonly topic: string;
+  /** Its name. */
   readonly group: string;
+  /** Whether it lives, changes, was deleted, or is lost. */
   readonly condition: GroupCondition;
+  /** How many it has. */
   readonly partitions: number;
   /** Partitions whose owner has renewed its lease in time. */
   readonly owned: number;
@@ -42,19 +47,25 @@ export interface GroupSummary {
   readonly oldestUnsettledMs: number | undefined;
   /** Parked aggregates, and events that wait in the parked stream. */
   readonly parked: number;
+  /** Events that wait in the parked stream. */
   readonly letters: number;
+  /** The change under way; undefined without one. */
   readonly change: GroupChange | undefined;
 }
 
 /** Where one partition of a group stands. Fields that the server did not tell are undefined. */
 export interface GroupPartition extends PartitionOwnership {
+  /** Its number, from 0. */
   readonly partition: number;
   /** The highest settled sequence. */
   readonly position: number | undefined;
+  /** How often the group began again. */
   readonly run: number | undefined;
+  /** Events stored and not settled. */
   readonly lag: number | undefined;
   /** Events below the position that are not settled. */
   readonly unsettled: number | undefined;
+  /** Age of the oldest of them, in milliseconds. */
   readonly oldestUnsettledMs: number | undefined;
   /** Events up to here were reached before the last reset; undefined once the position is there. */
   readonly replayUntil: number | undefined;
@@ -62,7 +73,9 @@ export interface GroupPartition extends PartitionOwnership {
   readonly drained: boolean;
   /** Handlers that keep it from being drained, the first few. */
   readonly running: readonly RunningHandler[];
+  /** Parked aggregates of it. */
   readonly parked: number;
+  /** Their events that wait in the parked stream. */
   readonly letters: number;
 }
 
@@ -72,7 +85,9 @@ export interface GroupDetails extends GroupSummary {
   readonly layout: number;
   /** The id of the last reset that was completed. */
   readonly lastReset: string | undefined;
+  /** When it was deleted; undefined if it lives. */
   readonly deletedAt: Date | undefined;
+  /** One for each partition, by number. */
   readonly byPartition: readonly GroupPartition[];
 }
 

@@ -31,6 +31,7 @@ export interface GroupChangeOptions {
 }
 
 export interface ResetOptions extends GroupChangeOptions {
+  /** Where the group begins: `start`, `end`, `{ sequence }` or `{ time }`. */
   readonly to: ResetTo;
   /** A power of two up to 256. @default as many as the group has */
   readonly partitions?: number;
@@ -50,6 +51,7 @@ export type ChangeState = 'planned' | 'done' | 'cancelled' | 'waiting';
 
 /** How a change of a group ended. */
 export interface ChangeResult {
+  /** `done`, or how far it came. */
   readonly state: ChangeState;
   /** What was waited for when the time was over. */
   readonly why: string | undefined;
@@ -57,9 +59,11 @@ export interface ChangeResult {
 
 /** How a reset ended, and where the group begins. */
 export interface ResetResult extends ChangeResult {
+  /** What was planned: what comes again, and what is given up. */
   readonly plan: ResetPlan;
   /** Once it is done: the first sequence that is handled, and the group's run from now on. */
   readonly from: number | undefined;
+  /** The group's run from now on; undefined until it is done. */
   readonly run: number | undefined;
 }
 
@@ -71,6 +75,7 @@ export interface RepartitionResult extends ChangeResult {
 
 /** How a deletion ended, and what it removed. */
 export interface DeletionResult extends ChangeResult {
+  /** What was to be removed. */
   readonly plan: DeletionPlan;
 }
 

@@ -6,7 +6,7 @@ export function describeMissing(
   { stream, positions, leases, names }: MissingParts,
 ): string[] {
   const found: string[] = [];
-  const restore = 'restore it with the topic (docs/operations.md, Backup and restore)';
+  const restore = 'restore it with the topic (docs/operations/backup.md)';
   const reset = `stop the group's processes and run: aggregate-transport group reset ${topic} ${group} --to start`;
   if (stream) found.push(`stream "${topic}" is missing, so its lag is unknown; ${restore}`);
   if (positions) {

@@ -6,6 +6,7 @@ export type ProgressListener = (what: OperationStep, text: string) => void;
 
 /** Where an operation stands. Its other fields depend on the state. */
 export interface OperationStep {
+  /** One of the words that docs/json.md lists for the command. */
   readonly state: string;
 }
 

@@ -8,6 +8,7 @@ import type { ResolvedTarget } from './reset-target.js';
 
 /** What a reset means for one partition of the layout in force. */
 export interface ResetRow {
+  /** Its number, from 0. */
   readonly partition: number;
   /** The highest settled sequence; undefined if its position is lost, of a later release, or of another stream. */
   readonly high: number | undefined;
@@ -39,7 +40,9 @@ export interface ResetPlan extends ResolvedTarget {
   readonly events: number;
   /** At most so many aggregates have such events; exact if the group begins at the start of its stream. */
   readonly aggregates: number;
+  /** What becomes of the group's parked aggregates. */
   readonly letters: ResetLetters;
+  /** One for each partition of the layout in force. */
   readonly rows: readonly ResetRow[];
 }
 

@@ -14,8 +14,11 @@ import { ownershipOf, type PartitionOwnership } from './ownership.js';
  * How a partition stands, as far as the server knows. What a process holds in its memory only that process can tell.
  */
 export interface StatusRow extends PartitionOwnership {
+  /** The topic that the group reads. */
   readonly topic: string;
+  /** Its name. */
   readonly group: string;
+  /** Its number, from 0. */
   readonly partition: number;
   /** How often the group began again; undefined, like the next three, if the topic has no stream. */
   readonly run: number | undefined;
@@ -23,8 +26,11 @@ export interface StatusRow extends PartitionOwnership {
   readonly lag: number | undefined;
   /** Those among them that lie below the highest settled one. */
   readonly unsettled: number | undefined;
+  /** Since the oldest event of `lag` was stored, in milliseconds. */
   readonly oldestUnsettledMs: number | undefined;
+  /** Parked aggregates of the partition. */
   readonly parked: number;
+  /** Their events that wait in the parked stream. */
   readonly letters: number;
   /** What the server lacks of this group, and what to do; undefined if nothing is missing. */
   readonly missing: readonly string[] | undefined;

@@ -38,7 +38,9 @@ export interface FoundLetter {
 
 /** What an edit did. */
 export interface EditResult {
+  /** Names the edit; `ctx.edit` has it, too. */
   readonly editId: string;
+  /** Of the letter, in the topic's stream. */
   readonly sequence: number;
   /** True if an earlier edit of the letter counts no more. */
   readonly replacedEdit: boolean;

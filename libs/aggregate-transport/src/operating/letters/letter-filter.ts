@@ -7,6 +7,7 @@ export interface LetterFilter {
   readonly type?: string;
   /** A part of the error's text, or a pattern. */
   readonly error?: string | RegExp;
+  /** Why the aggregate was parked. */
   readonly reason?: ParkReason;
 }
 

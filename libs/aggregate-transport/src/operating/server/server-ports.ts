@@ -7,10 +7,15 @@ import type { StatusPorts } from '../groups/status-rows.js';
 
 /** What the server holds of a topic's stream: events, their bytes, and how many aggregates they are of. */
 export interface StreamStand {
+  /** How many the stream holds. */
   readonly events: number;
+  /** Bytes that they take on the server. */
   readonly bytes: number;
+  /** How many aggregates they are of. */
   readonly aggregates: number;
+  /** Of its oldest event. */
   readonly firstSequence: number;
+  /** Of the last event that it has ever stored; 0 for none. */
   readonly lastSequence: number;
   /** When its last event was stored, in milliseconds since 1970; undefined without one. */
   readonly lastStoredAt: number | undefined;

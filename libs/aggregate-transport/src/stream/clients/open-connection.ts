@@ -3,6 +3,7 @@
  * `@nats-io/transport-node`, known by its form. It names no package, so that neither has to be installed.
  */
 export interface OpenNatsConnection {
+  /** What the server said of itself; undefined before the first connect. */
   readonly info?: object | undefined;
   /** Resolves when the connection is closed for good. */
   closed(): Promise<unknown>;

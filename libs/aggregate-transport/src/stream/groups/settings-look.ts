@@ -93,5 +93,5 @@ function remedyOf(stream: string): Pick<SettingDifference, 'remedy' | 'todo'> {
       'restart one replica with stream.provision "ensure": it makes the bucket, and all replicas take leases';
     return { remedy: 'it was deleted, so no lease can be taken or renewed', todo };
   }
-  return { remedy: 'it was deleted', todo: 'restore it (docs/operations.md, Backup and restore)' };
+  return { remedy: 'it was deleted', todo: 'restore it (docs/operations/backup.md)' };
 }

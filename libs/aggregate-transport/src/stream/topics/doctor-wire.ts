@@ -91,8 +91,8 @@ export class DoctorWire {
   }
 
   /**
-   * Which subjects of docs/operations.md this user may publish to. Events and keys are sent with a condition that no
-   * stream meets, calls with a body that no server can read. So nothing is stored, made or removed.
+   * Which subjects of docs/operations/permissions.md this user may publish to. Events and keys are sent with a
+   * condition that no stream meets, calls with a body that no server can read. So nothing is stored, made or removed.
    */
   async permissions(topic: string, hasGroup: boolean): Promise<ProbedSubject[]> {
     const { keys } = this.connection.jetStream;

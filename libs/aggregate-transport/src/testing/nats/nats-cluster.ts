@@ -11,6 +11,7 @@ import { startNatsServer, type NatsServer } from './nats-server.js';
 
 /** Several nats-servers that replicate JetStream among themselves. */
 export interface NatsCluster {
+  /** Each can be stopped, killed and frozen by itself. */
   readonly servers: readonly NatsServer[];
   /** The url of each server, in the order of `servers`. */
   readonly urls: readonly string[];
