@@ -10,7 +10,7 @@ const BACKLOG_AGGREGATES = 10_000;
 export const ALONE = 'one event a round trip';
 export const BATCHED = 'atomic batches';
 export const BACKLOG = 'relay';
-export const HOT = [1, 10] as const;
+const HOT = [1, 10] as const;
 
 interface Drain {
   readonly rows: number;
