@@ -41,7 +41,7 @@ const moves = fc.array(
   { minLength: 10, maxLength: 60 },
 );
 
-/** One owner after another: each goes on a few events further back. Both judges are told the same. */
+/** One owner after another: each begins a few events further back. Both judges are told the same. */
 class Told {
   readonly oracle = new OrderOracle();
   readonly runs: HandlerRun[] = [];
