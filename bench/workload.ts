@@ -9,7 +9,7 @@ export const STREAM = {
     return Number(process.env['BENCH_REPLICAS'] ?? 1);
   },
 };
-export const PUBLISH = { giveUpAfterMs: 5_000 } as const;
+const PUBLISH = { giveUpAfterMs: 5_000 } as const;
 
 /** The text that makes a stored event's body about so many bytes long; the envelope around it has about 190. */
 export function paddingFor(bodyBytes: number): string {

@@ -11,7 +11,7 @@ const BACKLOG_AGGREGATES = 10_000;
 export const ALONE = 'one event a round trip';
 export const BATCHED = 'atomic batches';
 export const BACKLOG = 'relay';
-export const HOT = [1, 10] as const;
+const HOT = [1, 10] as const;
 export const RELAY = 'relay alone';
 export const NAIVE_RELAY = 'naive polling relay alone';
 

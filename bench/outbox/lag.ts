@@ -13,7 +13,7 @@ const WAKES = 60;
 /** Longer than anything is on its way, and not a share of the poll's second. */
 const REST_MS = 37;
 
-export const PACED = `${PER_SECOND} rows/s`;
+const PACED = `${PER_SECOND} rows/s`;
 export const IDLE = 'nothing to do, then one row';
 
 /** From each commit to the moment in which a consumer without acks has the stored event. */

@@ -12,7 +12,7 @@ const AGGREGATES = 1_000;
 const CLIENTS = 8;
 const ROWS_A_TRANSACTION = 10;
 
-export const INSERT = 'plain INSERT';
+const INSERT = 'plain INSERT';
 export const OURS = 'outbox: add, commit, relay, stored';
 export const NAIVE = 'naive polling relay';
 

@@ -28,7 +28,7 @@ async function bundled(entry) {
   return outputFiles[0].text;
 }
 
-export async function pageFiles() {
+async function pageFiles() {
   const texts = {
     js: await bundled('main.tsx'),
     css: await bundled('board.css'),

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 const folder = new URL('sql/', import.meta.url);
 const escaped = (text) => text.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
 
-export function embedded() {
+function embedded() {
   const files = readdirSync(folder).sort();
   const entries = files.map(
     (name) => `  '${name}': \`${escaped(readFileSync(new URL(name, folder), 'utf8'))}\`,\n`,

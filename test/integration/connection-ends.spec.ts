@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { AggregateClient, AggregateHealthIndicator, AggregateRecord } from 'nestjs-aggregate-transport';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { CapturedLog } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';

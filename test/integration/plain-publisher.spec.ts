@@ -6,7 +6,7 @@ import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { connect, type NatsConnection } from 'nats';
 import { parseHeaders } from '#library/message/headers.js';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import { AggregateContext, AggregateHandler, type AggregatePublisher } from 'nestjs-aggregate-transport';
 import { publisherOf, startApp } from '../support/app.js';
 import { eventually } from '../support/eventually.js';

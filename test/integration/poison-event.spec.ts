@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { ParkedAggregates } from 'nestjs-aggregate-transport';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import { publisherOf, startApp } from '../support/app.js';
 import { serverForAll } from '../support/server.js';
 

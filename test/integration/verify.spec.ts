@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect } from 'nats';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import type { Verdict } from '#library/verifying/verdict.js';
 import { COMMAND_FILE, runCommand } from '../support/command.js';
 import { eventually } from '../support/eventually.js';

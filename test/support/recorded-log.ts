@@ -12,7 +12,7 @@ const PLACES: readonly FieldName[] = ['connection', 'topic', 'group', 'partition
 const OF_ERRORS: readonly FieldName[] = ['why', 'errorName'];
 
 /** What is wrong with the fields of a line, as its event defines them; undefined if nothing is. */
-export function wrongFields(event: LogEventName, fields: LogFields): string | undefined {
+function wrongFields(event: LogEventName, fields: LogFields): string | undefined {
   const definition: LogEventDefinition = LOG_EVENTS[event];
   const fails = definition.fails === true;
   const always: readonly FieldName[] = [...definition.fields, ...(fails ? OF_ERRORS : [])];

@@ -198,7 +198,7 @@ export function relayFixtures(
 }
 
 /** A relay in a process of its own, to be killed or frozen. */
-export class RelayProcess {
+class RelayProcess {
   readonly #child: ChildProcess;
   readonly #heard: string[] = [];
 

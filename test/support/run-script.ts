@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 
 /** Runs a built script in a process of its own; resolves with how it ended and all that it printed. */
 export function runScript(

@@ -278,7 +278,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Judges histories: for tests of users, and for `verify`. It knows what is promised, and nothing of how.
   judging: { knows: [] },
   // Processes under faults: for `verify`, and for the fault runs of this repository.
-  'verifying/harness': { knows: ['testing/nats/dies-with-parent.ts'], packages: [/^node:/] },
+  'verifying/harness/dies-with-parent.ts': { knows: [], packages: [/^node:/] },
+  'verifying/harness': { knows: ['verifying/harness/dies-with-parent.ts'], packages: [/^node:/] },
   verifying: { knows: ['judging', 'verifying/harness'], packages: [/^node:/] },
   testing: { knows: ['sabotage.ts'] },
   // Real time, for tests of users.
@@ -301,11 +302,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     ),
     packages: [/^@nestjs\//],
   },
-  'testing/nats/dies-with-parent.ts': { knows: [], packages: [/^node:/] },
   'testing/nats': {
     knows: [
       ...['clock.ts', 'errors.ts', 'log.ts', 'stream/port', 'stream/connection'],
-      'testing/nats/dies-with-parent.ts',
+      'verifying/harness/dies-with-parent.ts',
     ],
     packages: [/^node:/],
   },
@@ -525,6 +525,34 @@ function crowdedFolders(sources: Sources): string[] {
     .map(([folder, count]) => `${folder}: ${count} files`);
 }
 
+/** The folders of the picture of floors, and files that stand apart from theirs, each with its floor. */
+function floorsIn(section: string): Map<string, number> {
+  const picture = section.split('```').find((block) => block.includes(' floor 1 ')) ?? '';
+  const floors = new Map<string, number>();
+  let floor = NaN;
+  for (const line of picture.split('\n')) {
+    floor = Number(/^ floor (\d+) /.exec(line)?.[1] ?? floor);
+    for (const [place] of line.matchAll(/(?<= )[a-z-]+\/\S*/g)) floors.set(place.replace(/\/$/, ''), floor);
+  }
+  return floors;
+}
+
+/** Imports from one place of the picture to another that is not below it. */
+function upward(sources: Sources, floors: ReadonlyMap<string, number>): string[] {
+  const placeOf = (path: string): string | undefined => {
+    for (let place = path; place !== '.'; place = posix.dirname(place)) if (floors.has(place)) return place;
+    return undefined;
+  };
+  return [...sources].flatMap(([path, source]) =>
+    importsOf(source).flatMap(({ target }) => {
+      const from = placeOf(path);
+      const to = target.startsWith('.') ? placeOf(targetOf(path, target)) : undefined;
+      if (from === undefined || to === undefined || from === to) return [];
+      return floors.get(from)! > floors.get(to)! ? [] : [`${path} imports ${target}`];
+    }),
+  );
+}
+
 const libs = join(dirname(fileURLToPath(import.meta.url)), '../../libs');
 
 function sourcesOf(library: string): Sources {
@@ -536,6 +564,7 @@ function sourcesOf(library: string): Sources {
   );
 }
 
+const architecture = readFileSync(join(libs, '../docs/architecture.md'), 'utf8');
 const library = sourcesOf('aggregate-transport');
 const postgres = sourcesOf('aggregate-transport-postgres');
 const board = sourcesOf('aggregate-transport-board');
@@ -593,6 +622,25 @@ describe('the libraries', () => {
     );
     expect(knowing).toEqual([]);
   });
+
+  test.each([
+    ['aggregate-transport', 'The house', library, ROOMS],
+    ['aggregate-transport-postgres', 'The library for PostgreSQL', postgres, POSTGRES_ROOMS],
+    ['aggregate-transport-board', 'The board', board, BOARD_ROOMS],
+  ])(
+    '%s stands in docs/architecture.md as it is: each folder, on a floor above all it imports',
+    (...given) => {
+      const [, heading, sources, rooms] = given;
+      const section = architecture.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+      const floors = floorsIn(section);
+      // The rooms of `cli/` are named like their commands.
+      const folders = Object.keys(rooms).filter((room) => !/\.ts$|^cli\//.test(room));
+      expect(folders.filter((room) => !section.includes(`${posix.basename(room)}/`))).toEqual([]);
+      expect(upward(sources, floors)).toEqual([]);
+      // A picture that says nothing forbids nothing.
+      expect(floors.size).toBeGreaterThan(5);
+    },
+  );
 
   test('have their unit tests in folders named like its rooms', () => {
     const unit = join(libs, '../test/unit');

@@ -35,7 +35,7 @@ const OPTIONS = {
 };
 
 /** The sources of every entry point that the packages have, found in the `exports` of each. */
-export function entryPoints(root) {
+function entryPoints(root) {
   return readdirSync(join(root, 'libs'))
     .filter((name) => existsSync(join(root, 'libs', name, 'package.json')))
     .flatMap((folder) => entryPointsOf(join(root, 'libs', folder)));

@@ -37,7 +37,7 @@ function markdownUnder(root, folder) {
 }
 
 /** Where each page of the repository stands in the site. */
-export function siteMap(root) {
+function siteMap(root) {
   const docs = markdownUnder(root, 'docs').map((path) => [
     path,
     path.slice('docs/'.length).replace(/(^|\/)README\.md$/, '$1index.md'),

@@ -26,24 +26,31 @@ export function machinePictures(): [path: string, svg: string][] {
 }
 
 function sectionOf(machine: Machine): string {
+  const add = addOnOf(machine);
+  const where = add === undefined ? '' : ` (${add.title})`;
   const rows = machine.modes.map(({ name, text, from }) => [
     `\`${name}\``,
     from.map((mode) => `\`${mode}\``).join(', '),
     text,
   ]);
   return [
-    `## ${machine.name}${isOfPostgres(machine) ? ' (outbox)' : ''}\n`,
+    `## ${machine.name}${where}\n`,
     `[${machine.file}](../../${machine.file})\n`,
     `![Modes of ${machine.name}](machines/${pictureOf(machine)})\n`,
     `${tableOf(['mode', 'entered from', 'meaning'], rows)}\n`,
   ].join('\n');
 }
 
-function isOfPostgres({ file }: Machine): boolean {
-  return file.includes('-postgres/');
+/** The libraries that stand on the first one, by a part of their paths. */
+const ADD_ONS = [
+  { part: '-postgres/', title: 'outbox', prefix: 'postgres-' },
+  { part: '-board/', title: 'board', prefix: 'board-' },
+];
+
+function addOnOf({ file }: Machine): (typeof ADD_ONS)[number] | undefined {
+  return ADD_ONS.find(({ part }) => file.includes(part));
 }
 
 function pictureOf(machine: Machine): string {
-  const library = isOfPostgres(machine) ? 'postgres-' : '';
-  return `${library}${machine.name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}.svg`;
+  return `${addOnOf(machine)?.prefix ?? ''}${machine.name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}.svg`;
 }

@@ -18,7 +18,9 @@ export interface Machine {
   }[];
 }
 
-const LIBRARIES = ['libs/aggregate-transport/src', 'libs/aggregate-transport-postgres/src'];
+const LIBRARIES = ['aggregate-transport', 'aggregate-transport-postgres', 'aggregate-transport-board'].map(
+  (name) => `libs/${name}/src`,
+);
 /** A class that keeps its mode in `#mode`, and enters one through `#enter`. */
 const ENTERS = /^ {2}#mode\b[\s\S]*^ {2}#enter\(/m;
 const TABLE = /^MAY_(?:COME|ENTER)_FROM$/;

@@ -42,7 +42,7 @@ function variable(name, label, query) {
   };
 }
 
-export function dashboard() {
+function dashboard() {
   return {
     title: 'Aggregate transport',
     uid: 'aggregate-transport',

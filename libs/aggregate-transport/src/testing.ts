@@ -6,6 +6,7 @@ export { type NatsCluster, startNatsCluster } from './testing/nats/nats-cluster.
 export { NatsServer, startNatsServer, type StartNatsServerOptions } from './testing/nats/nats-server.js';
 export { JUDGED, type JudgedPromise, type OrderFinding } from './judging/finding.js';
 export { type HistoryVerdict, judgeHistory } from './judging/judge-history.js';
+export { OrderOracle, type OracleVerdict } from './judging/order-oracle.js';
 export type {
   Disturbance,
   HandlerRun,
@@ -13,7 +14,6 @@ export type {
   RunHistory,
   StoredNumber,
 } from './judging/run-history.js';
-export { OrderOracle, type OracleVerdict } from './testing/order-oracle.js';
 export {
   TestingStreams,
   type UntilHandledOptions,

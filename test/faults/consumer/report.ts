@@ -24,7 +24,7 @@ export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-export function countOf(runs: readonly RunResult[], ...checkers: readonly CheckerName[]): number {
+function countOf(runs: readonly RunResult[], ...checkers: readonly CheckerName[]): number {
   return sum(runs.map(({ findings }) => findings.filter(({ checker }) => checkers.includes(checker)).length));
 }
 

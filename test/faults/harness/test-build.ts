@@ -1,9 +1,9 @@
 /** Makes Node load the switches in place of the constant "no" of the published library. */
-export const SABOTAGE_CONDITION = '--conditions=aggregate-transport-sabotage';
+const SABOTAGE_CONDITION = '--conditions=aggregate-transport-sabotage';
 /** Names the rule that a test build switches off; see `testing/sabotage.ts` in the library. */
 export const SABOTAGE_VARIABLE = 'AGGREGATE_TRANSPORT_SABOTAGE';
 /** Names the step at which a test build stops: `kill:<step>#<n>` or `freeze:<step>#<n>`. */
-export const STOP_VARIABLE = 'AGGREGATE_TRANSPORT_STOP_AT';
+const STOP_VARIABLE = 'AGGREGATE_TRANSPORT_STOP_AT';
 
 export interface TestBuildOptions {
   readonly sabotage?: string | undefined;

@@ -64,7 +64,7 @@ function toClaim(write: PositionWrite, standsAt: Ms): Claim {
 }
 
 /** What a position says of a sequence of its partition. */
-export function settledBy({
+function settledBy({
   high,
   unsettled,
 }: Pick<PositionWrite, 'high' | 'unsettled'>): (sequence: number) => boolean {

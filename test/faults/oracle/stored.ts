@@ -30,7 +30,7 @@ export function slotOfToken(token: string): number {
 }
 
 /** The slot that a subject `<topic>.<b7>.….<b0>.<token>` names. Pure. */
-export function slotOf(subject: string): number {
+function slotOf(subject: string): number {
   return Number.parseInt(
     subject
       .split('.')

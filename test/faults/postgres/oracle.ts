@@ -114,7 +114,7 @@ function checkOwners(aggregate: string, effects: readonly EffectRow[]): Finding[
 }
 
 /** How many events the last run of each aggregate has not applied. Pure. */
-export function unappliedIn({ stored, effects }: Pick<History, 'stored' | 'effects'>): number {
+function unappliedIn({ stored, effects }: Pick<History, 'stored' | 'effects'>): number {
   const run = effects.reduce((last, { position }) => {
     const own = position >> RUN_BITS;
     return own > last ? own : last;

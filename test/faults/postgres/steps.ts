@@ -1,5 +1,5 @@
 /** The processes of the way from a committed row to a committed row. */
-export const ROLES = ['shop', 'relay', 'handler'] as const;
+const ROLES = ['shop', 'relay', 'handler'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** What a fault may hit while a process stands at a step. */

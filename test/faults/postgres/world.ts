@@ -39,7 +39,7 @@ export interface WorldOptions {
 }
 
 /** Shorter than an application may ask for: the stream is edited. */
-export const WINDOW_MS = 1_000;
+const WINDOW_MS = 1_000;
 /** After so long the stream knows no id any more. */
 export const AFTER_WINDOW_MS = 2_000;
 /** PostgreSQL ends the session of a relay that is silent for so long. More than three polls. */

@@ -22,7 +22,7 @@ const TRIES = 3;
 type Story = Omit<Interruption, 'server'>;
 
 /** All stories of a round. */
-export function storiesOf(random: () => number, only?: string): Story[] {
+function storiesOf(random: () => number, only?: string): Story[] {
   const stories: Story[] = [];
   for (const [name, way] of Object.entries({ split: SPLIT, merge: MERGE })) {
     if (only !== undefined && only !== name) continue;

@@ -27,7 +27,7 @@ const MAX_NTH = 3;
 type Story = Omit<Interruption, 'server'>;
 
 /** All stories of a round. */
-export function storiesOf(random: () => number, only?: string): Story[] {
+function storiesOf(random: () => number, only?: string): Story[] {
   const stories: Story[] = [];
   for (const [name, deed] of Object.entries(DEEDS)) {
     if (only !== undefined && only !== name) continue;
@@ -69,7 +69,7 @@ export const DEAF_SLEEPER: Story = {
 };
 
 /** What brings each broken rule to light. */
-export const SABOTAGED: Readonly<Record<string, Story>> = {
+const SABOTAGED: Readonly<Record<string, Story>> = {
   'letters-outlive-reset': { deed: 'reset to start', sabotage: 'letters-outlive-reset' },
   'run-stands-still': {
     deed: 'reset to start',

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import { COMMAND_FILE } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
 import { testBuild } from '../harness/test-build.js';

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterEach } from '@jest/globals';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import {
   type AggregatePublisher,
   AggregateTransportModule,

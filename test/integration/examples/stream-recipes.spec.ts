@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import type { AggregatePublisher, StoredEvent } from 'nestjs-aggregate-transport';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';

@@ -23,7 +23,7 @@ const FAILING: readonly Omit<Alike, 'filters'>[] = [
 ];
 
 /** A small generator with a seed (mulberry32). */
-export function seeded(seed: number): () => number {
+function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -37,7 +37,7 @@ const pairs = <A, B>(left: readonly A[], right: readonly B[]): (readonly [A, B])
   left.flatMap((one) => right.map((other) => [one, other] as const));
 
 /** All pairs of what may stand together, and random ones of everything. */
-export function allCases(random: () => number, samples: number): Alike[] {
+function allCases(random: () => number, samples: number): Alike[] {
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const some = (list: readonly string[], most: number): string[] =>
     Array.from({ length: Math.floor(random() * (most + 1)) }, () => one(list));
@@ -82,7 +82,7 @@ export function allCases(random: () => number, samples: number): Alike[] {
 }
 
 /** Enhancers of the application: an application for each, with all handlers. */
-export function globalCases(): Alike[][] {
+function globalCases(): Alike[][] {
   const ofAll: Omit<Alike, 'handler'>[] = [
     { guards: ['true', 'enters'] },
     { guards: ['true', 'false later'], filters: ['is for RpcExceptions', 'is for two kinds'] },

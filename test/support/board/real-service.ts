@@ -11,8 +11,8 @@ import {
 } from 'nestjs-aggregate-transport';
 import { publisherOf } from '../app.js';
 
-export const TOPIC = 'orders';
-export const GROUP = 'billing';
+const TOPIC = 'orders';
+const GROUP = 'billing';
 
 /** What the handler of the service does with some aggregates. */
 export interface Bedside {

@@ -9,7 +9,7 @@ import type { SequencerOptions } from '#library/publisher/sequencer-options.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 
 /** A port that records what is sent. The test gives the answers. */
-export class FakePublishPort implements PublishPort {
+class FakePublishPort implements PublishPort {
   connected = true;
   maxPayloadBytes = 1_048_576;
   closed = false;

@@ -8,7 +8,7 @@ import { resolveOptions } from '#library/transport/resolve-options.js';
 import { Group } from '#library/transport/served-group.js';
 import type { TestingStreams } from '#library/testing/memory/testing-streams.js';
 
-export const TOPIC = 'orders';
+const TOPIC = 'orders';
 
 const RETRY = { attempts: 20, firstDelayMs: 150, factor: 1.5, maxDelayMs: 600, jitter: 0.2 };
 

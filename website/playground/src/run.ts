@@ -4,7 +4,7 @@ import { NaiveConsumer } from './naive.js';
 import { Replica } from './replica.js';
 import { nameOf, Side } from './side.js';
 
-export const KEYS = 6;
+const KEYS = 6;
 const PUBLISH_EVERY_MS = 90;
 /** With more chaos than this, replicas come and go, too. */
 const REPLICAS_FROM = 0.3;

@@ -1,4 +1,4 @@
-import { OrderOracle, type OracleVerdict } from '#library/testing/order-oracle.js';
+import { OrderOracle, type OracleVerdict } from '#library/judging/order-oracle.js';
 
 export interface Entry {
   readonly n: number;

@@ -16,7 +16,7 @@ export interface Asked {
 }
 
 /** A dialog that names what a command does and what is lost, before it is sent. Escape and Cancel change nothing. */
-export function Confirm({ asked, close }: { readonly asked: Asked; readonly close: () => void }) {
+function Confirm({ asked, close }: { readonly asked: Asked; readonly close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [isTicked, setTicked] = useState(false);
   const [isSending, setSending] = useState(false);

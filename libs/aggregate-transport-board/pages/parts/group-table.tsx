@@ -1,32 +1,16 @@
 import type { GroupLine } from '../../src/source/board-source.js';
 import { groupHref } from '../route.js';
+import { Table } from './table.js';
 import { Count, Foreign, Rate, Span, Unknown } from './words.js';
 
-/** All groups, one a line. On narrow screens each is a card. */
+/** All groups, one a line. */
 export function GroupTable({ groups }: { readonly groups: readonly GroupLine[] }) {
   return (
-    <div class="table">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Group</th>
-            <th scope="col">Owned</th>
-            <th scope="col">Lease</th>
-            <th scope="col">Lag</th>
-            <th scope="col">Oldest</th>
-            <th scope="col">Rate</th>
-            <th scope="col">p50 / p99</th>
-            <th scope="col">Parked</th>
-            <th scope="col">Breaker</th>
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => (
-            <Row key={`${group.topic} ${group.group}`} group={group} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table heads={['Group', 'Owned', 'Lease', 'Lag', 'Oldest', 'Rate', 'p50 / p99', 'Parked', 'Breaker']}>
+      {groups.map((group) => (
+        <Row key={`${group.topic} ${group.group}`} group={group} />
+      ))}
+    </Table>
   );
 }
 

@@ -4,7 +4,7 @@ import { type Asker, isSame } from './access.js';
 
 /** The page holds the same text, and sends it with every command: another site can read neither. */
 export const CSRF_COOKIE = 'aggregate-board-csrf';
-export const CSRF_HEADER = 'x-aggregate-board-csrf';
+const CSRF_HEADER = 'x-aggregate-board-csrf';
 
 const TOKEN = /^[\w-]{43}$/;
 const TOKEN_BYTES = 32;

@@ -28,9 +28,11 @@ const MAY_COME_FROM: Readonly<Record<Mode, readonly Mode[]>> = {
 
 /**
  * Reads one view again and again for all its viewers. There is one read at a time, however many they are, and none
- * without a viewer.
+ * without a viewer. Its modes:
  *
- * `resting`: no viewers. `reading`: the source is asked. `pausing`: until the next read is due.
+ * - `resting`: no viewers.
+ * - `reading`: the source is asked.
+ * - `pausing`: until the next read is due.
  */
 export class LiveView {
   #mode: Mode = 'resting';

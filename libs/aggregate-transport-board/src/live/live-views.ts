@@ -14,7 +14,7 @@ export interface LiveViewsOptions {
 }
 
 /** Browsers that look at once, at most: each holds a connection and at most a few texts. */
-export const MAX_VIEWERS = 64;
+const MAX_VIEWERS = 64;
 /** Least time between two reads of a view, in milliseconds. */
 export const EVERY_MS = 2_000;
 /** A read that takes longer is told as trouble. */

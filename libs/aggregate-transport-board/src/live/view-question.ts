@@ -8,7 +8,7 @@ export type ViewQuestion =
   | ({ readonly view: 'aggregate' } & Omit<AggregateQuestion, 'payloads'>);
 
 /** Rows of a list on one page. */
-export const ROWS = 50;
+const ROWS = 50;
 /** Events of an aggregate that are shown at first, and at most. */
 const EVENTS = 100;
 const MAX_EVENTS = 1_000;

@@ -4,7 +4,7 @@ import { AggregatePostgresError } from '../errors.js';
 import { SchemaNames, TABLES, type TableName } from '../schema/schema-names.js';
 import { UsageError } from './terminal.js';
 
-export const USAGE = `Usage: aggregate-transport postgres <command> [options]
+const USAGE = `Usage: aggregate-transport postgres <command> [options]
 
   postgres migrate                make the tables, or bring them to the version of this release; safe to repeat
            [--by-day]             divide the outbox by day, when its table is made; again: make the days to come
@@ -18,7 +18,7 @@ export const USAGE = `Usage: aggregate-transport postgres <command> [options]
 
 Exit code: 0 done, 1 not done, 2 not understood.`;
 
-export const INBOX_USAGE = `Usage: aggregate-transport inbox <command> [options]
+const INBOX_USAGE = `Usage: aggregate-transport inbox <command> [options]
 
   inbox reset GROUP                       after a restore, with the group stopped: forget how far it has come, so
                                           that every event which comes again is applied again
@@ -32,7 +32,7 @@ export const INBOX_USAGE = `Usage: aggregate-transport inbox <command> [options]
 
 Exit code: 0 done, 1 not done, 2 not understood or not confirmed.`;
 
-export const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [options]
+const OUTBOX_USAGE = `Usage: aggregate-transport outbox <command> [options]
 
   outbox relay   --topic T [--topic U]    relay in this process, until SIGINT or SIGTERM
                  [--shards N]             as the services have it; default 1

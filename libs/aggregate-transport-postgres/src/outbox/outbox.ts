@@ -45,7 +45,7 @@ export interface OutboxParts {
 }
 
 /** Events in one call of `add`. A longer list would hold more locks than a server is made for. */
-export const MAX_LIST = 1_000;
+const MAX_LIST = 1_000;
 
 /**
  * Adds events of one topic to the outbox, within the caller's transaction: they are published if it commits, and only

@@ -67,7 +67,7 @@ async function makeSchema(run: Statement, names: SchemaNames): Promise<void> {
 }
 
 /** True if the outbox is divided by day. */
-export async function isDivided(run: Statement, names: SchemaNames): Promise<boolean> {
+async function isDivided(run: Statement, names: SchemaNames): Promise<boolean> {
   const [row] = await run('select relkind::text as kind from pg_class where oid = to_regclass($1::text)', [
     names.of('outbox'),
   ]);

@@ -64,7 +64,7 @@ export function printedSchema(names: SchemaNames, { byDay }: { readonly byDay: b
 }
 
 /** The rights of a role that adds, relays and handles. */
-export function grantsOf(names: SchemaNames): string[] {
+function grantsOf(names: SchemaNames): string[] {
   const sequence = `${quoted(names.schema)}.${quoted(`${names.plain('outbox')}_id_seq`)}`;
   const tables = TABLES.filter((table) => table !== 'schema_version').map((table) => names.of(table));
   return [

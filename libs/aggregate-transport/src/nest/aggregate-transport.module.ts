@@ -19,10 +19,7 @@ import { HandlerWays } from './serving/handler-ways.js';
 import { nestLog } from './nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from './operating/observers.js';
-import { AggregateGroups } from './operating/aggregate-groups.js';
-import { AggregateOperations } from './operating/aggregate-operations.js';
-import { Aggregates } from './operating/aggregates.js';
-import { ParkedAggregates } from './operating/parked-aggregates.js';
+import { OPERATORS } from './operating/operators.js';
 import { resolveOptions } from '../transport/resolve-options.js';
 import { AGGREGATE_TRANSPORT_OPTIONS, forTopic, publisherToken } from './tokens.js';
 import { TopicLinks, undeclaredError } from '../transport/open-topics.js';
@@ -60,17 +57,10 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AggregateTrans
     HandlerWays,
     GlobalEnhancers,
     AggregateServer,
-    ParkedAggregates,
-    AggregateGroups,
-    Aggregates,
-    AggregateOperations,
+    ...OPERATORS,
     ...OBSERVERS,
   ],
-  exports: [
-    ...[TopicLinks, AggregateClient, AggregateServer],
-    ...[ParkedAggregates, AggregateGroups, Aggregates, AggregateOperations],
-    ...OBSERVERS,
-  ],
+  exports: [TopicLinks, AggregateClient, AggregateServer, ...OPERATORS, ...OBSERVERS],
 })
 export class AggregateTransportModule
   extends ConfigurableModuleClass

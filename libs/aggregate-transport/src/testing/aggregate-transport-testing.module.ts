@@ -14,9 +14,7 @@ import { HandlerWays } from '../nest/serving/handler-ways.js';
 import { nestLog } from '../nest/nest-log.js';
 import type { AggregateTransportOptions } from '../transport/options.js';
 import { OBSERVERS } from '../nest/operating/observers.js';
-import { AggregateOperations } from '../nest/operating/aggregate-operations.js';
-import { AggregateGroups } from '../nest/operating/aggregate-groups.js';
-import { ParkedAggregates } from '../nest/operating/parked-aggregates.js';
+import { OPERATORS } from '../nest/operating/operators.js';
 import { type ResolvedOptions, resolveOptions } from '../transport/resolve-options.js';
 import { TopicLinks } from '../transport/open-topics.js';
 import { TestingStreams } from './memory/testing-streams.js';
@@ -61,21 +59,10 @@ export class AggregateTransportTestingModule implements OnModuleInit, OnApplicat
         HandlerWays,
         GlobalEnhancers,
         AggregateServer,
-        ParkedAggregates,
-        AggregateGroups,
-        AggregateOperations,
+        ...OPERATORS,
         ...OBSERVERS,
       ],
-      exports: [
-        TestingStreams,
-        TopicLinks,
-        AggregateClient,
-        AggregateServer,
-        ParkedAggregates,
-        AggregateGroups,
-        AggregateOperations,
-        ...OBSERVERS,
-      ],
+      exports: [TestingStreams, TopicLinks, AggregateClient, AggregateServer, ...OPERATORS, ...OBSERVERS],
     };
   }
 

@@ -112,7 +112,7 @@ export class SendSpans {
 }
 
 /** The span of one publish call. */
-export class SendSpan {
+class SendSpan {
   constructor(
     private readonly tracing: Tracing,
     /** Undefined if nothing is recorded. */

@@ -17,7 +17,7 @@ export function recordError(span: Span, error: unknown): void {
 }
 
 /** The code of our own errors, else the class of what was thrown. */
-export function errorTypeOf(error: unknown): string {
+function errorTypeOf(error: unknown): string {
   try {
     if (error instanceof CodedError) return (error as { code: string }).code;
     const { name } = (error as { constructor?: { name?: unknown } } | null)?.constructor ?? {};

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { credsAuthenticator } from 'nats';
 import { createAccount, createOperator, createUser, type KeyPair } from 'nkeys.js';
-import { diesWithParent } from '#library/testing/nats/dies-with-parent.js';
+import { diesWithParent } from '#library/verifying/harness/dies-with-parent.js';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { COMMAND_FILE, runCommand } from '../../../support/command.js';
 import { startApp } from '../../../support/app.js';

@@ -16,7 +16,7 @@ import { MemoryPresence } from '#library/testing/memory/memory-presence.js';
 import { CREATED, positionOf } from './positions.js';
 
 /** One key with compare-and-set, as the server keeps it. A deleted key keeps a revision. */
-export class GroupKey<T> {
+class GroupKey<T> {
   stored: StoredValue<T> = { value: undefined, revision: 0 };
   maxBytes = 1_048_576;
 

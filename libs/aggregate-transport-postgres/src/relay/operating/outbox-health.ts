@@ -40,7 +40,7 @@ export interface OutboxFinding {
 const TOLD_AFTER_MS = 3_000;
 
 /** What is wrong with an outbox that stands so; undefined if nothing is. Pure. */
-export function judge(
+function judge(
   { oldestMs, stopped, first = '', trouble }: OutboxFinding,
   stuckAfterMs: number,
 ): Pick<OutboxProblem, 'why' | 'do'> | undefined {

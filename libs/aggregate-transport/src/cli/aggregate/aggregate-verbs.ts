@@ -28,10 +28,10 @@ export interface AggregateArguments {
 }
 
 /** What no purge reaches. */
-export const NOT_REACHED =
+const NOT_REACHED =
   'not reached: backups and mirrors of the streams, logs, traces, and the databases of services';
 
-export function aggregatePorts(
+function aggregatePorts(
   { clock }: Pick<Surroundings, 'clock'>,
   connection: Connection,
   topic: string,

@@ -1,5 +1,5 @@
 /** Of the shapes of all lines. It grows when a field of an earlier release is gone, or means something else. */
-export const JSON_VERSION = 1;
+const JSON_VERSION = 1;
 
 /** What a line tells of; schemas/cli.schema.json has the shape of each, and docs/json.md explains them. */
 export type JsonKind =

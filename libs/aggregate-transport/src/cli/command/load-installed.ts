@@ -7,7 +7,7 @@ import { UsageError } from './terminal.js';
 export type Load = (specifier: string) => Promise<unknown>;
 
 /** A module of a package that the project in the working directory has installed, else of one beside this package. */
-export async function loadInstalled(specifier: string): Promise<unknown> {
+async function loadInstalled(specifier: string): Promise<unknown> {
   const project = createRequire(join(process.cwd(), 'package.json'));
   let path: string;
   try {

@@ -5,6 +5,7 @@ import { JetStreamApi } from '../../stream/api/jetstream-api.js';
 import { topicsWithGroups } from '../../stream/groups/known-groups.js';
 import { TopicGroupsWire } from '../../stream/operating/topic-groups.js';
 import { type Command, defineCommand, type Surroundings } from '../command/command.js';
+import { untilInterrupted } from '../command/until-interrupted.js';
 import { namesOf, numberOf } from '../command/values.js';
 import { changeArguments, changeOptions, LONG_FLAGS } from './change-command.js';
 import { GroupDeleteCommand } from './group-delete.js';
@@ -98,10 +99,9 @@ const followCommand = defineCommand({
     const { terminal, clock } = surroundings;
     return () =>
       surroundings.connected((connection) => {
-        const end = new AbortController();
-        process.once('SIGINT', () => end.abort());
         const groups = groupsOf(connection, call.topic, surroundings);
-        return new FollowCommand({ groups, terminal, clock }).run(call, end);
+        const follow = new FollowCommand({ groups, terminal, clock });
+        return untilInterrupted((end) => follow.run(call, end));
       });
   },
 });

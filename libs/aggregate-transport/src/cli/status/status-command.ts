@@ -1,4 +1,5 @@
 import { defineCommand } from '../command/command.js';
+import { untilInterrupted } from '../command/until-interrupted.js';
 import { numberOf } from '../command/values.js';
 import { StatusCommand } from './status.js';
 
@@ -19,10 +20,8 @@ export const statusCommand = defineCommand({
       everyMs: flags.watch === true ? everyMs : undefined,
     };
     return () =>
-      connected((connection) => {
-        const end = new AbortController();
-        process.once('SIGINT', () => end.abort());
-        return new StatusCommand(connection, terminal, clock).run(args, end.signal);
-      });
+      connected((connection) =>
+        untilInterrupted(({ signal }) => new StatusCommand(connection, terminal, clock).run(args, signal)),
+      );
   },
 });

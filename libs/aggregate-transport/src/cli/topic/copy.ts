@@ -10,6 +10,7 @@ import { msOf } from '../../stream/api/time.js';
 import type { Connection } from '../../stream/connection/connection.js';
 import { openCopy, openTopic } from '../../stream/topics/topic-copy-wire.js';
 import type { Terminal } from '../command/terminal.js';
+import { untilInterrupted } from '../command/until-interrupted.js';
 import { jsonLine } from '../command/json-line.js';
 
 export interface CopyArguments {
@@ -63,13 +64,13 @@ export async function copyTopic({
     dryRun,
     giveUpAfterMs: args.waitMs,
   });
-  const end = new AbortController();
-  process.once('SIGINT', () => end.abort());
-  process.once('SIGTERM', () => end.abort());
   const say = reporter(args, terminal, clock);
   const report = setInterval(() => say('copying', copy.progress), REPORT_EVERY_MS);
   try {
-    const isDone = await copyAll(args, { copy, source: opened.wire, clock, signal: end.signal });
+    const isDone = await untilInterrupted(
+      ({ signal }) => copyAll(args, { copy, source: opened.wire, clock, signal }),
+      ['SIGINT', 'SIGTERM'],
+    );
     requireKept(to, before, await goal.state());
     say(isDone ? (dryRun ? 'counted' : 'done') : 'interrupted', copy.progress);
     return isDone ? 0 : 1;

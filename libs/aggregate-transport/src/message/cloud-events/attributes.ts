@@ -3,7 +3,7 @@ import type { Envelope } from '../envelope.js';
 /** The context attributes of a CloudEvent, by name, without its data. */
 export type Attributes = Readonly<Record<string, string | number>>;
 
-export const SPEC_VERSION = '1.0';
+const SPEC_VERSION = '1.0';
 export const JSON_DATA = 'application/json';
 /** The largest Integer of CloudEvents; a greater one travels as a text. */
 const MAX_INTEGER = 2 ** 31 - 1;

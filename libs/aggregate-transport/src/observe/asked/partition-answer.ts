@@ -54,7 +54,7 @@ function round(value: number): number {
 const LATE_MS = 3_500;
 
 /** What holds the partition up; the most serious cause. Pure. */
-export function pauseOf(load: PartitionLoad, isDraining: boolean): PauseAnswer | undefined {
+function pauseOf(load: PartitionLoad, isDraining: boolean): PauseAnswer | undefined {
   const { mode, haltReason, notCommittingMs, notReadingMs, letterRefusal, typeWait, breaker } = load;
   if (mode === 'halted') return { kind: 'halted', why: shortTextOf(haltReason ?? 'for a reason in its log') };
   if (notCommittingMs > LATE_MS) return late('not committing', load.notCommittingWhy, notCommittingMs);

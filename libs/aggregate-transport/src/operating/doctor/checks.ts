@@ -200,7 +200,7 @@ const MS = 1_000;
 const IDLE_WARN = 500;
 
 /** Pulls, renewals of sessions and looks at settings; publishing costs nothing while idle. Pure. */
-export function idleRequestsPerSecond({ topics }: IdleLoad): number {
+function idleRequestsPerSecond({ topics }: IdleLoad): number {
   const each = topics.map(
     ({ partitions, pullExpiresMs, leaseTtlMs }) =>
       (partitions * MS) / pullExpiresMs +

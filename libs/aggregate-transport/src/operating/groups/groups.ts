@@ -188,7 +188,7 @@ function resultOf(end: OperationEnd): ChangeResult {
 }
 
 /** @throws OPTIONS_INVALID */
-export function checkPartitions(partitions: number | undefined): void {
+function checkPartitions(partitions: number | undefined): void {
   if (partitions === undefined || isPartitionCount(partitions)) return;
   throw new AggregateTransportError(
     'OPTIONS_INVALID',

@@ -54,7 +54,7 @@ export function settingIsAtLeast(setting: keyof StreamConfig, least: number, bec
 }
 
 /** The setting must have this value, or be absent. */
-export function settingIsUnsetOr(
+function settingIsUnsetOr(
   setting: keyof StreamConfig,
   value: string | number,
   because: string,

@@ -9,7 +9,7 @@ import { loadNatsIo } from './nats-io-client.js';
 /** Which client a process uses that has both and no option; for tests and for the command line. */
 export const CLIENT_VARIABLE = 'AGGREGATE_CLIENT';
 
-export const CLIENT_NAMES = ['nats', 'nats-io'] as const satisfies readonly NatsClientName[];
+const CLIENT_NAMES = ['nats', 'nats-io'] as const satisfies readonly NatsClientName[];
 
 const PACKAGES: Readonly<Record<NatsClientName, string>> = {
   nats: 'nats',

@@ -19,7 +19,7 @@ import { describeServers } from './server-address.js';
  * What we set unless the user does: never give up, and notice a half-open connection within six seconds.
  * `noAsyncTraces`: a stack trace for every request is most of what a request costs.
  */
-export const CONNECTION_DEFAULTS = {
+const CONNECTION_DEFAULTS = {
   maxReconnectAttempts: -1,
   reconnectTimeWait: 100,
   reconnectJitter: 100,

@@ -26,7 +26,7 @@ const MAX_ANSWER_BYTES = 64 * 1_024;
 const HEADER_ROOM_BYTES = 1_024;
 
 /** The subject that the processes of a group are asked on. */
-export function askSubject(topic: string, group: string): string {
+function askSubject(topic: string, group: string): string {
   return `aggregate-transport.${topic}.${group}.ask`;
 }
 

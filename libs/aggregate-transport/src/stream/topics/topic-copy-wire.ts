@@ -43,7 +43,7 @@ interface EventToStore {
 }
 
 /** A topic that is copied, or copied to, over a NATS connection. */
-export class TopicCopyWire {
+class TopicCopyWire {
   readonly topic: string;
   readonly created: string;
   readonly #batches: BatchedGet | undefined;

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { diesWithParent } from './dies-with-parent.js';
+import { diesWithParent } from '../../verifying/harness/dies-with-parent.js';
 import { run } from './nats-download.js';
 
 /** What a nats-server says of itself to every client that connects, as far as it is of use here. */

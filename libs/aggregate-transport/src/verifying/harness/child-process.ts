@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { diesWithParent } from '../../testing/nats/dies-with-parent.js';
+import { diesWithParent } from './dies-with-parent.js';
 
 const END_WITHIN_MS = 15_000;
 

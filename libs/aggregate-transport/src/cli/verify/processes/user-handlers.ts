@@ -29,7 +29,7 @@ export interface UserHandlers {
   readonly event: ((of: { aggregateId: string; number: number }) => MadeEvent) | undefined;
 }
 
-export const DEFAULT_EVENT: MadeEvent = { type: 'Verified', payload: { from: 'aggregate-transport verify' } };
+const DEFAULT_EVENT: MadeEvent = { type: 'Verified', payload: { from: 'aggregate-transport verify' } };
 
 /**
  * Loads the file of the user's handlers.

@@ -22,9 +22,11 @@ interface Journal {
 const MAX_REPORTED = 20;
 
 /**
- * Judges order independently of the transport: tell it what was published, what started and what ended,
- * numbered 1, 2, 3, … per aggregate. Event n may start only after n-1 has ended, one at a time. A repeat
- * of an older event is counted, and must be followed by its successors before anything new.
+ * Judges order while a test runs, independently of the transport. Tell it what was published, what started and what
+ * ended, numbered 1, 2, 3, … per aggregate. Event n may start only after n-1 has ended, one at a time. A repeat of an
+ * older event is counted, and must be followed by its successors before anything new. It keeps a line per aggregate,
+ * so it can judge runs of any length. It knows nothing of processes, owners and the stream: those are in a history, and
+ * {@link judgeHistory} judges that.
  */
 export class OrderOracle {
   readonly #journals = new Map<string, Journal>();
