@@ -19,6 +19,8 @@ const AGGREGATES = 1_000;
 const PUBLISHED = 20_000;
 
 const ABSENT = 'without tracing';
+/** What the SDK alone costs: its context manager makes Node follow each promise. The option is absent. */
+const BESIDE = 'SDK beside it';
 const SOME = '1 % sampled';
 const ALL = '100 % sampled';
 /** One in so many traces of `SOME`. */
@@ -54,6 +56,7 @@ function traced(of: (tracing: NonNullable<AggregateTransportOptions['tracing']>)
     name: contender.name,
     run: async (round) => {
       provider.register();
+      context.with(context.active(), () => undefined);
       try {
         return await contender.run(round);
       } finally {
@@ -87,6 +90,7 @@ async function consume(bench: Bench, streams: Streams): Promise<void> {
     ...{ metrics, baseline: ABSENT },
     contenders: [
       some.nest(ABSENT, trivial),
+      traced(() => some.nest(BESIDE, trivial)),
       traced((tracing) => some.nest(SOME, trivial, { tracing })),
       traced((tracing) => all.nest(ALL, trivial, { tracing })),
     ],
@@ -151,6 +155,7 @@ async function publish(bench: Bench, streams: Streams): Promise<void> {
     ...{ metrics, baseline: ABSENT },
     contenders: [
       publishing(ABSENT, how, { oneIn: 1 }),
+      traced(() => publishing(BESIDE, how, { oneIn: ONE_IN })),
       traced((tracing) => publishing(SOME, how, { oneIn: ONE_IN, tracing })),
       traced((tracing) => publishing(ALL, how, { oneIn: 1, tracing })),
     ],

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -62,6 +63,9 @@ test('a model finds the stuck aggregate, sees no payload, changes nothing, and r
     await publisher.publish({ aggregateId, type: 'Placed', payload: { card: 'SECRET-4711' } });
 
   const { client, call } = await connect();
+  const manifest = JSON.parse(readFileSync('libs/aggregate-transport/package.json', 'utf8')) as object;
+  expect(manifest).toMatchObject(client.getServerVersion() ?? {});
+  expect(client.getServerVersion()).toMatchObject({ name: 'nestjs-aggregate-transport' });
   const { tools } = await client.listTools();
   expect(tools.every(({ annotations }) => annotations?.readOnlyHint === true)).toBe(true);
   expect(tools.map(({ name }) => name)).not.toContain('retry_parked');

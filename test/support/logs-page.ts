@@ -30,6 +30,7 @@ const MADE: Readonly<Record<string, readonly string[]>> = {
   'events-not-stored': [`topic "${GAP}": some events are not stored yet: ${GAP}; they are sent again`],
   'relay-restarted': [`topic "${GAP}": the relay begins again: ${GAP}`],
   'relay-lock-lost': [`topic "${GAP}": the relay has lost its connection, and its lock: ${GAP}`],
+  'repeats-left-out': [`${GAP}: ${GAP} further line(s) that repeat had no room within ${GAP} s: ${GAP}`],
   'day-table-made': [`the day table ${GAP} was made`],
   'day-table-dropped': [`the day table ${GAP} was dropped`],
   'events-dropped': [

@@ -18,7 +18,7 @@ const CORE = /^nestjs-aggregate-transport$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
-  ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'log.ts', 'log-events'],
+  ...['clock.ts', 'counted.ts', 'errors.ts', 'foreign.ts', 'line-room.ts', 'log.ts', 'log-events'],
   ...['in-parallel.ts', 'on-abort.ts', 'passing-map.ts', 'traceparent.ts'],
 ];
 const consumerRooms = [
@@ -81,6 +81,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'foreign.ts': { knows: [] },
   // What each line means: the source of docs/logs.md.
   'log-events': { knows: [] },
+  'line-room.ts': { knows: ['clock.ts'] },
   'log.ts': { knows: ['errors.ts', 'log-events'] },
   'sabotage.ts': { knows: [] },
   'in-parallel.ts': { knows: [] },
@@ -210,7 +211,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   documents: { knows: ['message'] },
   // Nest, and nothing that talks to a server.
   'nest/log-forms.ts': { knows: [], packages: NEST },
-  'nest/field-logger.ts': { knows: ['errors.ts', 'nest/log-forms.ts'], packages: NEST },
+  'nest/field-logger.ts': {
+    knows: ['clock.ts', 'errors.ts', 'line-room.ts', 'nest/log-forms.ts'],
+    packages: NEST,
+  },
   'nest/nest-log.ts': { knows: ['log.ts', 'nest/field-logger.ts'], packages: NEST },
   'nest/tokens.ts': { knows: ['message'], packages: NEST },
   'nest/handling': nestRoom(),

@@ -44,6 +44,15 @@ describe('docs/logs.md', () => {
     expect([...list.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name)).toEqual(limited);
   });
 
+  test('names the events of calls and hooks whose lines are bounded, in the order of the source, and no other', () => {
+    const [, bounded = ''] = page.split('in `repeats-left-out`, by event:\n');
+    const [list = ''] = bounded.trim().split('\n\n');
+    const definitions = Object.entries({ ...LOG_EVENTS, ...POSTGRES_EVENTS });
+    const repeating = definitions.filter(([, definition]) => 'repeats' in definition).map(([name]) => name);
+    const named = [...list.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+    expect(named).toEqual(repeating);
+  });
+
   test('shows texts whose parts the sources have', () => {
     expect(partsNotInSources()).toEqual([]);
   });

@@ -41,6 +41,7 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
     'cli/access/context-files.ts',
     'cli/asyncapi/asyncapi-command.ts',
     'cli/asyncapi/module-file.ts',
+    'cli/mcp/own-version.ts',
     'cli/parked/edited-text.ts',
     'cli/parked/export.ts',
     'cli/parked/transfer-commands.ts',

@@ -24,6 +24,8 @@ export interface LogEventDefinition {
   readonly sometimes?: readonly (keyof LogFields)[];
   /** It is about an error: the line has `why`, `errorName`, and `errorCode` if the error has a code. */
   readonly fails?: true;
+  /** Each of many aggregates can have a line: of those only so many are said in a time. */
+  readonly repeats?: true;
   readonly means: string;
   readonly do: string;
 }
@@ -73,6 +75,7 @@ export const LOG_EVENTS = {
   'aggregate-stopped': {
     level: 'error',
     fields: ['topic', 'aggregate', 'eventId', 'errorCode', 'why'],
+    repeats: true,
     means: 'an event was refused for good; later events of its aggregate wait',
     do: 'correct the cause, then `npx aggregate-transport outbox retry`',
   },
@@ -80,6 +83,7 @@ export const LOG_EVENTS = {
     level: 'error',
     fields: ['topic', 'aggregate'],
     fails: true,
+    repeats: true,
     means: 'your `hooks.outboxStopped` threw or rejected; nothing else is affected',
     do: 'fix the hook',
   },

@@ -25,6 +25,14 @@ export type LogLine = {
  */
 export interface Log {
   readonly write: (...line: LogLine) => void;
+  /** Sums up what was counted and not said. Called by who owns the log, when it ends. */
+  readonly flush?: () => void;
+}
+
+/** True if each of many aggregates can have a line of this event. */
+export function isRepeating(event: LogEventName): boolean {
+  const definition: LogEventDefinition = LOG_EVENTS[event];
+  return definition.repeats === true;
 }
 
 export function levelOf(event: LogEventName): LogEventDefinition['level'] {

@@ -153,5 +153,5 @@ export {
 } from './nest/tokens.js';
 export type { PublisherOf } from './nest/publishing/publisher-of.js';
 export { UnrecoverableError } from './nest/handling/unrecoverable.error.js';
-export { FieldLogger } from './nest/field-logger.js';
+export { type FieldLine, FieldLogger } from './nest/field-logger.js';
 export type { LineLogger, LoggedLine } from './nest/log-forms.js';

@@ -35,6 +35,8 @@ export type LogLine<Place extends LogPlace = LogPlace> = {
 export interface Log {
   /** The event's level is part of its definition. `error` adds a stack where the sink wants one. */
   readonly write: (event: LogEventName, fields: LogFields, text: string, error?: unknown) => void;
+  /** Sums up what was counted and not said. Called by who owns the log, when it ends. */
+  readonly flush?: () => void;
 }
 
 /** A log whose lines all name one place; it takes no events of other places. */
@@ -56,6 +58,12 @@ export function logAt<Place extends keyof PlaceFields>(log: Log, place: PlaceFie
 export function isLimited(event: LogEventName): boolean {
   const definition: LogEventDefinition = LOG_EVENTS[event];
   return definition.limited === true;
+}
+
+/** True if each of many calls, errors or events can have a line of this event. */
+export function isRepeating(event: LogEventName): boolean {
+  const definition: LogEventDefinition = LOG_EVENTS[event];
+  return definition.repeats === true;
 }
 
 export function levelOf(event: LogEventName): LogLevel {

@@ -38,24 +38,31 @@ const SPACE = 32;
 const DASH = 45;
 const LOWER = 0x20;
 const LENGTH = 55;
-const DASHES = [2, 35, 52] as const;
 const NAME = Buffer.from(`${TRACEPARENT}:`, 'latin1');
+const FIRST_LETTER = NAME[0];
+/** The value of each hexadecimal digit of lower case, as the header has it; `NO_DIGIT` for any other byte. */
+const DIGITS = new Uint8Array(256).fill(0xff);
+for (let digit = 0; digit < 16; digit++) DIGITS[digit.toString(16).charCodeAt(0)] = digit;
+const NO_DIGIT = 0xf0;
 
 /**
  * True if the header block at the begin of these bytes has a `traceparent` of version 00 whose trace is not recorded.
  * It reads bytes and makes no text. False also for what it does not understand.
+ *
+ * Asked of every event where attempts are traced, so it reads each byte once and calls nothing.
  */
 export function isUnsampledIn(block: Uint8Array): boolean {
-  // An empty line ends the headers.
-  for (let at = lineAfter(block, 0); at > 0 && block[at] !== CARRIAGE_RETURN; at = lineAfter(block, at)) {
-    if (isNamed(block, at)) return isUnsampledAt(block, at + NAME.length);
+  const { length } = block;
+  let at = 0;
+  while (at < length) {
+    const byte = block[at] ?? 0;
+    // An empty line ends the headers.
+    if (byte === CARRIAGE_RETURN) return false;
+    if ((byte | LOWER) === FIRST_LETTER && isNamed(block, at)) return isUnsampledAt(block, at + NAME.length);
+    while (at < length && block[at] !== LINE_FEED) at++;
+    at++;
   }
   return false;
-}
-
-/** Where the next line begins; 0 if there is none. */
-function lineAfter(block: Uint8Array, at: number): number {
-  return block.indexOf(LINE_FEED, at) + 1;
 }
 
 /** Header names come in any case. */
@@ -69,28 +76,23 @@ function isUnsampledAt(block: Uint8Array, begin: number): boolean {
   let at = begin;
   while (block[at] === SPACE) at++;
   if (block[at + LENGTH] !== CARRIAGE_RETURN) return false;
-  for (const place of DASHES) if (block[at + place] !== DASH) return false;
-  const version = hexAt(block, at, at + 2);
-  const trace = hexAt(block, at + 3, at + 35);
-  const span = hexAt(block, at + 36, at + 52);
-  const flags = hexAt(block, at + 53, at + LENGTH);
-  if (version !== 0 || trace < 1 || span < 1 || flags < 0) return false;
-  return ((digitOf(block[at + LENGTH - 1] ?? 0) ?? 1) & 1) === 0;
+  if (block[at + 2] !== DASH || block[at + 35] !== DASH || block[at + 52] !== DASH) return false;
+  const version = digitsIn(block, at, at + 2);
+  const trace = digitsIn(block, at + 3, at + 35);
+  const span = digitsIn(block, at + 36, at + 52);
+  const flags = digitsIn(block, at + 53, at + LENGTH);
+  if (version !== 0 || !isId(trace) || !isId(span) || flags >= NO_DIGIT) return false;
+  return ((DIGITS[block[at + LENGTH - 1] ?? 0] ?? 1) & 1) === 0;
 }
 
-/** The sum of the digits: -1 if one is none, and 0 if all are zero. */
-function hexAt(block: Uint8Array, begin: number, end: number): number {
-  let sum = 0;
-  for (let at = begin; at < end; at++) {
-    const digit = digitOf(block[at] ?? 0);
-    if (digit === undefined) return -1;
-    sum += digit;
-  }
-  return sum;
+/** All digits in one number by their bits: 0 if all are zero, and `NO_DIGIT` or more if one is none. */
+function digitsIn(block: Uint8Array, begin: number, end: number): number {
+  let bits = 0;
+  for (let at = begin; at < end; at++) bits |= DIGITS[block[at] ?? 0] ?? NO_DIGIT;
+  return bits;
 }
 
-/** Lower case only, as the header has it. */
-function digitOf(byte: number): number | undefined {
-  if (byte >= 48 && byte <= 57) return byte - 48;
-  return byte >= 97 && byte <= 102 ? byte - 87 : undefined;
+/** An id of zeros only is none. */
+function isId(bits: number): boolean {
+  return bits > 0 && bits < NO_DIGIT;
 }

@@ -83,6 +83,7 @@ export class OutboxRelays implements OnApplicationBootstrap, BeforeApplicationSh
     this.#days?.close();
     this.#metrics?.close();
     await Promise.all(this.#relays.map((relay) => relay.close()));
+    this.#log.flush?.();
   }
 
   #lookAgain(health: OutboxHealth): void {

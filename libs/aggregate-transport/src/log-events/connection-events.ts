@@ -36,6 +36,7 @@ export const CONNECTION_EVENTS = {
     level: 'error',
     place: 'connection',
     fields: ['why'],
+    repeats: true,
     means: 'the client or the server reports an error of the connection',
     do: 'as the text says',
   },

@@ -16,6 +16,8 @@ export interface LogEventDefinition {
   readonly fails?: true;
   /** Many aggregates or events can have a line at once: of those only so many are said in a time. */
   readonly limited?: true;
+  /** Each of many calls, errors or events of a process can have a line: of those only so many are said in a time. */
+  readonly repeats?: true;
   readonly means: string;
   readonly do: string;
 }

@@ -19,11 +19,17 @@ export const READ_HEADERS: CarrierGetter = {
 
 const NAME = /^[!-9;-~]+$/;
 const VALUE = /^[ -~]*$/;
+/** What a propagator of the W3C writes into nearly every event: its name needs no check. */
+const TRACEPARENT = 'traceparent';
+
+function isName(name: string): boolean {
+  return NAME.test(name) && !name.toLowerCase().startsWith('nats-');
+}
 
 /** Takes what a propagator writes, if a header can carry it. The propagator is the application's. */
 export const WRITE_HEADERS: CarrierSetter = {
   set: (carrier, name, value) => {
-    const isHeader = NAME.test(name) && VALUE.test(value) && !name.toLowerCase().startsWith('nats-');
-    if (isHeader) (carrier as Record<string, string>)[name] = value;
+    if (VALUE.test(value) && (name === TRACEPARENT || isName(name)))
+      (carrier as Record<string, string>)[name] = value;
   },
 };

@@ -76,6 +76,10 @@ export class SendSpans {
   #begin(event: SentEvent, active: TraceContext | undefined): SendSpan {
     const { tracing } = this;
     const own = headersOf(event);
+    if (this.#skipsUnsampled && own === undefined && active !== undefined) {
+      const headers = tracing.injectUnsampled(active);
+      if (headers !== undefined) return new SendSpan(tracing, undefined, headers);
+    }
     const { parent, above, created } = this.#placeOf(own, active);
     const add = (context: TraceContext): Headers | undefined =>
       created === undefined ? besides(tracing.inject(context), own) : undefined;

@@ -1,14 +1,15 @@
 import { describeError, errorFields } from '../errors.js';
 import { muteRejection } from '../foreign.js';
 import type { Log } from '../log.js';
-import type {
-  OpenTelemetryApi,
-  Span,
-  SpanContext,
-  SpanOptions,
-  TraceContext,
-  TracePropagator,
-  Tracer,
+import {
+  type OpenTelemetryApi,
+  SAMPLED,
+  type Span,
+  type SpanContext,
+  type SpanOptions,
+  type TraceContext,
+  type TracePropagator,
+  type Tracer,
 } from './api.js';
 import { type Headers, READ_HEADERS, WRITE_HEADERS } from './carrier.js';
 
@@ -88,6 +89,22 @@ export class Tracing {
     }
     for (const _ in headers) return headers;
     return undefined;
+  }
+
+  /**
+   * The headers by which a context travels if it names a trace that is not recorded; undefined for any other. Most
+   * publish calls of a service that samples few traces need no more than this.
+   */
+  injectUnsampled(context: TraceContext): Record<string, string> | undefined {
+    try {
+      const named = this.#api.trace.getSpanContext(context);
+      if (named === undefined || (named.traceFlags & SAMPLED) !== 0) return undefined;
+    } catch (error) {
+      return this.failed('trace.getSpanContext', error, undefined);
+    }
+    const headers = this.inject(context);
+    // The propagator of the W3C writes it for valid ids only.
+    return headers?.['traceparent'] === undefined ? undefined : headers;
   }
 
   /** The span that a context names, if it names one. */

@@ -70,6 +70,7 @@ export class TopicLinks {
   #tracing: Promise<Tracing | undefined> | undefined;
   /** Calls off what is being opened. */
   readonly #end = new AbortController();
+  readonly #endings: (() => void)[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -142,6 +143,11 @@ export class TopicLinks {
 
   async openAll(): Promise<void> {
     await Promise.all([...this.options.topics.keys()].map((name) => this.open(name)));
+  }
+
+  /** Calls back once all is closed. */
+  atEnd(ended: () => void): void {
+    this.#endings.push(ended);
   }
 
   /**
@@ -241,6 +247,8 @@ export class TopicLinks {
     for (const { sequencer } of links) sequencer.close();
     await this.wires.close();
     this.#opened.clear();
+    this.log.flush?.();
+    for (const ended of this.#endings.splice(0)) ended();
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { FailureLog, MAX_LINES, SUMMARY_EVERY_MS } from '#library/consumer/handling/failure-log.js';
+import { FailureLog } from '#library/consumer/handling/failure-log.js';
+import { MAX_LINES, SUMMARY_EVERY_MS } from '#library/line-room.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
 import { recordedLog } from './deliveries.js';
 

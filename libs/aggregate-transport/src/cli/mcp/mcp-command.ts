@@ -4,6 +4,7 @@ import { OperatedServerWire } from '../../stream/operating/topic-wire.js';
 import { defineCommand } from '../command/command.js';
 import { serveMcp } from './mcp-server.js';
 import { toolsOf } from './mcp-tools.js';
+import { versionAbove } from './own-version.js';
 
 export const mcpCommand = defineCommand({
   name: 'mcp',
@@ -23,7 +24,7 @@ export const mcpCommand = defineCommand({
       connected(async (connection) => {
         const access = { connection, api: new JetStreamApi(connection) };
         const operations = new ServerOperations(new OperatedServerWire(access, clock), clock);
-        await serveMcp({ operations, tools });
+        await serveMcp({ operations, tools, version: versionAbove(process.argv[1] ?? '') });
         return 0;
       });
   },

@@ -16,6 +16,8 @@ export interface McpServerOptions {
   readonly operations: Operations;
   /** What it offers. */
   readonly tools: readonly Tool[];
+  /** Of this package. */
+  readonly version: string;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function serveMcp(options: McpServerOptions): Promise<void> {
   const { McpServer, StdioServerTransport, types } = await loadSdk();
   // Its lower half takes our tools as they are; the upper one wants their schemas in zod.
   const { server } = new McpServer(
-    { name: 'nestjs-aggregate-transport', version: '0.1.0' },
+    { name: 'nestjs-aggregate-transport', version: options.version },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
   const { tools, operations } = options;

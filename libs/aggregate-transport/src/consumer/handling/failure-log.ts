@@ -1,10 +1,7 @@
 import type { Clock, Timer } from '../../clock.js';
-import { isLimited, type LogAt, type LogEventName } from '../../log.js';
+import { LineRoom, SUMMARY_EVERY_MS } from '../../line-room.js';
+import { isLimited, type LogAt } from '../../log.js';
 
-/** How often a summary is logged while attempts fail, in milliseconds. Also the window of {@link MAX_LINES}. */
-export const SUMMARY_EVERY_MS = 10_000;
-/** Lines of single aggregates within one window. With more of them the summary says more than the lines. */
-export const MAX_LINES = 100;
 /** Aggregates told apart in one summary; memory is bounded by it. */
 const MAX_COUNTED = 10_000;
 /** Different faults of `classify` that are logged, each once. */
@@ -24,10 +21,8 @@ export class FailureLog {
   #attempts = 0;
   #recovered = 0;
   #lastWhy = 'none';
-  /** Limited lines that had no room, by event. */
-  readonly #leftOut = new Map<LogEventName, number>();
-  #lines = 0;
-  #windowEndsAt = Number.NEGATIVE_INFINITY;
+  /** For the lines of single aggregates. */
+  readonly #room: LineRoom;
   #summary: Timer | undefined;
 
   constructor(
@@ -35,14 +30,16 @@ export class FailureLog {
     private readonly name: string,
     private readonly clock: Clock,
     private readonly log: LogAt<'group'>,
-  ) {}
+  ) {
+    this.#room = new LineRoom(clock);
+  }
 
   /**
    * An attempt has failed. `say` writes the line of its aggregate; undefined if the aggregate's state has not changed
    * by it.
    */
   attemptFailed(token: string, why: string, say?: () => void): void {
-    if (say !== undefined && this.#mayWrite()) {
+    if (say !== undefined && this.#room.take()) {
       say();
       return;
     }
@@ -54,7 +51,7 @@ export class FailureLog {
 
   /** An event that had failed is handled; `say` writes its line. */
   recovered(say: () => void): void {
-    if (this.#mayWrite()) {
+    if (this.#room.take()) {
       say();
       return;
     }
@@ -67,11 +64,11 @@ export class FailureLog {
     return {
       write: (...line) => {
         const [event] = line;
-        if (!isLimited(event) || this.#mayWrite()) {
+        if (!isLimited(event) || this.#room.take()) {
           log.write(...line);
           return;
         }
-        this.#leftOut.set(event, (this.#leftOut.get(event) ?? 0) + 1);
+        this.#room.leaveOut(event);
         this.#count();
       },
     };
@@ -109,28 +106,14 @@ export class FailureLog {
   }
 
   #sumLeftOut(): void {
-    if (this.#leftOut.size === 0) return;
-    const counts = [...this.#leftOut];
-    this.#leftOut.clear();
-    const count = counts.reduce((sum, [, of]) => sum + of, 0);
-    const events = counts.map(([event, of]) => `${event} ${of}`).join(', ');
+    const leftOut = this.#room.takeLeftOut();
+    if (leftOut === undefined) return;
+    const { count, events } = leftOut;
     this.log.write(
       'lines-left-out',
       { count, events },
       `${this.name}: ${count} further line(s) of single aggregates had no room within ${SUMMARY_EVERY_MS / 1_000} s: ${events}`,
     );
-  }
-
-  /** Counts a line. False if this window has had its lines. */
-  #mayWrite(): boolean {
-    const now = this.clock.now();
-    if (now >= this.#windowEndsAt) {
-      this.#windowEndsAt = now + SUMMARY_EVERY_MS;
-      this.#lines = 0;
-    }
-    if (this.#lines >= MAX_LINES) return false;
-    this.#lines++;
-    return true;
   }
 
   #count(): void {

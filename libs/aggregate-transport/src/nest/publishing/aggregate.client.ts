@@ -39,6 +39,7 @@ export class AggregateClient extends ClientProxy<EventsOfClient> {
     this.#links =
       source instanceof TopicLinks ? source : new TopicLinks(resolveOptions(source), systemClock, this.#log);
     this.#links.watch((link) => this.#status.watch(link));
+    this.#links.atEnd(() => this.#log.flush?.());
   }
 
   /** Opens all topics. Safe to call often. */

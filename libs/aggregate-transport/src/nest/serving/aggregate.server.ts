@@ -277,6 +277,7 @@ export class AggregateServer
         `handlers or last commits did not end within shutdown.drainMs ${drainMs}; the next process handles their events again`,
       );
     }
+    this.#log.flush?.();
   }
 }
 
