@@ -11,7 +11,7 @@ function isFailure(found: Exclude<Found, undefined>): found is Failure {
   return 'code' in found;
 }
 
-/** False once the address is another one, which comes before the page is: nobody is taken back. */
+/** False once the address is another one, which comes before its page does: no operator is taken back. */
 function isAsked(text: string): boolean {
   const route = routeOf(location.hash);
   return route.page === 'find' && route.text === text;
