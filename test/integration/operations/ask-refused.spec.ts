@@ -60,11 +60,15 @@ test.each(['deaf', 'mute'])('a service whose user is %s works on, and is told as
   const app = await serviceOf(user, user, log);
   const address = { topic: user, group: 'g' };
   await eventually('an owner', async () => (await operations.groups(user))[0]?.owned === 1);
+  let told = 0;
   for (let n = 0; n < 30; n++) {
     const live = await operations.askGroup(address, { withinMs: 60 });
     expect(live).toMatchObject({ isComplete: false, partitions: [] });
-    expect(live.replicas).toEqual([expect.objectContaining({ state: 'silent' })]);
+    // On a busy machine the time may be over before its replicas are known.
+    expect(live.replicas.filter(({ state }) => state !== 'silent')).toEqual([]);
+    told += live.replicas.length;
   }
+  expect(told).toBeGreaterThan(0);
   await publisherOf(app, user).publish({ aggregateId: 'a', type: 'T', payload: 1 });
   await eventually('the event', () => handled.includes(user));
   const said = log.lines.filter((line) => line.includes('lacks the permission'));
