@@ -1,6 +1,6 @@
 // The whole test suite, in steps that follow each other. Most files work: three side by side on two processors. Those
 // that kill servers or owners wait more than they work: four. Beside them some run once more over the other client.
-// Those that are busy for long, and bound it, come last. Prints one sum.
+// Those that are busy for long, and bound it, come last, one by one. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ const STEPS = [
     [{ name: 'waiting', args: ['--maxWorkers=4', ...ignored(BUSY), ...WAITING] }],
     process.env['AGGREGATE_CLIENT'] === undefined ? OTHER_CLIENT : [],
   ],
-  [[{ name: 'busy', args: ['--maxWorkers=2', ...BUSY] }]],
+  [[{ name: 'busy', args: ['--runInBand', ...BUSY] }]],
 ];
 
 /** What a random test finds another seed may not find: it stays red, also if it is green alone. */
