@@ -1,10 +1,10 @@
 // The whole test suite, in steps that follow each other. Most files work: three side by side on two processors. Those
 // that kill servers or owners wait more than they work: four. Beside them some run once more over the other client.
-// Those that are busy for long, and bound it, come last. Prints one sum.
+// Those that are busy for long, and bound it, come last, one by one. Prints one sum.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 
 const JEST = [
   '--disable-warning=ExperimentalWarning',
@@ -54,18 +54,13 @@ const STEPS = [
     [{ name: 'waiting', args: ['--maxWorkers=4', ...ignored(BUSY), ...WAITING] }],
     process.env['AGGREGATE_CLIENT'] === undefined ? OTHER_CLIENT : [],
   ],
-  [[{ name: 'busy', args: ['--maxWorkers=2', ...BUSY] }]],
+  [[{ name: 'busy', args: ['--runInBand', ...BUSY] }]],
 ];
-
-/** What a random test finds another seed may not find: it stays red, also if it is green alone. */
-const isRandom = (path) => path.startsWith('test/faults/') || /seed/i.test(readFileSync(path, 'utf8'));
-/** More than these are no accident of a busy machine. */
-const MOST_AGAIN = 4;
 
 const folder = mkdtempSync(join(tmpdir(), 'tally-'));
 let runs = 0;
 
-/** Resolves with the results of each file. A run that ends without a tally, or badly without a reason, has failed. */
+/** Resolves with how many tests passed and failed; a run that ends without a tally counts as a failed one. */
 function run({ args, client }) {
   return new Promise((resolve) => {
     const tally = join(folder, String(++runs));
@@ -73,51 +68,31 @@ function run({ args, client }) {
     if (client !== undefined) env['AGGREGATE_CLIENT'] = client;
     const child = spawn(process.execPath, [...JEST, '--forceExit', ...args], { stdio: 'inherit', env });
     child.once('exit', (code) => {
-      let files = [];
       try {
-        files = JSON.parse(readFileSync(tally, 'utf8'));
+        const { passed, failed } = JSON.parse(readFileSync(tally, 'utf8'));
+        resolve({ passed, failed: code === 0 ? failed : Math.max(1, failed) });
       } catch {
-        // Counted below.
+        resolve({ passed: 0, failed: 1 });
       }
-      const isExplained = code === 0 ? files.length > 0 : files.some(({ failed }) => failed > 0);
-      if (!isExplained) files.push({ path: '', project: '', passed: 0, failed: 1 });
-      resolve(files.map((file) => ({ ...file, path: relative('.', file.path), client })));
     });
   });
 }
 
-/** A red file that draws nothing at random runs once more with nothing beside it; that is what counts. */
-async function runAgain(file) {
-  const { path, project, client } = file;
-  const again = await run({ args: ['--runInBand', '--runTestsByPath', path], client });
-  return again.find((one) => one.path === path && one.project === project) ?? file;
-}
-
-const files = [];
+const sum = { passed: 0, failed: 0 };
 const seconds = [];
 
 async function runLine(parts) {
   for (const part of parts) {
     const startedAt = performance.now();
-    files.push(...(await run(part)));
+    const { passed, failed } = await run(part);
+    sum.passed += passed;
+    sum.failed += failed;
     seconds.push(`${part.name} ${Math.round((performance.now() - startedAt) / 1_000)}`);
   }
 }
 
 for (const lines of STEPS) await Promise.all(lines.map(runLine));
-const red = files.filter(({ failed }) => failed > 0);
-const passedAlone = [];
-for (const file of red.length > MOST_AGAIN ? [] : red) {
-  if (file.path === '' || isRandom(file.path)) continue;
-  const again = await runAgain(file);
-  if (again.failed === 0) passedAlone.push(file.path);
-  Object.assign(file, again);
-}
 rmSync(folder, { recursive: true, force: true });
-
 console.log(`\nseconds: ${seconds.join(', ')}`);
-if (passedAlone.length > 0)
-  console.log(`RED BESIDE OTHERS, green alone (see above why): ${passedAlone.join(', ')}`);
-const sumOf = (which) => files.reduce((sum, file) => sum + file[which], 0);
-console.log(`${sumOf('passed')} passed, ${sumOf('failed')} failed`);
-process.exitCode = sumOf('failed') === 0 ? 0 : 1;
+console.log(`${sum.passed} passed, ${sum.failed} failed`);
+process.exitCode = sum.failed === 0 ? 0 : 1;

@@ -10,7 +10,7 @@ const server = serverForAll();
 const SHORT: readonly Omit<Interruption, 'server'>[] = [
   {
     ...{ from: 4, to: 8, by: 'command', fault: 'kill', step: 'repartition: position prepared', nth: 3 },
-    leaseTtlMs: 15_000,
+    leaseTtlMs: 6_000,
   },
   { from: 4, to: 8, by: 'command', fault: 'kill', step: 'drain: position marked', nth: 2 },
   { from: 8, to: 4, by: 'replica', fault: 'freeze', step: 'repartition: partition drained', nth: 2 },
