@@ -3,7 +3,7 @@ import type { AggregateTransportError } from '../../errors.js';
 import { muteRejection } from '../../foreign.js';
 import { refusedTogether } from '../publish-errors.js';
 
-/** What a call loses when an earlier event fails: its events of that aggregate, or all. An outbox's check loses none. */
+/** What a call loses when an earlier event fails: its events of that aggregate, or all. An outbox's check: none. */
 export type CallReach = 'aggregate' | 'list' | 'none';
 
 export interface WaitingCallOptions {
@@ -59,7 +59,7 @@ export class WaitingCall {
   }
 }
 
-/** A promise that may reject, and that nobody has to hear. */
+/** A promise that may reject. It need not be heard. */
 class Rejection {
   reject: (error: Error) => void = () => undefined;
   readonly promise = new Promise<never>((_resolve, reject) => {
