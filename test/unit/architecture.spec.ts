@@ -15,6 +15,7 @@ interface Room {
 }
 
 const CORE = /^nestjs-aggregate-transport$/;
+const OPERATING = /^nestjs-aggregate-transport\/operating$/;
 const NEST = [/^@nestjs\//, /^rxjs(\/|$)/, /^reflect-metadata$/, /^node:(util|async_hooks)$/];
 const messages = ['message', 'message/shapes', 'message/outgoing'];
 const ground = [
@@ -358,16 +359,16 @@ const POSTGRES_ROOMS: Readonly<Record<string, Room>> = {
   },
   cli: {
     knows: ['errors.ts', 'database', 'schema', 'schema/schema-names.ts', 'inbox', 'relay/operating', 'nest'],
-    packages: [CORE, /^node:/],
+    // As other packages with commands, it is given the ways to reach the servers.
+    packages: [CORE, OPERATING, /^node:/],
   },
   testing: { knows: ['sabotage.ts'] },
   'testing/postgres': { knows: ['errors.ts'], packages: [/^node:/] },
   'index.ts': { knows: ['*'] },
-  'cli.ts': { knows: ['*'] },
+  'cli.ts': { knows: ['*'], packages: [OPERATING] },
   'testing.ts': { knows: ['*'] },
 };
 
-const OPERATING = /^nestjs-aggregate-transport\/operating$/;
 const boardGround = ['errors.ts', 'clock.ts', 'log.ts', 'failure.ts', 'source'];
 
 /** The same for the board. */
