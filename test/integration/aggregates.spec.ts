@@ -159,6 +159,31 @@ test('a replay that fails parks its aggregate, and a retry continues it before t
   }
 }, 60_000);
 
+test('letters whose events the stream has dropped are the only copy: a replay does not begin, and a retry brings them', async () => {
+  const service = new Service('dropped-replays');
+  const app = await service.start();
+  try {
+    service.fails = (id) => id === 'order 1';
+    await service.publish(app, 0, 12);
+    const parked = ['parked', 'show', 'dropped-replays/billing/order 1', '--json'];
+    await eventually('three letters', async () => (await cli(...parked)).output.split('\n').length === 4);
+    service.fails = () => false;
+    const nats = await connect({ servers: server().url });
+    await (await nats.jetstreamManager()).streams.purge('dropped-replays', { seq: 8 });
+    await nats.close();
+    const reset = ['group', 'reset', 'dropped-replays', 'billing', '--to', 'start', '--aggregate', 'order 1'];
+    expect(await cli(...reset, '--yes')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('the stream has dropped the event of its first letter: retry, skip or'),
+    });
+    expect(service.of('order 1')).toEqual([]);
+    expect(await cli('parked', 'retry', 'dropped-replays/billing/order 1')).toMatchObject({ code: 0 });
+    expect(service.of('order 1').map(({ n }) => n)).toEqual([0, 4, 8]);
+  } finally {
+    await app.close();
+  }
+}, 60_000);
+
 test('without a replica the wish stands, can be taken back, and is carried out by the next owner', async () => {
   const service = new Service('unowned-replays');
   const app = await service.start();
@@ -194,7 +219,22 @@ test('what is asked for wrongly is refused before anything is written', async ()
     code: 1,
     output: expect.stringContaining('expected group "unknown" to have started'),
   });
-}, 30_000);
+  expect(await cli(...reset, '--to', 'start', '--dry-run')).toMatchObject({ code: 1 });
+  // A name that is mistyped: no owner pauses for it, and no run grows.
+  const typo = ['group', 'reset', 'unowned-replays', 'billing', '--to', 'start', '--aggregate', 'odrer 3'];
+  expect(await cli(...typo, '--yes')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('nothing was done: the stream holds no event of it'),
+  });
+  expect(await cli('parked', 'list', '--topic', 'unowned-replays')).toMatchObject({
+    output: 'no aggregate is parked\n',
+  });
+  for (const verb of ['show', 'purge'])
+    expect(await cli('aggregate', verb, '--topic', 'odrers', 'order 3')).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('STREAM_MISSING: expected a stream "odrers" for the topic'),
+    });
+}, 60_000);
 
 test('an aggregate is purged from stream, letters and markers of every group, and none counts it as lost', async () => {
   const topic = 'purged';

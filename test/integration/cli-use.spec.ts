@@ -60,7 +60,7 @@ test.each([
   ],
   ['repartition orders', 'expected a topic and a group'],
   ['group reset orders --to start', 'expected a topic and a group'],
-  ['parked skip --topic orders a', 'expected --topic, --group and an aggregate id'],
+  ['parked skip --topic orders a', 'expected TOPIC/GROUP/AGGREGATE, or --topic, --group and an aggregate id'],
   [
     'parked list everything else',
     'expected at most 1 words after "parked list", found "else" too; see --help',

@@ -74,8 +74,15 @@ beforeAll(async () => {
     @AggregateHandler('seen')
     handle(): void {}
   }
+  @Controller()
+  class Whole {
+    @AggregateHandler('whole')
+    handle(): void {}
+  }
   const app = await startApp({ options: optionsAs('admin'), controllers: [Handler] });
   await app.close();
+  const whole = { ...optionsAs('admin'), topics: { whole: {} } };
+  await (await startApp({ options: whole, controllers: [Whole] })).close();
 }, 90_000);
 
 afterAll(async () => {
@@ -149,6 +156,32 @@ test('what a user may not do, and what differs, is named with what to do', async
       todo: expect.stringContaining('topic edit seen --duplicate-window 75000ms'),
     },
     { check: 'old consumers', todo: expect.stringContaining('nats consumer rm seen shop-1-0') },
+  ]);
+}, 60_000);
+
+test('a name that is not on the server, and what a group that has run has lost, is told', async () => {
+  const at = ['--server', server.url, '--user', 'admin', '--password', 'pw'];
+  const found = async (...args: string[]): Promise<(string | undefined)[][]> => {
+    const { lines } = await doctor(...at, ...args);
+    return lines.filter(({ level }) => level !== 'ok').map(({ level, check, todo }) => [level, check, todo]);
+  };
+  expect(await found('--topic', 'sene')).toEqual([
+    ['warn', 'topic', expect.stringContaining('check the name')],
+  ]);
+  expect(await found('--topic', 'whole', '--group', 'shpo')).toContainEqual([
+    ...['warn', 'group shpo'],
+    expect.stringContaining('group list whole'),
+  ]);
+  expect(await found('--topic', 'whole', '--group', 'shop')).toEqual([]);
+
+  const nats = await connect({ servers: server.url, user: 'admin', pass: 'pw' });
+  const { streams } = await nats.jetstreamManager();
+  await streams.delete('whole_positions');
+  await nats.close();
+  const lost = await found('--topic', 'whole', '--group', 'shop');
+  expect(lost).toEqual([
+    ['fail', 'settings of whole_positions', expect.stringContaining('restore it with the topic')],
+    ['fail', 'group shop', expect.stringContaining('group reset whole shop --to start')],
   ]);
 }, 60_000);
 

@@ -119,6 +119,7 @@ export type {
   GroupSummary,
 } from './operating/groups/group-state.js';
 export type { DeletionPlan, DeletionState } from './operating/groups/deletion.js';
+export type { AsideAggregate } from './operating/groups/catch-up.js';
 export type { FollowOptions, FollowSample, GroupLag } from './operating/groups/follow.js';
 export type { GroupRemains } from './operating/groups/group-ports.js';
 export type { OperationStep, ProgressListener } from './operating/groups/patience.js';

@@ -67,6 +67,7 @@ export type { StreamStand } from './operating/server/server-ports.js';
 export type { CommandResult } from './operating/commands/operator-commands.js';
 export type { RetryAllProgress, RetryAllResult } from './operating/commands/retry-each.js';
 export type { LetterSummary, ParkedSummary } from './operating/commands/parked-summary.js';
+export type { AsideAggregate } from './operating/groups/catch-up.js';
 export type { FollowOptions, FollowSample, GroupLag } from './operating/groups/follow.js';
 export type {
   GroupChange,

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { serverForAll } from '../../support/server.js';
 import { stepsInSource } from '../harness/steps-in-source.js';
 import { DEAF_SLEEPER } from './run.js';
-import { DELETE_STEPS, OWN_STEP, RESET_STEPS } from './steps.js';
+import { DELETE_STEPS, OWN_STEP, REPAIR_STEPS, RESET_STEPS } from './steps.js';
 import { type Interruption, tellStory } from './story.js';
 
 // One short path of `npm run test:faults -- --part resets`. Needs `npm run build`: workers are built code.
@@ -17,7 +17,8 @@ const SHORT: readonly Story[] = [
 ];
 
 test('every step of their own that the source names has its story, and every story its step', () => {
-  const told = [...Object.keys(RESET_STEPS), ...Object.keys(DELETE_STEPS)].filter((step) =>
+  const repairs = Object.values(REPAIR_STEPS).flat();
+  const told = [...Object.keys(RESET_STEPS), ...Object.keys(DELETE_STEPS), ...repairs].filter((step) =>
     OWN_STEP.test(step),
   );
   expect([...new Set(told)].toSorted()).toEqual(stepsInSource(OWN_STEP));

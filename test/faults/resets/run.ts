@@ -2,12 +2,14 @@ import { parseArgs } from 'node:util';
 import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/testing';
 import { between, randomFor } from '../harness/random.js';
 import { type LargeResult, resetLarge } from './large.js';
-import { DELETE_STEPS, RESET_STEPS } from './steps.js';
+import { type Repair, type RepairInterruption, tellRepair } from './repair-story.js';
+import { DELETE_STEPS, REPAIR_STEPS, RESET_STEPS } from './steps.js';
 import { tellAll } from '../harness/tell-all.js';
 import { type Deed, type Interruption, tellStory } from './story.js';
 
 export const RESETS_USAGE =
-  'usage: npm run test:faults -- --part resets [--rounds N] [--seed S] [--server 2.10|2.15] [--deed start|time|delete] ' +
+  'usage: npm run test:faults -- --part resets [--rounds N] [--seed S] [--server 2.10|2.15] ' +
+  '[--deed start|time|delete|repair] ' +
   '[--sabotage all] [--at-once N] [--large EVENTS]';
 
 // Every step once per round as the last one of the command, or of a replica. And once as the one at which it is
@@ -42,6 +44,20 @@ export function storiesOf(random: () => number, only?: string): Story[] {
     }
   }
   return stories;
+}
+
+/** Every step of a purge, an edit and a copy at which the command is stopped; and a replica before each of them. */
+export function repairsOf(): Omit<RepairInterruption, 'server'>[] {
+  const faults = ['kill', 'freeze'] as const;
+  return Object.entries(REPAIR_STEPS).flatMap(([repair, steps]) =>
+    faults.flatMap((fault) => [
+      { repair: repair as Repair, by: 'replica' as const, fault },
+      ...steps.map((step) => ({
+        ...{ repair: repair as Repair, by: 'command' as const, fault, step },
+        nth: step.startsWith('copy') ? 7 : 1,
+      })),
+    ]),
+  );
 }
 
 /** Tombstones must hold even where a replica that slept never hears that its group is gone. */
@@ -105,11 +121,12 @@ export async function runResets(args: string[]): Promise<boolean> {
     if (values.sabotage !== undefined) return await sabotageAll(server);
     if (values.large !== undefined) return isLargeGood(await resetLarge(server, Number(values.large)));
     let isGood = true;
+    const atOnce = Number(values['at-once']);
     for (let round = 0; round < Number(values.rounds); round++) {
       const stories = storiesOf(randomFor(seed + round), values.deed);
-      const isTold = await tellAll(stories, Number(values['at-once']), (story) =>
-        tellStory({ ...story, server }),
-      );
+      const repairs = values.deed === undefined || values.deed === 'repair' ? repairsOf() : [];
+      isGood = (await tellAll(repairs, atOnce, (story) => tellRepair({ ...story, server }))) && isGood;
+      const isTold = await tellAll(stories, atOnce, (story) => tellStory({ ...story, server }));
       isGood &&= isTold;
     }
     return isGood;

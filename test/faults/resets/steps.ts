@@ -31,5 +31,12 @@ export const DELETE_STEPS: Readonly<Record<string, readonly By[]>> = {
   'delete: complete': ['command'],
 };
 
+/** Every step of the command that purges or edits an aggregate, or copies the topic. */
+export const REPAIR_STEPS: Readonly<Record<string, readonly string[]>> = {
+  purge: ['purge: unparked', 'purge: noted', 'purge: events purged', 'purge: letters purged'],
+  edit: ['edit: stored', 'edit: taken'],
+  copy: ['copy: event stored'],
+};
+
 /** Steps of these begin here only. */
-export const OWN_STEP = /^(delete: |adopt: letter)/;
+export const OWN_STEP = /^(delete: |adopt: letter|purge: |edit: |copy: )/;

@@ -7,7 +7,7 @@ import { type NatsServer, startNatsServer } from 'nestjs-aggregate-transport/tes
 import { partitionOf } from 'nestjs-aggregate-transport';
 import { runCommand } from '../../support/command.js';
 import { eventually } from '../../support/eventually.js';
-import { walkOn } from './walk.js';
+import { Service, walkOn } from './walk.js';
 
 // Needs `npm run build`: the command is built code.
 
@@ -50,14 +50,33 @@ async function historyOf(topic: string, aggregateId: string, url = server.url): 
   return [...output.matchAll(/"n":(\d+)/g)].map(([, n]) => Number(n));
 }
 
+test('every section of the page has its test', () => {
+  const walked = [
+    ...['Rename a topic', 'Split a topic', 'Merge topics', 'Move to another cluster'],
+    ...["Delete a customer's data", 'Change the number of partitions', 'Upgrade the library'],
+    // integration/shapes, "over a rolling deploy"; rebuild.spec.ts, with the command of the page.
+    ...['Change a payload', 'Start over, rewind, rebuild'],
+  ];
+  expect([...PAGE.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading).toSorted()).toEqual(
+    walked.toSorted(),
+  );
+});
+
 test('a topic gets another name, in order and without a repeat', async () => {
   const [copy, follow, parked, forget] = commandsOf('Rename a topic');
   const old = service('orders');
   await old.start();
   await old.publish('a1', 'b1', 'a2');
   await succeed(copy);
+  old.broken.add('b2');
   await old.publish('a3', 'b2');
 
+  // What is parked stays with the old topic: step 3 waits for it, and names it.
+  await old.hasLetters('b', 1);
+  const early = await runCommand({ args: [...follow!, '--wait', '300', '--server', server.url] });
+  expect([early.code, early.output]).toEqual([1, expect.stringContaining('wait as letters: b (parked)')]);
+  old.broken.clear();
+  await old.parked.retry({ topic: 'orders', aggregateId: 'b' });
   await succeed(follow);
   expect(await succeed(parked)).toContain('no aggregate is parked');
   await succeed(copy);
@@ -130,7 +149,16 @@ test('a topic moves to another server', async () => {
     await old.hasHandled('a1', 'b1', 'a2');
     await old.stop();
     await succeed(copy);
-    expect(await historyOf('orders', 'a', other.url)).toEqual([1, 2]);
+    const opened: { close(): Promise<unknown> }[] = [];
+    const moved = new Service('orders', () => other.url, { consume: { startAt: 'new' } }, opened);
+    await moved.start();
+    try {
+      await moved.publish('a3');
+      await moved.hasHandled('a3');
+      expect(await historyOf('orders', 'a', other.url)).toEqual([1, 2, 3]);
+    } finally {
+      await moved.stop();
+    }
   } finally {
     await other.stop();
   }

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { runCommand } from '../../support/command.js';
 import { CountingService, numbersOf } from '../../support/counting-service.js';
+import { eventually } from '../../support/eventually.js';
 import { serverForAll } from '../../support/server.js';
 
 // Needs `npm run build`: the command is built code.
@@ -11,6 +14,7 @@ const server = serverForAll();
 const services: CountingService[] = [];
 const EVENTS = 600;
 const KEYS = 20;
+const PAGE = readFileSync('docs/migrations.md', 'utf8');
 
 afterEach(async () => {
   await Promise.all(services.splice(0).map((service) => service.close()));
@@ -20,10 +24,17 @@ function group(...args: string[]): Promise<{ code: number; output: string; error
   return runCommand({ args: ['group', ...args, '--server', server().url] });
 }
 
-/** What a projection holds: per aggregate the last number, and how many events went into it. */
-function rowsOf(service: CountingService): Record<string, [last: number, count: number]> {
+/** The command of docs/migrations.md, _Start over, rewind, rebuild_, with the names of this test. */
+function commandOfPage(): string[] {
+  const [, line = ''] = /transport group (follow orders billing-2 .*)$/m.exec(PAGE) ?? [];
+  const names: Record<string, string> = { orders: 'rebuilt', billing: 'stock', 'billing-2': 'stock-v2' };
+  return line.split(' ').map((word) => names[word] ?? word);
+}
+
+/** Numbers by aggregate in the order of their first time: a lease that is lost on a busy machine repeats some. */
+function firstTimes(service: CountingService): Record<string, number[]> {
   return Object.fromEntries(
-    Object.entries(service.since(0)).map(([id, numbers]) => [id, [numbers.at(-1)!, numbers.length]]),
+    Object.entries(service.since(0)).map(([id, numbers]) => [id, [...new Set(numbers)]]),
   );
 }
 
@@ -42,10 +53,7 @@ test('a second group catches up beside the first, reads switch, and the first is
   await made.start();
   const early = await group('follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--wait', '300', '--json');
   expect(early.code).toBe(1);
-  const follow = group(
-    ...['follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--with', 'stock'],
-    ...['--max-lag', '0', '--interval', '100', '--json'],
-  );
+  const follow = group(...commandOfPage(), '--interval', '100', '--json');
   const load = made.publish(EVENTS + 1, EVENTS, KEYS);
   made.held = undefined;
   release();
@@ -55,18 +63,41 @@ test('a second group catches up beside the first, reads switch, and the first is
   const samples = output
     .trim()
     .split('\n')
-    .map(
-      (line) => JSON.parse(line) as { caughtUp: boolean; group: { lag: number }; beside: { group: string } },
-    );
-  expect(samples.at(-1)).toMatchObject({ caughtUp: true, group: { lag: 0 }, beside: { group: 'stock' } });
+    .map((line) => JSON.parse(line) as { caughtUp: boolean; waitsFor: string[]; beside: { group: string } });
+  expect(samples.at(-1)).toMatchObject({ caughtUp: true, waitsFor: [], beside: { group: 'stock' } });
   expect(samples.slice(0, -1).every(({ caughtUp }) => !caughtUp)).toBe(true);
-  await Promise.all([old, made].map((service) => service.hasHandled(2 * EVENTS)));
+  const all = numbersOf(1, 2 * EVENTS, KEYS);
+  for (const service of [old, made]) {
+    await eventually('all to be handled', () => isDeepStrictEqual(firstTimes(service), all)).catch(
+      () => undefined,
+    );
+    expect(firstTimes(service)).toEqual(all);
+  }
 
-  expect(made.since(0)).toEqual(numbersOf(1, 2 * EVENTS, KEYS));
-  expect(rowsOf(made)).toEqual(rowsOf(old));
+  // An aggregate whose events wait as letters is missing in the new tables, however small the lag is.
+  made.ill.add('order-7');
+  await made.publish(2 * EVENTS + 7, 1, KEYS);
+  await eventually(
+    'it to be parked',
+    async () => (await made.parked.list({ topic: 'rebuilt' })).length === 1,
+  );
+  const parked = await group('follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--wait', '300');
+  expect(parked).toMatchObject({
+    code: 1,
+    output: expect.stringContaining(
+      'waits: 1 aggregate whose events wait as letters: order-7 (parked); see parked list, then parked retry, or',
+    ),
+  });
+  const despite = ['follow', 'rebuilt', 'stock-v2', '--until-caught-up', '--max-parked', '1'];
+  expect(await group(...despite)).toMatchObject({ code: 0, output: expect.stringContaining('caught up') });
+  made.ill.clear();
+  await made.parked.retryAll({ topic: 'rebuilt' });
+
   await old.close();
   expect(await group('delete', 'rebuilt', 'stock', '--yes')).toMatchObject({ code: 0 });
-  await made.publish(2 * EVENTS + 1, KEYS, KEYS);
-  await made.hasHandled(2 * EVENTS + KEYS);
-  expect(made.since(0)).toEqual(numbersOf(1, 2 * EVENTS + KEYS, KEYS));
+  expect(await group('follow', 'rebuilt', 'stock', '--until-caught-up')).toMatchObject({
+    code: 1,
+    errors: expect.stringContaining('found that it was deleted at'),
+  });
+  await eventually('its letter to be handled', () => firstTimes(made)['order-7']!.includes(2 * EVENTS + 7));
 }, 60_000);

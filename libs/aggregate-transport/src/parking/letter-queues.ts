@@ -58,6 +58,14 @@ export class LetterQueues {
     return history;
   }
 
+  /**
+   * True if the topic's stream still holds this event of the aggregate.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  async isInStream(token: string, sequence: number): Promise<boolean> {
+    return (await this.options.history.next(token, sequence))?.sequence === sequence;
+  }
+
   /** The first event to replay that is not worked through, of the history or a letter; undefined if none is left. */
   async head(parked: Parked): Promise<Letter | undefined> {
     const history = this.historyOf(parked);

@@ -50,6 +50,8 @@ export class AggregateVerbs {
     const { terminal } = this.surroundings;
     const ports = aggregatePorts(this.surroundings, this.connection, topic);
     const token = tokenOf(aggregateId);
+    // A topic that is not there is said to be so.
+    await ports.stream();
     const sequences: number[] = [];
     const rows: string[][] = [];
     for await (const message of ports.history(token, 1)) {

@@ -3,13 +3,16 @@ import { AggregateTransportError, describeError } from '../../errors.js';
 import {
   checkAccount,
   checkClock,
+  checkGroup,
   checkIdle,
   checkMissing,
   checkOldConsumers,
   checkPermissions,
   checkRoom,
   checkSettings,
+  checkUnknown,
   checkWindow,
+  type GroupSeen,
 } from '../../operating/doctor/checks.js';
 import { silentLog } from '../../log.js';
 import { type Finding, isHealthy } from '../../operating/doctor/finding.js';
@@ -117,10 +120,11 @@ async function examineServer(connection: Connection, clock: Clock): Promise<Find
     const todo = 'grant $JS.API.INFO to this user, or ask the operator how much room is left';
     return [reached, { check: 'account', level: 'warn', found: account.why, todo }];
   }
-  const { storage, memory, streams, limits } = account;
+  const { storage, memory, streams, limits, domain } = account;
+  const where = domain === undefined ? 'on' : `on, in domain "${domain}"`;
   return [
     reached,
-    { check: 'JetStream', level: 'ok', found: `on, ${streams} streams in this account` },
+    { check: 'JetStream', level: 'ok', found: `${where}, ${streams} streams in this account` },
     ...checkAccount({
       ...{ storage, memory, streams, maxStorage: limits.max_storage },
       ...{ maxMemory: limits.max_memory, maxStreams: limits.max_streams },
@@ -166,13 +170,36 @@ async function examineTopic(connection: Connection, patient: Patient, clock: Clo
   const asked = clock.now();
   const streams = await wire.streams(topic, options && requestOf(options, connection), hasGroup);
   const roundTripMs = clock.now() - asked;
-  const provision = options?.provision ?? 'ensure';
+  const seen = await seenGroups(wire, patient);
+  const isUnknown = options === undefined && streams[0]?.info === undefined && seen.every(isNew);
+  const missing = { provision: options?.provision ?? 'ensure', hasRun: !seen.every(isNew) };
   return [
     ...permissions,
-    ...streams.flatMap((stream) => streamFindings(topic, stream, provision)),
+    ...(isUnknown ? [checkUnknown(topic)] : []),
+    ...streams.flatMap((stream) => streamFindings(topic, stream, missing)),
+    ...seen.map((group) => checkGroup(topic, group)),
     ...(await ownFindings(connection, patient, { own: streams[0], clock, roundTripMs })),
     ...idleFindings(patient),
   ];
+}
+
+/** What the server knows of each group. A user that may not read that was told so. */
+async function seenGroups(
+  wire: DoctorWire,
+  { topic, groups, known, options }: Patient,
+): Promise<GroupSeen[]> {
+  return inParallel(groups, 1, async (group) => {
+    const record = known.find((one) => one.group === group && one.hasRecord);
+    const of = { group, partitions: record?.partitions, isNamed: options === undefined };
+    if (record !== undefined) return { ...of, trace: undefined };
+    const asked = await orWhyNot(async () => ({ trace: await wire.traceOf(topic, group) }));
+    return { ...of, trace: 'why' in asked ? undefined : asked.trace };
+  });
+}
+
+/** Nothing of it has to be there: it has not started, or is deleted. */
+function isNew({ partitions = 0, trace }: GroupSeen): boolean {
+  return partitions === 0 && trace === undefined;
 }
 
 function requestOf(options: ResolvedTopic, { serverVersion }: Connection): StreamRequest {
@@ -207,9 +234,9 @@ function idleFindings({ topic, groups, options, known }: Patient): Finding[] {
 function streamFindings(
   topic: string,
   { name, info, differences }: ExaminedStream,
-  provision: string,
+  missing: { readonly provision: string; readonly hasRun: boolean },
 ): Finding[] {
-  if (info === undefined) return [checkMissing(topic, name, provision)];
+  if (info === undefined) return [checkMissing(topic, name, missing)];
   const { config, state } = info;
   const findings = checkSettings(topic, name, differences);
   if (config.discard !== 'new') return findings;

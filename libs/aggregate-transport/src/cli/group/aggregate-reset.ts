@@ -1,10 +1,12 @@
 import { AggregateTransportError } from '../../errors.js';
 import { newEventId } from '../../message/event-id.js';
+import { tokenOf } from '../../message/subject.js';
 import {
   commandsOf,
   countEvents,
   replayAggregate,
   type ReplayFrom,
+  requireGroup,
 } from '../../operating/aggregates/replay-aggregate.js';
 import type { CommandResult } from '../../operating/commands/operator-commands.js';
 import type { Connection } from '../../stream/connection/connection.js';
@@ -62,11 +64,12 @@ export class AggregateResetCommand {
       return isWithdrawn ? 0 : 1;
     }
     const from = replayFrom(parseTarget(args.to, args.toValue));
-    await this.#plan(args, ports, from);
-    if (args.dryRun) return 0;
-    await this.#confirm(args);
     let result: CommandResult;
     try {
+      await requireGroup(ports, group);
+      if (!(await this.#plan(args, ports, from))) return 1;
+      if (args.dryRun) return 0;
+      await this.#confirm(args);
       result = await replayAggregate(ports, aggregateId, { group, from, waitMs }, parts);
     } catch (error) {
       if (!(error instanceof AggregateTransportError)) throw error;
@@ -77,8 +80,15 @@ export class AggregateResetCommand {
     return result.outcome === 'unparked' ? 0 : 1;
   }
 
-  async #plan(args: AggregateResetArguments, ports: AggregateWire, from: ReplayFrom): Promise<void> {
-    const { events, first } = await countEvents(ports, args.aggregateId, from);
+  /** False if there is nothing to do. */
+  async #plan(args: AggregateResetArguments, ports: AggregateWire, from: ReplayFrom): Promise<boolean> {
+    const { aggregateId, group } = args;
+    const { events, first } = await countEvents(ports, aggregateId, from);
+    if (events === 0 && (await ports.parked(group).readMarker(tokenOf(aggregateId))) === undefined) {
+      const why = 'the stream holds no event of it from there on, and nothing of it is parked; check the id';
+      this.#say(args, { state: 'none', events, from: first }, `nothing was done: ${why}`);
+      return false;
+    }
     this.#say(
       args,
       { state: 'planned', events, from: first },
@@ -86,6 +96,7 @@ export class AggregateResetCommand {
         ? 'the stream holds no event of it from there on'
         : `${events} of its events are handled again, from sequence ${first}, as far as the group has handled them`,
     );
+    return true;
   }
 
   async #confirm({ aggregateId, yes }: AggregateResetArguments): Promise<void> {

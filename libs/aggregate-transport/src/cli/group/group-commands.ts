@@ -70,13 +70,16 @@ const followCommand = defineCommand({
   name: 'group follow',
   flags: {
     ...{ topic: 'string', group: 'string', with: 'string', 'until-caught-up': 'boolean' },
-    ...{ 'max-lag': 'string', interval: 'string', wait: 'string' },
+    ...{ within: 'string', 'max-lag': 'string', 'max-parked': 'string' },
+    ...{ interval: 'string', wait: 'string' },
   },
   words: 2,
   help: [
-    ['TOPIC GROUP --until-caught-up', 'its lag, until it is small'],
+    ['TOPIC GROUP --until-caught-up', 'its lag, until what was stored before is handled'],
     ['[--with OTHER]', 'beside the lag of another group'],
-    ['[--max-lag N]', 'so small, 100'],
+    ['[--within MS]', 'and what was stored so long ago, 10000'],
+    ['[--max-lag N]', 'and no more than N events are left'],
+    ['[--max-parked N]', 'with at most N aggregates parked, 0'],
     ['[--interval MS]', 'between two looks, 1000 (100 to 60000)'],
     ['[--wait MS]', 'how long to wait; without it, as long as it takes'],
   ],
@@ -85,7 +88,9 @@ const followCommand = defineCommand({
       ...namesOf(words, flags),
       with: flags.with,
       untilCaughtUp: flags['until-caught-up'] === true,
-      maxLag: lagOf(flags['max-lag']),
+      withinMs: countOf('within', flags.within) ?? 10_000,
+      maxLag: countOf('max-lag', flags['max-lag']),
+      maxParked: countOf('max-parked', flags['max-parked']) ?? 0,
       everyMs: numberOf('interval', flags.interval, { otherwise: 1_000, least: 100, most: 60_000 }),
       waitMs: flags.wait === undefined ? undefined : numberOf('wait', flags.wait, { otherwise: 1 }),
       json: flags.json === true,
@@ -111,10 +116,10 @@ export const groupCommands: readonly Command[] = [
 ];
 
 /** @throws UsageError */
-function lagOf(text: string | undefined): number | undefined {
+function countOf(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new UsageError(`expected --max-lag to be a whole number from 0, found "${text}"`);
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new UsageError(`expected --${flag} to be a whole number from 0, found "${text}"`);
 }
 
 function groupsOf(connection: Connection, topic: string, { clock }: Pick<Surroundings, 'clock'>): Groups {

@@ -12,7 +12,9 @@ export interface FollowArguments {
   readonly with: string | undefined;
   /** False: it does not end when the group has caught up. */
   readonly untilCaughtUp: boolean;
+  readonly withinMs: number;
   readonly maxLag: number | undefined;
+  readonly maxParked: number;
   readonly everyMs: number;
   /** Undefined: as long as it takes. */
   readonly waitMs: number | undefined;
@@ -44,8 +46,8 @@ export class FollowCommand {
   }
 
   async #follow(args: FollowArguments, signal: AbortSignal): Promise<number> {
-    const { with: beside, maxLag, everyMs, untilCaughtUp } = args;
-    const options = { with: beside, maxLag, everyMs, goOn: !untilCaughtUp, signal };
+    const { with: beside, withinMs, maxLag, maxParked, everyMs, untilCaughtUp } = args;
+    const options = { with: beside, withinMs, maxLag, maxParked, everyMs, goOn: !untilCaughtUp, signal };
     for await (const sample of this.options.groups.follow(args.group, options)) this.#print(sample, args);
     return 0;
   }
@@ -56,10 +58,11 @@ export class FollowCommand {
       terminal.print(jsonLine('group-lag', sample));
       return;
     }
-    const { at, group, beside, caughtUp, secondsLeft } = sample;
+    const { at, group, beside, waitsFor, secondsLeft } = sample;
     const others = beside === undefined ? '' : `   ${describeLag(beside)}`;
-    const left = secondsLeft === undefined ? '' : `   about ${secondsLeft} s left`;
-    terminal.print(`${at.toISOString()}   ${describeLag(group)}${others}${caughtUp ? '   caught up' : left}`);
+    const left = (secondsLeft ?? 0) === 0 ? '' : `about ${secondsLeft ?? 0} s left, `;
+    const stands = waitsFor.length === 0 ? 'caught up' : `${left}waits: ${waitsFor.join('; ')}`;
+    terminal.print(`${at.toISOString()}   ${describeLag(group)}${others}   ${stands}`);
   }
 }
 

@@ -15,6 +15,13 @@ export function describeReset(plan: ResetPlan): string {
     removedFrom === undefined
       ? ''
       : `; retention has removed sequences ${removedFrom} to ${first - 1}, they do not come again`;
+  // Events that were stored since the last sequence was read only make this number smaller.
+  const missing = last - Math.max(start.sequence, first - 1) - plan.events;
+  const gaps =
+    missing <= 0
+      ? ''
+      : `; ${counted(missing, 'event')} from there on ${missing === 1 ? 'was' : 'were'} removed from the middle of the ` +
+        'stream: they do not come again, and count as lost (events-lost) unless aggregate purge removed them';
   const lost = rows.filter((row) => row.lost).length;
   const upTo = lost === 0 ? '' : 'up to ';
   const why =
@@ -22,7 +29,7 @@ export function describeReset(plan: ResetPlan): string {
       ? ''
       : `; the positions of ${lost} of ${rows.length} partitions are lost, so nothing tells what was settled there`;
   return (
-    `${plan.lost ? 'its record is lost; ' : ''}${from}${removed}; ${upTo}${sum(({ again }) => again)} events come again, ` +
+    `${plan.lost ? 'its record is lost; ' : ''}${from}${removed}${gaps}; ${upTo}${sum(({ again }) => again)} events come again, ` +
     `${upTo}${sum(({ givenUp }) => givenUp)} unsettled ones are given up${why}; all that is handled from there on is ${counted(plan.events, 'event')} of ` +
     `up to ${counted(aggregates, 'aggregate')}; ${describeLetters(letters)}`
   );

@@ -3,7 +3,8 @@ import { type LetterFilter, parseFilter } from '../../operating/letters/letter-f
 import { type Command, type CommandInput, defineCommand, type Surroundings } from '../command/command.js';
 import { UsageError } from '../command/terminal.js';
 import { numberOf, understood } from '../command/values.js';
-import { addressOf, type ParkedArguments, ParkedVerbs } from './parked-verbs.js';
+import { placeOf } from './parked-place.js';
+import { type ParkedArguments, ParkedVerbs } from './parked-verbs.js';
 
 const ADDRESS = { topic: 'string', group: 'string' } as const;
 const DROP = { ...ADDRESS, wait: 'string', yes: 'boolean' } as const;
@@ -21,7 +22,7 @@ type ParkedFlags = (typeof FLAGS)['retry'] & typeof DROP;
 
 type Verb = keyof typeof FLAGS;
 
-const ONE = '--topic T --group G AGGREGATE';
+const ONE = 'TOPIC/GROUP/AGGREGATE';
 
 /** `aggregate-transport parked …`. */
 export const parkedCommands: readonly Command[] = [
@@ -66,12 +67,16 @@ function filtersOf({
 
 function prepare(
   verb: Verb,
-  { flags, words: [aggregateId] }: CommandInput<ParkedFlags>,
+  { flags, words: [word] }: CommandInput<ParkedFlags>,
   { terminal, connected }: Surroundings,
 ): () => Promise<number> {
+  const isForMany = verb === 'list' || (verb === 'retry' && flags.all === true);
+  const { topic, group, aggregateId } = isForMany ? { ...flags, aggregateId: word } : placeOf(word, flags);
+  if (!isForMany && aggregateId === undefined)
+    throw new UsageError('expected TOPIC/GROUP/AGGREGATE, or --topic, --group and an aggregate id');
   const args: ParkedArguments = {
-    topic: flags.topic,
-    group: flags.group,
+    topic,
+    group,
     aggregateId,
     filters: filtersOf(flags),
     all: flags.all === true,
@@ -82,7 +87,5 @@ function prepare(
   };
   if (flags.filter !== undefined && verb === 'retry' && !args.all)
     throw new UsageError('expected --filter with --all, found it with one aggregate');
-  const isForMany = verb === 'list' || (verb === 'retry' && args.all);
-  if (!isForMany) addressOf(args);
   return () => connected((connection) => new ParkedVerbs(connection, terminal)[verb](args));
 }

@@ -104,6 +104,7 @@ export class ParkedVerbs {
     if (!args.all) return this.#command(args, 'retry');
     let failed = 0;
     const found = await this.#find(args);
+    if (found.length === 0 && !args.json) this.terminal.print('no parked aggregate fits; nothing was done');
     const pace = { ratePerSecond: args.ratePerSecond, clock: systemClock };
     await beginPaced(found, pace, async ({ topic, group, token }) => {
       const aggregateId = aggregateIdOf(token);
@@ -175,14 +176,14 @@ export class ParkedVerbs {
 }
 
 /** @throws UsageError */
-export function addressOf({ topic, group, aggregateId }: ParkedArguments): {
+function addressOf({ topic, group, aggregateId }: ParkedArguments): {
   topic: string;
   group: string;
   aggregateId: string;
 } {
   if (topic !== undefined && group !== undefined && aggregateId !== undefined)
     return { topic, group, aggregateId };
-  throw new UsageError('expected --topic, --group and an aggregate id');
+  throw new UsageError('expected TOPIC/GROUP/AGGREGATE, or --topic, --group and an aggregate id');
 }
 
 /** Of an edit, what it is about; of other letters, the error. */

@@ -34,6 +34,7 @@ export interface AggregateReplayOptions {
 /** More must be read first, or the run cannot grow yet: check again soon. */
 const CHECK_AGAIN_MS = 20;
 const AT_ONCE: Step = 0;
+const LETTERS_FIRST = 'retry, skip or discard its letters first';
 
 interface Raised {
   readonly id: string;
@@ -59,7 +60,8 @@ interface Raised {
  *    dropped. Then the marker falls, as after any replay of letters.
  *
  * A replay never begins after an event that is not handled. It begins at the first letter, or at the first event that
- * waits, if that is earlier than what was asked for.
+ * waits, if that is earlier than what was asked for. If the stream holds the event of the first letter no more, it is
+ * refused: the letter is the only copy.
  */
 export class AggregateReplay {
   /** Live aggregates for which step 2 has read all that was inherited. */
@@ -102,14 +104,12 @@ export class AggregateReplay {
     const { parking, lanes } = this.options;
     const { token, marker } = parked;
     const obstacle = this.#obstacleTo(parked, first);
-    if (obstacle !== undefined) {
-      await parking.replays.refuse(parked, obstacle);
-      lanes.openLetters(token);
-      return AT_ONCE;
-    }
+    if (obstacle !== undefined) return this.#refuse(parked, obstacle);
     // An event that is filed at this moment is the first letter, or waits.
     if (!isSabotaged('replay-not-detoured')) lanes.closeLetters(token);
     const waiting = this.#firstWaiting(token);
+    if (!(await this.#comesAgain(token, first)))
+      return this.#refuse(parked, `the stream has dropped the event of its first letter: ${LETTERS_FIRST}`);
     const raised = await this.#raise(token, marker.command?.id ?? '');
     if (raised === undefined) return CHECK_AGAIN_MS;
     // Events were taken in meanwhile, and one that was on its way is a letter by now.
@@ -136,12 +136,24 @@ export class AggregateReplay {
     return { from, to, run, handledThrough: Math.max(before, Math.min(to, next - 1)) };
   }
 
+  async #refuse(parked: Parked, obstacle: string): Promise<Step> {
+    await this.options.parking.replays.refuse(parked, obstacle);
+    this.options.lanes.openLetters(parked.token);
+    return AT_ONCE;
+  }
+
+  /** Letters of what is handled again are dropped, because their events come again: so they must. */
+  async #comesAgain(token: string, first: Letter | undefined): Promise<boolean> {
+    if (first === undefined || first.isReplay !== undefined) return true;
+    return this.options.parking.letters.isInStream(token, first.note.sequence);
+  }
+
   #obstacleTo({ marker: { command } }: Parked, first: Letter | undefined): string | undefined {
     const { created } = this.options.place;
     if (command?.replay?.created !== created)
       return 'the stream was made again since this was asked for, and its events are handled from the first one';
     if (first === undefined || first.note.stream === created) return undefined;
-    return 'its first letter is of a stream that was made again since: retry, skip or discard its letters first';
+    return `its first letter is of a stream that was made again since: ${LETTERS_FIRST}`;
   }
 
   /** Raised once for a command, even if the marker cannot be written. */

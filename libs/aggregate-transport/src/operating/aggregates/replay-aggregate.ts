@@ -70,7 +70,7 @@ export async function countEvents(
 }
 
 /** @throws GROUP_UNKNOWN: nothing would ever take the command up, and a typing mistake would leave a marker */
-async function requireGroup(ports: AggregatePorts, group: string): Promise<void> {
+export async function requireGroup(ports: AggregatePorts, group: string): Promise<void> {
   const known = await ports.groups();
   if (known.some((one) => one.group === group)) return;
   throw new AggregateTransportError(

@@ -88,9 +88,18 @@ export function checkSettings(
   }));
 }
 
-/** A stream that is missing. Pure. */
-export function checkMissing(topic: string, stream: string, provision: string): Finding {
+/** A stream that is missing. `hasRun`: a group of the topic has left something, so it was there. Pure. */
+export function checkMissing(
+  topic: string,
+  stream: string,
+  { provision, hasRun }: { readonly provision: string; readonly hasRun: boolean },
+): Finding {
   const of = { check: `settings of ${stream}`, topic };
+  if (hasRun) {
+    const found = 'not there, although a group of the topic has run: it is lost';
+    const todo = 'start nothing; restore it with the topic (docs/operations.md, Backup and restore)';
+    return { ...of, level: 'fail', found, todo };
+  }
   if (provision === 'ensure') return { ...of, level: 'ok', found: 'not there; the first start makes it' };
   return {
     ...of,
@@ -98,6 +107,40 @@ export function checkMissing(topic: string, stream: string, provision: string): 
     found: `not there, and stream.provision is "${provision}"`,
     todo: 'create it, or set stream.provision to "ensure"',
   };
+}
+
+/** What is known of a group: its record, or what it has left without one. */
+export interface GroupSeen {
+  readonly group: string;
+  /** Undefined without a record, 0 if it is deleted. */
+  readonly partitions: number | undefined;
+  /** A key or letter that a group leaves only when it has run. */
+  readonly trace: string | undefined;
+  /** It is named by who asks, not by the options of a service. */
+  readonly isNamed: boolean;
+}
+
+/** Whether a group can continue where it stood. Pure. */
+export function checkGroup(topic: string, { group, partitions, trace, isNamed }: GroupSeen): Finding {
+  const of = { check: `group ${group}`, topic };
+  if (partitions === 0)
+    return { ...of, level: 'ok', found: 'deleted; its next start begins a new group of this name' };
+  if (partitions !== undefined)
+    return { ...of, level: 'ok', found: `${partitions} partitions; group show ${topic} ${group} tells more` };
+  if (trace !== undefined) {
+    const todo = `restore the five streams, or stop its processes and run: group reset ${topic} ${group} --to start`;
+    return { ...of, level: 'fail', found: `its record is lost: there is ${trace}`, todo };
+  }
+  if (!isNamed) return { ...of, level: 'ok', found: 'has not started; its first start makes its record' };
+  const found = 'nothing of it is on this server';
+  return { ...of, level: 'warn', found, todo: `check the name (group list ${topic}), or start its service` };
+}
+
+/** A topic that is named by who asks, and has no stream. Pure. */
+export function checkUnknown(topic: string): Finding {
+  const found = 'no stream of this name, and no group of it';
+  const todo = 'check the name and the server; its first start or publish makes the stream';
+  return { check: 'topic', topic, level: 'warn', found, todo };
 }
 
 /** The duplicate window, against the time for which publishers repeat. Pure. */

@@ -26,7 +26,10 @@ export interface GroupRemains {
 export interface GroupPorts extends RepartitionPorts {
   readonly sessions: Pick<PresencePort, 'list' | 'read' | 'announce' | 'remove'>;
   /** The group's parked aggregates, of all partitions. */
-  readonly parked: Pick<ParkedArchive, 'markers' | 'markedTokens' | 'letterCounts' | 'next' | 'page'>;
+  readonly parked: Pick<
+    ParkedArchive,
+    'markers' | 'markedTokens' | 'readMarker' | 'letterCounts' | 'next' | 'page'
+  >;
   /**
    * How many aggregates the topic's stream holds events of.
    * @throws JETSTREAM_REQUEST_FAILED

@@ -80,11 +80,25 @@ const WITHIN_MS = 10_000;
 /** Who asks from outside owns no partition. */
 const NONE: ReadonlySet<number> = new Set();
 
+/** A group, and where its events stand in the stream. */
+export interface GroupLook {
+  readonly details: GroupDetails;
+  /** The last sequence that the stream had before the partitions were read; undefined where nothing tells it. */
+  readonly stored: number | undefined;
+  /** The oldest event that is not settled; undefined if all are. */
+  readonly oldest: number | undefined;
+}
+
 /**
  * How a group stands.
  * @throws GROUP_UNKNOWN, JETSTREAM_REQUEST_FAILED, RECORD_INVALID
  */
 export async function readGroup(topic: TopicGroups, group: string, clock: Clock): Promise<GroupDetails> {
+  return (await lookAtGroup(topic, group, clock)).details;
+}
+
+/** As {@link readGroup}. */
+export async function lookAtGroup(topic: TopicGroups, group: string, clock: Clock): Promise<GroupLook> {
   const ports = topic.portsOf(group);
   const { value: record } = await recordOf(ports);
   const { layout, partitions, ...rest } = record ?? (await lostLayout(topic, ports, group));
@@ -104,7 +118,8 @@ export async function readGroup(topic: TopicGroups, group: string, clock: Clock)
     ...(parked[one.partition] ?? { parked: 0, letters: 0 }),
   }));
   const { lastReset, deleted, change, run } = rest as Partial<GroupRecord>;
-  return {
+  const open = look.partitions.flatMap(({ oldestSequence }) => oldestSequence ?? []);
+  const details = {
     ...{ topic: topic.topic, group, partitions, layout, lastReset },
     condition: conditionOf(record),
     run: Math.max(run ?? 0, ...byPartition.map((one) => one.run ?? 0)),
@@ -112,6 +127,11 @@ export async function readGroup(topic: TopicGroups, group: string, clock: Clock)
     deletedAt: deleted && new Date(deleted.at),
     ...sumsOf(byPartition),
     byPartition,
+  };
+  return {
+    details,
+    stored: look.room?.lastSequence,
+    oldest: open.length === 0 ? undefined : Math.min(...open),
   };
 }
 

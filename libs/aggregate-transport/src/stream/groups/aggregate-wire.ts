@@ -11,7 +11,7 @@ import { isReadable, type PositionRecord } from '../../records/position-record.j
 import { findMessage } from '../api/stored-message.js';
 import { findStream } from '../api/provision.js';
 import { subjectsOf } from '../api/subjects.js';
-import { streamStateOf } from '../api/stream-state.js';
+import { streamStateFrom } from '../api/stream-state.js';
 import { leasePlace, memberPlace, parkedStreamOf, positionPlace } from '../keys/key-places.js';
 import { readKey, storedValueOf } from '../keys/kv.js';
 import type { KeyAccess } from '../keys/partition-key.js';
@@ -56,8 +56,14 @@ export class AggregateWire {
     return this.options.topic;
   }
 
-  stream(): Promise<StreamState> {
-    return streamStateOf(this.options.api, this.topic, TIMEOUT_MS);
+  /** @throws STREAM_MISSING, JETSTREAM_REQUEST_FAILED */
+  async stream(): Promise<StreamState> {
+    const info = await findStream(this.options.api, this.topic, TIMEOUT_MS);
+    if (info !== undefined) return streamStateFrom(this.topic, info);
+    throw new AggregateTransportError(
+      'STREAM_MISSING',
+      `expected a stream "${this.topic}" for the topic, found none; check the name and the server`,
+    );
   }
 
   /** The events of an aggregate, in order. */

@@ -6,6 +6,7 @@ import { findStream, rulesOfAnyTopic, type StreamRequest, topicRules } from '../
 import { differencesOf, type SettingRule } from '../api/stream-settings.js';
 import type { Connection } from '../connection/connection.js';
 import { LEASE_RULES } from '../groups/lease-bucket.js';
+import { traceOf } from '../groups/group-traces.js';
 import { letterRules, MARKER_RULES } from '../groups/parked-streams.js';
 import { positionRules } from '../groups/positions-stream.js';
 import {
@@ -34,6 +35,8 @@ interface AccountInfo {
   readonly storage: number;
   readonly memory: number;
   readonly streams: number;
+  /** Where the account's JetStream is in a domain. */
+  readonly domain?: string;
   readonly limits: {
     readonly max_storage: number;
     readonly max_memory: number;
@@ -77,6 +80,14 @@ export class DoctorWire {
     ];
     for (const [name, its] of others) found.push(examined(name, await findStream(this.api, name), its));
     return found;
+  }
+
+  /**
+   * What shows that a group has run, other than its record; undefined if nothing does.
+   * @throws JETSTREAM_REQUEST_FAILED
+   */
+  traceOf(topic: string, group: string): Promise<string | undefined> {
+    return traceOf(this.api, topic, group);
   }
 
   /**
