@@ -53,8 +53,9 @@ export async function tellRepair(told: RepairInterruption): Promise<Told> {
   try {
     const stopped = await story.run();
     const findings = await story.judge();
+    const handled = world.runs().length;
     if (findings.length === 0) world.forget();
-    return { findings, stopped, events: world.published, handled: world.runs().length, folder: world.folder };
+    return { findings, stopped, events: world.published, handled, folder: world.folder };
   } finally {
     await story.end();
     await world.close();

@@ -74,10 +74,10 @@ export async function examine(
 }
 
 /** As the service does: what its user may do is what matters. */
-function connectedAs({ connection, client, jetStream }: ResolvedOptions): Surroundings['connected'] {
+function connectedAs({ connection }: ResolvedOptions): Surroundings['connected'] {
   return async (use) => {
     const name = 'aggregate-transport-doctor';
-    const opened = await Connection.open(connection, name, silentLog, { client, jetStream, mayWait: false });
+    const opened = await Connection.open(connection, name, silentLog, { mayWait: false });
     try {
       return await use(opened);
     } finally {
@@ -193,7 +193,12 @@ async function seenGroups(
     const of = { group, partitions: record?.partitions, isNamed: options === undefined };
     if (record !== undefined) return { ...of, trace: undefined };
     const asked = await orWhyNot(async () => ({ trace: await wire.traceOf(topic, group) }));
-    return { ...of, trace: 'why' in asked ? undefined : asked.trace };
+    const trace = 'why' in asked ? undefined : asked.trace;
+    // Its lease alone names it; one that was never renewed proves no claim.
+    return {
+      ...of,
+      trace: trace ?? (known.some((one) => one.group === group) ? 'a lease of it' : undefined),
+    };
   });
 }
 
