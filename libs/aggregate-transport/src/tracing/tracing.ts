@@ -100,7 +100,8 @@ export class Tracing {
       const named = this.#api.trace.getSpanContext(context);
       if (named === undefined || (named.traceFlags & SAMPLED) !== 0) return undefined;
     } catch (error) {
-      return this.failed('trace.getSpanContext', error, undefined);
+      this.failed('trace.getSpanContext', error, undefined);
+      return;
     }
     const headers = this.inject(context);
     // The propagator of the W3C writes it for valid ids only.

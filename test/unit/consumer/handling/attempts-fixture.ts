@@ -10,7 +10,7 @@ import {
 } from '#library/consumer/handling/event-handlers.js';
 import { HandlerCalls } from '#library/consumer/handling/handler-calls.js';
 import type { LaneEntry } from '#library/consumer/handling/lane-entry.js';
-import type { LaneListener } from '#library/consumer/handling/lane-listener.js';
+import type { AttemptSpans, LaneListener } from '#library/consumer/handling/lane-listener.js';
 import { HandlerTimes } from '#library/consumer/lanes/handler-times.js';
 import { LetterLanes } from '#library/consumer/letters/letter-lanes.js';
 import { MissingHandlers } from '#library/consumer/handling/missing-handlers.js';
@@ -52,6 +52,7 @@ export interface FixtureOptions {
   readonly random?: () => number;
   readonly mayStart?: () => boolean;
   readonly isCurrent?: () => boolean;
+  readonly spans?: AttemptSpans;
 }
 
 /** Attempts over memory ports, by a manual clock. */
@@ -64,7 +65,7 @@ export function fixture(options: FixtureOptions = {}) {
     maxParked = 20,
     random = () => 0,
   } = options;
-  const { mayStart = () => true, isCurrent = () => true, onUnhandledType = 'ignore' } = options;
+  const { mayStart = () => true, isCurrent = () => true, onUnhandledType = 'ignore', spans } = options;
   const clock = new ManualClock(1_000);
   const log = recordedLog();
   const handled: number[] = [];
@@ -111,7 +112,7 @@ export function fixture(options: FixtureOptions = {}) {
   const ends = new AttemptEnds({
     ...{ breaker, clock, attempts: { attempted: () => undefined } },
     times: new HandlerTimes(() => ({ handled: attempts.counts.handled, attempts: 0 })),
-    observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]) },
+    observer: { attemptEnded: (ms, stage) => void measured.push([ms, stage]), spans },
   });
   const attempts: Attempts = new Attempts({
     ...common,
