@@ -52,7 +52,11 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
     'verifying/verification.ts',
   ],
   network: ['verifying/harness/tcp-proxy.ts'],
-  processes: ['cli/parked/edited-text.ts', 'verifying/harness/child-process.ts'],
+  processes: [
+    'cli/parked/edited-text.ts',
+    'verifying/harness/child-process.ts',
+    'verifying/harness/dies-with-parent.ts',
+  ],
   variables: [
     'cli/access/connection-options.ts',
     'cli/doctor/doctor-command.ts',
@@ -61,7 +65,7 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
     'stream/clients/frames-of.ts',
     'verifying/harness/child-process.ts',
   ],
-  code: [],
+  code: ['verifying/harness/dies-with-parent.ts'],
 };
 const FOR_TESTS = /^testing\/(?:nats\/|sabotage\.ts$)/;
 
