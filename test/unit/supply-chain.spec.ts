@@ -55,7 +55,11 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
     'verifying/verification.ts',
   ],
   network: ['verifying/harness/tcp-proxy.ts'],
-  processes: ['cli/parked/edited-text.ts', 'verifying/harness/child-process.ts'],
+  processes: [
+    'cli/parked/edited-text.ts',
+    'verifying/harness/child-process.ts',
+    'verifying/harness/dies-with-parent.ts',
+  ],
   variables: [
     'cli/access/connection-options.ts',
     'cli/doctor/doctor-command.ts',
@@ -64,7 +68,7 @@ const LISTED: Readonly<Record<Reach, readonly string[]>> = {
     'stream/clients/frames-of.ts',
     'verifying/harness/child-process.ts',
   ],
-  code: [],
+  code: ['verifying/harness/dies-with-parent.ts'],
 };
 /** What other packages may touch besides: a file, or a folder of it. */
 const OF_OTHERS: Readonly<Record<string, Partial<Record<Reach, readonly string[]>>>> = {

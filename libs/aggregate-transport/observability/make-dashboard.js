@@ -42,7 +42,7 @@ function variable(name, label, query) {
   };
 }
 
-function dashboard() {
+export function dashboard() {
   return {
     title: 'Aggregate transport',
     uid: 'aggregate-transport',

@@ -34,7 +34,7 @@ function sectionOf([kind, { description, properties, required, 'x-commands': com
 }
 
 /** The page with its tables made again. */
-async function pageOf(page) {
+export async function pageOf(page) {
   const { definitions } = JSON.parse(readFileSync(new URL('cli.schema.json', import.meta.url), 'utf8'));
   const head = page.slice(0, page.indexOf(START) + START.length);
   const text = `${head}\n\n${Object.entries(definitions).map(sectionOf).join('\n\n')}\n`;

@@ -54,11 +54,7 @@ export function settingIsAtLeast(setting: keyof StreamConfig, least: number, bec
 }
 
 /** The setting must have this value, or be absent. */
-function settingIsUnsetOr(
-  setting: keyof StreamConfig,
-  value: string | number,
-  because: string,
-): SettingRule {
+function settingIsUnsetOr(setting: keyof StreamConfig, value: string | number, because: string): SettingRule {
   return {
     setting,
     expected: JSON.stringify(value),
