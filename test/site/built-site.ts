@@ -7,7 +7,7 @@ import { extname, join } from 'node:path';
 const WEBSITE = 'website';
 export const DIST = join(WEBSITE, 'dist');
 /** The site is served from here: it has to work from any folder. */
-const FOLDER = '/some/folder/';
+export const FOLDER = '/some/folder/';
 const KINDS: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
