@@ -55,6 +55,11 @@ export class Tap {
     return new Tap(nats, servers, journal);
   }
 
+  /** Positions that were written so far. */
+  get writes(): number {
+    return this.#positions.writes;
+  }
+
   /** Letters that wait in the parked stream; undefined while there is no answer. */
   async letters(): Promise<number | undefined> {
     try {

@@ -67,6 +67,11 @@ export class PositionTap {
     nats.subscribe('_INBOX.*.*', { callback: (_error, message) => this.#answers.answered(message) });
   }
 
+  /** Positions heard so far. */
+  get writes(): number {
+    return this.#count;
+  }
+
   /** The connection was away: what passed by meanwhile is unknown. */
   interrupted(): void {
     this.#answers.interrupted();
