@@ -4,7 +4,9 @@ import type { GroupCondition } from './group-state.js';
 
 /** An aggregate whose events wait in the parked stream. */
 export interface AsideAggregate {
+  /** Its id. */
   readonly aggregateId: string;
+  /** Why its events wait: parked, diverted, or at its letters. */
   readonly state: ParkedState;
 }
 
