@@ -4,6 +4,7 @@ import { LetterImport } from '#library/operating/letters/letter-import.js';
 import { aggregatesIn, type ExportedAggregate, linesOf } from '#library/operating/letters/letter-lines.js';
 import { Parking } from '#library/parking/parking.js';
 import { ManualClock } from '#library/testing/memory/manual-clock.js';
+import { eventually } from '../../../support/eventually.js';
 import { recordedLog } from '../../consumer/handling/deliveries.js';
 import { FakeParkedPort, NO_HISTORY, type Fate, ParkedServer } from '../../parking/fake-parked-port.js';
 
@@ -173,8 +174,10 @@ test.each(FATES)(
       const first = target(server);
       let writes = 0;
       first.port.fateOf = () => (writes++ === at ? fate : 'answered');
-      const running = first.run().catch((error: unknown) => error);
-      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 30))]);
+      let isOver = false;
+      const over = (): void => void (isOver = true);
+      void first.run().then(over, over);
+      await eventually('the import to end', () => isOver || first.port.isDead);
       const outcome = await target(server).run();
       expect(['imported', 'there already']).toContain(outcome.outcome);
       expect(await replayed(server)).toEqual(WANTED);
