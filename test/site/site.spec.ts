@@ -152,10 +152,15 @@ describe('in a browser', () => {
     await Promise.all(Array.from({ length: TABS }, tab));
   }
 
+  /** Those that cannot be shown, once each has come or failed. */
   const brokenImages = (page: Page): Promise<string[]> =>
-    page.evaluate<string[]>(
-      '[...document.images].filter((one) => !one.complete || one.naturalWidth === 0).map(({ src }) => src)',
-    );
+    page.evaluate<string[]>(`(async () => {
+      const images = [...document.images];
+      const isOver = (one) =>
+        one.complete || new Promise((over) => ['load', 'error'].forEach((end) => one.addEventListener(end, over)));
+      await Promise.all(images.map(isOver));
+      return images.filter(({ naturalWidth }) => naturalWidth === 0).map(({ src }) => src);
+    })()`);
 
   /** Paths of the pages that the sidebar leads to. */
   const sidebarOf = async (page: Page): Promise<string[]> => {

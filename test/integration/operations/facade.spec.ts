@@ -188,7 +188,7 @@ describe('what operators see and do', () => {
     expect(await connected.reset(shop, { to: 'end' })).toMatchObject({ state: 'done', run: 1 });
     expect(await connected.cancelChange(shop)).toBe(false);
     let isCaughtUp = false;
-    for await (const { caughtUp } of connected.follow(shop)) isCaughtUp = caughtUp;
+    for await (const { caughtUp } of connected.follow(shop, { maxParked: 1 })) isCaughtUp = caughtUp;
     expect(isCaughtUp).toBe(true);
     expect(await connected.deleteGroup(shop)).toMatchObject({ state: 'done' });
     expect(await connected.group(shop)).toMatchObject({ condition: 'deleted' });
