@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCreated } from './created.js';
 import { EXAMPLES, runExample } from './examples.js';
-import { LIBRARIES, pack, root } from './pack.js';
+import { pack, root } from './pack.js';
 
 const COMMON = {
   'reflect-metadata': '0.2.2',
@@ -217,8 +217,8 @@ const RUNS = [
 const names = process.argv.slice(2);
 const runs = RUNS.filter(({ name }) => names.length === 0 || names.includes(name));
 const packed = pack();
-const packedPostgres = runs.some(({ onPostgres }) => onPostgres) ? pack(LIBRARIES[1]) : undefined;
-const packedCreate = runs.some(({ name }) => name === 'created-service') ? pack(LIBRARIES[2]) : undefined;
+const packedPostgres = runs.some(({ onPostgres }) => onPostgres) ? pack('aggregate-transport-postgres') : undefined;
+const packedCreate = runs.some(({ name }) => name === 'created-service') ? pack('create-aggregate-service') : undefined;
 packed.postgresTarball = packedPostgres?.tarball;
 packed.createTarball = packedCreate?.tarball;
 const { startPostgres } = await import('nestjs-aggregate-transport-postgres/testing');
