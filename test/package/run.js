@@ -217,8 +217,12 @@ const RUNS = [
 const names = process.argv.slice(2);
 const runs = RUNS.filter(({ name }) => names.length === 0 || names.includes(name));
 const packed = pack();
-const packedPostgres = runs.some(({ onPostgres }) => onPostgres) ? pack('aggregate-transport-postgres') : undefined;
-const packedCreate = runs.some(({ name }) => name === 'created-service') ? pack('create-aggregate-service') : undefined;
+const packedPostgres = runs.some(({ onPostgres }) => onPostgres)
+  ? pack('aggregate-transport-postgres')
+  : undefined;
+const packedCreate = runs.some(({ name }) => name === 'created-service')
+  ? pack('create-aggregate-service')
+  : undefined;
 packed.postgresTarball = packedPostgres?.tarball;
 packed.createTarball = packedCreate?.tarball;
 const { startPostgres } = await import('nestjs-aggregate-transport-postgres/testing');

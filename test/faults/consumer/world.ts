@@ -102,8 +102,8 @@ export class World {
   }
 
   /**
-   * Waits until every event is handled and settled; true if it is. Gives up when for `ms` no position was written and no
-   * letter went: a busy machine that still works through its backlog has lost nothing.
+   * Waits until every event is handled and settled; true if it is. Gives up when for `ms` no position was written and
+   * no letter went: a busy machine that still works through its backlog has lost nothing.
    */
   async isQuietWithin(ms: number): Promise<boolean> {
     const { tap } = this.parts;
