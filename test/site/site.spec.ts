@@ -131,6 +131,14 @@ describe('in a browser', () => {
     return one.page;
   }
 
+  /** Opens a page and waits until it listens to keys and clicks: what is pressed before that is lost. */
+  async function listening(path: string): Promise<Page> {
+    const page = await opened();
+    await page.goto(url + path);
+    await page.waitForFunction(`document.querySelector('#app').__vue_app__ !== undefined`);
+    return page;
+  }
+
   /** Several tabs share the paths: while one waits for the network, another one works. */
   async function inTabs(
     paths: readonly string[],
@@ -188,8 +196,7 @@ describe('in a browser', () => {
   }, 600_000);
 
   test('search finds a page, and the way to it works from a folder', async () => {
-    const page = await opened();
-    await page.goto(`${url}decisions/0003-jest-29.html`);
+    const page = await listening('decisions/0003-jest-29.html');
     await page.keyboard.press('Control+k');
     await page.locator('input.search-input').fill('OUTCOME_UNKNOWN');
     const hit = page.locator('a.result[href*="errors.html"]').first();
@@ -199,8 +206,7 @@ describe('in a browser', () => {
   }, 60_000);
 
   test('links of the sidebar lead on from a page in a folder, without another load', async () => {
-    const page = await opened();
-    await page.goto(`${url}reference/errors.html`);
+    const page = await listening('reference/errors.html');
     await page.evaluate('self.isSamePage = true');
     for (const path of await sidebarOf(page)) {
       // Sections that stand closed hold links, too.
