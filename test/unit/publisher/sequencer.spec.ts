@@ -414,7 +414,8 @@ describe('what fails is heard by those whose events are not queued yet', () => {
   const heardBy = (options: Parameters<typeof fixture>[0] = {}) => {
     const heard: string[] = [];
     const failures = {
-      predecessorFailed: (token: string, { code }: { code: string }) => heard.push(`${token} ${code}`),
+      predecessorFailed: (token: string, error: () => { code: string }) =>
+        heard.push(`${token} ${error().code}`),
     };
     return { heard, ...fixture({ ...options, failures }) };
   };

@@ -94,7 +94,7 @@ export class AggregateQueues {
     this.outcomes.reject(event, error);
     const followers = isSabotaged('publisher-skips-after-refusal') ? [] : queue.takeFollowers();
     for (const follower of followers) this.outcomes.reject(follower, errors.predecessorRejected(error));
-    this.failures?.predecessorFailed(queue.token, errors.predecessorRejected(error));
+    this.failures?.predecessorFailed(queue.token, () => errors.predecessorRejected(error));
     this.#removeHead(queue);
   }
 
@@ -116,7 +116,7 @@ export class AggregateQueues {
     }
     for (const follower of queue.takeFollowers())
       this.outcomes.reject(follower, errors.followsUnknown(follower, reason));
-    this.failures?.predecessorFailed(queue.token, errors.predecessorUnknown());
+    this.failures?.predecessorFailed(queue.token, errors.predecessorUnknown);
   }
 
   /** The unknown outcome of the head is known, or a caller vouches for it: the queue accepts events again. */

@@ -7,10 +7,10 @@ import type { PublishConnector } from './publish-port.js';
 /** Hears what failed, for events that are not queued yet. */
 export interface FailureListener {
   /**
-   * A queued event of this aggregate was refused, or its outcome is unknown. `error` is that of the events queued after
-   * it.
+   * A queued event of this aggregate was refused, or its outcome is unknown. `error` makes what the events queued after
+   * it reject with: mostly nothing waits, and an error takes its stack.
    */
-  predecessorFailed(token: string, error: AggregateTransportError): void;
+  predecessorFailed(token: string, error: () => AggregateTransportError): void;
 }
 
 export interface SequencerOptions {

@@ -53,8 +53,8 @@ export class CallTurns implements FailureListener {
   }
 
   /** A queued event of this aggregate failed: the calls that wait now were made after it, and fail, too. */
-  predecessorFailed(token: string, error: AggregateTransportError): void {
-    for (const call of this.#lines.get(token)?.calls ?? []) call.fail(token, error);
+  predecessorFailed(token: string, error: () => AggregateTransportError): void {
+    for (const call of this.#lines.get(token)?.calls ?? []) call.fail(token, error());
   }
 
   /**
